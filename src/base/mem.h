@@ -1,0 +1,21 @@
+/*
+ * mem.h - allocation that cannot fail.
+ *
+ * For small, bounded things. When memory is out the daemon says so and stops: nothing is lost, since
+ * every step of a round may be repeated. What grows with input must have a bound of its own.
+ */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+
+void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
+void *xcalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
+void *xrealloc(void *old, size_t size) __attribute__((returns_nonnull));
+char *xstrdup(const char *s) __attribute__((malloc, returns_nonnull));
+char *xstrndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull));
+char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
+
+#define countof(a) (sizeof(a) / sizeof((a)[0]))
+
+#endif

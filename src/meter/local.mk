@@ -1,0 +1,1 @@
+libcrmsync_a_SOURCES += src/meter/meter.c src/meter/meter.h

@@ -1,0 +1,124 @@
+#include "meter/meter.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { SECOND_US = 1000000, RATE_SLOTS = 60 };
+
+/* ---- ratio clocks ------------------------------------------------------------------------------------ */
+
+void ratio_clock_set_from(struct ratio_clock *c, enum meter_state state, int64_t from_us, int64_t now_us)
+{
+	if (c->since_us == 0) {		/* nothing was observed before now */
+		c->state = state;
+		c->since_us = now_us > 0 ? now_us : 1;
+		return;
+	}
+	if (state == c->state)
+		return;
+	if (from_us > now_us)
+		from_us = now_us;
+	if (from_us < c->since_us)
+		from_us = c->since_us;
+	c->spent_us[c->state] += from_us - c->since_us;
+	c->state = state;
+	c->since_us = from_us;
+}
+
+void ratio_clock_set(struct ratio_clock *c, enum meter_state state, int64_t now_us)
+{
+	ratio_clock_set_from(c, state, now_us, now_us);
+}
+
+double ratio_clock_seconds(const struct ratio_clock *c, enum meter_state state, int64_t now_us)
+{
+	int64_t us = c->spent_us[state];
+
+	if (c->since_us != 0 && state == c->state && now_us > c->since_us)
+		us += now_us - c->since_us;
+	return (double)us / SECOND_US;
+}
+
+double ratio_clock_ratio(const struct ratio_clock *c, int64_t now_us)
+{
+	double good = ratio_clock_seconds(c, METER_GOOD, now_us), bad = ratio_clock_seconds(c, METER_BAD, now_us);
+
+	return good + bad > 0 ? good / (good + bad) : (double)NAN;
+}
+
+/* ---- histograms -------------------------------------------------------------------------------------- */
+
+/* From one turn of the loop to the longest wait that is still a delay and not an outage. */
+const double histogram_bounds[HISTOGRAM_BOUNDS] = {
+	0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300,
+};
+
+void histogram_add(struct histogram *h, double seconds)
+{
+	size_t i = 0;
+
+	if (!isfinite(seconds))
+		return;
+	if (seconds < 0)	/* two clocks: an arrival may seem to come before its departure */
+		seconds = 0;
+	while (i < HISTOGRAM_BOUNDS && seconds > histogram_bounds[i])
+		i++;
+	h->counts[i]++;
+	h->sum += seconds;
+}
+
+uint64_t histogram_total(const struct histogram *h)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++)
+		total += h->counts[i];
+	return total;
+}
+
+double histogram_quantile(const struct histogram *h, double q)
+{
+	uint64_t total = histogram_total(h);
+	double rank = (double)total * (q < 0 ? 0 : q > 1 ? 1 : q), below = 0;
+
+	if (total == 0)
+		return (double)NAN;
+	for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
+		double low = i > 0 ? histogram_bounds[i - 1] : 0, count = (double)h->counts[i];
+
+		if (count > 0 && below + count >= rank)
+			return low + (histogram_bounds[i] - low) * (rank - below) / count;
+		below += count;
+	}
+	return histogram_bounds[HISTOGRAM_BOUNDS - 1];	/* beyond the last bound nothing is known */
+}
+
+/* ---- rates ------------------------------------------------------------------------------------------- */
+
+/* Empties the slots of the seconds that went by since the newest one. */
+static void rate_advance(struct rate *r, int64_t second)
+{
+	if (second - r->second >= RATE_SLOTS)
+		memset(r->slots, 0, sizeof r->slots);
+	else
+		for (int64_t s = r->second + 1; s <= second; s++)
+			r->slots[s % RATE_SLOTS] = 0;
+	if (second > r->second)
+		r->second = second;
+}
+
+void rate_add(struct rate *r, uint64_t amount, int64_t now_us)
+{
+	rate_advance(r, now_us / SECOND_US);
+	r->slots[r->second % RATE_SLOTS] += amount;
+}
+
+double rate_per_second(const struct rate *r, int64_t now_us)
+{
+	int64_t oldest = now_us / SECOND_US - RATE_SLOTS;	/* this one is over a minute old already */
+	uint64_t sum = 0;
+
+	for (int64_t s = r->second; s > oldest && s > r->second - RATE_SLOTS; s--)
+		sum += r->slots[(s % RATE_SLOTS + RATE_SLOTS) % RATE_SLOTS];
+	return (double)sum / RATE_SLOTS;
+}
