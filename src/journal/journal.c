@@ -1,0 +1,497 @@
+#include "journal/journal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "journal/journal_db.h"
+
+enum query {
+	Q_BEGIN, Q_COMMIT, Q_ROLLBACK,
+	Q_PARK, Q_UNPARK, Q_DISCARD, Q_COUNT_PARKED,
+	Q_DECIDE, Q_SIDE, Q_COUNT_DECISIONS, Q_EXPIRE,
+	QUERIES
+};
+
+/* The same order of parameters in Q_PARK and Q_UNPARK, see bind_identity(). */
+#define IDENT "CASE WHEN ?4 <> '' THEN 'r' || ?4 ELSE 'l' || ?5 END"
+
+static const char *const queries[QUERIES] = {
+	[Q_BEGIN] = "BEGIN IMMEDIATE",
+	[Q_COMMIT] = "COMMIT",
+	[Q_ROLLBACK] = "ROLLBACK",
+	[Q_PARK] = "INSERT INTO parked (entity, endpoint, capture, ident, rid, local_id, key, code, cause, field, since_us, last_us, tries)"
+		   " VALUES (?1, ?2, ?3, " IDENT ", ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, max(?12, 1))"
+		   " ON CONFLICT (entity, endpoint, capture, ident) DO UPDATE SET local_id = excluded.local_id,"
+		   " key = excluded.key, code = excluded.code, cause = excluded.cause, field = excluded.field,"
+		   " last_us = excluded.last_us, tries = tries + 1",
+	[Q_UNPARK] = "DELETE FROM parked WHERE entity = ?1 AND endpoint = ?2 AND capture = ?3 AND ident = " IDENT,
+	[Q_DISCARD] = "DELETE FROM parked WHERE id = ?1",
+	[Q_COUNT_PARKED] = "SELECT count(*) FROM parked WHERE entity = ?1 AND (?2 IS NULL OR endpoint = ?2)",
+	[Q_DECIDE] = "INSERT INTO decision (print, entity, key, field, rule, kind, winner, tie_break, time_us, base_digest, round)"
+		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (print) DO NOTHING",
+	[Q_SIDE] = "INSERT INTO side VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[Q_COUNT_DECISIONS] = "SELECT count(*) FROM decision WHERE entity = ?1",
+	[Q_EXPIRE] = "DELETE FROM decision WHERE id IN (SELECT id FROM decision WHERE time_us < ?1 ORDER BY time_us LIMIT 1000)",
+};
+
+static const char list_parked[] =
+	"SELECT id, entity, endpoint, capture, key, local_id, rid, code, cause, field, since_us, last_us, tries FROM parked"
+	" WHERE id > ?3 AND (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR endpoint = ?2) ORDER BY id LIMIT ?4";
+
+static const char list_decisions[] =
+	"SELECT d.id, d.entity, d.key, d.field, d.rule, d.kind, d.winner, d.tie_break, d.time_us, d.base_digest, d.round,"
+	" s.endpoint, s.value, s.deleted, s.stamp_us, s.digest"
+	" FROM (SELECT * FROM decision WHERE time_us >= ?2 AND (?1 IS NULL OR entity = ?1)"
+	"  ORDER BY time_us DESC, id DESC LIMIT ?3) d LEFT JOIN side s ON s.decision = d.id"
+	" ORDER BY d.time_us, d.id, s.n";
+
+struct journal {
+	sqlite3 *db;
+	char *path;			/* for errors */
+	sqlite3_stmt *stmts[QUERIES];	/* prepared once */
+	bool grouped;			/* between journal_begin() and journal_commit() */
+	/*
+	 * The first failure since journal_begin(). After some of them SQLite has rolled back by itself: what came
+	 * behind would be written on its own, so nothing more is written until journal_commit() has reported it.
+	 */
+	struct err failed;
+	struct digest_key key;
+	struct buf scratch;
+};
+
+/* ---- statements -------------------------------------------------------------------------------------- */
+
+/* A step is also the end of the statement: none is left open, which would hold a transaction. */
+static bool finish(struct journal *j, sqlite3_stmt *stmt, struct err *e)
+{
+	int rc;
+
+	errno = 0;
+	rc = sqlite3_step(stmt);
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	return rc == SQLITE_DONE || journal_db_error(j->path, rc, e);
+}
+
+static bool run(struct journal *j, enum query q, struct err *e)
+{
+	return finish(j, j->stmts[q], e);
+}
+
+static void bind_text(sqlite3_stmt *stmt, int at, const char *s)
+{
+	if (s == NULL)
+		sqlite3_bind_null(stmt, at);
+	else
+		sqlite3_bind_text(stmt, at, s, -1, SQLITE_STATIC);	/* the caller's, until finish() */
+}
+
+/* Nothing to say and not known are the same to most columns. */
+static void bind_word(sqlite3_stmt *stmt, int at, const char *s)
+{
+	bind_text(stmt, at, s != NULL ? s : "");
+}
+
+static const char *column(sqlite3_stmt *stmt, int at)
+{
+	return (const char *)sqlite3_column_text(stmt, at);
+}
+
+/* -1 when the journal cannot be read. */
+static int64_t count(struct journal *j, enum query q)
+{
+	sqlite3_stmt *stmt = j->stmts[q];
+	int64_t n = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : -1;
+
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	return n;
+}
+
+/* ---- opening and closing ----------------------------------------------------------------------------- */
+
+struct journal *journal_open(const char *directory, const char *topology, struct err *e)
+{
+	struct journal *j = xcalloc(1, sizeof *j);
+
+	j->db = journal_db_open(directory, topology, &j->path, &j->key, e);
+	if (j->db == NULL)
+		goto failed;
+	for (int q = 0; q < QUERIES; q++) {
+		int rc = sqlite3_prepare_v3(j->db, queries[q], -1, SQLITE_PREPARE_PERSISTENT, &j->stmts[q], NULL);
+
+		if (rc != SQLITE_OK) {
+			journal_db_error(j->path, rc, e);
+			goto failed;
+		}
+	}
+	return j;
+failed:
+	err_while(e, "journal");
+	journal_close(&j);
+	return NULL;
+}
+
+/* What was begun and not committed is not kept. */
+void journal_close(struct journal **jp)
+{
+	struct journal *j = *jp;
+
+	if (j == NULL)
+		return;
+	for (int q = 0; q < QUERIES; q++)
+		sqlite3_finalize(j->stmts[q]);
+	sqlite3_close(j->db);
+	buf_fini(&j->scratch);
+	free(j->path);
+	free(j);
+	*jp = NULL;
+}
+
+/* ---- transactions ------------------------------------------------------------------------------------ */
+
+void journal_begin(struct journal *j)
+{
+	assert(!j->grouped);
+	j->grouped = true;
+	err_clear(&j->failed);
+	run(j, Q_BEGIN, &j->failed);
+}
+
+static void roll_back(struct journal *j)
+{
+	if (sqlite3_get_autocommit(j->db) == 0)
+		run(j, Q_ROLLBACK, NULL);
+}
+
+bool journal_commit(struct journal *j, struct err *e)
+{
+	assert(j->grouped);
+	j->grouped = false;
+	if (j->failed.kind == 0 && run(j, Q_COMMIT, &j->failed))
+		return true;
+	roll_back(j);
+	if (e != NULL)
+		*e = j->failed;
+	return err_while(e, "journal");
+}
+
+/* Every change is one `write`: on its own, or a part of the group that is open. */
+typedef bool write_fn(struct journal *j, const void *what, struct err *e);
+
+static bool change(struct journal *j, write_fn *write, const void *what, struct err *e)
+{
+	bool alone = !j->grouped;
+
+	if (alone)
+		journal_begin(j);
+	if (j->failed.kind == 0)
+		write(j, what, &j->failed);
+	if (alone)
+		return journal_commit(j, e);
+	if (j->failed.kind == 0)
+		return true;
+	if (e != NULL)
+		*e = j->failed;
+	return err_while(e, "journal");
+}
+
+/* ---- parked records ---------------------------------------------------------------------------------- */
+
+static void bind_identity(sqlite3_stmt *stmt, const struct journal_parked *p)
+{
+	bind_word(stmt, 1, p->entity);
+	bind_word(stmt, 2, p->endpoint);
+	sqlite3_bind_int(stmt, 3, p->capture);
+	bind_word(stmt, 4, p->rid);
+	bind_word(stmt, 5, p->local_id);
+}
+
+static bool write_parked(struct journal *j, const void *what, struct err *e)
+{
+	const struct journal_parked *p = what;
+	sqlite3_stmt *stmt = j->stmts[Q_PARK];
+
+	bind_identity(stmt, p);
+	bind_word(stmt, 6, p->key);
+	bind_word(stmt, 7, p->code);
+	bind_word(stmt, 8, p->cause);
+	bind_word(stmt, 9, p->field);
+	sqlite3_bind_int64(stmt, 10, p->since_us);
+	sqlite3_bind_int64(stmt, 11, p->last_us);
+	sqlite3_bind_int64(stmt, 12, p->tries);
+	return finish(j, stmt, e);
+}
+
+static bool write_unparked(struct journal *j, const void *what, struct err *e)
+{
+	bind_identity(j->stmts[Q_UNPARK], what);
+	return run(j, Q_UNPARK, e);
+}
+
+static bool write_discarded(struct journal *j, const void *what, struct err *e)
+{
+	const int64_t *id = what;
+
+	sqlite3_bind_int64(j->stmts[Q_DISCARD], 1, *id);
+	return run(j, Q_DISCARD, e);
+}
+
+bool journal_park(struct journal *j, const struct journal_parked *p, struct err *e)
+{
+	return change(j, write_parked, p, e);
+}
+
+bool journal_unpark(struct journal *j, const struct journal_parked *p, struct err *e)
+{
+	return change(j, write_unparked, p, e);
+}
+
+bool journal_discard(struct journal *j, int64_t id, struct err *e)
+{
+	if (!change(j, write_discarded, &id, e))
+		return false;
+	return sqlite3_changes(j->db) > 0 ||
+	       err_set(e, ERR_ROW, "no-such-record", "there is no parked record %lld", (long long)id);
+}
+
+int64_t journal_parked_count(struct journal *j, const char *entity, const char *endpoint)
+{
+	bind_text(j->stmts[Q_COUNT_PARKED], 1, entity);
+	bind_text(j->stmts[Q_COUNT_PARKED], 2, endpoint);
+	return count(j, Q_COUNT_PARKED);
+}
+
+static struct journal_parked read_parked(sqlite3_stmt *row)
+{
+	return (struct journal_parked){
+		.id = sqlite3_column_int64(row, 0),
+		.entity = column(row, 1),
+		.endpoint = column(row, 2),
+		.capture = sqlite3_column_int(row, 3) != 0,
+		.key = column(row, 4),
+		.local_id = column(row, 5),
+		.rid = column(row, 6),
+		.code = column(row, 7),
+		.cause = column(row, 8),
+		.field = column(row, 9),
+		.since_us = sqlite3_column_int64(row, 10),
+		.last_us = sqlite3_column_int64(row, 11),
+		.tries = sqlite3_column_int64(row, 12),
+	};
+}
+
+static sqlite3_int64 limit_or_all(size_t limit)
+{
+	return limit > 0 && limit < INT64_MAX ? (sqlite3_int64)limit : -1;
+}
+
+/* Lists have a statement of their own each time: a callback may list again, or change what is listed. */
+bool journal_parked_each(struct journal *j, const char *entity, const char *endpoint, int64_t after_id, size_t limit,
+			 bool (*fn)(void *arg, const struct journal_parked *), void *arg, struct err *e)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(j->db, list_parked, -1, &stmt, NULL);
+	bool go_on = rc == SQLITE_OK;
+
+	if (go_on) {
+		bind_text(stmt, 1, entity);
+		bind_text(stmt, 2, endpoint);
+		sqlite3_bind_int64(stmt, 3, after_id);
+		sqlite3_bind_int64(stmt, 4, limit_or_all(limit));
+	}
+	while (go_on && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		struct journal_parked p = read_parked(stmt);
+
+		go_on = fn(arg, &p);
+	}
+	sqlite3_finalize(stmt);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		return true;
+	journal_db_error(j->path, rc, e);
+	return err_while(e, "journal");
+}
+
+/* ---- decisions --------------------------------------------------------------------------------------- */
+
+/* A word and its end, so that "ab" "c" and "a" "bc" are two things. */
+static void add_word(struct buf *b, const char *s)
+{
+	buf_add(b, s != NULL ? s : "", s != NULL ? strlen(s) + 1 : 1);
+}
+
+/* What makes a decision this decision: not when it was made, in which round or by which rule. */
+static void print_of(struct journal *j, const struct journal_decision *d, unsigned char print[16])
+{
+	const char *const words[] = { d->entity, d->key, d->field, d->kind, d->base_digest };
+	struct buf *b = &j->scratch;
+
+	buf_clear(b);
+	for (size_t i = 0; i < countof(words); i++)
+		add_word(b, words[i]);
+	for (size_t i = 0; i < d->n_sides; i++) {
+		add_word(b, d->sides[i].endpoint);
+		add_word(b, d->sides[i].digest);
+		buf_addc(b, d->sides[i].deleted ? 'd' : 'v');
+		buf_be64(b, (uint64_t)d->sides[i].stamp_us);
+	}
+	digest128(&j->key, b->p, b->len, print);
+}
+
+static bool write_side(struct journal *j, int64_t decision, const struct journal_side *s, int n, struct err *e)
+{
+	sqlite3_stmt *stmt = j->stmts[Q_SIDE];
+
+	sqlite3_bind_int64(stmt, 1, decision);
+	sqlite3_bind_int(stmt, 2, n);
+	bind_word(stmt, 3, s->endpoint);
+	bind_text(stmt, 4, s->value);
+	sqlite3_bind_int(stmt, 5, s->deleted);
+	sqlite3_bind_int64(stmt, 6, s->stamp_us);
+	bind_word(stmt, 7, s->digest);
+	return finish(j, stmt, e);
+}
+
+static bool write_decision(struct journal *j, const void *what, struct err *e)
+{
+	const struct journal_decision *d = what;
+	sqlite3_stmt *stmt = j->stmts[Q_DECIDE];
+	unsigned char print[16];
+	int64_t id;
+
+	print_of(j, d, print);
+	sqlite3_bind_blob(stmt, 1, print, sizeof print, SQLITE_STATIC);
+	bind_word(stmt, 2, d->entity);
+	bind_word(stmt, 3, d->key);
+	bind_word(stmt, 4, d->field);
+	bind_word(stmt, 5, d->rule);
+	bind_word(stmt, 6, d->kind);
+	bind_word(stmt, 7, d->winner);
+	bind_word(stmt, 8, d->tie_break);
+	sqlite3_bind_int64(stmt, 9, d->time_us);
+	bind_word(stmt, 10, d->base_digest);
+	sqlite3_bind_int64(stmt, 11, (sqlite3_int64)d->round);
+	if (!finish(j, stmt, e))
+		return false;
+	if (sqlite3_changes(j->db) == 0)
+		return true;	/* known already */
+	id = sqlite3_last_insert_rowid(j->db);
+	for (size_t i = 0; i < d->n_sides; i++)
+		if (!write_side(j, id, &d->sides[i], (int)i, e))
+			return false;
+	return true;
+}
+
+bool journal_decided(struct journal *j, const struct journal_decision *d, struct err *e)
+{
+	assert(d->n_sides <= countof(d->sides));
+	return change(j, write_decision, d, e);
+}
+
+static const char *column_dup(struct arena *arena, sqlite3_stmt *row, int at)
+{
+	const char *s = column(row, at);
+
+	return s != NULL ? arena_dup(arena, s, (size_t)sqlite3_column_bytes(row, at)) : NULL;
+}
+
+static void read_decision(sqlite3_stmt *row, struct arena *arena, struct journal_decision *d)
+{
+	*d = (struct journal_decision){
+		.entity = column_dup(arena, row, 1),
+		.key = column_dup(arena, row, 2),
+		.field = column_dup(arena, row, 3),
+		.rule = column_dup(arena, row, 4),
+		.kind = column_dup(arena, row, 5),
+		.winner = column_dup(arena, row, 6),
+		.tie_break = column_dup(arena, row, 7),
+		.time_us = sqlite3_column_int64(row, 8),
+		.base_digest = column_dup(arena, row, 9),
+		.round = (uint64_t)sqlite3_column_int64(row, 10),
+	};
+}
+
+/* A decision without sides has one row, with NULL in their place. */
+static void read_side(sqlite3_stmt *row, struct arena *arena, struct journal_decision *d)
+{
+	if (sqlite3_column_type(row, 11) == SQLITE_NULL || d->n_sides == countof(d->sides))
+		return;
+	d->sides[d->n_sides++] = (struct journal_side){
+		.endpoint = column_dup(arena, row, 11),
+		.value = column_dup(arena, row, 12),
+		.deleted = sqlite3_column_int(row, 13) != 0,
+		.stamp_us = sqlite3_column_int64(row, 14),
+		.digest = column_dup(arena, row, 15),
+	};
+}
+
+/* One row is one side; a decision is whole when the next one begins. */
+static int each_decision(sqlite3_stmt *stmt, bool (*fn)(void *arg, const struct journal_decision *), void *arg)
+{
+	struct journal_decision d;
+	struct arena arena;
+	int64_t id = 0;
+	bool go_on = true;
+	int rc;
+
+	arena_init(&arena);
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		int64_t row_id = sqlite3_column_int64(stmt, 0);
+
+		if (row_id != id) {
+			if (id != 0 && !(go_on = fn(arg, &d)))
+				break;
+			arena_reset(&arena);
+			read_decision(stmt, &arena, &d);
+			id = row_id;
+		}
+		read_side(stmt, &arena, &d);
+	}
+	if (rc == SQLITE_DONE && id != 0 && go_on)
+		fn(arg, &d);
+	arena_fini(&arena);
+	return rc;
+}
+
+bool journal_decisions_each(struct journal *j, const char *entity, int64_t since_us, size_t limit,
+			    bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(j->db, list_decisions, -1, &stmt, NULL);
+
+	if (rc == SQLITE_OK) {
+		bind_text(stmt, 1, entity);
+		sqlite3_bind_int64(stmt, 2, since_us);
+		sqlite3_bind_int64(stmt, 3, limit_or_all(limit));
+		rc = each_decision(stmt, fn, arg);
+	}
+	sqlite3_finalize(stmt);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		return true;
+	journal_db_error(j->path, rc, e);
+	return err_while(e, "journal");
+}
+
+int64_t journal_decision_count(struct journal *j, const char *entity)
+{
+	bind_text(j->stmts[Q_COUNT_DECISIONS], 1, entity);
+	return count(j, Q_COUNT_DECISIONS);
+}
+
+static bool write_expired(struct journal *j, const void *what, struct err *e)
+{
+	const int64_t *before_us = what;
+
+	sqlite3_bind_int64(j->stmts[Q_EXPIRE], 1, *before_us);
+	return run(j, Q_EXPIRE, e);
+}
+
+bool journal_expire(struct journal *j, int64_t before_us, struct err *e)
+{
+	return change(j, write_expired, &before_us, e);
+}

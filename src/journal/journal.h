@@ -1,0 +1,89 @@
+/*
+ * journal.h - what was decided and what could not be done, on local disk (SQLite, WAL).
+ *
+ * Synchronous: a batch of rows is one short transaction; the caller groups with journal_begin/commit.
+ * A record is parked before it is acknowledged, a decision is written before it is applied.
+ * Directory "" keeps everything in memory (tests, the simulation).
+ */
+#ifndef JOURNAL_JOURNAL_H
+#define JOURNAL_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct journal;
+
+struct journal_parked {
+	int64_t id;			/* answers: its number */
+	const char *entity, *endpoint;
+	const char *key;		/* printed record key, or "" when it has none */
+	const char *local_id;		/* local id at `endpoint`, or "" */
+	const char *rid;		/* 20 hex digits, or "" */
+	bool capture;			/* true: could not be taken from `endpoint`; false: could not be written there */
+	const char *code;		/* SQLSTATE or the check's name */
+	const char *cause;		/* one sentence, no values */
+	const char *field;		/* "" when not about one field */
+	int64_t since_us, last_us, tries;
+};
+
+struct journal_decision {
+	const char *entity, *key, *field, *rule;
+	const char *kind;		/* conflict | delete-update | first-contact */
+	const char *winner;		/* endpoint */
+	const char *tie_break;		/* stamp | priority | value | policy */
+	int64_t time_us;
+	const char *base_digest;	/* hex, "" when there was no base */
+	struct journal_side {
+		const char *endpoint;
+		const char *value;	/* NULL: NULL, or not kept when private */
+		bool deleted;
+		int64_t stamp_us;	/* effective */
+		const char *digest;	/* hex */
+	} sides[32];
+	size_t n_sides;
+	uint64_t round;
+};
+
+/* "NAME built with X, runs on Y", for --version; into the caller's room. */
+const char *journal_library(char *out, size_t size);
+/*
+ * NULL on error: ERR_CONFIG, except for a full disk or a file that somebody holds. The directory is made (0700) when its
+ * parent is there; the file is the daemon's alone (0600). One journal belongs to one topology.
+ */
+struct journal *journal_open(const char *directory, const char *topology, struct err *e);
+void journal_close(struct journal **);		/* an open group is not kept */
+
+/*
+ * A group is kept as a whole or not at all. Groups do not nest. After a failed call everything up to the commit fails
+ * with the same error, and so does the commit. Outside of a group each call is a group of its own.
+ */
+void journal_begin(struct journal *);
+bool journal_commit(struct journal *, struct err *e) __attribute__((warn_unused_result));
+
+/* A decision that is there already (same record, field, kind, base and sides: a round repeated after a crash) stays one. */
+bool journal_decided(struct journal *, const struct journal_decision *, struct err *e);
+
+/* Adds, or renews (tries + 1) the one with the same entity, endpoint, direction and rid (or local id when rid is ""). */
+bool journal_park(struct journal *, const struct journal_parked *, struct err *e);
+/* By the same identity; true also when there was none. */
+bool journal_unpark(struct journal *, const struct journal_parked *, struct err *e);
+bool journal_discard(struct journal *, int64_t id, struct err *e);	/* ERR_ROW, no-such-record: there is none */
+/* endpoint NULL: all. -1 when the journal cannot be read. */
+int64_t journal_parked_count(struct journal *, const char *entity, const char *endpoint);
+
+/*
+ * fn returns false to stop; what it is shown lives until it returns. entity, endpoint may be NULL: any. limit 0: no limit.
+ * Parked records come in the order of their numbers; of the decisions the newest `limit`, oldest first.
+ */
+bool journal_parked_each(struct journal *, const char *entity, const char *endpoint, int64_t after_id, size_t limit,
+			 bool (*fn)(void *arg, const struct journal_parked *), void *arg, struct err *e);
+bool journal_decisions_each(struct journal *, const char *entity, int64_t since_us, size_t limit,
+			    bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e);
+int64_t journal_decision_count(struct journal *, const char *entity);
+/* Drops decisions older than that: the oldest 1,000 a call, so that the loop is not held up for long. Call it every minute. */
+bool journal_expire(struct journal *, int64_t before_us, struct err *e);
+
+#endif

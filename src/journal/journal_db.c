@@ -1,0 +1,271 @@
+#include "journal/journal_db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "journal/journal.h"
+#include "base/mem.h"
+
+enum {
+	APPLICATION_ID = 0x63726d73,	/* "crms": file(1) and we tell our files from others by it */
+	SCHEMA_VERSION = 1,
+	BUSY_MS = 250,			/* somebody's shell may hold the file for a moment; the loop waits no longer than this */
+};
+
+static const char schema[] =
+	"CREATE TABLE about (topology TEXT NOT NULL, secret BLOB NOT NULL);"
+	/* `ident` is what renewing and unparking go by: the record id, or the local id where there is none. */
+	"CREATE TABLE parked ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"	/* a number told to a person never comes to mean another record */
+	" entity TEXT NOT NULL, endpoint TEXT NOT NULL, capture INTEGER NOT NULL, ident TEXT NOT NULL,"
+	" key TEXT NOT NULL, local_id TEXT NOT NULL, rid TEXT NOT NULL,"
+	" code TEXT NOT NULL, cause TEXT NOT NULL, field TEXT NOT NULL,"
+	" since_us INTEGER NOT NULL, last_us INTEGER NOT NULL, tries INTEGER NOT NULL,"
+	" UNIQUE (entity, endpoint, capture, ident));"
+	"CREATE TABLE decision ("
+	" id INTEGER PRIMARY KEY,"
+	" print BLOB NOT NULL UNIQUE,"			/* the same decision, made again after a crash, is one decision */
+	" entity TEXT NOT NULL, key TEXT NOT NULL, field TEXT NOT NULL, rule TEXT NOT NULL, kind TEXT NOT NULL,"
+	" winner TEXT NOT NULL, tie_break TEXT NOT NULL, time_us INTEGER NOT NULL, base_digest TEXT NOT NULL,"
+	" round INTEGER NOT NULL);"
+	"CREATE INDEX decision_time ON decision (time_us);"
+	"CREATE INDEX decision_entity ON decision (entity, time_us);"
+	"CREATE TABLE side ("
+	" decision INTEGER NOT NULL REFERENCES decision ON DELETE CASCADE, n INTEGER NOT NULL,"
+	" endpoint TEXT NOT NULL, value TEXT, deleted INTEGER NOT NULL, stamp_us INTEGER NOT NULL, digest TEXT NOT NULL,"
+	" PRIMARY KEY (decision, n)) WITHOUT ROWID;";
+
+/* ---- errors ------------------------------------------------------------------------------------------ */
+
+/* A quota and a limit on file sizes come as "disk I/O error"; only errno knows better. */
+static bool is_out_of_space(int rc, int number)
+{
+	return rc == SQLITE_FULL || (rc == SQLITE_IOERR && (number == ENOSPC || number == EDQUOT || number == EFBIG));
+}
+
+bool journal_db_error(const char *path, int rc, struct err *e)
+{
+	int number = errno;
+
+	rc &= 0xff;
+	if (is_out_of_space(rc, number))
+		return err_set(e, ERR_TRANSIENT, "SQLITE_FULL",
+			       "%s: no space left; nothing was written. Free some space there or raise the quota", path);
+	switch (rc) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return err_set(e, ERR_TRANSIENT, "SQLITE_BUSY", "%s: another program holds it locked; close that one", path);
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		return err_set(e, ERR_CONFIG, "SQLITE_READONLY",
+			       "%s: cannot be written; make the file and its directory belong to the daemon's user, "
+			       "on a file system that is not mounted read-only", path);
+	case SQLITE_NOTADB:
+		return err_set(e, ERR_CONFIG, "SQLITE_NOTADB",
+			       "%s: this is not a journal; move it away and start again, or correct journal.directory", path);
+	case SQLITE_CORRUPT:
+		return err_set(e, ERR_CONFIG, "SQLITE_CORRUPT",
+			       "%s: the journal is damaged; move it away to start with an empty one, and keep it for "
+			       "`sqlite3 ... .recover`", path);
+	case SQLITE_CANTOPEN:
+		return err_set(e, ERR_CONFIG, "SQLITE_CANTOPEN",
+			       "%s: cannot be opened (%s); check the directory and its permissions", path, strerror(number));
+	case SQLITE_IOERR:
+		return err_set(e, ERR_TRANSIENT, "SQLITE_IOERR", "%s: the disk does not do what it should (%s); see the system's log",
+			       path, strerror(number));
+	default:	/* SQLite's codes, not an enum of ours */
+		return err_set(e, ERR_TRANSIENT, "SQLITE", "%s: %s", path, sqlite3_errstr(rc));
+	}
+}
+
+static bool system_error(const char *path, const char *what, struct err *e)
+{
+	int number = errno;
+
+	if (number == ENOSPC || number == EDQUOT)
+		return journal_db_error(path, SQLITE_FULL, e);
+	return err_set(e, ERR_CONFIG, strerrorname_np(number), "%s: cannot %s (%s); correct journal.directory, or make it belong to the daemon's user",
+		       path, what, strerror(number));
+}
+
+/* ---- the file ---------------------------------------------------------------------------------------- */
+
+/* A new file's name is only safe once its directory is. */
+static bool sync_directory(const char *directory, struct err *e)
+{
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool ok = fd >= 0 && fsync(fd) == 0;
+
+	if (!ok)
+		system_error(directory, "be synchronised", e);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/*
+ * SQLite would make the file with whatever the umask leaves. It holds values of conflicts: nobody else may read it.
+ * The files that SQLite puts beside it take over its mode.
+ */
+static bool make_private(const char *directory, const char *path, struct err *e)
+{
+	struct stat st;
+	bool ok;
+	int fd;
+
+	if (mkdir(directory, 0700) != 0 && errno != EEXIST)
+		return system_error(directory, "be created", e);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return system_error(path, "be opened for writing", e);
+	ok = fstat(fd, &st) == 0 && ((st.st_mode & 077) == 0 || fchmod(fd, 0600) == 0);
+	if (!ok)
+		system_error(path, "be made private", e);
+	close(fd);
+	return ok && sync_directory(directory, e);
+}
+
+/* ---- the schema -------------------------------------------------------------------------------------- */
+
+static bool run(sqlite3 *db, const char *path, const char *sql, struct err *e)
+{
+	int rc;
+
+	errno = 0;
+	rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
+	return rc == SQLITE_OK || journal_db_error(path, rc, e);
+}
+
+static bool ask_number(sqlite3 *db, const char *path, const char *sql, int64_t *out, struct err *e)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc;
+
+	errno = 0;
+	rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		*out = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_ROW || journal_db_error(path, rc, e);
+}
+
+static bool create_schema(sqlite3 *db, const char *path, const char *topology, struct err *e)
+{
+	char *sql = sqlite3_mprintf("%s INSERT INTO about VALUES (%Q, randomblob(%d));"
+				    "PRAGMA application_id = %d; PRAGMA user_version = %d", schema, topology,
+				    DIGEST_KEY_BYTES, APPLICATION_ID, SCHEMA_VERSION);
+	bool ok = sql != NULL ? run(db, path, sql, e) : journal_db_error(path, SQLITE_NOMEM, e);
+
+	sqlite3_free(sql);
+	return ok;
+}
+
+static bool read_about(sqlite3 *db, const char *path, const char *topology, struct digest_key *key, struct err *e)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(db, "SELECT topology, secret FROM about", -1, &stmt, NULL);
+	bool ok = false;
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc != SQLITE_ROW || sqlite3_column_bytes(stmt, 1) != sizeof key->secret) {
+		journal_db_error(path, rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_CORRUPT : rc, e);
+	} else if (strcmp((const char *)sqlite3_column_text(stmt, 0), topology) != 0) {
+		err_set(e, ERR_CONFIG, "journal-other",
+			"%s: belongs to topology '%s', not to '%s'; give each topology a journal.directory of its own", path,
+			(const char *)sqlite3_column_text(stmt, 0), topology);
+	} else {
+		memcpy(key->secret, sqlite3_column_blob(stmt, 1), sizeof key->secret);
+		ok = true;
+	}
+	sqlite3_finalize(stmt);
+	return ok;
+}
+
+/* An empty file, or one of ours of a version that is known here. */
+static bool check_kind(sqlite3 *db, const char *path, bool *empty, struct err *e)
+{
+	int64_t application, version, tables;
+
+	if (!ask_number(db, path, "PRAGMA application_id", &application, e) ||
+	    !ask_number(db, path, "PRAGMA user_version", &version, e) ||
+	    !ask_number(db, path, "SELECT count(*) FROM sqlite_master", &tables, e))
+		return false;
+	*empty = tables == 0;
+	if (!*empty && application != APPLICATION_ID)
+		return journal_db_error(path, SQLITE_NOTADB, e);
+	if (version > SCHEMA_VERSION)
+		return err_set(e, ERR_CONFIG, "journal-newer",
+			       "%s: written by a newer crmsyncd (journal version %d, this one knows %d); run that one or a newer, "
+			       "or move the file away", path, (int)version, SCHEMA_VERSION);
+	return true;
+}
+
+/* Looks in the same transaction that creates: two daemons that start at once must not both create. */
+static bool settle_schema(sqlite3 *db, const char *path, const char *topology, struct digest_key *key, struct err *e)
+{
+	bool empty;
+
+	if (!check_kind(db, path, &empty, e))
+		return false;
+	return (!empty || create_schema(db, path, topology, e)) && read_about(db, path, topology, key, e);
+}
+
+static bool prepare_file(sqlite3 *db, const char *path, const char *topology, struct digest_key *key, struct err *e)
+{
+	bool empty;
+
+	/*
+	 * Somebody else's database is not touched, so the look comes before WAL, which changes the file.
+	 * FULL: what was parked or decided is acknowledged next, so it has to be on the disk, not in the page cache.
+	 * secure_delete: values of expired decisions are personal data, and gone means gone.
+	 */
+	if (!check_kind(db, path, &empty, e) ||
+	    !run(db, path, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+		 "PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 16777216; PRAGMA trusted_schema = OFF", e) ||
+	    !run(db, path, "BEGIN IMMEDIATE", e))
+		return false;
+	if (settle_schema(db, path, topology, key, e) && run(db, path, "COMMIT", e))
+		return true;
+	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	return false;
+}
+
+sqlite3 *journal_db_open(const char *directory, const char *topology, char **path, struct digest_key *key, struct err *e)
+{
+	bool in_memory = directory[0] == '\0';
+	sqlite3 *db = NULL;
+	int rc;
+
+	*path = in_memory ? xstrdup(":memory:") : xasprintf("%s/journal.db", directory);
+	if (!in_memory && !make_private(directory, *path, e))
+		goto failed;
+	rc = sqlite3_open_v2(*path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc != SQLITE_OK) {
+		journal_db_error(*path, rc, e);
+		goto failed;
+	}
+	sqlite3_extended_result_codes(db, 1);
+	sqlite3_busy_timeout(db, BUSY_MS);
+	if (prepare_file(db, *path, topology, key, e))
+		return db;
+failed:
+	sqlite3_close(db);
+	free(*path);
+	*path = NULL;
+	return NULL;
+}
+
+const char *journal_library(char *out, size_t size)
+{
+	snprintf(out, size, "SQLite built with %s, runs on %s", SQLITE_VERSION, sqlite3_libversion());
+	return out;
+}

@@ -1,0 +1,26 @@
+/*
+ * journal_db.h - the file behind the journal: opening, schema, statements, and what SQLite's errors mean.
+ * For src/journal/ only.
+ */
+#ifndef JOURNAL_JOURNAL_DB_H
+#define JOURNAL_JOURNAL_DB_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+
+#include "base/digest.h"
+#include "base/err.h"
+
+/*
+ * DIRECTORY/journal.db, made when missing, with its schema; "" for memory. `*path` is yours (free). `*key` is the
+ * file's own, for digests that stay in it. NULL on error.
+ */
+sqlite3 *journal_db_open(const char *directory, const char *topology, char **path, struct digest_key *key, struct err *e);
+
+/*
+ * Turns a result code into words: what is wrong with the file and what to do. Always false. Looks at errno, since
+ * SQLite forgets it: set it to 0 before the call that may fail.
+ */
+bool journal_db_error(const char *path, int rc, struct err *e);
+
+#endif

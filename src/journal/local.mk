@@ -1,0 +1,3 @@
+libcrmsync_a_SOURCES += \
+	src/journal/journal.c src/journal/journal.h \
+	src/journal/journal_db.c src/journal/journal_db.h
