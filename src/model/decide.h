@@ -1,0 +1,119 @@
+/*
+ * decide.h - who wins: three-way per field against the last-seen vector. Pure: no I/O, clock, log or global.
+ *
+ * Given what was agreed (the vector) and what every endpoint shows now, decide_record() says what is agreed from
+ * now on, what has to be written where, and which edits lost. It is a join: the agreed state of a field is
+ * the maximum, over all edits ever observed, of a totally ordered key, so order and repetition of
+ * observations do not matter (SEMANTICS 9). Rules:
+ *
+ *   An edit is a field whose value differs from what that endpoint last showed. All fields changed in one
+ *   observation get one key; a unit (decide_unit) counts as changed when any of its fields is.
+ *   stamp   eff = max(floor(min(reported, now + max_ahead), quantum), base eff + quantum)          (9.3)
+ *   order   last-writer-wins: (eff, rank of the writer, n, digest); source-priority: (n, rank, eff, digest), n = base n + 1
+ *   delete  needs evidence. update-wins: the record lives when some field holds an edit that the deleter had not
+ *           seen, whatever the clocks say; delete-wins: it is dead. A new row after the delete is a new generation.
+ *   new     a field that is new to the topology competes as on first contact; an empty column loses to any value.
+ *   no base equal rows are adopted, one-sided rows copied, differing fields compete as concurrent edits; nothing is deleted (I8).
+ *
+ * `update-wins` deliberately asks "had the deleter seen it?" and not "which stamp is larger?": an admin
+ * who writes it means that no edit made elsewhere is thrown away by a delete that did not know of it.
+ */
+#ifndef MODEL_DECIDE_H
+#define MODEL_DECIDE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/digest.h"
+#include "model/entity.h"
+#include "model/vector.h"
+
+struct arena;
+
+#define STAMP_NONE INT64_MIN
+
+enum observed { OBSERVED_NOTHING, OBSERVED_ROW, OBSERVED_ABSENT };
+
+/* What one endpoint shows now. Values are canonical and cleaned. */
+struct observation {
+	enum observed what;
+	bool evidence;			/* ABSENT: proven to be a delete (log entry, confirmed sweep) */
+	bool outside;			/* ABSENT: there, but left the mapping's `where`: neither a delete nor to be filled */
+	int64_t stamp;			/* when, corrected to our clock, microseconds; STAMP_NONE */
+	struct value id;		/* ROW: local id */
+	const struct value *values;	/* ROW: by field index */
+	const uint64_t *digests;	/* ROW: value_digest() of each */
+	uint64_t row;			/* ROW: row_digest() of these */
+};
+
+struct decide_endpoint {		/* what an endpoint may do for this entity */
+	bool mapped;
+	bool votes;			/* its edits count (role is not target) */
+	bool writable;			/* it is written (role is not source) */
+	bool surveyed;			/* its rows were listed completely: an unknown row is absent */
+	bool ignores_deletes;		/* deletes neither come from nor go there */
+};
+
+struct decide_policy {
+	const struct entity_def *entity;
+	const struct decide_endpoint *endpoints;	/* by endpoint index */
+	size_t n_endpoints;
+	const struct digest_key *key;
+	int64_t now_us, max_ahead_us, quantum_us;
+};
+
+enum action { ACTION_NONE, ACTION_INSERT, ACTION_UPDATE, ACTION_DELETE };
+
+struct order {				/* what to do at one endpoint */
+	enum action action;
+	uint64_t fields;		/* insert, update */
+};
+
+struct lost_edit {			/* for the journal */
+	enum lost_kind { LOST_CONFLICT, LOST_FIRST_CONTACT, LOST_DELETE, LOST_TO_DELETE } kind;
+	uint8_t field;			/* FIELDS_MAX: the record as a whole (deletes) */
+	uint8_t loser, winner;		/* endpoint indexes */
+	struct edit_key loser_key, winner_key;
+	struct value loser_value, winner_value;
+	uint64_t loser_digest, winner_digest, base_digest;	/* 0: not known */
+	const char *tie_break;		/* stamp | priority | value | policy */
+};
+
+enum contact { CONTACT_NONE, CONTACT_EQUAL, CONTACT_MERGED, CONTACT_COPIED };
+
+struct decision {
+	struct vector *next;		/* the new agreed state; `seen` as shown now, owed where an order stands or is due later */
+	struct order *orders;		/* by endpoint index */
+	struct value *values;		/* the agreed values by field index; valid where `have` says so */
+	uint64_t *digests;		/* their digests, likewise */
+	uint64_t have;			/* fields whose agreed value is at hand */
+	struct lost_edit *lost;
+	size_t n_lost;
+	enum contact contact;		/* whether this was a first contact, and what came of it */
+	uint64_t edited;		/* endpoints with an edit, insert or delete of their own in this observation */
+	int64_t oldest_edit_us;		/* smallest reported stamp among them; STAMP_NONE */
+	bool key_changed;		/* a key field's agreed value is not the base's: the record moves to a new id */
+};
+
+/* True when the endpoint shows exactly what the vector says it last showed: an echo, or nothing new. */
+bool vector_shows(const struct vector *, size_t endpoint, const struct observation *);
+
+/* base NULL: nothing is known of the record. `observed` by endpoint index. All results live in the arena and share its inputs. */
+void decide_record(const struct decide_policy *, const struct vector *base, const struct observation *observed,
+		   struct arena *, struct decision *out);
+
+/* After a successful write to that endpoint: it shows the agreed state, or `readback` where the target changed what was
+ * written (those fields count as normalised and are not sent again). readback NULL: as sent. id: its local id (after an insert). */
+void decide_applied(const struct decide_policy *, struct decision *, size_t endpoint, const struct observation *readback,
+		    struct value id, struct arena *);
+
+/* The fields that win or lose together with f, itself among them: its group; the parts of a key, with their groups. (A key
+ * made of two people's halves would be one that nobody gave.) */
+uint64_t decide_unit(const struct entity_def *, size_t f);
+
+/* Total order of two edits of one field under its rule: <0, 0, >0. Digests break what keys leave equal. */
+int edit_key_compare(const struct entity_def *, enum rule, const struct edit_key *a, uint32_t digest_a,
+		     const struct edit_key *b, uint32_t digest_b);
+
+#endif

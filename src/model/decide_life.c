@@ -1,0 +1,349 @@
+/*
+ * decide_life.c - does the record live, and what lost: deletes against edits, new generations, agreed values that
+ * nobody shows any more.
+ */
+#include "model/decide_work.h"
+
+#include "base/arena.h"
+#include "model/record.h"
+
+/* ---- what lost, for the journal ---------------------------------------------------------------------- */
+
+static struct lost_edit *add_lost(struct work *w)
+{
+	struct decision *d = w->out;
+
+	if (d->lost == NULL)
+		d->lost = arena_zalloc(w->arena, (w->entity->n_fields + 1) * w->policy->n_endpoints * 2 * sizeof *d->lost);
+	return &d->lost[d->n_lost++];
+}
+
+static const char *tie_break(const struct work *w, size_t f, const struct edit_key *a, const struct edit_key *b)
+{
+	if (w->entity->fields[f].rule == RULE_SOURCE_PRIORITY)
+		return a->n != b->n ? "stamp" : rank_of(w->entity, a->origin) != rank_of(w->entity, b->origin) ? "priority" : "stamp";
+	if (a->eff != b->eff)
+		return "stamp";
+	return a->origin != b->origin ? "priority" : "value";
+}
+
+static uint64_t base_digest(const struct work *w, size_t e, size_t f)
+{
+	return base_knows(w, e) ? shown_digest(w->base, e, f) : 0;
+}
+
+static void lost_edit_of(struct work *w, size_t e, size_t f)
+{
+	const struct edit *x = &w->edits[e];
+	const struct vfield *now = &w->out->next->fields[f];
+	struct lost_edit *l;
+
+	if (!(x->changed & BIT(f)) || w->winner[f] == e || digest_field(w->seen[e].digests[f]) == now->digest)
+		return;
+	if (is_new_field(w, e, f) && value_is_null(w->seen[e].values[f]))
+		return;		/* nothing was there that could be lost */
+	/* A group's member that was only drawn along by its neighbour had not been edited itself. */
+	if (base_digest(w, e, f) == digest_field(w->seen[e].digests[f]))
+		return;
+	l = add_lost(w);
+	l->kind = x->no_base & BIT(f) ? LOST_FIRST_CONTACT : LOST_CONFLICT;
+	l->field = (uint8_t)f;
+	l->loser = (uint8_t)e;
+	l->winner = now->key.origin;
+	l->loser_key = x->keys[f];
+	l->winner_key = now->key;
+	l->loser_value = w->seen[e].values[f];
+	l->loser_digest = w->seen[e].digests[f];
+	l->winner_value = w->out->have & BIT(f) ? w->out->values[f] : VALUE_NULL;
+	l->winner_digest = w->out->have & BIT(f) ? w->out->digests[f] : now->digest;
+	l->base_digest = base_digest(w, e, f);
+	l->tie_break = tie_break(w, f, &l->winner_key, &l->loser_key);
+}
+
+/* The agreed value itself loses to an edit made by somebody who had not seen it. */
+static void lost_agreement(struct work *w, size_t f)
+{
+	const struct vector *v = w->base;
+	uint8_t e = w->winner[f], holder;
+	struct edit_key shown;
+	struct lost_edit *l;
+
+	if (v == NULL || e == 255 || v->fields[f].digest == 0 || v->fields[f].digest == w->out->next->fields[f].digest)
+		return;
+	if (base_knows(w, e)) {
+		shown = decide_shown_key(w, e, f);
+		if (same_key(&shown, &v->fields[f].key) && !(w->edits[e].guessed & BIT(f)))
+			return;		/* it had seen it: a plain later edit */
+	}
+	l = add_lost(w);
+	holder = decide_find_holder(w, f);
+	l->kind = base_knows(w, e) ? LOST_CONFLICT : LOST_FIRST_CONTACT;
+	l->field = (uint8_t)f;
+	l->loser = v->fields[f].key.origin;
+	l->winner = e;
+	l->loser_key = v->fields[f].key;
+	l->winner_key = w->edits[e].keys[f];
+	l->loser_value = holder != 255 ? w->seen[holder].values[f] : VALUE_NULL;
+	l->loser_digest = holder != 255 ? w->seen[holder].digests[f] : v->fields[f].digest;
+	l->winner_value = w->seen[e].values[f];
+	l->winner_digest = w->seen[e].digests[f];
+	l->base_digest = base_digest(w, e, f);
+	l->tie_break = tie_break(w, f, &l->winner_key, &l->loser_key);
+}
+
+static void note_lost_edits(struct work *w)
+{
+	for (size_t f = 0; f < w->entity->n_fields; f++) {
+		lost_agreement(w, f);
+		for (size_t e = 0; e < w->policy->n_endpoints; e++)
+			lost_edit_of(w, e, f);
+	}
+}
+
+static void note_lost_record(struct work *w, enum lost_kind kind, size_t loser, size_t winner,
+			     const struct edit_key *loser_key, const struct edit_key *winner_key)
+{
+	struct lost_edit *l = add_lost(w);
+
+	l->kind = kind;
+	l->field = FIELDS_MAX;
+	l->loser = (uint8_t)loser;
+	l->winner = (uint8_t)winner;
+	l->loser_key = *loser_key;
+	l->winner_key = *winner_key;
+	l->loser_value = l->winner_value = VALUE_NULL;
+	l->tie_break = "policy";
+}
+
+/* A delete takes this field's edit with it. */
+static void note_lost_field(struct work *w, size_t f, size_t winner, const struct edit_key *winner_key)
+{
+	const struct vfield *lost = &w->out->next->fields[f];
+	struct lost_edit *l;
+
+	note_lost_record(w, LOST_TO_DELETE, lost->key.origin, winner, &lost->key, winner_key);
+	l = &w->out->lost[w->out->n_lost - 1];
+	l->field = (uint8_t)f;
+	l->loser_digest = lost->digest;
+	if (w->out->have & BIT(f)) {
+		l->loser_value = w->out->values[f];
+		l->loser_digest = w->out->digests[f];
+	}
+}
+
+/* No field of the life before survives; an edit of it that comes now is lost as any other. */
+static void note_lost_to_rebirth(struct work *w)
+{
+	for (size_t f = 0; f < w->entity->n_fields; f++)
+		for (size_t e = 0; e < w->policy->n_endpoints; e++)
+			lost_edit_of(w, e, f);
+}
+
+/* ---- what is shown nowhere any more ------------------------------------------------------------------ */
+
+static bool all_observed(const struct work *w)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if (w->policy->endpoints[e].mapped && w->seen[e].what == OBSERVED_NOTHING)
+			return false;
+	return true;
+}
+
+/* Among the rows there are: whose value of that unit was written last, by its rule? 255: there is no row. */
+static uint8_t next_best(const struct work *w, size_t f)
+{
+	struct edit_key best = { 0 }, key;
+	uint64_t digest = 0;
+	uint8_t found = 255;
+
+	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
+		if (w->seen[e].what != OBSERVED_ROW || !(base_knows(w, e) || (w->edits[e].changed & BIT(f))))
+			continue;
+		key = w->edits[e].changed & BIT(f) ? w->edits[e].keys[f] : decide_shown_key(w, e, f);
+		if (found != 255 && compare_units(w, f, &key, w->seen[e].digests[f], &best, digest) <= 0)
+			continue;
+		best = key;
+		digest = w->seen[e].digests[f];
+		found = (uint8_t)e;
+	}
+	return found;
+}
+
+/*
+ * The agreed value is shown nowhere any more: its writer's row was deleted before it had been carried anywhere.
+ * Nobody can bring it back; the best of what is left takes its place, under its key, so that what lost to it stays beaten.
+ */
+static void replace_vanished(struct work *w)
+{
+	struct decision *d = w->out;
+	uint64_t gone = all_fields(w->entity) & ~d->have;
+
+	if (w->base == NULL || w->base->dead || gone == 0 || !all_observed(w))
+		return;
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if (w->edits[e].missing)
+			return;		/* first it has to be proven whether its writer wanted the record gone */
+	for (size_t f = 0; f < w->entity->n_fields; f++) {
+		uint8_t e = gone & w->unit[f] ? next_best(w, leader_of(w, f)) : 255;
+		struct vfield *now = &d->next->fields[f];
+		struct lost_edit *l;
+
+		if (e == 255)
+			continue;
+		if (gone & BIT(f)) {
+			l = add_lost(w);
+			*l = (struct lost_edit){ .kind = LOST_CONFLICT, .field = (uint8_t)f, .loser = now->key.origin, .winner = e,
+				.loser_key = now->key, .winner_key = now->key, .loser_value = VALUE_NULL, .loser_digest = now->digest,
+				.winner_value = w->seen[e].values[f], .winner_digest = w->seen[e].digests[f], .tie_break = "value" };
+		}
+		now->digest = digest_field(w->seen[e].digests[f]);
+		d->values[f] = w->seen[e].values[f];
+		d->digests[f] = w->seen[e].digests[f];
+		d->have |= BIT(f);
+	}
+	d->next->row = d->have == all_fields(w->entity) ?
+		digest_row(row_digest(w->policy->key, d->digests, w->entity->n_fields)) : 0;
+}
+
+/* ---- life and death ---------------------------------------------------------------------------------- */
+
+/* The field holds an edit which the deleter had not seen. */
+static bool is_unseen(const struct work *w, size_t deleter, size_t f)
+{
+	const struct vfield *now = &w->out->next->fields[f];
+	uint32_t digest = shown_digest(w->base, deleter, f);
+	struct edit_key shown = decide_shown_key(w, deleter, f);
+
+	/* Under one key it is the deleter's own edit, in another form or with what took its place. */
+	return now->digest != digest && !same_key(&now->key, &shown) &&
+	       edit_key_compare(w->entity, w->entity->fields[f].rule, &now->key, now->digest, &shown, digest) > 0;
+}
+
+/* The first such field; -1: it had seen everything. */
+ptrdiff_t decide_unseen_edit(const struct work *w, size_t deleter)
+{
+	for (size_t f = 0; f < w->entity->n_fields; f++)
+		if (is_unseen(w, deleter, f))
+			return (ptrdiff_t)f;
+	return -1;
+}
+
+static struct edit_key delete_key(const struct work *w, size_t e)
+{
+	struct edit_key key = { .eff = decide_reported_stamp(w, e, true), .n = 1, .origin = (uint8_t)e }, shown;
+
+	for (size_t f = 0; f < w->base->n_fields; f++) {
+		shown = decide_shown_key(w, e, f);
+		if (shown.eff + w->policy->quantum_us > key.eff)
+			key.eff = shown.eff + w->policy->quantum_us;
+	}
+	return key;
+}
+
+/* A row that is brought back before its delete was proven: the delete loses all the same, and is written down. */
+void decide_note_lost_delete(struct work *w, size_t e)
+{
+	const struct edit_key *winner = &w->out->next->fields[decide_unseen_edit(w, e)].key;
+	struct edit_key key = delete_key(w, e);
+
+	note_lost_record(w, LOST_DELETE, e, winner->origin, &key, winner);
+}
+
+/* The deleters of this observation: does any of them end the record? */
+static bool killed_now(struct work *w)
+{
+	bool dead = false;
+
+	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
+		struct edit_key key;
+		ptrdiff_t f;
+
+		if (!w->edits[e].removed)
+			continue;
+		key = delete_key(w, e);
+		f = decide_unseen_edit(w, e);
+		if (f >= 0 && w->entity->deletes == DELETES_UPDATE_WINS) {
+			note_lost_record(w, LOST_DELETE, e, w->out->next->fields[f].key.origin, &key, &w->out->next->fields[f].key);
+			continue;
+		}
+		for (size_t i = 0; i < w->entity->n_fields; i++)
+			if (is_unseen(w, e, i))
+				note_lost_field(w, i, e, &key);
+		if (!dead || edit_key_compare(w->entity, RULE_LAST_WRITER_WINS, &key, 0, &w->out->next->deleted, 0) > 0)
+			w->out->next->deleted = key;
+		dead = true;
+	}
+	return dead;
+}
+
+/* The record was dead: an edit that the deleter had not seen may revive it. */
+static bool stays_dead(struct work *w)
+{
+	for (size_t f = 0; f < w->entity->n_fields; f++) {
+		uint8_t e = w->winner[f];
+
+		if (e == 255)
+			continue;
+		if (w->entity->deletes == DELETES_UPDATE_WINS) {
+			note_lost_record(w, LOST_DELETE, w->base->deleted.origin, e, &w->base->deleted, &w->edits[e].keys[f]);
+			return false;
+		}
+		note_lost_field(w, f, w->base->deleted.origin, &w->base->deleted);
+	}
+	return true;
+}
+
+static bool reborn_any(const struct work *w)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if (w->edits[e].reborn)
+			return true;
+	return false;
+}
+
+/* Every endpoint's row is gone, proven or not: there is nothing left that could be kept, and nothing is deleted by saying so. */
+static bool all_gone(struct work *w)
+{
+	struct edit_key key;
+	bool known = false;
+
+	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
+		const struct decide_endpoint *p = &w->policy->endpoints[e];
+
+		if (p->mapped && (w->seen[e].what != OBSERVED_ABSENT || p->ignores_deletes || w->seen[e].outside))
+			return false;
+	}
+	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
+		if (!w->edits[e].removed && !w->edits[e].missing)
+			continue;
+		key = delete_key(w, e);
+		if (!known || edit_key_compare(w->entity, RULE_LAST_WRITER_WINS, &key, 0, &w->out->next->deleted, 0) > 0)
+			w->out->next->deleted = key;
+		known = true;
+	}
+	return known;
+}
+
+void decide_life(struct work *w)
+{
+	struct vector *next = w->out->next;
+	const struct vector *base = w->base;
+	bool was_dead = base != NULL && base->dead;
+
+	if (was_dead && reborn_any(w)) {
+		next->generation = base->generation + 1;
+		next->dead = false;
+		decide_join_fields(w, true);
+		note_lost_to_rebirth(w);
+		return;
+	}
+	decide_join_fields(w, false);
+	replace_vanished(w);
+	note_lost_edits(w);
+	if (base == NULL)
+		return;
+	next->dead = was_dead ? stays_dead(w) : all_gone(w) || killed_now(w);
+	if (next->dead)		/* edits that lost to the delete leave no trace: the tombstone keeps what the deleter saw */
+		for (size_t f = 0; was_dead && f < next->n_fields; f++)
+			next->fields[f] = base->fields[f];
+}

@@ -1,0 +1,285 @@
+/*
+ * decide_orders.c - what every endpoint shows, told against what is agreed now, and what has to be written there; before
+ * the writes and, in decide_applied(), after one of them.
+ */
+#include "model/decide_work.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+
+/* ---- what it shows ----------------------------------------------------------------------------------- */
+
+static void keep_deviations(struct vseen *s, const struct vdeviation *list, size_t n, struct arena *arena)
+{
+	s->n_deviations = n;
+	s->deviations = n > 0 ? arena_alloc(arena, n * sizeof *list) : NULL;
+	if (n > 0)
+		memcpy(s->deviations, list, n * sizeof *list);
+}
+
+/* What the endpoint shows now, told against the newly agreed row. */
+static void show_now(struct work *w, size_t e)
+{
+	const struct observation *o = &w->seen[e];
+	struct vector *next = w->out->next;
+	struct vseen *s = &next->seen[e];
+	struct vdeviation list[FIELDS_MAX];
+	size_t n = 0;
+
+	for (size_t f = 0; f < next->n_fields; f++) {
+		const struct edit *x = &w->edits[e];
+		uint32_t digest = digest_field(o->digests[f]);
+		bool agreed = digest == next->fields[f].digest && (!(w->out->have & BIT(f)) || o->digests[f] == w->out->digests[f]);
+
+		if (agreed)
+			continue;
+		list[n] = (struct vdeviation){ .field = (uint8_t)f, .digest = digest };
+		if (x->changed & BIT(f))
+			list[n].key = x->keys[f];
+		else if (base_knows(w, e))
+			list[n].key = decide_shown_key(w, e, f);
+		n++;
+	}
+	s->former = base_knows(w, e) && (w->base->seen[e].former || w->base->generation != next->generation);
+	s->known = s->present = true;
+	s->detached = s->parked = false;
+	s->uncertain = w->edits[e].doubt == DOUBT_BEFORE;	/* it may happen yet */
+	s->id = o->id;
+	s->same = n == 0 && (next->row == 0 || next->row == digest_row(o->row));
+	s->row = s->same ? 0 : digest_row(o->row);
+	keep_deviations(s, list, n, w->arena);
+}
+
+/*
+ * It shows the agreed value by chance: of an earlier edit, put back elsewhere by an edit that it has not seen. A later
+ * edit there counts from what it had seen.
+ */
+static bool shows_older_edit(const struct work *w, size_t e, size_t f, const struct edit_key *key)
+{
+	const struct vfield *now = &w->out->next->fields[f];
+
+	return !same_key(key, &now->key) &&
+	       (w->base->fields[f].digest != now->digest || vseen_deviation(&w->base->seen[e], f) != NULL);
+}
+
+/* Not observed: it still shows what it last showed, now perhaps behind the agreed row. */
+static void show_before(struct work *w, size_t e)
+{
+	const struct vector *base = w->base;
+	struct vector *next = w->out->next;
+	struct vseen *s = &next->seen[e];
+	struct vdeviation list[FIELDS_MAX];
+	size_t n = 0;
+
+	if (base == NULL || !base->seen[e].present)
+		return;
+	for (size_t f = 0; f < next->n_fields; f++) {
+		uint32_t digest = shown_digest(base, e, f);
+		struct edit_key key = decide_shown_key(w, e, f);
+
+		if (digest != next->fields[f].digest || shows_older_edit(w, e, f, &key))
+			list[n++] = (struct vdeviation){ (uint8_t)f, digest, key };
+	}
+	s->former |= base->generation != next->generation;
+	s->row = shown_row(base, e);
+	s->same = n == 0 && s->row == next->row;
+	keep_deviations(s, list, n, w->arena);
+	if (s->same)
+		s->row = 0;
+}
+
+/* ---- orders ------------------------------------------------------------------------------------------ */
+
+/* Some field it shows is not a form of what is agreed now. */
+static bool is_behind(const struct vector *v, size_t e)
+{
+	for (size_t i = 0; i < v->seen[e].n_deviations; i++) {
+		const struct vdeviation *dev = &v->seen[e].deviations[i];
+		const struct vfield *now = &v->fields[dev->field];
+
+		if (dev->digest != now->digest && !same_key(&dev->key, &now->key))
+			return true;
+	}
+	return false;
+}
+
+/* A field that shows the target's own form of the agreed value is left alone (SEMANTICS F9). */
+static bool is_normalised(const struct work *w, size_t e, size_t f)
+{
+	const struct vdeviation *dev;
+	const struct vfield *now = &w->out->next->fields[f];
+
+	if (w->base == NULL || !w->base->seen[e].present || w->edits[e].changed & BIT(f))
+		return false;
+	dev = vseen_deviation(&w->base->seen[e], f);
+	return dev != NULL && dev->digest == digest_field(w->seen[e].digests[f]) && same_key(&dev->key, &now->key);
+}
+
+static void order_row(struct work *w, size_t e)
+{
+	struct vector *next = w->out->next;
+	struct order *o = &w->out->orders[e];
+	struct vseen *s = &next->seen[e];
+	uint64_t wanted = 0;
+	bool short_of_values = false;
+
+	for (size_t i = 0; i < s->n_deviations; i++)
+		if (!is_normalised(w, e, s->deviations[i].field))
+			wanted |= BIT(s->deviations[i].field);
+	for (size_t f = 0; f < next->n_fields; f++) {
+		if (!(wanted & BIT(f)))
+			continue;
+		if (wanted & w->unit[f] & ~w->out->have)	/* half of it would be a value that nobody wrote */
+			short_of_values = true;
+		else
+			o->fields |= BIT(f);
+	}
+	if (o->fields != 0)
+		o->action = ACTION_UPDATE;
+	else
+		s->uncertain = s->former = false;
+	s->owed = o->fields != 0 || short_of_values;
+}
+
+static void order_missing(struct work *w, size_t e, bool absent)
+{
+	struct order *o = &w->out->orders[e];
+	struct vseen *s = &w->out->next->seen[e];
+
+	s->owed = true;
+	if (!absent || w->out->have != all_fields(w->entity))
+		return;
+	o->action = ACTION_INSERT;
+	o->fields = all_fields(w->entity);
+}
+
+/* An insert in doubt stays so, except where a sweep has looked: it may yet show. */
+static void forget_row(struct vseen *s, const struct observation *o)
+{
+	if (s->present || o->evidence)
+		*s = (struct vseen){ .known = true };
+	else
+		*s = (struct vseen){ .known = true, .uncertain = s->uncertain, .intended = s->intended, .n_intended = s->n_intended };
+}
+
+static void order_alive(struct work *w, size_t e, const struct decide_endpoint *p)
+{
+	struct vseen *s = &w->out->next->seen[e];
+	bool was_present = w->base != NULL && w->base->seen[e].present;
+
+	switch (w->seen[e].what) {
+	case OBSERVED_ROW:
+		show_now(w, e);
+		if (p->writable)
+			order_row(w, e);
+		else
+			s->owed = false;
+		return;
+	case OBSERVED_ABSENT:
+		if (w->seen[e].outside || (was_present && p->ignores_deletes)) {
+			forget_row(s, &w->seen[e]);
+			s->detached = true;
+			return;
+		}
+		if (was_present && w->edits[e].missing && w->entity->deletes != DELETES_UPDATE_WINS) {
+			show_before(w, e);	/* without evidence and with delete-wins: wait for the evidence, */
+			s->owed = s->parked = true;	/* and do not look again and again until it comes */
+			return;
+		}
+		if (was_present && w->edits[e].missing && decide_unseen_edit(w, e) < 0) {
+			show_before(w, e);	/* nothing to tell it, and no evidence: leave everything as it was */
+			return;
+		}
+		if (was_present && w->edits[e].missing)
+			decide_note_lost_delete(w, e);
+		forget_row(s, &w->seen[e]);
+		break;
+	case OBSERVED_NOTHING:
+		show_before(w, e);
+		if (was_present) {
+			s->owed = p->writable && (s->owed || is_behind(w->out->next, e));
+			return;
+		}
+		break;
+	}
+	if (p->writable && !s->detached)
+		order_missing(w, e, w->seen[e].what == OBSERVED_ABSENT || s->known || p->surveyed);
+}
+
+static void order_dead(struct work *w, size_t e, const struct decide_endpoint *p)
+{
+	struct vseen *s = &w->out->next->seen[e];
+
+	if (w->seen[e].what == OBSERVED_ROW) {
+		show_now(w, e);
+		s->owed = p->writable && !p->ignores_deletes;
+		if (s->owed)
+			w->out->orders[e].action = ACTION_DELETE;
+	} else if (w->seen[e].what == OBSERVED_ABSENT) {
+		forget_row(s, &w->seen[e]);
+	} else {
+		show_before(w, e);
+		s->owed = p->writable && !p->ignores_deletes && s->present;
+	}
+}
+
+void decide_give_orders(struct work *w)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
+		const struct decide_endpoint *p = &w->policy->endpoints[e];
+
+		if (!p->mapped)
+			continue;
+		if (w->out->next->dead)
+			order_dead(w, e, p);
+		else
+			order_alive(w, e, p);
+	}
+}
+
+/* ---- after the write --------------------------------------------------------------------------------- */
+
+void decide_applied(const struct decide_policy *policy, struct decision *d, size_t e, const struct observation *readback,
+		    struct value id, struct arena *arena)
+{
+	struct vector *next = d->next;
+	struct vseen *s = &next->seen[e];
+	struct vdeviation list[FIELDS_MAX];
+	size_t n = 0;
+
+	if (d->orders[e].action == ACTION_DELETE) {
+		*s = (struct vseen){ .known = true };
+		return;
+	}
+	for (size_t f = 0; f < next->n_fields; f++) {
+		const struct vdeviation *old = d->orders[e].action == ACTION_UPDATE ? vseen_deviation(s, f) : NULL;
+
+		if (readback != NULL) {
+			uint32_t digest = digest_field(readback->digests[f]);
+
+			if ((d->have & BIT(f)) ? readback->digests[f] == d->digests[f] : digest == next->fields[f].digest)
+				continue;
+			/* What was not written (its parent is not there yet) is not the target's own form of it. */
+			if (old != NULL && old->digest == digest && !(d->orders[e].fields & BIT(f)))
+				list[n++] = *old;
+			else
+				list[n++] = (struct vdeviation){ (uint8_t)f, digest, next->fields[f].key };
+		} else if (old != NULL && !(d->orders[e].fields & BIT(f))) {
+			list[n++] = *old;	/* a normalised field that was not written, or one whose value was out of reach */
+		}
+	}
+	s->known = s->present = true;
+	s->parked = s->uncertain = s->detached = s->former = false;
+	s->n_intended = 0;
+	s->id = id;
+	s->same = n == 0;
+	keep_deviations(s, list, n, arena);
+	s->owed = false;
+	s->row = 0;
+	if (n > 0 && readback != NULL)
+		s->row = digest_row(readback->row);
+	for (size_t i = 0; i < n; i++)
+		if (!(d->have & BIT(list[i].field)))
+			s->owed = true;
+}

@@ -1,0 +1,103 @@
+/*
+ * decide_work.h - inside a decision: its parts, and what its files call of each other.
+ *
+ *   decide.c         which edits there are, their stamps, the join; putting it together
+ *   decide_life.c    deletes against edits, new generations; what lost, for the journal
+ *   decide_orders.c  what everybody shows now, and what has to be written where
+ */
+#ifndef MODEL_DECIDE_WORK_H
+#define MODEL_DECIDE_WORK_H
+
+#include "model/decide.h"
+#include "model/doubt.h"
+
+#define BIT(i) (UINT64_C(1) << (i))
+
+struct edit {			/* of one endpoint in this observation */
+	uint64_t changed;	/* fields that are news from there */
+	uint64_t no_base;	/* of these: fields for which nobody knows what it showed before */
+	struct edit_key *keys;	/* by field index */
+	bool removed;		/* its row is gone, with evidence */
+	bool missing;		/* its row is gone, without */
+	bool reborn;		/* a row where the vector knows there was none */
+	enum doubt_verdict doubt;
+	uint64_t guessed;	/* fields that may or may not have been edited on top of a write of ours in doubt */
+};
+
+struct work {
+	const struct decide_policy *policy;
+	const struct entity_def *entity;
+	const struct vector *base;
+	const struct observation *seen;
+	struct arena *arena;
+	struct decision *out;
+	struct edit *edits;
+	uint8_t *winner;	/* by field: endpoint whose edit of this observation won; 255: the base stands */
+	uint64_t unit[FIELDS_MAX];	/* by field: those that win or lose with it, itself among them */
+};
+
+static inline uint64_t all_fields(const struct entity_def *d)
+{
+	return d->n_fields == 64 ? ~UINT64_C(0) : BIT(d->n_fields) - 1;
+}
+
+static inline unsigned rank_of(const struct entity_def *d, uint8_t origin)
+{
+	return origin < ENDPOINTS_MAX ? d->rank[origin] : 255;
+}
+
+static inline bool same_key(const struct edit_key *a, const struct edit_key *b)
+{
+	return a->eff == b->eff && a->origin == b->origin && a->n == b->n;
+}
+
+static inline uint32_t shown_digest(const struct vector *v, size_t e, size_t f)
+{
+	const struct vdeviation *dev = v->seen[e].same ? NULL : vseen_deviation(&v->seen[e], f);
+
+	return dev != NULL ? dev->digest : v->fields[f].digest;
+}
+
+static inline uint64_t shown_row(const struct vector *v, size_t e)
+{
+	return v->seen[e].same ? v->row : v->seen[e].row;
+}
+
+static inline bool base_knows(const struct work *w, size_t e)
+{
+	return w->base != NULL && w->base->seen[e].present && !w->edits[e].reborn;
+}
+
+/* The record is known, this field is new to the topology. */
+static inline bool is_new_field(const struct work *w, size_t e, size_t f)
+{
+	return base_knows(w, e) && (w->edits[e].no_base & BIT(f)) && w->entity->fields[f].group < 0;
+}
+
+/* A group is compared by its leader, the first of its fields, so that no two of them can take different sides. */
+static inline size_t leader_of(const struct work *w, size_t f)
+{
+	return (size_t)__builtin_ctzll(w->unit[f]);
+}
+
+static inline int compare_units(const struct work *w, size_t f, const struct edit_key *a, uint64_t digest_a,
+				const struct edit_key *b, uint64_t digest_b)
+{
+	return edit_key_compare(w->entity, w->entity->fields[f].rule, a, digest_field(digest_a), b, digest_field(digest_b));
+}
+
+/* decide.c */
+struct edit_key decide_shown_key(const struct work *w, size_t e, size_t f);	/* of the value that the base says it shows */
+int64_t decide_reported_stamp(const struct work *w, size_t e, bool on_a_base);
+uint8_t decide_find_holder(const struct work *w, size_t f);	/* an endpoint that shows the value of the base; 255: none */
+void decide_join_fields(struct work *w, bool new_life);
+
+/* decide_life.c */
+ptrdiff_t decide_unseen_edit(const struct work *w, size_t deleter);	/* the first field with one; -1: it had seen everything */
+void decide_note_lost_delete(struct work *w, size_t e);
+void decide_life(struct work *w);
+
+/* decide_orders.c */
+void decide_give_orders(struct work *w);
+
+#endif

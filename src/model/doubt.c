@@ -1,0 +1,115 @@
+#include "model/doubt.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "model/decide_work.h"
+
+enum { INTENDED_MAX = 128 };	/* of one endpoint: the oldest go first */
+
+static bool same_entry(const struct vdeviation *a, const struct vdeviation *b)
+{
+	return a->field == b->field && a->digest == b->digest && same_key(&a->key, &b->key);
+}
+
+void doubt_add(struct vector *next, size_t e, const struct order *o, struct arena *arena)
+{
+	struct vseen *s = &next->seen[e];
+	struct vdeviation list[INTENDED_MAX + FIELDS_MAX];
+	size_t n = s->uncertain && o->action != ACTION_DELETE ? s->n_intended : 0;
+	size_t skip = n > INTENDED_MAX ? n - INTENDED_MAX : 0, first;
+
+	s->uncertain = true;
+	s->n_intended = 0;
+	if (o->action == ACTION_DELETE)
+		return;
+	n -= skip;		/* what the store gave back may be longer than what we ever put there */
+	if (n > 0)
+		memcpy(list, s->intended + skip, n * sizeof *list);
+	for (size_t f = 0; f < next->n_fields; f++) {
+		struct vdeviation x = { (uint8_t)f, next->fields[f].digest, next->fields[f].key };
+		bool known = !(o->fields & BIT(f));
+
+		for (size_t i = 0; i < n && !known; i++)
+			known = same_entry(&list[i], &x);
+		if (!known)
+			list[n++] = x;
+	}
+	first = n > INTENDED_MAX ? n - INTENDED_MAX : 0;
+	s->n_intended = n - first;
+	s->intended = arena_alloc(arena, (s->n_intended + 1) * sizeof *s->intended);
+	memcpy(s->intended, list + first, s->n_intended * sizeof *s->intended);
+}
+
+/* The newest intention for that field; with a digest, the newest that has it. */
+static const struct vdeviation *intention(const struct vseen *s, size_t f, const uint32_t *digest)
+{
+	for (size_t i = s->n_intended; i-- > 0;)
+		if (s->intended[i].field == f && (digest == NULL || s->intended[i].digest == *digest))
+			return &s->intended[i];
+	return NULL;
+}
+
+static const struct vdeviation *fitting(const struct vseen *s, size_t f, const struct observation *now)
+{
+	uint32_t digest = digest_field(now->digests[f]);
+
+	return intention(s, f, &digest);
+}
+
+static bool shows_before(const struct vector *v, size_t e, size_t f, const struct observation *now)
+{
+	return v->seen[e].present && digest_field(now->digests[f]) == shown_digest(v, e, f);
+}
+
+/* The key tells nothing of an insert: a row that somebody else inserted has the same. */
+static bool happened(const struct vector *v, const struct entity_def *d, size_t e, const struct observation *now)
+{
+	const struct vseen *s = &v->seen[e];
+	size_t fit = 0, before = 0, neither = 0;
+
+	for (size_t f = 0; f < v->n_fields; f++) {
+		if (intention(s, f, NULL) == NULL || (!s->present && d->fields[f].is_key))
+			continue;
+		if (shows_before(v, e, f, now))
+			before += fitting(s, f, now) == NULL;
+		else if (fitting(s, f, now) == NULL)
+			neither++;
+		else if (s->present || !value_is_null(now->values[f]))
+			fit++;
+	}
+	return fit > 0 || (s->present && before == 0 && neither > 0);
+}
+
+enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def *d, size_t e, const struct observation *now,
+				 struct arena *arena, struct vseen *shown, uint64_t *guessed)
+{
+	const struct vseen *s = &v->seen[e];
+	struct vdeviation list[FIELDS_MAX];
+	bool news = false;
+	size_t n = 0;
+
+	*guessed = 0;
+	if (!s->uncertain || s->n_intended == 0 || now->what != OBSERVED_ROW || (s->present && !value_equal(s->id, now->id)))
+		return DOUBT_NONE;
+	if (!happened(v, d, e, now))
+		return DOUBT_BEFORE;
+	for (size_t f = 0; f < v->n_fields; f++) {
+		const struct vdeviation *is = fitting(s, f, now), *before = s->same ? NULL : vseen_deviation(s, f);
+
+		if (is == NULL && (is = intention(s, f, NULL)) != NULL) {
+			*guessed |= BIT(f);
+			news = true;
+		}
+		if (is == NULL)
+			is = before;
+		if (is != NULL)
+			list[n++] = *is;
+		news |= digest_field(now->digests[f]) != (is != NULL ? is->digest : v->fields[f].digest);
+	}
+	*shown = (struct vseen){ .known = true, .present = true, .id = now->id, .row = news ? 0 : digest_row(now->row), .owed = s->owed };
+	shown->n_deviations = n;
+	shown->deviations = arena_alloc(arena, (n + 1) * sizeof *list);
+	memcpy(shown->deviations, list, n * sizeof *list);
+	return DOUBT_HAPPENED;
+}

@@ -1,0 +1,31 @@
+/*
+ * doubt.h - writes of ours of which nobody knows whether they happened. Pure.
+ *
+ * The daemon or its connection may end between a write and its answer. What such a write would show is kept with what
+ * the endpoint showed before (struct vseen: uncertain, intended), and the next look at the row tells which of the two
+ * it is; otherwise our own value, when something newer is agreed by then, would pass for somebody's edit. A statement is
+ * atomic: when one of its fields shows what was intended, all of them did. Somebody may have edited on top
+ * of either; where every field that was to be written shows a third value, the write most likely happened first.
+ */
+#ifndef MODEL_DOUBT_H
+#define MODEL_DOUBT_H
+
+#include <stdint.h>
+
+#include "model/decide.h"
+
+/* That order was given, and nobody knows what came of it: `next` is told. Lists live in the arena. */
+void doubt_add(struct vector *next, size_t endpoint, const struct order *, struct arena *);
+
+enum doubt_verdict {
+	DOUBT_NONE,		/* nothing was in doubt, or nothing of it can be told from this look */
+	DOUBT_BEFORE,		/* it did not happen, or not yet */
+	DOUBT_HAPPENED,		/* *shown is what the endpoint showed because of it */
+};
+
+/* *guessed: fields whose value tells neither; they count as edited on top of the write, but what they replace goes
+ * into the journal. *shown shares what `base` has. */
+enum doubt_verdict doubt_resolve(const struct vector *base, const struct entity_def *, size_t endpoint, const struct observation *now,
+				 struct arena *, struct vseen *shown, uint64_t *guessed);
+
+#endif

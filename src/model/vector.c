@@ -1,0 +1,459 @@
+#include "model/vector.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+enum {
+	VERSION = 1, VERSION_MASK = 0x0f, HEAD_DEAD = 0x10, HEAD_KEYS = 0x20, HEAD_GENERATION = 0x40, HEAD_NO_ROW = 0x80,
+	FORM_INT = 0, FORM_TEXT = 1, FORM_GONE = 2, FORM_FULL = 3, FORM_MASK = 0x3, FORM_LAST = 0x80,
+	FULL_PRESENT = 0x01, FULL_SAME = 0x02, FULL_OWED = 0x04, FULL_PARKED = 0x08, FULL_UNCERTAIN = 0x10,
+	FULL_DETACHED = 0x20 /* with a row: FULL_FORMER */, FULL_FORMER = 0x20, FULL_INT = 0x40, FULL_UNKNOWN = 0x80,
+	NUMBER_MASK = 0x1f, NUMBER_NONE = 31, KEYS_MAX = 250,
+};
+/* 2024-01-01: stamps of today take seven bytes. */
+#define EPOCH_US INT64_C(1704067200000000)
+
+struct vector *vector_new(struct arena *a, size_t n_fields, size_t n_endpoints)
+{
+	struct vector *v = arena_zalloc(a, sizeof *v + n_fields * sizeof *v->fields + n_endpoints * sizeof *v->seen);
+
+	v->generation = 1;
+	v->n_fields = n_fields;
+	v->n_endpoints = n_endpoints;
+	v->seen = (struct vseen *)(v + 1);
+	v->fields = (struct vfield *)(v->seen + n_endpoints);
+	return v;
+}
+
+struct vector *vector_copy(struct arena *a, const struct vector *from)
+{
+	struct vector *v = vector_new(a, from->n_fields, from->n_endpoints);
+
+	v->generation = from->generation;
+	v->dead = from->dead;
+	v->deleted = from->deleted;
+	v->row = from->row;
+	memcpy(v->fields, from->fields, from->n_fields * sizeof *v->fields);
+	memcpy(v->seen, from->seen, from->n_endpoints * sizeof *v->seen);
+	return v;
+}
+
+bool vector_owed_any(const struct vector *v)
+{
+	for (size_t e = 0; e < v->n_endpoints; e++)
+		if (v->seen[e].owed)
+			return true;
+	return false;
+}
+
+bool vector_spent(const struct vector *v)
+{
+	if (!v->dead)
+		return false;
+	for (size_t e = 0; e < v->n_endpoints; e++)
+		if (v->seen[e].present || v->seen[e].owed || v->seen[e].uncertain)
+			return false;
+	return true;
+}
+
+const struct vdeviation *vseen_deviation(const struct vseen *s, size_t field)
+{
+	for (size_t i = 0; i < s->n_deviations; i++)
+		if (s->deviations[i].field == field)
+			return &s->deviations[i];
+	return NULL;
+}
+
+/* ---- encoding ---------------------------------------------------------------------------------------- */
+
+struct key_table {
+	struct edit_key keys[KEYS_MAX];
+	size_t n;
+};
+
+static uint8_t key_index(struct key_table *t, const struct edit_key *k)
+{
+	size_t i;
+
+	for (i = t->n; i-- > 0;)
+		if (t->keys[i].eff == k->eff && t->keys[i].origin == k->origin && t->keys[i].n == k->n)
+			return (uint8_t)i;
+	if (t->n == KEYS_MAX)
+		return KEYS_MAX - 1;	/* at most FIELDS_MAX + deviations: out of reach, but never past the end */
+	t->keys[t->n] = *k;
+	return (uint8_t)t->n++;
+}
+
+static void put_u24(struct buf *b, uint32_t v)
+{
+	unsigned char x[3] = { (unsigned char)(v >> 16), (unsigned char)(v >> 8), (unsigned char)v };
+
+	buf_add(b, x, sizeof x);
+}
+
+static void put_u40(struct buf *b, uint64_t v)
+{
+	buf_addc(b, (char)(v >> 32));
+	buf_be32(b, (uint32_t)v);
+}
+
+static void put_key(struct buf *b, const struct edit_key *k, const struct vector_layout *l)
+{
+	unsigned origin = k->origin < l->n_endpoints ? l->endpoint_number[k->origin] : NUMBER_NONE;
+
+	buf_varint(b, zigzag(k->eff - EPOCH_US));
+	buf_addc(b, (char)(origin | (k->n < 7 ? k->n : 7u) << 5));
+	if (k->n >= 7)
+		buf_varint(b, k->n);
+}
+
+/* A local id that prints back from an integer as it was is stored as one. */
+static bool id_as_int(struct value id, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (id.len < 1 || id.len > 18 || (id.data[0] == '0' && id.len > 1))
+		return false;
+	for (int32_t i = 0; i < id.len; i++) {
+		if (id.data[i] < '0' || id.data[i] > '9')
+			return false;
+		v = v * 10 + (uint64_t)(id.data[i] - '0');
+	}
+	*out = v;
+	return true;
+}
+
+static void put_text_id(struct buf *b, struct value id)
+{
+	buf_varint(b, (uint64_t)id.len);
+	buf_add(b, id.data, (size_t)id.len);
+}
+
+static void put_list(struct buf *b, const struct vdeviation *list, size_t n, const struct vector_layout *l, struct key_table *keys)
+{
+	buf_addc(b, (char)n);
+	for (size_t i = 0; i < n; i++) {
+		buf_addc(b, (char)l->field_number[list[i].field]);
+		put_u24(b, list[i].digest);
+		buf_addc(b, (char)key_index(keys, &list[i].key));
+	}
+}
+
+static void put_full(struct buf *b, const struct vseen *s, unsigned number, const struct vector_layout *l, struct key_table *keys)
+{
+	uint64_t as_int = 0;
+	bool is_int = s->present && id_as_int(s->id, &as_int);
+
+	buf_addc(b, (char)(number | FORM_FULL << 5));
+	buf_addc(b, (char)((s->present ? FULL_PRESENT : 0) | (s->same ? FULL_SAME : 0) | (s->owed ? FULL_OWED : 0) |
+			   (s->parked ? FULL_PARKED : 0) | (s->uncertain ? FULL_UNCERTAIN : 0) |
+			   (s->detached ? FULL_DETACHED : 0) | (s->former ? FULL_FORMER : 0) | (is_int ? FULL_INT : 0) |
+			   (s->known ? 0 : FULL_UNKNOWN)));
+	if (s->uncertain)
+		put_list(b, s->intended, s->n_intended, l, keys);
+	if (!s->present)
+		return;
+	if (!s->same) {
+		put_u40(b, s->row);
+		put_list(b, s->deviations, s->n_deviations, l, keys);
+	}
+	if (is_int)
+		buf_varint(b, as_int);
+	else
+		put_text_id(b, s->id);
+}
+
+static void put_endpoint(struct buf *b, const struct vseen *s, unsigned number, const struct vector_layout *l, struct key_table *keys)
+{
+	bool settled = !s->owed && !s->parked && !s->uncertain && !s->detached && !s->former;
+	uint64_t as_int;
+
+	if (!s->known && settled)
+		return;
+	if (settled && !s->present) {
+		buf_addc(b, (char)(number | FORM_GONE << 5));
+	} else if (settled && s->same && id_as_int(s->id, &as_int)) {
+		buf_addc(b, (char)(number | FORM_INT << 5));
+		buf_varint(b, as_int);
+	} else if (settled && s->same) {
+		buf_addc(b, (char)(number | FORM_TEXT << 5));
+		put_text_id(b, s->id);
+	} else {
+		put_full(b, s, number, l, keys);
+	}
+}
+
+/*
+ * The last endpoint says that it is the last: the form ends nowhere else, so a piece of a vector is never
+ * taken for the whole (a lost piece of a split value, a cut reply). Where no endpoint is known, a filler says it.
+ */
+static void put_endpoints(const struct vector *v, const struct vector_layout *l, struct buf *b, struct key_table *keys)
+{
+	size_t last = SIZE_MAX;
+
+	for (size_t e = 0; e < v->n_endpoints; e++) {
+		size_t at = b->len;
+
+		put_endpoint(b, &v->seen[e], l->endpoint_number[e], l, keys);
+		if (b->len > at)
+			last = at;
+	}
+	if (last == SIZE_MAX) {
+		last = b->len;
+		buf_addc(b, NUMBER_NONE | FORM_GONE << 5);
+	}
+	b->p[last] = (char)((unsigned char)b->p[last] | FORM_LAST);
+}
+
+static void put_fields(const struct vector *v, const struct vector_layout *l, struct buf *b,
+		       struct key_table *keys, uint8_t index[FIELDS_MAX])
+{
+	uint32_t digests[256] = { 0 };
+
+	memset(index, 0, FIELDS_MAX);
+	for (size_t f = 0; f < v->n_fields; f++) {
+		uint8_t number = l->field_number[f];
+
+		digests[number] = v->fields[f].digest;
+		if (v->fields[f].digest != 0)
+			index[f] = key_index(keys, &v->fields[f].key);
+	}
+	buf_addc(b, (char)l->fields_stored);
+	for (size_t i = 0; i < l->fields_stored; i++)
+		put_u24(b, digests[i]);
+	if (v->row != 0)
+		put_u40(b, v->row);
+}
+
+void vector_encode(const struct vector *v, const struct vector_layout *l, struct buf *out)
+{
+	struct key_table keys;
+	struct buf tail = { 0 };
+	uint8_t index[FIELDS_MAX], stored[256] = { 0 };
+	size_t head_at = out->len;
+
+	keys.n = 0;
+	buf_addc(out, 0);
+	if (v->generation != 1)
+		buf_varint(out, v->generation);
+	put_fields(v, l, out, &keys, index);
+	put_endpoints(v, l, &tail, &keys);
+	if (keys.n == 1) {
+		put_key(out, &keys.keys[0], l);
+	} else {
+		buf_addc(out, (char)keys.n);
+		for (size_t i = 0; i < keys.n; i++)
+			put_key(out, &keys.keys[i], l);
+		for (size_t f = 0; f < v->n_fields; f++)
+			stored[l->field_number[f]] = index[f];
+		buf_add(out, stored, l->fields_stored);
+	}
+	if (v->dead)
+		put_key(out, &v->deleted, l);
+	buf_add(out, tail.p, tail.len);
+	buf_fini(&tail);
+	out->p[head_at] = (char)(VERSION | (v->dead ? HEAD_DEAD : 0) | (keys.n != 1 ? HEAD_KEYS : 0) |
+				 (v->generation != 1 ? HEAD_GENERATION : 0) | (v->row == 0 ? HEAD_NO_ROW : 0));
+}
+
+/* ---- decoding ---------------------------------------------------------------------------------------- */
+
+struct reverse {		/* stored number -> index in this topology; 255: not in it */
+	uint8_t field[256];
+	uint8_t endpoint[32];
+};
+
+static void reverse_layout(const struct vector_layout *l, struct reverse *r)
+{
+	memset(r, 255, sizeof *r);
+	for (size_t f = 0; f < l->n_fields; f++)
+		r->field[l->field_number[f]] = (uint8_t)f;
+	for (size_t e = 0; e < l->n_endpoints; e++)
+		r->endpoint[l->endpoint_number[e] & NUMBER_MASK] = (uint8_t)e;
+}
+
+static uint32_t get_u24(struct cut *c)
+{
+	const unsigned char *p = cut_bytes(c, 3);
+
+	return p != NULL ? (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2] : 0;
+}
+
+static uint64_t get_u40(struct cut *c)
+{
+	uint64_t high = cut_u8(c);
+
+	return high << 32 | cut_be32(c);
+}
+
+static struct edit_key get_key(struct cut *c, const struct reverse *r)
+{
+	struct edit_key k;
+	uint8_t packed;
+	uint64_t n;
+
+	k.eff = (int64_t)((uint64_t)unzigzag(cut_varint(c)) + (uint64_t)EPOCH_US);
+	packed = cut_u8(c);
+	k.origin = r->endpoint[packed & NUMBER_MASK];
+	n = packed >> 5;
+	if (n == 7)
+		n = cut_varint(c);
+	if (n > UINT32_MAX)
+		c->bad = true;
+	k.n = (uint32_t)n;
+	return k;
+}
+
+static struct value get_text_id(struct cut *c)
+{
+	uint64_t len = cut_varint(c);
+	const char *p;
+
+	if (len > cut_left(c) || len > INT32_MAX) {
+		c->bad = true;
+		return VALUE_NULL;
+	}
+	p = cut_bytes(c, len);
+	return (struct value){ p, p != NULL ? (int32_t)len : -1 };
+}
+
+static struct value get_int_id(struct cut *c, struct arena *a)
+{
+	char text[24], *p = text + sizeof text;
+	uint64_t v = cut_varint(c);
+
+	do
+		*--p = (char)('0' + v % 10);
+	while ((v /= 10) != 0);
+	return (struct value){ arena_dup(a, p, (size_t)(text + sizeof text - p)), (int32_t)(text + sizeof text - p) };
+}
+
+struct keys_read {
+	const struct edit_key *list;
+	size_t n;
+};
+
+static struct vdeviation *get_list(struct cut *c, size_t *out, const struct reverse *r, const struct keys_read *keys, struct arena *a)
+{
+	size_t n = cut_u8(c);
+	struct vdeviation *list = arena_alloc(a, (n + 1) * sizeof *list);
+
+	for (size_t i = 0; i < n && !c->bad; i++) {
+		uint8_t field = r->field[cut_u8(c)];
+		uint32_t digest = get_u24(c);
+		uint8_t key = cut_u8(c);
+
+		if (key >= keys->n)
+			c->bad = true;
+		else if (field != 255)
+			list[(*out)++] = (struct vdeviation){ field, digest, keys->list[key] };
+	}
+	return list;
+}
+
+static void get_full(struct cut *c, struct vseen *s, const struct reverse *r, const struct keys_read *keys, struct arena *a)
+{
+	uint8_t flags = cut_u8(c);
+
+	s->known = !(flags & FULL_UNKNOWN);
+	s->present = flags & FULL_PRESENT;
+	s->same = flags & FULL_SAME;
+	s->owed = flags & FULL_OWED;
+	s->parked = flags & FULL_PARKED;
+	s->uncertain = flags & FULL_UNCERTAIN;
+	s->detached = !s->present && (flags & FULL_DETACHED);
+	s->former = s->present && (flags & FULL_FORMER);
+	if (s->uncertain)
+		s->intended = get_list(c, &s->n_intended, r, keys, a);
+	if (!s->present)
+		return;
+	if (!s->same) {
+		s->row = get_u40(c);
+		s->deviations = get_list(c, &s->n_deviations, r, keys, a);
+	}
+	s->id = flags & FULL_INT ? get_int_id(c, a) : get_text_id(c);
+}
+
+/* False after the last one. */
+static bool get_endpoint(struct cut *c, struct vector *v, const struct reverse *r, const struct keys_read *keys, struct arena *a)
+{
+	uint8_t head = cut_u8(c);
+	uint8_t e = r->endpoint[head & NUMBER_MASK];
+	struct vseen s = { .known = true };
+
+	switch (head >> 5 & FORM_MASK) {
+	case FORM_INT:
+		s.present = s.same = true;
+		s.id = get_int_id(c, a);
+		break;
+	case FORM_TEXT:
+		s.present = s.same = true;
+		s.id = get_text_id(c);
+		break;
+	case FORM_GONE:
+		break;
+	case FORM_FULL:
+		get_full(c, &s, r, keys, a);
+		break;
+	}
+	if (e != 255)
+		v->seen[e] = s;
+	return !(head & FORM_LAST) && !c->bad;
+}
+
+static void get_fields(struct cut *c, struct vector *v, const struct reverse *r, size_t n, uint8_t numbers[256])
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t digest = get_u24(c);
+
+		numbers[i] = r->field[i];
+		if (numbers[i] != 255)
+			v->fields[numbers[i]].digest = digest;
+	}
+}
+
+bool vector_decode(const void *p, size_t len, const struct vector_layout *l, struct arena *a, struct vector **out, struct err *e)
+{
+	struct cut c = cut_of(p, len);
+	struct reverse r;
+	struct edit_key table[KEYS_MAX];
+	struct keys_read keys = { table, 1 };
+	uint8_t head = cut_u8(&c), numbers[256];
+	struct vector *v = vector_new(a, l->n_fields, l->n_endpoints);
+	size_t n;
+
+	if ((head & VERSION_MASK) != VERSION)
+		return err_set(e, ERR_ROW, "bad-vector", "vector of version %u, this build knows %u", head & VERSION_MASK, VERSION);
+	reverse_layout(l, &r);
+	v->generation = head & HEAD_GENERATION ? (uint32_t)cut_varint(&c) : 1;
+	v->dead = head & HEAD_DEAD;
+	n = cut_u8(&c);
+	get_fields(&c, v, &r, n, numbers);
+	v->row = head & HEAD_NO_ROW ? 0 : get_u40(&c);
+	if (head & HEAD_KEYS)
+		keys.n = cut_u8(&c);
+	if (keys.n > KEYS_MAX)
+		c.bad = true;
+	for (size_t i = 0; i < keys.n && !c.bad; i++)
+		table[i] = get_key(&c, &r);
+	for (size_t i = 0; i < n && !c.bad; i++) {
+		uint8_t k = head & HEAD_KEYS ? cut_u8(&c) : 0;
+
+		if (numbers[i] == 255 || v->fields[numbers[i]].digest == 0)
+			continue;
+		if (k >= keys.n)
+			c.bad = true;
+		else
+			v->fields[numbers[i]].key = table[k];
+	}
+	if (v->dead)
+		v->deleted = get_key(&c, &r);
+	while (!c.bad && get_endpoint(&c, v, &r, &keys, a))
+		;
+	if (c.bad || cut_left(&c) > 0)
+		return err_set(e, ERR_ROW, "bad-vector", "vector of %zu bytes is damaged", len);
+	*out = v;
+	return true;
+}
