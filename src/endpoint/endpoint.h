@@ -1,0 +1,220 @@
+/*
+ * endpoint.h - the seam: what every driver can do.
+ *
+ * An endpoint is one database; a link is one entity's table on it. The driver owns connections,
+ * reconnecting with back-off, probes, catalog checks and SQL; it knows nothing of vectors, merging or
+ * the other endpoints. Everything is asynchronous on the loop: an operation is answered by exactly one call
+ * of its `done`, never before the call has returned, also when the endpoint goes down or is freed (then
+ * with an error of kind ERR_TRANSIENT or ERR_ENDPOINT). Every operation has a deadline.
+ *
+ * Several operations may be started on a link at once; the driver queues what its connections cannot take.
+ *
+ * Values cross the seam as the database's own text in the fixed session forms of the driver (model/value.h
+ * turns them into canonical form); values going in are canonical.
+ */
+#ifndef ENDPOINT_ENDPOINT_H
+#define ENDPOINT_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "conf/topology.h"
+#include "model/value.h"
+
+struct buf;
+struct endpoint;
+struct link;
+struct loop;
+
+#define STAMP_UNKNOWN INT64_MIN
+
+/* ---- rows -------------------------------------------------------------------------------------------- */
+
+/*
+ * Columns of a row, in order: for each field of the entity its own text; a reference field takes
+ * 1 + n_key columns: the local foreign key, then the key fields of the row it points to (all NULL when
+ * the foreign key is NULL or points to nothing). link_column() gives the first column of a field.
+ */
+struct row {
+	struct value id;		/* local primary key as text */
+	struct value version;		/* row version for the guard */
+	int64_t stamp;			/* modified column, microseconds UTC by that database's clock; STAMP_UNKNOWN */
+	bool gone;			/* soft-deleted there */
+	bool outside;			/* not in the mapping's `where`: neither a row nor a delete */
+	const struct value *columns;	/* n_columns */
+};
+
+/* Owned by who received it; values live until rowset_free(). */
+struct rowset {
+	struct row *rows;
+	size_t n;
+	size_t bytes;			/* data volume read */
+	void (*release)(struct rowset *);
+};
+static inline void rowset_free(struct rowset **rs)
+{
+	if (*rs != NULL)
+		(*rs)->release(*rs);
+	*rs = NULL;
+}
+
+/* ---- capture ----------------------------------------------------------------------------------------- */
+
+/* One local id with news. The row was read after the entry that announced it was seen (SEMANTICS I1). */
+struct news {
+	struct value id;
+	struct value old_id;		/* the local id before this change, when it changed; else NULL value */
+	int64_t stamp;			/* best knowledge of when, database clock; STAMP_UNKNOWN */
+	ptrdiff_t row;			/* index into rows; -1: the row is not there, and that is evidence of its deletion */
+};
+
+struct captured {
+	struct news *news;
+	size_t n;
+	struct rowset *rows;
+	size_t entries;			/* log entries or rows behind the news, before coalescing */
+	char *position;			/* poll: where to go on once this is settled; NULL: unchanged. Opaque, printable */
+	bool more;			/* there is more right now */
+	bool truncated;			/* the table was truncated: sweep for deletes */
+	int64_t began_us;		/* clock_mono_us() when the capture began to look */
+	struct ack *ack;		/* hand to link->ack or link->drop, exactly once; NULL: nothing to acknowledge */
+};
+/* Does not ack. news is one malloc (ids that do not live in `rows` stand behind the array in the same block); so is position. */
+void captured_free(struct captured **);
+
+/* ---- writes ------------------------------------------------------------------------------------------ */
+
+enum write_op { WRITE_INSERT, WRITE_UPDATE, WRITE_DELETE };
+enum write_outcome {
+	WRITE_PENDING,
+	WRITE_DONE,
+	WRITE_REFUSED,		/* guard: the row changed, vanished, or an equal one exists; read and decide again */
+	WRITE_SILENT,		/* the target did not do it and gave no reason (trigger, policy): row unchanged */
+	WRITE_ERROR,		/* err says: ERR_ROW concerns this row only, other kinds mean "not now" */
+};
+
+struct write {
+	enum write_op op;
+	struct value id;		/* update, delete; after an insert: the new local id (in the batch's arena) */
+	struct value version;		/* guard for update, delete */
+	uint64_t fields;		/* which of values[] to write (bit = field index) */
+	const struct value *values;	/* by field index, canonical; a reference: the local foreign key's text */
+	void *subject;			/* the caller's */
+	/* answers */
+	enum write_outcome outcome;
+	struct err err;
+	const struct row *readback;	/* NULL: reads back exactly as sent; else the row as it is now (batch's memory) */
+};
+
+struct write_batch {
+	struct write *list;
+	size_t n;
+	/* answers */
+	size_t bytes;			/* data volume written */
+	struct arena *arena;		/* the caller's; the driver puts ids and read-backs there */
+};
+
+/* ---- operations -------------------------------------------------------------------------------------- */
+
+typedef void captured_fn(void *arg, struct captured *got, const struct err *e);	/* got is yours; NULL on error */
+typedef void rowset_fn(void *arg, struct rowset *got, const struct err *e);	/* got is yours; NULL on error */
+typedef void written_fn(void *arg, struct write_batch *batch);			/* every write has an outcome */
+typedef void done_fn(void *arg, const struct err *e);				/* e is NULL when fine */
+struct stamps { struct value id; int64_t stamp; };
+typedef void stamps_fn(void *arg, const struct stamps *list, size_t n, const struct err *e);	/* valid during the call */
+
+struct link_ops {
+	/* News since `position` (NULL: from the beginning of what the log holds, or from now on for poll). At most max rows.
+	 * What was captured and not yet acked or dropped is not given again. */
+	void (*capture)(struct link *, const char *position, size_t max, captured_fn *done, void *arg);
+	/* Settled: forget those entries, exactly those. */
+	void (*ack)(struct link *, struct ack *, done_fn *done, void *arg);
+	/* Not settled (round failed): give them again at the next capture. */
+	void (*drop)(struct link *, struct ack *);
+	/* All rows by local id, after `after` (NULL: from the start), at most max; fewer than max rows: the end. */
+	void (*list)(struct link *, const char *after, size_t max, rowset_fn *done, void *arg);
+	/* Those rows that exist, in any order. */
+	void (*read)(struct link *, const struct value *ids, size_t n, rowset_fn *done, void *arg);
+	/* Rows whose key columns equal these canonical key values as they are; keys: n times n_key values. */
+	void (*read_by_key)(struct link *, const struct value *keys, size_t n, rowset_fn *done, void *arg);
+	/* When these rows last changed by what the change log still holds; ids without an entry are left out. */
+	void (*stamps)(struct link *, const struct value *ids, size_t n, stamps_fn *done, void *arg);
+	/* One record is all or nothing; a row-class error takes out that row only. */
+	void (*write)(struct link *, struct write_batch *batch, written_fn *done, void *arg);
+	/* A poll position that names now: what commits later is found from there. */
+	void (*position_now)(struct link *, void (*done)(void *arg, const char *position, const struct err *e), void *arg);
+	/* About how many rows (planner's estimate is fine). */
+	void (*estimate)(struct link *, void (*done)(void *arg, int64_t rows, const struct err *e), void *arg);
+};
+
+struct link_promises {		/* what this link's capture can and cannot promise; shown in status */
+	bool prompt_deletes;	/* deletes are seen without a sweep */
+	bool exact;		/* late commits cannot be missed */
+	bool pushes;		/* wakes us */
+	bool guarded;		/* writes are guarded by row version */
+	const char *words;	/* the same in one plain sentence */
+};
+
+struct link {
+	const struct link_ops *ops;
+	struct endpoint *endpoint;
+	const struct mapping *mapping;
+	struct link_promises promises;
+	int64_t quantum_us;		/* precision of its stamps: 1 for microseconds */
+	bool usable;			/* endpoint up, catalog fits */
+	struct err why;			/* when the table does not fit: what and what to do */
+	char schema_mark[20];		/* changes when the table's definition does */
+	void *owner;			/* sync/'s */
+};
+
+enum endpoint_state { ENDPOINT_UNKNOWN, ENDPOINT_UP, ENDPOINT_DOWN, ENDPOINT_PAUSED };
+
+struct endpoint_events {	/* the driver calls these from the loop */
+	void (*state)(void *arg, struct endpoint *);		/* state, why or a link's usable changed */
+	void (*wake)(void *arg, struct endpoint *);		/* there may be news */
+	void *arg;
+};
+
+struct endpoint_ops {
+	void (*start)(struct endpoint *);
+	void (*pause)(struct endpoint *);		/* closes connections; state becomes paused */
+	void (*resume)(struct endpoint *);
+	/* Creates / removes what `listen` capture needs. Idempotent. */
+	void (*install)(struct endpoint *, done_fn *done, void *arg);
+	void (*uninstall)(struct endpoint *, done_fn *done, void *arg);
+	/* The statements of install, for an admin to read and run: needs a connection to know key types. `text` valid during the call. */
+	void (*install_print)(struct endpoint *, void (*done)(void *arg, const char *text, const struct err *e), void *arg);
+	void (*free)(struct endpoint *);		/* answers what is open, closes */
+};
+
+struct endpoint {
+	const struct endpoint_ops *ops;
+	const struct endpoint_conf *conf;
+	struct endpoint_events events;
+	enum endpoint_state state;
+	struct err why;			/* of the last failure; empty when up */
+	unsigned tries;			/* failed attempts in a row */
+	int64_t next_try_us;		/* clock_mono_us() of the next attempt, 0: none planned */
+	int64_t state_since_us;		/* clock_wall_us() */
+	int64_t last_success_us;	/* clock_mono_us() of the last answer */
+	int64_t last_capture_us;	/* clock_wall_us(); 0: never */
+	double clock_offset_s, clock_error_s;	/* database minus ours, and how wrong that may be */
+	char server[96];		/* "PostgreSQL 15.18", for status */
+	struct link *links[64];		/* by entity index; NULL: not mapped here */
+};
+
+struct link *endpoint_link(const struct endpoint *, size_t entity);
+const char *endpoint_state_name(enum endpoint_state);
+/* How far its clock is ahead of ours. 0 when the measurement cannot tell it from none: noise must not order edits. */
+int64_t endpoint_offset_us(const struct endpoint *);
+
+/* A driver's constructor. `wanted` has one mapping per entity that lives here. Nothing is connected before start. */
+struct endpoint *postgres_endpoint_new(struct loop *, const struct topology *, const struct endpoint_conf *,
+				       const struct endpoint_events *);
+/* "NAME built with X, runs on Y", for --version; into the caller's room. */
+const char *postgres_library(char *out, size_t size);
+void endpoint_free(struct endpoint **);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * pg.h - inside the PostgreSQL driver: connections below, conversations above.
+ *
+ *   pg_resolve.c   host names to addresses, off the loop
+ *   pg_conn.c      one libpq connection on the loop, non-blocking throughout
+ *   pg_error.c     what a SQLSTATE means, and in which words
+ *   pg_endpoint.c  the endpoint: pool, reconnecting, probes, clock offset, LISTEN, state; implements endpoint_ops
+ *   pg_promises.c  what a link can promise, and whether it can be used now
+ *   pg_rowset.c    a result as rows
+ *   pg_catalog.c   reads the catalog, publishes what it found
+ *   pg_fit.c       does every mapped table and column exist and fit? -> struct pg_table
+ *   pg_install.c   install, uninstall, install --print
+ *   pg_rows.c      list, read, read_by_key, stamps, estimate, position_now
+ *   pg_capture.c   capture, ack, drop: the line of captures; pg_log.c for listen, pg_poll.c for poll
+ *   pg_write.c     insert, update, delete: set-based, guarded, read back, bisected; statements in pg_write_sql.c
+ *   pg_sql.c       a statement and its parameters, types, comparisons
+ *
+ * This is the only room that includes libpq-fe.h.
+ */
+#ifndef ENDPOINT_POSTGRES_PG_H
+#define ENDPOINT_POSTGRES_PG_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "endpoint/endpoint.h"
+
+struct arena;
+struct postgres;		/* struct endpoint is its first member */
+struct pg_link;
+
+/*
+ * One statement, its own transaction, on the next free connection of the pool (in order of the calls).
+ * `done` is called once, never before pg_call() has returned: with the result (PGRES_TUPLES_OK or PGRES_COMMAND_OK;
+ * yours: PQclear) or with an error (classified by SQLSTATE: pg_classify). sql and parameters must live
+ * until then. Text results. formats NULL: all text. params NULL: the simple protocol, sql may hold several statements
+ * (one transaction, if it has no BEGIN of its own) and the last one's result is given. The deadline (statement_timeout + 5 s,
+ * from when the statement is sent) closes the connection. Not connected: answered next turn with why.
+ */
+typedef void pg_result_fn(void *arg, PGresult *res, const struct err *e);
+struct pg_params {
+	int n;
+	const char *const *values;	/* NULL entry: NULL */
+	const int *lengths, *formats;	/* may both be NULL when all are text */
+};
+void pg_call(struct postgres *, const char *sql, const struct pg_params *, pg_result_fn *done, void *arg);
+
+/* What a SQLSTATE means to the caller (SEMANTICS 4, error classes); NULL or "" (no connection) is transient. */
+enum err_kind pg_classify(const char *sqlstate);
+/* Fills e from a failed result: code, kind, and words without DETAIL or values. */
+void pg_error(const PGresult *res, struct err *e);
+
+struct pg_column {
+	char *name;		/* as configured */
+	char *quoted;		/* by the server's rule (PQescapeIdentifier) */
+	char *type;		/* format_type(atttypid, -1), schema-qualified when needed: what a cast names; char(n) is "bpchar" */
+	Oid oid;		/* base type of a domain */
+	int32_t typmod;
+	char category;		/* pg_type.typcategory of the base type */
+	bool not_null, generated, identity_always;
+};
+
+/*
+ * A mapped table as the catalog has it. Immutable (`installed` apart). Replaced as a whole when its definition changed; the old
+ * one lives on as long as statements are under way, so do not keep a pointer across a timer: ask link->table again.
+ */
+struct pg_table {
+	Oid oid;
+	char *schema, *name;
+	char *quoted;			/* "crm"."contacts" */
+	struct pg_column id;
+	struct pg_column modified;	/* quoted NULL: none */
+	struct pg_column deleted;	/* delete: soft: its column; quoted NULL: none */
+	size_t n_fields;
+	struct pg_column *fields;	/* by field index; quoted NULL: not mapped here */
+	/* reference fields: the parent's table, id and key columns on this endpoint; by field index, quoted NULL elsewhere */
+	struct pg_parent {
+		char *quoted;		/* parent table */
+		char *id;		/* quoted id column */
+		char **keys;		/* quoted key columns, in the parent entity's key order */
+		size_t n_keys;
+	} *parents;
+	bool key_unique;		/* a unique index covers exactly the key columns */
+	bool partitioned;
+	bool soft_delete_is_flag;	/* `deleted` is boolean: true means gone; else NOT NULL means gone */
+	bool has_rules;			/* rewrite rules: our own writes cannot be told apart by trigger depth */
+	bool installed;			/* our triggers are in place and current */
+	char *select_list;		/* id::text, xmin::text, stamp, gone, then the columns of struct row; "t" is the table's alias */
+	char *from_clause;		/* FROM quoted AS t LEFT JOIN parents ... */
+	size_t n_columns;		/* of struct row */
+	struct pg_table *next;		/* among the retired */
+};
+
+struct pg_link {
+	struct link link;		/* first member */
+	struct postgres *pg;
+	struct pg_table *table;		/* NULL until the catalog was read and fits */
+	struct pg_capture *capture;	/* pg_capture.c's own; NULL until first used */
+	struct ack *acks;		/* pg_capture.c's own: handed out and not settled yet */
+	/* written by pg_catalog.c, read by pg_endpoint.c */
+	struct err misfit;		/* what does not fit; kind 0: nothing */
+	struct err log_problem;		/* why the change log cannot be used; kind 0: it can, or is not needed */
+	bool log_missing;		/* ... and installing would mend it */
+};
+
+/* pg_catalog.c: reads the catalog for all links of the endpoint; done when every link has a table or a `why`. */
+void pg_catalog_read(struct postgres *, done_fn *done, void *arg);
+void pg_table_free(struct pg_table **);
+uint64_t pg_plain_digest(const void *p, size_t n);	/* no secret: for marks, the same on every machine */
+/* pg_promises.c: puts usable, why and promises of every link in line with what is known now. True: something changed. */
+bool pg_links_settle(struct postgres *, bool up, const struct err *install_failure);
+bool pg_links_need_install(const struct postgres *);	/* some link waits for its triggers only */
+/* A row's id, xmin etc. out of a result that selected select_list; the rowset takes res over. */
+struct rowset *pg_rowset_take(const struct pg_table *, PGresult *res);
+
+/* pg_rows.c, pg_capture.c, pg_write.c: the rows of the operation table. */
+extern const struct link_ops pg_link_ops;
+void pg_capture_op(struct link *, const char *position, size_t max, captured_fn *done, void *arg);
+void pg_ack_op(struct link *, struct ack *, done_fn *done, void *arg);
+void pg_drop_op(struct link *, struct ack *);
+void pg_write_op(struct link *, struct write_batch *batch, written_fn *done, void *arg);
+void pg_acks_free(struct pg_link *);		/* the last thing before the link: nobody will settle them any more */
+void pg_capture_free(struct pg_capture **);	/* on catalog change or free; outstanding acks become no-ops */
+
+/* pg_endpoint.c, for the others */
+struct postgres *pg_of(struct endpoint *);
+struct endpoint *pg_endpoint(struct postgres *);
+const struct topology *pg_topology(const struct postgres *);
+const struct endpoint_conf *pg_conf(const struct postgres *);
+struct loop *pg_loop(const struct postgres *);
+bool pg_sees_all_stats(const struct postgres *);	/* pg_read_all_stats: xact_start of others is visible */
+bool pg_sees_prepared(const struct postgres *);		/* max_prepared_transactions > 0: there may be prepared transactions */
+const char *pg_consumer(const struct postgres *);	/* the topology's name: who reads the change log */
+const char *pg_channel(const struct postgres *);	/* crmsync_<topology>, as it is NOTIFYed; unquoted */
+int pg_server_version(const struct postgres *);		/* 150008; 0: not connected */
+const char *pg_role(const struct postgres *);		/* who we are there */
+/* Quoted by the server's rules (libpq, for this connection); caller frees. NULL: not connected, or not valid UTF-8. */
+char *pg_quote_name(struct postgres *, const char *name);
+char *pg_quote_text(struct postgres *, const char *text);
+void pg_retire(struct postgres *, struct pg_table *);	/* frees it once no statement is under way; NULL is fine */
+void pg_catalog_stale(struct postgres *);		/* a statement failed as if the schema had changed: read the catalog again soon */
+
+/* pg_install.c. Object names: schema crmsync; tables changelog, state; function crmsync.capture_<table oid or name>(); triggers crmsync_*. */
+void pg_install_op(struct endpoint *, done_fn *done, void *arg);
+void pg_uninstall_op(struct endpoint *, done_fn *done, void *arg);
+void pg_install_print_op(struct endpoint *, void (*done)(void *arg, const char *text, const struct err *e), void *arg);
+
+#endif

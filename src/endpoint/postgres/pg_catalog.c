@@ -1,0 +1,394 @@
+/*
+ * pg_catalog.c - reads the catalog in a few statements for all tables at once, and publishes what came of it.
+ *
+ *   TABLES -> COLUMNS -> INDEXES -> TRIGGERS -> LOG -> pg_fit.c judges -> one "SELECT ... LIMIT 0" a table -> publish
+ *
+ * Names travel as parameters and come back from the catalog before they are quoted into SQL. Everything wrong with a table
+ * is said at once, each thing with what to do. One table that does not fit does not stop the others.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "endpoint/postgres/pg_fit.h"
+#include "endpoint/postgres/pg_install.h"
+
+static const char tables_sql[] =
+	"SELECT w.n, c.oid, s.nspname, c.relname, c.relkind, has_schema_privilege(s.oid, 'USAGE'), "
+	"has_column_privilege(c.oid, (-2)::smallint, 'SELECT'), has_table_privilege(c.oid, 'DELETE'), "
+	"row_security_active(c.oid), "
+	"EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1'), "
+	"c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid), "
+	"CASE WHEN c.oid IS NULL THEN (SELECT string_agg(o.name, ', ') FROM (SELECT format('%I.%I', os.nspname, oc.relname) AS name "
+	"  FROM pg_class oc JOIN pg_namespace os ON os.oid = oc.relnamespace "
+	"  WHERE lower(oc.relname) = lower(w.v->>1) AND oc.relkind IN ('r', 'p', 'v', 'm', 'f') "
+	"  AND os.nspname !~ '^pg_' AND os.nspname <> 'information_schema' ORDER BY 1 LIMIT 4) o) END "
+	"FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS w(v, n) "
+	"LEFT JOIN pg_namespace s ON s.nspname = coalesce(w.v->>0, 'public') "
+	"LEFT JOIN pg_class c ON c.relnamespace = s.oid AND c.relname = w.v->>1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') "
+	"ORDER BY w.n";
+
+static const char columns_sql[] =
+	"SELECT a.attrelid, a.attname, format_type(a.atttypid, -1), b.oid, b.typmod, b.typcategory, a.attnotnull, "
+	"a.attgenerated <> '', a.attidentity = 'a', has_column_privilege(a.attrelid, a.attnum, 'SELECT'), "
+	"has_column_privilege(a.attrelid, a.attnum, 'INSERT'), has_column_privilege(a.attrelid, a.attnum, 'UPDATE'), "
+	/* a serial's sequence that we may not use: inserting would fail; an identity column's needs no right */
+	"(SELECT format('%I.%I', sn.nspname, s.relname) FROM pg_depend p JOIN pg_class s ON s.oid = p.objid "
+	"  JOIN pg_namespace sn ON sn.oid = s.relnamespace WHERE p.classid = 'pg_class'::regclass AND p.refclassid = 'pg_class'::regclass "
+	"  AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum AND p.deptype = 'a' "
+	"  AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE') END "
+	"  LIMIT 1) "
+	"FROM pg_attribute a CROSS JOIN LATERAL (WITH RECURSIVE d AS ("
+	"  SELECT t.oid, t.typtype, t.typcategory, t.typbasetype, t.typtypmod, a.atttypmod AS typmod "
+	"  FROM pg_type t WHERE t.oid = a.atttypid "
+	"  UNION ALL SELECT t.oid, t.typtype, t.typcategory, t.typbasetype, t.typtypmod, d.typtypmod "
+	"  FROM d JOIN pg_type t ON t.oid = d.typbasetype WHERE d.typtype = 'd') "
+	"  SELECT oid, typcategory, typmod FROM d WHERE typtype <> 'd') b "
+	"WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum";
+
+/* Whole unique indexes, a row a key column. */
+static const char indexes_sql[] =
+	"SELECT i.indrelid, i.indexrelid, i.indisprimary, i.indimmediate, a.attname "
+	"FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n) "
+	"JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
+	"WHERE i.indrelid = ANY ($1::oid[]) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL "
+	"AND k.n <= i.indnkeyatts ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid, k.n";
+
+enum { TRG_TABLE, TRG_NAME, TRG_MARK };
+static const char triggers_sql[] =
+	"SELECT t.tgrelid, t.tgname, obj_description(p.oid, 'pg_proc') FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
+	"JOIN pg_namespace s ON s.oid = p.pronamespace "
+	"WHERE s.nspname = 'crmsync' AND NOT t.tgisinternal AND t.tgenabled = 'A' AND t.tgparentid = 0";
+
+enum { LOG_VERSION, LOG_USAGE, LOG_RIGHTS };
+static const char log_sql[] =
+	"SELECT obj_description(c.oid, 'pg_class'), has_schema_privilege(n.oid, 'USAGE'), "
+	"has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'DELETE') "
+	"AND has_table_privilege(s.oid, 'SELECT') AND has_table_privilege(s.oid, 'INSERT') AND has_table_privilege(s.oid, 'UPDATE') "
+	"FROM (SELECT) one LEFT JOIN pg_namespace n ON n.nspname = 'crmsync' "
+	"LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'changelog' AND c.relkind = 'r' "
+	"LEFT JOIN pg_class s ON s.relnamespace = n.oid AND s.relname = 'state' AND s.relkind = 'r'";
+
+/* ---- is our log there? ------------------------------------------------------------------------------- */
+
+static size_t triggers_in_place(const struct reading *r, const struct candidate *c, const char *mark)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < PQntuples(r->triggers); i++)
+		n += strtoul(PQgetvalue(r->triggers, i, TRG_TABLE), NULL, 10) == c->table->oid &&
+			strcmp(PQgetvalue(r->triggers, i, TRG_MARK), mark) == 0 &&
+			pg_install_is_ours(c->pl, PQgetvalue(r->triggers, i, TRG_NAME));
+	return n;
+}
+
+static bool is_stray(const struct reading *r, int row)
+{
+	for (size_t k = 0; k < r->n; k++) {
+		const struct candidate *c = &r->list[k];
+
+		if (pg_install_wanted(c->pl) && pg_install_is_ours(c->pl, PQgetvalue(r->triggers, row, TRG_NAME)) &&
+		    strtoul(PQgetvalue(r->triggers, row, TRG_TABLE), NULL, 10) == c->table->oid)
+			return false;
+	}
+	return true;
+}
+
+/* Triggers of this topology where nothing is captured any more: they fill a log that nobody reads. */
+static bool has_strays(const struct reading *r)
+{
+	char *head = pg_install_mark_head(r->pg);
+	bool found = false;
+
+	for (size_t k = 0; k < r->n; k++)
+		if (r->list[k].table == NULL || r->list[k].problems.len > 0)
+			goto out;	/* whose triggers these are is not known: installing would leave them too */
+	for (int i = 0; i < PQntuples(r->triggers) && !found; i++)
+		found = strncmp(PQgetvalue(r->triggers, i, TRG_MARK), head, strlen(head)) == 0 && is_stray(r, i);
+out:
+	free(head);
+	return found;
+}
+
+static void judge_log(struct reading *r, struct candidate *c)
+{
+	struct err *why = &c->pl->log_problem;
+	const char *name = pg_conf(r->pg)->name;
+	char *mark;
+	size_t wanted;
+
+	err_clear(why);
+	if (c->table == NULL || c->problems.len > 0 || !pg_install_wanted(c->pl))
+		return;
+	wanted = pg_install_mark(c->pl, c->table, &mark);
+	c->pl->log_missing = strcmp(PQgetvalue(r->log, 0, LOG_VERSION), PG_INSTALL_VERSION) != 0 ||
+		triggers_in_place(r, c, mark) != wanted || has_strays(r);
+	free(mark);
+	c->table->installed = !c->pl->log_missing && is_true(r->log, 0, LOG_USAGE) && is_true(r->log, 0, LOG_RIGHTS);
+	if (c->pl->log_missing)
+		err_set(why, ERR_ENDPOINT, "", "the change log is not installed there or not up to date: run crmsyncctl install %s "
+			"(or give the output of crmsyncctl install %s --print to the database's owner)", name, name);
+	else if (!c->table->installed)
+		err_set(why, ERR_ENDPOINT, "42501", "role %s may not use the change log: run the GRANT lines of "
+			"crmsyncctl install %s --print as its owner", pg_role(r->pg), name);
+}
+
+/* ---- publishing -------------------------------------------------------------------------------------- */
+
+static void publish(struct reading *r, struct candidate *c)
+{
+	struct pg_link *pl = c->pl;
+
+	err_clear(&pl->misfit);
+	if (c->problems.len > 0) {
+		err_set(&pl->misfit, ERR_ENDPOINT, "", "table %s: %s", pl->link.mapping->table, c->problems.p);
+		pg_table_free(&c->table);
+	}
+	if (pl->table != NULL && c->table != NULL && strcmp(pl->link.schema_mark, c->mark) == 0) {
+		pl->table->installed = c->table->installed;
+		return;		/* as it was: whoever holds the old one may keep it */
+	}
+	pg_capture_free(&pl->capture);
+	pg_retire(r->pg, pl->table);
+	pl->table = c->table;
+	c->table = NULL;
+	snprintf(pl->link.schema_mark, sizeof pl->link.schema_mark, "%s", c->mark);
+	pl->link.quantum_us = pl->table != NULL ? fit_quantum_us(&pl->table->modified) : 1;
+}
+
+static void finish(struct reading *r)
+{
+	bool ok = r->e.kind == 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		struct candidate *c = &r->list[i];
+
+		if (ok)
+			publish(r, c);
+		pg_table_free(&c->table);
+		buf_fini(&c->problems);
+		free(c->schema);
+		free(c->name);
+		free(c->check);
+	}
+	PQclear(r->tables);
+	PQclear(r->columns);
+	PQclear(r->indexes);
+	PQclear(r->triggers);
+	PQclear(r->log);
+	free(r->param);
+	r->done(r->arg, ok ? NULL : &r->e);
+	free(r);
+}
+
+/* ---- the steps --------------------------------------------------------------------------------------- */
+
+static void fail(struct reading *r, const struct err *e)
+{
+	r->e = *e;
+	err_while(&r->e, "reading the catalog");
+	finish(r);
+}
+
+static void check_next(struct reading *r);
+
+static void got_check(void *arg, PGresult *res, const struct err *e)
+{
+	struct reading *r = arg;
+	struct candidate *c = &r->list[r->checking];
+
+	PQclear(res);
+	if (e != NULL && (e->kind == ERR_TRANSIENT || e->code[0] == '\0')) {
+		fail(r, e);
+		return;
+	}
+	if (e != NULL)
+		fit_problem(c, "reading from it fails (%s): %s", e->code, e->text);
+	r->checking++;
+	check_next(r);
+}
+
+/* The server itself says whether the statement works: rights on parents, operators, literals of `where`. */
+static void check_next(struct reading *r)
+{
+	while (r->checking < r->n && (r->list[r->checking].table == NULL || r->list[r->checking].problems.len > 0))
+		r->checking++;
+	if (r->checking < r->n) {
+		struct candidate *c = &r->list[r->checking];
+
+		c->check = xasprintf("SELECT %s %s LIMIT 0", c->table->select_list, c->table->from_clause);
+		pg_call(r->pg, c->check, NULL, got_check, r);
+		return;
+	}
+	for (size_t i = 0; i < r->n; i++)
+		judge_log(r, &r->list[i]);
+	finish(r);
+}
+
+static void got_log(void *arg, PGresult *res, const struct err *e)
+{
+	struct reading *r = arg;
+
+	r->log = res;
+	if (e != NULL) {
+		fail(r, e);
+		return;
+	}
+	fit_all(r);
+	check_next(r);
+}
+
+static void ask(struct reading *r, const char *sql, pg_result_fn *then)
+{
+	struct pg_params p = { .n = 1, .values = r->values };
+
+	r->values[0] = r->param;
+	pg_call(r->pg, sql, &p, then, r);
+}
+
+static void got_triggers(void *arg, PGresult *res, const struct err *e)
+{
+	struct reading *r = arg;
+
+	r->triggers = res;
+	if (e != NULL)
+		fail(r, e);
+	else
+		pg_call(r->pg, log_sql, NULL, got_log, r);
+}
+
+static void got_indexes(void *arg, PGresult *res, const struct err *e)
+{
+	struct reading *r = arg;
+
+	r->indexes = res;
+	if (e != NULL)
+		fail(r, e);
+	else
+		pg_call(r->pg, triggers_sql, NULL, got_triggers, r);
+}
+
+static void got_columns(void *arg, PGresult *res, const struct err *e)
+{
+	struct reading *r = arg;
+
+	r->columns = res;
+	if (e != NULL)
+		fail(r, e);
+	else
+		ask(r, indexes_sql, got_indexes);
+}
+
+static void got_tables(void *arg, PGresult *res, const struct err *e)
+{
+	struct reading *r = arg;
+	struct buf oids = { 0 };
+	int row = 0;
+
+	r->tables = res;
+	if (e != NULL) {
+		fail(r, e);
+		return;
+	}
+	for (size_t i = 0; i < r->n; i++) {
+		struct candidate *c = &r->list[i];
+
+		if (c->name == NULL)
+			continue;
+		c->row = row++;
+		fit_kind(r, c);
+		if (c->table != NULL)
+			buf_addf(&oids, "%c%u", oids.len > 0 ? ',' : '{', c->table->oid);
+	}
+	buf_adds(&oids, oids.len > 0 ? "}" : "{}");
+	free(r->param);
+	r->param = buf_take(&oids);
+	ask(r, columns_sql, got_columns);
+}
+
+static void json_name(struct buf *b, const char *name)
+{
+	if (name == NULL)
+		buf_adds(b, "null");
+	else
+		text_json(b, name, strlen(name));
+}
+
+void pg_catalog_read(struct postgres *pg, done_fn *done, void *arg)
+{
+	struct endpoint *ep = pg_endpoint(pg);
+	struct reading *r = xcalloc(1, sizeof *r);
+	struct buf names = { 0 };
+
+	r->pg = pg;
+	r->done = done;
+	r->arg = arg;
+	buf_addc(&names, '[');
+	for (size_t i = 0; i < countof(ep->links); i++) {
+		struct candidate *c = &r->list[r->n];
+
+		if (ep->links[i] == NULL)
+			continue;
+		r->n++;
+		c->pl = (struct pg_link *)ep->links[i];
+		fit_split_table(c, ep->links[i]->mapping->table);
+		if (c->name == NULL)
+			continue;
+		buf_adds(&names, names.len > 1 ? ",[" : "[");
+		json_name(&names, c->schema);
+		buf_addc(&names, ',');
+		json_name(&names, c->name);
+		buf_addc(&names, ']');
+	}
+	buf_addc(&names, ']');
+	r->param = buf_take(&names);
+	ask(r, tables_sql, got_tables);
+}
+
+static void column_fini(struct pg_column *col)
+{
+	free(col->name);
+	free(col->quoted);
+	free(col->type);
+}
+
+void pg_table_free(struct pg_table **tp)
+{
+	struct pg_table *t = *tp;
+
+	if (t == NULL)
+		return;
+	for (size_t i = 0; i < t->n_fields; i++) {
+		column_fini(&t->fields[i]);
+		for (size_t k = 0; k < t->parents[i].n_keys; k++)
+			free(t->parents[i].keys[k]);
+		free(t->parents[i].keys);
+		free(t->parents[i].quoted);
+		free(t->parents[i].id);
+	}
+	column_fini(&t->id);
+	column_fini(&t->modified);
+	column_fini(&t->deleted);
+	free(t->fields);
+	free(t->parents);
+	free(t->schema);
+	free(t->name);
+	free(t->quoted);
+	free(t->select_list);
+	free(t->from_clause);
+	free(t);
+	*tp = NULL;
+}
+
+uint64_t pg_plain_digest(const void *p, size_t n)
+{
+	struct digest_key fixed;
+
+	for (size_t i = 0; i < sizeof fixed.secret; i++)
+		fixed.secret[i] = (unsigned char)(i * 167 + 13);
+	return digest64(&fixed, p, n);
+}

@@ -1,0 +1,624 @@
+/*
+ * pg_install.c - puts the change log and its triggers into the database, takes them out again, or prints how.
+ *
+ * The statements are written once, here, by write_install(): what `install` runs and what `install --print` shows is the same text.
+ * It runs as one transaction with a short lock_timeout, and may be run again at any time. Objects (doc/own-writes.md):
+ *
+ *   crmsync.changelog, crmsync.state	shared by all topologies that listen to this database
+ *   crmsync.capture_BASE()		one a table and topology: writes the log; SECURITY DEFINER, fixed search_path
+ *   crmsync.wake_BASE()		with notify: one NOTIFY a statement
+ *   triggers crmsync_BASE_[iudtn]	insert, update, delete, truncate; n: wake
+ *
+ * BASE is TOPOLOGY_ENTITY, cut and made unique by a digest when that is too long for a name.
+ */
+#include "endpoint/postgres/pg_install.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { BASE_MAX = 44, BASE_KEEP = 34, LOCK_MS = 1000 };
+
+static const char letters[] = "iudtn";
+
+/* ---- names ------------------------------------------------------------------------------------------- */
+
+static char *base_name(const struct pg_link *pl)
+{
+	char *full = xasprintf("%s_%s", pg_consumer(pl->pg), pl->link.mapping->entity->name), *cut;
+	size_t keep = BASE_KEEP;
+
+	if (strlen(full) <= BASE_MAX)
+		return full;
+	while (keep > 0 && ((unsigned char)full[keep] & 0xc0) == 0x80)
+		keep--;		/* not inside a character */
+	cut = xasprintf("%.*s_%08" PRIx64, (int)keep, full, pg_plain_digest(full, strlen(full)) & 0xffffffffu);
+	free(full);
+	return cut;
+}
+
+bool pg_install_wanted(const struct pg_link *pl)
+{
+	return pg_conf(pl->pg)->capture == CAPTURE_LISTEN && pl->link.mapping->role != ROLE_TARGET;
+}
+
+static bool wants_letter(const struct pg_link *pl, char letter)
+{
+	return letter != 'n' || pg_conf(pl->pg)->notify;
+}
+
+bool pg_install_is_ours(const struct pg_link *pl, const char *trigger)
+{
+	char *base = base_name(pl);
+	size_t len = strlen(base);
+	bool ours = strncmp(trigger, "crmsync_", 8) == 0 && strncmp(trigger + 8, base, len) == 0 && trigger[8 + len] == '_' &&
+		trigger[9 + len] != '\0' && strchr(letters, trigger[9 + len]) != NULL && trigger[10 + len] == '\0';
+
+	free(base);
+	return ours;
+}
+
+/* ---- writing the statements -------------------------------------------------------------------------- */
+
+/* Appends text, in which %N stands for parts[N - 1] and %% for a percent sign. False: a part is NULL. */
+static bool fill(struct buf *b, const char *text, const char *const *parts)
+{
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p != '%' || *++p == '%') {
+			buf_addc(b, *p);
+			continue;
+		}
+		if (parts[*p - '1'] == NULL)
+			return false;
+		buf_adds(b, parts[*p - '1']);
+	}
+	return true;
+}
+
+/* A dollar quote that the body does not contain: a column may be called anything. */
+static void dollar_quoted(struct buf *b, const char *body)
+{
+	char tag[24] = "$crmsync$";
+
+	for (unsigned i = 1; strstr(body, tag) != NULL; i++)
+		snprintf(tag, sizeof tag, "$crmsync%u$", i);
+	buf_addf(b, "%s%s%s", tag, body, tag);
+}
+
+/*
+ * The log entry must not be able to fail the application's write. So: rights and search_path are the function's own; the id is
+ * read inside an exception block, since the column may have been renamed since (no id: op tells that something changed, and
+ * the reader sweeps); pk may be NULL; the id's text does not depend on the application's settings (see id_settings()).
+ * The block encloses no write, so it costs no transaction id.
+ */
+static const char capture_body[] =
+	"\nDECLARE\n\told_id text;\n\tnew_id text;\nBEGIN\n"
+	"\tIF TG_LEVEL = 'ROW' THEN\n"
+	"\t\tBEGIN\n"
+	"\t\t\tIF TG_OP <> 'INSERT' THEN old_id := OLD.%1::text; END IF;\n"
+	"\t\t\tIF TG_OP <> 'DELETE' THEN new_id := NEW.%1::text; END IF;\n"
+	"\t\tEXCEPTION WHEN OTHERS THEN\n\t\t\told_id := NULL;\n\t\t\tnew_id := NULL;\n\t\tEND;\n"
+	"\tEND IF;\n"
+	"\tINSERT INTO crmsync.changelog (consumer, tab, op, pk, old_pk)\n"
+	"\tVALUES (%2, %3, left(TG_OP, 1)::\"char\", to_jsonb(coalesce(new_id, old_id)),\n"
+	"\t\tCASE WHEN new_id <> old_id THEN to_jsonb(old_id) END);\n"
+	"\tRETURN NULL;\nEND\n";
+
+static const char wake_body[] = "\nBEGIN\n\tPERFORM pg_notify(%1, '');\n\tRETURN NULL;\nEND\n";
+
+/* Types whose text follows settings of the session: the application's must not decide how we see the id. */
+static const char *id_settings(const struct pg_column *id)
+{
+	switch (id->category) {
+	case 'S': case 'E': case 'B': case 'I':
+		return "";
+	case 'N':
+		if (id->oid != 700 && id->oid != 701)	/* float4, float8: extra_float_digits */
+			return "";
+		break;
+	case 'U':
+		if (id->oid == 2950)	/* uuid */
+			return "";
+		break;
+	}
+	return "\n\tSET \"DateStyle\" = 'ISO, YMD' SET \"TimeZone\" = 'UTC' SET \"IntervalStyle\" = 'postgres'"
+	       "\n\tSET extra_float_digits = 1 SET bytea_output = 'hex'";
+}
+
+/* Everything of one link that its SQL is made from; all quoted, all owned. */
+struct parts {
+	char *base, *consumer, *entity, *channel;	/* literals, but for base: plain */
+	char *capture, *wake;				/* function names, quoted and qualified */
+	char *triggers[sizeof letters - 1];		/* quoted */
+};
+
+static char *quoted_name(const struct pg_link *pl, const char *fmt_head, const char *base, const char *tail)
+{
+	char *plain = xasprintf("%s%s%s", fmt_head, base, tail), *quoted = pg_quote_name(pl->pg, plain);
+
+	free(plain);
+	return quoted;
+}
+
+static char *qualified(char *quoted)
+{
+	char *full = quoted != NULL ? xasprintf("crmsync.%s", quoted) : NULL;
+
+	free(quoted);
+	return full;
+}
+
+static void parts_init(struct parts *p, const struct pg_link *pl)
+{
+	p->base = base_name(pl);
+	p->consumer = pg_quote_text(pl->pg, pg_consumer(pl->pg));
+	p->entity = pg_quote_text(pl->pg, pl->link.mapping->entity->name);
+	p->channel = pg_quote_text(pl->pg, pg_channel(pl->pg));
+	p->capture = qualified(quoted_name(pl, "capture_", p->base, ""));
+	p->wake = qualified(quoted_name(pl, "wake_", p->base, ""));
+	for (size_t i = 0; i < countof(p->triggers); i++) {
+		char tail[3] = { '_', letters[i], '\0' };
+
+		p->triggers[i] = quoted_name(pl, "crmsync_", p->base, tail);
+	}
+}
+
+static void parts_fini(struct parts *p)
+{
+	free(p->base);
+	free(p->consumer);
+	free(p->entity);
+	free(p->channel);
+	free(p->capture);
+	free(p->wake);
+	for (size_t i = 0; i < countof(p->triggers); i++)
+		free(p->triggers[i]);
+}
+
+static bool write_function(struct buf *b, const char *name, const char *settings, const char *body, const char *const *body_parts,
+			   const char *mark)
+{
+	struct buf text = { 0 };
+	bool ok = name != NULL && fill(&text, body, body_parts);
+
+	if (ok) {
+		buf_addf(b, "CREATE OR REPLACE FUNCTION %s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER\n"
+			 "\tSET search_path = pg_catalog, pg_temp%s AS ", name, settings);
+		dollar_quoted(b, text.p);
+		buf_addf(b, ";\nREVOKE ALL ON FUNCTION %s() FROM PUBLIC;\nCOMMENT ON FUNCTION %s() IS %s;\n", name, name, mark);
+	}
+	buf_fini(&text);
+	return ok;
+}
+
+/* Up to 13 there is no CREATE OR REPLACE TRIGGER; dropping one keeps readers out for a moment. */
+static void write_create(struct buf *b, const struct pg_link *pl, const struct pg_table *t, const char *trigger)
+{
+	if (pg_server_version(pl->pg) >= 140000)
+		buf_adds(b, "CREATE OR REPLACE TRIGGER ");
+	else
+		buf_addf(b, "DROP TRIGGER IF EXISTS %s ON %s;\nCREATE TRIGGER ", trigger, t->quoted);
+}
+
+static const struct {
+	const char *event, *level;
+	bool changed_only;		/* an update that changes nothing is none */
+	bool by_anybody;		/* we never truncate; and TRUNCATE ... CASCADE acts at depth 0 */
+} trigger_kinds[] = {			/* in the order of letters[] */
+	{ "INSERT", "ROW", false, false }, { "UPDATE", "ROW", true, false }, { "DELETE", "ROW", false, false },
+	{ "TRUNCATE", "STATEMENT", false, true }, { "INSERT OR UPDATE OR DELETE OR TRUNCATE", "STATEMENT", false, false },
+};
+
+static bool write_trigger(struct buf *b, const struct pg_link *pl, const struct pg_table *t, const struct parts *p, size_t i)
+{
+	/*
+	 * Our own statement's direct effect is read back by the statement itself and need not be logged; what other triggers make of
+	 * it (depth above 0) must be. Rewrite rules act at depth 0, so where there are rules everything is logged.
+	 */
+	static const char not_ours[] = "(pg_catalog.pg_trigger_depth() > 0 OR "
+		"pg_catalog.current_setting('crmsync.writer', true) IS DISTINCT FROM %1)";
+	struct buf when = { 0 };
+	bool ok = p->triggers[i] != NULL;
+
+	/* Byte by byte: works for types without =, and sees what = does not. */
+	if (trigger_kinds[i].changed_only)
+		buf_adds(&when, "OLD.* OPERATOR(pg_catalog.*<>) NEW.*");
+	if (!t->has_rules && !trigger_kinds[i].by_anybody) {
+		buf_adds(&when, when.len > 0 ? " AND " : "");
+		ok = ok && fill(&when, not_ours, (const char *[]){ p->consumer });
+	}
+	if (ok) {
+		write_create(b, pl, t, p->triggers[i]);
+		buf_addf(b, "%s AFTER %s ON %s FOR EACH %s%s%s%s EXECUTE FUNCTION %s();\n", p->triggers[i], trigger_kinds[i].event,
+			 t->quoted, trigger_kinds[i].level, when.len > 0 ? "\n\tWHEN (" : "", when.len > 0 ? when.p : "",
+			 when.len > 0 ? ")" : "", letters[i] == 'n' ? p->wake : p->capture);
+		/* Always: rows that logical replication applies, or a session in replica role writes, are changes too. */
+		buf_addf(b, "ALTER TABLE %s ENABLE ALWAYS TRIGGER %s;\n", t->quoted, p->triggers[i]);
+	}
+	buf_fini(&when);
+	return ok;
+}
+
+/* The statements for one table. False: a name could not be quoted (the connection is gone). */
+static bool write_link(struct buf *b, const struct pg_link *pl, const struct pg_table *t, const char *mark)
+{
+	struct parts p;
+	bool ok;
+
+	parts_init(&p, pl);
+	ok = write_function(b, p.capture, id_settings(&t->id), capture_body,
+			    (const char *[]){ t->id.quoted, p.consumer, p.entity }, mark);
+	if (ok && wants_letter(pl, 'n'))
+		ok = write_function(b, p.wake, "", wake_body, (const char *[]){ p.channel }, mark);
+	for (size_t i = 0; i < countof(trigger_kinds) && ok; i++)
+		if (wants_letter(pl, letters[i]))
+			ok = write_trigger(b, pl, t, &p, i);
+	parts_fini(&p);
+	return ok;
+}
+
+char *pg_install_mark_head(const struct postgres *pg)
+{
+	return xasprintf("crmsync %s ", pg_consumer(pg));
+}
+
+size_t pg_install_mark(const struct pg_link *pl, const struct pg_table *t, char **out)
+{
+	struct buf b = { 0 };
+	char *head = pg_install_mark_head(pl->pg);
+
+	if (!write_link(&b, pl, t, "''"))
+		buf_clear(&b);
+	*out = xasprintf("%s%s %016" PRIx64, head, pl->link.mapping->entity->name, pg_plain_digest(b.len > 0 ? b.p : "", b.len));
+	free(head);
+	buf_fini(&b);
+	return sizeof letters - 1 - !wants_letter(pl, 'n');
+}
+
+static const char shared_sql[] =
+	/* Two topologies that install at the same moment take turns (the number means nothing). */
+	"DO $crmsync$\nBEGIN\n\tPERFORM pg_catalog.pg_advisory_xact_lock(7165902847529);\n"
+	"\tIF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'crmsync') THEN\n"
+	"\t\tCREATE SCHEMA crmsync;\n\tEND IF;\nEND $crmsync$;\n"
+	"CREATE TABLE IF NOT EXISTS crmsync.changelog (\n"
+	"\tid bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n"
+	"\tat timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),\n"
+	"\tconsumer text NOT NULL,\n\ttab text NOT NULL,\n\top \"char\" NOT NULL,\n\tpk jsonb,\n\told_pk jsonb\n"
+	/* Rows live for milliseconds: vacuum by number, not by share, and without pauses. */
+	") WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_insert_threshold = -1,\n"
+	"\tautovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);\n"
+	"CREATE INDEX IF NOT EXISTS changelog_order ON crmsync.changelog (consumer, tab, id);\n"
+	"CREATE TABLE IF NOT EXISTS crmsync.state (\n"
+	"\tconsumer text PRIMARY KEY,\n\tepoch bigint NOT NULL DEFAULT 0,\n\tfence bigint NOT NULL DEFAULT 0\n);\n"
+	"COMMENT ON TABLE crmsync.changelog IS '" PG_INSTALL_VERSION "';\n"
+	"GRANT USAGE ON SCHEMA crmsync TO %1;\n"
+	"GRANT SELECT, DELETE ON crmsync.changelog TO %1;\n"
+	"GRANT SELECT, INSERT, UPDATE ON crmsync.state TO %1;\n";
+
+/* What this topology had here and does not want any more: on a table that is mapped no longer, or mapped to another. */
+static const char strays_body[] =
+	"\nDECLARE\n\tr record;\nBEGIN\n"
+	"\tFOR r IN SELECT t.tgname, t.tgrelid::regclass AS tab FROM pg_catalog.pg_trigger t\n"
+	"\t\tJOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace\n"
+	"\t\tWHERE n.nspname = 'crmsync' AND starts_with(obj_description(p.oid, 'pg_proc'), %1) AND t.tgparentid = 0\n"
+	"\t\tAND NOT (t.tgname || ' ' || t.tgrelid) = ANY (ARRAY[%2]::text[])\n"
+	"\tLOOP\n\t\tEXECUTE format('DROP TRIGGER %%I ON %%s', r.tgname, r.tab);\n\tEND LOOP;\n"
+	"\tFOR r IN SELECT p.proname FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace\n"
+	"\t\tWHERE n.nspname = 'crmsync' AND starts_with(obj_description(p.oid, 'pg_proc'), %1)\n"
+	"\t\tAND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgfoid = p.oid)\n"
+	"\tLOOP\n\t\tEXECUTE format('DROP FUNCTION crmsync.%%I()', r.proname);\n\tEND LOOP;\n"
+	"\tDELETE FROM crmsync.changelog WHERE consumer = %3 AND tab <> ALL (ARRAY[%4]::text[]);\n"
+	"END\n";
+
+/* ---- the whole --------------------------------------------------------------------------------------- */
+
+static const struct pg_link *link_at(const struct endpoint *ep, size_t i)
+{
+	const struct pg_link *pl = (const struct pg_link *)ep->links[i];
+
+	return pl != NULL && pg_install_wanted(pl) ? pl : NULL;
+}
+
+static void add_item(struct buf *list, const char *item)
+{
+	buf_addf(list, "%s%s", list->len > 0 ? ", " : "", item);
+}
+
+/* 'trigger' || ' ' || 'table'::regclass::oid, for each trigger that shall be there. */
+static bool list_triggers(struct buf *list, const struct pg_link *pl)
+{
+	char *base = base_name(pl), *table = pg_quote_text(pl->pg, pl->table->quoted);
+	bool ok = table != NULL;
+
+	for (size_t i = 0; i < sizeof letters - 1 && ok; i++) {
+		char *name = xasprintf("crmsync_%s_%c ", base, letters[i]), *literal = pg_quote_text(pl->pg, name);
+
+		ok = literal != NULL;
+		if (ok && wants_letter(pl, letters[i]))
+			buf_addf(list, "%s%s || %s::regclass::oid", list->len > 0 ? ",\n\t\t\t" : "", literal, table);
+		free(literal);
+		free(name);
+	}
+	free(table);
+	free(base);
+	return ok;
+}
+
+/*
+ * Drops what this topology has there and does not want: triggers on tables that are mapped no longer, functions without triggers,
+ * entries nobody will read. `keep` false: everything. While a table does not fit, nothing is dropped.
+ */
+static bool write_strays(struct buf *b, struct endpoint *ep, bool keep)
+{
+	struct postgres *pg = pg_of(ep);
+	char *head = pg_install_mark_head(pg), *literal = pg_quote_text(pg, head), *consumer = pg_quote_text(pg, pg_consumer(pg));
+	struct buf triggers = { 0 }, tabs = { 0 }, body = { 0 };
+	bool ok = true, all_known = true;
+
+	for (size_t i = 0; i < countof(ep->links) && keep; i++) {
+		const struct pg_link *pl = link_at(ep, i);
+		char *tab;
+
+		all_known &= ep->links[i] == NULL || ((const struct pg_link *)ep->links[i])->table != NULL;
+		if (pl == NULL)
+			continue;
+		tab = pg_quote_text(pg, pl->link.mapping->entity->name);
+		ok = ok && tab != NULL && (pl->table == NULL || list_triggers(&triggers, pl));
+		if (tab != NULL)
+			add_item(&tabs, tab);
+		free(tab);
+	}
+	if (ok && all_known) {
+		ok = fill(&body, strays_body, (const char *[]){ literal, triggers.len > 0 ? triggers.p : "", consumer,
+			  tabs.len > 0 ? tabs.p : "" });
+		buf_adds(b, "DO ");
+		dollar_quoted(b, ok ? body.p : "");
+		buf_adds(b, ";\n");
+	}
+	buf_fini(&body);
+	buf_fini(&tabs);
+	buf_fini(&triggers);
+	free(consumer);
+	free(literal);
+	free(head);
+	return ok;
+}
+
+static bool write_shared(struct buf *b, struct postgres *pg)
+{
+	char *role = pg_quote_name(pg, pg_role(pg));
+	int64_t ms = pg_conf(pg)->lock_timeout_us / 1000;
+	bool ok;
+
+	/* Whoever waits for a table's lock holds up everybody behind it: rather come back later. */
+	buf_addf(b, "SET LOCAL lock_timeout = %d;\n", ms > 0 && ms < LOCK_MS ? (int)ms : LOCK_MS);
+	ok = fill(b, shared_sql, (const char *[]){ role });
+	free(role);
+	return ok;
+}
+
+/* All statements of install, without BEGIN and COMMIT. Writes how many tables are in it. */
+static bool write_install(struct buf *b, struct endpoint *ep, size_t *n, struct err *e)
+{
+	bool ok = write_shared(b, pg_of(ep)) && write_strays(b, ep, true);
+
+	*n = 0;
+	for (size_t i = 0; i < countof(ep->links) && ok; i++) {
+		const struct pg_link *pl = link_at(ep, i);
+		char *mark, *literal;
+
+		if (pl == NULL || pl->table == NULL)
+			continue;
+		pg_install_mark(pl, pl->table, &mark);
+		literal = pg_quote_text(pl->pg, mark);
+		ok = literal != NULL && write_link(b, pl, pl->table, literal);
+		free(literal);
+		free(mark);
+		++*n;
+	}
+	return ok || err_set(e, ERR_TRANSIENT, "", "the connection was lost");
+}
+
+static bool any_wanted(const struct endpoint *ep)
+{
+	for (size_t i = 0; i < countof(ep->links); i++)
+		if (link_at(ep, i) != NULL)
+			return true;
+	return false;
+}
+
+static const char uninstall_tail[] =
+	"DELETE FROM crmsync.state WHERE consumer = %1;\n"
+	"DO $crmsync$\nBEGIN\n"
+	"\tIF NOT EXISTS (SELECT FROM pg_catalog.pg_proc WHERE pronamespace = 'crmsync'::regnamespace)\n"
+	"\t\tAND NOT EXISTS (SELECT FROM crmsync.changelog) AND NOT EXISTS (SELECT FROM crmsync.state) THEN\n"
+	"\t\tDROP TABLE crmsync.changelog, crmsync.state;\n"
+	"\t\tBEGIN\n\t\t\tDROP SCHEMA crmsync;\n"
+	/* Somebody else's things in it, or a schema that the administrator made for us: both may stay. */
+	"\t\tEXCEPTION WHEN dependent_objects_still_exist OR insufficient_privilege THEN NULL;\n\t\tEND;\n"
+	"\tEND IF;\nEND $crmsync$;\n";
+
+static bool write_uninstall(struct buf *b, struct endpoint *ep, struct err *e)
+{
+	struct postgres *pg = pg_of(ep);
+	char *consumer = pg_quote_text(pg, pg_consumer(pg));
+	bool ok;
+
+	buf_addf(b, "SET LOCAL lock_timeout = %d;\n", LOCK_MS);
+	ok = write_strays(b, ep, false) && fill(b, uninstall_tail, (const char *[]){ consumer });
+	free(consumer);
+	return ok || err_set(e, ERR_TRANSIENT, "", "the connection was lost");
+}
+
+/* ---- the conversations: ask what is there, then run or print ----------------------------------------- */
+
+enum job_kind { JOB_INSTALL, JOB_UNINSTALL, JOB_PRINT };
+
+typedef void printed_fn(void *arg, const char *text, const struct err *e);
+
+struct job {
+	struct endpoint *ep;
+	enum job_kind kind;
+	done_fn *done;		/* install, uninstall */
+	printed_fn *printed;	/* print */
+	void *arg;
+	struct buf sql;
+};
+
+static void job_end(struct job *j, const struct err *e)
+{
+	if (j->kind == JOB_PRINT)
+		j->printed(j->arg, e == NULL ? j->sql.p : NULL, e);
+	else
+		j->done(j->arg, e);
+	buf_fini(&j->sql);
+	free(j);
+}
+
+static void got_run(void *arg, PGresult *res, const struct err *e)
+{
+	struct job *j = arg;
+	struct err why = { 0 };
+
+	PQclear(res);
+	if (e != NULL) {
+		why = *e;
+		err_while(&why, j->kind == JOB_INSTALL ? "install" : "uninstall");
+		if (why.kind == ERR_ROW)
+			why.kind = ERR_ENDPOINT;
+	}
+	job_end(j, e != NULL ? &why : NULL);
+}
+
+static void print_left_out(struct buf *b, const struct endpoint *ep)
+{
+	for (size_t i = 0; i < countof(ep->links); i++) {
+		const struct pg_link *pl = link_at(ep, i);
+
+		if (pl == NULL || pl->table != NULL)
+			continue;
+		/* One comment line: the words may hold names with line ends. */
+		buf_addf(b, "-- Left out, entity %s: ", pl->link.mapping->entity->name);
+		for (const char *p = pl->misfit.text; *p != '\0'; p++)
+			buf_addc(b, *p == '\n' || *p == '\r' ? ' ' : *p);
+		buf_addc(b, '\n');
+	}
+}
+
+static bool print_text(struct job *j, bool prepares, struct err *e)
+{
+	struct buf head = { 0 };
+	struct endpoint *ep = j->ep;
+	struct buf body = { 0 };
+	size_t n;
+	bool ok;
+
+	buf_addf(&head, "-- crmsyncd, topology %s: the change log for endpoint %s. Run it as the tables' owner or as a superuser.\n",
+		 pg_consumer(pg_of(ep)), ep->conf->name);
+	if (prepares && ep->conf->notify)
+		buf_adds(&head, "-- This server allows prepared transactions, and a transaction that notifies cannot be prepared:\n"
+			 "-- where applications use two-phase commit, set notify: false for this endpoint first.\n");
+	print_left_out(&head, ep);
+	ok = write_install(&body, ep, &n, e);
+	if (ok)
+		buf_addf(&head, "BEGIN;\n%sCOMMIT;\n", body.p);
+	buf_fini(&body);
+	j->sql = head;
+	return ok;
+}
+
+/* Between connecting and the end of the first look at the catalog: what would be written now had no triggers. */
+static bool tables_unread(const struct endpoint *ep)
+{
+	for (size_t i = 0; i < countof(ep->links); i++) {
+		const struct pg_link *pl = link_at(ep, i);
+
+		if (pl != NULL && pl->table == NULL && pl->misfit.kind == 0)
+			return true;
+	}
+	return false;
+}
+
+static void got_facts(void *arg, PGresult *res, const struct err *e)
+{
+	struct job *j = arg;
+	struct err why = { 0 };
+	bool prepares = e == NULL && strcmp(PQgetvalue(res, 0, 0), "0") != 0;
+	bool there = e == NULL && PQgetvalue(res, 0, 1)[0] == 't';
+	size_t n = 0;
+
+	PQclear(res);
+	if (e != NULL) {
+		job_end(j, e);
+		return;
+	}
+	if (j->kind != JOB_UNINSTALL && tables_unread(j->ep)) {
+		err_set(&why, ERR_TRANSIENT, "", "endpoint %s has only just been connected to: try again", j->ep->conf->name);
+		job_end(j, &why);
+		return;
+	}
+	switch (j->kind) {
+	case JOB_PRINT:
+		print_text(j, prepares, &why);
+		break;
+	case JOB_INSTALL:
+		if (prepares && j->ep->conf->notify)
+			log_warn("notifications and two-phase commit exclude each other: set notify: false if applications use "
+				 "PREPARE TRANSACTION", LOG_S("endpoint", j->ep->conf->name));
+		if (write_install(&j->sql, j->ep, &n, &why) && n == 0)
+			err_set(&why, ERR_ENDPOINT, "", "no table fits yet, so there is nothing to install; see status");
+		break;
+	case JOB_UNINSTALL:
+		if (there)
+			write_uninstall(&j->sql, j->ep, &why);
+		break;
+	}
+	if (why.kind != 0)
+		job_end(j, &why);
+	else if (j->kind == JOB_PRINT || j->sql.len == 0)
+		job_end(j, NULL);
+	else
+		pg_call(pg_of(j->ep), j->sql.p, NULL, got_run, j);
+}
+
+/* Poll needs nothing in the database. */
+static void got_nothing(void *arg, PGresult *res, const struct err *e)
+{
+	struct job *j = arg;
+
+	PQclear(res);
+	buf_addf(&j->sql, "-- Endpoint %s needs nothing installed: no table there is captured with listen.\n", j->ep->conf->name);
+	job_end(j, e);
+}
+
+static void job_new(struct endpoint *ep, enum job_kind kind, done_fn *done, printed_fn *printed, void *arg)
+{
+	struct job *j = xcalloc(1, sizeof *j);
+
+	*j = (struct job){ .ep = ep, .kind = kind, .done = done, .printed = printed, .arg = arg };
+	if (kind != JOB_UNINSTALL && !any_wanted(ep))
+		pg_call(pg_of(ep), "SELECT", NULL, got_nothing, j);
+	else
+		pg_call(pg_of(ep), "SELECT current_setting('max_prepared_transactions'), to_regclass('crmsync.changelog') IS NOT NULL",
+			NULL, got_facts, j);
+}
+
+void pg_install_op(struct endpoint *ep, done_fn *done, void *arg)
+{
+	job_new(ep, JOB_INSTALL, done, NULL, arg);
+}
+
+void pg_uninstall_op(struct endpoint *ep, done_fn *done, void *arg)
+{
+	job_new(ep, JOB_UNINSTALL, done, NULL, arg);
+}
+
+void pg_install_print_op(struct endpoint *ep, printed_fn *printed, void *arg)
+{
+	job_new(ep, JOB_PRINT, NULL, printed, arg);
+}

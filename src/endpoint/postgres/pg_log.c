@@ -1,0 +1,261 @@
+/*
+ * pg_log.c - capture: listen. The change log is drained by presence (SEMANTICS 6.2): what is there is news.
+ *
+ *   FETCH entries, in order of id, without those in our hands  ->  PICK up to max local ids  ->  rows are read
+ *
+ * There is no cursor: an entry that commits late simply appears in a later fetch. Entries are left out and
+ * deleted by their exact ids, never up to the largest (I2). The rows are read by a later statement than the
+ * one that saw the entries (I1). A fetch takes more entries than one answer needs, so that a burst does not cost
+ * a query with a growing exclusion list per answer; what was fetched and not handed out waits in the queue.
+ *
+ * An id that is in the caller's hands is not given again before that is settled: its entries are held back.
+ * "Nothing" is only ever answered from a fetch that was sent after the question.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "endpoint/postgres/pg_capture.h"
+
+enum {
+	COALESCE = 4,		/* entries looked at for one answer, times max */
+	READ_AHEAD = 5,		/* entries fetched at once, times max */
+};
+
+static void chunk_release(struct log_chunk *chunk)
+{
+	if (--chunk->refs > 0)
+		return;
+	PQclear(chunk->res);
+	free(chunk);
+}
+
+void pg_log_fini(struct pg_log *log)
+{
+	for (size_t i = 0; i < log->n; i++)
+		chunk_release(log->queue[i].chunk);
+	free(log->queue);
+	memset(log, 0, sizeof *log);
+}
+
+/* ---- pick -------------------------------------------------------------------------------------------- */
+
+/* One pass over the queue. */
+struct picking {
+	struct asked *a;
+	struct pg_hset held;		/* ids in the caller's hands, and those that have to keep behind one */
+	struct pg_hset picked;		/* index into a->picks */
+};
+
+/* May this id be in the answer? *found: its pick, or -1 when it is not there yet. */
+static bool may_pick(const struct picking *p, struct value id, ptrdiff_t *found)
+{
+	uint64_t hash = pg_value_hash(id);
+	uint32_t at;
+
+	*found = -1;
+	if (pg_hset_get(&p->held, hash, NULL))
+		return false;
+	if (!pg_hset_get(&p->picked, hash, &at))
+		return true;
+	*found = (ptrdiff_t)at;
+	return value_equal(p->a->picks[at].id, id);	/* two ids, one digest: the other one comes next time */
+}
+
+/* The id's pick, made when it has none yet; news of that moment. */
+static struct pick *pick_id(struct picking *p, struct value id, ptrdiff_t found, int64_t at)
+{
+	struct asked *a = p->a;
+	struct pick *pick = &a->picks[found >= 0 ? (size_t)found : a->n_picks];
+
+	if (found < 0) {
+		uint64_t hash = pg_value_hash(id);
+
+		pg_hset_put(&p->picked, hash, (uint32_t)a->n_picks++);
+		pg_ack_add_hash(a->ack, hash);
+		*pick = (struct pick){ .id = { arena_dup(&a->mem, id.data, (size_t)id.len), id.len },
+				       .old_id = VALUE_NULL, .stamp = STAMP_UNKNOWN };
+	}
+	if (at > pick->stamp)
+		pick->stamp = at;
+	return pick;
+}
+
+/* Takes the entry, or holds it and everything behind it that names the same ids. */
+static bool take(struct picking *p, const struct log_entry *entry)
+{
+	struct asked *a = p->a;
+	bool renamed = !value_is_null(entry->old_pk) && !value_equal(entry->old_pk, entry->pk);
+	ptrdiff_t at = -1, old_at = -1;
+
+	if (entry->op == 'T' || value_is_null(entry->pk)) {
+		a->truncated = true;	/* or the trigger could not tell the id: what changed is for the sweep to find */
+	} else {
+		if (!may_pick(p, entry->pk, &at) || (renamed && !may_pick(p, entry->old_pk, &old_at)) ||
+		    (a->n_picks > 0 && a->n_picks + (at < 0) + (renamed && old_at < 0) > a->max)) {
+			pg_hset_put(&p->held, pg_value_hash(entry->pk), 0);
+			if (renamed)
+				pg_hset_put(&p->held, pg_value_hash(entry->old_pk), 0);
+			return false;
+		}
+		struct pick *pick = pick_id(p, entry->pk, at, entry->at);
+
+		if (renamed)
+			pick->old_id = pick_id(p, entry->old_pk, old_at, entry->at)->id;
+	}
+	pg_ack_add_id(a->ack, entry->id);
+	a->entries++;
+	return true;
+}
+
+static bool pick(struct asked *a)
+{
+	struct pg_capture *c = a->home;
+	struct pg_log *log = &c->log;
+	struct picking p = { .a = a };
+	size_t n = log->n < a->max * COALESCE ? log->n : a->max * COALESCE, kept = 0;
+
+	if (log->n == 0)
+		return false;
+	for (const struct ack *k = c->pl->acks; k != NULL; k = k->next)
+		for (size_t i = 0; k->home == c && !k->settling && i < k->n_hashes; i++)
+			pg_hset_put(&p.held, k->hashes[i], 0);
+	a->ack = pg_ack_new(c);
+	a->picks = arena_alloc(&a->mem, (a->max + 2) * sizeof *a->picks);	/* a change of id may make it two at once */
+	for (size_t i = 0; i < n; i++) {
+		struct log_entry *entry = &log->queue[i];
+
+		if (take(&p, entry))
+			chunk_release(entry->chunk);
+		else
+			log->queue[kept++] = *entry;
+	}
+	memmove(&log->queue[kept], &log->queue[n], (log->n - n) * sizeof *log->queue);
+	log->n -= n - kept;
+	pg_hset_fini(&p.held);
+	pg_hset_fini(&p.picked);
+	a->more = log->n > 0 || log->more;
+	a->began_us = log->fetched_us;
+	if (a->entries == 0)
+		pg_asked_forget(a);
+	return a->entries > 0;
+}
+
+/* ---- fetch ------------------------------------------------------------------------------------------- */
+
+static void take_chunk(struct pg_log *log, PGresult *res)
+{
+	size_t n = (size_t)PQntuples(res);
+	struct log_chunk *chunk;
+
+	if (n == 0) {
+		PQclear(res);
+		return;
+	}
+	chunk = xcalloc(1, sizeof *chunk);
+	*chunk = (struct log_chunk){ .res = res, .refs = n };
+	log->queue = xrealloc(log->queue, (log->n + n) * sizeof *log->queue);
+	for (int i = 0; i < (int)n; i++)
+		log->queue[log->n++] = (struct log_entry){
+			.id = pg_cell_int(res, i, 0, 0), .op = PQgetvalue(res, i, 1)[0], .pk = pg_cell(res, i, 2),
+			.old_pk = pg_cell(res, i, 3), .at = pg_cell_int(res, i, 4, STAMP_UNKNOWN), .chunk = chunk };
+}
+
+static void on_fetched(void *arg, PGresult *res, const struct err *e)
+{
+	struct asked *a = arg;
+	struct pg_capture *c = a->home;
+
+	if (pg_asked_orphan(a, res))
+		return;
+	if (e != NULL) {
+		PQclear(res);
+		pg_capture_fail(a, e);
+		return;
+	}
+	c->busy = false;
+	c->log.more = (size_t)PQntuples(res) == a->max * READ_AHEAD;
+	take_chunk(&c->log, res);
+	if (pick(a))
+		pg_capture_read(a);
+	else if (c->log.n == 0)
+		pg_capture_answer(a, NULL);
+	/* else: all there is waits for something in the caller's hands; ack and drop make us look again. An answer of
+	 * "nothing" would be a lie, and one of "more" a busy loop. */
+}
+
+/* An id as the rows print it: types whose json form differs are read back through the type. */
+static void add_log_id(struct buf *sql, const struct pg_table *t, const char *column)
+{
+	switch (t->id.oid) {
+	case 20: case 21: case 23: case 25: case 1043: case 2950:	/* integers, text, varchar, uuid */
+		buf_addf(sql, "c.%s #>> '{}'", column);
+		break;
+	default:
+		buf_addf(sql, "(c.%s #>> '{}')::%s::pg_catalog.text", column, pg_cast_type(&t->id));
+		break;
+	}
+}
+
+static void fetch(struct asked *a)
+{
+	struct pg_capture *c = a->home;
+	const struct pg_table *t = c->pl->table;
+	struct buf *sql = &a->st.sql;
+	int64_t *mine;
+	size_t n = c->log.n;
+
+	for (const struct ack *k = c->pl->acks; k != NULL; k = k->next)
+		n += k->home == c ? k->n_ids : 0;
+	mine = xcalloc(n + 1, sizeof *mine);
+	n = 0;
+	for (const struct ack *k = c->pl->acks; k != NULL; k = k->next)
+		for (size_t i = 0; k->home == c && i < k->n_ids; i++)
+			mine[n++] = k->ids[i];
+	for (size_t i = 0; i < c->log.n; i++)
+		mine[n++] = c->log.queue[i].id;
+	pg_stmt_again(&a->st);
+	buf_adds(sql, "SELECT c.id, c.op, CASE WHEN c.op <> 'T' THEN ");
+	add_log_id(sql, t, "pk");
+	buf_adds(sql, " END, CASE WHEN c.op <> 'T' THEN ");
+	add_log_id(sql, t, "old_pk");
+	buf_addf(sql, " END, (extract(epoch FROM c.at) * 1000000)::pg_catalog.int8 FROM crmsync.changelog AS c"
+		 " WHERE c.consumer = $%d AND c.tab = $%d", pg_stmt_value(&a->st, value_of(pg_consumer(c->pl->pg))),
+		 pg_stmt_value(&a->st, value_of(pg_log_name(c->pl))));
+	if (n > 0)
+		buf_addf(sql, " AND c.id <> ALL ($%d::pg_catalog.int8[])", pg_stmt_int8s(&a->st, mine, n));
+	buf_addf(sql, " ORDER BY c.id LIMIT %zu", a->max * READ_AHEAD);
+	free(mine);
+	c->busy = true;
+	a->began_us = c->log.fetched_us = clock_mono_us();
+	pg_stmt_call(&a->st, c->pl->pg, on_fetched, a);
+}
+
+void pg_log_step(struct asked *a)
+{
+	if (pick(a))
+		pg_capture_read(a);
+	else
+		fetch(a);
+}
+
+/* ---- what becomes of them ---------------------------------------------------------------------------- */
+
+void pg_log_ack(struct ack *k, pg_result_fn *done)
+{
+	pg_stmt_init(&k->st);
+	buf_addf(&k->st.sql, "DELETE FROM crmsync.changelog WHERE id = ANY ($%d::pg_catalog.int8[])",
+		 pg_stmt_int8s(&k->st, k->ids, k->n_ids));
+	pg_stmt_call(&k->st, k->pl->pg, done, k);
+}
+
+void pg_log_stamps_sql(struct pg_stmt *st, const struct pg_link *pl, const struct value *ids, size_t n)
+{
+	buf_adds(&st->sql, "SELECT ");
+	add_log_id(&st->sql, pl->table, "pk");
+	buf_addf(&st->sql, ", max((extract(epoch FROM c.at) * 1000000)::pg_catalog.int8) FROM crmsync.changelog AS c"
+		 " WHERE c.consumer = $%d AND c.tab = $%d AND c.op <> 'T' AND c.pk #>> '{}' = ANY ($%d::pg_catalog.text[])"
+		 " GROUP BY c.pk", pg_stmt_value(st, value_of(pg_consumer(pl->pg))),
+		 pg_stmt_value(st, value_of(pg_log_name(pl))), pg_stmt_values(st, ids, n, 1));
+}

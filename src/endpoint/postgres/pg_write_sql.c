@@ -1,0 +1,427 @@
+#include "endpoint/postgres/pg_write_sql.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* This transaction's id as xmin shows it: a row read later with this version is still the one we wrote. */
+#define OUR_VERSION "(pg_catalog.txid_current() % 4294967296)::pg_catalog.text"
+
+static bool has(const struct write *w, size_t field)
+{
+	return (w->fields >> field & 1) != 0;
+}
+
+static const struct write *nth(const struct pg_write_set *set, size_t i)
+{
+	return &set->list[set->order[i]];
+}
+
+static bool is_mapped(const struct pg_column *c)	/* and so may be written: pg_catalog.c saw to that */
+{
+	return c->quoted != NULL;
+}
+
+static size_t n_fields(const struct pg_link *pl)
+{
+	return pl->link.mapping->entity->n_fields;
+}
+
+/* One text[] for that field of all writes. */
+static void add_field_values(struct pg_stmt *st, const struct pg_write_set *set, size_t field)
+{
+	pg_stmt_array(st, set->n);
+	for (size_t i = 0; i < set->n; i++)
+		pg_stmt_add(st, nth(set, i)->values[field]);
+}
+
+static void add_ids_and_versions(struct pg_stmt *st, const struct pg_write_set *set)
+{
+	pg_stmt_array(st, set->n);
+	for (size_t i = 0; i < set->n; i++)
+		pg_stmt_add(st, nth(set, i)->id);
+	pg_stmt_array(st, set->n);
+	for (size_t i = 0; i < set->n; i++)
+		pg_stmt_add(st, nth(set, i)->version);
+}
+
+/*
+ * What is assigned. Text-like columns get text, so that assignment complains about what is too long: an explicit cast
+ * to varchar(n) would cut it silently. Other types are cast without precision, and assignment applies it.
+ */
+static void add_sent(struct buf *sql, const struct pg_column *c, const char *from)
+{
+	buf_adds(sql, from);
+	if (!pg_is_text(c))
+		buf_addf(sql, "::%s", pg_cast_type(c));
+}
+
+/* stored = sent, exactly; `equals` is "=" or "IS NOT DISTINCT FROM" */
+static void add_same_as_sent(struct buf *sql, const struct pg_column *c, const char *stored, const char *equals, const char *sent)
+{
+	switch (pg_same_how(c)) {
+	case PG_SAME_CHAR:	/* a cast to text drops the blanks: right for finding a row, not for saying how it reads */
+		if (strcmp(equals, "=") == 0)
+			buf_addf(sql, "%s::pg_catalog.text = %s COLLATE pg_catalog.\"C\"", stored, sent);
+		else
+			buf_addf(sql, "pg_catalog.textin(pg_catalog.bpcharout(%s)) %s %s COLLATE pg_catalog.\"C\"", stored, equals, sent);
+		break;
+	case PG_SAME_TEXT:
+	case PG_SAME_JSON:
+		buf_addf(sql, "%s::pg_catalog.text %s %s COLLATE pg_catalog.\"C\"", stored, equals, sent);
+		break;
+	case PG_SAME_VALUE:
+		buf_addf(sql, "%s %s %s::%s", stored, equals, sent, pg_cast_type(c));
+		break;
+	case PG_SAME_PRINT:
+		buf_addf(sql, "%s::pg_catalog.text %s %s::%s::pg_catalog.text COLLATE pg_catalog.\"C\"", stored, equals, sent, pg_cast_type(c));
+		break;
+	}
+}
+
+static void add_same_as_before(struct buf *sql, const struct pg_column *c, const char *now, const char *before)
+{
+	if (pg_same_how(c) == PG_SAME_VALUE)
+		buf_addf(sql, "%s IS NOT DISTINCT FROM %s", now, before);
+	else
+		buf_addf(sql, "%s::pg_catalog.text IS NOT DISTINCT FROM %s::pg_catalog.text COLLATE pg_catalog.\"C\"", now, before);
+}
+
+/* "unnest($1::text[], ...) WITH ORDINALITY AS u(id, v, c0, ..., n)" over the first n parameters */
+static void add_unnest(struct buf *sql, size_t n, bool with_id, const struct write *like, size_t n_list)
+{
+	buf_adds(sql, "unnest(");
+	for (size_t i = 1; i <= n; i++)
+		buf_addf(sql, "%s$%zu::pg_catalog.text[]", i > 1 ? ", " : "", i);
+	buf_addf(sql, ") WITH ORDINALITY AS u(%s", with_id ? "id, v, " : "");
+	for (size_t f = 0; f < n_list; f++)
+		if (has(like, f))
+			buf_addf(sql, "c%zu, ", f);
+	buf_adds(sql, "n)");
+}
+
+/* ---- update ------------------------------------------------------------------------------------------ */
+
+/* A row that was deleted softly and is written again is there again. */
+static void add_revival(struct buf *sql, const struct pg_link *pl)
+{
+	const struct pg_table *t = pl->table;
+
+	if (pl->link.mapping->delete_mode != DELETE_SOFT || t->deleted.quoted == NULL)
+		return;
+	if (t->soft_delete_is_flag)
+		buf_addf(sql, ", %s = CASE WHEN t.%s THEN false ELSE t.%s END", t->deleted.quoted, t->deleted.quoted, t->deleted.quoted);
+	else
+		buf_addf(sql, ", %s = NULL", t->deleted.quoted);
+}
+
+/*
+ * The guarded rows as `s`: found by id under the version they had, and then reached by their place (ctid), which is gone
+ * when somebody else was faster. That also gives the other columns as they were: a trigger that changes a second
+ * field while we write the first is seen here and nowhere else. Partitions each have their own places: by id again.
+ */
+static void add_guarded(struct buf *sql, const struct pg_link *pl, const struct write *like, bool with_others, bool skip_locked)
+{
+	const struct pg_table *t = pl->table;
+	size_t n = n_fields(pl), n_params = 2;
+
+	for (size_t f = 0; like != NULL && f < n; f++)
+		n_params += has(like, f);
+	buf_adds(sql, "(SELECT o.tableoid AS part, o.ctid AS place, ");
+	if (t->partitioned)
+		buf_addf(sql, "o.%s AS local, ", t->id.quoted);
+	for (size_t f = 0; with_others && f < n; f++)
+		if (!has(like, f) && is_mapped(&t->fields[f]))
+			buf_addf(sql, "o.%s AS o%zu, ", t->fields[f].quoted, f);
+	buf_adds(sql, "u.* FROM ");
+	add_unnest(sql, n_params, true, like, like != NULL ? n : 0);
+	buf_addf(sql, " JOIN %s AS o ON o.%s ", t->quoted, t->id.quoted);
+	pg_add_operator(sql, &t->id, "=");
+	buf_addf(sql, " u.id::%s AND o.xmin = u.v::pg_catalog.xid%s) AS s", pg_cast_type(&t->id),
+		 skip_locked ? " FOR UPDATE OF o SKIP LOCKED" : "");
+	if (t->partitioned) {
+		buf_addf(sql, " WHERE t.%s ", t->id.quoted);
+		pg_add_operator(sql, &t->id, "=");
+		buf_adds(sql, " s.local AND t.xmin = s.v::pg_catalog.xid");
+	} else {
+		buf_adds(sql, " WHERE t.ctid = s.place");
+	}
+	buf_adds(sql, " AND t.tableoid = s.part");
+}
+
+static void add_update_mark(struct buf *sql, const struct pg_link *pl, const struct write *like)
+{
+	const struct pg_table *t = pl->table;
+	const char *glue = "";
+
+	buf_adds(sql, "CASE WHEN ");
+	for (size_t f = 0; f < n_fields(pl); f++) {
+		char now[160], other[32];
+
+		if (!is_mapped(&t->fields[f]))
+			continue;
+		snprintf(now, sizeof now, "t.%s", t->fields[f].quoted);
+		snprintf(other, sizeof other, has(like, f) ? "s.c%zu" : "s.o%zu", f);
+		buf_adds(sql, glue);
+		if (has(like, f))
+			add_same_as_sent(sql, &t->fields[f], now, "IS NOT DISTINCT FROM", other);
+		else
+			add_same_as_before(sql, &t->fields[f], now, other);
+		glue = " AND ";
+	}
+	buf_adds(sql, " THEN NULL ELSE " OUR_VERSION " END");
+}
+
+bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_locked)
+{
+	const struct pg_table *t = pl->table;
+	const struct write *like = nth(set, 0);
+	struct buf *sql = &st->sql;
+	const char *glue = "";
+
+	add_ids_and_versions(st, set);
+	buf_addf(sql, "UPDATE %s AS t SET ", t->quoted);
+	for (size_t f = 0; f < n_fields(pl); f++) {
+		char from[32];
+
+		if (!has(like, f))
+			continue;
+		add_field_values(st, set, f);
+		if (!is_mapped(&t->fields[f]))
+			continue;
+		snprintf(from, sizeof from, "s.c%zu", f);
+		buf_addf(sql, "%s%s = ", glue, t->fields[f].quoted);
+		add_sent(sql, &t->fields[f], from);
+		glue = ", ";
+	}
+	if (*glue == '\0')
+		return false;
+	add_revival(sql, pl);
+	buf_adds(sql, " FROM ");
+	add_guarded(sql, pl, like, true, skip_locked);
+	buf_adds(sql, " RETURNING s.n, ");
+	add_update_mark(sql, pl, like);
+	return true;
+}
+
+/* ---- insert ------------------------------------------------------------------------------------------ */
+
+/* A new row has to lie inside of `where`, or it would be there and not be seen. */
+static void add_where_columns(struct buf *sql, struct pg_stmt *st, const struct pg_link *pl, bool values)
+{
+	const struct mapping *m = pl->link.mapping;
+
+	for (size_t i = 0; i < m->n_where; i++) {
+		bool mapped = false;
+
+		for (size_t f = 0; f < m->entity->n_fields; f++)
+			mapped = mapped || (m->columns[f] != NULL && strcmp(m->columns[f], m->where[i].column) == 0);
+		if (mapped)
+			continue;
+		buf_adds(sql, ", ");
+		if (!values)
+			pg_sql_name(sql, m->where[i].column);
+		else	/* no cast: the column says the type */
+			buf_addf(sql, "$%d", pg_stmt_value(st, m->where[i].value != NULL ? value_of(m->where[i].value) : VALUE_NULL));
+	}
+}
+
+static bool add_insert_columns(struct buf *sql, const struct pg_link *pl, const struct write *like)
+{
+	const struct pg_table *t = pl->table;
+	const char *glue = "";
+
+	buf_addf(sql, "INSERT INTO %s AS t (", t->quoted);
+	for (size_t f = 0; f < n_fields(pl); f++)
+		if (has(like, f) && is_mapped(&t->fields[f])) {
+			buf_addf(sql, "%s%s", glue, t->fields[f].quoted);
+			glue = ", ";
+		}
+	add_where_columns(sql, NULL, pl, false);
+	buf_addc(sql, ')');
+	return *glue != '\0';
+}
+
+/* Where field f of the sent row stands: a parameter of its own, or a column of s. */
+static void sent_name(char out[32], size_t field, int param)
+{
+	if (param > 0)
+		snprintf(out, 32, "$%d::pg_catalog.text", param);
+	else
+		snprintf(out, 32, "s.c%zu", field);
+}
+
+/* `stored` is how the row's columns are called: "t.%s" with the column's name, or "i.f%zu". */
+static void add_insert_mark(struct buf *sql, const struct pg_link *pl, const struct write *like, const int *params)
+{
+	const struct pg_table *t = pl->table;
+	const char *glue = "";
+
+	buf_adds(sql, "CASE WHEN ");
+	for (size_t f = 0; f < n_fields(pl); f++) {
+		char stored[160], sent[32];
+
+		if (!is_mapped(&t->fields[f]))
+			continue;
+		if (params != NULL)
+			snprintf(stored, sizeof stored, "t.%s", t->fields[f].quoted);
+		else
+			snprintf(stored, sizeof stored, "i.f%zu", f);
+		sent_name(sent, f, params != NULL ? params[f] : 0);
+		buf_adds(sql, glue);
+		if (has(like, f))
+			add_same_as_sent(sql, &t->fields[f], stored, "IS NOT DISTINCT FROM", sent);
+		else
+			buf_addf(sql, "%s IS NULL", stored);	/* no default, no trigger filled it in */
+		glue = " AND ";
+	}
+	buf_adds(sql, " THEN NULL ELSE " OUR_VERSION " END");
+}
+
+static bool insert_one_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_equal)
+{
+	const struct pg_table *t = pl->table;
+	const struct write *w = nth(set, 0);
+	int params[FIELDS_MAX] = { 0 };
+	struct buf *sql = &st->sql;
+	const char *glue = "";
+
+	if (!add_insert_columns(sql, pl, w))
+		return false;
+	buf_adds(sql, " VALUES (");
+	for (size_t f = 0; f < n_fields(pl); f++) {
+		char sent[32];
+
+		if (!has(w, f))
+			continue;
+		params[f] = pg_stmt_value(st, w->values[f]);
+		if (!is_mapped(&t->fields[f]))
+			continue;
+		sent_name(sent, f, params[f]);
+		buf_adds(sql, glue);
+		add_sent(sql, &t->fields[f], sent);
+		glue = ", ";
+	}
+	add_where_columns(sql, st, pl, true);
+	buf_addf(sql, ")%s RETURNING 1, ", skip_equal ? " ON CONFLICT DO NOTHING" : "");
+	add_insert_mark(sql, pl, w, params);
+	buf_addf(sql, ", t.%s::pg_catalog.text", t->id.quoted);
+	return true;
+}
+
+bool pg_write_insert_joins(const struct pg_link *pl, uint64_t fields)
+{
+	const struct entity_def *def = pl->link.mapping->entity;
+
+	for (size_t k = 0; k < def->n_key; k++)
+		if ((fields >> def->key[k] & 1) == 0 || !is_mapped(&pl->table->fields[def->key[k]]))
+			return false;
+	return true;
+}
+
+static void add_insert_join(struct buf *sql, const struct pg_link *pl)
+{
+	const struct entity_def *def = pl->link.mapping->entity;
+
+	buf_adds(sql, " FROM i LEFT JOIN s ON ");
+	for (size_t k = 0; k < def->n_key; k++) {
+		char stored[32], sent[32];
+
+		snprintf(stored, sizeof stored, "i.f%u", def->key[k]);
+		sent_name(sent, def->key[k], 0);
+		buf_adds(sql, k > 0 ? " AND " : "");
+		add_same_as_sent(sql, &pl->table->fields[def->key[k]], stored, "=", sent);
+	}
+}
+
+bool pg_write_insert_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_equal)
+{
+	const struct pg_table *t = pl->table;
+	const struct write *like = nth(set, 0);
+	struct buf *sql = &st->sql;
+	const char *glue = "";
+
+	if (set->n == 1)
+		return insert_one_sql(st, pl, set, skip_equal);
+	for (size_t f = 0; f < n_fields(pl); f++)
+		if (has(like, f))
+			add_field_values(st, set, f);
+	buf_adds(sql, "WITH s AS (SELECT u.* FROM ");
+	add_unnest(sql, (size_t)st->n, false, like, n_fields(pl));
+	buf_adds(sql, "), i AS (");
+	if (!add_insert_columns(sql, pl, like))
+		return false;
+	buf_adds(sql, " SELECT ");
+	for (size_t f = 0; f < n_fields(pl); f++) {
+		char sent[32];
+
+		if (!has(like, f) || !is_mapped(&t->fields[f]))
+			continue;
+		sent_name(sent, f, 0);
+		buf_adds(sql, glue);
+		add_sent(sql, &t->fields[f], sent);
+		glue = ", ";
+	}
+	add_where_columns(sql, st, pl, true);
+	buf_addf(sql, " FROM s%s RETURNING t.%s AS id", skip_equal ? " ON CONFLICT DO NOTHING" : "", t->id.quoted);
+	for (size_t f = 0; f < n_fields(pl); f++)
+		if (is_mapped(&t->fields[f]))
+			buf_addf(sql, ", t.%s AS f%zu", t->fields[f].quoted, f);
+	/* width_bucket() refuses zero buckets, with a code that nothing else has: the row cannot be told, nothing may stay. */
+	buf_adds(sql, ") SELECT s.n, ");
+	add_insert_mark(sql, pl, like, NULL);
+	buf_adds(sql, ", i.id::pg_catalog.text, pg_catalog.width_bucket(1, 0, 2, (s.n IS NOT NULL)::pg_catalog.int4)");
+	add_insert_join(sql, pl);
+	return true;
+}
+
+/* ---- delete ------------------------------------------------------------------------------------------ */
+
+static void add_soft_delete(struct pg_stmt *st, const struct pg_link *pl)
+{
+	const struct pg_table *t = pl->table;
+	const char *set = pl->link.mapping->delete_set;
+
+	buf_addf(&st->sql, "UPDATE %s AS t SET %s = ", t->quoted, t->deleted.quoted);
+	if (set == NULL || strcmp(set, "now") == 0)
+		buf_adds(&st->sql, t->soft_delete_is_flag ? "true" : "pg_catalog.now()");
+	else
+		buf_addf(&st->sql, "$%d::%s", pg_stmt_value(st, value_of(set)), pg_cast_type(&t->deleted));
+	buf_adds(&st->sql, " FROM ");
+}
+
+bool pg_write_delete_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_locked)
+{
+	const struct pg_table *t = pl->table;
+	enum delete_mode mode = pl->link.mapping->delete_mode;
+
+	if (mode == DELETE_IGNORE || (mode == DELETE_SOFT && t->deleted.quoted == NULL))
+		return false;
+	add_ids_and_versions(st, set);
+	if (mode == DELETE_SOFT)
+		add_soft_delete(st, pl);
+	else
+		buf_addf(&st->sql, "DELETE FROM %s AS t USING ", t->quoted);
+	add_guarded(&st->sql, pl, NULL, false, skip_locked);
+	buf_adds(&st->sql, " RETURNING s.n, ");
+	if (mode == DELETE_SOFT)
+		buf_addf(&st->sql, "CASE WHEN t.%s %s THEN NULL ELSE 'there' END", t->deleted.quoted,
+			 t->soft_delete_is_flag ? "" : "IS NOT NULL");
+	else
+		buf_adds(&st->sql, "NULL");
+	return true;
+}
+
+void pg_write_look_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set)
+{
+	const struct pg_table *t = pl->table;
+
+	pg_stmt_array(st, set->n);
+	for (size_t i = 0; i < set->n; i++)
+		pg_stmt_add(st, nth(set, i)->id);
+	buf_addf(&st->sql, "SELECT t.%s::pg_catalog.text, t.xmin::pg_catalog.text FROM %s AS t WHERE t.%s ",
+		 t->id.quoted, t->quoted, t->id.quoted);
+	pg_add_operator(&st->sql, &t->id, "=");
+	buf_addf(&st->sql, " ANY ($1::pg_catalog.text[]::%s[])", pg_cast_type(&t->id));
+}

@@ -1,0 +1,37 @@
+/*
+ * pg_write_sql.h - the statements of pg_write.c.
+ *
+ * Each writes some writes of one operation and one set of fields at once: one text[] parameter a field, joined with the
+ * table through unnest. A result row is (number, mark, id): number counts the writes of the statement from 1, mark is
+ * NULL when what is stored is what was sent, byte for byte, and nothing else of the record changed.
+ */
+#ifndef ENDPOINT_POSTGRES_PG_WRITE_SQL_H
+#define ENDPOINT_POSTGRES_PG_WRITE_SQL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "endpoint/postgres/pg.h"
+#include "endpoint/postgres/pg_sql.h"
+
+/* The writes of one statement: list[order[0..n-1]], all of one op and one set of fields. */
+struct pg_write_set {
+	const struct write *list;
+	const size_t *order;
+	size_t n;
+};
+
+/* An inserted row whose key is not the one that was sent cannot be told from the others: the statement fails with this. */
+#define PG_WRITE_UNKNOWN_ROW "2201G"
+
+/* False: there is no column that may be written. */
+bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_locked);
+bool pg_write_insert_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_equal);
+/* Can rows inserted by one statement be told apart by their key? If not: one statement a row. */
+bool pg_write_insert_joins(const struct pg_link *pl, uint64_t fields);
+/* A soft delete's mark is not NULL when the row is still there. False: deletes are ignored there. */
+bool pg_write_delete_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_locked);
+/* (id, version) of the rows of a set that exist. */
+void pg_write_look_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set);
+
+#endif
