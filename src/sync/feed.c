@@ -1,0 +1,375 @@
+/*
+ * feed.c - what there is to do next for an entity, and room for it.
+ *
+ * In this order: records to look at again; news of each endpoint in turn; the scan for records that are owed
+ * something (scan.c); surveys (the first full listing of an endpoint) and sweeps (listing.c). At most
+ * `limits.rounds` rounds are in flight, so memory is bounded and a slow target holds back its sources.
+ */
+#include "sync/feed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { LATER_MAX = 50000 };
+
+/* What came from before the store was away has no place in the count of debts that is made after. */
+bool flow_takes_news(const struct flow *flow)
+{
+	return ready(flow) && flow->counted;
+}
+
+bool side_usable(const struct side *side)
+{
+	return side->link->usable && side->link->endpoint->state == ENDPOINT_UP && !side->paused;
+}
+
+static size_t in_work(const struct flow *flow)
+{
+	size_t n = flow->n_rounds + flow->scan.asking;
+
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL)
+			n += (size_t)flow->sides[e]->capturing + flow->sides[e]->listing_open;
+	return n;
+}
+
+static bool has_room(const struct flow *flow)
+{
+	return in_work(flow) < (size_t)flow->sync->topology->limits.rounds;
+}
+
+/* ---- records to look at again ------------------------------------------------------------------------ */
+
+static struct again *add_again(struct again **table, const struct rid *rid, uint64_t evidence, unsigned tries)
+{
+	struct again *a;
+
+	HASH_FIND(hh, *table, rid, sizeof *rid, a);
+	if (a == NULL) {
+		a = xcalloc(1, sizeof *a);
+		a->rid = *rid;
+		HASH_ADD(hh, *table, rid, sizeof a->rid, a);
+	}
+	a->evidence |= evidence;
+	if (tries > a->tries)
+		a->tries = tries;
+	a->gently = false;
+	return a;
+}
+
+static void free_again(struct again **table)
+{
+	struct again *a, *tmp;
+
+	HASH_ITER(hh, *table, a, tmp) {
+		HASH_DEL(*table, a);
+		free(a);
+	}
+}
+
+void flow_look_again(struct flow *flow, const struct rid *rid, uint64_t evidence)
+{
+	add_again(&flow->again, rid, evidence, 0);
+}
+
+void flow_look_gently(struct flow *flow, const struct rid *rid)
+{
+	struct again *a;
+
+	HASH_FIND(hh, flow->again, rid, sizeof *rid, a);
+	if (a == NULL)
+		add_again(&flow->again, rid, 0, 0)->gently = true;
+}
+
+static unsigned worst_failures(const struct flow *flow)
+{
+	unsigned worst = 0;
+
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL && flow->sides[e]->failures > worst)
+			worst = flow->sides[e]->failures;
+	return worst;
+}
+
+void flow_look_later(struct flow *flow, const struct rid *rid, unsigned tries)
+{
+	if (HASH_COUNT(flow->later) >= LATER_MAX)
+		flow->settle_wanted = true;
+	else
+		add_again(&flow->later, rid, 0, tries);
+	if (!loop_timer_pending(flow->later_timer))
+		loop_timer_set(flow->later_timer, loop_backoff_ms(worst_failures(flow), 100, 30000));
+}
+
+static void on_later(void *arg)
+{
+	struct flow *flow = arg;
+	struct again *a, *tmp;
+
+	HASH_ITER(hh, flow->later, a, tmp)
+		add_again(&flow->again, &a->rid, a->evidence, a->tries);
+	free_again(&flow->later);
+	flow_pump(flow);
+}
+
+static bool feed_again(struct flow *flow)
+{
+	size_t n = 0, most = batch_rows(flow);
+	struct again **list, *a, *tmp;
+
+	if (flow->again == NULL || !flow->counted)
+		return false;
+	if (HASH_COUNT(flow->again) < most)
+		most = HASH_COUNT(flow->again);
+	list = xcalloc(most, sizeof(struct again *));
+	HASH_ITER(hh, flow->again, a, tmp) {
+		if (n == most)
+			break;
+		HASH_DEL(flow->again, a);
+		list[n++] = a;
+	}
+	round_of_records(flow, (const struct again *const *)list, n);
+	while (n > 0)
+		free(list[--n]);
+	free(list);
+	return true;
+}
+
+/* ---- news -------------------------------------------------------------------------------------------- */
+
+static void look_in(struct side *side, int64_t ms)
+{
+	loop_timer_set(side->timer, ms);
+}
+
+static void on_look(void *arg)
+{
+	struct side *side = arg;
+
+	side->wanted = true;
+	flow_pump(side->flow);
+}
+
+static void take_news(struct side *side, struct captured *got)
+{
+	side->capture_failures = 0;
+	side->captured_us = clock_mono_us();
+	side->link->endpoint->last_capture_us = clock_wall_us();
+	look_in(side, side->mapping->endpoint->interval_us / 1000);
+	if (got->truncated)
+		side->sweep_wanted = true;
+	if (got->n > 0) {
+		side->wanted = true;		/* there may be more behind it */
+		round_of_capture(side->flow, side, got);
+		return;
+	}
+	if (!got->more && !got->truncated)
+		side->clean_us = got->began_us;
+	side->wanted = got->more;
+	if (got->ack != NULL && got->truncated && side->truncated == NULL)
+		side->truncated = got->ack;
+	else if (got->ack != NULL)
+		side->link->ops->drop(side->link, got->ack);
+	got->ack = NULL;
+	captured_free(&got);
+}
+
+static void on_captured(void *arg, struct captured *got, const struct err *e)
+{
+	struct side *side = arg;
+	struct sync *s = side->flow->sync;
+
+	side->capturing = false;
+	if (e != NULL) {
+		side->capture_failures++;
+		look_in(side, loop_backoff_ms(side->capture_failures, 200, 30000));
+	} else if (!flow_takes_news(side->flow) || !side->surveyed) {
+		if (got->ack != NULL)
+			side->link->ops->drop(side->link, got->ack);
+		got->ack = NULL;
+		captured_free(&got);
+		side->wanted = true;
+	} else {
+		take_news(side, got);
+	}
+	if (!s->closing) {
+		flow_pump(side->flow);
+		waits_check(s);
+	}
+}
+
+static bool feed_news(struct flow *flow)
+{
+	size_t n = flow->sync->topology->n_endpoints;
+
+	if (!flow->counted)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		struct side *side = flow->sides[(flow->next_side + i) % n];
+
+		if (side == NULL || !side->captures || !side->surveyed || !side->wanted || side->capturing || !side_usable(side))
+			continue;
+		flow->next_side = (side->endpoint + 1) % n;
+		side->capturing = true;
+		side->wanted = false;
+		side->link->ops->capture(side->link, side->position, batch_rows(flow), on_captured, side);
+		return true;
+	}
+	return false;
+}
+
+void capture_settled(struct side *side, const char *position)
+{
+	if (position == NULL)
+		return;
+	free(side->position);
+	side->position = xstrdup(position);
+}
+
+/* ---- the pump ---------------------------------------------------------------------------------------- */
+
+void flow_pump(struct flow *flow)
+{
+	if (flow->pumping || !ready(flow))
+		return;
+	flow->pumping = true;
+	while (has_room(flow) && (feed_again(flow) || feed_news(flow) || feed_scan(flow) || feed_listing(flow)))
+		;
+	flow->pumping = false;
+}
+
+bool flow_settled(const struct flow *flow)
+{
+	if (!flow->counted || flow->n_rounds > 0 || flow->again != NULL || flow->later != NULL || flow->settle_wanted ||
+	    flow->scan.kind != SCAN_NONE)
+		return false;
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
+		const struct side *side = flow->sides[e];
+
+		if (side != NULL && (!side->surveyed || side->listing.state != LISTING_IDLE || side->owed > 0 || side->rereads > 0))
+			return false;
+	}
+	return true;
+}
+
+/* ---- what happens to a side -------------------------------------------------------------------------- */
+
+/* One table that cannot be used does not show in the state of its endpoint: the log says it once, and its end. */
+static void tell_stopped(struct side *side)
+{
+	const struct err *why = &side->link->why;
+
+	if (side->link->endpoint->state != ENDPOINT_UP || (!side->link->usable && why->kind == 0))
+		return;
+	if (side->link->usable && side->stopped != NULL)
+		log_info("table can be used again", LOG_S("entity", side->flow->def->name),
+			 LOG_S("endpoint", side->mapping->endpoint->name), LOG_S("table", side->mapping->table));
+	else if (!side->link->usable && (side->stopped == NULL || strcmp(side->stopped, why->text) != 0))
+		log_warn("table cannot be used; the others go on", LOG_S("entity", side->flow->def->name),
+			 LOG_S("endpoint", side->mapping->endpoint->name), LOG_S("table", side->mapping->table), LOG_ERR(why));
+	free(side->stopped);
+	side->stopped = side->link->usable ? NULL : xstrdup(why->text);
+}
+
+void side_changed(struct side *side)
+{
+	bool usable = side_usable(side);
+	bool altered = strcmp(side->schema_mark, side->link->schema_mark) != 0;
+
+	if (usable && altered) {
+		snprintf(side->schema_mark, sizeof side->schema_mark, "%s", side->link->schema_mark);
+		if (side->parked > 0)	/* what did not fit may fit now */
+			sync_parked_retry(side->flow->sync, side->flow->def->name, 0, NULL);
+	}
+	if (usable && side->link->quantum_us > side->flow->quantum_us)
+		side->flow->quantum_us = side->link->quantum_us;
+	if (usable && !side->was_usable) {
+		side->wanted = true;
+		side->failures = side->capture_failures = 0;
+		side->flow->settle_wanted |= side->owed > 0;
+	}
+	side->was_usable = usable;
+	tell_stopped(side);
+	flow_pump(side->flow);
+}
+
+void side_forget(struct side *side)
+{
+	listing_over(side);
+	side->surveyed = side->survey_known = false;
+	free(side->position);
+	side->position = NULL;
+	side->owed = side->owed_since_us = 0;
+	side->clean_us = side->swept_us = 0;
+	side->held.n = 0;
+	side->held.guarded = false;
+}
+
+/* ---- birth and death --------------------------------------------------------------------------------- */
+
+static struct side *side_new(struct flow *flow, size_t e)
+{
+	struct side *side = xcalloc(1, sizeof *side);
+	struct sync *s = flow->sync;
+
+	side->flow = flow;
+	side->endpoint = e;
+	side->mapping = flow->conf->mapping[e];
+	side->link = endpoint_link(s->endpoints[e], flow->index);
+	side->link->owner = side;
+	side->captures = side->mapping->role != ROLE_TARGET;
+	side->timer = loop_timer_new(s->loop, on_look, side);
+	if (side->mapping->endpoint->sweep_us > 0)
+		side->next_sweep_us = clock_mono_us() + side->mapping->endpoint->sweep_us;
+	return side;
+}
+
+void flow_init(struct flow *flow, struct sync *s, size_t entity)
+{
+	size_t column = 0;
+
+	flow->sync = s;
+	flow->index = entity;
+	flow->conf = &s->topology->entities[entity];
+	flow->def = &flow->conf->def;
+	flow->quantum_us = 1;
+	flow->first_column = xcalloc(flow->def->n_fields, sizeof *flow->first_column);
+	for (size_t f = 0; f < flow->def->n_fields; f++) {
+		flow->first_column[f] = column;
+		column += flow->def->fields[f].type == FIELD_REFERENCE ? 1 + flow->def->fields[f].refers->n_key : 1;
+	}
+	flow->decisions = (uint64_t)journal_decision_count(s->journal, flow->def->name);
+	flow->later_timer = loop_timer_new(s->loop, on_later, flow);
+	for (size_t e = 0; e < s->topology->n_endpoints; e++)
+		if (flow->conf->mapping[e] != NULL)
+			flow->sides[e] = side_new(flow, e);
+}
+
+void flow_fini(struct flow *flow)
+{
+	while (flow->rounds != NULL)
+		round_abandon(&flow->rounds);
+	free_again(&flow->again);
+	free_again(&flow->later);
+	orphans_free(flow);
+	loop_timer_free(&flow->later_timer);
+	for (size_t e = 0; e < ENDPOINTS_MAX; e++) {
+		struct side *side = flow->sides[e];
+
+		if (side == NULL)
+			continue;
+		listing_over(side);
+		loop_timer_free(&side->timer);
+		free(side->position);
+		free(side->stopped);
+		own_free(side);
+		free(side->held.rids);
+		free(side);
+	}
+	free(flow->first_column);
+}

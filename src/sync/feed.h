@@ -1,0 +1,38 @@
+/*
+ * feed.h - what there is to do next: its parts, and what its files call of each other.
+ *
+ *   feed.c     what is next, and room for it: records to look at again, news, the pump; a side's ups and downs
+ *   scan.c     scans over the vectors: who is owed something? whose row has vanished?
+ *   listing.c  surveys and sweeps: every row of a table
+ *   recover.c  after (re)connecting to the store: intents, positions, marks
+ *
+ * The pump calls the `feed_` functions for as long as one of them answers true: it has got something further.
+ */
+#ifndef SYNC_FEED_H
+#define SYNC_FEED_H
+
+#include "sync/state.h"
+
+static inline bool ready(const struct flow *flow)
+{
+	const struct sync *s = flow->sync;
+
+	return !s->closing && s->store->ready && s->recovered && !s->finishing && !flow->paused;
+}
+
+static inline size_t batch_rows(const struct flow *flow)
+{
+	return (size_t)flow->sync->topology->limits.batch_rows;
+}
+
+/* scan.c */
+bool feed_scan(struct flow *flow);
+
+/* listing.c */
+bool feed_listing(struct flow *flow);
+void listing_over(struct side *side);		/* ended or given up: what is still to be answered is dropped */
+void sweep_done(struct side *side);		/* the survey or sweep has seen everything */
+bool survey_holds(const struct side *side, struct value mark);	/* it saw the table as the topology describes it now */
+void side_name_mark(const struct side *side, const char *kind, char out[200]);	/* in the store: "survey", "poll" */
+
+#endif

@@ -1,0 +1,396 @@
+/*
+ * listing.c - surveys and sweeps: every row of a table, by local id.
+ *
+ *   survey   position_now (poll), then every row by local id; when it has ended the endpoint is `surveyed`: a
+ *            record without a row there is known to be absent. The smallest table goes first, so that the
+ *            largest is copied while it is listed.
+ *   sweep    every row again, then every vector: whose row has vanished? (scan.c)
+ *
+ * That a survey has ended stands in the store as a mark, with the shape of what it listed: a topology that says
+ * something new of the table makes it void.
+ */
+#include "sync/feed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* ---- the end of a listing ---------------------------------------------------------------------------- */
+
+void listing_over(struct side *side)
+{
+	free(side->listing.after);
+	side->listing = (struct listing){ .state = LISTING_IDLE, .expected = side->listing.expected };
+}
+
+static void listing_ask(struct side *side)
+{
+	side->listing.asking = side->listing_open = true;
+}
+
+/* False: the listing that asked was given up meanwhile, and what is answered must not pass for news of another one. */
+static bool listing_answered(struct side *side)
+{
+	bool ours = side->listing.asking;
+
+	side->listing.asking = side->listing_open = false;
+	return ours;
+}
+
+static void on_truncation_acked(void *arg, const struct err *e)
+{
+	/* Not acknowledged, it comes again, and another sweep finds nothing more. */
+}
+
+void sweep_done(struct side *side)
+{
+	if (side->truncated != NULL)
+		side->link->ops->ack(side->link, side->truncated, on_truncation_acked, side);
+	side->truncated = NULL;
+	side->last_sweep_us = clock_wall_us();
+	side->swept_us = side->listing.began_us;
+	if (side->mapping->endpoint->sweep_us > 0)
+		side->next_sweep_us = clock_mono_us() + side->mapping->endpoint->sweep_us;
+	log_info(side->listing.survey ? "survey done" : "sweep done", LOG_S("entity", side->flow->def->name),
+		 LOG_S("endpoint", side->mapping->endpoint->name), LOG_I("rows", side->listing.rows),
+		 LOG_D("seconds", (double)(clock_mono_us() - side->listing.began_us) / 1e6));
+	listing_over(side);
+	side->flow->settle_wanted |= side->flow->let_go;
+	side->flow->let_go = false;
+	if (side->parked > 0)
+		park_reread(side);
+}
+
+/* ---- survey marks ------------------------------------------------------------------------------------ */
+
+void side_name_mark(const struct side *side, const char *kind, char out[200])
+{
+	snprintf(out, 200, "%s/%s/%s", kind, side->flow->def->name, side->mapping->endpoint->name);
+}
+
+/* What a row's values follow from, here. When that is another than the survey saw, old rows have news that no capture brings. */
+static uint64_t shape_of(const struct side *side)
+{
+	static const struct digest_key fixed = { { 1 } };
+	const struct entity_def *def = side->flow->def;
+	struct buf b = { 0 };
+	uint64_t shape;
+
+	buf_addf(&b, "%s\n", side->mapping->table);
+	for (size_t f = 0; f < def->n_fields; f++) {
+		const struct field_def *field = &def->fields[f];
+
+		buf_addf(&b, "%s %d %s %s\n", field->name, (int)field->type, field->refers != NULL ? field->refers->name : "",
+			 side->mapping->columns[f]);
+		for (size_t c = 0; c < field->n_clean; c++) {
+			buf_addf(&b, "%d\n", (int)field->clean[c].kind);
+			for (size_t i = 0; i < field->clean[c].n; i++)
+				buf_addf(&b, "%s %s\n", field->clean[c].from != NULL && field->clean[c].from[i] != NULL ?
+					 field->clean[c].from[i] : "", field->clean[c].to[i] != NULL ? field->clean[c].to[i] : "");
+		}
+	}
+	for (size_t i = 0; i < side->mapping->n_where; i++)
+		buf_addf(&b, "%s %s\n", side->mapping->where[i].column,
+			 side->mapping->where[i].value != NULL ? side->mapping->where[i].value : "");
+	shape = digest64(&fixed, b.p, b.len);
+	buf_fini(&b);
+	return shape;
+}
+
+/* The mark: when, and of what shape. */
+bool survey_holds(const struct side *side, struct value mark)
+{
+	char shape[24];
+	int n = snprintf(shape, sizeof shape, " %016llx", (unsigned long long)shape_of(side));
+
+	return mark.len > n && memcmp(mark.data + mark.len - n, shape, (size_t)n) == 0;
+}
+
+static void on_survey_marked(void *arg, const struct err *e)
+{
+	struct side *side = arg;
+	struct flow *flow = side->flow;
+
+	if (flow->sync->closing)
+		return;
+	if (e != NULL) {
+		listing_over(side);
+	} else {
+		side->surveyed = side->wanted = true;
+		sweep_done(side);
+		for (size_t o = 0; o < flow->sync->topology->n_endpoints; o++)
+			flow->settle_wanted |= flow->sides[o] != NULL && flow->sides[o]->owed > 0;
+	}
+	for (size_t i = 0; i < flow->sync->topology->n_entities; i++)
+		flow_pump(&flow->sync->flows[i]);	/* children may have waited for us */
+	waits_check(flow->sync);
+}
+
+static void mark_surveyed(struct side *side)
+{
+	char name[200], mark[64];
+	struct store_position p = { name, mark };
+	struct store_write w = { .positions = &p, .n_positions = 1 };
+
+	side_name_mark(side, "survey", name);
+	snprintf(mark, sizeof mark, "%lld %016llx", (long long)(clock_wall_us() / 1000000), (unsigned long long)shape_of(side));
+	side->flow->sync->store->ops->write(side->flow->sync->store, side->flow->index, &w, on_survey_marked, side);
+}
+
+/* ---- pages ------------------------------------------------------------------------------------------- */
+
+static void listing_check(struct side *side)
+{
+	struct listing *l = &side->listing;
+
+	if (l->state != LISTING_ROWS || l->asking || l->rounds > 0 || !(l->ended || l->failed))
+		return;
+	if (l->failed) {
+		if (!l->survey)
+			side->sweep_wanted = true;
+		listing_over(side);
+	} else if (l->survey) {
+		l->state = LISTING_VANISHED;	/* nothing can have vanished yet: just mark it */
+		mark_surveyed(side);
+	} else {
+		l->state = LISTING_VANISHED;
+		side->held = (struct held){ .rids = side->held.rids, .cap = side->held.cap };
+	}
+}
+
+void listing_round_done(struct side *side, bool ok)
+{
+	if (side->listing.rounds > 0)
+		side->listing.rounds--;
+	if (!ok)
+		side->listing.failed = true;
+	listing_check(side);
+}
+
+static void on_listed(void *arg, struct rowset *rows, const struct err *e)
+{
+	struct side *side = arg;
+	struct flow *flow = side->flow;
+	struct listing *l = &side->listing;
+	const struct row *last;
+
+	if (!listing_answered(side)) {
+		if (e == NULL)
+			rowset_free(&rows);
+	} else if (e != NULL || flow->sync->closing || !ready(flow) || l->state != LISTING_ROWS) {
+		if (e == NULL)
+			rowset_free(&rows);
+		l->failed = true;
+	} else {
+		l->rows += (int64_t)rows->n;
+		l->ended = rows->n < batch_rows(flow);
+		if (rows->n > 0) {
+			last = &rows->rows[rows->n - 1];
+			free(l->after);
+			l->after = xstrndup(last->id.data, (size_t)last->id.len);
+			l->rounds++;
+			round_of_listing(flow, side, rows, l->asked_us, true);
+		} else {
+			rowset_free(&rows);
+		}
+	}
+	if (flow->sync->closing)
+		return;
+	listing_check(side);
+	flow_pump(flow);
+}
+
+/* ---- the beginning ----------------------------------------------------------------------------------- */
+
+static void on_position_saved(void *arg, const struct err *e)
+{
+	struct side *side = arg;
+	bool ours = listing_answered(side);
+
+	if (ours && e != NULL)
+		listing_over(side);
+	else if (ours)
+		side->listing.state = LISTING_ROWS;
+	if (!side->flow->sync->closing)
+		flow_pump(side->flow);
+}
+
+static void on_position_now(void *arg, const char *position, const struct err *e)
+{
+	struct side *side = arg;
+	char name[200];
+	struct store_position p = { name, position };
+	struct store_write w = { .positions = &p, .n_positions = 1 };
+
+	if (!listing_answered(side) || side->flow->sync->closing)
+		return;
+	if (e != NULL) {
+		listing_over(side);
+		return;
+	}
+	listing_ask(side);
+	capture_settled(side, position);
+	side_name_mark(side, "poll", name);
+	side->flow->sync->store->ops->write(side->flow->sync->store, side->flow->index, &w, on_position_saved, side);
+}
+
+static void on_presized(void *arg, const struct err *e)
+{
+	/* Only a saving of work; the buckets grow by themselves. */
+}
+
+static void listing_begin(struct side *side, bool survey)
+{
+	struct flow *flow = side->flow;
+	struct listing *l = &side->listing;
+	int64_t most = 0;
+
+	for (size_t e = 0; e < ENDPOINTS_MAX; e++)
+		most = flow->estimates[e] > most ? flow->estimates[e] : most;
+	*l = (struct listing){ .state = LISTING_ROWS, .survey = survey, .expected = flow->estimates[side->endpoint],
+			       .began_us = clock_mono_us() };
+	log_info(survey ? "survey begins" : "sweep begins", LOG_S("entity", flow->def->name),
+		 LOG_S("endpoint", side->mapping->endpoint->name), LOG_I("rows_expected", l->expected));
+	if (survey && flow->sync->store->records[flow->index] == 0 && most > 1000)
+		flow->sync->store->ops->presize(flow->sync->store, flow->index, most, on_presized, NULL);
+	if (survey && side->captures && side->mapping->endpoint->capture == CAPTURE_POLL) {
+		l->state = LISTING_POSITION;
+		listing_ask(side);
+		side->link->ops->position_now(side->link, on_position_now, side);
+	}
+}
+
+/* ---- estimates: the smallest table goes first -------------------------------------------------------- */
+
+static void on_estimate(void *arg, int64_t rows, const struct err *e)
+{
+	struct side *side = arg;
+	struct flow *flow = side->flow;
+
+	flow->estimates[side->endpoint] = e == NULL ? rows : -1;
+	if (--flow->estimates_open == 0) {
+		flow->estimating = false;
+		flow->estimated = true;
+		if (!flow->sync->closing)
+			flow_pump(flow);
+	}
+}
+
+static bool ask_estimates(struct flow *flow)
+{
+	if (flow->estimating)
+		return false;
+	flow->estimating = true;
+	flow->estimates_open = 1;
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
+		flow->estimates[e] = -1;
+		if (flow->sides[e] == NULL || !side_usable(flow->sides[e]))
+			continue;
+		flow->estimates_open++;
+		flow->sides[e]->link->ops->estimate(flow->sides[e]->link, on_estimate, flow->sides[e]);
+	}
+	flow->estimates_open--;
+	return false;
+}
+
+/* ---- which one is next ------------------------------------------------------------------------------- */
+
+/* Parents first: a child copied before its parent would only wait for it. */
+static bool parents_pending(const struct flow *flow)
+{
+	for (size_t f = 0; f < flow->def->n_fields; f++) {
+		const struct entity_def *parent = flow->def->fields[f].refers;
+		const struct flow *p;
+
+		if (parent == NULL || parent == flow->def)
+			continue;
+		p = &flow->sync->flows[parent->index];
+		if (p->paused)
+			continue;
+		if (!p->counted || p->settle_wanted || p->again != NULL || p->scan.kind == SCAN_SETTLE)
+			return true;
+		for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+			if (p->sides[e] != NULL && side_usable(p->sides[e]) && !p->sides[e]->surveyed)
+				return true;
+	}
+	return false;
+}
+
+static struct side *next_to_survey(struct flow *flow)
+{
+	struct side *best = NULL;
+
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
+		struct side *side = flow->sides[e];
+
+		if (side == NULL || side->surveyed || !side->survey_known || !side_usable(side) || side->listing_open)
+			continue;
+		if (best == NULL || flow->estimates[e] < flow->estimates[best->endpoint])
+			best = side;
+	}
+	return best;
+}
+
+static struct side *active_listing(const struct flow *flow)
+{
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL && flow->sides[e]->listing.state != LISTING_IDLE)
+			return flow->sides[e];
+	return NULL;
+}
+
+static bool begin_listing(struct flow *flow)
+{
+	struct side *side = next_to_survey(flow);
+
+	if (!flow->counted || flow->scan.kind != SCAN_NONE || flow->settle_wanted)
+		return false;
+	if (side != NULL) {
+		if (parents_pending(flow))
+			return false;
+		if (!flow->estimated)
+			return ask_estimates(flow);
+		flow->estimated = false;	/* by the next survey they may be others */
+		listing_begin(side, true);
+		return true;
+	}
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
+		side = flow->sides[e];
+		if (side != NULL && side->sweep_wanted && side->surveyed && side_usable(side) && !side->listing_open) {
+			side->sweep_wanted = false;
+			listing_begin(side, false);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool feed_listing(struct flow *flow)
+{
+	struct side *side = active_listing(flow);
+	struct listing *l;
+
+	if (side == NULL)
+		return begin_listing(flow);
+	l = &side->listing;
+	if (l->state == LISTING_VANISHED && !l->survey && flow->scan.kind == SCAN_NONE) {
+		flow->scan = (struct scan){ .kind = SCAN_VANISHED, .endpoint = side->endpoint };
+		return true;
+	}
+	if (l->state != LISTING_ROWS || l->asking || l->ended || l->failed)
+		return false;
+	if (!side_usable(side)) {
+		l->failed = true;
+		listing_check(side);
+		return false;
+	}
+	listing_ask(side);
+	l->asked_us = clock_mono_us();
+	side->link->ops->list(side->link, l->after, batch_rows(flow), on_listed, side);
+	return true;
+}

@@ -1,0 +1,16 @@
+libcrmsync_a_SOURCES += \
+	src/sync/feed.c src/sync/feed.h \
+	src/sync/listing.c \
+	src/sync/observe.c \
+	src/sync/own.c \
+	src/sync/park.c \
+	src/sync/recover.c \
+	src/sync/round.c src/sync/round.h \
+	src/sync/round_mark.c \
+	src/sync/round_read.c \
+	src/sync/round_recall.c \
+	src/sync/round_write.c \
+	src/sync/scan.c \
+	src/sync/state.h \
+	src/sync/sync.c src/sync/sync.h \
+	src/sync/wait.c

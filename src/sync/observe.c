@@ -1,0 +1,66 @@
+#include "model/clean.h"
+#include "sync/state.h"
+
+/* The key of the row that a foreign key points to, cleaned as that entity's own key is. */
+static bool observe_reference(struct flow *flow, const struct field_def *field, const struct value *columns, struct arena *arena,
+			      struct value *out, struct err *e)
+{
+	const struct entity_def *parent = field->refers;
+	struct value keys[KEY_FIELDS_MAX];
+	struct clean_note note;
+
+	*out = VALUE_NULL;
+	if (value_is_null(columns[0]))
+		return true;
+	for (size_t i = 0; i < parent->n_key; i++) {
+		if (value_is_null(columns[1 + i]))
+			return err_set(e, ERR_ROW, "dangling-reference", "%s: points to a %s row that does not exist or has no key",
+				       field->name, parent->name);
+		if (!clean_field(&parent->fields[parent->key[i]], columns[1 + i], arena, &keys[i], &note, e))
+			return err_while(e, "%s: key of the %s it points to", field->name, parent->name);
+	}
+	*out = record_key_encode(keys, parent->n_key, arena);
+	return true;
+}
+
+bool observe_row(struct flow *flow, const struct side *side, const struct row *row, struct arena *arena, struct observation *out,
+		 const struct field_def **bad, struct err *e)
+{
+	const struct entity_def *def = flow->def;
+	const struct digest_key *key = &flow->sync->store->key;
+	struct value *values;
+	uint64_t *digests;
+
+	memset(out, 0, sizeof *out);
+	out->id = row->id;
+	out->stamp = row->stamp == STAMP_UNKNOWN ? STAMP_NONE : row->stamp - endpoint_offset_us(side->link->endpoint);
+	if (row->gone || row->outside) {
+		out->what = OBSERVED_ABSENT;
+		out->evidence = row->gone && !row->outside;
+		out->outside = row->outside;
+		return true;
+	}
+	values = arena_alloc(arena, def->n_fields * sizeof *values);
+	digests = arena_alloc(arena, def->n_fields * sizeof *digests);
+	for (size_t f = 0; f < def->n_fields; f++) {
+		const struct field_def *field = &def->fields[f];
+		const struct value *columns = &row->columns[flow->first_column[f]];
+		struct clean_note note = { 0 };
+		bool ok = field->type == FIELD_REFERENCE ?
+			observe_reference(flow, field, columns, arena, &values[f], e) :
+			clean_field(field, columns[0], arena, &values[f], &note, e);
+
+		if (!ok) {
+			*bad = field;
+			flow->meter.rejected++;
+			return false;
+		}
+		flow->meter.cleaned += note.cleaned || note.nulled;
+		digests[f] = value_digest(key, field->type, values[f]);
+	}
+	out->what = OBSERVED_ROW;
+	out->values = values;
+	out->digests = digests;
+	out->row = row_digest(key, digests, def->n_fields);
+	return true;
+}

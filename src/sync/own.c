@@ -1,0 +1,79 @@
+/*
+ * own.c - what we wrote lately at each side, for the day that the state in Redis is lost.
+ *
+ * A row that we wrote is stamped by its database when we wrote it, which is later than the edit that it carries (SEMANTICS
+ * I6). The vector knows that; without it, a row that carries an old edit would beat an edit made elsewhere between that edit and
+ * our write. So the process remembers the rows of its last writes with the stamps of the edits they carry: what looks
+ * exactly so is no younger than that.
+ */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "sync/state.h"
+
+enum { OWN_MAX = 20000 };		/* of a side: far more than is written between an edit and its arrival */
+
+struct own_write {
+	uint64_t id;			/* digest of the local id */
+	uint64_t row;			/* digest_row() */
+	int64_t eff;			/* of the youngest edit in it */
+	UT_hash_handle hh;		/* in the order of the writes */
+};
+
+static struct own_write *find(const struct side *side, struct value id, uint64_t *digest)
+{
+	struct own_write *o;
+
+	*digest = digest64(&side->flow->sync->store->key, id.data, (size_t)id.len);
+	HASH_FIND(hh, side->own, digest, sizeof *digest, o);
+	return o;
+}
+
+static void forget(struct side *side, struct own_write *o)
+{
+	HASH_DEL(side->own, o);
+	free(o);
+}
+
+void own_note(struct side *side, const struct vector *v)
+{
+	const struct vseen *seen = &v->seen[side->endpoint];
+	uint64_t row = seen->same ? v->row : seen->row, digest;
+	struct own_write *o;
+
+	if (!seen->present || row == 0)
+		return;
+	o = find(side, seen->id, &digest);
+	if (o != NULL)
+		forget(side, o);
+	else if (HASH_COUNT(side->own) >= OWN_MAX)
+		forget(side, side->own);
+	o = xcalloc(1, sizeof *o);
+	o->id = digest;
+	o->row = row;
+	o->eff = v->fields[0].key.eff;
+	for (size_t f = 1; f < v->n_fields; f++)
+		if (v->fields[f].key.eff > o->eff)
+			o->eff = v->fields[f].key.eff;
+	HASH_ADD(hh, side->own, id, sizeof o->id, o);
+}
+
+void own_stamp(const struct side *side, struct observation *now)
+{
+	const struct own_write *o;
+	uint64_t digest;
+
+	if (side->own == NULL || now->what != OBSERVED_ROW || now->stamp == STAMP_NONE)
+		return;
+	o = find(side, now->id, &digest);
+	if (o != NULL && o->row == digest_row(now->row) && o->eff < now->stamp)
+		now->stamp = o->eff;
+}
+
+void own_free(struct side *side)
+{
+	struct own_write *o, *tmp;
+
+	HASH_ITER(hh, side->own, o, tmp)
+		forget(side, o);
+}

@@ -1,0 +1,442 @@
+/*
+ * park.c - records that stand aside: parked with a cause (durable, in the journal), and orphans that wait
+ * for their parent's row (in memory; the vector's `owed` mark is what survives a restart).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sync/state.h"
+
+enum { ORPHANS_MAX = 200000 };
+
+static void rid_print(const struct rid *rid, char out[2 * RID_BYTES + 1])
+{
+	for (size_t i = 0; i < RID_BYTES; i++)
+		snprintf(out + 2 * i, 3, "%02x", rid->b[i]);
+}
+
+/* Identity of a parked thing. Captures are known by the local id, writes by the record. Not secret: any fixed key will do. */
+static uint64_t mark_of(const char *entity, const char *endpoint, bool capture, const char *rid, const char *local_id)
+{
+	static const struct digest_key fixed = { { 1 } };
+	struct buf b = { 0 };
+	uint64_t id;
+
+	buf_addf(&b, "%s/%s/%d/%s", entity, endpoint, capture, capture ? local_id : rid);
+	id = digest64(&fixed, b.p, b.len);
+	buf_fini(&b);
+	return id;
+}
+
+static struct parked_mark *mark_find(struct sync *s, uint64_t id)
+{
+	struct parked_mark *m;
+
+	HASH_FIND(hh, s->parked, &id, sizeof id, m);
+	return m;
+}
+
+static void mark_add(struct sync *s, uint64_t id)
+{
+	struct parked_mark *m = xcalloc(1, sizeof *m);
+
+	m->id = id;
+	HASH_ADD(hh, s->parked, id, sizeof m->id, m);
+}
+
+static struct side *side_named(struct sync *s, const char *entity, const char *endpoint)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++) {
+		if (strcmp(s->flows[i].def->name, entity) != 0)
+			continue;
+		for (size_t e = 0; e < s->topology->n_endpoints; e++)
+			if (s->flows[i].sides[e] != NULL && strcmp(s->topology->endpoints[e].name, endpoint) == 0)
+				return s->flows[i].sides[e];
+	}
+	return NULL;
+}
+
+static bool rid_parse(const char *text, struct rid *rid)
+{
+	if (strlen(text) != 2 * RID_BYTES)
+		return false;
+	for (size_t i = 0; i < RID_BYTES; i++) {
+		unsigned byte;
+
+		if (sscanf(text + 2 * i, "%2x", &byte) != 1)
+			return false;
+		rid->b[i] = (unsigned char)byte;
+	}
+	return true;
+}
+
+static bool load_one(void *arg, const struct journal_parked *p)
+{
+	struct sync *s = arg;
+	struct side *side = side_named(s, p->entity, p->endpoint);
+	uint64_t id = mark_of(p->entity, p->endpoint, p->capture, p->rid, p->local_id);
+	struct rid rid;
+
+	if (side == NULL || mark_find(s, id) != NULL)
+		return true;
+	mark_add(s, id);
+	side->parked++;
+	/* Who waited for whom was only in memory: they are tried again, and wait again if need be. */
+	if ((strcmp(p->code, "waits-for-parent") == 0 || strcmp(p->code, FOREIGN_KEY) == 0) && rid_parse(p->rid, &rid))
+		flow_look_again(side->flow, &rid, 0);
+	return true;
+}
+
+void park_load(struct sync *s)
+{
+	struct err e = { 0 };
+
+	if (!journal_parked_each(s->journal, NULL, NULL, 0, SIZE_MAX, load_one, s, &e))
+		log_error("parked records not read", LOG_ERR(&e));
+}
+
+struct parked_text {
+	char rid[2 * RID_BYTES + 1];
+	char *local_id;
+	struct journal_parked p;
+	uint64_t mark;
+};
+
+static void describe(struct parked_text *t, const struct side *side, bool capture, const struct rid *rid, struct value local_id)
+{
+	memset(t, 0, sizeof *t);
+	if (rid != NULL)
+		rid_print(rid, t->rid);
+	t->local_id = value_is_null(local_id) ? xstrdup("") : xstrndup(local_id.data, (size_t)local_id.len);
+	t->p.entity = side->flow->def->name;
+	t->p.endpoint = side->mapping->endpoint->name;
+	t->p.capture = capture;
+	t->p.rid = capture ? "" : t->rid;
+	t->p.local_id = t->local_id;
+	t->p.key = t->p.field = "";
+	t->mark = mark_of(t->p.entity, t->p.endpoint, capture, t->p.rid, t->p.local_id);
+}
+
+bool is_parked(const struct side *side, bool capture, const struct rid *rid, struct value local_id)
+{
+	struct parked_text t;
+	bool found;
+
+	if (side->parked == 0)
+		return false;
+	describe(&t, side, capture, rid, local_id);
+	found = mark_find(side->flow->sync, t.mark) != NULL;
+	free(t.local_id);
+	return found;
+}
+
+bool park_record(struct side *side, bool capture, const struct rid *rid, struct value key, struct value local_id,
+		 const char *field, const struct err *cause)
+{
+	struct sync *s = side->flow->sync;
+	struct parked_text t;
+	struct buf printed = { 0 };
+	struct err e = { 0 };
+	bool ok, fresh;
+
+	describe(&t, side, capture, rid, local_id);
+	if (!value_is_null(key))
+		record_key_print(&printed, key, side->flow->def->n_key);
+	t.p.key = printed.p != NULL ? printed.p : "";
+	t.p.field = field != NULL ? field : "";
+	t.p.code = cause->code;
+	t.p.cause = cause->text;
+	t.p.since_us = t.p.last_us = clock_wall_us();
+	fresh = mark_find(s, t.mark) == NULL;
+	ok = journal_park(s->journal, &t.p, &e);
+	if (!ok)
+		log_error("cannot park a record", LOG_S("entity", t.p.entity), LOG_ERR(&e));
+	if (ok && fresh) {
+		mark_add(s, t.mark);
+		side->parked++;
+		log_warn("record parked", LOG_S("entity", t.p.entity), LOG_S("endpoint", t.p.endpoint),
+			 LOG_S("direction", capture ? "capture" : "apply"), LOG_S("field", t.p.field),
+			 LOG_S("code", cause->code), LOG_S("cause", cause->text));
+	}
+	buf_fini(&printed);
+	free(t.local_id);
+	return ok;
+}
+
+void unpark_record(struct side *side, bool capture, const struct rid *rid, struct value local_id)
+{
+	struct sync *s = side->flow->sync;
+	struct parked_text t;
+	struct parked_mark *m;
+	struct err e = { 0 };
+
+	if (side->parked == 0)
+		return;
+	describe(&t, side, capture, rid, local_id);
+	m = mark_find(s, t.mark);
+	if (m != NULL) {
+		if (!journal_unpark(s->journal, &t.p, &e))
+			log_error("parked record not taken out of the journal", LOG_S("entity", t.p.entity), LOG_ERR(&e));
+		HASH_DEL(s->parked, m);
+		free(m);
+		side->parked--;
+		side->flow->let_go |= capture;
+		log_info("parked record settled", LOG_S("entity", t.p.entity), LOG_S("endpoint", t.p.endpoint));
+	}
+	free(t.local_id);
+}
+
+/* ---- trying again ------------------------------------------------------------------------------------ */
+
+enum { REREAD_MAX = 1000 };
+
+struct reread {				/* rows that could not be taken before */
+	struct side *side;
+	struct arena arena;
+	int64_t asked_us;
+	bool duplicates;		/* only those that ran into another row with their key */
+	struct value ids[REREAD_MAX];
+	size_t n;
+};
+
+static void on_reread(void *arg, struct rowset *rows, const struct err *e)
+{
+	struct reread *rr = arg;
+
+	rr->side->rereads--;
+	for (size_t i = 0; e == NULL && i < rr->n; i++) {
+		bool there = false;
+
+		for (size_t j = 0; j < rows->n && !there; j++)
+			there = value_equal(rows->rows[j].id, rr->ids[i]);
+		if (!there)
+			unpark_record(rr->side, true, NULL, rr->ids[i]);
+	}
+	if (e == NULL && rows->n > 0 && flow_takes_news(rr->side->flow))
+		round_of_listing(rr->side->flow, rr->side, rows, rr->asked_us, false);
+	else if (e == NULL)
+		rowset_free(&rows);
+	arena_fini(&rr->arena);
+	free(rr);
+}
+
+static bool reread_one(void *arg, const struct journal_parked *p)
+{
+	struct reread *rr = arg;
+	struct rid rid;
+
+	if (rr->duplicates && strcmp(p->code, "duplicate-key") != 0 && strcmp(p->code, "key-taken") != 0)
+		return true;
+	if (!p->capture && strcmp(p->code, "key-taken") == 0 && rid_parse(p->rid, &rid))
+		flow_look_gently(rr->side->flow, &rid);	/* by now the key may be free */
+	if (p->capture && p->local_id[0] != '\0')
+		rr->ids[rr->n++] = (struct value){ arena_dup(&rr->arena, p->local_id, strlen(p->local_id)), (int32_t)strlen(p->local_id) };
+	return rr->n < REREAD_MAX;
+}
+
+static void reread(struct side *side, bool duplicates)
+{
+	struct reread *rr = xcalloc(1, sizeof *rr);
+	struct err e = { 0 };
+
+	rr->side = side;
+	rr->duplicates = duplicates;
+	rr->asked_us = clock_mono_us();
+	arena_init(&rr->arena);
+	if (!journal_parked_each(side->flow->sync->journal, side->flow->def->name, side->mapping->endpoint->name, 0, SIZE_MAX,
+				 reread_one, rr, &e))
+		log_error("parked records not read", LOG_ERR(&e));
+	if (rr->n > 0 && side_usable(side)) {
+		side->rereads++;
+		side->link->ops->read(side->link, rr->ids, rr->n, on_reread, rr);
+		return;
+	}
+	arena_fini(&rr->arena);
+	free(rr);
+}
+
+void park_reread(struct side *side)
+{
+	reread(side, false);
+}
+
+void park_reread_duplicates(struct side *side)
+{
+	reread(side, true);
+}
+
+struct retry {
+	struct sync *sync;
+	int64_t only, n;
+};
+
+static bool retry_one(void *arg, const struct journal_parked *p)
+{
+	struct retry *r = arg;
+	struct side *side = side_named(r->sync, p->entity, p->endpoint);
+	struct rid rid;
+
+	if (side == NULL || (r->only != 0 && p->id != r->only))
+		return true;
+	if (p->capture)
+		side->reread_wanted = true;
+	else if (rid_parse(p->rid, &rid))
+		flow_look_again(side->flow, &rid, 0);
+	r->n++;
+	return true;
+}
+
+int64_t sync_parked_retry(struct sync *s, const char *entity, int64_t id, struct err *e)
+{
+	struct retry r = { s, id, 0 };
+
+	if (!journal_parked_each(s->journal, entity, NULL, 0, SIZE_MAX, retry_one, &r, e))
+		return -1;
+	for (size_t i = 0; i < s->topology->n_entities; i++) {
+		for (size_t k = 0; k < s->topology->n_endpoints; k++) {
+			struct side *side = s->flows[i].sides[k];
+
+			if (side == NULL || !side->reread_wanted)
+				continue;
+			side->reread_wanted = false;
+			park_reread(side);
+		}
+		flow_pump(&s->flows[i]);
+	}
+	return r.n;
+}
+
+struct discard {
+	struct sync *sync;
+	int64_t id;
+	bool found;
+};
+
+static bool discard_one(void *arg, const struct journal_parked *p)
+{
+	struct discard *d = arg;
+	struct side *side;
+	struct parked_mark *m;
+
+	if (p->id != d->id)
+		return true;
+	d->found = true;
+	side = side_named(d->sync, p->entity, p->endpoint);
+	m = mark_find(d->sync, mark_of(p->entity, p->endpoint, p->capture, p->rid, p->local_id));
+	if (m != NULL) {
+		HASH_DEL(d->sync->parked, m);
+		free(m);
+		if (side != NULL)
+			side->parked--;
+	}
+	return false;
+}
+
+bool sync_parked_discard(struct sync *s, int64_t id, struct err *e)
+{
+	struct discard d = { s, id, false };
+
+	if (!journal_parked_each(s->journal, NULL, NULL, 0, SIZE_MAX, discard_one, &d, e))
+		return false;
+	if (!d.found)
+		return err_set(e, ERR_CONFIG, "unknown-id", "there is no parked record %lld", (long long)id);
+	return journal_discard(s->journal, id, e);
+}
+
+/* ---- deletes that other rows are in the way of --------------------------------------------------------- */
+
+static bool look_at_blocked(void *arg, const struct journal_parked *p)
+{
+	struct side *side = arg;
+	struct rid rid;
+
+	if (!p->capture && strcmp(p->code, FOREIGN_KEY) == 0 && rid_parse(p->rid, &rid))
+		flow_look_again(side->flow, &rid, 0);
+	return true;
+}
+
+static void blocked_release_at(struct side *side)
+{
+	struct sync *s = side->flow->sync;
+	struct err e = { 0 };
+
+	if (side->parked > 0 &&
+	    !journal_parked_each(s->journal, side->flow->def->name, side->mapping->endpoint->name, 0, SIZE_MAX, look_at_blocked, side, &e))
+		log_error("parked records not read", LOG_ERR(&e));
+}
+
+void blocked_release(struct flow *child)
+{
+	for (size_t f = 0; f < child->def->n_fields; f++) {
+		const struct entity_def *parent = child->def->fields[f].refers;
+
+		for (size_t e = 0; parent != NULL && e < child->sync->topology->n_endpoints; e++)
+			if (child->sync->flows[parent->index].sides[e] != NULL)
+				blocked_release_at(child->sync->flows[parent->index].sides[e]);
+	}
+}
+
+/* ---- orphans ----------------------------------------------------------------------------------------- */
+
+void orphan_wait(struct flow *parent, const struct rid *parent_rid, struct flow *child, const struct rid *child_rid)
+{
+	struct orphan *head, *o;
+
+	/* Beyond the bound they are found again by the next settling scan. */
+	if (HASH_COUNT(parent->orphans) >= ORPHANS_MAX)
+		return;
+	HASH_FIND(hh, parent->orphans, parent_rid, sizeof *parent_rid, head);
+	for (o = head; o != NULL; o = o->next)
+		if (rid_equal(&o->child, child_rid) && o->child_flow == child)
+			return;
+	o = xcalloc(1, sizeof *o);
+	o->parent = *parent_rid;
+	o->child = *child_rid;
+	o->child_flow = child;
+	if (head != NULL) {
+		o->next = head->next;
+		head->next = o;
+	} else {
+		HASH_ADD(hh, parent->orphans, parent, sizeof o->parent, o);
+	}
+}
+
+static void free_chain(struct orphan *o)
+{
+	while (o != NULL) {
+		struct orphan *next = o->next;
+
+		free(o);
+		o = next;
+	}
+}
+
+void orphans_release(struct flow *parent, const struct rid *parent_rid)
+{
+	struct orphan *head;
+
+	parent->arrivals++;
+	if (parent->orphans == NULL)
+		return;
+	HASH_FIND(hh, parent->orphans, parent_rid, sizeof *parent_rid, head);
+	if (head == NULL)
+		return;
+	HASH_DEL(parent->orphans, head);
+	for (struct orphan *o = head; o != NULL; o = o->next)
+		flow_look_again(o->child_flow, &o->child, 0);
+	free_chain(head);
+}
+
+void orphans_free(struct flow *flow)
+{
+	struct orphan *o, *tmp;
+
+	HASH_ITER(hh, flow->orphans, o, tmp) {
+		HASH_DEL(flow->orphans, o);
+		free_chain(o);
+	}
+}

@@ -1,0 +1,394 @@
+/*
+ * round.c - one round of one entity: what was captured or listed is decided, written elsewhere, marked, acknowledged.
+ *
+ *   RECALL -> LOOKUP -> RECALL_OLD -> READ -> READ_KEYS -> OWNERS -> STAMPS -> KEYS -> PARENTS -> INTEND -> APPLY -> MARK -> ACK
+ *      ^                                                                                                       |
+ *      +------------------------- REST <--- records that another round had in work ----------------------------+
+ *
+ *   RECALL      vectors of the records, by key                 READ_KEYS  rows whose insert may have happened before
+ *   LOOKUP      records of local ids that the vectors do not   OWNERS     are these rows another record's?
+ *               confirm (deletes, changed keys)                STAMPS     when uncaptured changes were made
+ *                                                              KEYS       is a changed key free? (decided by now)
+ *   RECALL_OLD  vectors of these                               PARENTS    local ids for references
+ *   READ        rows and row versions at the other endpoints   INTEND     what is agreed and who is owed, before any write
+ *
+ * A step with nothing to ask is passed over. When the store fails the round is given up and its feed
+ * begins again; when an endpoint fails its records are owed to it and the round goes on.
+ */
+#include "sync/round.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+static void round_run(struct round *r);
+
+/* ---- small things ------------------------------------------------------------------------------------ */
+
+void round_keep_rows(struct round *r, struct rowset *rows)
+{
+	if (r->n_reads == r->cap_reads) {
+		r->cap_reads = r->cap_reads > 0 ? 2 * r->cap_reads : 8;
+		r->reads = xrealloc(r->reads, r->cap_reads * sizeof *r->reads);
+	}
+	r->reads[r->n_reads++] = rows;
+}
+
+void round_count_read(const struct round *r, size_t e, size_t bytes)
+{
+	struct meter_endpoint *m = &sync_of(r)->meters[e];
+
+	m->bytes_read += bytes;
+	rate_add(&m->volume, bytes, clock_mono_us());
+}
+
+/* An answer came; when it was the last, go on. */
+void round_answered(struct round *r)
+{
+	assert(r->waiting > 0);
+	if (--r->waiting == 0 && !r->running)
+		round_run(r);
+}
+
+void round_give_up(struct round *r, const struct err *e)
+{
+	if (e != NULL && r->why.kind == 0) {
+		r->why = *e;
+		if (r->why.kind == 0)
+			r->why.kind = ERR_TRANSIENT;
+	}
+}
+
+/* ---- REST: records that another round had in work ---------------------------------------------------- */
+
+static bool any_busy(const struct round *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->subjects[i].fate == FATE_BUSY)
+			return true;
+	return false;
+}
+
+/* What was read before the other round wrote is stale: everything is read again, also at the source. */
+static void reset_subject(struct round *r, struct subject *s)
+{
+	struct subject fresh = { .fate = FATE_LIVE, .rid = s->rid, .has_rid = s->has_rid, .source_id = s->source_id,
+				 .evidence = s->evidence, .tries = s->tries, .gently = s->gently, .key = s->key, .rival = VALUE_NULL };
+	bool gone = r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT;
+	bool outside = gone && s->seen[r->side->endpoint].outside;
+	int64_t stamp = r->side != NULL ? s->seen[r->side->endpoint].stamp : STAMP_NONE;
+
+	fresh.seen = arena_zalloc(&r->arena, n_endpoints(r) * sizeof *fresh.seen);
+	fresh.versions = arena_zalloc(&r->arena, n_endpoints(r) * sizeof *fresh.versions);
+	if (s->twin) {	/* its row is not the one that was written: it still shows what was read */
+		fresh.seen[r->side->endpoint] = s->seen[r->side->endpoint];
+		fresh.versions[r->side->endpoint] = s->versions[r->side->endpoint];
+	}
+	if (gone)	/* a deleted row does not come back under its local id */
+		fresh.seen[r->side->endpoint] = (struct observation){ .what = OBSERVED_ABSENT, .evidence = !outside,
+								      .outside = outside, .stamp = stamp };
+	*s = fresh;
+}
+
+static void on_rested(void *arg)
+{
+	struct round *r = arg;
+
+	r->waiting--;
+	round_run(r);
+}
+
+static void ask_rest(struct round *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		if (r->subjects[i].fate == FATE_BUSY) {
+			r->subjects[n] = r->subjects[i];
+			reset_subject(r, &r->subjects[n++]);
+		}
+	r->n = n;
+	r->pass++;
+	HASH_CLEAR(hh, r->parents);
+	r->waiting++;
+	loop_timer_set(r->timer, r->pass < 10 ? 2 : 50);
+}
+
+/* ---- ACK --------------------------------------------------------------------------------------------- */
+
+static void on_acked(void *arg, const struct err *e)
+{
+	/* Not acknowledged is read again and found to be nothing new: only work. */
+	round_answered(arg);
+}
+
+static void ask_ack(struct round *r)
+{
+	struct ack *ack = r->captured != NULL ? r->captured->ack : NULL;
+
+	if (ack == NULL)
+		return;
+	r->captured->ack = NULL;
+	r->waiting++;
+	r->side->link->ops->ack(r->side->link, ack, on_acked, r);
+}
+
+/* ---- the table, and running it ----------------------------------------------------------------------- */
+
+static const struct round_step {
+	const char *name;
+	void (*ask)(struct round *);	/* sends; whatever it waits for raises `waiting` */
+	void (*got)(struct round *);	/* everything is here; may be NULL */
+	enum round_state next;
+} steps[] = {
+	[ROUND_RECALL]	   = { "recall",     round_ask_recall,     round_got_recall,     ROUND_LOOKUP },
+	[ROUND_LOOKUP]	   = { "lookup",     round_ask_lookup,     round_got_lookup,     ROUND_RECALL_OLD },
+	[ROUND_RECALL_OLD] = { "recall old", round_ask_recall_old, round_got_recall_old, ROUND_READ },
+	[ROUND_READ]	   = { "read",	     round_ask_read,	     round_got_read,	     ROUND_READ_KEYS },
+	[ROUND_READ_KEYS]  = { "read keys",  round_ask_read_keys,  NULL,	     ROUND_OWNERS },
+	[ROUND_OWNERS]	   = { "owners",     round_ask_owners,     NULL,	     ROUND_STAMPS },
+	[ROUND_STAMPS]	   = { "stamps",     round_ask_stamps,     NULL,	     ROUND_KEYS },
+	[ROUND_KEYS]	   = { "keys",	     round_ask_keys,	     NULL,	     ROUND_PARENTS },
+	[ROUND_PARENTS]	   = { "parents",    round_ask_parents,    round_got_parents,    ROUND_INTEND },
+	[ROUND_INTEND]	   = { "intend",     round_ask_intend,     NULL,	     ROUND_APPLY },
+	[ROUND_APPLY]	   = { "apply",	     round_ask_apply,	     round_got_apply,	     ROUND_MARK },
+	[ROUND_MARK]	   = { "mark",	     round_ask_mark,	     round_got_mark,	     ROUND_ACK },
+	[ROUND_ACK]	   = { "ack",	     ask_ack,	     NULL,	     ROUND_OVER },
+	[ROUND_REST]	   = { "rest",	     ask_rest,	     NULL,	     ROUND_RECALL },
+};
+
+static void round_free(struct round *r)
+{
+	round_unclaim_all(r);
+	HASH_CLEAR(hh, r->parents);
+	for (size_t i = 0; i < r->n_reads; i++)
+		rowset_free(&r->reads[i]);
+	free(r->reads);
+	captured_free(&r->captured);
+	rowset_free(&r->listed);
+	arena_fini(&r->arena);
+	loop_timer_free(&r->timer);
+	free(r);
+}
+
+static void unlink_round(struct round *r)
+{
+	struct round **at = &r->flow->rounds;
+
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+	r->flow->n_rounds--;
+}
+
+/* One end for every round: settled, or given up (`why` is set). */
+static void round_end(struct round *r)
+{
+	struct flow *flow = r->flow;
+	struct side *side = r->side;
+	bool ok = r->why.kind == 0;
+	bool captured = r->captured != NULL, page = r->is_page;
+	char *position = ok && captured && r->captured->position != NULL ? xstrdup(r->captured->position) : NULL;
+
+	if (!ok && captured && r->captured->ack != NULL) {
+		side->link->ops->drop(side->link, r->captured->ack);
+		r->captured->ack = NULL;
+	}
+	if (!ok)
+		log_debug("round given up", LOG_S("entity", flow->def->name), LOG_I("round", r->number),
+			  LOG_S("step", steps[r->state].name), LOG_ERR(&r->why));
+	for (size_t i = 0; !ok && side == NULL && i < r->n; i++)
+		if (r->subjects[i].fate != FATE_DROPPED)
+			flow_look_again(flow, &r->subjects[i].rid, r->subjects[i].evidence);
+	unlink_round(r);
+	round_free(r);
+	if (captured && ok)
+		capture_settled(side, position);
+	else if (captured)
+		side->wanted = true;
+	else if (page)
+		listing_round_done(side, ok);
+	free(position);
+	flow_pump(flow);
+	waits_check(flow->sync);
+}
+
+static void round_run(struct round *r)
+{
+	r->running = true;
+	while (r->waiting == 0) {
+		if (sync_of(r)->closing)
+			err_set(&r->why, ERR_TRANSIENT, "closing", "the daemon stops");
+		if (r->losses != sync_of(r)->losses && r->why.kind == 0)
+			err_set(&r->why, ERR_TRANSIENT, "state-lost", "the state in the store was lost");
+		if (r->why.kind != 0 || r->state == ROUND_OVER)
+			break;
+		if (r->asked) {
+			r->asked = false;
+			if (steps[r->state].got != NULL)
+				steps[r->state].got(r);
+			r->state = r->state == ROUND_MARK && any_busy(r) ? ROUND_REST : steps[r->state].next;
+			continue;
+		}
+		r->asked = true;
+		steps[r->state].ask(r);
+	}
+	r->running = false;
+	if (r->waiting == 0)
+		round_end(r);
+}
+
+/* ---- birth ------------------------------------------------------------------------------------------- */
+
+static struct round *round_new(struct flow *flow, struct side *side, size_t n)
+{
+	struct round *r = xcalloc(1, sizeof *r);
+
+	r->flow = flow;
+	r->side = side;
+	r->number = ++flow->sync->rounds;
+	r->losses = flow->sync->losses;
+	arena_init(&r->arena);
+	r->timer = loop_timer_new(flow->sync->loop, on_rested, r);
+	r->subjects = arena_zalloc(&r->arena, (n + 1) * sizeof *r->subjects);
+	r->next = flow->rounds;
+	flow->rounds = r;
+	flow->n_rounds++;
+	return r;
+}
+
+static struct subject *add_subject(struct round *r)
+{
+	struct subject *s = &r->subjects[r->n++];
+
+	s->source_id = s->rival = s->key = VALUE_NULL;
+	s->seen = arena_zalloc(&r->arena, n_endpoints(r) * sizeof *s->seen);
+	s->versions = arena_zalloc(&r->arena, n_endpoints(r) * sizeof *s->versions);
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		s->seen[e].stamp = STAMP_NONE;
+	return s;
+}
+
+/* A row that was captured or listed becomes a subject, or is parked for being invalid. */
+static void add_row(struct round *r, const struct row *row, int64_t stamp)
+{
+	struct subject *s = add_subject(r);
+	struct observation *o = &s->seen[r->side->endpoint];
+
+	s->source_id = row->id;
+	round_take_row(r, r->side, s, row);
+	if (s->invalid != 0) {
+		s->fate = FATE_DROPPED;
+		return;
+	}
+	if (stamp != STAMP_UNKNOWN)
+		o->stamp = stamp - endpoint_offset_us(r->side->link->endpoint);
+	if (o->what == OBSERVED_ROW) {
+		s->rid = rid_of(&sync_of(r)->store->key, r->flow->def, s->key);
+		s->has_rid = true;
+	}
+}
+
+static void add_deleted(struct round *r, const struct news *n)
+{
+	struct subject *s = add_subject(r);
+	int64_t offset = endpoint_offset_us(r->side->link->endpoint);
+
+	s->source_id = n->id;
+	s->seen[r->side->endpoint] = (struct observation){
+		.what = OBSERVED_ABSENT, .evidence = true, .stamp = n->stamp == STAMP_UNKNOWN ? STAMP_NONE : n->stamp - offset };
+	if (is_parked(r->side, true, NULL, n->id))
+		unpark_record(r->side, true, NULL, n->id);
+}
+
+/*
+ * A row that was read before a write of ours and is compared with the vector after it looks like somebody
+ * putting the old value back. Such rows are read again while the record is claimed, when nobody of us writes to it.
+ */
+static bool may_be_stale(const struct side *side, int64_t read_us)
+{
+	return side->writing > 0 || side->written_us >= read_us;
+}
+
+void round_of_capture(struct flow *flow, struct side *side, struct captured *captured)
+{
+	struct round *r = round_new(flow, side, captured->n);
+
+	r->captured = captured;
+	r->stale = may_be_stale(side, captured->began_us);
+	if (captured->rows != NULL)
+		round_count_read(r, side->endpoint, captured->rows->bytes);
+	for (size_t i = 0; i < captured->n; i++) {
+		const struct news *n = &captured->news[i];
+
+		if (n->row >= 0)
+			add_row(r, &captured->rows->rows[n->row], n->stamp);
+		else
+			add_deleted(r, n);
+	}
+	round_run(r);
+}
+
+void round_of_listing(struct flow *flow, struct side *side, struct rowset *rows, int64_t asked_us, bool page)
+{
+	struct round *r = round_new(flow, side, rows->n);
+
+	r->listed = rows;
+	r->is_page = page;
+	r->stale = may_be_stale(side, asked_us);
+	round_count_read(r, side->endpoint, rows->bytes);
+	for (size_t i = 0; i < rows->n; i++)
+		add_row(r, &rows->rows[i], STAMP_UNKNOWN);
+	round_run(r);
+}
+
+void round_of_records(struct flow *flow, const struct again *const *list, size_t n)
+{
+	struct round *r = round_new(flow, NULL, n);
+
+	for (size_t i = 0; i < n; i++) {
+		struct subject *s = add_subject(r);
+
+		s->rid = list[i]->rid;
+		s->has_rid = true;
+		s->evidence = list[i]->evidence;
+		s->tries = list[i]->tries;
+		s->gently = list[i]->gently;
+	}
+	round_run(r);
+}
+
+void round_let_go(struct round *r)
+{
+	if (r->captured != NULL && r->captured->ack != NULL)
+		r->side->link->ops->drop(r->side->link, r->captured->ack);
+	if (r->captured != NULL)
+		r->captured->ack = NULL;
+}
+
+void round_describe(const struct round *r, struct buf *out)
+{
+	buf_addf(out, "%s: a round of %zu records is at work (%s", r->flow->def->name, r->n, steps[r->state].name);
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (r->writing_at & BIT(e))
+			buf_addf(out, ", waits for %s to write", sync_of(r)->topology->endpoints[e].name);
+	buf_adds(out, ")\n");
+}
+
+struct round *round_next(const struct round *r)
+{
+	return r->next;
+}
+
+void round_abandon(struct round **rp)
+{
+	struct round *r = *rp;
+
+	*rp = r->next;
+	r->flow->n_rounds--;
+	round_free(r);
+}

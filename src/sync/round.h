@@ -1,0 +1,179 @@
+/*
+ * round.h - inside a round: its parts, and what its files call of each other.
+ *
+ *   round.c         the table of steps, running it, birth and end
+ *   round_recall.c  claims; which records are these, and what was last seen of them?
+ *   round_read.c    what do the endpoints show now, and whose rows are these?
+ *   round_write.c   decide, parents, intent, writes
+ *   round_mark.c    what everybody shows now goes into the store
+ *
+ * A `round_ask_` function sends and raises `waiting` by what it waits for; the `round_got_` one runs when everything is here.
+ */
+#ifndef SYNC_ROUND_H
+#define SYNC_ROUND_H
+
+#include "sync/state.h"
+
+enum round_state {
+	ROUND_RECALL, ROUND_LOOKUP, ROUND_RECALL_OLD, ROUND_READ, ROUND_READ_KEYS, ROUND_OWNERS, ROUND_STAMPS, ROUND_KEYS, ROUND_PARENTS,
+	ROUND_INTEND, ROUND_APPLY, ROUND_MARK, ROUND_ACK, ROUND_REST, ROUND_OVER
+};
+
+enum fate {
+	FATE_LIVE,
+	FATE_DROPPED,	/* nothing to do, or parked */
+	FATE_BUSY,	/* another round has it in work: once more, after that */
+};
+
+struct subject {			/* a record in this round */
+	enum fate fate;
+	struct rid rid;			/* where its vector is */
+	struct rid old_rid;		/* where its local id says it was before: the key changed */
+	struct rid next_rid;		/* where its vector goes */
+	bool has_rid, has_old, claimed, claimed_old, claimed_next;
+	bool confirmed;			/* its vector knows the source's local id */
+	bool moved;			/* `base` came from old_rid */
+	bool decided, again, later;
+	bool gently;			/* writes that are parked stay so */
+	bool aside;			/* nothing was decided: a row of it has just been parked */
+	unsigned tries;			/* of writes refused because of another entity's rows */
+	bool reread;			/* its row at the source is not the one that the capture brought */
+	bool twin;			/* put off because this very round has the record in work: another row with its key */
+	struct vector *base;
+	struct value source_id;		/* local id at the round's side; NULL value for records from elsewhere */
+	struct value rival;		/* another row there that the vector takes for this record */
+	uint64_t evidence;		/* endpoints where a missing row is a proven delete */
+	uint64_t invalid;		/* endpoints whose row cannot be taken as it is */
+	uint64_t by_key;		/* endpoints whose row was found by its key */
+	uint64_t not_ours;		/* endpoints where its vector had a row of the record at `owner` */
+	struct rid owner;
+	uint64_t orphaned;		/* endpoints that wait for a parent's row */
+	struct observation *seen;	/* by endpoint */
+	struct value *versions;		/* by endpoint */
+	struct decision d;
+	struct value key;		/* encoded, for people and for look-ups by key */
+};
+
+struct parent {				/* a referenced record */
+	struct rid rid;
+	struct flow *flow;
+	const struct vector *vector;
+	uint64_t arrivals;		/* of its flow, when its vector was asked for */
+	UT_hash_handle hh;
+};
+
+struct recalling {			/* vectors asked for: the n-th answer is of the n-th subject */
+	struct round *round;
+	struct subject **list;
+};
+
+struct reading {			/* one read on its way */
+	struct round *round;
+	size_t endpoint;
+	struct subject **subjects;	/* the n-th id is of the n-th subject */
+	struct value *ids;
+	size_t n, n_keys;
+};
+
+struct round {
+	/* given at birth, then constant */
+	struct flow *flow;
+	struct side *side;		/* where the news came from; NULL: records from everywhere */
+	struct captured *captured;	/* owned; or */
+	struct rowset *listed;		/* owned; or neither */
+	bool is_page;			/* of the side's listing */
+	bool stale;			/* we wrote to the side since its rows were read: what looks like an edit is read again */
+	uint64_t number;
+	uint64_t losses;		/* of the state before it began */
+	struct round *next;
+	/* where the conversation stands */
+	enum round_state state;
+	size_t waiting;			/* answers still to come in this state */
+	bool running;			/* inside round_run(): answers may not start another */
+	struct err why;			/* set: the store failed, the round is given up */
+	struct arena arena;
+	struct subject *subjects;
+	size_t n;
+	uint64_t away;			/* endpoints that failed in this round */
+	uint64_t unasked;		/* endpoints that were not there when rows were read */
+	struct rowset **reads;		/* rows that observations point into */
+	size_t n_reads, cap_reads;
+	struct parent *parents;
+	struct write_batch *batches[ENDPOINTS_MAX];
+	char intent[48];		/* its name; "" when there is none */
+	bool asked;			/* this state's questions are out */
+	bool writes_sent;
+	uint64_t writing_at;		/* endpoints whose answer to our writes is still to come */
+	struct recalling_old *old;	/* between ask_recall_old() and got_recall_old() */
+	unsigned pass;
+	struct loop_timer *timer;
+};
+
+static inline struct sync *sync_of(const struct round *r)
+{
+	return r->flow->sync;
+}
+
+static inline size_t n_endpoints(const struct round *r)
+{
+	return sync_of(r)->topology->n_endpoints;
+}
+
+static inline bool is_live(const struct subject *s)
+{
+	return s->fate == FATE_LIVE;
+}
+
+static inline bool reachable(const struct round *r, size_t e)
+{
+	return r->flow->sides[e] != NULL && side_usable(r->flow->sides[e]) && !(r->away & BIT(e));
+}
+
+/* round.c */
+void round_keep_rows(struct round *r, struct rowset *rows);
+void round_count_read(const struct round *r, size_t e, size_t bytes);
+void round_answered(struct round *r);
+/* The round ends with this cause, and what it had to look at comes again. e NULL: nothing. */
+void round_give_up(struct round *r, const struct err *e);
+
+/* round_recall.c */
+const struct round *round_claim(struct round *r, const struct rid *rid, bool *mine);
+void round_unclaim_all(struct round *r);
+void round_let_go_of_next(struct round *r, struct subject *s);
+void round_put_off(struct round *r, struct subject *s);
+void round_drop_subject(struct round *r, struct subject *s);
+/* In the round's arena; NULL: there is none, or none that can be read. */
+struct vector *round_vector(struct round *r, const struct flow *flow, struct value blob);
+struct recalling *round_recalling_new(struct round *r);
+void round_ask_recall(struct round *r);
+void round_got_recall(struct round *r);
+void round_ask_lookup(struct round *r);
+void round_got_lookup(struct round *r);
+void round_ask_recall_old(struct round *r);
+void round_let_go_of_parked(struct round *r, const struct subject *s);
+bool round_drop_echo(struct round *r, struct subject *s);
+void round_got_recall_old(struct round *r);
+
+/* round_read.c */
+void round_park_invalid(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field, const struct err *why);
+void round_take_row(struct round *r, struct side *side, struct subject *s, const struct row *row);
+void round_ask_read(struct round *r);
+void round_got_read(struct round *r);
+void round_ask_read_keys(struct round *r);
+void round_ask_owners(struct round *r);
+void round_ask_stamps(struct round *r);
+
+/* round_write.c */
+void round_ask_keys(struct round *r);
+void round_ask_parents(struct round *r);
+void round_got_parents(struct round *r);
+const struct rid *round_leaves(const struct subject *s);
+void round_ask_intend(struct round *r);
+void round_ask_apply(struct round *r);
+void round_got_apply(struct round *r);
+
+/* round_mark.c */
+void round_ask_mark(struct round *r);
+void round_got_mark(struct round *r);
+
+#endif

@@ -1,0 +1,228 @@
+/*
+ * round_mark.c - what everybody shows now goes into the store.
+ */
+#include "sync/round.h"
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+/* ---- MARK: what everybody shows now ------------------------------------------------------------------ */
+
+struct marking {
+	struct store_put *puts;
+	struct store_map_put *maps;
+	size_t n_puts, n_maps;
+	int64_t added;
+	struct buf bytes;		/* encoded vectors, one after the other */
+};
+
+static void mark_put(struct marking *m, const struct rid *rid, size_t at, size_t len)
+{
+	/* The address is filled in at the end: the buffer may still move. */
+	m->puts[m->n_puts++] = (struct store_put){ *rid, { (const char *)(uintptr_t)at, (int32_t)len } };
+}
+
+static void mark_vector(struct round *r, struct subject *s, struct marking *m)
+{
+	const struct vector *v = s->d.next;
+	const struct rid *from = round_leaves(s);
+	bool spent = vector_spent(v);
+	size_t at = m->bytes.len;
+
+	if (from != NULL)
+		m->puts[m->n_puts++] = (struct store_put){ *from, VALUE_NULL };
+	if (spent) {
+		m->puts[m->n_puts++] = (struct store_put){ s->next_rid, VALUE_NULL };
+		m->added -= s->base != NULL;
+		return;
+	}
+	vector_encode(v, &sync_of(r)->store->layouts[r->flow->index], &m->bytes);
+	mark_put(m, &s->next_rid, at, m->bytes.len - at);
+	m->added += s->base == NULL;
+}
+
+static void mark_ids(struct round *r, struct subject *s, struct marking *m)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		const struct vseen *before = s->base != NULL ? &s->base->seen[e] : NULL, *now = &s->d.next->seen[e];
+		bool had = before != NULL && before->present;
+		bool moved = round_leaves(s) != NULL;
+
+		if (s->not_ours & BIT(e)) {
+			m->maps[m->n_maps++] = (struct store_map_put){ (uint8_t)e, before->id, s->owner, false };
+			continue;
+		}
+		if (had && (!now->present || !value_equal(before->id, now->id)))
+			m->maps[m->n_maps++] = (struct store_map_put){ (uint8_t)e, before->id, s->next_rid, true };
+		if (now->present && (!had || moved || !value_equal(before->id, now->id)))
+			m->maps[m->n_maps++] = (struct store_map_put){ (uint8_t)e, now->id, s->next_rid, false };
+	}
+}
+
+static void count_debts(struct round *r, const struct subject *s)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		struct side *side = r->flow->sides[e];
+		bool before, now;
+
+		if (side == NULL)
+			continue;
+		before = s->base != NULL && s->base->seen[e].owed && !s->base->seen[e].parked;
+		now = s->d.next->seen[e].owed && !s->d.next->seen[e].parked && !vector_spent(s->d.next);
+		side->owed += now - before;
+		if (side->owed <= 0)
+			side->owed = side->owed_since_us = 0;
+		else if (side->owed_since_us == 0)
+			side->owed_since_us = clock_mono_us();
+	}
+}
+
+static void on_marked(void *arg, const struct err *e)
+{
+	struct round *r = arg;
+
+	round_give_up(r, e);
+	round_answered(r);
+}
+
+static void note_contact(struct round *r, const struct subject *s)
+{
+	struct meter_entity *m = &r->flow->meter;
+
+	m->first_contact_equal += s->d.contact == CONTACT_EQUAL;
+	m->first_contact_merged += s->d.contact == CONTACT_MERGED;
+	m->first_contact_copied += s->d.contact == CONTACT_COPIED;
+}
+
+void round_ask_mark(struct round *r)
+{
+	struct marking m = { 0 };
+	struct store_write w = { 0 };
+	struct store_position position;
+	char name[200];
+
+	m.puts = arena_alloc(&r->arena, (r->n + 1) * 3 * sizeof *m.puts);
+	m.maps = arena_alloc(&r->arena, (r->n + 1) * 2 * n_endpoints(r) * sizeof *m.maps);
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (!is_live(s) || !s->decided)
+			continue;
+		mark_vector(r, s, &m);
+		mark_ids(r, s, &m);
+		note_contact(r, s);
+	}
+	for (size_t i = 0; i < m.n_puts; i++)
+		if (!value_is_null(m.puts[i].blob))
+			m.puts[i].blob.data = m.bytes.p + (uintptr_t)m.puts[i].blob.data;
+	w.puts = m.puts;
+	w.n_puts = m.n_puts;
+	w.maps = m.maps;
+	w.n_maps = m.n_maps;
+	w.records_added = m.added;
+	w.intent_done = r->intent[0] != '\0' ? r->intent : NULL;
+	if (r->captured != NULL && r->captured->position != NULL) {
+		snprintf(name, sizeof name, "poll/%s/%s", r->flow->def->name, r->side->mapping->endpoint->name);
+		position = (struct store_position){ name, r->captured->position };
+		for (size_t i = 0; i < r->n; i++)	/* not past records that are still to be worked on */
+			if (r->subjects[i].fate == FATE_BUSY)
+				position.name = NULL;
+		w.positions = &position;
+		w.n_positions = position.name != NULL;
+	}
+	if (w.n_puts > 0 || w.n_maps > 0 || w.n_positions > 0 || w.intent_done != NULL) {
+		r->waiting++;
+		sync_of(r)->store->ops->write(sync_of(r)->store, r->flow->index, &w, on_marked, r);
+	}
+	buf_fini(&m.bytes);
+}
+
+/* Its row is gone there, or has another key now. */
+static bool frees_key(const struct subject *s, size_t e)
+{
+	return s->base != NULL && s->base->seen[e].present && (!s->d.next->seen[e].present || round_leaves(s) != NULL);
+}
+
+static void look_at_duplicates(struct round *r)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		struct side *side = r->flow->sides[e];
+		bool freed = false;
+
+		for (size_t i = 0; side != NULL && side->parked > 0 && i < r->n; i++)
+			freed |= is_live(&r->subjects[i]) && r->subjects[i].decided && frees_key(&r->subjects[i], e);
+		if (freed)
+			park_reread_duplicates(side);
+	}
+}
+
+/* What is owed no more is parked no more, whoever paid. */
+static void settle_parked(struct round *r, const struct subject *s)
+{
+	const struct rid *from = round_leaves(s);
+
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		if (r->flow->sides[e] == NULL || s->d.next->seen[e].owed)
+			continue;
+		unpark_record(r->flow->sides[e], false, &s->next_rid, VALUE_NULL);
+		if (from != NULL)
+			unpark_record(r->flow->sides[e], false, from, VALUE_NULL);
+	}
+}
+
+/* A row of it went away, or points elsewhere. */
+static bool lets_go_of_parents(const struct round *r, const struct subject *s)
+{
+	const struct entity_def *def = r->flow->def;
+
+	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
+		if (s->base->seen[e].present && !s->d.next->seen[e].present)
+			return true;
+	for (size_t f = 0; s->base != NULL && f < def->n_fields; f++)
+		if (def->fields[f].type == FIELD_REFERENCE && s->base->fields[f].digest != s->d.next->fields[f].digest)
+			return true;
+	return false;
+}
+
+/* It was away when rows were read and is there by now: when it came up, it did not know of this debt, and nobody else remembers. */
+static bool came_up_meanwhile(const struct round *r, const struct subject *s, size_t e)
+{
+	const struct side *side = r->flow->sides[e];
+
+	return side != NULL && (r->unasked & BIT(e)) && side_usable(side) && s->d.next->seen[e].owed && !s->d.next->seen[e].parked;
+}
+
+void round_got_mark(struct round *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (!is_live(s) || !s->decided)
+			continue;
+		if (!s->aside)
+			round_let_go_of_parked(r, s);
+		settle_parked(r, s);
+		count_debts(r, s);
+		for (size_t e = 0; e < n_endpoints(r); e++)
+			if (s->d.next->seen[e].present && (s->base == NULL || !s->base->seen[e].present)) {
+				orphans_release(r->flow, &s->next_rid);
+				break;
+			}
+		if (lets_go_of_parents(r, s))
+			blocked_release(r->flow);
+		for (size_t e = 0; e < n_endpoints(r); e++)
+			r->flow->settle_wanted |= came_up_meanwhile(r, s, e);
+		if (s->again)
+			flow_look_again(r->flow, &s->next_rid, 0);
+		if (s->later)
+			flow_look_later(r->flow, &s->next_rid, s->tries);
+	}
+	look_at_duplicates(r);
+	r->intent[0] = '\0';
+	round_unclaim_all(r);
+	if (r->writes_sent)
+		r->flow->last_write_us = clock_mono_us();
+	r->writes_sent = false;
+}

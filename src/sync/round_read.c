@@ -1,0 +1,388 @@
+/*
+ * round_read.c - what do the endpoints show now?
+ */
+#include "sync/round.h"
+
+#include "model/clean.h"
+
+#include "base/clock.h"
+
+/* ---- READ: rows at the other endpoints --------------------------------------------------------------- */
+
+/* The source shows what is agreed and nobody else deviates: there is nothing to read anybody for. */
+static bool adopts(const struct round *r, const struct subject *s)
+{
+	const struct vector *v = s->base;
+	size_t source = r->side != NULL ? r->side->endpoint : SIZE_MAX;
+
+	if (v == NULL || v->dead || source == SIZE_MAX || s->seen[source].what != OBSERVED_ROW || v->row == 0 ||
+	    v->row != digest_row(s->seen[source].row) || s->moved || !value_is_null(s->rival))
+		return false;
+	for (size_t f = 0; f < v->n_fields; f++)
+		if (v->fields[f].digest != digest_field(s->seen[source].digests[f]))
+			return false;
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (e != source && (v->seen[e].owed || (v->seen[e].present && !v->seen[e].same)))
+			return false;
+	return true;
+}
+
+struct id_slot {
+	struct value id;
+	struct subject *subject;
+	UT_hash_handle hh;
+};
+
+void round_park_invalid(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field,
+			 const struct err *why)
+{
+	struct err e = *why;
+
+	if (!park_record(side, true, NULL, s->key, id, field != NULL ? field->name : NULL, why))
+		round_give_up(r, &e);
+	s->invalid |= BIT(side->endpoint);
+}
+
+/* So that people find it: the key of a row that cannot be taken, when at least that is valid. */
+static struct value key_of_invalid(struct round *r, const struct row *row)
+{
+	const struct entity_def *def = r->flow->def;
+	struct value keys[KEY_FIELDS_MAX];
+	struct clean_note note;
+
+	for (size_t i = 0; i < def->n_key; i++)
+		if (!clean_field(&def->fields[def->key[i]], row->columns[r->flow->first_column[def->key[i]]], &r->arena, &keys[i], &note, NULL))
+			return VALUE_NULL;
+	return record_key_encode(keys, def->n_key, &r->arena);
+}
+
+void round_take_row(struct round *r, struct side *side, struct subject *s, const struct row *row)
+{
+	struct observation *o = &s->seen[side->endpoint], before = *o;
+	const struct field_def *field = NULL;
+	struct err e = { 0 };
+
+	if (!observe_row(r->flow, side, row, &r->arena, o, &field, &e)) {
+		o->what = OBSERVED_NOTHING;
+		if (value_is_null(s->key))
+			s->key = key_of_invalid(r, row);
+		round_park_invalid(r, side, s, row->id, field, &e);
+		return;
+	}
+	s->versions[side->endpoint] = row->version;
+	if (before.what == OBSERVED_ROW && o->what == OBSERVED_ROW && before.row == o->row)
+		o->stamp = before.stamp;	/* read again and still the same: what the change log said holds */
+	else
+		s->reread = before.what == OBSERVED_ROW;
+	if (value_is_null(s->key) && o->what == OBSERVED_ROW)
+		s->key = record_key(r->flow->def, o->values, &r->arena);
+}
+
+/* The row that the vector takes for this record is still there under the same key: the news is a duplicate. */
+static void judge_rival(struct round *r, struct subject *s, const struct row *row)
+{
+	struct observation o;
+	const struct field_def *field;
+	struct err e = { 0 };
+	struct rid rid;
+
+	if (!observe_row(r->flow, r->side, row, &r->arena, &o, &field, &e) || o.what != OBSERVED_ROW)
+		return;
+	rid = rid_of(&sync_of(r)->store->key, r->flow->def, record_key(r->flow->def, o.values, &r->arena));
+	if (!rid_equal(&rid, &s->rid))
+		return;
+	err_set(&e, ERR_ROW, "duplicate-key", "another row of this table has the same key; remove or change one of the two");
+	if (!park_record(r->side, true, NULL, s->key, s->source_id, NULL, &e))
+		round_give_up(r, &e);
+	round_drop_subject(r, s);
+}
+
+static void take_rows(struct reading *rd, struct rowset *rows)
+{
+	struct round *r = rd->round;
+	struct side *side = r->flow->sides[rd->endpoint];
+	struct id_slot *slots = arena_zalloc(&r->arena, rd->n * sizeof *slots), *table = NULL, *slot;
+	bool *found = arena_zalloc(&r->arena, rd->n * sizeof *found);
+
+	for (size_t i = 0; i < rd->n; i++) {
+		slots[i].id = rd->ids[i];
+		slots[i].subject = rd->subjects[i];
+		HASH_ADD_KEYPTR(hh, table, slots[i].id.data, (unsigned)slots[i].id.len, &slots[i]);
+	}
+	for (size_t i = 0; i < rows->n; i++) {
+		HASH_FIND(hh, table, rows->rows[i].id.data, (unsigned)rows->rows[i].id.len, slot);
+		if (slot == NULL)
+			continue;
+		found[slot - slots] = true;
+		if (!value_is_null(slot->subject->rival) && side == r->side)
+			judge_rival(r, slot->subject, &rows->rows[i]);
+		else
+			round_take_row(r, side, slot->subject, &rows->rows[i]);
+	}
+	for (size_t i = 0; i < rd->n; i++) {
+		struct observation *o = &rd->subjects[i]->seen[rd->endpoint];
+
+		if (found[i] || !value_is_null(rd->subjects[i]->rival))
+			continue;
+		*o = (struct observation){ .what = OBSERVED_ABSENT, .stamp = STAMP_NONE,
+					   .evidence = rd->subjects[i]->evidence & BIT(rd->endpoint) };
+	}
+	HASH_CLEAR(hh, table);
+}
+
+static void endpoint_failed(struct round *r, size_t e)
+{
+	r->away |= BIT(e);
+}
+
+static void on_read(void *arg, struct rowset *rows, const struct err *e)
+{
+	struct reading *rd = arg;
+	struct round *r = rd->round;
+
+	if (e != NULL) {
+		endpoint_failed(r, rd->endpoint);
+		/* The news itself: it comes again, and must not pass for having been looked at. */
+		if (r->side != NULL && rd->endpoint == r->side->endpoint)
+			round_give_up(r, e);
+	} else {
+		round_keep_rows(r, rows);
+		round_count_read(r, rd->endpoint, rows->bytes);
+		if (r->why.kind == 0)
+			take_rows(rd, rows);
+	}
+	round_answered(r);
+}
+
+/* What to read of a subject at an endpoint; NULL value: nothing. */
+static struct value id_to_read(const struct round *r, const struct subject *s, size_t e)
+{
+	bool is_source = r->side != NULL && e == r->side->endpoint && !value_is_null(s->source_id);
+
+	if (is_source && r->stale && value_is_null(s->rival) && s->seen[e].what == OBSERVED_ROW)
+		return s->source_id;
+	if (is_source && s->seen[e].what != OBSERVED_NOTHING)
+		return s->rival;
+	if (s->base != NULL && s->base->seen[e].present)
+		return s->base->seen[e].id;
+	return is_source ? s->source_id : VALUE_NULL;
+}
+
+static void read_at(struct round *r, size_t e)
+{
+	struct reading *rd = arena_alloc(&r->arena, sizeof *rd);
+	struct side *side = r->flow->sides[e];
+
+	*rd = (struct reading){ .round = r, .endpoint = e };
+	rd->subjects = arena_alloc(&r->arena, r->n * sizeof *rd->subjects);
+	rd->ids = arena_alloc(&r->arena, r->n * sizeof *rd->ids);
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+		struct value id;
+
+		if (!is_live(s) || adopts(r, s))
+			continue;
+		id = id_to_read(r, s, e);
+		if (!value_is_null(id)) {
+			rd->subjects[rd->n] = s;
+			rd->ids[rd->n++] = id;
+		} else if (s->seen[e].what == OBSERVED_NOTHING &&
+			   (side->surveyed || (s->base != NULL && s->base->seen[e].known))) {
+			s->seen[e] = (struct observation){ .what = OBSERVED_ABSENT, .stamp = STAMP_NONE,
+							   .evidence = s->evidence & BIT(e) };
+		}
+	}
+	if (rd->n == 0)
+		return;
+	r->waiting++;
+	side->link->ops->read(side->link, rd->ids, rd->n, on_read, rd);
+}
+
+void round_ask_read(struct round *r)
+{
+	r->unasked = 0;
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		if (!reachable(r, e))
+			r->unasked |= BIT(e);
+		else if (r->n > 0)
+			read_at(r, e);
+	}
+}
+
+/* Those that had to be read again here: only now can be told whether they have news. */
+void round_got_read(struct round *r)
+{
+	for (size_t i = 0; r->side != NULL && r->pass > 0 && i < r->n; i++)
+		if (is_live(&r->subjects[i]) && !value_is_null(r->subjects[i].source_id))
+			round_drop_echo(r, &r->subjects[i]);
+}
+
+/* ---- READ_KEYS: did an earlier insert happen? -------------------------------------------------------- */
+
+static bool wants_key_read(const struct subject *s, size_t e)
+{
+	return is_live(s) && s->base != NULL && s->base->seen[e].uncertain && !s->base->seen[e].present &&
+	       s->seen[e].what != OBSERVED_ROW && !value_is_null(s->key);
+}
+
+/* A row that cannot be taken has the key all the same, and an insert would only run into it again. */
+static void take_row_by_key(struct reading *rd, struct side *side, const struct row *row)
+{
+	struct round *r = rd->round;
+	struct observation o = { .what = OBSERVED_NOTHING };
+	const struct field_def *field = NULL;
+	struct err bad = { 0 };
+	bool valid = observe_row(r->flow, side, row, &r->arena, &o, &field, &bad);
+	struct value key = valid && o.what == OBSERVED_ROW ? record_key(r->flow->def, o.values, &r->arena) : key_of_invalid(r, row);
+
+	for (size_t i = 0; i < rd->n; i++) {
+		struct subject *s = rd->subjects[i];
+
+		if (!value_equal(s->key, key) || s->seen[rd->endpoint].what == OBSERVED_ROW)
+			continue;
+		if (!valid) {
+			s->seen[rd->endpoint].what = OBSERVED_NOTHING;
+			round_park_invalid(r, side, s, row->id, field, &bad);
+		} else if (o.what == OBSERVED_ROW) {
+			s->seen[rd->endpoint] = o;
+			s->versions[rd->endpoint] = row->version;
+			s->by_key |= BIT(rd->endpoint);
+		}
+	}
+}
+
+static void on_read_keys(void *arg, struct rowset *rows, const struct err *e)
+{
+	struct reading *rd = arg;
+	struct round *r = rd->round;
+	struct side *side = r->flow->sides[rd->endpoint];
+
+	if (e != NULL) {
+		endpoint_failed(r, rd->endpoint);
+		round_answered(r);
+		return;
+	}
+	round_keep_rows(r, rows);
+	round_count_read(r, rd->endpoint, rows->bytes);
+	for (size_t i = 0; i < rows->n; i++)
+		take_row_by_key(rd, side, &rows->rows[i]);
+	round_answered(r);
+}
+
+static void read_keys_at(struct round *r, size_t e)
+{
+	struct reading *rd = arena_alloc(&r->arena, sizeof *rd);
+	size_t n_key = r->flow->def->n_key;
+	struct value *keys = arena_alloc(&r->arena, r->n * n_key * sizeof *keys);
+
+	*rd = (struct reading){ .round = r, .endpoint = e, .n_keys = n_key };
+	rd->subjects = arena_alloc(&r->arena, r->n * sizeof *rd->subjects);
+	for (size_t i = 0; i < r->n; i++)
+		if (wants_key_read(&r->subjects[i], e) &&
+		    record_key_decode(r->subjects[i].key, n_key, keys + rd->n * n_key))
+			rd->subjects[rd->n++] = &r->subjects[i];
+	if (rd->n == 0)
+		return;
+	r->waiting++;
+	r->flow->sides[e]->link->ops->read_by_key(r->flow->sides[e]->link, keys, rd->n, on_read_keys, rd);
+}
+
+void round_ask_read_keys(struct round *r)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (r->n > 0 && reachable(r, e))
+			read_keys_at(r, e);
+}
+
+/* ---- OWNERS: is a row found by its key another record's? --------------------------------------------- */
+
+static void on_owners(void *arg, const struct rid *rids, const bool *found, size_t n, const struct err *e)
+{
+	struct reading *rd = arg;
+	struct round *r = rd->round;
+
+	round_give_up(r, e);
+	for (size_t i = 0; e == NULL && i < n; i++) {
+		struct subject *s = rd->subjects[i];
+		struct err taken = { 0 };
+
+		if (!found[i] || rid_equal(&rids[i], &s->rid))
+			continue;
+		err_set(&taken, ERR_ROW, "key-taken", "another %s still has its key there; give one of the two another key",
+			r->flow->def->name);
+		s->seen[rd->endpoint] = (struct observation){ .what = OBSERVED_NOTHING, .stamp = STAMP_NONE };
+		s->invalid |= BIT(rd->endpoint);
+		if (!park_record(r->flow->sides[rd->endpoint], false, &s->rid, s->key, VALUE_NULL, NULL, &taken))
+			round_give_up(r, &taken);
+	}
+	round_answered(r);
+}
+
+void round_ask_owners(struct round *r)
+{
+	struct sync *sync = sync_of(r);
+
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		struct reading *rd = arena_alloc(&r->arena, sizeof *rd);
+
+		*rd = (struct reading){ .round = r, .endpoint = e };
+		rd->subjects = arena_alloc(&r->arena, (r->n + 1) * sizeof *rd->subjects);
+		rd->ids = arena_alloc(&r->arena, (r->n + 1) * sizeof *rd->ids);
+		for (size_t i = 0; i < r->n; i++)
+			if (is_live(&r->subjects[i]) && r->subjects[i].by_key & BIT(e)) {
+				rd->subjects[rd->n] = &r->subjects[i];
+				rd->ids[rd->n++] = r->subjects[i].seen[e].id;
+			}
+		if (rd->n == 0)
+			continue;
+		r->waiting++;
+		sync->store->ops->lookup(sync->store, r->flow->index, (uint8_t)e, rd->ids, rd->n, on_owners, rd);
+	}
+}
+
+/* ---- STAMPS: when was it changed, where nobody captured it yet --------------------------------------- */
+
+static bool wants_stamp(const struct round *r, const struct subject *s, size_t e)
+{
+	if (!is_live(s) || s->seen[e].what != OBSERVED_ROW || s->base == NULL)
+		return false;
+	if (r->captured != NULL && e == r->side->endpoint && r->pass == 0 && !s->reread)
+		return false;		/* the capture brought it */
+	return !vector_shows(s->base, e, &s->seen[e]);
+}
+
+static void on_stamps(void *arg, const struct stamps *list, size_t n, const struct err *e)
+{
+	struct reading *rd = arg;
+	struct side *side = rd->round->flow->sides[rd->endpoint];
+	int64_t offset = endpoint_offset_us(side->link->endpoint);
+
+	for (size_t i = 0; e == NULL && i < n; i++)
+		for (size_t j = 0; j < rd->n; j++)
+			if (value_equal(rd->ids[j], list[i].id))
+				rd->subjects[j]->seen[rd->endpoint].stamp = list[i].stamp - offset;
+	round_answered(rd->round);
+}
+
+void round_ask_stamps(struct round *r)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		struct reading *rd;
+
+		if (r->n == 0 || !reachable(r, e) || !r->flow->sides[e]->link->promises.exact)
+			continue;
+		rd = arena_alloc(&r->arena, sizeof *rd);
+		*rd = (struct reading){ .round = r, .endpoint = e };
+		rd->subjects = arena_alloc(&r->arena, r->n * sizeof *rd->subjects);
+		rd->ids = arena_alloc(&r->arena, r->n * sizeof *rd->ids);
+		for (size_t i = 0; i < r->n; i++)
+			if (wants_stamp(r, &r->subjects[i], e)) {
+				rd->subjects[rd->n] = &r->subjects[i];
+				rd->ids[rd->n++] = r->subjects[i].seen[e].id;
+			}
+		if (rd->n == 0)
+			continue;
+		r->waiting++;
+		r->flow->sides[e]->link->ops->stamps(r->flow->sides[e]->link, rd->ids, rd->n, on_stamps, rd);
+	}
+}

@@ -1,0 +1,404 @@
+/*
+ * round_recall.c - claims and recall: which records are these, and what was last seen of them?
+ */
+#include "sync/round.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+/* ---- claims: a record is in work in one round at a time ---------------------------------------------- */
+
+/* NULL: it is ours now; else the round that has it in work (maybe this one, for another subject). */
+const struct round *round_claim(struct round *r, const struct rid *rid, bool *mine)
+{
+	struct claim *c;
+
+	HASH_FIND(hh, r->flow->claims, rid, sizeof *rid, c);
+	if (c != NULL)
+		return c->round;
+	c = xcalloc(1, sizeof *c);
+	c->rid = *rid;
+	c->round = r;
+	HASH_ADD(hh, r->flow->claims, rid, sizeof c->rid, c);
+	*mine = true;
+	return NULL;
+}
+
+static void unclaim(struct round *r, const struct rid *rid, bool *mine)
+{
+	struct claim *c;
+
+	if (!*mine)
+		return;
+	HASH_FIND(hh, r->flow->claims, rid, sizeof *rid, c);
+	assert(c != NULL && c->round == r);
+	HASH_DEL(r->flow->claims, c);
+	free(c);
+	*mine = false;
+}
+
+void round_unclaim_all(struct round *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		unclaim(r, &s->rid, &s->claimed);
+		unclaim(r, &s->old_rid, &s->claimed_old);
+		unclaim(r, &s->next_rid, &s->claimed_next);
+	}
+}
+
+/* The record stays where it is. */
+void round_let_go_of_next(struct round *r, struct subject *s)
+{
+	unclaim(r, &s->next_rid, &s->claimed_next);
+}
+
+void round_put_off(struct round *r, struct subject *s)
+{
+	s->fate = FATE_BUSY;
+	unclaim(r, &s->rid, &s->claimed);
+	unclaim(r, &s->old_rid, &s->claimed_old);
+	unclaim(r, &s->next_rid, &s->claimed_next);
+}
+
+void round_drop_subject(struct round *r, struct subject *s)
+{
+	round_put_off(r, s);
+	s->fate = FATE_DROPPED;
+}
+
+/* ---- RECALL: vectors by key -------------------------------------------------------------------------- */
+
+struct vector *round_vector(struct round *r, const struct flow *flow, struct value blob)
+{
+	struct err e = { 0 };
+	struct vector *v = NULL;
+
+	if (value_is_null(blob))
+		return NULL;
+	/* What it points to must last as long as the round; the store's answer does not. */
+	if (!vector_decode(arena_dup(&r->arena, blob.data, (size_t)blob.len), (size_t)blob.len,
+			   &sync_of(r)->store->layouts[flow->index], &r->arena, &v, &e)) {
+		log_error("vector not readable", LOG_S("entity", flow->def->name), LOG_ERR(&e));
+		return NULL;	/* no base, no inference: it is merged as at first contact */
+	}
+	return v;
+}
+
+static void got_vectors(struct round *r, struct subject **list, const struct value *blobs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		list[i]->base = round_vector(r, r->flow, blobs[i]);
+}
+
+struct recalling *round_recalling_new(struct round *r)
+{
+	struct recalling *c = arena_alloc(&r->arena, sizeof *c);
+
+	c->round = r;
+	c->list = arena_alloc(&r->arena, (r->n + 1) * sizeof *c->list);
+	return c;
+}
+
+static void on_recalled(void *arg, const struct value *blobs, size_t n, const struct err *e)
+{
+	struct recalling *c = arg;
+
+	round_give_up(c->round, e);
+	if (e == NULL)
+		got_vectors(c->round, c->list, blobs, n);
+	round_answered(c->round);
+}
+
+void round_ask_recall(struct round *r)
+{
+	struct recalling *c = round_recalling_new(r);
+	struct rid *rids = arena_alloc(&r->arena, (r->n + 1) * sizeof *rids);
+	const struct round *holder;
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (!is_live(s) || !s->has_rid)
+			continue;
+		holder = round_claim(r, &s->rid, &s->claimed);
+		if (holder != NULL) {
+			round_put_off(r, s);
+			s->twin = holder == r;
+			continue;
+		}
+		rids[n] = s->rid;
+		c->list[n++] = s;
+	}
+	if (n == 0)
+		return;
+	r->waiting++;
+	sync_of(r)->store->ops->recall(sync_of(r)->store, r->flow->index, rids, n, on_recalled, c);
+}
+
+void round_got_recall(struct round *r)
+{
+	size_t e = r->side != NULL ? r->side->endpoint : 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (!is_live(s) || !s->has_rid)
+			continue;
+		if (value_is_null(s->source_id)) {
+			if (s->base == NULL)
+				round_drop_subject(r, s);
+			continue;
+		}
+		s->confirmed = s->base != NULL && s->base->seen[e].present && value_equal(s->base->seen[e].id, s->source_id);
+	}
+}
+
+/* ---- LOOKUP: records by local id --------------------------------------------------------------------- */
+
+static void on_looked_up(void *arg, const struct rid *rids, const bool *found, size_t n, const struct err *e)
+{
+	struct recalling *c = arg;
+
+	round_give_up(c->round, e);
+	for (size_t i = 0; e == NULL && i < n; i++) {
+		struct subject *s = c->list[i];
+
+		if (!found[i] || (s->has_rid && rid_equal(&s->rid, &rids[i])))
+			continue;
+		s->old_rid = rids[i];
+		s->has_old = true;
+	}
+	round_answered(c->round);
+}
+
+void round_ask_lookup(struct round *r)
+{
+	struct recalling *c = round_recalling_new(r);
+	struct value *ids = arena_alloc(&r->arena, (r->n + 1) * sizeof *ids);
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (!is_live(s) || value_is_null(s->source_id) || s->confirmed)
+			continue;
+		ids[n] = s->source_id;
+		c->list[n++] = s;
+	}
+	if (n == 0)
+		return;
+	r->waiting++;
+	sync_of(r)->store->ops->lookup(sync_of(r)->store, r->flow->index, (uint8_t)r->side->endpoint, ids, n, on_looked_up, c);
+}
+
+static struct subject *subject_of_rid(struct round *r, const struct rid *rid)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (is_live(&r->subjects[i]) && r->subjects[i].has_rid && rid_equal(&r->subjects[i].rid, rid))
+			return &r->subjects[i];
+	return NULL;
+}
+
+/* A round that has not come to its mark knows that row, or is about to learn what it has inserted there. */
+static bool is_unmarked_elsewhere(const struct round *r, struct value id)
+{
+	size_t e = r->side->endpoint;
+
+	for (const struct round *o = r->flow->rounds; o != NULL; o = o->next) {
+		if (o == r)
+			continue;
+		if (o->writing_at & BIT(e))
+			return true;
+		for (size_t i = 0; i < o->n; i++) {
+			const struct subject *s = &o->subjects[i];
+
+			if (!is_live(s) || !(s->claimed || s->claimed_old))
+				continue;
+			if (o->side == r->side && value_equal(s->source_id, id))
+				return true;
+			if (s->decided && s->d.next->seen[e].present && value_equal(s->d.next->seen[e].id, id))
+				return true;
+		}
+	}
+	return false;
+}
+
+void round_got_lookup(struct round *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i], *other;
+
+		if (!is_live(s) || (s->has_rid && !s->has_old))
+			continue;
+		if (!s->has_old && is_unmarked_elsewhere(r, s->source_id)) {
+			round_put_off(r, s);
+			continue;
+		}
+		if (!s->has_old) {		/* a row that nobody knew is gone: nothing to tell */
+			round_drop_subject(r, s);
+			r->side->meter.echoes++;
+			continue;
+		}
+		if (round_claim(r, &s->old_rid, &s->claimed_old) == NULL)
+			continue;
+		/* In this round too: the row was replaced by another with the same key, which says all there is to say. */
+		other = s->has_rid ? NULL : subject_of_rid(r, &s->old_rid);
+		if (other != NULL && other->seen[r->side->endpoint].what == OBSERVED_ROW)
+			round_drop_subject(r, s);
+		else
+			round_put_off(r, s);
+	}
+}
+
+/* ---- RECALL_OLD: vectors of these -------------------------------------------------------------------- */
+
+struct recalling_old {
+	struct round *round;
+	struct subject **list;
+	struct vector **found;
+};
+
+static void on_recalled_old(void *arg, const struct value *blobs, size_t n, const struct err *e)
+{
+	struct recalling_old *c = arg;
+	struct round *r = c->round;
+
+	round_give_up(r, e);
+	for (size_t i = 0; e == NULL && i < n; i++) {
+		struct vector *own = c->list[i]->base;
+
+		got_vectors(r, &c->list[i], &blobs[i], 1);
+		c->found[i] = c->list[i]->base;
+		c->list[i]->base = own;
+	}
+	round_answered(r);
+}
+
+static void park_taken_key(struct round *r, struct subject *s)
+{
+	struct err e = { 0 };
+
+	err_set(&e, ERR_ROW, "key-taken", "the key was changed to one that another %s already has; give one of the two another key",
+		r->flow->def->name);
+	if (!park_record(r->side, true, NULL, s->key, s->source_id, NULL, &e))
+		round_give_up(r, &e);
+	round_drop_subject(r, s);
+}
+
+static void place_old(struct round *r, struct subject *s, struct vector *old)
+{
+	size_t e = r->side->endpoint;
+
+	if (old == NULL || !old->seen[e].present || !value_equal(old->seen[e].id, s->source_id)) {
+		/* The map was behind: that record has another row by now. */
+		unclaim(r, &s->old_rid, &s->claimed_old);
+		s->has_old = false;
+		if (!s->has_rid)
+			round_drop_subject(r, s);
+		return;
+	}
+	/* A row that shows nothing new is that record, also while the record's new key is still owed there. One that is
+	 * yet to be read again is that record until it is known what it shows. */
+	if (s->has_rid && s->seen[e].what == OBSERVED_ROW && !vector_shows(old, e, &s->seen[e])) {
+		if (s->base != NULL) {	/* also one that is dead: its deletes are still to be carried out */
+			park_taken_key(r, s);
+			return;
+		}
+		s->moved = true;
+	} else {
+		unclaim(r, &s->rid, &s->claimed);
+		s->rid = s->old_rid;
+		s->has_rid = true;
+		s->claimed = s->claimed_old;
+		s->claimed_old = s->has_old = false;
+	}
+	s->base = old;
+	s->confirmed = true;
+}
+
+void round_ask_recall_old(struct round *r)
+{
+	struct recalling_old *c = arena_alloc(&r->arena, sizeof *c);
+	struct rid *rids = arena_alloc(&r->arena, (r->n + 1) * sizeof *rids);
+	size_t n = 0;
+
+	c->round = r;
+	c->list = arena_alloc(&r->arena, (r->n + 1) * sizeof *c->list);
+	c->found = arena_zalloc(&r->arena, (r->n + 1) * sizeof *c->found);
+	for (size_t i = 0; i < r->n; i++) {
+		if (!is_live(&r->subjects[i]) || !r->subjects[i].has_old)
+			continue;
+		rids[n] = r->subjects[i].old_rid;
+		c->list[n++] = &r->subjects[i];
+	}
+	if (n == 0)
+		return;
+	c->list[n] = NULL;
+	r->waiting++;
+	r->old = c;
+	sync_of(r)->store->ops->recall(sync_of(r)->store, r->flow->index, rids, n, on_recalled_old, c);
+}
+
+/* Rows that could be taken this time are no longer parked. */
+void round_let_go_of_parked(struct round *r, const struct subject *s)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (s->seen[e].what == OBSERVED_ROW && r->flow->sides[e] != NULL)
+			unpark_record(r->flow->sides[e], true, NULL, s->seen[e].id);
+}
+
+/* Nothing new there, and nobody who can be reached is owed anything. */
+static bool is_echo(const struct round *r, const struct subject *s)
+{
+	bool was_parked = is_parked(r->side, true, NULL, s->source_id);
+
+	if (s->base == NULL || s->moved || !vector_shows(s->base, r->side->endpoint, &s->seen[r->side->endpoint]))
+		return false;
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (s->base->seen[e].owed && reachable(r, e) &&
+		    (!s->base->seen[e].parked || was_parked || (e == r->side->endpoint && !is_parked(r->side, false, &s->rid, VALUE_NULL))))
+			return false;	/* what stood in the way stood here: this row was not there, or could not be taken */
+	return true;
+}
+
+/* True when that subject is over: its row at the source has nothing to say. */
+bool round_drop_echo(struct round *r, struct subject *s)
+{
+	if (!is_echo(r, s))
+		return false;
+	round_let_go_of_parked(r, s);
+	r->side->meter.echoes++;
+	round_drop_subject(r, s);
+	return true;
+}
+
+void round_got_recall_old(struct round *r)
+{
+	struct recalling_old *c = r->old;
+
+	r->old = NULL;
+	for (size_t i = 0; c != NULL && c->list[i] != NULL; i++)
+		if (is_live(c->list[i]))
+			place_old(r, c->list[i], c->found[i]);
+	if (r->side == NULL)
+		return;
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+		size_t e = r->side->endpoint;
+
+		if (!is_live(s) || value_is_null(s->source_id))
+			continue;
+		if (round_drop_echo(r, s))
+			continue;
+		if (r->captured != NULL)
+			r->side->meter.captured++;
+		if (s->seen[e].what == OBSERVED_ROW && s->base != NULL && s->base->seen[e].present && !s->confirmed)
+			s->rival = s->base->seen[e].id;
+	}
+}

@@ -1,0 +1,710 @@
+/*
+ * round_write.c - decide, find the parents, write down what is intended, and write.
+ */
+#include "sync/round.h"
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "model/doubt.h"
+
+/* ---- decide, and KEYS: is a changed key free? -------------------------------------------------------- */
+
+static void make_policy(struct round *r, struct decide_policy *p, struct decide_endpoint ends[ENDPOINTS_MAX])
+{
+	memset(ends, 0, ENDPOINTS_MAX * sizeof *ends);
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		const struct side *side = r->flow->sides[e];
+
+		if (side == NULL)
+			continue;
+		ends[e] = (struct decide_endpoint){
+			.mapped = true, .votes = side->mapping->role != ROLE_TARGET, .writable = side->mapping->role != ROLE_SOURCE,
+			.surveyed = side->surveyed, .ignores_deletes = side->mapping->delete_mode == DELETE_IGNORE,
+		};
+	}
+	*p = (struct decide_policy){
+		.entity = r->flow->def, .endpoints = ends, .n_endpoints = n_endpoints(r), .key = &sync_of(r)->store->key,
+		.now_us = clock_wall_us(), .max_ahead_us = sync_of(r)->topology->limits.max_ahead_us,
+		.quantum_us = r->flow->quantum_us,
+	};
+}
+
+static void decide_subject(struct round *r, struct subject *s, const struct decide_policy *p)
+{
+	const struct entity_def *def = r->flow->def;
+	bool have_key = true;
+
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (s->seen[e].what == OBSERVED_ROW && (s->base == NULL || !s->base->seen[e].present))
+			own_stamp(r->flow->sides[e], &s->seen[e]);
+	decide_record(p, s->base, s->seen, &r->arena, &s->d);
+	if (s->base == NULL && s->d.edited == 0) {
+		round_drop_subject(r, s);
+		return;
+	}
+	s->decided = true;
+	s->next_rid = s->rid;
+	for (size_t i = 0; i < def->n_key; i++)
+		have_key &= (s->d.have >> def->key[i]) & 1;
+	if (have_key && !s->d.next->dead) {
+		s->key = record_key(def, s->d.values, &r->arena);
+		s->next_rid = rid_of(p->key, def, s->key);
+	} else if (s->moved) {
+		s->next_rid = s->old_rid;
+	}
+	for (size_t e = 0; e < n_endpoints(r); e++) {	/* what cannot be reached or is not valid now stays owed */
+		if (s->d.orders[e].action != ACTION_NONE && (!reachable(r, e) || s->invalid & BIT(e)))
+			s->d.orders[e].action = ACTION_NONE;
+		/* An insert that was looked for by its key goes out: its key is free. */
+		if (s->gently && r->flow->sides[e] != NULL && s->base != NULL && s->base->seen[e].parked && s->d.next->seen[e].owed &&
+		    s->d.orders[e].action != ACTION_INSERT &&
+		    is_parked(r->flow->sides[e], false, &s->rid, VALUE_NULL)) {
+			s->d.orders[e].action = ACTION_NONE;
+			s->d.next->seen[e].parked = true;
+		}
+		/* Nor can what only an invalid row has be brought to others. */
+		if (s->invalid != 0 && s->d.orders[e].action == ACTION_NONE && reachable(r, e) && s->d.next->seen[e].known)
+			s->d.next->seen[e].parked = s->d.next->seen[e].owed;
+	}
+}
+
+/* False: there is nothing to keep, and the subject is over. */
+static bool decide_nothing(struct round *r, struct subject *s)
+{
+	if (s->base == NULL) {
+		round_drop_subject(r, s);
+		return false;
+	}
+	s->d = (struct decision){ .next = vector_copy(&r->arena, s->base),
+				  .orders = arena_zalloc(&r->arena, n_endpoints(r) * sizeof *s->d.orders) };
+	round_let_go_of_next(r, s);
+	s->next_rid = s->moved ? s->old_rid : s->rid;
+	return true;
+}
+
+/* A row of it is parked, and with that row what is owed for the record. */
+static void stand_aside(struct round *r, struct subject *s)
+{
+	if (!decide_nothing(r, s))
+		return;
+	s->aside = true;
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		s->d.next->seen[e].parked = s->d.next->seen[e].owed;
+}
+
+static bool has_rows(const struct vector *v)
+{
+	for (size_t e = 0; e < v->n_endpoints; e++)
+		if (v->seen[e].present || v->seen[e].uncertain)
+			return true;
+	return false;
+}
+
+/*
+ * Two rounds can take a row for two records at once: one found it by its key, the other by the key that it was given at
+ * that moment. The row is the record's whose key it has; the other one goes on without.
+ */
+static bool let_go_of_foreign_rows(struct round *r, struct subject *s, struct value blob)
+{
+	struct rid owner = s->next_rid;
+	const struct vector *v = round_vector(r, r->flow, blob);
+
+	s->not_ours = 0;
+	if (v == NULL || s->base == NULL)
+		return false;
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (v->seen[e].present && s->base->seen[e].present && value_equal(v->seen[e].id, s->base->seen[e].id))
+			s->not_ours |= BIT(e);
+	if (s->not_ours == 0 || !decide_nothing(r, s))
+		return false;
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (s->not_ours & BIT(e))
+			s->d.next->seen[e] = (struct vseen){ .known = true, .owed = true };
+	s->owner = owner;
+	s->again = has_rows(s->d.next);
+	if (!s->again)		/* all of it was the other record's: there never was one */
+		*s->d.next = *vector_new(&r->arena, r->flow->def->n_fields, n_endpoints(r));
+	s->d.next->dead = !s->again;
+	return true;
+}
+
+static void decide_all(struct round *r)
+{
+	struct decide_policy p;
+	struct decide_endpoint ends[ENDPOINTS_MAX];
+
+	make_policy(r, &p, ends);
+	for (size_t i = 0; i < r->n; i++)
+		if (is_live(&r->subjects[i]))
+			decide_subject(r, &r->subjects[i], &p);
+}
+
+static bool moves_to_unknown_key(const struct subject *s)
+{
+	return is_live(s) && s->decided && !rid_equal(&s->next_rid, &s->rid) &&
+	       !(s->moved && rid_equal(&s->next_rid, &s->old_rid));
+}
+
+static void on_keys(void *arg, const struct value *blobs, size_t n, const struct err *e)
+{
+	struct recalling *c = arg;
+	struct round *r = c->round;
+
+	round_give_up(r, e);
+	for (size_t i = 0; e == NULL && i < n; i++) {
+		struct subject *s = c->list[i];
+		struct err taken = { 0 };
+
+		if (value_is_null(blobs[i]) || let_go_of_foreign_rows(r, s, blobs[i]))
+			continue;
+		err_set(&taken, ERR_ROW, "key-taken", "its key was changed to one that another %s already has; give one of the two another key",
+			r->flow->def->name);
+		for (size_t o = 0; o < n_endpoints(r); o++)
+			if (s->d.edited & BIT(o) && s->seen[o].what == OBSERVED_ROW)
+				round_park_invalid(r, r->flow->sides[o], s, s->seen[o].id, NULL, &taken);
+		stand_aside(r, s);
+	}
+	round_answered(r);
+}
+
+void round_ask_keys(struct round *r)
+{
+	struct recalling *c = round_recalling_new(r);
+	struct rid *rids = arena_alloc(&r->arena, (r->n + 1) * sizeof *rids);
+	size_t n = 0;
+
+	decide_all(r);
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (!moves_to_unknown_key(s))
+			continue;
+		if (round_claim(r, &s->next_rid, &s->claimed_next) != NULL) {
+			round_put_off(r, s);
+			continue;
+		}
+		rids[n] = s->next_rid;
+		c->list[n++] = s;
+	}
+	if (n == 0)
+		return;
+	r->waiting++;
+	sync_of(r)->store->ops->recall(sync_of(r)->store, r->flow->index, rids, n, on_keys, c);
+}
+
+/* ---- PARENTS: local ids for references --------------------------------------------------------------- */
+
+static struct rid parent_rid(const struct round *r, const struct field_def *field, struct value v)
+{
+	return rid_of(&sync_of(r)->store->key, field->refers, v);
+}
+
+static struct parent *find_parent(struct round *r, const struct rid *rid)
+{
+	struct parent *p;
+
+	HASH_FIND(hh, r->parents, rid, sizeof *rid, p);
+	return p;
+}
+
+static void want_parent(struct round *r, const struct field_def *field, struct value v)
+{
+	struct rid rid = parent_rid(r, field, v);
+	struct parent *p = find_parent(r, &rid);
+
+	if (p != NULL)
+		return;
+	p = arena_zalloc(&r->arena, sizeof *p);
+	p->rid = rid;
+	p->flow = &sync_of(r)->flows[field->refers->index];
+	p->arrivals = p->flow->arrivals;
+	HASH_ADD(hh, r->parents, rid, sizeof p->rid, p);
+}
+
+static bool writes_field(const struct subject *s, size_t e, size_t f)
+{
+	return (s->d.orders[e].action == ACTION_INSERT || s->d.orders[e].action == ACTION_UPDATE) && (s->d.orders[e].fields & BIT(f)) &&
+	       !value_is_null(s->d.values[f]);
+}
+
+struct parents_read {
+	struct round *round;
+	struct flow *flow;
+	struct parent **list;
+};
+
+static void on_parents(void *arg, const struct value *blobs, size_t n, const struct err *e)
+{
+	struct parents_read *c = arg;
+	struct round *r = c->round;
+
+	round_give_up(r, e);
+	for (size_t i = 0; e == NULL && i < n; i++)
+		c->list[i]->vector = round_vector(r, c->flow, blobs[i]);
+	round_answered(r);
+}
+
+static void recall_parents_of(struct round *r, struct flow *flow)
+{
+	struct parents_read *c = arena_alloc(&r->arena, sizeof *c);
+	size_t n = 0, most = HASH_COUNT(r->parents);
+	struct rid *rids = arena_alloc(&r->arena, most * sizeof *rids);
+	struct parent *p, *tmp;
+
+	*c = (struct parents_read){ .round = r, .flow = flow, .list = arena_alloc(&r->arena, most * sizeof *c->list) };
+	HASH_ITER(hh, r->parents, p, tmp) {
+		if (p->flow != flow)
+			continue;
+		rids[n] = p->rid;
+		c->list[n++] = p;
+	}
+	if (n == 0)
+		return;
+	r->waiting++;
+	sync_of(r)->store->ops->recall(sync_of(r)->store, flow->index, rids, n, on_parents, c);
+}
+
+void round_ask_parents(struct round *r)
+{
+	const struct entity_def *def = r->flow->def;
+
+	for (size_t f = 0; f < def->n_fields; f++) {
+		if (def->fields[f].type != FIELD_REFERENCE)
+			continue;
+		for (size_t i = 0; i < r->n; i++)
+			for (size_t e = 0; is_live(&r->subjects[i]) && e < n_endpoints(r); e++)
+				if (writes_field(&r->subjects[i], e, f))
+					want_parent(r, &def->fields[f], r->subjects[i].d.values[f]);
+	}
+	if (r->parents == NULL)
+		return;
+	for (size_t i = 0; i < sync_of(r)->topology->n_entities; i++)
+		recall_parents_of(r, &sync_of(r)->flows[i]);
+}
+
+/* The parent's row is not there yet: leave that field with its group (or the whole insert) until it is. */
+static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t f, const struct parent *p)
+{
+	struct order *o = &s->d.orders[e];
+	struct err why;
+
+	s->orphaned |= BIT(e);
+	o->fields &= ~decide_unit(r->flow->def, f);
+	if (o->action == ACTION_INSERT || o->fields == 0)
+		o->action = ACTION_NONE;
+	orphan_wait(p->flow, &p->rid, r->flow, &s->next_rid);
+	if (p->flow->arrivals != p->arrivals)
+		s->later = true;	/* it may have come since its vector was asked for: then nobody will tell us */
+	err_set(&why, ERR_ROW, "waits-for-parent", "the %s it points to is not there yet; it follows by itself", p->flow->def->name);
+	if (!park_record(r->flow->sides[e], false, &s->next_rid, s->key, VALUE_NULL, r->flow->def->fields[f].name, &why))
+		round_give_up(r, &why);
+	s->d.next->seen[e].parked = true;
+}
+
+void round_got_parents(struct round *r)
+{
+	const struct entity_def *def = r->flow->def;
+	struct err failed = { 0 };
+
+	if (r->parents == NULL)
+		return;
+	journal_begin(sync_of(r)->journal);
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		for (size_t e = 0; is_live(s) && e < n_endpoints(r); e++)
+			for (size_t f = 0; f < def->n_fields; f++) {
+				struct rid rid;
+				struct parent *p;
+
+				if (def->fields[f].type != FIELD_REFERENCE || !writes_field(s, e, f))
+					continue;
+				rid = parent_rid(r, &def->fields[f], s->d.values[f]);
+				p = find_parent(r, &rid);
+				if (p->vector == NULL || !p->vector->seen[e].present)
+					hold_for_parent(r, s, e, f, p);
+			}
+	}
+	if (!journal_commit(sync_of(r)->journal, &failed))
+		round_give_up(r, &failed);
+}
+
+/* ---- INTEND: the journal, then what is agreed and who is owed ---------------------------------------- */
+
+static const char *const lost_kinds[] = {
+	[LOST_CONFLICT] = "conflict", [LOST_FIRST_CONTACT] = "first-contact", [LOST_DELETE] = "delete-update",
+	[LOST_TO_DELETE] = "delete-update",
+};
+
+static const char *endpoint_name(const struct round *r, uint8_t e)
+{
+	return e < n_endpoints(r) ? sync_of(r)->topology->endpoints[e].name : "(removed)";
+}
+
+static char *value_text(struct round *r, struct value v)
+{
+	return value_is_null(v) ? NULL : arena_dup(&r->arena, v.data, (size_t)v.len);
+}
+
+static void fill_side(struct round *r, struct journal_side *side, uint8_t endpoint, struct value v, bool hide, bool deleted,
+		      const struct edit_key *key, uint64_t digest)
+{
+	side->endpoint = endpoint_name(r, endpoint);
+	side->value = hide ? NULL : value_text(r, v);
+	side->deleted = deleted;
+	side->stamp_us = key->eff;
+	side->digest = arena_printf(&r->arena, "%016llx", (unsigned long long)digest);
+}
+
+/* Where the row is gone and nobody who has another can be asked, a local id is all that is left to tell which record it was. */
+static void print_key(const struct round *r, const struct subject *s, struct buf *out)
+{
+	if (!value_is_null(s->key)) {
+		record_key_print(out, s->key, r->flow->def->n_key);
+		return;
+	}
+	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
+		if (s->base->seen[e].present) {
+			buf_addf(out, "id %.*s at %s", (int)s->base->seen[e].id.len, s->base->seen[e].id.data,
+				 sync_of(r)->topology->endpoints[e].name);
+			return;
+		}
+}
+
+static bool journal_lost(struct round *r, const struct subject *s, const struct lost_edit *l, struct err *e)
+{
+	const struct entity_def *def = r->flow->def;
+	const struct field_def *field = l->field < def->n_fields ? &def->fields[l->field] : NULL;
+	bool hide = field != NULL && field->private_value, about_life = l->kind == LOST_DELETE || l->kind == LOST_TO_DELETE;
+	struct buf key = { 0 };
+	struct journal_decision *d = arena_zalloc(&r->arena, sizeof *d);
+	bool ok;
+
+	print_key(r, s, &key);
+	d->entity = def->name;
+	d->key = key.p != NULL ? key.p : "";
+	d->field = field != NULL ? field->name : "";
+	d->rule = !about_life ? rule_name(field->rule) : def->deletes == DELETES_UPDATE_WINS ? "update-wins" : "delete-wins";
+	d->kind = lost_kinds[l->kind];
+	d->winner = endpoint_name(r, l->winner);
+	d->tie_break = l->tie_break;
+	d->time_us = clock_wall_us();
+	d->base_digest = l->base_digest != 0 ? arena_printf(&r->arena, "%06llx", (unsigned long long)l->base_digest) : "";
+	fill_side(r, &d->sides[0], l->winner, l->winner_value, hide, l->kind == LOST_TO_DELETE, &l->winner_key, l->winner_digest);
+	fill_side(r, &d->sides[1], l->loser, l->loser_value, hide, l->kind == LOST_DELETE, &l->loser_key, l->loser_digest);
+	d->n_sides = 2;
+	d->round = r->number;
+	ok = journal_decided(sync_of(r)->journal, d, e);
+	buf_fini(&key);
+	return ok;
+}
+
+static bool journal_all(struct round *r, struct err *e)
+{
+	bool begun = false, ok = true;
+
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		for (size_t j = 0; ok && is_live(s) && s->decided && j < s->d.n_lost; j++) {
+			if (!begun)
+				journal_begin(sync_of(r)->journal);
+			begun = true;
+			ok = journal_lost(r, s, &s->d.lost[j], e);
+			r->flow->decisions++;
+			if (s->d.lost[j].field < r->flow->def->n_fields)
+				r->flow->meter.conflicts[r->flow->def->fields[s->d.lost[j].field].rule]++;
+			else
+				r->flow->meter.conflicts[r->flow->def->rule]++;
+		}
+	}
+	return !begun || (journal_commit(sync_of(r)->journal, e) && ok);
+}
+
+static bool has_orders(const struct round *r, const struct subject *s)
+{
+	for (size_t e = 0; is_live(s) && s->decided && e < n_endpoints(r); e++)
+		if (s->d.orders[e].action != ACTION_NONE)
+			return true;
+	return false;
+}
+
+static void on_intended(void *arg, const struct err *e)
+{
+	struct round *r = arg;
+
+	round_give_up(r, e);
+	round_answered(r);
+}
+
+/* The id under which the record's vector was, when it goes somewhere else; NULL otherwise. */
+const struct rid *round_leaves(const struct subject *s)
+{
+	const struct rid *from = s->moved ? &s->old_rid : &s->rid;
+
+	return s->base == NULL || rid_equal(from, &s->next_rid) ? NULL : from;
+}
+
+static void add_intent(struct round *r, struct subject *s, struct buf *blob)
+{
+	struct vector *v = vector_copy(&r->arena, s->d.next);
+	const struct rid *from = round_leaves(s);
+	struct buf one = { 0 };
+
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (s->d.orders[e].action != ACTION_NONE)
+			doubt_add(v, e, &s->d.orders[e], &r->arena);
+	vector_encode(v, &sync_of(r)->store->layouts[r->flow->index], &one);
+	buf_add(blob, s->next_rid.b, RID_BYTES);
+	buf_addc(blob, from != NULL);
+	if (from != NULL)
+		buf_add(blob, from->b, RID_BYTES);
+	buf_be32(blob, (uint32_t)one.len);
+	buf_add(blob, one.p, one.len);
+	buf_fini(&one);
+}
+
+void round_ask_intend(struct round *r)
+{
+	struct buf blob = { 0 };
+	struct err e = { 0 };
+	bool any = false;
+
+	if (!journal_all(r, &e)) {	/* a losing value must not go before it is written down */
+		log_error("conflict journal not writable, nothing is applied", LOG_S("entity", r->flow->def->name), LOG_ERR(&e));
+		round_give_up(r, &e);
+		return;
+	}
+	for (size_t i = 0; i < r->n; i++)
+		if (has_orders(r, &r->subjects[i])) {
+			add_intent(r, &r->subjects[i], &blob);
+			any = true;
+		}
+	if (any) {
+		snprintf(r->intent, sizeof r->intent, "%s.%llx.%llx.%u", r->flow->def->name,
+			 (unsigned long long)sync_of(r)->life, (unsigned long long)r->number, r->pass);
+		r->intent[sizeof r->intent - 1] = '\0';
+		r->waiting++;
+		sync_of(r)->store->ops->intend(sync_of(r)->store, r->intent, blob.p, blob.len, on_intended, r);
+	}
+	buf_fini(&blob);
+}
+
+/* ---- APPLY ------------------------------------------------------------------------------------------- */
+
+static const enum write_op op_of[] = {
+	[ACTION_INSERT] = WRITE_INSERT, [ACTION_UPDATE] = WRITE_UPDATE, [ACTION_DELETE] = WRITE_DELETE,
+};
+
+static const struct value *values_for(struct round *r, const struct subject *s, size_t e)
+{
+	const struct entity_def *def = r->flow->def;
+	struct value *own = NULL;
+
+	for (size_t f = 0; f < def->n_fields; f++) {
+		struct rid rid;
+
+		if (def->fields[f].type != FIELD_REFERENCE || !writes_field(s, e, f))
+			continue;
+		if (own == NULL) {
+			own = arena_alloc(&r->arena, def->n_fields * sizeof *own);
+			memcpy(own, s->d.values, def->n_fields * sizeof *own);
+		}
+		rid = parent_rid(r, &def->fields[f], s->d.values[f]);
+		own[f] = find_parent(r, &rid)->vector->seen[e].id;
+	}
+	return own != NULL ? own : s->d.values;
+}
+
+static void fill_write(struct round *r, struct subject *s, size_t e, struct write *w)
+{
+	const struct order *o = &s->d.orders[e];
+
+	*w = (struct write){ .op = op_of[o->action], .fields = o->fields, .subject = s, .id = VALUE_NULL, .version = VALUE_NULL };
+	if (o->action == ACTION_INSERT) {
+		/* Looked for by its key and not found: let a collision of another kind say its name. */
+		if (s->base != NULL && s->base->seen[e].uncertain)
+			w->version = value_of("force");
+	} else {
+		w->id = s->seen[e].id;
+		w->version = s->versions[e];
+	}
+	w->values = o->action == ACTION_DELETE ? NULL : values_for(r, s, e);
+}
+
+static void on_written(void *arg, struct write_batch *batch)
+{
+	struct round *r = arg;
+
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (r->batches[e] == batch) {
+			r->writing_at &= ~BIT(e);
+			r->flow->sides[e]->writing--;
+			r->flow->sides[e]->written_us = clock_mono_us();
+			sync_of(r)->meters[e].bytes_written += batch->bytes;
+			rate_add(&sync_of(r)->meters[e].volume, batch->bytes, clock_mono_us());
+		}
+	round_answered(r);
+}
+
+static void write_at(struct round *r, size_t e)
+{
+	struct write_batch *b = arena_zalloc(&r->arena, sizeof *b);
+
+	b->arena = &r->arena;
+	b->list = arena_alloc(&r->arena, r->n * sizeof *b->list);
+	for (size_t i = 0; i < r->n; i++)
+		if (is_live(&r->subjects[i]) && r->subjects[i].decided && r->subjects[i].d.orders[e].action != ACTION_NONE)
+			fill_write(r, &r->subjects[i], e, &b->list[b->n++]);
+	if (b->n == 0)
+		return;
+	r->batches[e] = b;
+	r->flow->sides[e]->writing++;
+	r->waiting++;
+	r->writes_sent = true;
+	r->writing_at |= BIT(e);
+	r->flow->sides[e]->link->ops->write(r->flow->sides[e]->link, b, on_written, r);
+}
+
+void round_ask_apply(struct round *r)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (r->n > 0 && r->flow->sides[e] != NULL)
+			write_at(r, e);
+}
+
+static void note_done(struct round *r, struct side *side, const struct subject *s, enum action action)
+{
+	int64_t now = clock_wall_us(), mono = clock_mono_us();
+
+	side->meter.applied++;
+	side->meter.inserts += action == ACTION_INSERT;
+	side->meter.updates += action == ACTION_UPDATE;
+	side->meter.deletes += action == ACTION_DELETE;
+	if (r->captured == NULL || s->d.oldest_edit_us == STAMP_NONE || now <= s->d.oldest_edit_us)
+		return;
+	histogram_add(&r->flow->meter.propagation, (double)(now - s->d.oldest_edit_us) / 1e6);
+	/* The link was behind since the edit was made, not since we heard of it. */
+	ratio_clock_set_from(&side->meter.consistency, METER_BAD, mono - (now - s->d.oldest_edit_us), mono);
+}
+
+static void write_done(struct round *r, struct side *side, struct subject *s, const struct write *w, const struct decide_policy *p)
+{
+	size_t e = side->endpoint;
+	enum action action = s->d.orders[e].action;
+	struct observation back, *readback = NULL;
+	const struct field_def *field;
+	struct err bad = { 0 };
+
+	if (w->readback != NULL && observe_row(r->flow, side, w->readback, &r->arena, &back, &field, &bad))
+		readback = back.what == OBSERVED_ROW ? &back : NULL;
+	decide_applied(p, &s->d, e, readback, action == ACTION_INSERT ? w->id : s->seen[e].id, &r->arena);
+	own_note(side, s->d.next);
+	side->failures = 0;
+	err_clear(&side->why);
+	if (s->orphaned & BIT(e))
+		s->d.next->seen[e].owed = s->d.next->seen[e].parked = true;
+	else
+		unpark_record(side, false, &s->next_rid, VALUE_NULL);
+	note_done(r, side, s, action);
+}
+
+static void write_parked(struct round *r, struct side *side, struct subject *s, const struct err *why)
+{
+	struct err e = *why;
+
+	s->d.next->seen[side->endpoint].parked = true;
+	side->meter.failures++;
+	if (!park_record(side, false, &s->next_rid, s->key, VALUE_NULL, NULL, why))
+		round_give_up(r, &e);
+}
+
+/* A missing parent or a child still there mostly passes by itself: so often it is tried before it is parked. */
+enum { FOREIGN_TRIES = 6 };
+
+static void wait_for_parents(struct round *r, struct subject *s, size_t e)
+{
+	const struct entity_def *def = r->flow->def;
+
+	for (size_t f = 0; f < def->n_fields; f++) {
+		struct rid rid;
+
+		if (def->fields[f].type != FIELD_REFERENCE || !writes_field(s, e, f))
+			continue;
+		rid = parent_rid(r, &def->fields[f], s->d.values[f]);
+		orphan_wait(&sync_of(r)->flows[def->fields[f].refers->index], &rid, r->flow, &s->next_rid);
+	}
+}
+
+/* A database that answers with an error has undone the write; one that is gone (no answer, SQLSTATE 08, 57P) may have done it. */
+static bool may_have_happened(const struct err *e)
+{
+	return e->kind != ERR_ROW && (strlen(e->code) != 5 || strncmp(e->code, "08", 2) == 0 || strncmp(e->code, "57P", 3) == 0);
+}
+
+static void write_failed(struct round *r, struct side *side, struct subject *s, const struct write *w)
+{
+	struct vseen *seen = &s->d.next->seen[side->endpoint];
+	struct err silent = { 0 };
+
+	seen->owed = true;
+	switch (w->outcome) {
+	case WRITE_REFUSED:
+		side->meter.refused++;
+		seen->uncertain |= w->op == WRITE_INSERT;
+		s->again = true;
+		return;
+	case WRITE_SILENT:
+		err_set(&silent, ERR_ROW, "refused-silently",
+			"the database did not carry out the write and gave no reason (a trigger, rule or policy)");
+		write_parked(r, side, s, &silent);
+		return;
+	case WRITE_PENDING:
+	case WRITE_DONE:
+	case WRITE_ERROR:
+		break;
+	}
+	if (may_have_happened(&w->err))
+		doubt_add(s->d.next, side->endpoint, &s->d.orders[side->endpoint], &r->arena);
+	else if (w->op == WRITE_INSERT)
+		seen->uncertain = true;
+	if (w->err.kind == ERR_ROW && (strcmp(w->err.code, FOREIGN_KEY) != 0 || ++s->tries >= FOREIGN_TRIES)) {
+		if (w->op != WRITE_DELETE && strcmp(w->err.code, FOREIGN_KEY) == 0)
+			wait_for_parents(r, s, side->endpoint);
+		write_parked(r, side, s, &w->err);
+		return;
+	}
+	side->meter.failures++;
+	side->why = w->err;
+	s->later = true;
+}
+
+void round_got_apply(struct round *r)
+{
+	struct decide_policy p;
+	struct decide_endpoint ends[ENDPOINTS_MAX];
+	struct err failed = { 0 };
+
+	make_policy(r, &p, ends);
+	journal_begin(sync_of(r)->journal);
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		struct write_batch *b = r->batches[e];
+		bool trouble = false;
+
+		for (size_t i = 0; b != NULL && i < b->n; i++) {
+			if (b->list[i].outcome == WRITE_DONE)
+				write_done(r, r->flow->sides[e], b->list[i].subject, &b->list[i], &p);
+			else
+				write_failed(r, r->flow->sides[e], b->list[i].subject, &b->list[i]);
+			trouble |= b->list[i].outcome == WRITE_ERROR;
+		}
+		if (trouble)
+			r->flow->sides[e]->failures++;
+		r->batches[e] = NULL;
+	}
+	if (!journal_commit(sync_of(r)->journal, &failed))
+		round_give_up(r, &failed);
+}

@@ -1,0 +1,268 @@
+/*
+ * scan.c - scans over the vectors of an entity, page by page; one at a time.
+ *
+ *   settle     which records are owed something? The first one after (re)connecting counts the debts.
+ *   vanished   the second half of a sweep: every vector that knows a row at that endpoint, is the row still there?
+ *              Those that are not are deletes, held until the scan has ended: too many at once are not believed.
+ */
+#include "sync/feed.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { DELETES_ALWAYS = 20 };
+
+/* ---- the end of a scan ------------------------------------------------------------------------------- */
+
+/* The guard: many deletes at once are more often a mistake or a restored database than a wish. */
+static void judge_vanished(struct side *side)
+{
+	struct held *h = &side->held;
+	int64_t share = (int64_t)(side->flow->def->mass_delete * (double)h->seen);
+
+	h->guarded = h->n > DELETES_ALWAYS && (int64_t)h->n > share;
+	if (h->guarded) {
+		log_error("deletes held: more rows vanished than limits.mass_delete allows", LOG_S("entity", side->flow->def->name),
+			  LOG_S("endpoint", side->mapping->endpoint->name), LOG_I("vanished", h->n), LOG_I("of", h->seen));
+		return;
+	}
+	for (size_t i = 0; i < h->n; i++)
+		flow_look_again(side->flow, &h->rids[i], BIT(side->endpoint));
+	h->n = 0;
+}
+
+static void scan_end(struct flow *flow, bool ok)
+{
+	struct scan was = flow->scan;
+
+	flow->scan = (struct scan){ .kind = SCAN_NONE };
+	if (was.kind == SCAN_SETTLE) {
+		if (ok && was.counting)
+			flow->counted = true;
+		else if (!ok && !was.counting)
+			flow->settle_wanted = true;
+	} else if (was.kind == SCAN_VANISHED) {
+		struct side *side = flow->sides[was.endpoint];
+
+		if (ok) {
+			judge_vanished(side);
+			sweep_done(side);
+		} else {
+			side->sweep_wanted = true;
+			listing_over(side);
+		}
+	}
+}
+
+static void scan_continue(struct flow *flow, uint64_t next)
+{
+	flow->scan.at = next;
+	if (next == 0)
+		scan_end(flow, true);
+	flow_pump(flow);
+}
+
+/* ---- settling: who is owed something? ---------------------------------------------------------------- */
+
+static struct side *side_at(const struct flow *flow, size_t e)
+{
+	return flow->sides[e];
+}
+
+static void count_owed(struct flow *flow, const struct vector *v)
+{
+	for (size_t e = 0; e < v->n_endpoints; e++) {
+		struct side *side = side_at(flow, e);
+
+		if (side == NULL || !v->seen[e].owed || v->seen[e].parked)
+			continue;
+		if (side->owed++ == 0)
+			side->owed_since_us = clock_mono_us();
+	}
+}
+
+/* Nothing can be done for a side of which nobody knows yet whether it has the row: its survey comes first. */
+static bool owed_to_somebody_reachable(const struct flow *flow, const struct rid *rid, const struct vector *v)
+{
+	for (size_t e = 0; e < v->n_endpoints; e++) {
+		const struct side *side = side_at(flow, e);
+
+		if (!v->seen[e].owed || side == NULL || !side_usable(side) || !(side->surveyed || v->seen[e].known))
+			continue;
+		/* Parked without a line of its own: it stands aside with a row that was parked, and which may be well again. */
+		if (!v->seen[e].parked || !is_parked(side, false, rid, VALUE_NULL))
+			return true;
+	}
+	return false;
+}
+
+static void settle_page(struct flow *flow, const struct rid *rids, const struct value *blobs, size_t n)
+{
+	struct arena arena;
+
+	arena_init(&arena);
+	for (size_t i = 0; i < n; i++) {
+		struct vector *v;
+
+		if (!vector_decode(blobs[i].data, (size_t)blobs[i].len, &flow->sync->store->layouts[flow->index], &arena, &v, NULL))
+			continue;
+		if (flow->scan.counting)
+			count_owed(flow, v);
+		if (!owed_to_somebody_reachable(flow, &rids[i], v))
+			continue;
+		if (!flow->scan.counting || HASH_COUNT(flow->again) < 2 * batch_rows(flow))
+			flow_look_gently(flow, &rids[i]);
+		else
+			flow->settle_wanted = true;	/* while counting nothing is worked off yet: the next scan finds it */
+	}
+	arena_fini(&arena);
+}
+
+/* ---- vanished: whose row is not there any more? ------------------------------------------------------ */
+
+struct vanishing {			/* one page: are these rows still there? */
+	struct flow *flow;
+	struct side *side;
+	struct arena arena;
+	struct rid *rids;
+	struct value *ids;
+	size_t n;
+};
+
+static void hold_delete(struct side *side, const struct rid *rid)
+{
+	struct held *h = &side->held;
+
+	if (h->n == h->cap) {
+		h->cap = h->cap > 0 ? 2 * h->cap : 64;
+		h->rids = xrealloc(h->rids, h->cap * sizeof *h->rids);
+	}
+	h->rids[h->n++] = *rid;
+}
+
+static void on_vanish_read(void *arg, struct rowset *rows, const struct err *e)
+{
+	struct vanishing *v = arg;
+	struct flow *flow = v->flow;
+	struct { struct value id; UT_hash_handle hh; } *slots, *table = NULL, *slot;
+	bool ours = flow->scan.page == v;	/* else that scan was given up meanwhile */
+
+	if (ours) {
+		flow->scan.asking = false;
+		flow->scan.page = NULL;
+	}
+	if (e == NULL && !ours)
+		rowset_free(&rows);
+	if (e == NULL && ours) {
+		slots = arena_zalloc(&v->arena, (rows->n + 1) * sizeof *slots);
+		for (size_t i = 0; i < rows->n; i++) {
+			slots[i].id = rows->rows[i].id;
+			HASH_ADD_KEYPTR(hh, table, slots[i].id.data, (unsigned)slots[i].id.len, &slots[i]);
+		}
+		for (size_t i = 0; i < v->n; i++) {
+			HASH_FIND(hh, table, v->ids[i].data, (unsigned)v->ids[i].len, slot);
+			if (slot == NULL)
+				hold_delete(v->side, &v->rids[i]);
+		}
+		HASH_CLEAR(hh, table);
+		v->side->held.seen += (int64_t)v->n;
+		rowset_free(&rows);
+	}
+	arena_fini(&v->arena);
+	free(v);
+	if (flow->sync->closing || !ours)
+		return;
+	if (e == NULL) {
+		scan_continue(flow, flow->scan.at);
+		return;
+	}
+	scan_end(flow, false);
+	flow_pump(flow);
+}
+
+static void vanish_page(struct flow *flow, const struct rid *rids, const struct value *blobs, size_t n, uint64_t next)
+{
+	struct side *side = flow->sides[flow->scan.endpoint];
+	struct vanishing *v = xcalloc(1, sizeof *v);
+
+	v->flow = flow;
+	v->side = side;
+	arena_init(&v->arena);
+	v->rids = arena_alloc(&v->arena, (n + 1) * sizeof *v->rids);
+	v->ids = arena_alloc(&v->arena, (n + 1) * sizeof *v->ids);
+	for (size_t i = 0; i < n; i++) {
+		const char *copy = arena_dup(&v->arena, blobs[i].data, (size_t)blobs[i].len);
+		struct vector *vector;
+
+		if (!vector_decode(copy, (size_t)blobs[i].len, &flow->sync->store->layouts[flow->index], &v->arena, &vector, NULL))
+			continue;
+		if (vector->dead && vector->seen[side->endpoint].uncertain && !vector->seen[side->endpoint].present)
+			flow_look_again(flow, &rids[i], BIT(side->endpoint));	/* an insert in doubt: it did not show */
+		if (!vector->seen[side->endpoint].present)
+			continue;
+		v->rids[v->n] = rids[i];
+		v->ids[v->n++] = vector->seen[side->endpoint].id;
+	}
+	flow->scan.at = next;
+	if (v->n == 0) {
+		arena_fini(&v->arena);
+		free(v);
+		scan_continue(flow, next);
+		return;
+	}
+	flow->scan.asking = true;
+	flow->scan.page = v;
+	side->link->ops->read(side->link, v->ids, v->n, on_vanish_read, v);
+}
+
+/* ---- page by page ------------------------------------------------------------------------------------ */
+
+static void on_scanned(void *arg, const struct rid *rids, const struct value *blobs, size_t n, uint64_t next, const struct err *e)
+{
+	struct flow *flow = arg;
+
+	flow->scan.asking = false;
+	if (flow->sync->closing)
+		return;
+	if (e != NULL || flow->scan.kind == SCAN_NONE) {
+		if (flow->scan.kind != SCAN_NONE)
+			scan_end(flow, false);
+	} else if (flow->scan.kind == SCAN_VANISHED) {
+		vanish_page(flow, rids, blobs, n, next);
+		return;
+	} else {
+		settle_page(flow, rids, blobs, n);
+		scan_continue(flow, next);
+		return;
+	}
+	flow_pump(flow);
+}
+
+bool feed_scan(struct flow *flow)
+{
+	if (flow->scan.kind == SCAN_NONE && !flow->counted) {
+		if (flow->sync->store->records[flow->index] == 0) {
+			flow->counted = true;
+			return true;
+		}
+		flow->scan = (struct scan){ .kind = SCAN_SETTLE, .counting = true };
+	} else if (flow->scan.kind == SCAN_NONE && flow->settle_wanted) {
+		flow->settle_wanted = false;
+		flow->scan = (struct scan){ .kind = SCAN_SETTLE };
+	}
+	if (flow->scan.kind == SCAN_NONE || flow->scan.asking)
+		return false;
+	/* What a settling scan found is worked on before it looks for more: bounded memory. */
+	if (HASH_COUNT(flow->again) >= batch_rows(flow) && flow->counted)
+		return false;
+	if (flow->scan.kind == SCAN_VANISHED && !side_usable(flow->sides[flow->scan.endpoint])) {
+		scan_end(flow, false);
+		return true;
+	}
+	flow->scan.asking = true;
+	flow->sync->store->ops->scan(flow->sync->store, flow->index, flow->scan.at, on_scanned, flow);
+	return true;
+}

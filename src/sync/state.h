@@ -1,0 +1,272 @@
+/*
+ * state.h - inside sync/: who is who.
+ *
+ *   sync    all of it                            sync.c     birth, events, orders, views
+ *   flow    one entity: its rounds and feeds     feed.h     what there is to do next: captures, scans, lists; recovery
+ *   side    one entity at one endpoint           round.h    one round, from recall to acknowledge
+ *   round   a bounded set of records in work     observe.c  rows to observations: canonical, cleaned, checked
+ *                                                own.c      what we wrote lately, should the state be lost
+ *                                                park.c     records that stand aside, and orphans that wait
+ *                                                wait.c     crmsyncctl wait, --once
+ */
+#ifndef SYNC_STATE_H
+#define SYNC_STATE_H
+
+#include <uthash.h>
+
+#include "base/arena.h"
+#include "endpoint/endpoint.h"
+#include "journal/journal.h"
+#include "loop/loop.h"
+#include "meter/meter.h"
+#include "model/decide.h"
+#include "model/record.h"
+#include "store/store.h"
+#include "sync/sync.h"
+
+#define BIT(i) (UINT64_C(1) << (i))
+#define FOREIGN_KEY "23503"		/* SQLSTATE: the row it points to is missing, or others still point to it */
+
+struct buf;
+struct flow;
+struct own_write;
+struct round;
+struct vanishing;
+
+/* ---- one entity at one endpoint ---------------------------------------------------------------------- */
+
+enum listing_state { LISTING_IDLE, LISTING_POSITION, LISTING_ROWS, LISTING_VANISHED };
+
+struct listing {			/* survey or sweep: every row of the table */
+	enum listing_state state;
+	bool survey;			/* else a sweep */
+	bool asking, ended, failed;	/* a page is on its way; the last page came; a round of it failed */
+	char *after;			/* owned; last local id seen */
+	size_t rounds;			/* rounds made of it that are in flight */
+	int64_t asked_us;		/* monotonic: when the newest page was asked for */
+	int64_t rows, expected, began_us;
+};
+
+struct held {				/* deletes seen by a sweep, waiting for confirmation or held by the guard */
+	struct rid *rids;
+	size_t n, cap;
+	int64_t seen;			/* rows of this side that the scan looked at */
+	bool guarded;			/* too many: none of them is carried out */
+};
+
+struct side {
+	struct flow *flow;
+	size_t endpoint;		/* index */
+	struct link *link;
+	const struct mapping *mapping;
+	struct meter_link meter;
+
+	bool surveyed;			/* its rows were listed completely since the state began */
+	bool survey_known;		/* the store said whether */
+	char *position;			/* poll: owned */
+	bool captures;			/* it is captured at all (role is not target) */
+	bool capturing, wanted, paused;
+	struct loop_timer *timer;	/* next look */
+	int64_t clean_us;		/* began of the last capture that found nothing, monotonic; 0: never */
+	int64_t captured_us;		/* last answer of a capture, monotonic */
+	unsigned capture_failures;	/* in a row */
+	unsigned failures;		/* of writes, in a row */
+	size_t writing;			/* batches of ours on their way there */
+	int64_t written_us;		/* monotonic: when the last one was answered */
+	struct own_write *own;		/* owned; the last of them */
+
+	struct listing listing;
+	bool listing_open;		/* a question for a listing is out; maybe of one that was given up since */
+	bool sweep_wanted;
+	struct ack *truncated;			/* owned: log entries of a TRUNCATE, acknowledged when a sweep has looked */
+	int64_t next_sweep_us, last_sweep_us;	/* monotonic; wall */
+	int64_t swept_us;			/* began of the last complete survey or sweep, monotonic */
+	struct held held;
+
+	int64_t owed, parked;		/* records */
+	bool reread_wanted;
+	size_t rereads;			/* of parked rows, under way */
+	int64_t owed_since_us;		/* monotonic; 0: nothing owed */
+	char schema_mark[20];
+	bool was_usable;
+	char *stopped;			/* owned; why it cannot be used although its endpoint is up, as the log was told; NULL: it can */
+	struct err why;			/* why writing there failed last; empty when fine */
+};
+
+/* ---- one entity -------------------------------------------------------------------------------------- */
+
+struct claim {				/* a record in work */
+	struct rid rid;
+	const struct round *round;
+	UT_hash_handle hh;
+};
+
+struct again {				/* a record to look at again */
+	struct rid rid;
+	uint64_t evidence;		/* endpoints where a sweep found its row gone */
+	unsigned tries;			/* writes of it refused because of another entity's rows */
+	bool gently;			/* without another try of writes that are parked */
+	UT_hash_handle hh;
+};
+
+struct orphan {				/* a child record that waits for a parent's row */
+	struct rid parent, child;
+	struct flow *child_flow;
+	struct orphan *next;		/* same parent */
+	UT_hash_handle hh;
+};
+
+enum scan_kind { SCAN_NONE, SCAN_SETTLE, SCAN_VANISHED };
+struct scan {
+	enum scan_kind kind;
+	size_t endpoint;		/* SCAN_VANISHED */
+	const struct vanishing *page;	/* whose rows are being read; NULL: none */
+	bool asking;
+	uint64_t at;
+	bool counting;			/* the first one since the start: counts what is owed */
+};
+
+struct flow {
+	struct sync *sync;
+	size_t index;
+	const struct entity_conf *conf;
+	const struct entity_def *def;
+	size_t *first_column;		/* of each field in struct row */
+	struct side *sides[ENDPOINTS_MAX];	/* NULL: not mapped there */
+	struct meter_entity meter;
+	int64_t quantum_us;
+	struct claim *claims;
+	struct again *again;
+	struct again *later;		/* the same, after a back-off */
+	struct loop_timer *later_timer;
+	struct orphan *orphans;		/* by parent; parents of this entity */
+	uint64_t arrivals;		/* times that a record of this entity got a row somewhere */
+	struct round *rounds;		/* in flight, newest first */
+	size_t n_rounds;
+	struct scan scan;
+	bool settle_wanted;		/* some record is owed something and nobody remembers which */
+	bool let_go;			/* a row is parked no more: what stood aside with it is looked at after the next sweep */
+	bool counted, paused, pumping;
+	int64_t last_write_us;		/* monotonic: end of the last round that wrote */
+	size_t next_side;		/* whose turn it is to be captured */
+	bool estimating, estimated;
+	int64_t estimates[ENDPOINTS_MAX];
+	size_t estimates_open;
+	uint64_t decisions;		/* conflicts journalled since the start, and before */
+};
+
+/* ---- all of it --------------------------------------------------------------------------------------- */
+
+struct parked_mark {			/* what is parked, by identity; the words are in the journal */
+	uint64_t id;			/* digest of entity, endpoint, direction, rid or local id */
+	UT_hash_handle hh;
+};
+
+struct sync {
+	struct loop *loop;
+	const struct topology *topology;
+	struct journal *journal;
+	struct sync_seams seams;
+	struct store *store;
+	struct endpoint **endpoints;
+	struct meter_endpoint *meters;
+	struct flow *flows;
+	struct parked_mark *parked;
+	struct sync_wait *waits;
+	struct loop_timer *tick;
+	bool recovering, recovered;	/* intents of an earlier life are being put back, are */
+	bool finishing, closing;
+	struct {
+		void (*done)(void *arg);
+		void *arg;
+		int64_t until_us;	/* monotonic */
+		struct loop_timer *timer;
+	} finish;
+	uint64_t rounds, life;		/* numbers of rounds; a mark of this life for intent names */
+	uint64_t losses;		/* of the state in the store: what was recalled before one is void */
+	int64_t started_us;
+	bool *endpoint_paused;
+	bool refused;			/* the store told us so once */
+	struct {
+		void (*done)(void *arg, int exit_code);		/* NULL: not asked for */
+		void *arg;
+		int64_t began_us;
+	} once;
+};
+
+/* ---- feed.c ------------------------------------------------------------------------------------------ */
+
+void flow_init(struct flow *, struct sync *, size_t entity);
+void flow_fini(struct flow *);
+/* Starts whatever there is to do and room for. Cheap; call after anything changed. */
+void flow_pump(struct flow *);
+bool flow_takes_news(const struct flow *);
+void flow_look_again(struct flow *, const struct rid *, uint64_t evidence);
+void flow_look_gently(struct flow *, const struct rid *);	/* without another try of writes that are parked */
+bool side_usable(const struct side *);
+void side_changed(struct side *);		/* its link's usability or schema changed */
+void side_forget(struct side *);		/* the state was lost: survey again */
+void flow_look_later(struct flow *, const struct rid *, unsigned tries);	/* a write failed for now: again after a back-off */
+bool flow_settled(const struct flow *);		/* nothing in work, nothing queued */
+void capture_settled(struct side *, const char *position);
+
+/* ---- listing.c --------------------------------------------------------------------------------------- */
+
+void listing_round_done(struct side *, bool ok);
+
+/* ---- recover.c --------------------------------------------------------------------------------------- */
+
+void flow_recover(struct sync *);		/* put back the intents, then go */
+
+/* ---- round.c ----------------------------------------------------------------------------------------- */
+
+/* Each takes over what it is given and starts; the flow has room. */
+void round_of_capture(struct flow *, struct side *, struct captured *);
+/* asked_us: when the rows were asked for, monotonic. page: one of the side's listing, which is told of its end. */
+void round_of_listing(struct flow *, struct side *, struct rowset *, int64_t asked_us, bool page);
+void round_of_records(struct flow *, const struct again *const *list, size_t n);
+/* For the end of a sync: hands back what its endpoint lent it; then, when all are answered, ends it. */
+void round_let_go(struct round *);
+void round_describe(const struct round *, struct buf *out);	/* one line for people */
+struct round *round_next(const struct round *);
+void round_abandon(struct round **);
+
+/* ---- observe.c --------------------------------------------------------------------------------------- */
+
+/* false: the row is invalid; e says why (code, words), *field which (may be NULL). */
+bool observe_row(struct flow *, const struct side *, const struct row *, struct arena *, struct observation *out,
+		 const struct field_def **field, struct err *e);
+
+/* ---- own.c ------------------------------------------------------------------------------------------- */
+
+/* The side shows what the vector says because we wrote it. */
+void own_note(struct side *, const struct vector *);
+/* A row of which no vector tells what it showed before: when it is one of these, its stamp is that of its edits. */
+void own_stamp(const struct side *, struct observation *now);
+void own_free(struct side *);
+
+/* ---- park.c ------------------------------------------------------------------------------------------ */
+
+void park_load(struct sync *);
+/* Reads rows again that could not be taken before; those that are gone are let go. */
+void park_reread(struct side *);
+/* A key has become free there: rows that were parked because another one had theirs are read again. */
+void park_reread_duplicates(struct side *);
+/* Durable when it returns true. key may be a NULL value; rid may be NULL when capture. */
+bool park_record(struct side *, bool capture, const struct rid *, struct value key, struct value local_id,
+		 const char *field, const struct err *cause);
+void unpark_record(struct side *, bool capture, const struct rid *, struct value local_id);
+bool is_parked(const struct side *, bool capture, const struct rid *, struct value local_id);
+/* Rows of that entity went away or point elsewhere: deletes of what they pointed to may go through now. */
+void blocked_release(struct flow *child);
+void orphan_wait(struct flow *parent, const struct rid *parent_rid, struct flow *child, const struct rid *child_rid);
+void orphans_release(struct flow *parent, const struct rid *parent_rid);
+void orphans_free(struct flow *);
+
+/* ---- wait.c ------------------------------------------------------------------------------------------ */
+
+void waits_check(struct sync *);
+void once_check(struct sync *);
+void waits_cancel_all(struct sync *);
+
+#endif

@@ -1,0 +1,468 @@
+/*
+ * sync.c - birth and death, events of endpoints and store, orders, views.
+ */
+#include "sync/sync.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sync/state.h"
+
+enum { TICK_MS = 250, FRESH_US = 10000000 };
+
+/* ---- what the link is, right now --------------------------------------------------------------------- */
+
+static enum sync_link_state link_state(const struct side *side)
+{
+	int64_t promised = 2 * side->mapping->endpoint->interval_us + FRESH_US;
+
+	if (side->owed > 0 || side->parked > 0 || side->held.guarded)
+		return SYNC_LINK_INCONSISTENT;
+	if (!side->surveyed || !side_usable(side) || !side->flow->sync->store->ready || !side->flow->counted)
+		return SYNC_LINK_UNKNOWN;
+	if (side->captures && clock_mono_us() - side->captured_us > promised)
+		return SYNC_LINK_UNKNOWN;
+	return SYNC_LINK_CONSISTENT;
+}
+
+static enum meter_state link_meter_state(const struct side *side)
+{
+	if (side->paused || side->flow->paused || side->link->endpoint->state == ENDPOINT_PAUSED)
+		return METER_PAUSED;
+	switch (link_state(side)) {
+	case SYNC_LINK_UNKNOWN:		return METER_UNKNOWN;
+	case SYNC_LINK_CONSISTENT:	return METER_GOOD;
+	case SYNC_LINK_INCONSISTENT:	return METER_BAD;
+	}
+	return METER_UNKNOWN;
+}
+
+static enum meter_state endpoint_meter_state(const struct endpoint *e)
+{
+	switch (e->state) {
+	case ENDPOINT_UNKNOWN:	return METER_UNKNOWN;
+	case ENDPOINT_UP:	return METER_GOOD;
+	case ENDPOINT_DOWN:	return METER_BAD;
+	case ENDPOINT_PAUSED:	return METER_PAUSED;
+	}
+	return METER_UNKNOWN;
+}
+
+static void side_tick(struct side *side, int64_t now)
+{
+	ratio_clock_set(&side->meter.consistency, link_meter_state(side), now);
+	if (side->next_sweep_us != 0 && now >= side->next_sweep_us && side->surveyed) {
+		side->next_sweep_us = now + side->mapping->endpoint->sweep_us;
+		side->sweep_wanted = true;
+	}
+}
+
+static void on_tick(void *arg)
+{
+	struct sync *s = arg;
+	int64_t now = clock_mono_us();
+
+	loop_timer_set(s->tick, TICK_MS);
+	for (size_t i = 0; i < s->topology->n_entities; i++) {
+		for (size_t e = 0; e < s->topology->n_endpoints; e++)
+			if (s->flows[i].sides[e] != NULL)
+				side_tick(s->flows[i].sides[e], now);
+		flow_pump(&s->flows[i]);
+	}
+	if (s->store->ready && !s->recovered)
+		flow_recover(s);
+	waits_check(s);
+}
+
+/* ---- events ------------------------------------------------------------------------------------------ */
+
+static void each_side(struct sync *s, size_t e, void (*fn)(struct side *))
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		if (s->flows[i].sides[e] != NULL)
+			fn(s->flows[i].sides[e]);
+}
+
+static void on_endpoint_state(void *arg, struct endpoint *e)
+{
+	struct sync *s = arg;
+	struct ratio_clock *c = &s->meters[e->conf->index].availability;
+	int64_t now = clock_mono_us();
+
+	if (e->state == ENDPOINT_DOWN && c->state == METER_GOOD && e->last_success_us > 0)
+		ratio_clock_set_from(c, METER_BAD, e->last_success_us, now);
+	ratio_clock_set(c, endpoint_meter_state(e), now);
+	if (!s->closing)
+		each_side(s, e->conf->index, side_changed);
+	waits_check(s);
+}
+
+static void wake_side(struct side *side)
+{
+	side->wanted = true;
+	flow_pump(side->flow);
+}
+
+static void on_endpoint_wake(void *arg, struct endpoint *e)
+{
+	struct sync *s = arg;
+
+	if (!s->closing)
+		each_side(s, e->conf->index, wake_side);
+}
+
+static void on_store_up(void *arg)
+{
+	struct sync *s = arg;
+
+	s->recovered = false;
+	flow_recover(s);
+}
+
+static void on_store_down(void *arg, const struct err *e)
+{
+	struct sync *s = arg;
+
+	s->recovered = false;
+	if (e->kind == ERR_CONFIG && !s->refused && s->seams.refused != NULL) {
+		s->refused = true;
+		s->seams.refused(s->seams.arg, e);
+	}
+}
+
+static void on_store_lost(void *arg)
+{
+	struct sync *s = arg;
+
+	log_error("the state in Redis was lost: every table is listed again; nothing is deleted, differing rows are merged");
+	s->recovered = false;
+	s->losses++;
+	for (size_t i = 0; i < s->topology->n_entities; i++) {
+		s->flows[i].counted = s->flows[i].estimated = false;
+		s->flows[i].scan = (struct scan){ .kind = SCAN_NONE };
+		for (size_t e = 0; e < s->topology->n_endpoints; e++)
+			if (s->flows[i].sides[e] != NULL)
+				side_forget(s->flows[i].sides[e]);
+	}
+}
+
+/* ---- birth and death --------------------------------------------------------------------------------- */
+
+struct sync *sync_new(struct loop *loop, const struct topology *topology, struct journal *journal, const struct sync_seams *seams)
+{
+	struct sync *s = xcalloc(1, sizeof *s);
+	struct endpoint_events ends = { on_endpoint_state, on_endpoint_wake, s };
+	struct store_events store = { on_store_up, on_store_down, on_store_lost, s };
+
+	s->loop = loop;
+	s->topology = topology;
+	s->journal = journal;
+	s->seams = *seams;
+	s->started_us = clock_wall_us();
+	s->life = (uint64_t)s->started_us;
+	s->endpoints = xcalloc(topology->n_endpoints, sizeof(struct endpoint *));
+	s->endpoint_paused = xcalloc(topology->n_endpoints, sizeof *s->endpoint_paused);
+	s->meters = xcalloc(topology->n_endpoints, sizeof *s->meters);
+	s->flows = xcalloc(topology->n_entities, sizeof *s->flows);
+	s->store = seams->store_new(seams->arg, loop, topology, &store);
+	for (size_t e = 0; e < topology->n_endpoints; e++)
+		s->endpoints[e] = seams->endpoint_new(seams->arg, loop, topology, &topology->endpoints[e], &ends);
+	for (size_t i = 0; i < topology->n_entities; i++)
+		flow_init(&s->flows[i], s, i);
+	park_load(s);
+	s->tick = loop_timer_new(loop, on_tick, s);
+	on_tick(s);
+	for (size_t e = 0; e < topology->n_endpoints; e++)
+		s->endpoints[e]->ops->start(s->endpoints[e]);
+	return s;
+}
+
+static bool any_rounds(const struct sync *s)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		if (s->flows[i].n_rounds > 0)
+			return true;
+	return false;
+}
+
+static void on_finishing(void *arg)
+{
+	struct sync *s = arg;
+
+	if (any_rounds(s) && clock_mono_us() < s->finish.until_us)
+		loop_timer_set(s->finish.timer, 10);
+	else
+		s->finish.done(s->finish.arg);	/* which may free the sync */
+}
+
+void sync_finish(struct sync *s, int64_t limit_ms, void (*done)(void *), void *arg)
+{
+	s->finishing = true;
+	s->finish.until_us = clock_mono_us() + limit_ms * 1000;
+	s->finish.done = done;
+	s->finish.arg = arg;
+	if (s->finish.timer == NULL)
+		s->finish.timer = loop_timer_new(s->loop, on_finishing, s);
+	loop_timer_set(s->finish.timer, 0);
+}
+
+void sync_free(struct sync **sp)
+{
+	struct sync *s = *sp;
+	struct store *store;
+
+	if (s == NULL)
+		return;
+	store = s->store;
+	s->closing = true;
+	s->once.done = NULL;
+	waits_cancel_all(s);
+	for (size_t i = 0; i < s->topology->n_entities; i++) {
+		for (struct round *r = s->flows[i].rounds; r != NULL; r = round_next(r))
+			round_let_go(r);
+		for (size_t e = 0; e < s->topology->n_endpoints; e++) {
+			struct side *side = s->flows[i].sides[e];
+
+			if (side != NULL && side->truncated != NULL)
+				side->link->ops->drop(side->link, side->truncated);
+		}
+	}
+	/* Both answer everything that is open; the rounds that wait for it end. */
+	store_free(&store);
+	s->store = NULL;
+	for (size_t e = 0; e < s->topology->n_endpoints; e++)
+		endpoint_free(&s->endpoints[e]);
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		flow_fini(&s->flows[i]);
+	while (s->parked != NULL) {
+		struct parked_mark *m = s->parked;
+
+		HASH_DEL(s->parked, m);
+		free(m);
+	}
+	loop_timer_free(&s->tick);
+	loop_timer_free(&s->finish.timer);
+	free(s->endpoints);
+	free(s->endpoint_paused);
+	free(s->meters);
+	free(s->flows);
+	free(s);
+	*sp = NULL;
+}
+
+/* ---- views ------------------------------------------------------------------------------------------- */
+
+static bool first_reconcile_done(const struct sync *s)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		for (size_t e = 0; e < s->topology->n_endpoints; e++)
+			if (s->flows[i].sides[e] != NULL && !s->flows[i].sides[e]->surveyed)
+				return false;
+	return true;
+}
+
+void sync_service_view(const struct sync *s, struct sync_service_view *v)
+{
+	*v = (struct sync_service_view){
+		.topology = s->topology, .redis_up = s->store->ready, .redis_reason = s->store->ready ? "" : s->store->why.text,
+		.redis_server = s->store->server, .first_reconcile_done = first_reconcile_done(s), .started_us = s->started_us,
+		.rounds = s->rounds,
+	};
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		v->rounds_in_flight += s->flows[i].n_rounds;
+}
+
+size_t sync_endpoints(const struct sync *s)
+{
+	return s->topology->n_endpoints;
+}
+
+void sync_endpoint_view(const struct sync *s, size_t e, struct sync_endpoint_view *v)
+{
+	*v = (struct sync_endpoint_view){ .conf = &s->topology->endpoints[e], .endpoint = s->endpoints[e],
+					  .meter = &s->meters[e], .paused = s->endpoint_paused[e] };
+}
+
+size_t sync_entities(const struct sync *s)
+{
+	return s->topology->n_entities;
+}
+
+void sync_entity_view(const struct sync *s, size_t entity, struct sync_entity_view *v)
+{
+	const struct flow *flow = &s->flows[entity];
+
+	*v = (struct sync_entity_view){ .conf = flow->conf, .meter = &flow->meter, .paused = flow->paused,
+					.records = s->store->records != NULL ? s->store->records[entity] : 0,
+					.conflicts = (int64_t)flow->decisions };
+	for (size_t e = 0; e < s->topology->n_endpoints; e++) {
+		const struct side *side = flow->sides[e];
+
+		if (side == NULL)
+			continue;
+		v->pending += side->owed;
+		v->parked += side->parked;
+		v->held += side->held.guarded ? (int64_t)side->held.n : 0;
+	}
+	v->pending += HASH_COUNT(flow->again) + HASH_COUNT(flow->later);
+}
+
+static enum sync_phase phase_of(const struct side *side)
+{
+	if (side->link->endpoint->state == ENDPOINT_UP && !side->link->usable)
+		return SYNC_PHASE_STOPPED;
+	if (!side_usable(side) || !side->flow->sync->recovered)
+		return SYNC_PHASE_WAITING;
+	if (side->listing.state != LISTING_IDLE)
+		return side->listing.survey ? SYNC_PHASE_SURVEY : SYNC_PHASE_SWEEP;
+	return side->surveyed ? SYNC_PHASE_FOLLOW : SYNC_PHASE_WAITING;
+}
+
+static const char *reason_of(const struct side *side)
+{
+	static char text[600];
+
+	if (side->link->endpoint->state == ENDPOINT_DOWN)
+		return side->link->endpoint->why.text;
+	if (side->paused || side->link->endpoint->state == ENDPOINT_PAUSED)
+		return "paused by the operator";
+	if (side->flow->paused)
+		return "the entity is paused by the operator";
+	if (side->link->endpoint->state == ENDPOINT_UP && !side->link->usable)
+		return side->link->why.text;
+	if (!side->flow->sync->store->ready)
+		return "Redis is away: nothing is applied, nothing is lost";
+	if (side->held.guarded) {
+		snprintf(text, sizeof text, "%zu deletes held: more than limits.mass_delete at once", side->held.n);
+		return text;
+	}
+	if (side->owed > 0)
+		return side->why.text[0] != '\0' ? side->why.text : "records are still to be written";
+	if (side->parked > 0)
+		return "records are parked; see crmsyncctl parked list";
+	if (!side->surveyed)
+		return "the first listing is not complete";
+	return "";
+}
+
+static double lag_of(const struct side *side)
+{
+	if (!side->surveyed)
+		return NAN;
+	return side->owed_since_us > 0 ? (double)(clock_mono_us() - side->owed_since_us) / 1e6 : 0;
+}
+
+bool sync_link_view(const struct sync *s, size_t entity, size_t e, struct sync_link_view *v)
+{
+	const struct side *side = s->flows[entity].sides[e];
+	double seconds;
+
+	if (side == NULL)
+		return false;
+	*v = (struct sync_link_view){
+		.mapping = side->mapping, .link = side->link, .meter = &side->meter, .state = link_state(side),
+		.phase = phase_of(side), .reason = reason_of(side), .lag_seconds = lag_of(side), .owed = side->owed,
+		.parked = side->parked, .held_deletes = side->held.guarded ? (int64_t)side->held.n : 0,
+		.rows_done = side->listing.rows, .rows_expected = side->listing.expected, .last_sweep_us = side->last_sweep_us,
+	};
+	if (side->listing.state != LISTING_IDLE) {
+		seconds = (double)(clock_mono_us() - side->listing.began_us) / 1e6;
+		v->rows_per_second = seconds > 0 ? (double)side->listing.rows / seconds : 0;
+	}
+	return true;
+}
+
+struct journal *sync_journal(const struct sync *s)
+{
+	return s->journal;
+}
+
+/* ---- orders ------------------------------------------------------------------------------------------ */
+
+static struct endpoint *endpoint_named(const struct sync *s, const char *name, struct err *e)
+{
+	for (size_t i = 0; i < s->topology->n_endpoints; i++)
+		if (strcmp(s->topology->endpoints[i].name, name) == 0)
+			return s->endpoints[i];
+	err_set(e, ERR_CONFIG, "unknown-name", "there is no endpoint '%s'", name);
+	return NULL;
+}
+
+static bool set_paused(struct sync *s, const char *name, bool paused, struct err *e)
+{
+	struct endpoint *endpoint = endpoint_named(s, name, e);
+
+	if (endpoint != NULL) {
+		size_t i = endpoint->conf->index;
+
+		if (s->endpoint_paused[i] == paused)
+			return true;
+		s->endpoint_paused[i] = paused;
+		if (paused)
+			endpoint->ops->pause(endpoint);
+		else
+			endpoint->ops->resume(endpoint);
+		return true;
+	}
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		if (strcmp(s->flows[i].def->name, name) == 0) {
+			s->flows[i].paused = paused;
+			flow_pump(&s->flows[i]);
+			return true;
+		}
+	return err_set(e, ERR_CONFIG, "unknown-name", "there is no endpoint or entity '%s'", name);
+}
+
+bool sync_pause(struct sync *s, const char *name, struct err *e)
+{
+	return set_paused(s, name, true, e);
+}
+
+bool sync_resume(struct sync *s, const char *name, struct err *e)
+{
+	return set_paused(s, name, false, e);
+}
+
+bool sync_install(struct sync *s, const char *name, done_fn *done, void *arg, struct err *e)
+{
+	struct endpoint *endpoint = endpoint_named(s, name, e);
+
+	if (endpoint != NULL)
+		endpoint->ops->install(endpoint, done, arg);
+	return endpoint != NULL;
+}
+
+bool sync_uninstall(struct sync *s, const char *name, done_fn *done, void *arg, struct err *e)
+{
+	struct endpoint *endpoint = endpoint_named(s, name, e);
+
+	if (endpoint != NULL)
+		endpoint->ops->uninstall(endpoint, done, arg);
+	return endpoint != NULL;
+}
+
+bool sync_install_print(struct sync *s, const char *name, void (*done)(void *, const char *, const struct err *), void *arg,
+			struct err *e)
+{
+	struct endpoint *endpoint = endpoint_named(s, name, e);
+
+	if (endpoint != NULL)
+		endpoint->ops->install_print(endpoint, done, arg);
+	return endpoint != NULL;
+}
+
+void sync_kick(struct sync *s, bool sweep)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++) {
+		for (size_t e = 0; e < s->topology->n_endpoints; e++)
+			if (s->flows[i].sides[e] != NULL) {
+				s->flows[i].sides[e]->wanted = true;
+				s->flows[i].sides[e]->sweep_wanted |= sweep;
+			}
+		flow_pump(&s->flows[i]);
+	}
+}
