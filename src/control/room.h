@@ -1,0 +1,88 @@
+/*
+ * room.h - inside control/: what control.c and commands.c share.
+ */
+#ifndef CONTROL_ROOM_H
+#define CONTROL_ROOM_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/control.h"
+#include "control/http.h"
+#include "control/listen.h"
+#include "control/pages.h"
+
+struct waiting;
+
+/* One listening socket; address NULL: none. */
+struct control_socket {
+	char *address;
+	struct http_listener *listener;
+	struct listen_path where;	/* unix sockets only */
+};
+
+struct control {
+	struct loop *loop;
+	struct http_server *http;
+	struct control_hooks hooks;
+	struct sync *sync;		/* NULL: none just now */
+	int64_t started_us;
+	bool reload_ok;
+	struct control_socket stats, tcp, orders;
+	struct waiting *waits;		/* who asked to be told when all is settled; commands.c */
+	struct http_exchange *reloading;	/* who asked for the reload that is under way; NULL: nobody */
+};
+
+#define CONTROL_JSON "application/json"
+#define CONTROL_LINES "application/x-ndjson"
+#define CONTROL_TEXT "text/plain; charset=utf-8"
+
+/* False when there is no sync. */
+bool control_pages(const struct control *, struct pages *);
+
+/* ---- answers ----------------------------------------------------------------------------------------- */
+
+/* What went wrong, for people, programs and the exit code of crmsyncctl (CONTRACT, exit codes). */
+enum control_exit {
+	EXIT_OK = 0, EXIT_DIFFERENT = 1, EXIT_TROUBLE = 2, EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, EXIT_AGAIN = 75,
+	EXIT_NOT_PERMITTED = 77, EXIT_CONFIGURATION = 78,
+};
+/* Takes the object over. `"schema": 1` is put first by whoever makes it: control_object(). */
+void control_answer(struct http_exchange *, int status, json_t *object);
+json_t *control_object(void);
+json_t *control_error(enum control_exit, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void control_refuse(struct http_exchange *, enum control_exit, const char *code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* A text of unknown origin as a JSON string; NULL becomes null. */
+json_t *control_text(const char *);
+json_t *control_time(int64_t wall_us);
+
+/* ---- commands.c -------------------------------------------------------------------------------------- */
+
+/* POST /v1/NAME. */
+void commands_run(struct control *, struct http_exchange *, const char *name, const struct http_request *);
+/* GET /v1: the list. */
+void commands_list(struct http_exchange *);
+/* The sync is about to be replaced (NULL: it goes): those who wait, wait on the new one. Called before control->sync changes. */
+void commands_move_waits(struct control *, struct sync *next);
+/* A topology came into force: tells the one who asked for it. */
+void commands_reloaded(struct control *);
+/* The daemon stops: tells all who wait for something. */
+void commands_end(struct control *);
+/* Every row, for tests and manual pages; built: false for commands of later versions. */
+void commands_each(void (*fn)(void *arg, const char *name, bool built, const char *help), void *arg);
+
+/* ---- journal pages of commands.c: lists.c ------------------------------------------------------------ */
+
+void list_parked(struct control *, struct http_exchange *, const json_t *params);
+void show_parked(struct control *, struct http_exchange *, const json_t *params);
+void list_conflicts(struct control *, struct http_exchange *, const json_t *params);
+
+/* A parameter's text, or NULL when it was not given. */
+const char *param_text(const json_t *params, const char *name);
+/* True when the name is NULL or an entity's / an endpoint's; else refuses with the nearest name. */
+bool entity_is_known(struct control *, struct http_exchange *, const char *entity);
+bool endpoint_is_known(struct control *, struct http_exchange *, const char *endpoint);
+
+#endif

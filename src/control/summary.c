@@ -1,0 +1,176 @@
+#include <math.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "conf/topology.h"
+#include "control/pages.h"
+#include "endpoint/endpoint.h"
+#include "sync/sync.h"
+
+/*
+ * The sentence: parts joined by "; ", worst first, only those that say something. At most one part of a
+ * kind, so that it stays one sentence with thirty endpoints too.
+ */
+static void part(struct buf *out, size_t start)
+{
+	if (out->len > start)
+		buf_adds(out, "; ");
+}
+
+static void add_age(struct buf *out, double seconds)
+{
+	if (seconds < 1)
+		buf_adds(out, "less than 1 s");
+	else if (seconds < 120)
+		buf_addf(out, "%.0f s", seconds);
+	else if (seconds < 7200)
+		buf_addf(out, "%.0f min", seconds / 60);
+	else if (seconds < 172800)
+		buf_addf(out, "%.0f h", seconds / 3600);
+	else
+		buf_addf(out, "%.0f days", seconds / 86400);
+}
+
+static const char *plural(int64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+/* These two return whether all is well. */
+static bool say_redis(const struct pages *p, struct buf *out, size_t start)
+{
+	struct sync_service_view v;
+
+	sync_service_view(p->sync, &v);
+	if (v.redis_up)
+		return true;
+	part(out, start);
+	buf_adds(out, "Redis is away, so nothing is applied");
+	if (v.redis_reason[0] != '\0')
+		buf_addf(out, " (%s)", v.redis_reason);
+	return false;
+}
+
+static bool say_endpoints(const struct pages *p, struct buf *out, size_t start)
+{
+	size_t n = sync_endpoints(p->sync), up = 0, paused = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct sync_endpoint_view v;
+
+		sync_endpoint_view(p->sync, i, &v);
+		up += !v.paused && v.endpoint->state == ENDPOINT_UP;
+		paused += v.paused;
+	}
+	part(out, start);
+	buf_addf(out, "%zu of %zu endpoints up", up, n);
+	if (paused > 0)
+		buf_addf(out, ", %zu paused", paused);
+	return up + paused == n;
+}
+
+/* What all links have to say, gathered in one walk. */
+struct links {
+	struct sync_link_view worst, survey, unusable;
+	bool lags, surveys, unusables;
+	size_t lagging, unknown, n;
+	int64_t held;
+};
+
+static void look_at_link(struct links *a, const struct sync_link_view *v)
+{
+	a->n++;
+	a->held += v->held_deletes;
+	a->unknown += v->state == SYNC_LINK_UNKNOWN;
+	if (!v->link->usable && v->link->why.kind != 0 && v->link->endpoint->state == ENDPOINT_UP && !a->unusables) {
+		a->unusable = *v;
+		a->unusables = true;
+	}
+	if (v->phase == SYNC_PHASE_SURVEY && !a->surveys) {
+		a->survey = *v;
+		a->surveys = true;
+	}
+	if (v->lag_seconds > 0) {		/* false for NAN */
+		if (!a->lags || v->lag_seconds > a->worst.lag_seconds)
+			a->worst = *v;
+		a->lags = true;
+		a->lagging++;
+	}
+}
+
+static void gather_links(const struct pages *p, struct links *a)
+{
+	struct sync_link_view v;
+
+	memset(a, 0, sizeof *a);
+	for (size_t e = 0; e < sync_entities(p->sync); e++)
+		for (size_t i = 0; i < sync_endpoints(p->sync); i++)
+			if (sync_link_view(p->sync, e, i, &v))
+				look_at_link(a, &v);
+}
+
+static void say_survey(const struct links *a, struct buf *out, size_t start)
+{
+	const struct sync_link_view *v = &a->survey;
+
+	part(out, start);
+	buf_addf(out, "surveying %s on %s", v->mapping->entity->name, v->mapping->endpoint->name);
+	if (v->rows_expected > 0)
+		buf_addf(out, " (%.0f %%)", fmin(100, 100.0 * (double)v->rows_done / (double)v->rows_expected));
+}
+
+static void say_links(const struct links *a, struct buf *out, size_t start)
+{
+	if (a->unusables) {
+		part(out, start);
+		buf_addf(out, "%s cannot be used on %s", a->unusable.mapping->entity->name, a->unusable.mapping->endpoint->name);
+	}
+	if (a->surveys)
+		say_survey(a, out, start);
+	if (a->lags) {
+		part(out, start);
+		buf_addf(out, "%s is ", a->worst.mapping->entity->name);
+		add_age(out, a->worst.lag_seconds);
+		buf_addf(out, " behind on %s", a->worst.mapping->endpoint->name);
+		if (a->lagging > 1)
+			buf_addf(out, " and %zu more link%s lag%s", a->lagging - 1, plural((int64_t)a->lagging - 1),
+				 a->lagging == 2 ? "s" : "");
+	}
+	if (a->held > 0) {
+		part(out, start);
+		buf_addf(out, "%lld delete%s held back", (long long)a->held, plural(a->held));
+	}
+}
+
+void summary_add(const struct pages *p, struct buf *out)
+{
+	size_t start = out->len, before;
+	int64_t parked = 0, pending = 0;
+	struct links links;
+	bool well;
+
+	gather_links(p, &links);
+	for (size_t i = 0; i < sync_entities(p->sync); i++) {
+		struct sync_entity_view v;
+
+		sync_entity_view(p->sync, i, &v);
+		parked += v.parked;
+		pending += v.pending;
+	}
+	well = say_redis(p, out, start);
+	well = say_endpoints(p, out, start) && well;
+	before = out->len;
+	say_links(&links, out, start);
+	if (parked > 0) {
+		part(out, start);
+		buf_addf(out, "%lld record%s parked", (long long)parked, plural(parked));
+	}
+	if (out->len > before || !well)
+		return;				/* whoever reads of trouble need not hear what is fine */
+	if (pending > 0)
+		buf_addf(out, "; %lld record%s under way", (long long)pending, plural(pending));
+	else if (links.unknown > 0)
+		buf_addf(out, "; %zu of %zu links not compared yet or not observed", links.unknown, links.n);
+	else
+		buf_adds(out, "; everything is in step");
+}

@@ -1,0 +1,583 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "ctl/ctl.h"
+
+enum {
+	SILENCE_US = 30 * 1000 * 1000,
+	SILENCE_RELOAD_US = 60 * 1000 * 1000,	/* rounds in flight are finished first */
+	SILENCE_INSTALL_US = 120 * 1000 * 1000,	/* waits for locks on the application's tables */
+	WAIT_US = 30 * 1000 * 1000,
+	WAIT_GRACE_US = 10 * 1000 * 1000,	/* the daemon keeps the time; this is for a daemon that does not */
+	WATCH_MS = 1000,
+	CONFLICTS_MOST = 1000,			/* the daemon shows the newest so many */
+};
+
+/* ---- asking ------------------------------------------------------------------------------------------ */
+
+struct asking {
+	struct ctl *c;
+	/* Shows one object of the answer; not called with --json, nor for an error. NULL: nothing to show. */
+	void (*show)(struct asking *, const json_t *);
+	struct buf *keep;		/* watch: shown there instead of on stdout */
+	size_t lines;
+	int rc;
+};
+
+static void say(const struct buf *b)
+{
+	fwrite(b->p, 1, b->len, stdout);
+}
+
+static void complain_list(const json_t *list)
+{
+	const json_t *line;
+	size_t i;
+
+	json_array_foreach(list, i, line) {
+		struct buf safe = { 0 };
+		const char *s = json_string_value(line) != NULL ? json_string_value(line) : "";
+
+		buf_adds(&safe, "");
+		text_escape(&safe, s, strlen(s), '\0', strlen(s));
+		fprintf(stderr, "  %s\n", safe.p);
+		buf_fini(&safe);
+	}
+}
+
+static void on_error(struct asking *a, const json_t *object, const json_t *error)
+{
+	const char *s = json_string_value(json_object_get(error, "text"));
+	struct buf safe = { 0 };
+
+	buf_adds(&safe, "");
+	text_escape(&safe, s != NULL ? s : "", s != NULL ? strlen(s) : 0, '\0', 1000);
+	complain("%s", safe.p);
+	buf_fini(&safe);
+	complain_list(json_object_get(object, "problems"));
+	complain_list(json_object_get(object, "pending"));
+	a->rc = (int)json_integer_value(json_object_get(error, "exit"));
+	if (a->rc <= 0 || a->rc > 255)
+		a->rc = CTL_TROUBLE;
+}
+
+static bool on_line(void *arg, int status, const char *line)
+{
+	struct asking *a = arg;
+	json_t *j = json_loads(line, 0, NULL), *error = json_object_get(j, "error");
+
+	if (j == NULL) {
+		complain("the daemon's answer is not JSON (HTTP status %d)", status);
+		a->rc = CTL_TROUBLE;
+		return false;
+	}
+	a->lines++;
+	if (a->c->json)
+		puts(line);
+	if (error != NULL)
+		on_error(a, j, error);
+	else if (!a->c->json && a->show != NULL)
+		a->show(a, j);
+	json_decref(j);
+	return true;
+}
+
+static int64_t patience(const struct ctl *c, int64_t usual_us)
+{
+	return c->timeout_us > 0 ? c->timeout_us : usual_us;
+}
+
+/* Takes params over. */
+static int order(struct asking *a, const char *command, json_t *params, int64_t silence_us)
+{
+	char *body = json_dumps(params, 0), *target = xasprintf("/v1/%s", command);
+	struct exchange x = { .path = a->c->path, .method = "POST", .target = target, .body = body, .silence_us = silence_us,
+			      .line = on_line, .arg = a };
+	struct err why = { 0 };
+	int rc = exchange_run(&x, &why);
+
+	if (rc != CTL_OK)
+		complain("%s", why.text);
+	free(body);
+	free(target);
+	json_decref(params);
+	return rc != CTL_OK ? rc : a->rc;
+}
+
+static void set_text(json_t *params, const char *name, const char *value)
+{
+	if (value != NULL)
+		json_object_set_new(params, name, json_string(value));
+}
+
+static bool number_parse(const char *s, json_int_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoll(s, &end, 10);
+	if (errno == 0 && end != s && *end == '\0' && *out > 0)
+		return true;
+	complain("'%s' is not the number of a parked record; `crmsyncctl parked list` shows them", s);
+	return false;
+}
+
+/* ---- status ------------------------------------------------------------------------------------------ */
+
+static size_t screen(bool rows)
+{
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20 || size.ws_row < 4)
+		return rows ? SIZE_MAX : 80;
+	return rows ? size.ws_row : size.ws_col;
+}
+
+static void show_status(struct asking *a, const json_t *j)
+{
+	struct buf out = { 0 };
+
+	status_show(j, a->keep != NULL ? a->keep : &out, screen(false), a->c->color);
+	if (a->keep == NULL)
+		say(&out);
+	buf_fini(&out);
+}
+
+/* Redraws in place, clearing what is left of each old line; what does not fit on the screen is left out. */
+static void draw(const struct buf *page)
+{
+	size_t rows = screen(true) - 1, row = 0;
+
+	fputs("\033[H", stdout);
+	for (const char *line = page->len > 0 ? page->p : ""; *line != '\0' && row < rows; row++) {
+		size_t n = strcspn(line, "\n");
+
+		fwrite(line, 1, n, stdout);
+		fputs("\033[K\n", stdout);
+		line += n + (line[n] == '\n');
+	}
+	fputs("\033[J", stdout);
+	fflush(stdout);
+}
+
+static void watch_show(const struct ctl *c, const struct buf *page, bool screen_mode)
+{
+	if (screen_mode) {
+		draw(page);
+	} else if (!c->json) {
+		say(page);
+		putchar('\n');
+	}
+	fflush(stdout);
+}
+
+static void watch_once(struct ctl *c, struct buf *page)
+{
+	struct asking a = { .c = c, .show = show_status, .keep = page };
+	struct exchange x = { .path = c->path, .method = "POST", .target = "/v1/status", .body = "",
+			      .silence_us = patience(c, SILENCE_US), .line = on_line, .arg = &a };
+	struct err why = { 0 };
+
+	buf_clear(page);
+	if (exchange_run(&x, &why) == CTL_OK)
+		return;
+	buf_clear(page);
+	if (c->json)
+		complain("%s", why.text);
+	else
+		wrap_add(page, why.text, 0, screen(false));	/* it may come back: go on watching */
+}
+
+static int watch_status(struct ctl *c)
+{
+	bool screen_mode = isatty(STDOUT_FILENO) && !c->json;
+	struct buf page = { 0 };
+
+	if (screen_mode)
+		fputs("\033[?1049h\033[?25l", stdout);		/* the other screen, no cursor */
+	while (!ctl_interrupted && !ferror(stdout)) {
+		watch_once(c, &page);
+		if (ctl_interrupted)
+			break;
+		watch_show(c, &page, screen_mode);
+		poll(NULL, 0, WATCH_MS);
+	}
+	if (screen_mode)
+		fputs("\033[?25h\033[?1049l", stdout);
+	buf_fini(&page);
+	return ctl_interrupted ? CTL_INTERRUPTED : CTL_TROUBLE;
+}
+
+static int run_status(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c, .show = show_status };
+	int rc;
+
+	if (!c->watch)
+		return order(&a, "status", json_object(), patience(c, SILENCE_US));
+	/* The first look tells whether there is a daemon at all; only later ones are patient. */
+	a.show = NULL;
+	rc = c->json ? CTL_OK : order(&a, "status", json_object(), patience(c, SILENCE_US));
+	return rc == CTL_OK ? watch_status(c) : rc;
+}
+
+/* ---- wait -------------------------------------------------------------------------------------------- */
+
+static void show_settled(struct asking *a, const json_t *j)
+{
+	json_int_t parked = json_integer_value(json_object_get(j, "parked")), held = json_integer_value(json_object_get(j, "held"));
+
+	printf("settled after %.1f s", json_number_value(json_object_get(j, "seconds")));
+	if (parked > 0)
+		printf("; %lld parked", (long long)parked);
+	if (held > 0)
+		printf("; %lld held", (long long)held);
+	putchar('\n');
+}
+
+static int run_wait(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c, .show = show_settled };
+	int64_t timeout_us = patience(c, WAIT_US);
+	json_t *params = json_object();
+	struct buf text = { 0 };
+
+	duration_print(&text, timeout_us);
+	set_text(params, "timeout", text.p);
+	buf_fini(&text);
+	return order(&a, "wait", params, timeout_us + WAIT_GRACE_US);
+}
+
+/* ---- install, uninstall ------------------------------------------------------------------------------ */
+
+static void show_installed(struct asking *a, const json_t *j)
+{
+	const char *sql = json_string_value(json_object_get(j, "sql"));
+
+	if (sql != NULL)
+		fputs(sql, stdout);		/* data: for psql, as it is */
+	else
+		printf("installed on %s\n", json_string_value(json_object_get(j, "endpoint")));
+}
+
+static int run_install(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c, .show = show_installed };
+	json_t *params = json_object();
+
+	set_text(params, "endpoint", args[0]);
+	if (c->print)
+		json_object_set_new(params, "print", json_true());
+	return order(&a, "install", params, patience(c, SILENCE_INSTALL_US));
+}
+
+static void show_uninstalled(struct asking *a, const json_t *j)
+{
+	printf("removed from %s\n", json_string_value(json_object_get(j, "endpoint")));
+}
+
+static int run_uninstall(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c, .show = show_uninstalled };
+	json_t *params = json_object();
+
+	set_text(params, "endpoint", args[0]);
+	return order(&a, "uninstall", params, patience(c, SILENCE_INSTALL_US));
+}
+
+/* ---- parked ------------------------------------------------------------------------------------------ */
+
+static const char *str(const json_t *j, const char *name)
+{
+	const char *s = json_string_value(json_object_get(j, name));
+
+	return s != NULL ? s : "";
+}
+
+/* "2026-03-01 12:00:00" */
+static void add_time(struct buf *out, const char *rfc3339)
+{
+	if (strlen(rfc3339) >= 19)
+		buf_addf(out, "%.10s %.8s", rfc3339, rfc3339 + 11);
+}
+
+/*
+ * #12 contact ann@example.org: not written to support (23514), 4 tries since 2026-03-01 12:00:00
+ *     the check "phone_check" of the database refuses the row
+ */
+static void show_parked(struct asking *a, const json_t *j)
+{
+	struct buf line = { 0 }, out = { 0 };
+	bool capture = strcmp(str(j, "direction"), "capture") == 0;
+
+	buf_addf(&line, "#%lld %s %s: not %s %s", (long long)json_integer_value(json_object_get(j, "id")), str(j, "entity"),
+		 str(j, "key")[0] != '\0' ? str(j, "key") : "(no key)", capture ? "taken from" : "written to", str(j, "endpoint"));
+	buf_addf(&line, " (%s), tries: %lld, since ", str(j, "code"), (long long)json_integer_value(json_object_get(j, "tries")));
+	add_time(&line, str(j, "since"));
+	wrap_add(&out, line.p, 0, SIZE_MAX);
+	buf_clear(&line);
+	if (str(j, "field")[0] != '\0')
+		buf_addf(&line, "%s: ", str(j, "field"));
+	buf_adds(&line, str(j, "cause"));
+	wrap_add(&out, line.p, 4, screen(false));
+	say(&out);
+	buf_fini(&line);
+	buf_fini(&out);
+}
+
+static int run_parked_list(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c, .show = show_parked };
+	json_t *params = json_object();
+
+	set_text(params, "entity", c->entity);
+	set_text(params, "endpoint", c->endpoint);
+	set_text(params, "key", c->key);
+	return order(&a, "parked/list", params, patience(c, SILENCE_US));
+}
+
+/* The same order for each number; the first that fails ends it. */
+static int for_each_number(struct asking *a, const char *command, char **args, int n)
+{
+	for (int i = 0; i < n; i++) {
+		json_t *params;
+		json_int_t id;
+		int rc;
+
+		if (!number_parse(args[i], &id))
+			return CTL_USAGE;
+		params = json_object();
+		json_object_set_new(params, "id", json_integer(id));
+		rc = order(a, command, params, patience(a->c, SILENCE_US));
+		if (rc != CTL_OK)
+			return rc;
+	}
+	return CTL_OK;
+}
+
+static int run_parked_show(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c, .show = show_parked };
+
+	return for_each_number(&a, "parked/show", args, n);
+}
+
+static void show_retried(struct asking *a, const json_t *j)
+{
+	json_int_t n = json_integer_value(json_object_get(j, "retried"));
+
+	printf("%lld record%s tried again\n", (long long)n, n == 1 ? " is" : "s are");
+}
+
+static int run_parked_retry(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c, .show = show_retried };
+	json_t *params;
+
+	if (n > 0 && c->entity != NULL) {
+		complain("either numbers or --entity");
+		return CTL_USAGE;
+	}
+	if (n > 0)
+		return for_each_number(&a, "parked/retry", args, n);
+	params = json_object();
+	set_text(params, "entity", c->entity);
+	return order(&a, "parked/retry", params, patience(c, SILENCE_US));
+}
+
+static void show_discarded(struct asking *a, const json_t *j)
+{
+	printf("#%lld discarded\n", (long long)json_integer_value(json_object_get(j, "id")));
+}
+
+static int run_parked_discard(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c, .show = show_discarded };
+
+	return for_each_number(&a, "parked/discard", args, n);
+}
+
+/* ---- conflicts --------------------------------------------------------------------------------------- */
+
+static bool is_in(const json_t *list, const char *word)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+		if (json_is_string(item) && strcmp(json_string_value(item), word) == 0)
+			return true;
+	return false;
+}
+
+static void show_side(struct buf *out, const json_t *decision, const char *endpoint, const json_t *value)
+{
+	buf_addf(out, "    %-12s ", endpoint);
+	if (is_in(json_object_get(decision, "deleted"), endpoint)) {
+		buf_adds(out, "(deleted)");
+	} else if (json_is_string(value)) {
+		buf_addc(out, '"');
+		text_escape(out, json_string_value(value), json_string_length(value), '"', SIZE_MAX);
+		buf_addc(out, '"');
+	} else {
+		buf_adds(out, "(none, or not kept)");
+	}
+	if (str(json_object_get(decision, "stamps"), endpoint)[0] != '\0') {
+		buf_adds(out, "  of ");
+		add_time(out, str(json_object_get(decision, "stamps"), endpoint));
+	}
+	buf_adds(out, strcmp(endpoint, str(decision, "winner")) == 0 ? "  <- stands\n" : "\n");
+}
+
+/*
+ * 2026-03-01 12:00:00 contact ann@example.org phone: sales by last-writer-wins (stamp)
+ *     sales        "+49 1"  of 2026-03-01 11:59:58  <- stands
+ *     support      "+49 2"  of 2026-03-01 11:59:55
+ */
+static void show_conflict(struct asking *a, const json_t *j)
+{
+	struct buf line = { 0 }, out = { 0 };
+	const char *endpoint;
+	json_t *value;
+
+	add_time(&line, str(j, "time"));
+	buf_addf(&line, " %s %s %s: %s by %s (%s)", str(j, "entity"), str(j, "key"), str(j, "field"), str(j, "winner"), str(j, "rule"),
+		 str(j, "tie_break"));
+	wrap_add(&out, line.p, 0, SIZE_MAX);
+	json_object_foreach(json_object_get(j, "values"), endpoint, value)
+		show_side(&out, j, endpoint, value);
+	say(&out);
+	buf_fini(&line);
+	buf_fini(&out);
+}
+
+static int run_conflicts(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c, .show = show_conflict };
+	json_t *params = json_object();
+	int rc;
+
+	set_text(params, "entity", c->entity);
+	set_text(params, "since", c->since);
+	set_text(params, "key", c->key);
+	rc = order(&a, "conflicts", params, patience(c, SILENCE_US));
+	if (a.lines == CONFLICTS_MOST)
+		complain("these are the newest %d; there may be older ones", CONFLICTS_MOST);
+	return rc;
+}
+
+/* ---- pause, resume, kick, reload, metrics ------------------------------------------------------------ */
+
+static void show_paused(struct asking *a, const json_t *j)
+{
+	printf("%s %s\n", str(j, "name"), json_is_true(json_object_get(j, "paused")) ? "paused" : "goes on");
+}
+
+static int run_named(struct ctl *c, const char *command, const char *name)
+{
+	struct asking a = { .c = c, .show = show_paused };
+	json_t *params = json_object();
+
+	set_text(params, "name", name);
+	return order(&a, command, params, patience(c, SILENCE_US));
+}
+
+static int run_pause(struct ctl *c, char **args, int n)
+{
+	return run_named(c, "pause", args[0]);
+}
+
+static int run_resume(struct ctl *c, char **args, int n)
+{
+	return run_named(c, "resume", args[0]);
+}
+
+static int run_kick(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c };
+	json_t *params = json_object();
+
+	if (c->sweep)
+		json_object_set_new(params, "sweep", json_true());
+	return order(&a, "kick", params, patience(c, SILENCE_US));
+}
+
+static void show_reloaded(struct asking *a, const json_t *j)
+{
+	puts("the topology was read again");
+}
+
+static int run_reload(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c, .show = show_reloaded };
+
+	return order(&a, "reload", json_object(), patience(c, SILENCE_RELOAD_US));
+}
+
+static bool on_text_line(void *arg, int status, const char *line)
+{
+	struct asking *a = arg;
+
+	if (status == 200) {
+		puts(line);
+	} else {
+		complain("%s", line);
+		a->rc = CTL_UNAVAILABLE;
+	}
+	return true;
+}
+
+static int run_metrics(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c };
+	struct exchange x = { .path = c->path, .method = "GET", .target = "/metrics", .body = "",
+			      .silence_us = patience(c, SILENCE_US), .line = on_text_line, .arg = &a };
+	struct err why = { 0 };
+	int rc;
+
+	if (c->json)
+		return order(&a, "metrics", json_object(), patience(c, SILENCE_US));
+	rc = exchange_run(&x, &why);
+	if (rc != CTL_OK)
+		complain("%s", why.text);
+	return rc != CTL_OK ? rc : a.rc;
+}
+
+/* ---- the table --------------------------------------------------------------------------------------- */
+
+const struct ctl_command ctl_commands[] = {
+	{ "status", "[--watch]", "w", 0, 0, run_status,
+	  "Shows endpoints, links, entities: what is up, what lags and why. --watch redraws every second." },
+	{ "wait", "[--timeout 30s]", "", 0, 0, run_wait,
+	  "Returns as soon as all that was captured is settled everywhere; 75 when time is up, with what is pending." },
+	{ "install", "ENDPOINT [--print]", "p", 1, 1, run_install,
+	  "Creates the objects that `listen` capture needs there; --print only shows the statements." },
+	{ "uninstall", "ENDPOINT", "", 1, 1, run_uninstall, "Removes these objects." },
+	{ "parked list", "[--entity E] [--endpoint P] [--key K]", "eEk", 0, 0, run_parked_list,
+	  "Lists the records that could not be read or applied, with cause." },
+	{ "parked show", "NUMBER...", "", 1, 1000, run_parked_show, "Shows some of them." },
+	{ "parked retry", "[NUMBER...] [--entity E]", "e", 0, 1000, run_parked_retry, "Tries them again: some, an entity's, or all." },
+	{ "parked discard", "NUMBER...", "", 1, 1000, run_parked_discard, "Takes them off the list; what still cannot be taken is parked anew." },
+	{ "conflicts", "[--entity E] [--since T] [--key K]", "eik", 0, 0, run_conflicts,
+	  "Shows the decisions: every side's value, rule, tie-break, winner. T is a time (RFC 3339) or a duration back (15m)." },
+	{ "pause", "ENDPOINT|ENTITY", "", 1, 1, run_pause, "Lets it rest; what happens there meanwhile is caught up on later." },
+	{ "resume", "ENDPOINT|ENTITY", "", 1, 1, run_resume, "Lets it go on." },
+	{ "kick", "[--sweep]", "S", 0, 0, run_kick, "Looks at every endpoint now; --sweep compares everything." },
+	{ "reload", "", "", 0, 0, run_reload, "Reads the topology again: all of it or, when there is a mistake in it, nothing." },
+	{ "metrics", "", "", 0, 0, run_metrics, "Prints the metrics as Prometheus text." },
+	{ "plan", "ENTITY", "", 0, 0, NULL, "What a full reconcile would write." },
+	{ "migrate", "ENTITY --from A --to B", "", 0, 0, NULL, "Copies an entity." },
+	{ "verify", "[ENTITY]", "", 0, 0, NULL, "Compares the endpoints' real rows." },
+	{ "repair", "[ENTITY]", "", 0, 0, NULL, "Makes differing rows agree." },
+	{ "history", "", "", 0, 0, NULL, "The before-images." },
+	{ "undo", "", "", 0, 0, NULL, "Puts before-images back." },
+	{ NULL },
+};

@@ -1,0 +1,118 @@
+/*
+ * ctl.h - crmsyncctl: what its files share.
+ *
+ *   main.c      options, help, dispatch
+ *   commands.c  the commands: what is asked of the daemon, what is shown of the answer
+ *   client.c    one HTTP exchange over the control socket
+ *   find.c      where the control socket is
+ *   status.c    the status in words and tables
+ *   table.c     aligned columns
+ *
+ * A program of its own: it shares base/ with the daemon and nothing else. Blocking calls are fine here, but every
+ * one has an end: a timeout, and Ctrl-C. Functions that return an int return an exit code and have said why.
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct buf;
+
+enum ctl_exit {
+	CTL_OK = 0, CTL_DIFFERENT = 1, CTL_TROUBLE = 2, CTL_USAGE = 64, CTL_UNAVAILABLE = 69, CTL_AGAIN = 75,
+	CTL_NOT_PERMITTED = 77, CTL_CONFIGURATION = 78, CTL_INTERRUPTED = 130,
+};
+
+struct ctl {
+	/* from the command line; NULL, 0, false: not given */
+	const char *socket, *config;
+	int64_t timeout_us;
+	bool json, no_color;
+	bool watch, print, sweep;
+	const char *entity, *endpoint, *since, *key, *id;
+	/* made from it */
+	char *path;			/* of the control socket */
+	bool color;			/* stdout is a terminal that may be coloured */
+};
+
+extern volatile sig_atomic_t ctl_interrupted;
+
+/* To stderr: "crmsyncctl: ...". */
+void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- find.c ------------------------------------------------------------------------------------------ */
+
+/* -s, else control.socket of the file of -c or of the default file, else the default. */
+int find_socket(struct ctl *);
+/*
+ * The value of `socket:` under `control:` in a topology file; NULL when there is none. A scanner for just that: block
+ * style, a scalar on one line, plain or quoted, and `control: {socket: PATH}`. The daemon has checked the rest. The
+ * caller frees.
+ */
+char *find_in_topology(const char *text);
+
+/* ---- client.c ---------------------------------------------------------------------------------------- */
+
+struct exchange {
+	const char *path;			/* of the socket */
+	const char *method, *target, *body;
+	int64_t silence_us;			/* how long the daemon may say nothing */
+	/* One line of the body, without its end. False stops reading. */
+	bool (*line)(void *arg, int status, const char *line);
+	void *arg;
+};
+/* CTL_OK once the whole answer was read (whatever its status) or `line` stopped it. ERR_... with a text for people otherwise. */
+int exchange_run(const struct exchange *, struct err *why);
+
+/* ---- commands.c -------------------------------------------------------------------------------------- */
+
+struct ctl_command {
+	const char *name;
+	const char *args;			/* for the usage line */
+	const char *options;			/* letters of the options it takes, see main.c */
+	int min, max;				/* arguments */
+	int (*run)(struct ctl *, char **args, int n);	/* NULL: not built yet in this version */
+	const char *help;
+};
+extern const struct ctl_command ctl_commands[];	/* ends with a NULL name */
+
+/* ---- status.c ---------------------------------------------------------------------------------------- */
+
+void status_show(const json_t *status, struct buf *out, size_t width, bool color);
+/* Words for a number of seconds: "350 ms", "14 s", "3 min", "2 h", "5 days". */
+void age_add(struct buf *out, double seconds);
+
+/* ---- table.c ----------------------------------------------------------------------------------------- */
+
+enum paint { PLAIN, BOLD, GREEN, YELLOW, RED, DIM };
+
+void paint_add(struct buf *out, bool color, enum paint, const char *text);
+
+struct table_column {
+	const char *title;
+	bool right;				/* numbers */
+	bool elastic;				/* may be cut when the line is too long */
+};
+enum { TABLE_COLUMNS = 10 };
+struct table {
+	const struct table_column *columns;
+	size_t n_columns;
+	struct table_cell {
+		char *text;
+		enum paint paint;
+	} *cells;				/* row by row */
+	size_t n_cells;
+};
+void table_cell(struct table *, enum paint, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Prints and empties it. */
+void table_print(struct table *, struct buf *out, size_t width, bool color);
+/* Breaks a text at blanks into lines of at most `width`, each behind `indent` blanks. */
+void wrap_add(struct buf *out, const char *text, size_t indent, size_t width);
+
+#endif

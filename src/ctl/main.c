@@ -1,0 +1,264 @@
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "config.h"
+#include "ctl/ctl.h"
+
+volatile sig_atomic_t ctl_interrupted;
+
+/* Upper part: options of the program, which every command takes. Lower part: of some commands; ctl_command.options names them. */
+static const struct option long_options[] = {
+	{ "socket", required_argument, NULL, 's' },
+	{ "config", required_argument, NULL, 'c' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "timeout", required_argument, NULL, 't' },
+	{ "no-color", no_argument, NULL, 'n' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "watch", no_argument, NULL, 'w' },
+	{ "print", no_argument, NULL, 'p' },
+	{ "sweep", no_argument, NULL, 'S' },
+	{ "entity", required_argument, NULL, 'e' },
+	{ "endpoint", required_argument, NULL, 'E' },
+	{ "since", required_argument, NULL, 'i' },
+	{ "key", required_argument, NULL, 'k' },
+	{ NULL },
+};
+enum { OF_THE_PROGRAM = 7 };
+
+void complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fputs("crmsyncctl: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+/* ---- help -------------------------------------------------------------------------------------------- */
+
+static void help_options(void)
+{
+	puts("\nOptions:\n"
+	     "  -s, --socket SOCKET     the daemon's control socket\n"
+	     "  -c, --config FILE       the topology file that names it\n"
+	     "      --json              one JSON object, or one a line, each with \"schema\": 1\n"
+	     "      --timeout DURATION  how long to wait for an answer: 500ms, 30s, 10m\n"
+	     "      --no-color\n"
+	     "  -h, --help, -V, --version");
+}
+
+static void help(void)
+{
+	puts("Usage: crmsyncctl [OPTION]... COMMAND [ARGUMENT]...\n"
+	     "Talks to a running crmsyncd.\n\nCommands:");
+	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
+		if (c->run != NULL)
+			printf("  %s%s%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args);
+	help_options();
+	puts("\nExit codes: 0 fine, 1 differences, 2 trouble, 64 usage, 69 no daemon, 75 timed out,\n"
+	     "77 not permitted, 78 configuration, 130 interrupted.\n"
+	     "More: crmsyncctl COMMAND --help, crmsyncctl(1).");
+}
+
+static void help_command(const struct ctl_command *c)
+{
+	printf("Usage: crmsyncctl %s%s%s\n%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args, c->help);
+	if (c->run == NULL)
+		puts("Not built yet in this version.");
+	help_options();
+}
+
+static void version(void)
+{
+	printf("crmsyncctl %s\njansson %s (built with %s)\n", PACKAGE_VERSION, jansson_version_str(), JANSSON_VERSION);
+}
+
+/* ---- options ----------------------------------------------------------------------------------------- */
+
+enum { GO_ON = -1 };		/* else an exit code */
+
+static int take_option(struct ctl *c, int option, const struct ctl_command *command)
+{
+	switch (option) {
+	case 's': c->socket = optarg; break;
+	case 'c': c->config = optarg; break;
+	case 'j': c->json = true; break;
+	case 'n': c->no_color = true; break;
+	case 'w': c->watch = true; break;
+	case 'p': c->print = true; break;
+	case 'S': c->sweep = true; break;
+	case 'e': c->entity = optarg; break;
+	case 'E': c->endpoint = optarg; break;
+	case 'i': c->since = optarg; break;
+	case 'k': c->key = optarg; break;
+	case 'h':
+		if (command != NULL)
+			help_command(command);
+		else
+			help();
+		return CTL_OK;
+	case 'V':
+		version();
+		return CTL_OK;
+	case 't':
+		if (duration_parse(optarg, &c->timeout_us) && c->timeout_us > 0)
+			break;
+		complain("--timeout: '%s' is not a duration such as 500ms, 30s or 10m", optarg);
+		return CTL_USAGE;
+	default:				/* '?': getopt_long() has said what is wrong */
+		fputs("Try: crmsyncctl --help\n", stderr);
+		return CTL_USAGE;
+	}
+	return GO_ON;
+}
+
+static bool option_fits(int option, const struct ctl_command *command)
+{
+	for (size_t i = 0; long_options[i].name != NULL; i++) {
+		if (long_options[i].val != option)
+			continue;
+		if (i < OF_THE_PROGRAM || (command != NULL && strchr(command->options, option) != NULL))
+			return true;
+		complain("--%s belongs to other commands%s%s", long_options[i].name, command != NULL ? " than " : "",
+			 command != NULL ? command->name : "");
+		return false;
+	}
+	return true;
+}
+
+/* `short_options` begins with '+' to stop at the first word that is no option. Leaves optind behind the options. */
+static int take_options(struct ctl *c, int argc, char **argv, const char *short_options, const struct ctl_command *command)
+{
+	int option, rc = GO_ON;
+
+	optind = 0;				/* GNU: start afresh */
+	while (rc == GO_ON && (option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1)
+		rc = option_fits(option, command) ? take_option(c, option, command) : CTL_USAGE;
+	return rc;
+}
+
+/* ---- the command ------------------------------------------------------------------------------------- */
+
+static const struct ctl_command *command_find(const char *name)
+{
+	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
+}
+
+static int refuse_unknown(const char *name)
+{
+	const char *names[64], *near;
+	size_t n = 0;
+
+	for (const struct ctl_command *c = ctl_commands; c->name != NULL && n + 1 < countof(names); c++)
+		names[n++] = c->name;
+	names[n] = NULL;
+	near = text_nearest(name, names);
+	complain("there is no command '%s'%s%s%s", name, near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
+		 near != NULL ? "'?" : "");
+	return CTL_USAGE;
+}
+
+/* The first word, or the first two for commands that have a second word. How many words it was: *words. */
+static const struct ctl_command *command_of(int argc, char **argv, int *words)
+{
+	const struct ctl_command *command = command_find(argv[0]);
+	char *both;
+
+	*words = 1;
+	if (command != NULL)
+		return command;
+	if (strcmp(argv[0], "parked") == 0 && (argc < 2 || argv[1][0] == '-'))
+		return command_find("parked list");
+	both = argc > 1 ? xasprintf("%s %s", argv[0], argv[1]) : xstrdup(argv[0]);
+	command = command_find(both);
+	*words = 2;
+	if (command == NULL)
+		refuse_unknown(strcmp(argv[0], "parked") == 0 ? both : argv[0]);
+	free(both);
+	return command;
+}
+
+static void on_interrupt(int signo)
+{
+	ctl_interrupted = 1;
+}
+
+static void catch_interrupts(void)
+{
+	struct sigaction act = { .sa_handler = on_interrupt };	/* no SA_RESTART: whatever waits, ends */
+
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+}
+
+static int finish(int rc)
+{
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		complain("cannot write the output");
+		return CTL_TROUBLE;
+	}
+	return rc;
+}
+
+static int run(struct ctl *c, const struct ctl_command *command, char **args, int n)
+{
+	const char *no_color = getenv("NO_COLOR");
+	int rc;
+
+	if (n < command->min || n > command->max) {
+		complain("usage: crmsyncctl %s %s", command->name, command->args);
+		return CTL_USAGE;
+	}
+	c->color = !c->no_color && (no_color == NULL || no_color[0] == '\0') && isatty(STDOUT_FILENO);
+	rc = find_socket(c);
+	if (rc != CTL_OK)
+		return rc;
+	catch_interrupts();
+	rc = command->run(c, args, n);
+	free(c->path);
+	return finish(rc);
+}
+
+int main(int argc, char **argv)
+{
+	const struct ctl_command *command;
+	struct ctl c = { 0 };
+	int words, rc = take_options(&c, argc, argv, "+s:c:hV", NULL);
+
+	if (rc != GO_ON)
+		return finish(rc);
+	if (optind >= argc) {
+		complain("which command? Try: crmsyncctl --help");
+		return CTL_USAGE;
+	}
+	argc -= optind;
+	argv += optind;
+	command = command_of(argc, argv, &words);
+	if (command == NULL)
+		return CTL_USAGE;
+	if (command->run == NULL) {	/* before its options are looked at: they do not exist yet either */
+		complain("%s: not built yet in this version", command->name);
+		return CTL_TROUBLE;
+	}
+	/* getopt takes argv[0] for the program and names it in its messages: that is the command's last word. */
+	argc -= words - 1;
+	argv += words - 1;
+	rc = take_options(&c, argc, argv, "s:c:hV", command);
+	if (rc != GO_ON)
+		return finish(rc);
+	return run(&c, command, argv + optind, argc - optind);
+}

@@ -1,0 +1,277 @@
+#include "daemon/daemon.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/notify.h"
+#include "conf/topology.h"
+#include "control/control.h"
+#include "endpoint/endpoint.h"
+#include "journal/journal.h"
+#include "loop/loop.h"
+#include "store/store.h"
+#include "sync/sync.h"
+
+enum { FINISH_MS = 30000, STATUS_MS = 1000, EXPIRE_MS = 60000 };
+
+struct daemon {
+	struct loop *loop;
+	struct topology *topology;	/* owned */
+	struct topology *next;		/* owned; while a reload waits for the rounds in flight */
+	struct journal *journal;	/* owned */
+	struct control *control;	/* owned */
+	struct sync *sync;		/* owned */
+	struct loop_timer *pulse, *expire;
+	bool once, stopping;
+	bool hup_again;			/* SIGHUP came while a reload was under way: the file may have changed since that read it */
+	int exit_code;
+};
+
+static void stop_now(struct daemon *d, int code)
+{
+	d->exit_code = code;
+	loop_stop(d->loop);
+}
+
+/* ---- the seams, for real ----------------------------------------------------------------------------- */
+
+static struct endpoint *make_endpoint(void *arg, struct loop *loop, const struct topology *t, const struct endpoint_conf *conf,
+				      const struct endpoint_events *events)
+{
+	return postgres_endpoint_new(loop, t, conf, events);
+}
+
+static struct store *make_store(void *arg, struct loop *loop, const struct topology *t, const struct store_events *events)
+{
+	return redis_store_new(loop, t, events);
+}
+
+static void on_refused(void *arg, const struct err *why)
+{
+	struct daemon *d = arg;
+
+	log_error("Redis cannot keep the state", LOG_ERR(why));
+	stop_now(d, EXIT_CONFIGURATION);
+}
+
+static void on_once_done(void *arg, int exit_code)
+{
+	struct daemon *d = arg;
+
+	if (exit_code == EXIT_DIFFERENCES)
+		log_warn("reconciled, but some records are parked or held");
+	else if (exit_code != EXIT_FINE)
+		log_error("reconciled as far as possible: an endpoint stayed away");
+	else
+		log_info("everything is reconciled");
+	stop_now(d, exit_code);
+}
+
+static void start_sync(struct daemon *d)
+{
+	struct sync_seams seams = { make_endpoint, make_store, on_refused, d };
+
+	d->sync = sync_new(d->loop, d->topology, d->journal, &seams);
+	control_show(d->control, d->sync, d->topology);
+	if (d->once)
+		sync_once(d->sync, on_once_done, d);
+}
+
+/* ---- stop -------------------------------------------------------------------------------------------- */
+
+static void on_finished(void *arg)
+{
+	struct daemon *d = arg;
+
+	stop_now(d, d->once ? EXIT_INTERRUPTED : EXIT_FINE);
+}
+
+static void on_stop(void *arg)
+{
+	struct daemon *d = arg;
+
+	if (d->stopping) {
+		log_warn("stopped at once; unfinished work is repeated at the next start");
+		stop_now(d, EXIT_INTERRUPTED);
+		return;
+	}
+	d->stopping = true;
+	notify_stopping();
+	log_info("stopping: rounds in flight are finished first");
+	sync_finish(d->sync, FINISH_MS, on_finished, d);
+}
+
+/* ---- reload: all or nothing -------------------------------------------------------------------------- */
+
+static char *problems_text(const struct conf_problems *p, const char *file)
+{
+	struct buf b = { 0 };
+
+	for (size_t i = 0; i < p->n; i++)
+		buf_addf(&b, "%s:%u:%u: %s%s%s\n", file, p->list[i].line, p->list[i].column,
+			 p->list[i].path != NULL ? p->list[i].path : "", p->list[i].path != NULL && p->list[i].path[0] != '\0' ? ": " : "",
+			 p->list[i].text);
+	return buf_take(&b);
+}
+
+static void on_hup(void *arg);
+
+static void on_old_finished(void *arg)
+{
+	struct daemon *d = arg;
+
+	if (d->stopping)
+		return;
+	control_show(d->control, NULL, d->topology);
+	sync_free(&d->sync);
+	topology_free(&d->topology);
+	d->topology = d->next;
+	d->next = NULL;
+	start_sync(d);
+	control_reloaded(d->control, true);
+	notify_ready();
+	log_info("topology reloaded", LOG_S("file", d->topology->file));
+	if (d->hup_again)
+		on_hup(d);
+}
+
+static enum reload_begun reload(void *arg, char **text)
+{
+	struct daemon *d = arg;
+	struct conf_problems problems = { 0 };
+	struct topology *next;
+
+	if (d->next != NULL || d->stopping)
+		return RELOAD_BUSY;
+	notify_reloading();
+	next = topology_load(d->topology->file, &problems);
+	if (next != NULL && strcmp(next->journal.directory, d->topology->journal.directory) != 0) {
+		*text = xasprintf("%s: journal.directory: cannot change while running; restart for that\n", d->topology->file);
+		topology_free(&next);
+	} else if (next == NULL) {
+		*text = problems_text(&problems, d->topology->file);
+	}
+	conf_problems_fini(&problems);
+	if (next == NULL) {
+		control_reloaded(d->control, false);
+		notify_ready();
+		log_error("topology not reloaded, everything stays as it was", LOG_S("problems", *text));
+		return RELOAD_REFUSED;
+	}
+	d->next = next;
+	sync_finish(d->sync, FINISH_MS, on_old_finished, d);
+	return RELOAD_COMING;
+}
+
+static void on_hup(void *arg)
+{
+	struct daemon *d = arg;
+	char *text = NULL;
+
+	d->hup_again = reload(d, &text) == RELOAD_BUSY;
+	free(text);
+}
+
+/* ---- signs of life ----------------------------------------------------------------------------------- */
+
+static void on_pulse(void *arg)
+{
+	struct daemon *d = arg;
+	struct sync_service_view v;
+	size_t up = 0, n;
+
+	loop_timer_set(d->pulse, STATUS_MS);
+	notify_watchdog();
+	if (d->sync == NULL)
+		return;
+	sync_service_view(d->sync, &v);
+	n = sync_endpoints(d->sync);
+	for (size_t i = 0; i < n; i++) {
+		struct sync_endpoint_view e;
+
+		sync_endpoint_view(d->sync, i, &e);
+		up += e.endpoint->state == ENDPOINT_UP;
+	}
+	notify_status("%zu of %zu endpoints up; Redis %s; first reconcile %s", up, n, v.redis_up ? "up" : "away",
+		      v.first_reconcile_done ? "done" : "under way");
+}
+
+static void on_expire(void *arg)
+{
+	struct daemon *d = arg;
+	struct err e = { 0 };
+
+	loop_timer_set(d->expire, EXPIRE_MS);
+	if (!journal_expire(d->journal, clock_wall_us() - d->topology->journal.keep_us, &e))
+		log_error("journal not trimmed", LOG_ERR(&e));
+}
+
+/* ---- running ----------------------------------------------------------------------------------------- */
+
+static int failed_start(const struct err *e)
+{
+	log_error("cannot start", LOG_ERR(e));
+	return strcmp(e->code, "EACCES") == 0 || strcmp(e->code, "EPERM") == 0 ? EXIT_NOPERM :
+	       e->kind == ERR_CONFIG ? EXIT_CONFIGURATION : e->kind == ERR_TRANSIENT ? EXIT_TEMPFAIL : EXIT_TROUBLE;
+}
+
+static void wire_signals(struct daemon *d)
+{
+	signal(SIGPIPE, SIG_IGN);
+	loop_signal(d->loop, SIGTERM, on_stop, d);
+	loop_signal(d->loop, SIGINT, on_stop, d);
+	loop_signal(d->loop, SIGHUP, on_hup, d);
+}
+
+static void shut_down(struct daemon *d)
+{
+	loop_timer_free(&d->pulse);
+	loop_timer_free(&d->expire);
+	if (d->control != NULL)
+		control_show(d->control, NULL, d->topology);
+	sync_free(&d->sync);
+	control_free(&d->control);
+	journal_close(&d->journal);
+	topology_free(&d->topology);
+	topology_free(&d->next);
+	loop_free(&d->loop);
+}
+
+int daemon_run(struct topology *topology, bool once)
+{
+	struct daemon d = { .topology = topology, .once = once };
+	struct control_hooks hooks = { reload, &d };
+	struct err e = { 0 };
+
+	d.journal = journal_open(topology->journal.directory, topology->name, &e);
+	if (d.journal == NULL) {
+		topology_free(&d.topology);
+		return failed_start(&e);
+	}
+	d.loop = loop_new();
+	wire_signals(&d);
+	d.control = control_new(d.loop, topology, &hooks, &e);
+	if (d.control == NULL) {
+		d.exit_code = failed_start(&e);
+		shut_down(&d);
+		return d.exit_code;
+	}
+	d.pulse = loop_timer_new(d.loop, on_pulse, &d);
+	d.expire = loop_timer_new(d.loop, on_expire, &d);
+	start_sync(&d);
+	on_pulse(&d);
+	on_expire(&d);
+	notify_ready();
+	log_info("crmsyncd runs", LOG_S("topology", topology->name), LOG_I("endpoints", topology->n_endpoints),
+		 LOG_I("entities", topology->n_entities));
+	loop_run(d.loop);
+	shut_down(&d);
+	log_info("crmsyncd stopped", LOG_I("exit", d.exit_code));
+	return d.exit_code;
+}

@@ -1,0 +1,3 @@
+libcrmsync_a_SOURCES += \
+	src/daemon/daemon.c src/daemon/daemon.h \
+	src/daemon/version.c src/daemon/version.h

@@ -1,0 +1,21 @@
+#include "daemon/version.h"
+
+#include "conf/topology.h"
+#include "config.h"
+#include "endpoint/endpoint.h"
+#include "journal/journal.h"
+#include "loop/loop.h"
+#include "store/store.h"
+
+/* Each library is known to one room only, which therefore says its version. */
+void version_print(FILE *to)
+{
+	char line[128];
+
+	fprintf(to, "crmsyncd %s\n", PACKAGE_VERSION);
+	fprintf(to, "  %s\n", loop_library(line, sizeof line));
+	fprintf(to, "  %s\n", postgres_library(line, sizeof line));
+	fprintf(to, "  %s\n", redis_library(line, sizeof line));
+	fprintf(to, "  %s\n", journal_library(line, sizeof line));
+	fprintf(to, "  %s\n", conf_library(line, sizeof line));
+}
