@@ -1,0 +1,1 @@
+EXTRA_DIST += doc/canonical.md doc/identity.md doc/own-writes.md
