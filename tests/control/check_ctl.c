@@ -1,0 +1,563 @@
+/* check_ctl.c - crmsyncctl as a person or a script meets it: against a daemon of control/ over the fake sync. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "ctl/ctl.h"
+#include "fake_sync.h"
+#include "served.h"
+
+static struct served s;
+
+static void setup(void)
+{
+	memset(&s, 0, sizeof s);
+	unsetenv("NO_COLOR");
+	fake_sync_share();
+}
+
+static void teardown(void)
+{
+	if (s.pid != 0)
+		served_stop(&s);
+}
+
+/* ---- running it --------------------------------------------------------------------------------------------------- */
+
+enum { WORDS_MAX = 16 };
+
+struct ran {
+	int code;
+	char *out, *err;
+};
+
+static const char *program(void)
+{
+	const char *path = getenv("CRMSYNCCTL");
+
+	return path != NULL ? path : "./crmsyncctl";	/* tests run in the top build directory */
+}
+
+static char *contents(FILE *f)
+{
+	struct buf all = { 0 };
+	size_t n;
+
+	buf_adds(&all, "");
+	rewind(f);
+	while ((n = fread(buf_room(&all, 4096), 1, 4096, f)) > 0) {
+		all.len += n;
+		all.p[all.len] = '\0';
+	}
+	fclose(f);
+	return buf_take(&all);
+}
+
+static struct ran run_words(char **words)
+{
+	FILE *out = tmpfile(), *err = tmpfile();
+	struct ran r;
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		dup2(fileno(out), STDOUT_FILENO);
+		dup2(fileno(err), STDERR_FILENO);
+		execv(program(), words);
+		_exit(99);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status), "it died of signal %d", WTERMSIG(status));
+	r.code = WEXITSTATUS(status);
+	ck_assert_int_ne(r.code, 99);
+	r.out = contents(out);
+	r.err = contents(err);
+	return r;
+}
+
+/* crmsyncctl -s SOCKET word... NULL */
+static struct ran ctl(const char *first, ...)
+{
+	const char *words[WORDS_MAX] = { "crmsyncctl", "-s", s.control, first };
+	size_t n = 4;
+	va_list ap;
+
+	va_start(ap, first);
+	while ((words[n] = va_arg(ap, const char *)) != NULL)
+		n++;
+	va_end(ap);
+	return run_words((char **)(uintptr_t)words);
+}
+
+static void ran_fini(struct ran *r)
+{
+	free(r->out);
+	free(r->err);
+}
+
+static void is(struct ran r, int code, const char *out, const char *err)
+{
+	ck_assert_msg(r.code == code, "exit code %d, not %d; stdout: %s stderr: %s", r.code, code, r.out, r.err);
+	ck_assert_msg(out == NULL || strcmp(r.out, out) == 0, "stdout: '%s', not '%s'", r.out, out);
+	ck_assert_msg(err == NULL ? r.err[0] == '\0' : strstr(r.err, err) != NULL, "stderr: '%s', not '%s'", r.err, err);
+	ran_fini(&r);
+}
+
+/* ---- status ---------------------------------------------------------------------------------------------------------- */
+
+static void fits(const char *text, size_t width)
+{
+	while (*text != '\0') {
+		size_t n = strcspn(text, "\n");
+
+		ck_assert_msg(utf8_count(text, n) <= width, "wider than %zu: %.*s", width, (int)n, text);
+		text += n + (text[n] == '\n');
+	}
+}
+
+START_TEST(status_begins_with_the_sentence_and_fits)
+{
+	struct ran r;
+
+	fake->support_down = fake->surveying = true;
+	fake->parked = 3;
+	served_start(&s);
+	r = ctl("status", NULL);
+	ck_assert_int_eq(r.code, 0);
+	ck_assert_msg(strncmp(r.out, "2 of 3 endpoints up; ", 21) == 0, "%s", r.out);
+	fits(r.out, 80);
+	ck_assert_ptr_nonnull(strstr(r.out, "PostgreSQL 15.18"));
+	ck_assert_ptr_nonnull(strstr(r.out, " differs "));
+	ck_assert_ptr_nonnull(strstr(r.out, "survey 43 %, 5.7 s left"));
+	ck_assert_ptr_nonnull(strstr(r.out, "\n  support: the server is shutting down\n"));
+	ck_assert_msg(strstr(r.out, "contact on support:") == NULL, "said once, not for every entity");
+	ck_assert_ptr_nonnull(strstr(r.out, "\n  contact on billing: the first comparison is not done\n"));
+	ck_assert_ptr_nonnull(strstr(r.out, "4,000"));
+	ck_assert_ptr_nonnull(strstr(r.out, "5 by last-writer-wins"));
+	ck_assert_ptr_nonnull(strstr(r.out, "deletes are found by the sweep"));
+	ck_assert_msg(strchr(r.out, '\033') == NULL, "no colour into a file");
+	ck_assert_str_eq(r.err, "");
+	ran_fini(&r);
+}
+END_TEST
+
+START_TEST(status_as_json_is_the_object_of_the_stats_socket)
+{
+	struct answer a;
+	struct ran r;
+	json_t *one, *other;
+
+	served_start(&s);
+	r = ctl("status", "--json", NULL);
+	ck_assert_int_eq(r.code, 0);
+	a = ask(s.stats, "GET", "/status", "");
+	one = json_loads(r.out, 0, NULL);
+	other = json_loads(a.body, 0, NULL);
+	ck_assert_ptr_nonnull(one);
+	ck_assert_int_eq(json_object_size(one), json_object_size(other));
+	ck_assert_int_eq(json_integer_value(json_object_get(one, "schema")), 1);
+	ck_assert_msg(strchr(r.out, '\n') == r.out + strlen(r.out) - 1, "one line");
+	json_decref(one);
+	json_decref(other);
+	answer_fini(&a);
+	ran_fini(&r);
+}
+END_TEST
+
+/* What it writes on a terminal until it has drawn `draws` times and Ctrl-C was typed. */
+static char *on_terminal(int draws, int *status, char *const *words)
+{
+	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	struct buf all = { 0 };
+	bool typed = false;
+	int fd;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = forkpty(&fd, NULL, NULL, &size);
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		execv(program(), words);
+		_exit(99);
+	}
+	buf_adds(&all, "");
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		char piece[4096];
+		ssize_t n;
+		int seen = 0;
+
+		ck_assert_msg(poll(&p, 1, 10000) == 1, "it says nothing: %s", all.p);
+		n = read(fd, piece, sizeof piece);
+		if (n <= 0)
+			break;
+		buf_add(&all, piece, (size_t)n);
+		for (const char *q = all.p; (q = strstr(q, "\033[J")) != NULL; q++)
+			seen++;
+		if (!typed && draws > 0 && seen >= draws) {
+			typed = true;
+			ck_assert_int_eq(write(fd, "\003", 1), 1);
+		}
+	}
+	close(fd);
+	ck_assert_int_eq(waitpid(pid, status, 0), pid);
+	return buf_take(&all);
+}
+
+START_TEST(watch_redraws_and_gives_the_screen_back)
+{
+	char *const words[] = { (char *)"crmsyncctl", (char *)"-s", s.control, (char *)"status", (char *)"--watch", NULL };
+	int status;
+	char *all;
+
+	served_start(&s);
+	all = on_terminal(2, &status, words);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 130, "status %x", (unsigned)status);
+	ck_assert_ptr_nonnull(strstr(all, "\033[?1049h"));
+	ck_assert_msg(strstr(all, "\033[32mup") != NULL, "in colour");
+	ck_assert_msg(strstr(all, "\033[?25h\033[?1049l") != NULL, "the cursor and the screen come back");
+	free(all);
+}
+END_TEST
+
+START_TEST(colour_only_where_it_is_wanted)
+{
+	char *const words[] = { (char *)"crmsyncctl", (char *)"-s", s.control, (char *)"status", NULL };
+	char *const without[] = { (char *)"crmsyncctl", (char *)"--no-color", (char *)"-s", s.control, (char *)"status", NULL };
+	int status;
+	char *all;
+
+	served_start(&s);
+	all = on_terminal(0, &status, words);
+	ck_assert_ptr_nonnull(strstr(all, "\033[32m"));
+	free(all);
+	all = on_terminal(0, &status, without);
+	ck_assert_ptr_null(strstr(all, "\033["));
+	free(all);
+	setenv("NO_COLOR", "1", 1);
+	all = on_terminal(0, &status, words);
+	ck_assert_ptr_null(strstr(all, "\033["));
+	ck_assert_ptr_nonnull(strstr(all, "3 of 3 endpoints up"));
+	free(all);
+}
+END_TEST
+
+/* ---- the other commands -------------------------------------------------------------------------------------------------- */
+
+START_TEST(wait_has_its_exit_codes)
+{
+	struct ran r;
+
+	fake->settle_ms = 10;
+	fake->parked = 3;
+	served_start(&s);
+	r = ctl("wait", NULL);
+	ck_assert_int_eq(r.code, 0);
+	ck_assert_ptr_nonnull(strstr(r.out, "; 3 parked; 2 held\n"));
+	ran_fini(&r);
+	fake->settle_ms = -1;
+	r = ctl("wait", "--timeout", "100ms", NULL);
+	ck_assert_int_eq(r.code, 75);
+	ck_assert_str_eq(r.out, "");
+	ck_assert_ptr_nonnull(strstr(r.err, "  contact: 12 records owed to support\n  support is down\n"));
+	ran_fini(&r);
+	is(ctl("wait", "--timeout", "soon", NULL), 64, "", "duration");
+}
+END_TEST
+
+START_TEST(interrupted_is_130_and_the_daemon_hears_of_it)
+{
+	const char *words[] = { "crmsyncctl", "-s", s.control, "wait", "--timeout", "1h", NULL };
+	int status;
+	pid_t pid;
+
+	fake->settle_ms = -1;
+	served_start(&s);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		execv(program(), (char **)(uintptr_t)words);
+		_exit(99);
+	}
+	await(&fake->waits, 1);
+	kill(pid, SIGINT);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 130, "status %x", (unsigned)status);
+	await(&fake->cancels, 1);
+}
+END_TEST
+
+START_TEST(install_prints_sql_as_it_is)
+{
+	served_start(&s);
+	is(ctl("install", "sales", "--print", NULL), 0, "CREATE SCHEMA crmsync;\nSELECT 'a \\ \"quote\"';\n", NULL);
+	is(ctl("install", "sales", NULL), 0, "installed on sales\n", NULL);
+	is(ctl("uninstall", "sales", NULL), 0, "removed from sales\n", NULL);
+	is(ctl("install", "slaes", NULL), 64, "", "did you mean 'sales'?");
+	is(ctl("install", NULL), 64, "", "usage: crmsyncctl install ENDPOINT");
+	fake->refuse_install = true;
+	is(ctl("install", "sales", NULL), 77, "", "permission denied");
+}
+END_TEST
+
+START_TEST(parked_records_in_words_and_as_json)
+{
+	struct ran r;
+	size_t n = 0;
+
+	s.parked = 450;
+	served_start(&s);
+	r = ctl("parked", NULL);
+	ck_assert_int_eq(r.code, 0);
+	ck_assert_msg(strncmp(r.out, "#1 contact p1@example.org: not written to support (23514), tries: 1, since 2026-03-01 12:00:00\n"
+			      "    phone: the check \"people_phone_check\" of the database refuses the row; it\n    wants", 180) == 0,
+		      "%.300s", r.out);
+	ck_assert_ptr_nonnull(strstr(r.out, "#450 "));
+	ran_fini(&r);
+	r = ctl("parked", "list", "--endpoint", "billing", "--json", NULL);
+	for (char *line = strtok(r.out, "\n"); line != NULL; line = strtok(NULL, "\n"), n++) {
+		json_t *j = json_loads(line, 0, NULL);
+
+		ck_assert_int_eq(json_integer_value(json_object_get(j, "schema")), 1);
+		json_decref(j);
+	}
+	ck_assert_uint_eq(n, 150);
+	ran_fini(&r);
+	r = ctl("parked", "show", "2", "3", NULL);
+	ck_assert_int_eq(r.code, 0);
+	ck_assert_ptr_nonnull(strstr(r.out, "\n#3 contact"));
+	ran_fini(&r);
+	is(ctl("parked", "show", "x", NULL), 64, "", "not the number");
+	is(ctl("parked", "show", "999", NULL), 64, "", "999");
+	is(ctl("parked", "retry", NULL), 0, "450 records are tried again\n", NULL);
+	is(ctl("parked", "retry", "7", NULL), 0, "1 record is tried again\n", NULL);
+	is(ctl("parked", "discard", "2", "3", NULL), 0, "#2 discarded\n#3 discarded\n", NULL);
+	is(ctl("parked", "discard", NULL), 64, "", "usage: crmsyncctl parked discard NUMBER...");
+	is(ctl("parked", "lsit", NULL), 64, "", "did you mean 'parked list'?");
+}
+END_TEST
+
+START_TEST(conflicts_show_every_side)
+{
+	struct ran r;
+
+	s.decisions = 3;
+	served_start(&s);
+	r = ctl("conflicts", "--key", "p2@example.org", NULL);
+	ck_assert_int_eq(r.code, 0);
+	ck_assert_str_eq(r.out, "2026-03-01 12:00:00 contact p2@example.org phone: sales by last-writer-wins (stamp)\n"
+			 "    sales        \"+49 1 \\\"x\\\"\"  of 2026-03-01 12:00:00  <- stands\n"
+			 "    support      (deleted)  of 2026-03-01 11:58:20\n");
+	ran_fini(&r);
+	is(ctl("conflicts", "--since", "yesterday", NULL), 64, "", "duration");
+}
+END_TEST
+
+START_TEST(orders_reach_the_daemon)
+{
+	struct ran r;
+
+	served_start(&s);
+	is(ctl("pause", "support", NULL), 0, "support paused\n", NULL);
+	ck_assert_str_eq(fake->paused, "support");
+	is(ctl("resume", "support", NULL), 0, "support goes on\n", NULL);
+	is(ctl("kick", NULL), 0, "", NULL);
+	is(ctl("kick", "--sweep", NULL), 0, "", NULL);
+	ck_assert_int_eq(fake->sweeps, 1);
+	is(ctl("reload", NULL), 0, "the topology was read again\n", NULL);
+	fake->refuse_reload = true;
+	r = ctl("reload", NULL);
+	ck_assert_int_eq(r.code, 78);
+	ck_assert_ptr_nonnull(strstr(r.err, "\n  acme.yaml:3:1: endpoints: missing\n  acme.yaml:9:2: "));
+	ran_fini(&r);
+	r = ctl("reload", "--json", NULL);
+	ck_assert_int_eq(r.code, 78);
+	ck_assert_ptr_nonnull(strstr(r.out, "\"exit\": 78"));
+	ran_fini(&r);
+}
+END_TEST
+
+START_TEST(metrics_are_passed_through)
+{
+	struct ran r;
+
+	served_start(&s);
+	r = ctl("metrics", NULL);
+	ck_assert_int_eq(r.code, 0);
+	ck_assert_msg(strncmp(r.out, "# HELP crmsyncd_endpoint_up ", 28) == 0, "%.50s", r.out);
+	ran_fini(&r);
+	r = ctl("metrics", "--json", NULL);
+	ck_assert_msg(strncmp(r.out, "{\"schema\": 1, \"name\": \"crmsyncd_endpoint_up\"", 44) == 0, "%.50s", r.out);
+	ran_fini(&r);
+}
+END_TEST
+
+/* ---- without a daemon, with the wrong words ---------------------------------------------------------------------------------- */
+
+START_TEST(without_a_daemon_it_says_what_to_do)
+{
+	strcpy(s.control, "/nonexistent/control.sock");
+	is(ctl("status", NULL), 69, "", "no daemon answers at /nonexistent/control.sock (No such file or directory): is crmsyncd running");
+	is(ctl("status", "--watch", NULL), 69, "", "no daemon answers");
+	is(ctl("wait", "--json", NULL), 69, "", "no daemon answers");
+}
+END_TEST
+
+START_TEST(a_socket_that_may_not_be_used_is_77)
+{
+	int status;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		return;
+	served_start(&s);
+	ck_assert_int_eq(chmod(s.dir, 0755), 0);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		if (setresuid(65534, 65534, 65534) != 0)
+			_exit(98);
+		freopen("/dev/null", "w", stderr);
+		execl(program(), "crmsyncctl", "-s", s.control, "status", NULL);
+		_exit(errno == EACCES ? 77 : 99);	/* the build directory may be closed to others */
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 77, "status %x", (unsigned)status);
+}
+END_TEST
+
+START_TEST(a_daemon_that_hangs_up_is_unavailable)
+{
+	served_start(&s);
+	fake->settle_ms = -1;
+	{
+		const char *words[] = { "crmsyncctl", "-s", s.control, "wait", NULL };
+		int status;
+		pid_t pid;
+
+		fflush(NULL);
+		pid = fork();
+		if (pid == 0) {
+			freopen("/dev/null", "w", stderr);
+			execv(program(), (char **)(uintptr_t)words);
+			_exit(99);
+		}
+		await(&fake->waits, 1);
+		kill(s.pid, SIGKILL);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 69, "status %x", (unsigned)status);
+	}
+	waitpid(s.pid, NULL, 0);
+	s.pid = 0;
+	unlink(s.control);
+	unlink(s.stats);
+	rmdir(s.dir);
+}
+END_TEST
+
+START_TEST(wrong_words_are_64_with_a_hint)
+{
+	strcpy(s.control, "/nonexistent/control.sock");
+	is(ctl("stauts", NULL), 64, "", "did you mean 'status'?");
+	is(ctl("xyzzy", NULL), 64, "", "there is no command 'xyzzy'\n");
+	is(ctl("status", "now", NULL), 64, "", "usage: crmsyncctl status [--watch]");
+	is(ctl("status", "--print", NULL), 64, "", "--print belongs to other commands");
+	is(ctl("status", "--frob", NULL), 64, "", "--help");
+	is(ctl("migrate", "contact", "--from", "sales", "--jobs", "3", NULL), 2, "", "not built yet in this version");
+	is(ctl("--help", NULL), 0, NULL, NULL);
+	is(ctl("-V", NULL), 0, NULL, NULL);
+	is(ctl("wait", "--help", NULL), 0, NULL, NULL);
+}
+END_TEST
+
+START_TEST(a_full_disk_is_noticed)
+{
+	int status;
+	pid_t pid;
+
+	served_start(&s);
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		freopen("/dev/full", "w", stdout);
+		freopen("/dev/null", "w", stderr);
+		execl(program(), "crmsyncctl", "-s", s.control, "status", NULL);
+		_exit(99);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 2, "status %x", (unsigned)status);
+}
+END_TEST
+
+START_TEST(the_socket_is_found_by_the_topology_file)
+{
+	const char *words[] = { "crmsyncctl", "-c", NULL, "pause", "sales", NULL };
+	char *file;
+	FILE *f;
+
+	served_start(&s);
+	file = xasprintf("%s/t.yaml", s.dir);
+	f = fopen(file, "w");
+	fprintf(f, "version: 1\nstats:\n  socket: /nowhere\ncontrol:\n  # here\n  socket: '%s'\nendpoints:\n", s.control);
+	fclose(f);
+	words[2] = file;
+	is(run_words((char **)(uintptr_t)words), 0, "sales paused\n", NULL);
+	unlink(file);
+	is(run_words((char **)(uintptr_t)words), 78, "", "cannot read");
+	free(file);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *all = suite_create("ctl");
+	TCase *t = tcase_create("ctl");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, status_begins_with_the_sentence_and_fits);
+	tcase_add_test(t, status_as_json_is_the_object_of_the_stats_socket);
+	tcase_add_test(t, watch_redraws_and_gives_the_screen_back);
+	tcase_add_test(t, colour_only_where_it_is_wanted);
+	tcase_add_test(t, wait_has_its_exit_codes);
+	tcase_add_test(t, interrupted_is_130_and_the_daemon_hears_of_it);
+	tcase_add_test(t, install_prints_sql_as_it_is);
+	tcase_add_test(t, parked_records_in_words_and_as_json);
+	tcase_add_test(t, conflicts_show_every_side);
+	tcase_add_test(t, orders_reach_the_daemon);
+	tcase_add_test(t, metrics_are_passed_through);
+	tcase_add_test(t, without_a_daemon_it_says_what_to_do);
+	tcase_add_test(t, a_socket_that_may_not_be_used_is_77);
+	tcase_add_test(t, a_daemon_that_hangs_up_is_unavailable);
+	tcase_add_test(t, wrong_words_are_64_with_a_hint);
+	tcase_add_test(t, a_full_disk_is_noticed);
+	tcase_add_test(t, the_socket_is_found_by_the_topology_file);
+	suite_add_tcase(all, t);
+	return all;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(suite());
+	int failed;
+
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,137 @@
+/* check_manuals.c - every metric and every command has its place in the manual, and mandoc has nothing to say about it. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "control/pages.h"
+#include "control/room.h"
+#include "ctl/ctl.h"
+
+volatile sig_atomic_t ctl_interrupted;
+
+void complain(const char *fmt, ...)
+{
+}
+
+static char *manual(const char *name)
+{
+	char *path = xasprintf("%s/%s", MANUALS, name);
+	FILE *f = fopen(path, "r");
+	struct buf all = { 0 };
+	size_t n;
+
+	ck_assert_msg(f != NULL, "no %s", path);
+	while ((n = fread(buf_room(&all, 65536), 1, 65536, f)) > 0)
+		all.len += n;
+	fclose(f);
+	free(path);
+	return buf_take(&all);
+}
+
+static void has(const char *page, const char *line, const char *what)
+{
+	ck_assert_msg(strstr(page, line) != NULL, "%s: the manual has no line '%s'", what, line);
+}
+
+static void on_metric(void *arg, const char *name, const char *type, const char *labels, const char *help)
+{
+	char *line = xasprintf("\n.It Ic %s\n", name), *entry, *kind;
+
+	has(arg, line, name);
+	entry = strstr(arg, line) + strlen(line);
+	kind = xasprintf("%s%s%s.", type, labels[0] != '\0' ? "; " : "", labels);
+	ck_assert_msg(strncmp(entry, kind, strlen(kind)) == 0, "%s: the manual says '%.60s', not '%s'", name, entry, kind);
+	free(line);
+	free(kind);
+}
+
+START_TEST(every_metric_is_in_the_manual_with_type_and_labels)
+{
+	char *page = manual("crmsyncd-metrics.7");
+
+	metrics_each(on_metric, page);
+	free(page);
+}
+END_TEST
+
+START_TEST(every_command_is_in_the_manual_or_among_those_to_come)
+{
+	char *page = manual("crmsyncctl.1");
+
+	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++) {
+		char *line = xasprintf("\n.It %s %s", c->run != NULL ? "Ic" : "Li", c->name);
+
+		has(page, line, c->name);
+		free(line);
+	}
+	free(page);
+}
+END_TEST
+
+struct wanted {
+	const char *name;
+	bool built, found;
+};
+
+static void on_order(void *arg, const char *name, bool built, const char *help)
+{
+	struct wanted *w = arg;
+	char *spaced = xstrdup(name);
+
+	for (char *p = spaced; *p != '\0'; p++)
+		if (*p == '/')
+			*p = ' ';
+	if (strcmp(spaced, w->name) == 0) {
+		w->found = true;
+		ck_assert_msg(w->built == built, "%s: built on one side only", name);
+	}
+	free(spaced);
+}
+
+START_TEST(every_command_of_the_client_is_known_to_the_daemon)
+{
+	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++) {
+		struct wanted w = { .name = c->name, .built = c->run != NULL };
+
+		commands_each(on_order, &w);
+		ck_assert_msg(w.found, "the daemon does not know '%s'", c->name);
+	}
+}
+END_TEST
+
+START_TEST(mandoc_finds_nothing)
+{
+	static const char *const pages[] = { "crmsyncd.8", "crmsyncctl.1", "crmsyncd-metrics.7" };
+
+	if (system("command -v mandoc >/dev/null") != 0)
+		return;
+	for (size_t i = 0; i < countof(pages); i++) {
+		char *command = xasprintf("mandoc -T lint -W warning '%s/%s'", MANUALS, pages[i]);
+
+		ck_assert_msg(system(command) == 0, "%s", pages[i]);
+		free(command);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *all = suite_create("manuals");
+	TCase *t = tcase_create("manuals");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(t, every_metric_is_in_the_manual_with_type_and_labels);
+	tcase_add_test(t, every_command_is_in_the_manual_or_among_those_to_come);
+	tcase_add_test(t, every_command_of_the_client_is_known_to_the_daemon);
+	tcase_add_test(t, mandoc_finds_nothing);
+	suite_add_tcase(all, t);
+	runner = srunner_create(all);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,307 @@
+#include "fake_sync.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "journal/journal.h"
+#include "loop/loop.h"
+#include "sync/sync.h"
+
+enum { ENDPOINTS = 3, ENTITIES = 2 };
+
+static struct fake own;
+struct fake *fake = &own;
+
+struct sync {
+	struct loop *loop;
+	const struct topology *topology;
+	struct journal *journal;
+	struct endpoint endpoints[ENDPOINTS];
+	struct link links[ENTITIES][ENDPOINTS];
+	struct meter_endpoint meter_endpoints[ENDPOINTS];
+	struct meter_entity meter_entities[ENTITIES];
+	struct meter_link meter_links[ENTITIES][ENDPOINTS];
+};
+
+void fake_sync_share(void)
+{
+	fake = mmap(NULL, sizeof *fake, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	fake_sync_reset();
+}
+
+void fake_sync_reset(void)
+{
+	memset(fake, 0, sizeof *fake);
+}
+
+/* ---- the topology: contact lives everywhere, account not on billing ------------------------------------------ */
+
+static struct endpoint_conf confs[ENDPOINTS];
+static struct entity_conf entities[ENTITIES];
+static struct mapping mappings[ENTITIES][ENDPOINTS];
+static struct topology topology;
+
+static void name_endpoint(size_t i, const char *name)
+{
+	confs[i] = (struct endpoint_conf){ .name = (char *)(uintptr_t)name, .index = i, .driver = DRIVER_POSTGRES,
+					   .capture = i == 0 ? CAPTURE_LISTEN : CAPTURE_POLL };
+}
+
+struct topology *fake_topology(const char *stats, const char *listen, const char *control)
+{
+	static const char *const tables[ENTITIES][ENDPOINTS] = { { "crm.accounts", "companies", NULL },
+								  { "crm.contacts", "people", "payers" } };
+
+	name_endpoint(0, "sales");
+	name_endpoint(1, "support");
+	name_endpoint(2, "billing");
+	entities[0].def = (struct entity_def){ .name = (char *)(uintptr_t)"account", .index = 0 };
+	entities[1].def = (struct entity_def){ .name = (char *)(uintptr_t)"contact", .index = 1 };
+	for (size_t e = 0; e < ENTITIES; e++)
+		for (size_t p = 0; p < ENDPOINTS; p++) {
+			mappings[e][p] = (struct mapping){ .entity = &entities[e].def, .endpoint = &confs[p],
+							   .table = (char *)(uintptr_t)tables[e][p] };
+			entities[e].mapping[p] = tables[e][p] != NULL ? &mappings[e][p] : NULL;
+		}
+	topology = (struct topology){ .name = (char *)(uintptr_t)"acme", .endpoints = confs, .n_endpoints = ENDPOINTS,
+				      .entities = entities, .n_entities = ENTITIES };
+	topology.stats.socket = (char *)(uintptr_t)stats;
+	topology.stats.listen = (char *)(uintptr_t)listen;
+	topology.control.socket = (char *)(uintptr_t)control;
+	return &topology;
+}
+
+void fake_odd_names(struct topology *t)
+{
+	name_endpoint(2, "bil\"ling\\");
+}
+
+/* ---- birth ------------------------------------------------------------------------------------------------------ */
+
+struct sync *fake_sync_new(struct loop *loop, const struct topology *t, struct journal *journal)
+{
+	struct sync *s = xcalloc(1, sizeof *s);
+	int64_t now = clock_mono_us();
+
+	s->loop = loop;
+	s->topology = t;
+	s->journal = journal;
+	for (size_t p = 0; p < ENDPOINTS; p++) {
+		s->endpoints[p].conf = &t->endpoints[p];
+		strcpy(s->endpoints[p].server, "PostgreSQL 15.18");
+		s->endpoints[p].clock_offset_s = 0.25;
+		s->endpoints[p].last_capture_us = clock_wall_us() - 2000000;
+		s->meter_endpoints[p].bytes_read = 1000 * (p + 1);
+		s->meter_endpoints[p].bytes_written = 10;
+		ratio_clock_set(&s->meter_endpoints[p].availability, METER_GOOD, now - 9000000);
+		if (p == 1)
+			ratio_clock_set(&s->meter_endpoints[p].availability, METER_BAD, now - 3000000);
+	}
+	for (size_t e = 0; e < ENTITIES; e++) {
+		s->meter_entities[e].conflicts[RULE_LAST_WRITER_WINS] = 5 * e;
+		histogram_add(&s->meter_entities[e].propagation, 0.004);
+		histogram_add(&s->meter_entities[e].propagation, 1e6);
+		for (size_t p = 0; p < ENDPOINTS; p++) {
+			s->links[e][p] = (struct link){ .endpoint = &s->endpoints[p], .mapping = t->entities[e].mapping[p], .usable = true };
+			s->links[e][p].promises.words = "deletes are found by the sweep";
+			s->meter_links[e][p].applied = 100 * e + p;
+			s->meter_links[e][p].updates = 7;
+		}
+	}
+	return s;
+}
+
+void fake_sync_free(struct sync **sp)
+{
+	free(*sp);
+	*sp = NULL;
+}
+
+/* ---- views -------------------------------------------------------------------------------------------------------- */
+
+void sync_service_view(const struct sync *s, struct sync_service_view *v)
+{
+	*v = (struct sync_service_view){ .topology = s->topology, .redis_up = !fake->redis_down,
+					 .redis_reason = fake->redis_down ? "Connection refused" : "",
+					 .redis_server = "Redis 7.0.15", .first_reconcile_done = !fake->reconciling,
+					 .started_us = clock_wall_us() - 60000000, .rounds = 12 };
+}
+
+size_t sync_endpoints(const struct sync *s)
+{
+	return ENDPOINTS;
+}
+
+void sync_endpoint_view(const struct sync *s, size_t i, struct sync_endpoint_view *v)
+{
+	struct endpoint *p = &((struct sync *)(uintptr_t)s)->endpoints[i];	/* a view; the knob shows here */
+	bool down = i == 1 && fake->support_down;
+
+	p->state = down ? ENDPOINT_DOWN : ENDPOINT_UP;
+	strcpy(p->why.code, down ? "57P01" : "");
+	strcpy(p->why.text, down ? "the server is shutting down" : "");
+	*v = (struct sync_endpoint_view){ .conf = &s->topology->endpoints[i], .endpoint = p, .meter = &s->meter_endpoints[i],
+					  .paused = strcmp(fake->paused, s->topology->endpoints[i].name) == 0 };
+}
+
+size_t sync_entities(const struct sync *s)
+{
+	return ENTITIES;
+}
+
+void sync_entity_view(const struct sync *s, size_t i, struct sync_entity_view *v)
+{
+	*v = (struct sync_entity_view){ .conf = &s->topology->entities[i], .meter = &s->meter_entities[i],
+					.records = 2000 * ((int64_t)i + 1), .pending = i == 1 ? fake->pending : 0,
+					.parked = i == 1 ? fake->parked : 0, .held = i == 1 ? 2 : 0,
+					.conflicts = 5 * (int64_t)i };
+}
+
+bool sync_link_view(const struct sync *s, size_t e, size_t p, struct sync_link_view *v)
+{
+	bool down = p == 1 && fake->support_down;
+
+	if (s->topology->entities[e].mapping[p] == NULL)
+		return false;
+	*v = (struct sync_link_view){ .mapping = s->topology->entities[e].mapping[p], .link = &s->links[e][p],
+				      .meter = &s->meter_links[e][p], .reason = "", .rows_expected = -1 };
+	v->phase = SYNC_PHASE_FOLLOW;
+	v->state = down ? SYNC_LINK_INCONSISTENT : SYNC_LINK_CONSISTENT;
+	v->reason = down ? "the endpoint is down" : "";
+	v->lag_seconds = down ? (e == 1 ? 14.2 : NAN) : 0;
+	v->owed = down ? 12 : 0;
+	v->parked = e == 1 && p == 1 ? fake->parked : 0;
+	if (fake->surveying && e == 1 && p == 2) {
+		v->phase = SYNC_PHASE_SURVEY;
+		v->state = SYNC_LINK_UNKNOWN;
+		v->reason = "the first comparison is not done";
+		v->rows_done = 430;
+		v->rows_expected = 1000;
+		v->rows_per_second = 100;
+	}
+	return true;
+}
+
+struct journal *sync_journal(const struct sync *s)
+{
+	return s->journal;
+}
+
+/* ---- orders -------------------------------------------------------------------------------------------------------- */
+
+struct sync_wait {
+	struct loop_timer *timer;
+	bool settled;
+	void (*done)(void *arg, bool settled, const char *pending, int64_t parked);
+	void *arg;
+};
+
+static void on_wait(void *arg)
+{
+	struct sync_wait w = *(struct sync_wait *)arg;
+
+	free(arg);
+	loop_timer_free(&w.timer);
+	w.done(w.arg, w.settled, w.settled ? "" : "contact: 12 records owed to support\nsupport is down\n", fake->parked);
+}
+
+struct sync_wait *sync_wait(struct sync *s, int64_t timeout_us, void (*done)(void *, bool, const char *, int64_t), void *arg)
+{
+	struct sync_wait *w = xcalloc(1, sizeof *w);
+
+	fake->waits++;
+	w->settled = fake->settle_ms >= 0 && fake->settle_ms * 1000 < timeout_us;
+	w->done = done;
+	w->arg = arg;
+	w->timer = loop_timer_new(s->loop, on_wait, w);
+	loop_timer_set(w->timer, w->settled ? fake->settle_ms : timeout_us / 1000);
+	return w;
+}
+
+void sync_wait_cancel(struct sync_wait *w)
+{
+	fake->cancels++;
+	loop_timer_free(&w->timer);
+	free(w);
+}
+
+bool sync_pause(struct sync *s, const char *name, struct err *e)
+{
+	strncpy(fake->paused, name, sizeof fake->paused - 1);
+	return true;
+}
+
+bool sync_resume(struct sync *s, const char *name, struct err *e)
+{
+	strncpy(fake->resumed, name, sizeof fake->resumed - 1);
+	fake->paused[0] = '\0';
+	return true;
+}
+
+struct later {
+	done_fn *done;
+	void (*printed)(void *arg, const char *text, const struct err *e);
+	void *arg;
+};
+
+static void on_later(void *arg)
+{
+	struct later l = *(struct later *)arg;
+	struct err e = { .kind = ERR_CONFIG, .code = "42501", .text = "permission denied for database crm" };
+
+	free(arg);
+	if (l.printed != NULL)
+		l.printed(l.arg, fake->refuse_install ? NULL : "CREATE SCHEMA crmsync;\nSELECT 'a \\ \"quote\"';\n",
+			  fake->refuse_install ? &e : NULL);
+	else
+		l.done(l.arg, fake->refuse_install ? &e : NULL);
+}
+
+static bool later(struct sync *s, struct later l)
+{
+	struct later *copy = xcalloc(1, sizeof *copy);
+
+	*copy = l;
+	loop_defer(s->loop, on_later, copy);
+	return true;
+}
+
+bool sync_install(struct sync *s, const char *endpoint, done_fn *done, void *arg, struct err *e)
+{
+	fake->installs++;
+	return later(s, (struct later){ .done = done, .arg = arg });
+}
+
+bool sync_uninstall(struct sync *s, const char *endpoint, done_fn *done, void *arg, struct err *e)
+{
+	fake->uninstalls++;
+	return later(s, (struct later){ .done = done, .arg = arg });
+}
+
+bool sync_install_print(struct sync *s, const char *endpoint, void (*done)(void *, const char *, const struct err *), void *arg,
+			struct err *e)
+{
+	return later(s, (struct later){ .printed = done, .arg = arg });
+}
+
+int64_t sync_parked_retry(struct sync *s, const char *entity, int64_t id, struct err *e)
+{
+	int64_t all = journal_parked_count(s->journal, entity != NULL ? entity : "contact", NULL);
+
+	return id == 0 ? all : id <= all;
+}
+
+bool sync_parked_discard(struct sync *s, int64_t id, struct err *e)
+{
+	return journal_discard(s->journal, id, e);
+}
+
+void sync_kick(struct sync *s, bool sweep)
+{
+	fake->kicks++;
+	fake->sweeps += sweep;
+}

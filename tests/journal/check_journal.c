@@ -1,0 +1,781 @@
+/* check_journal.c - src/journal/journal.h on real files, and on disks that fail. */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "journal/journal.h"
+
+static char base[64], directory[96], file[128];
+
+static void setup(void)
+{
+	snprintf(base, sizeof base, "/tmp/check_journal.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(base));
+	snprintf(directory, sizeof directory, "%s/state", base);
+	snprintf(file, sizeof file, "%s/journal.db", directory);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static void teardown(void)
+{
+	nftw(base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- helpers ------------------------------------------------------------------------------------------------ */
+
+#define OK(call) do { \
+		struct err why_ = { 0 }, *why = &why_; \
+		ck_assert_msg(call, "%s", why->text); \
+	} while (0)
+
+static struct journal *open_ok(void)
+{
+	struct err e = { 0 };
+	struct journal *j = journal_open(directory, "acme", &e);
+
+	ck_assert_msg(j != NULL, "%s", e.text);
+	return j;
+}
+
+static void open_fails(const char *topology, enum err_kind kind, const char *code, const char *words)
+{
+	struct err e = { 0 };
+
+	ck_assert_ptr_null(journal_open(directory, topology, &e));
+	ck_assert_msg(e.kind == kind, "%s: %s", err_kind_name(e.kind), e.text);
+	ck_assert_str_eq(e.code, code);
+	ck_assert_msg(strstr(e.text, words) != NULL, "%s", e.text);
+	ck_assert_msg(strncmp(e.text, "journal: ", 9) == 0, "%s", e.text);
+}
+
+static struct journal_parked parked(const char *rid, const char *local_id)
+{
+	return (struct journal_parked){
+		.entity = "contact", .endpoint = "sales", .key = "ann@example.org", .local_id = local_id, .rid = rid,
+		.code = "22001", .cause = "too long", .field = "name", .since_us = 1000, .last_us = 1000, .tries = 1,
+	};
+}
+
+static struct journal_decision decision(const char *key, int64_t time_us)
+{
+	return (struct journal_decision){
+		.entity = "contact", .key = key, .field = "phone", .rule = "last-writer-wins", .kind = "conflict", .winner = "support",
+		.tie_break = "stamp", .time_us = time_us, .base_digest = "00ff", .n_sides = 2, .round = UINT64_MAX,
+		.sides = { { .endpoint = "sales", .value = "1", .stamp_us = -5, .digest = "aa" },
+			   { .endpoint = "support", .value = NULL, .deleted = true, .stamp_us = time_us, .digest = "bb" } },
+	};
+}
+
+struct list {
+	struct journal_parked parked[16];
+	char text[512];		/* what came, "key=..." in order */
+	size_t n, stop_after;
+};
+
+static bool collect_parked(void *arg, const struct journal_parked *p)
+{
+	struct list *l = arg;
+
+	snprintf(l->text + strlen(l->text), sizeof l->text - strlen(l->text), "%s%s@%s", l->n > 0 ? " " : "", p->key, p->endpoint);
+	l->parked[l->n] = *p;
+	return ++l->n != l->stop_after;
+}
+
+static bool collect_decision(void *arg, const struct journal_decision *d)
+{
+	struct list *l = arg;
+
+	snprintf(l->text + strlen(l->text), sizeof l->text - strlen(l->text), "%s%s", l->n > 0 ? " " : "", d->key);
+	return ++l->n != l->stop_after;
+}
+
+static void sql(const char *text)
+{
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
+	ck_assert_msg(sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK, "%s", sqlite3_errmsg(db));
+	sqlite3_close(db);
+}
+
+/* Root may write everywhere: as somebody else, to whom the files belong. */
+static void drop_root(void)
+{
+	if (geteuid() != 0)
+		return;
+	if (access(file, F_OK) == 0)
+		ck_assert(chown(file, 65534, 65534) == 0);
+	ck_assert(chown(base, 65534, 65534) == 0 && chown(directory, 65534, 65534) == 0 && seteuid(65534) == 0);
+}
+
+static void regain_root(void)
+{
+	if (geteuid() == getuid())
+		return;
+	ck_assert(seteuid(0) == 0);
+	prctl(PR_SET_DUMPABLE, 1);	/* the leak checker of the sanitizers looks at us like a debugger */
+}
+
+/* ---- the file ------------------------------------------------------------------------------------------------ */
+
+START_TEST(files_are_the_daemons_alone)
+{
+	struct journal *j;
+	struct stat st;
+	char wal[160];
+
+	umask(0);
+	j = open_ok();
+	snprintf(wal, sizeof wal, "%s-wal", file);
+	ck_assert(stat(directory, &st) == 0 && (st.st_mode & 0777) == 0700);
+	ck_assert(stat(file, &st) == 0 && (st.st_mode & 0777) == 0600);
+	ck_assert(stat(wal, &st) == 0 && (st.st_mode & 0777) == 0600);
+	journal_close(&j);
+	ck_assert_ptr_null(j);
+	ck_assert(chmod(file, 0644) == 0);
+	j = open_ok();
+	ck_assert(stat(file, &st) == 0 && (st.st_mode & 0777) == 0600);
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(a_link_in_the_place_of_the_file_is_refused)
+{
+	ck_assert(mkdir(directory, 0700) == 0 && symlink("/proc/self/comm", file) == 0);
+	open_fails("acme", ERR_CONFIG, "ELOOP", "cannot be opened");
+}
+END_TEST
+
+START_TEST(memory_needs_no_directory)
+{
+	struct journal *j = journal_open("", "acme", NULL);
+	struct journal_parked p = parked("r1", "");
+
+	ck_assert_ptr_nonnull(j);
+	OK(journal_park(j, &p, why));
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 1);
+	journal_close(&j);
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(a_missing_parent_is_said)
+{
+	snprintf(directory, sizeof directory, "%s/no/state", base);
+	open_fails("acme", ERR_CONFIG, "ENOENT", "cannot be created (No such file or directory)");
+}
+END_TEST
+
+START_TEST(a_directory_that_is_read_only_is_said)
+{
+	ck_assert(mkdir(directory, 0500) == 0);
+	drop_root();
+	open_fails("acme", ERR_CONFIG, "EACCES", "cannot be opened for writing (Permission denied)");
+	regain_root();
+}
+END_TEST
+
+START_TEST(a_file_that_became_read_only_is_said)
+{
+	struct journal *j = open_ok();
+
+	journal_close(&j);
+	drop_root();
+	ck_assert(chmod(directory, 0500) == 0);
+	open_fails("acme", ERR_CONFIG, "SQLITE_READONLY", "make the file and its directory belong");
+	ck_assert(chmod(directory, 0700) == 0);
+	regain_root();
+}
+END_TEST
+
+START_TEST(a_file_that_is_no_database_is_left_alone)
+{
+	static const char text[] = "name,mail\nann,ann@example.org\nand more, so that it is longer than a header of SQLite would be....\n";
+	char back[sizeof text];
+	int fd;
+
+	ck_assert(mkdir(directory, 0700) == 0);
+	fd = open(file, O_RDWR | O_CREAT, 0600);
+	ck_assert(write(fd, text, sizeof text) == sizeof text);
+	open_fails("acme", ERR_CONFIG, "SQLITE_NOTADB", "move it away");
+	ck_assert(pread(fd, back, sizeof back, 0) == sizeof text && memcmp(back, text, sizeof text) == 0);
+	close(fd);
+}
+END_TEST
+
+START_TEST(somebody_elses_database_is_left_alone)
+{
+	char head[20];
+	int fd;
+
+	ck_assert(mkdir(directory, 0700) == 0);
+	sql("CREATE TABLE bookmarks (url TEXT)");
+	open_fails("acme", ERR_CONFIG, "SQLITE_NOTADB", "not a journal");
+	fd = open(file, O_RDONLY);
+	ck_assert(read(fd, head, sizeof head) == sizeof head && head[18] == 1);	/* 2 would be WAL */
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_newer_journal_is_not_touched)
+{
+	struct journal *j = open_ok();
+
+	journal_close(&j);
+	sql("PRAGMA user_version = 7");
+	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 7, this one knows 1");
+}
+END_TEST
+
+START_TEST(a_journal_belongs_to_one_topology)
+{
+	struct journal *j = open_ok();
+
+	journal_close(&j);
+	open_fails("other", ERR_CONFIG, "journal-other", "topology 'acme', not to 'other'");
+	j = open_ok();
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(a_damaged_journal_is_said)
+{
+	struct journal *j = open_ok();
+	int fd;
+
+	journal_close(&j);
+	fd = open(file, O_WRONLY);
+	for (int page = 1; page < 12; page++)
+		ck_assert(pwrite(fd, "damagedamagedamage", 18, page * 4096) == 18);
+	close(fd);
+	open_fails("acme", ERR_CONFIG, "SQLITE_CORRUPT", "damaged");
+}
+END_TEST
+
+START_TEST(a_file_that_is_held_is_tried_again_later)
+{
+	struct journal *j = open_ok();
+	struct journal_parked p = parked("r1", "");
+	struct err e = { 0 };
+	sqlite3 *db;
+
+	ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	ck_assert(!journal_park(j, &p, &e));
+	ck_assert_int_eq(e.kind, ERR_TRANSIENT);
+	ck_assert_str_eq(e.code, "SQLITE_BUSY");
+	journal_begin(j);
+	ck_assert(!journal_park(j, &p, NULL));
+	sqlite3_close(db);
+	/* The lock is gone, but half a group is not written. */
+	ck_assert(!journal_park(j, &p, NULL));
+	e = (struct err){ 0 };
+	ck_assert(!journal_commit(j, &e));
+	ck_assert_str_eq(e.code, "SQLITE_BUSY");
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 0);
+	OK(journal_park(j, &p, why));
+	journal_close(&j);
+}
+END_TEST
+
+/* A limit on the size of files is the full disk that needs no privileges. */
+START_TEST(a_full_disk_keeps_what_was_and_recovers)
+{
+	struct journal *j = open_ok();
+	struct rlimit limit, old;
+	struct err e = { 0 };
+	int64_t before;
+	char rid[32];
+	struct journal_parked p = parked(rid, "");
+	bool ok = true;
+
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert(getrlimit(RLIMIT_FSIZE, &old) == 0);
+	limit = (struct rlimit){ 256 * 1024, old.rlim_max };
+	ck_assert(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	for (int i = 0; i < 10000 && ok; i++) {
+		snprintf(rid, sizeof rid, "%020d", i);
+		before = journal_parked_count(j, "contact", NULL);
+		ok = journal_park(j, &p, &e);
+	}
+	ck_assert(!ok);
+	ck_assert_int_eq(e.kind, ERR_TRANSIENT);
+	ck_assert_msg(strcmp(e.code, "SQLITE_FULL") == 0, "%s", e.text);
+	ck_assert_msg(strstr(e.text, "no space left") != NULL, "%s", e.text);
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), before);
+
+	journal_begin(j);
+	OK(journal_park(j, &p, why));	/* nothing reaches the disk before the commit */
+	p.rid = "another";
+	OK(journal_park(j, &p, why));
+	e = (struct err){ 0 };
+	ck_assert(!journal_commit(j, &e));
+	ck_assert_str_eq(e.code, "SQLITE_FULL");
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), before);
+
+	ck_assert(setrlimit(RLIMIT_FSIZE, &old) == 0);
+	OK(journal_park(j, &p, why));
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), before + 1);
+	journal_close(&j);
+}
+END_TEST
+
+/* The child parks and tells of each record after its commit; whatever was told must be there. */
+START_TEST(what_was_committed_survives_kill_9)
+{
+	int told[2], last = -1, number;
+	struct journal *j;
+	char rid[32];
+	pid_t child;
+
+	ck_assert(pipe(told) == 0);
+	child = fork();
+	if (child == 0) {
+		j = journal_open(directory, "acme", NULL);
+		for (int i = 0; j != NULL; i++) {
+			struct journal_parked a, b;
+
+			snprintf(rid, sizeof rid, "a%d", i);
+			a = parked(rid, "");
+			b = parked("", rid);
+			journal_begin(j);
+			journal_park(j, &a, NULL);
+			journal_park(j, &b, NULL);
+			if (!journal_commit(j, NULL) || write(told[1], &i, sizeof i) != sizeof i)
+				break;
+		}
+		_exit(1);
+	}
+	close(told[1]);
+	while (last < 40 + _i * 37 && read(told[0], &number, sizeof number) == sizeof number)
+		last = number;
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	while (read(told[0], &number, sizeof number) == sizeof number)
+		last = number;
+	close(told[0]);
+	ck_assert_int_ge(last, 40);
+	j = open_ok();
+	/* Both of a group or none; perhaps one group more than it could tell of. */
+	number = (int)journal_parked_count(j, "contact", NULL);
+	ck_assert(number == 2 * (last + 1) || number == 2 * (last + 2));
+	journal_close(&j);
+}
+END_TEST
+
+/* ---- parked records --------------------------------------------------------------------------------------------- */
+
+START_TEST(parking_again_renews)
+{
+	struct journal *j = open_ok();
+	struct journal_parked p = parked("r1", "17");
+	struct list l = { .n = 0 };
+
+	OK(journal_park(j, &p, why));
+	p.code = "23505", p.cause = "not unique", p.field = "", p.last_us = 2000, p.since_us = 2000, p.key = "anna@example.org", p.local_id = "18";
+	OK(journal_park(j, &p, why));
+	OK(journal_park(j, &p, why));
+	ck_assert_int_eq(journal_parked_count(j, "contact", "sales"), 1);
+	journal_close(&j);
+	j = open_ok();
+
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+	ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_prepare_v2(db, "SELECT code || cause || field || key || local_id || since_us || last_us || tries FROM parked", -1,
+					    &stmt, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(stmt), SQLITE_ROW);
+	ck_assert_str_eq((const char *)sqlite3_column_text(stmt, 0), "23505not uniqueanna@example.org18100020003");
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	OK(journal_parked_each(j, NULL, NULL, 0, 0, collect_parked, &l, why));
+	ck_assert_int_eq(l.parked[0].since_us, 1000);
+	ck_assert_int_eq(l.parked[0].last_us, 2000);
+	ck_assert_int_eq(l.parked[0].tries, 3);
+	ck_assert(!l.parked[0].capture);
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(a_record_is_known_by_rid_or_else_by_local_id)
+{
+	struct journal *j = open_ok();
+	struct journal_parked p = parked("r1", "17"), q = parked("", "17"), r = parked("r1", "17"), s = parked("17", "");
+
+	r.capture = true;
+	OK(journal_park(j, &p, why));
+	OK(journal_park(j, &q, why));
+	OK(journal_park(j, &r, why));
+	OK(journal_park(j, &s, why));
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 4);
+	p.local_id = "changed";
+	OK(journal_unpark(j, &p, why));
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 3);
+	OK(journal_unpark(j, &p, why));	/* not there any more: nothing to do */
+	OK(journal_unpark(j, &q, why));
+	OK(journal_unpark(j, &r, why));
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 1);
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(lists_are_filtered_and_paged)
+{
+	struct journal *j = open_ok();
+	static const struct { const char *entity, *endpoint, *key; } rows[] = {
+		{ "contact", "sales", "a" }, { "contact", "support", "b" }, { "account", "sales", "c" }, { "contact", "sales", "d" },
+	};
+	struct list l;
+	int64_t second;
+
+	for (size_t i = 0; i < countof(rows); i++) {
+		struct journal_parked p = parked(rows[i].key, "");
+
+		p.entity = rows[i].entity, p.endpoint = rows[i].endpoint, p.key = rows[i].key;
+		OK(journal_park(j, &p, why));
+	}
+#define LIST(want, ...) do { \
+		l = (struct list){ .n = 0 }; \
+		OK(journal_parked_each(j, __VA_ARGS__, collect_parked, &l, why)); \
+		ck_assert_str_eq(l.text, want); \
+	} while (0)
+	LIST("a@sales b@support c@sales d@sales", NULL, NULL, 0, 0);
+	LIST("a@sales b@support d@sales", "contact", NULL, 0, 0);
+	LIST("a@sales c@sales d@sales", NULL, "sales", 0, 0);
+	LIST("a@sales d@sales", "contact", "sales", 0, 0);
+	LIST("a@sales b@support", NULL, NULL, 0, 2);
+	second = l.parked[1].id;
+	LIST("c@sales d@sales", NULL, NULL, second, 2);
+	LIST("", "nobody", NULL, 0, 0);
+	l = (struct list){ .stop_after = 1 };
+	OK(journal_parked_each(j, NULL, NULL, 0, 0, collect_parked, &l, why));
+	ck_assert_str_eq(l.text, "a@sales");
+	ck_assert_int_eq(journal_parked_count(j, "contact", "sales"), 2);
+	ck_assert_int_eq(journal_parked_count(j, "account", "support"), 0);
+	journal_close(&j);
+}
+END_TEST
+
+struct weeder {
+	struct journal *j;
+	int seen;
+};
+
+static bool discard_each(void *arg, const struct journal_parked *p)
+{
+	struct weeder *w = arg;
+	struct list inner = { .n = 0 };
+
+	w->seen++;
+	OK(journal_parked_each(w->j, "contact", NULL, 0, 0, collect_parked, &inner, why));
+	OK(journal_discard(w->j, p->id, why));
+	return true;
+}
+
+START_TEST(a_list_may_be_changed_while_it_is_read)
+{
+	struct weeder w = { .j = open_ok() };
+
+	for (int i = 0; i < 10; i++) {
+		char rid[8];
+		struct journal_parked p = parked(rid, "");
+
+		snprintf(rid, sizeof rid, "%d", i);
+		OK(journal_park(w.j, &p, why));
+	}
+	OK(journal_parked_each(w.j, NULL, NULL, 0, 0, discard_each, &w, why));
+	ck_assert_int_eq(w.seen, 10);
+	ck_assert_int_eq(journal_parked_count(w.j, "contact", NULL), 0);
+	journal_close(&w.j);
+}
+END_TEST
+
+START_TEST(numbers_are_never_given_twice)
+{
+	struct journal *j = open_ok();
+	struct journal_parked p = parked("r1", "");
+	struct list l = { .n = 0 };
+	struct err e = { 0 };
+	int64_t id;
+
+	OK(journal_park(j, &p, why));
+	OK(journal_parked_each(j, NULL, NULL, 0, 0, collect_parked, &l, why));
+	id = l.parked[0].id;
+	OK(journal_discard(j, id, why));
+	ck_assert(!journal_discard(j, id, &e));
+	ck_assert_int_eq(e.kind, ERR_ROW);
+	ck_assert_str_eq(e.code, "no-such-record");
+	OK(journal_park(j, &p, why));
+	OK(journal_parked_each(j, NULL, NULL, 0, 0, collect_parked, &l, why));
+	ck_assert_int_gt(l.parked[1].id, id);
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(a_group_that_is_not_committed_is_not_there)
+{
+	struct journal *j = open_ok();
+	struct journal_parked p = parked("r1", "");
+
+	journal_begin(j);
+	OK(journal_park(j, &p, why));
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 1);
+	journal_close(&j);
+	j = open_ok();
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 0);
+	journal_begin(j);
+	OK(journal_park(j, &p, why));
+	OK(journal_commit(j, why));
+	journal_begin(j);
+	OK(journal_commit(j, why));
+	journal_close(&j);
+	j = open_ok();
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 1);
+	journal_close(&j);
+}
+END_TEST
+
+/* ---- decisions ---------------------------------------------------------------------------------------------------- */
+
+static bool is_the_decision(void *arg, const struct journal_decision *d)
+{
+	int *seen = arg;
+
+	++*seen;
+	ck_assert_str_eq(d->entity, "contact");
+	ck_assert_str_eq(d->key, "ann");
+	ck_assert_str_eq(d->field, "phone");
+	ck_assert_str_eq(d->rule, "last-writer-wins");
+	ck_assert_str_eq(d->kind, "conflict");
+	ck_assert_str_eq(d->winner, "support");
+	ck_assert_str_eq(d->tie_break, "stamp");
+	ck_assert_str_eq(d->base_digest, "00ff");
+	ck_assert_int_eq(d->time_us, 1000);
+	ck_assert(d->round == UINT64_MAX);
+	ck_assert_uint_eq(d->n_sides, 2);
+	ck_assert_str_eq(d->sides[0].endpoint, "sales");
+	ck_assert_str_eq(d->sides[0].value, "1");
+	ck_assert_int_eq(d->sides[0].stamp_us, -5);
+	ck_assert_str_eq(d->sides[0].digest, "aa");
+	ck_assert(!d->sides[0].deleted);
+	ck_assert_str_eq(d->sides[1].endpoint, "support");
+	ck_assert_ptr_null(d->sides[1].value);
+	ck_assert(d->sides[1].deleted);
+	return true;
+}
+
+START_TEST(a_decision_comes_back_as_it_was)
+{
+	struct journal *j = open_ok();
+	struct journal_decision d = decision("ann", 1000);
+	int seen = 0;
+
+	OK(journal_decided(j, &d, why));
+	OK(journal_decisions_each(j, NULL, 0, 0, is_the_decision, &seen, why));
+	ck_assert_int_eq(seen, 1);
+	journal_close(&j);
+}
+END_TEST
+
+static bool count_sides(void *arg, const struct journal_decision *d)
+{
+	size_t *sides = arg;
+
+	*sides = d->n_sides;
+	return true;
+}
+
+START_TEST(a_decision_may_have_no_side_or_all)
+{
+	struct journal *j = open_ok();
+	struct journal_decision d = decision("ann", 1000);
+	size_t sides = 99;
+
+	d.n_sides = 0;
+	OK(journal_decided(j, &d, why));
+	OK(journal_decisions_each(j, NULL, 0, 0, count_sides, &sides, why));
+	ck_assert_uint_eq(sides, 0);
+	d = decision("bob", 2000);
+	for (d.n_sides = 0; d.n_sides < countof(d.sides); d.n_sides++)
+		d.sides[d.n_sides] = (struct journal_side){ .endpoint = "e", .digest = "" };
+	OK(journal_decided(j, &d, why));
+	OK(journal_decisions_each(j, NULL, 0, 0, count_sides, &sides, why));
+	ck_assert_uint_eq(sides, countof(d.sides));
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(the_same_decision_is_kept_once)
+{
+	struct journal *j = open_ok();
+	struct journal_decision d = decision("ann", 1000);
+
+	OK(journal_decided(j, &d, why));
+	d.time_us = 2000;	/* the round was repeated after a crash */
+	d.round = 7;
+	OK(journal_decided(j, &d, why));
+	ck_assert_int_eq(journal_decision_count(j, "contact"), 1);
+	journal_close(&j);
+	j = open_ok();
+	OK(journal_decided(j, &d, why));
+	ck_assert_int_eq(journal_decision_count(j, "contact"), 1);
+	d.sides[0].stamp_us++;
+	OK(journal_decided(j, &d, why));
+	d.sides[0].digest = "ab";
+	OK(journal_decided(j, &d, why));
+	d.base_digest = "";
+	OK(journal_decided(j, &d, why));
+	d.field = "name";
+	OK(journal_decided(j, &d, why));
+	ck_assert_int_eq(journal_decision_count(j, "contact"), 5);
+	ck_assert_int_eq(journal_decision_count(j, "account"), 0);
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(decisions_are_listed_by_time_the_newest_when_limited)
+{
+	static const struct { const char *key, *entity; int64_t time_us; } rows[] = {
+		{ "c", "contact", 3000 }, { "a", "contact", 1000 }, { "x", "account", 1500 }, { "d", "contact", 4000 }, { "b", "contact", 2000 },
+	};
+	struct journal *j = open_ok();
+	struct list l;
+
+	for (size_t i = 0; i < countof(rows); i++) {
+		struct journal_decision d = decision(rows[i].key, rows[i].time_us);
+
+		d.entity = rows[i].entity;
+		OK(journal_decided(j, &d, why));
+	}
+#define DECISIONS(want, ...) do { \
+		l = (struct list){ .n = 0 }; \
+		OK(journal_decisions_each(j, __VA_ARGS__, collect_decision, &l, why)); \
+		ck_assert_str_eq(l.text, want); \
+	} while (0)
+	DECISIONS("a x b c d", NULL, 0, 0);
+	DECISIONS("a b c d", "contact", 0, 0);
+	DECISIONS("b c d", "contact", 2000, 0);
+	DECISIONS("c d", "contact", 0, 2);
+	DECISIONS("", "contact", 5000, 0);
+	l = (struct list){ .stop_after = 2 };
+	OK(journal_decisions_each(j, NULL, 0, 0, collect_decision, &l, why));
+	ck_assert_str_eq(l.text, "a x");
+	OK(journal_expire(j, 2000, why));
+	DECISIONS("b c d", NULL, 0, 0);
+	journal_close(&j);
+	j = open_ok();
+	DECISIONS("b c d", NULL, 0, 0);
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(expiring_is_done_in_portions)
+{
+	struct journal *j = open_ok();
+	char key[32];
+	int64_t left = 5000;
+
+	journal_begin(j);
+	for (int i = 0; i < 5000; i++) {
+		struct journal_decision d = decision(key, i);
+
+		snprintf(key, sizeof key, "%d", i);
+		OK(journal_decided(j, &d, why));
+	}
+	OK(journal_commit(j, why));
+	while (left > 1000) {
+		int64_t before = left;
+
+		OK(journal_expire(j, 4000, why));
+		left = journal_decision_count(j, "contact");
+		ck_assert_int_lt(left, before);
+		ck_assert_int_ge(left, before - 1000);
+	}
+	ck_assert_int_eq(left, 1000);
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(expired_values_are_gone_from_the_disk)
+{
+	struct journal *j = open_ok();
+	struct journal_decision d = decision("ann", 1000);
+	char *content;
+	struct stat st;
+	int fd;
+
+	d.sides[0].value = "a-telling-value";
+	OK(journal_decided(j, &d, why));
+	OK(journal_expire(j, 2000, why));
+	journal_close(&j);
+	fd = open(file, O_RDONLY);
+	ck_assert(fstat(fd, &st) == 0);
+	content = xmalloc((size_t)st.st_size);
+	ck_assert(read(fd, content, (size_t)st.st_size) == st.st_size);
+	ck_assert_ptr_null(memmem(content, (size_t)st.st_size, "a-telling-value", 15));
+	free(content);
+	close(fd);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("journal");
+	TCase *files = tcase_create("files"), *records = tcase_create("records");
+	SRunner *r;
+	int failed;
+
+	tcase_add_checked_fixture(files, setup, teardown);
+	tcase_set_timeout(files, 60);
+	tcase_add_test(files, files_are_the_daemons_alone);
+	tcase_add_test(files, a_link_in_the_place_of_the_file_is_refused);
+	tcase_add_test(files, memory_needs_no_directory);
+	tcase_add_test(files, a_missing_parent_is_said);
+	tcase_add_test(files, a_directory_that_is_read_only_is_said);
+	tcase_add_test(files, a_file_that_became_read_only_is_said);
+	tcase_add_test(files, a_file_that_is_no_database_is_left_alone);
+	tcase_add_test(files, somebody_elses_database_is_left_alone);
+	tcase_add_test(files, a_newer_journal_is_not_touched);
+	tcase_add_test(files, a_journal_belongs_to_one_topology);
+	tcase_add_test(files, a_damaged_journal_is_said);
+	tcase_add_test(files, a_file_that_is_held_is_tried_again_later);
+	tcase_add_test(files, a_full_disk_keeps_what_was_and_recovers);
+	tcase_add_loop_test(files, what_was_committed_survives_kill_9, 0, 5);
+	tcase_add_checked_fixture(records, setup, teardown);
+	tcase_set_timeout(records, 60);
+	tcase_add_test(records, parking_again_renews);
+	tcase_add_test(records, a_record_is_known_by_rid_or_else_by_local_id);
+	tcase_add_test(records, lists_are_filtered_and_paged);
+	tcase_add_test(records, a_list_may_be_changed_while_it_is_read);
+	tcase_add_test(records, numbers_are_never_given_twice);
+	tcase_add_test(records, a_group_that_is_not_committed_is_not_there);
+	tcase_add_test(records, a_decision_comes_back_as_it_was);
+	tcase_add_test(records, a_decision_may_have_no_side_or_all);
+	tcase_add_test(records, the_same_decision_is_kept_once);
+	tcase_add_test(records, decisions_are_listed_by_time_the_newest_when_limited);
+	tcase_add_test(records, expiring_is_done_in_portions);
+	tcase_add_test(records, expired_values_are_gone_from_the_disk);
+	suite_add_tcase(s, files);
+	suite_add_tcase(s, records);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

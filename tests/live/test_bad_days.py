@@ -1,0 +1,231 @@
+"""The daemon is killed, a database or Redis restarts, Redis is emptied: nothing lost, nothing doubled, all equal again."""
+import os
+import random
+import signal
+import unittest
+
+from case import ThreeCrms
+from crm import Cluster, Daemon, eventually
+from editors import Editor, lost
+
+LONG = bool(os.environ.get("CRM_LONG"))
+
+
+class UnderLoad(ThreeCrms):
+    redis_options = ("--appendonly", "yes", "--appendfsync", "always")
+
+    def cluster_for(self, name):
+        """A server each: they are restarted one by one."""
+        cluster = Cluster(self.place, f"pg-{name}")
+        self.clusters = getattr(self, "clusters", []) + [cluster]
+        return cluster
+
+    def survive(self, happenings, people=100):
+        """Three editors work while each of the `happenings` takes place; then all is there, once, everywhere."""
+        self.start()
+        self.populate(self.sales, people=people)
+        self.settled()
+        emails = [f"p{p}@example.org" for p in range(people)]
+        editors = [Editor(self.sales, "name", emails, 1), Editor(self.support, "phone", emails, 2),
+                   Editor(self.billing, "score", emails, 3, value=lambda n: n)]
+        added = 0
+        dice = random.Random(7)
+        try:
+            for happening in happenings:
+                for editor in editors:
+                    editor.more(dice.randrange(5, 60))
+                self.sales.add(f"s{added}@example.org", name="Added at sales", account="A1")
+                self.billing.add(f"b{added}@example.org", name="Added at billing", account="A2")
+                added += 1
+                happening()
+                for editor in editors:
+                    editor.more(5)
+        finally:
+            for editor in editors:
+                editor.finish()
+        found = self.settled()
+        self.assertEqual(lost(editors, found), [])
+        self.assertEqual(len(found), people + 2 * added)
+        self.assertEqual(self.d.parked(), [])
+        self.assert_quiet()
+
+    def kill_daemon(self):
+        self.d.kill()
+        self.d.start()
+
+    def test_kill_9_of_the_daemon_at_random_moments(self):
+        self.survive([self.kill_daemon] * (25 if LONG else 5))
+
+    def test_kill_9_of_the_daemon_during_the_first_reconcile(self):
+        self.populate(self.sales, people=3000, accounts=20)
+        self.d = Daemon(self.place, self.topology(), run=False)
+        for moment in range(20 if LONG else 4):
+            self.d.start()
+            goal = 400 * (moment + 1)
+            eventually(lambda: len(self.support.people()) + len(self.billing.people()) >= goal, "some rows have arrived")
+            self.d.kill()
+        self.d.start()
+        self.assertEqual(len(self.settled()), 3000)
+        self.assert_quiet()
+
+    def test_restart_of_each_database(self):
+        self.survive([cluster.restart for cluster in self.clusters])
+
+    def test_crash_of_each_database(self):
+        self.survive([lambda c=cluster: c.restart(signal.SIGQUIT) for cluster in self.clusters])
+
+    def test_restart_of_redis(self):
+        self.survive([self.redis.restart, lambda: self.redis.restart(signal.SIGKILL)])
+
+    def test_all_of_it_at_once(self):
+        self.survive([self.redis.restart, self.kill_daemon, self.clusters[0].restart,
+                      lambda: self.clusters[2].restart(signal.SIGQUIT), self.kill_daemon])
+
+    def test_while_redis_is_away_nothing_is_applied_and_nothing_is_lost(self):
+        self.start()
+        self.populate(self.sales)
+        self.settled()
+        self.redis.stop()
+        eventually(lambda: self.d.metrics()["crmsyncd_redis_up"] == 0, "the daemon noticed")
+        self.assertEqual(self.d.get("/readyz")[0], 503)
+        self.sales.edit("p1@example.org", name="Meanwhile")
+        self.sales.remove("p2@example.org")
+        self.billing.edit("p3@example.org", score=77)
+        self.assertEqual(self.d.try_ctl("wait", "--timeout", "2s").returncode, 75)
+        self.assertEqual(self.billing.people()["p1@example.org"]["name"], "Person 1")
+        self.assertIn("p2@example.org", self.billing.people())
+        self.redis.start()
+        people = self.settled()
+        self.assertEqual(people["p1@example.org"]["name"], "Meanwhile")
+        self.assertEqual(people["p3@example.org"]["score"], 77)
+        self.assertNotIn("p2@example.org", people)
+        self.assert_quiet()
+
+
+class ComesBack(ThreeCrms):
+    def cluster_for(self, name):
+        if name != "support":
+            return super().cluster_for(name)
+        self.away = Cluster(self.place, "away")
+        return self.away
+
+    def test_a_side_that_comes_back_in_the_middle_of_a_round_gets_what_that_round_decided(self):
+        self.start()
+        self.populate(self.sales)
+        self.settled()
+        self.away.shut()
+        eventually(lambda: self.d.endpoint("support")["state"] == "down", "the daemon noticed")
+        with self.billing.base.connect() as session:
+            session.run("BEGIN")
+            self.billing.edit("p1@example.org", session, name="Locked")
+            self.sales.edit("p1@example.org", phone="+9")
+            eventually(lambda: self.billing.base.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
+                                                     "usename = 'crmsync' AND datname = current_database()") > 0, "the round writes")
+            self.away.open()
+            eventually(lambda: self.d.endpoint("support")["state"] == "up", "it is back")
+            session.run("ROLLBACK")
+        self.assertEqual(self.settled()["p1@example.org"]["phone"], "+9")
+
+
+class RedisEmptied(ThreeCrms):
+    def emptied(self, how):
+        self.start()
+        self.populate(self.sales, people=200)
+        self.settled()
+        before = self.assert_equal_everywhere()
+        how()
+        # It has to notice by itself, with nothing to do; what is edited before that is merged as at first contact.
+        eventually(lambda: self.redis.call("DBSIZE") > 0 and self.d.entity("contact")["records"] == 200, "the vectors are rebuilt")
+        self.assertEqual(self.settled(), before)
+        self.sales.edit("p1@example.org", name="After")
+        self.billing.edit("p1@example.org", score=99)
+        self.sales.remove("p2@example.org")
+        self.support.add("new@example.org", name="New")
+        people = self.settled()
+        self.assertEqual(people["p1@example.org"], {**before["p1@example.org"], "name": "After", "score": 99})
+        self.assertEqual(len(people), 200)
+        self.assertEqual(self.d.entity("contact")["records"], 200)
+        self.assert_quiet()
+
+    def test_flushall_while_running(self):
+        self.emptied(lambda: self.redis.call("FLUSHALL"))
+
+    def test_flushall_while_the_daemon_is_down(self):
+        def how():
+            self.d.stop()
+            self.redis.call("FLUSHALL")
+            self.d.start()
+
+        self.emptied(how)
+
+    def test_redis_restarts_without_its_memory(self):
+        self.emptied(lambda: self.redis.restart(signal.SIGKILL))
+
+    def test_what_was_edited_and_deleted_around_a_flushall_is_not_a_reason_to_delete_anything(self):
+        self.start()
+        self.populate(self.sales, people=50)
+        self.settled()
+        self.d.stop()
+        self.sales.edit("p1@example.org", name="Edited at sales")
+        self.billing.edit("p2@example.org", name="Edited at billing")
+        self.sales.remove("p3@example.org")
+        self.support.add("new@example.org", name="New")
+        self.redis.call("FLUSHALL")
+        self.d.start()
+        people = self.settled()
+        self.assertEqual(len(people), 51)
+        self.assertEqual(people["p1@example.org"]["name"], "Edited at sales")
+        self.assertIn("p3@example.org", people)
+        self.assertIn("new@example.org", people)
+        self.assert_quiet()
+
+    def test_flushall_under_load_deletes_nothing_and_converges(self):
+        self.start()
+        self.populate(self.sales, people=100)
+        self.settled()
+        emails = [f"p{p}@example.org" for p in range(100)]
+        editors = [Editor(self.sales, "name", emails[:50], 1), Editor(self.billing, "name", emails[50:], 2)]
+        try:
+            for _ in range(3):
+                for editor in editors:
+                    editor.more(50)
+                self.redis.call("FLUSHALL")
+            for editor in editors:
+                editor.more(50)
+        finally:
+            for editor in editors:
+                editor.finish()
+        people = self.settled()
+        self.assertEqual(len(people), 100)
+        self.assertEqual(lost(editors, people), [])
+        self.assert_quiet()
+
+
+class RedisRefused(ThreeCrms):
+    redis_options = ("--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")
+
+    def test_a_redis_that_may_evict_keys_is_refused_with_the_reason(self):
+        self.populate(self.sales)
+        self.d = Daemon(self.place, self.topology(), run=False)
+        for options in ((), ("--once",)):
+            self.d.start(*options, answers=False)
+            self.assertEqual(self.d.finish(), 78)
+        self.assertEqual(self.d.log.count("allkeys-lru"), 2)
+        self.assertEqual(self.support.people(), {})
+        self.redis.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        self.d.start()
+        self.assertEqual(len(self.settled()), 20)
+
+
+class RedisKeys(ThreeCrms):
+    def test_every_key_in_redis_carries_the_name_of_the_topology_and_none_expires(self):
+        self.populate(self.sales)
+        self.start()
+        self.settled()
+        keys = self.redis.call("KEYS", "*")
+        self.assertTrue(keys)
+        self.assertEqual([k for k in keys if not k.startswith("crmsync:acme:") or self.redis.call("TTL", k) != -1], [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,6 @@
+if HAVE_CHECK
+check_PROGRAMS += tests/meter/check_meter
+TESTS += tests/meter/check_meter
+endif
+tests_meter_check_meter_SOURCES = tests/meter/check_meter.c
+tests_meter_check_meter_LDADD = $(CHECK_LDADD)

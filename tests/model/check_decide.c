@@ -1,0 +1,1507 @@
+/*
+ * check_decide.c - who wins: the rules of decide.h one by one, and the laws of the join on a small domain in full.
+ *
+ * The named cases tell short stories: what the endpoints show, decide(), write_all(), what is agreed. A row is
+ * written "ann Ann Elm Rome": mail (the key), name, street, city; times are seconds after some moment.
+ */
+#include "model/decide.h"
+#include "model/doubt.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "model/record.h"
+
+enum { A, B, C, ENDPOINTS };		/* in the order of their priority */
+enum { MAIL, NAME, STREET, CITY, FIELDS };
+enum { NOW = 1000, MAX_AHEAD = 60 };
+
+#define US INT64_C(1000000)
+#define T(s) ((INT64_C(1767225600) + (s)) * US)
+#define MASK(f) (UINT64_C(1) << (f))
+#define EVERY_FIELD (MASK(FIELDS) - 1)
+
+static struct arena arena;
+static struct digest_key key;
+static struct field_def fields[FIELDS];
+static struct entity_def entity;
+static struct decide_endpoint endpoints[ENDPOINTS];
+static struct decide_policy policy;
+
+static struct observation now[ENDPOINTS];
+static struct vector *base;
+static struct decision d;
+
+/* ---- telling a story ----------------------------------------------------------------------------------- */
+
+static void setup_fields(size_t n)
+{
+	memset(fields, 0, sizeof fields);
+	for (size_t f = 0; f < n; f++)
+		fields[f] = (struct field_def){ .type = FIELD_TEXT, .rule = RULE_LAST_WRITER_WINS, .group = -1 };
+	entity = (struct entity_def){ .fields = fields, .n_fields = n, .rule = RULE_LAST_WRITER_WINS,
+		.deletes = DELETES_UPDATE_WINS };
+	for (size_t e = 0; e < ENDPOINTS_MAX; e++)
+		entity.rank[e] = (uint8_t)e;
+}
+
+static void setup(void)
+{
+	arena_fini(&arena);		/* of a story told before in the same test */
+	arena_init(&arena);
+	for (size_t i = 0; i < sizeof key.secret; i++)
+		key.secret[i] = (unsigned char)(i * 131 + 7);
+	setup_fields(FIELDS);
+	fields[MAIL].is_key = true;
+	entity.key[0] = MAIL;
+	entity.n_key = 1;
+	for (size_t e = 0; e < ENDPOINTS; e++)
+		endpoints[e] = (struct decide_endpoint){ .mapped = true, .votes = true, .writable = true };
+	policy = (struct decide_policy){ .entity = &entity, .endpoints = endpoints, .n_endpoints = 2, .key = &key,
+		.now_us = T(NOW), .max_ahead_us = MAX_AHEAD * US, .quantum_us = US };
+	memset(now, 0, sizeof now);
+	base = NULL;
+}
+
+static void teardown(void)
+{
+	arena_fini(&arena);
+}
+
+static void rule_for_all(enum rule rule)
+{
+	entity.rule = rule;
+	for (size_t f = 0; f < entity.n_fields; f++)
+		fields[f].rule = rule;
+}
+
+static void group_the_address(void)
+{
+	fields[STREET].group = fields[CITY].group = 0;
+	entity.n_groups = 1;
+}
+
+static struct value word(const char **text)
+{
+	size_t n = strcspn(*text, " ");
+	struct value v = { *text, (int32_t)n };
+
+	*text += n + strspn(*text + n, " ");
+	return v;
+}
+
+static struct value first_id(size_t e)
+{
+	static const char *const ids[ENDPOINTS] = { "a1", "b1", "c1" };
+
+	return value_of(ids[e]);
+}
+
+static struct observation row_of(const char *text, int64_t stamp, struct value id)
+{
+	struct value *values = arena_alloc(&arena, FIELDS * sizeof *values);
+	uint64_t *digests = arena_alloc(&arena, FIELDS * sizeof *digests);
+
+	for (size_t f = 0; f < FIELDS; f++) {
+		values[f] = word(&text);
+		digests[f] = value_digest(&key, FIELD_TEXT, values[f]);
+	}
+	return (struct observation){ .what = OBSERVED_ROW, .stamp = stamp, .id = id, .values = values,
+		.digests = digests, .row = row_digest(&key, digests, FIELDS) };
+}
+
+static void shows(size_t e, int64_t seconds, const char *text)
+{
+	now[e] = row_of(text, T(seconds), first_id(e));
+}
+
+/* The value gets another one's short digest, as happens by chance once in 2^24. */
+static void collides(size_t e, size_t f, const char *with)
+{
+	uint64_t digests[FIELDS];
+
+	memcpy(digests, now[e].digests, sizeof digests);
+	digests[f] = value_digest(&key, FIELD_TEXT, value_of(with)) ^ MASK(50);
+	now[e].digests = memcpy(arena_alloc(&arena, sizeof digests), digests, sizeof digests);
+	now[e].row = row_digest(&key, digests, FIELDS);
+}
+
+static void is_silent(size_t e)
+{
+	now[e] = (struct observation){ .what = OBSERVED_NOTHING, .stamp = STAMP_NONE };
+}
+
+static void is_missing(size_t e)
+{
+	now[e] = (struct observation){ .what = OBSERVED_ABSENT, .stamp = STAMP_NONE };
+}
+
+static void deletes(size_t e, int64_t seconds)
+{
+	now[e] = (struct observation){ .what = OBSERVED_ABSENT, .evidence = true, .stamp = T(seconds) };
+}
+
+static void decide(void)
+{
+	decide_record(&policy, base, now, &arena, &d);
+	base = d.next;
+}
+
+/* Carries out one endpoint's order as its database would, and shows the result from now on. */
+static void write_to(size_t e)
+{
+	struct value id = d.orders[e].action == ACTION_INSERT ? value_of("new") : now[e].id;
+	struct value *values;
+	uint64_t *digests;
+
+	switch (d.orders[e].action) {
+	case ACTION_NONE:
+		return;
+	case ACTION_DELETE:
+		is_missing(e);
+		break;
+	case ACTION_INSERT:
+	case ACTION_UPDATE:
+		values = arena_alloc(&arena, FIELDS * sizeof *values);
+		digests = arena_alloc(&arena, FIELDS * sizeof *digests);
+		for (size_t f = 0; f < FIELDS; f++) {
+			bool sent = d.orders[e].fields & MASK(f);
+
+			ck_assert(!sent || (d.have & MASK(f)));
+			values[f] = sent ? d.values[f] : now[e].values[f];
+			digests[f] = sent ? d.digests[f] : now[e].digests[f];
+		}
+		now[e] = (struct observation){ .what = OBSERVED_ROW, .stamp = STAMP_NONE, .id = id, .values = values,
+			.digests = digests, .row = row_digest(&key, digests, FIELDS) };
+		break;
+	}
+	decide_applied(&policy, &d, e, NULL, id, &arena);
+}
+
+static void write_all(void)
+{
+	for (size_t e = 0; e < policy.n_endpoints; e++)
+		write_to(e);
+}
+
+/* Everybody shows this row, at second 0, and it is agreed. */
+static void all_know(const char *text)
+{
+	for (size_t e = 0; e < policy.n_endpoints; e++)
+		shows(e, 0, text);
+	decide();
+}
+
+static void expect_agreed(const char *text)
+{
+	ck_assert(!base->dead);
+	for (size_t f = 0; f < FIELDS; f++)
+		ck_assert_msg(base->fields[f].digest == digest_field(value_digest(&key, FIELD_TEXT, word(&text))),
+			      "field %zu is another one", f);
+}
+
+static void expect_order(size_t e, enum action action, uint64_t mask)
+{
+	ck_assert_int_eq(d.orders[e].action, action);
+	ck_assert_uint_eq(d.orders[e].fields, mask);
+}
+
+static void expect_nothing_to_do(void)
+{
+	for (size_t e = 0; e < policy.n_endpoints; e++)
+		expect_order(e, ACTION_NONE, 0);
+	ck_assert(!vector_owed_any(base));
+}
+
+/* Looking again finds no edit, loses nothing and writes nothing. */
+static void expect_quiet(void)
+{
+	for (size_t e = 0; e < policy.n_endpoints; e++)
+		ck_assert(vector_shows(base, e, &now[e]));
+	decide();
+	expect_nothing_to_do();
+	ck_assert_uint_eq(d.edited, 0);
+	ck_assert_uint_eq(d.n_lost, 0);
+}
+
+static const struct lost_edit *only_lost(enum lost_kind kind, size_t loser, size_t winner)
+{
+	ck_assert_uint_eq(d.n_lost, 1);
+	ck_assert_int_eq(d.lost[0].kind, kind);
+	ck_assert_uint_eq(d.lost[0].loser, loser);
+	ck_assert_uint_eq(d.lost[0].winner, winner);
+	return &d.lost[0];
+}
+
+/* ---- edits ----------------------------------------------------------------------------------------------- */
+
+START_TEST(an_echo_is_nothing)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	ck_assert_uint_eq(d.edited, MASK(A));
+	ck_assert_int_eq(d.oldest_edit_us, T(10));
+	ck_assert(!vector_shows(base, B, &(struct observation){ .what = OBSERVED_ABSENT }));
+	write_all();
+	now[B].stamp = T(20);	/* our write, as the capture reports it */
+	expect_quiet();
+	expect_agreed("ann Eve Elm Rome");
+	ck_assert_uint_eq(base->fields[NAME].key.origin, A);
+}
+END_TEST
+
+START_TEST(edits_of_different_fields_both_stay)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	shows(B, 12, "ann Ann Elm Oslo");
+	decide();
+	expect_agreed("ann Eve Elm Oslo");
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	ck_assert_uint_eq(d.edited, MASK(A) | MASK(B));
+	ck_assert_uint_eq(d.n_lost, 0);
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+/* A and B edit the name; observed in either order, or together. */
+static void both_edit(int order, int64_t stamp_a, int64_t stamp_b)
+{
+	all_know("ann Ann Elm Rome");
+	for (int step = 0; step < 2; step++) {
+		is_silent(A);
+		is_silent(B);
+		if (order == 2 || order == step)
+			shows(A, stamp_a, "ann Eve Elm Rome");
+		if (order == 2 || order != step)
+			shows(B, stamp_b, "ann Joe Elm Rome");
+		decide();
+		if (order == 2)
+			return;
+	}
+}
+
+START_TEST(the_later_stamp_wins)
+{
+	both_edit(_i, 10, 11);
+	expect_agreed("ann Joe Elm Rome");
+	ck_assert_str_eq(only_lost(LOST_CONFLICT, A, B)->tie_break, "stamp");
+	ck_assert_uint_eq(d.lost[0].field, NAME);
+	setup();
+	both_edit(_i, 11, 10);
+	expect_agreed("ann Eve Elm Rome");
+	only_lost(LOST_CONFLICT, B, A);
+}
+END_TEST
+
+START_TEST(equal_stamps_go_to_the_higher_priority_whoever_is_observed_first)
+{
+	both_edit(_i, 10, 10);
+	expect_agreed("ann Eve Elm Rome");
+	ck_assert_str_eq(only_lost(LOST_CONFLICT, B, A)->tie_break, "priority");
+	setup();
+	entity.rank[A] = 1;
+	entity.rank[B] = 0;
+	both_edit(_i, 10, 10);
+	expect_agreed("ann Joe Elm Rome");
+	only_lost(LOST_CONFLICT, A, B);
+}
+END_TEST
+
+START_TEST(stamps_within_one_quantum_are_equal)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	shows(B, 10, "ann Joe Elm Rome");
+	now[B].stamp += US - 1;
+	decide();
+	expect_agreed("ann Eve Elm Rome");
+	ck_assert_str_eq(only_lost(LOST_CONFLICT, B, A)->tie_break, "priority");
+}
+END_TEST
+
+START_TEST(source_priority_beats_the_stamp_on_the_same_base)
+{
+	rule_for_all(RULE_SOURCE_PRIORITY);
+	both_edit(_i, 10, 500);
+	expect_agreed("ann Eve Elm Rome");
+	ck_assert_str_eq(only_lost(LOST_CONFLICT, B, A)->tie_break, "priority");
+}
+END_TEST
+
+START_TEST(source_priority_yields_to_a_later_edit)
+{
+	rule_for_all(RULE_SOURCE_PRIORITY);
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	write_all();
+	shows(B, 5, "ann Joe Elm Rome");
+	decide();
+	expect_agreed("ann Joe Elm Rome");
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+}
+END_TEST
+
+START_TEST(an_edit_on_top_of_a_seen_value_beats_it_whatever_the_clock_says)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 100, "ann Eve Elm Rome");
+	decide();
+	write_all();
+	shows(B, -5000, "ann Joe Elm Rome");
+	decide();
+	expect_agreed("ann Joe Elm Rome");
+	ck_assert_int_eq(base->fields[NAME].key.eff, T(101));
+	ck_assert_uint_eq(d.n_lost, 0);
+}
+END_TEST
+
+START_TEST(a_stamp_of_2099_is_clamped)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, INT64_C(73) * 365 * 86400, "ann Eve Elm Rome");
+	decide();
+	ck_assert_int_eq(base->fields[NAME].key.eff, T(NOW + MAX_AHEAD));
+	write_all();
+	shows(B, NOW, "ann Joe Elm Rome");
+	decide();
+	expect_agreed("ann Joe Elm Rome");
+	ck_assert_int_eq(base->fields[NAME].key.eff, T(NOW + MAX_AHEAD + 1));
+}
+END_TEST
+
+START_TEST(an_edit_without_a_stamp_happened_now)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 0, "ann Eve Elm Rome");
+	now[A].stamp = STAMP_NONE;
+	decide();
+	ck_assert_int_eq(base->fields[NAME].key.eff, T(NOW));
+	ck_assert_int_eq(d.oldest_edit_us, STAMP_NONE);
+}
+END_TEST
+
+START_TEST(a_group_moves_as_a_whole)
+{
+	group_the_address();
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Ann Oak Rome");
+	shows(B, 11, "ann Ann Elm Oslo");
+	decide();
+	expect_agreed("ann Ann Elm Oslo");
+	expect_order(A, ACTION_UPDATE, MASK(STREET) | MASK(CITY));
+	expect_order(B, ACTION_NONE, 0);
+	ck_assert_uint_eq(only_lost(LOST_CONFLICT, A, B)->field, STREET);
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(a_group_observed_one_by_one_moves_as_a_whole_too)
+{
+	group_the_address();
+	all_know("ann Ann Elm Rome");
+	is_silent(B);
+	shows(A, 10, "ann Ann Oak Rome");
+	decide();
+	is_silent(A);
+	shows(B, 11, "ann Ann Elm Oslo");
+	decide();
+	expect_agreed("ann Ann Elm Oslo");
+	shows(A, 10, "ann Ann Oak Rome");
+	decide();
+	expect_order(A, ACTION_UPDATE, MASK(STREET) | MASK(CITY));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(a_new_key_value_is_told)
+{
+	all_know("ann Ann Elm Rome");
+	ck_assert(!d.key_changed);
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	ck_assert(!d.key_changed);
+	shows(A, 11, "eve Eve Elm Rome");
+	decide();
+	ck_assert(d.key_changed);
+	expect_agreed("eve Eve Elm Rome");
+}
+END_TEST
+
+/* ---- colliding digests ------------------------------------------------------------------------------------- */
+
+START_TEST(a_collided_field_is_found_by_comparing_rows)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	collides(A, NAME, "Ann");
+	ck_assert(!vector_shows(base, A, &now[A]));
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	ck_assert(value_equal(d.values[NAME], value_of("Eve")));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(a_collided_field_beside_a_plain_one_is_found_too)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Oslo");
+	collides(A, NAME, "Ann");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(NAME) | MASK(CITY));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(a_collision_with_nobody_to_compare_makes_the_whole_row_news)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	collides(A, NAME, "Ann");
+	is_silent(B);
+	decide();
+	for (size_t f = 0; f < FIELDS; f++)
+		ck_assert_int_eq(base->fields[f].key.eff, T(10));
+	shows(B, 0, "ann Ann Elm Rome");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	ck_assert(value_equal(d.values[NAME], value_of("Eve")));
+}
+END_TEST
+
+/* ---- first contact ------------------------------------------------------------------------------------------- */
+
+static void expect_no_delete(void)
+{
+	for (size_t e = 0; e < policy.n_endpoints; e++)
+		ck_assert_int_ne(d.orders[e].action, ACTION_DELETE);
+	ck_assert(!base->dead);
+}
+
+START_TEST(equal_rows_are_adopted)
+{
+	all_know("ann Ann Elm Rome");
+	ck_assert_int_eq(d.contact, CONTACT_EQUAL);
+	ck_assert_uint_eq(base->generation, 1);
+	expect_nothing_to_do();
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_quiet();
+	ck_assert_int_eq(d.contact, CONTACT_NONE);
+}
+END_TEST
+
+START_TEST(a_one_sided_row_is_copied)
+{
+	is_missing(A);
+	shows(B, 10, "ann Ann Elm Rome");
+	decide();
+	ck_assert_int_eq(d.contact, CONTACT_COPIED);
+	expect_no_delete();
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+	expect_order(B, ACTION_NONE, 0);
+	write_all();
+	expect_agreed("ann Ann Elm Rome");
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(nothing_is_inserted_where_nobody_looked)
+{
+	is_silent(A);
+	shows(B, 10, "ann Ann Elm Rome");
+	decide();
+	expect_order(A, ACTION_NONE, 0);
+	ck_assert(base->seen[A].owed);
+	base = NULL;
+	endpoints[A].surveyed = true;
+	decide();
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+}
+END_TEST
+
+START_TEST(differing_rows_compete_and_nothing_is_deleted)
+{
+	shows(A, 10, "ann Ann Elm Rome");
+	shows(B, 11, "ann Eve Elm Rome");
+	decide();
+	ck_assert_int_eq(d.contact, CONTACT_MERGED);
+	expect_no_delete();
+	expect_agreed("ann Eve Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	only_lost(LOST_FIRST_CONTACT, A, B);
+	ck_assert(value_equal(d.lost[0].loser_value, value_of("Ann")));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(a_row_without_a_stamp_loses_to_one_that_has_one)
+{
+	shows(A, 0, "ann Ann Elm Rome");
+	now[A].stamp = STAMP_NONE;
+	shows(B, 10, "ann Eve Elm Rome");
+	decide();
+	expect_agreed("ann Eve Elm Rome");
+}
+END_TEST
+
+START_TEST(a_late_comer_competes_with_what_is_agreed)
+{
+	policy.n_endpoints = ENDPOINTS;
+	is_silent(C);
+	shows(A, 10, "ann Ann Elm Rome");
+	shows(B, 10, "ann Ann Elm Rome");
+	decide();
+	shows(C, 5, "ann Old Elm Rome");
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(C, ACTION_UPDATE, MASK(NAME));
+	only_lost(LOST_FIRST_CONTACT, C, A);
+}
+END_TEST
+
+START_TEST(a_field_new_to_the_mapping_competes_as_on_first_contact)
+{
+	all_know("ann Ann Elm Rome");
+	base->fields[CITY].digest = 0;
+	base->row = 0;
+	shows(A, 10, "ann Ann Elm Rome");
+	shows(B, 11, "ann Ann Elm Oslo");
+	decide();
+	expect_agreed("ann Ann Elm Oslo");
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+	only_lost(LOST_FIRST_CONTACT, A, B);
+}
+END_TEST
+
+/* B's column was made for it a moment ago; B's row has no stamp, or a later one. */
+static void empty_against_value(int64_t stamp, enum rule rule)
+{
+	uint64_t digests[FIELDS];
+	struct value values[FIELDS];
+
+	rule_for_all(rule);
+	all_know("ann Ann Elm Rome");
+	base->fields[CITY].digest = 0;
+	base->row = 0;
+	shows(B, 10, "ann Ann Elm Rome");
+	shows(A, 11, "ann Ann Elm Rome");
+	memcpy(values, now[A].values, sizeof values);
+	memcpy(digests, now[A].digests, sizeof digests);
+	values[CITY] = VALUE_NULL;
+	digests[CITY] = value_digest(&key, FIELD_TEXT, VALUE_NULL);
+	now[A].values = memcpy(arena_alloc(&arena, sizeof values), values, sizeof values);
+	now[A].digests = memcpy(arena_alloc(&arena, sizeof digests), digests, sizeof digests);
+	now[A].row = row_digest(&key, digests, FIELDS);
+	now[A].stamp = stamp;
+}
+
+START_TEST(a_new_field_that_is_empty_loses_to_any_value_and_nothing_is_lost)
+{
+	empty_against_value(_i & 1 ? T(12) : STAMP_NONE, _i & 2 ? RULE_SOURCE_PRIORITY : RULE_LAST_WRITER_WINS);
+	if (_i & 4)
+		now[B].stamp = STAMP_NONE;
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+	ck_assert_uint_eq(d.n_lost, 0);
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(a_new_field_that_is_empty_at_a_late_comer_loses_too)
+{
+	struct observation late;
+
+	empty_against_value(STAMP_NONE, RULE_LAST_WRITER_WINS);
+	late = now[A];
+	is_silent(A);
+	decide();
+	now[A] = late;
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+	ck_assert_uint_eq(d.n_lost, 0);
+}
+END_TEST
+
+/* ---- deletes --------------------------------------------------------------------------------------------------- */
+
+/* A deletes at 500; B, who had not heard of it, edits at 10. 0: the delete is seen first, 1: the edit, 2: together. */
+static void delete_against_edit(int order)
+{
+	all_know("ann Ann Elm Rome");
+	for (int step = 0; step < 2; step++) {
+		is_silent(A);
+		is_silent(B);
+		if (order == 2 || order == step)
+			deletes(A, 500);
+		if (order == 2 || order != step)
+			shows(B, 10, "ann Eve Elm Rome");
+		decide();
+		if (order == 2)
+			break;
+	}
+}
+
+START_TEST(under_update_wins_an_unseen_edit_saves_the_record)
+{
+	delete_against_edit(_i);
+	expect_agreed("ann Eve Elm Rome");
+	ck_assert_uint_eq(only_lost(LOST_DELETE, A, B)->field, FIELDS_MAX);
+	ck_assert_str_eq(d.lost[0].tie_break, "policy");
+	shows(B, 10, "ann Eve Elm Rome");
+	is_missing(A);
+	decide();
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+	write_all();
+	expect_quiet();
+	expect_agreed("ann Eve Elm Rome");
+}
+END_TEST
+
+START_TEST(under_delete_wins_it_is_dead)
+{
+	entity.deletes = DELETES_DELETE_WINS;
+	delete_against_edit(_i);
+	ck_assert(base->dead);
+	ck_assert_uint_eq(only_lost(LOST_TO_DELETE, B, A)->field, NAME);
+	shows(B, 10, "ann Eve Elm Rome");
+	decide();
+	expect_order(B, ACTION_DELETE, 0);
+	write_all();
+	is_missing(A);
+	expect_quiet();
+	ck_assert(vector_spent(base));
+}
+END_TEST
+
+START_TEST(an_edit_that_the_deleter_had_seen_saves_nothing)
+{
+	entity.deletes = _i == 0 ? DELETES_UPDATE_WINS : DELETES_DELETE_WINS;
+	all_know("ann Ann Elm Rome");
+	shows(B, 500, "ann Eve Elm Rome");
+	decide();
+	write_all();
+	deletes(A, 10);
+	decide();
+	ck_assert(base->dead);
+	ck_assert_int_eq(base->deleted.eff, T(501));
+	ck_assert_uint_eq(base->deleted.origin, A);
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(B, ACTION_DELETE, 0);
+}
+END_TEST
+
+START_TEST(a_row_inserted_after_the_delete_is_a_new_generation)
+{
+	entity.deletes = _i == 0 ? DELETES_UPDATE_WINS : DELETES_DELETE_WINS;
+	all_know("ann Ann Elm Rome");
+	deletes(A, 100);
+	decide();
+	write_all();
+	ck_assert(base->dead);
+	is_missing(A);
+	now[B] = row_of("ann New Elm Oslo", T(50), value_of("b2"));	/* its clock is behind */
+	decide();
+	expect_agreed("ann New Elm Oslo");
+	ck_assert_uint_eq(base->generation, 2);
+	ck_assert_int_eq(base->fields[NAME].key.eff, T(101));
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+	ck_assert_uint_eq(d.n_lost, 0);
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+/* The delete of B's old row is the old life's: it was made before B could know of the new one. */
+START_TEST(a_late_delete_of_the_old_row_does_not_end_the_new_life)
+{
+	entity.deletes = _i % 2 == 0 ? DELETES_UPDATE_WINS : DELETES_DELETE_WINS;
+	rule_for_all(_i / 2 == 0 ? RULE_LAST_WRITER_WINS : RULE_SOURCE_PRIORITY);
+	all_know("ann Ann Elm Rome");
+	shows(B, 100, "ann Eve Elm Rome");
+	decide();
+	write_all();
+	is_silent(B);
+	deletes(A, 200);
+	decide();
+	now[A] = row_of("ann New Elm Oslo", T(300), value_of("a2"));
+	decide();
+	ck_assert(base->seen[B].former);
+	deletes(B, 400);
+	decide();
+	expect_agreed("ann New Elm Oslo");
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(B, ACTION_INSERT, EVERY_FIELD);
+	write_all();
+	ck_assert(!base->seen[B].former);
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(missing_without_evidence_never_deletes)
+{
+	entity.deletes = _i == 0 ? DELETES_UPDATE_WINS : DELETES_DELETE_WINS;
+	all_know("ann Ann Elm Rome");
+	is_missing(A);
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_NONE, 0);
+	ck_assert(base->seen[A].present);
+	deletes(A, 100);	/* and the evidence still counts when it comes */
+	decide();
+	ck_assert(base->dead);
+	expect_order(B, ACTION_DELETE, 0);
+}
+END_TEST
+
+START_TEST(a_missing_row_gets_the_edit_it_has_not_seen_under_update_wins)
+{
+	all_know("ann Ann Elm Rome");
+	is_missing(A);
+	shows(B, 10, "ann Eve Elm Rome");
+	decide();
+	expect_agreed("ann Eve Elm Rome");
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+	only_lost(LOST_DELETE, A, B);
+}
+END_TEST
+
+START_TEST(a_row_that_left_the_mapping_is_neither_a_delete_nor_filled)
+{
+	all_know("ann Ann Elm Rome");
+	deletes(A, 10);
+	now[A].outside = true;
+	shows(B, 10, "ann Eve Elm Rome");
+	decide();
+	expect_agreed("ann Eve Elm Rome");
+	expect_nothing_to_do();
+	ck_assert(base->seen[A].detached);
+}
+END_TEST
+
+START_TEST(where_deletes_are_ignored_they_neither_come_from_nor_go)
+{
+	endpoints[A].ignores_deletes = true;
+	all_know("ann Ann Elm Rome");
+	deletes(A, 10);
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_nothing_to_do();
+	setup();
+	endpoints[A].ignores_deletes = true;
+	all_know("ann Ann Elm Rome");
+	deletes(B, 10);
+	decide();
+	ck_assert(base->dead);
+	expect_nothing_to_do();
+}
+END_TEST
+
+START_TEST(a_key_of_two_parts_is_never_made_of_two_peoples_halves)
+{
+	entity.n_key = 2;
+	entity.key[1] = NAME;
+	fields[NAME].is_key = true;
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "bea Ann Elm Rome");
+	shows(B, 12, "ann Bea Elm Rome");
+	decide();
+	expect_agreed("ann Bea Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(MAIL) | MASK(NAME));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+/* C's edit of the address is agreed and can be read nowhere but at C; B has one half of it by chance. */
+START_TEST(half_of_a_group_is_never_written)
+{
+	group_the_address();
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Rome");
+	shows(C, 10, "ann Ann Oak Oslo");
+	is_silent(A);
+	is_silent(B);
+	decide();
+	is_silent(C);
+	shows(A, 0, "ann Ann Elm Rome");
+	shows(B, 5, "ann Ann Ash Oslo");
+	decide();
+	expect_agreed("ann Ann Oak Oslo");
+	expect_order(A, ACTION_NONE, 0);
+	ck_assert(base->seen[A].owed);
+}
+END_TEST
+
+/* ---- our own writes --------------------------------------------------------------------------------------------- */
+
+/* A's edit of the city is written to B, which keeps it in capitals. */
+static void b_normalises(void)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Ann Elm Oslo");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+	now[B] = row_of("ann Ann Elm OSLO", T(10), first_id(B));
+	decide_applied(&policy, &d, B, &now[B], now[B].id, &arena);
+}
+
+START_TEST(a_normalised_read_back_is_quiet_and_not_sent_again)
+{
+	b_normalises();
+	expect_agreed("ann Ann Elm Oslo");
+	expect_quiet();
+	expect_agreed("ann Ann Elm Oslo");
+	shows(A, 20, "ann Eve Elm Oslo");	/* an edit of another field does not send it either */
+	decide();
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	write_all();
+	expect_quiet();
+	expect_agreed("ann Eve Elm Oslo");
+}
+END_TEST
+
+START_TEST(an_edit_of_a_normalised_field_is_an_edit_on_top)
+{
+	b_normalises();
+	shows(B, 5, "ann Ann Elm BERN");
+	decide();
+	expect_agreed("ann Ann Elm BERN");
+	ck_assert_int_eq(base->fields[CITY].key.eff, T(11));
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+}
+END_TEST
+
+START_TEST(a_new_value_is_sent_over_a_normalised_one)
+{
+	b_normalises();
+	shows(A, 20, "ann Ann Elm Bern");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+}
+END_TEST
+
+/* The order goes out, and nothing is heard of it. */
+static void send_in_doubt(size_t e)
+{
+	ck_assert(d.orders[e].action != ACTION_NONE);
+	doubt_add(base, e, &d.orders[e], &arena);
+}
+
+START_TEST(our_own_write_of_which_we_never_heard_is_not_an_edit)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	send_in_doubt(B);
+	is_silent(A);
+	shows(B, 300, "ann Eve Elm Rome");
+	decide();
+	ck_assert_uint_eq(d.edited, 0);
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_nothing_to_do();
+	ck_assert_uint_eq(base->fields[NAME].key.origin, A);
+	ck_assert_int_eq(base->fields[NAME].key.eff, T(10));
+	ck_assert(base->seen[B].same);
+}
+END_TEST
+
+START_TEST(our_own_insert_of_which_we_never_heard_is_not_an_edit)
+{
+	shows(A, 10, "ann Ann Elm Rome");
+	is_missing(B);
+	decide();
+	expect_order(B, ACTION_INSERT, EVERY_FIELD);
+	send_in_doubt(B);
+	shows(B, 300, "ann Ann Elm Rome");
+	decide();
+	ck_assert_uint_eq(d.edited, 0);
+	expect_nothing_to_do();
+	ck_assert_uint_eq(base->fields[NAME].key.origin, A);
+	expect_quiet();
+}
+END_TEST
+
+/* B got our write and never told; somebody edited another field there since, and the agreed value has moved on elsewhere. */
+START_TEST(a_write_in_doubt_does_not_come_back_as_an_edit)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	send_in_doubt(B);
+	is_silent(B);
+	shows(A, 20, "ann Ida Elm Rome");
+	decide();
+	is_silent(A);
+	shows(B, 300, "ann Eve Elm Oslo");
+	decide();
+	expect_agreed("ann Ida Elm Oslo");
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(B, ACTION_NONE, 0);	/* Ida is A's to show */
+	shows(A, 20, "ann Ida Elm Rome");
+	decide();
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(a_write_in_doubt_that_did_not_happen_is_sent_again)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	send_in_doubt(B);
+	shows(B, 12, "ann Ann Elm Oslo");
+	decide();
+	expect_agreed("ann Eve Elm Oslo");
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	write_all();
+	ck_assert(!base->seen[B].uncertain);
+	expect_quiet();
+}
+END_TEST
+
+/* Whether it was made on top of our write or instead of it, nobody can tell: it wins, and the journal says over what. */
+START_TEST(an_edit_over_a_write_in_doubt_wins_and_is_written_down)
+{
+	rule_for_all(_i == 0 ? RULE_LAST_WRITER_WINS : RULE_SOURCE_PRIORITY);
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	send_in_doubt(B);
+	shows(B, 5, "ann Ida Elm Rome");	/* its clock is behind */
+	decide();
+	expect_agreed("ann Ida Elm Rome");
+	only_lost(LOST_CONFLICT, A, B);
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+}
+END_TEST
+
+/* The store may hand back more than was ever put there. */
+START_TEST(a_list_of_intentions_that_is_too_long_is_cut)
+{
+	struct vdeviation *many = arena_zalloc(&arena, 255 * sizeof *many);
+
+	all_know("ann Ann Elm Rome");
+	for (size_t i = 0; i < 255; i++)
+		many[i] = (struct vdeviation){ NAME, (uint32_t)i + 1, { .eff = T(i), .n = 1, .origin = A } };
+	base->seen[B].uncertain = true;
+	base->seen[B].intended = many;
+	base->seen[B].n_intended = 255;
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	send_in_doubt(B);
+	ck_assert_uint_le(base->seen[B].n_intended, 128);
+	ck_assert_uint_eq(base->seen[B].intended[base->seen[B].n_intended - 1].digest, base->fields[NAME].digest);
+}
+END_TEST
+
+START_TEST(our_own_delete_of_which_we_never_heard_is_nobodys_delete)
+{
+	all_know("ann Ann Elm Rome");
+	deletes(A, 10);
+	decide();
+	expect_order(B, ACTION_DELETE, 0);
+	send_in_doubt(B);
+	is_silent(B);
+	now[A] = row_of("ann New Elm Oslo", T(20), value_of("a2"));
+	decide();
+	is_missing(B);
+	decide();
+	expect_agreed("ann New Elm Oslo");
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(B, ACTION_INSERT, EVERY_FIELD);
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+/* ---- roles -------------------------------------------------------------------------------------------------------- */
+
+START_TEST(a_source_is_read_and_never_written)
+{
+	endpoints[A].writable = false;
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	shows(B, 10, "ann Ann Elm Oslo");
+	decide();
+	expect_agreed("ann Eve Elm Oslo");
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	ck_assert(!base->seen[A].owed);
+	deletes(B, 900);
+	decide();
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	expect_order(A, ACTION_NONE, 0);
+}
+END_TEST
+
+START_TEST(a_source_gets_no_inserts)
+{
+	endpoints[A].writable = false;
+	is_missing(A);
+	shows(B, 10, "ann Ann Elm Rome");
+	decide();
+	expect_nothing_to_do();
+}
+END_TEST
+
+START_TEST(a_target_is_put_right_and_has_no_say)
+{
+	endpoints[B].votes = false;
+	all_know("ann Ann Elm Rome");
+	shows(B, 500, "ann Eve Elm Rome");
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	ck_assert_uint_eq(d.edited, 0);
+	write_all();
+	expect_quiet();
+	deletes(B, 600);
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_INSERT, EVERY_FIELD);
+}
+END_TEST
+
+START_TEST(an_endpoint_without_a_mapping_is_left_alone)
+{
+	policy.n_endpoints = ENDPOINTS;
+	endpoints[C].mapped = false;
+	shows(A, 0, "ann Ann Elm Rome");
+	shows(B, 1, "ann Eve Elm Rome");
+	is_silent(C);
+	decide();
+	expect_order(C, ACTION_NONE, 0);
+	ck_assert(!base->seen[C].owed);
+}
+END_TEST
+
+/* ---- the laws, in full on a small domain -------------------------------------------------------------------------- */
+
+/* ck_assert() tells its parent of every step, which is too slow for millions of them. */
+static void must(bool holds, const char *what)
+{
+	if (!holds)
+		ck_abort_msg("%s", what);
+}
+
+START_TEST(the_order_of_edits_is_total)
+{
+	enum { KEYS = 3 * 3 * 3 * 2 };
+	enum rule rule = _i == 0 ? RULE_LAST_WRITER_WINS : RULE_SOURCE_PRIORITY;
+	struct edit_key k[KEYS];
+	uint32_t digest[KEYS];
+
+	for (int i = 0; i < KEYS; i++) {
+		k[i] = (struct edit_key){ .eff = i % 3, .n = (uint32_t)(i / 3 % 3), .origin = (uint8_t)(i / 9 % 3) };
+		digest[i] = (uint32_t)(i / 27 + 1);
+	}
+	for (int a = 0; a < KEYS; a++)
+		for (int b = 0; b < KEYS; b++) {
+			int ab = edit_key_compare(&entity, rule, &k[a], digest[a], &k[b], digest[b]);
+
+			must(ab == -edit_key_compare(&entity, rule, &k[b], digest[b], &k[a], digest[a]), "not antisymmetric");
+			must((ab == 0) == (a == b), "different keys are equal");
+			for (int c = 0; c < KEYS && ab > 0; c++)
+				if (edit_key_compare(&entity, rule, &k[b], digest[b], &k[c], digest[c]) > 0)
+					must(edit_key_compare(&entity, rule, &k[a], digest[a], &k[c], digest[c]) > 0, "not transitive");
+		}
+}
+END_TEST
+
+enum { SMALL_FIELDS = 2, SMALL_VALUES = 3, AGREED_AT = 10 };
+static const int64_t stamps[] = { 3, 11, 12 };	/* the first is older than what it was made on top of */
+enum { STAMPS = sizeof stamps / sizeof *stamps };
+
+struct small_row {		/* what an endpoint's database holds */
+	bool present;
+	uint8_t value[SMALL_FIELDS];
+	int64_t stamp;
+	bool unheard;		/* edited, and not observed since */
+};
+
+struct domain {
+	size_t endpoints, fields, values;
+	bool with_deletes;
+};
+
+/* How a set of edits is observed: endpoint e in step[e]. */
+struct watching {
+	size_t step[ENDPOINTS], steps;
+	bool write_between;	/* orders are carried out after each step; where an edit is unheard the guard refuses them */
+	bool look_again;	/* those observed before are observed again in each step */
+};
+
+struct outcome {
+	bool dead;
+	struct vfield fields[SMALL_FIELDS];
+};
+
+static struct value small_value[SMALL_VALUES];
+static uint64_t small_digest[SMALL_VALUES];
+static const struct domain *domain;
+
+static void setup_domain(const struct domain *dom)
+{
+	static const char *const text[SMALL_VALUES] = { "zero", "one", "two" };
+
+	domain = dom;
+	setup_fields(dom->fields);
+	policy.n_endpoints = dom->endpoints;
+	for (size_t i = 0; i < SMALL_VALUES; i++) {
+		small_value[i] = value_of(text[i]);
+		small_digest[i] = value_digest(&key, FIELD_TEXT, small_value[i]);
+	}
+}
+
+static size_t rows_of_domain(void)
+{
+	return domain->fields == 2 ? domain->values * domain->values : domain->values;
+}
+
+/* Edit number 0 is none, the last ones are the deletes. */
+static size_t edits_of_domain(void)
+{
+	return 1 + (rows_of_domain() - 1) * STAMPS + (domain->with_deletes ? STAMPS : 0);
+}
+
+static struct small_row small_edit(size_t number)
+{
+	struct small_row r = { .present = true, .stamp = AGREED_AT };
+	size_t row;
+
+	if (number == 0)
+		return r;
+	r.unheard = true;
+	r.stamp = stamps[(number - 1) % STAMPS];
+	row = 1 + (number - 1) / STAMPS;
+	if (row == rows_of_domain())
+		r.present = false;
+	r.value[0] = (uint8_t)(row % domain->values);
+	r.value[1] = (uint8_t)(row / domain->values);
+	return r;
+}
+
+static struct observation look_at(const struct small_row *r, size_t e)
+{
+	struct value *values;
+	uint64_t *digests;
+
+	if (!r->present)
+		return (struct observation){ .what = OBSERVED_ABSENT, .evidence = r->unheard, .stamp = T(r->stamp) };
+	values = arena_alloc(&arena, sizeof small_value);
+	digests = arena_alloc(&arena, sizeof small_digest);
+	for (size_t f = 0; f < domain->fields; f++) {
+		values[f] = small_value[r->value[f]];
+		digests[f] = small_digest[r->value[f]];
+	}
+	return (struct observation){ .what = OBSERVED_ROW, .stamp = T(r->stamp), .id = first_id(e), .values = values,
+		.digests = digests, .row = row_digest(&key, digests, domain->fields) };
+}
+
+static void carry_out(struct small_row *rows, size_t e)
+{
+	if (d.orders[e].action == ACTION_NONE || rows[e].unheard)
+		return;
+	if (d.orders[e].action == ACTION_INSERT)
+		rows[e] = (struct small_row){ .present = true };
+	rows[e].stamp = 100;
+	if (d.orders[e].action == ACTION_DELETE)
+		rows[e].present = false;
+	for (size_t f = 0; f < domain->fields; f++)
+		for (uint8_t i = 0; d.orders[e].fields & MASK(f) && i < SMALL_VALUES; i++)
+			if (small_digest[i] == d.digests[f])
+				rows[e].value[f] = i;
+	decide_applied(&policy, &d, e, NULL, first_id(e), &arena);
+}
+
+static void observe_step(struct small_row *rows, const struct watching *w, size_t step, struct outcome *out)
+{
+	for (size_t e = 0; e < policy.n_endpoints; e++) {
+		is_silent(e);
+		if (w->step[e] == step || (w->look_again && w->step[e] < step))
+			now[e] = look_at(&rows[e], e);
+		if (now[e].what != OBSERVED_NOTHING)
+			rows[e].unheard = false;
+	}
+	decide();
+	for (size_t e = 0; w->write_between && e < policy.n_endpoints; e++)
+		carry_out(rows, e);
+}
+
+/* Everybody is looked at and written to until nothing is left to do; then all show what is agreed. */
+static void settle(struct small_row *rows)
+{
+	const struct watching all = { .write_between = true };
+	struct outcome unused = { 0 };
+
+	for (int round = 0; round < 4; round++)
+		observe_step(rows, &all, 0, &unused);
+	must(!vector_owed_any(base) && d.edited == 0, "it never comes to rest");
+	for (size_t e = 0; e < policy.n_endpoints; e++) {
+		must(d.orders[e].action == ACTION_NONE, "something is written for ever");
+		must(rows[e].present == !base->dead, "not alive or dead everywhere");
+		for (size_t f = 0; f < domain->fields && !base->dead; f++)
+			must(digest_field(small_digest[rows[e].value[f]]) == base->fields[f].digest, "not the same everywhere");
+	}
+}
+
+static struct outcome keep_outcome(struct outcome so_far)
+{
+	so_far.dead = base->dead;
+	for (size_t f = 0; f < domain->fields && !base->dead; f++)
+		so_far.fields[f] = base->fields[f];
+	return so_far;
+}
+
+static bool same_outcome(const struct outcome *a, const struct outcome *b)
+{
+	for (size_t f = 0; f < domain->fields && !a->dead; f++)
+		if (a->fields[f].digest != b->fields[f].digest || a->fields[f].key.eff != b->fields[f].key.eff ||
+		    a->fields[f].key.n != b->fields[f].key.n || a->fields[f].key.origin != b->fields[f].key.origin)
+			return false;
+	return a->dead == b->dead;
+}
+
+static struct outcome watch(const struct small_row *edits, const struct watching *w)
+{
+	struct small_row rows[ENDPOINTS];
+	struct outcome out = { 0 };
+	const struct small_row agreed = small_edit(0);
+
+	arena_reset(&arena);
+	base = NULL;
+	for (size_t e = 0; e < policy.n_endpoints; e++)
+		now[e] = look_at(&agreed, e);
+	decide();
+	memcpy(rows, edits, sizeof rows);
+	for (size_t step = 0; step < w->steps; step++)
+		observe_step(rows, w, step, &out);
+	out = keep_outcome(out);
+	settle(rows);
+	return out;
+}
+
+/* In a group, and on a tie of whole rows, what is agreed was written by one hand. */
+static void expect_not_mixed(const struct small_row *edits, const struct outcome *o)
+{
+	bool one_hand = entity.n_groups > 0 || domain->fields == 1, whole = true, tie = true, found = false;
+	int64_t stamp = -1;
+
+	for (size_t e = 0; e < policy.n_endpoints; e++) {
+		if (!edits[e].unheard || !edits[e].present)
+			continue;
+		whole &= edits[e].value[0] != 0 && edits[e].value[1] != 0;
+		tie &= stamp < 0 || stamp == edits[e].stamp;
+		stamp = edits[e].stamp;
+	}
+	if (o->dead || stamp < 0 || !(one_hand || (whole && tie)))
+		return;
+	for (size_t e = 0; e < policy.n_endpoints; e++) {
+		bool his = edits[e].unheard && edits[e].present;
+
+		for (size_t f = 0; his && f < domain->fields; f++)
+			his &= o->fields[f].digest == digest_field(small_digest[edits[e].value[f]]) && o->fields[f].key.origin == e;
+		found |= his;
+	}
+	must(found, "a row that nobody wrote");
+}
+
+/* Number -> an ordered partition of the endpoints; false: this number is none. */
+static bool nth_watching(size_t number, struct watching *w)
+{
+	size_t used = 0;
+
+	memset(w, 0, sizeof *w);
+	w->write_between = number & 1;
+	w->look_again = number & 2;
+	number >>= 2;
+	for (size_t e = 0; e < policy.n_endpoints; e++) {
+		w->step[e] = number % policy.n_endpoints;
+		number /= policy.n_endpoints;
+		used |= MASK(w->step[e]);
+	}
+	w->steps = (size_t)__builtin_popcountll(used);
+	return number == 0 && used == MASK(w->steps) - 1;
+}
+
+/* All ways to observe one set of edits. */
+static void watch_all_ways(const struct small_row *edits)
+{
+	const struct watching together = { .steps = 1 };
+	struct outcome first = watch(edits, &together), other;
+	size_t ways = policy.n_endpoints == 2 ? 4 * 4 : 4 * 27;
+	struct watching w;
+
+	expect_not_mixed(edits, &first);
+	for (size_t i = 0; i < ways; i++) {
+		if (!nth_watching(i, &w))
+			continue;
+		other = watch(edits, &w);
+		if (!same_outcome(&first, &other))
+			ck_abort_msg("another way to look (%zu) makes another winner", i);
+	}
+}
+
+static void check_laws(const struct domain *dom, int variant)
+{
+	size_t n, sets = 1;
+	struct small_row edits[ENDPOINTS] = { 0 };
+
+	setup_domain(dom);
+	rule_for_all(variant & 1 ? RULE_SOURCE_PRIORITY : RULE_LAST_WRITER_WINS);
+	entity.deletes = variant & 2 ? DELETES_DELETE_WINS : DELETES_UPDATE_WINS;
+	for (size_t f = 0; f < dom->fields; f++)
+		fields[f].group = variant & 4 ? 0 : -1;
+	entity.n_groups = variant & 4 ? 1 : 0;
+	n = edits_of_domain();
+	for (size_t e = 0; e < dom->endpoints; e++)
+		sets *= n;
+	for (size_t set = 0; set < sets; set++) {
+		size_t rest = set;
+
+		for (size_t e = 0; e < dom->endpoints; e++, rest /= n)
+			edits[e] = small_edit(rest % n);
+		watch_all_ways(edits);
+	}
+}
+
+START_TEST(two_endpoints_two_fields_three_values)
+{
+	check_laws(&(struct domain){ .endpoints = 2, .fields = 2, .values = 3, .with_deletes = true }, _i);
+}
+END_TEST
+
+START_TEST(three_endpoints_one_field_three_values)
+{
+	check_laws(&(struct domain){ .endpoints = 3, .fields = 1, .values = 3, .with_deletes = true }, _i);
+}
+END_TEST
+
+START_TEST(three_endpoints_two_fields_two_values)
+{
+	check_laws(&(struct domain){ .endpoints = 3, .fields = 2, .values = 2, .with_deletes = true }, _i);
+}
+END_TEST
+
+/* ---- main ----------------------------------------------------------------------------------------------------------- */
+
+static TCase *new_case(Suite *s, const char *name)
+{
+	TCase *t = tcase_create(name);
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 300);
+	suite_add_tcase(s, t);
+	return t;
+}
+
+static void add_edits(TCase *t)
+{
+	tcase_add_test(t, an_echo_is_nothing);
+	tcase_add_test(t, edits_of_different_fields_both_stay);
+	tcase_add_loop_test(t, the_later_stamp_wins, 0, 3);
+	tcase_add_loop_test(t, equal_stamps_go_to_the_higher_priority_whoever_is_observed_first, 0, 3);
+	tcase_add_test(t, stamps_within_one_quantum_are_equal);
+	tcase_add_loop_test(t, source_priority_beats_the_stamp_on_the_same_base, 0, 3);
+	tcase_add_test(t, source_priority_yields_to_a_later_edit);
+	tcase_add_test(t, an_edit_on_top_of_a_seen_value_beats_it_whatever_the_clock_says);
+	tcase_add_test(t, a_stamp_of_2099_is_clamped);
+	tcase_add_test(t, an_edit_without_a_stamp_happened_now);
+	tcase_add_test(t, a_group_moves_as_a_whole);
+	tcase_add_test(t, a_group_observed_one_by_one_moves_as_a_whole_too);
+	tcase_add_test(t, a_new_key_value_is_told);
+	tcase_add_test(t, a_collided_field_is_found_by_comparing_rows);
+	tcase_add_test(t, a_collided_field_beside_a_plain_one_is_found_too);
+	tcase_add_test(t, a_collision_with_nobody_to_compare_makes_the_whole_row_news);
+}
+
+static void add_contacts_and_deletes(TCase *t)
+{
+	tcase_add_test(t, equal_rows_are_adopted);
+	tcase_add_test(t, a_one_sided_row_is_copied);
+	tcase_add_test(t, nothing_is_inserted_where_nobody_looked);
+	tcase_add_test(t, differing_rows_compete_and_nothing_is_deleted);
+	tcase_add_test(t, a_row_without_a_stamp_loses_to_one_that_has_one);
+	tcase_add_test(t, a_late_comer_competes_with_what_is_agreed);
+	tcase_add_test(t, a_field_new_to_the_mapping_competes_as_on_first_contact);
+	tcase_add_loop_test(t, a_new_field_that_is_empty_loses_to_any_value_and_nothing_is_lost, 0, 8);
+	tcase_add_test(t, a_new_field_that_is_empty_at_a_late_comer_loses_too);
+	tcase_add_loop_test(t, under_update_wins_an_unseen_edit_saves_the_record, 0, 3);
+	tcase_add_loop_test(t, under_delete_wins_it_is_dead, 0, 3);
+	tcase_add_loop_test(t, an_edit_that_the_deleter_had_seen_saves_nothing, 0, 2);
+	tcase_add_loop_test(t, a_late_delete_of_the_old_row_does_not_end_the_new_life, 0, 4);
+	tcase_add_loop_test(t, a_row_inserted_after_the_delete_is_a_new_generation, 0, 2);
+	tcase_add_loop_test(t, missing_without_evidence_never_deletes, 0, 2);
+	tcase_add_test(t, a_missing_row_gets_the_edit_it_has_not_seen_under_update_wins);
+	tcase_add_test(t, a_row_that_left_the_mapping_is_neither_a_delete_nor_filled);
+	tcase_add_test(t, where_deletes_are_ignored_they_neither_come_from_nor_go);
+}
+
+static void add_writes_and_roles(TCase *t)
+{
+	tcase_add_test(t, a_normalised_read_back_is_quiet_and_not_sent_again);
+	tcase_add_test(t, an_edit_of_a_normalised_field_is_an_edit_on_top);
+	tcase_add_test(t, a_new_value_is_sent_over_a_normalised_one);
+	tcase_add_test(t, a_key_of_two_parts_is_never_made_of_two_peoples_halves);
+	tcase_add_test(t, half_of_a_group_is_never_written);
+	tcase_add_test(t, our_own_write_of_which_we_never_heard_is_not_an_edit);
+	tcase_add_test(t, our_own_insert_of_which_we_never_heard_is_not_an_edit);
+	tcase_add_test(t, a_write_in_doubt_does_not_come_back_as_an_edit);
+	tcase_add_test(t, a_write_in_doubt_that_did_not_happen_is_sent_again);
+	tcase_add_loop_test(t, an_edit_over_a_write_in_doubt_wins_and_is_written_down, 0, 2);
+	tcase_add_test(t, a_list_of_intentions_that_is_too_long_is_cut);
+	tcase_add_test(t, our_own_delete_of_which_we_never_heard_is_nobodys_delete);
+	tcase_add_test(t, a_source_is_read_and_never_written);
+	tcase_add_test(t, a_source_gets_no_inserts);
+	tcase_add_test(t, a_target_is_put_right_and_has_no_say);
+	tcase_add_test(t, an_endpoint_without_a_mapping_is_left_alone);
+}
+
+int main(void)
+{
+	Suite *s = suite_create("decide");
+	TCase *laws;
+	SRunner *r;
+	int failed;
+
+	add_edits(new_case(s, "edits"));
+	add_contacts_and_deletes(new_case(s, "first contact and deletes"));
+	add_writes_and_roles(new_case(s, "own writes and roles"));
+	laws = new_case(s, "laws");
+	tcase_add_loop_test(laws, the_order_of_edits_is_total, 0, 2);
+	tcase_add_loop_test(laws, two_endpoints_two_fields_three_values, 0, 8);
+	tcase_add_loop_test(laws, three_endpoints_one_field_three_values, 0, 4);
+	tcase_add_loop_test(laws, three_endpoints_two_fields_two_values, 0, 8);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed > 0;
+}

@@ -1,0 +1,391 @@
+/*
+ * world.h - the simulated world: clocks, databases, the store's state, people who edit, and what goes wrong.
+ *
+ * One world is one seed. The databases, the store's keys and the journal outlive the daemon (struct sync), which is
+ * killed and born again in between. Time is virtual; everything that happens is an event of the world's own queue or
+ * a timer of the daemon's loop. Nothing here shares code with the merge: the history of edits is kept apart, and
+ * the oracle works from it alone.
+ */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "conf/topology.h"
+#include "model/record.h"
+#include "rng.h"
+#include "store/store.h"
+
+struct endpoint_conf;
+struct endpoint_events;
+struct journal;
+struct loop;
+struct sync;
+struct world;
+
+enum {
+	SIM_ENDPOINTS = 3, SIM_ENTITIES = 2, SIM_FIELDS = 6, SIM_UNITS = 6, SIM_TXS = 6, SIM_TX_OPS = 4,
+	SECOND = 1000000,
+};
+
+/* ---- events ------------------------------------------------------------------------------------- */
+
+typedef void event_fn(struct world *, void *arg);
+struct event {
+	int64_t at;		/* virtual monotonic microseconds */
+	uint64_t tie;		/* random: what falls on the same moment happens in any order */
+	event_fn *fn;
+	void *arg;
+};
+
+/* ---- mutations: faults put in on purpose, to see that the checkers can fail --------------------------- */
+
+enum mutation {
+	MUTATE_NOTHING,
+	MUTATE_ACK_BY_MAX,		/* acknowledges every entry up to the largest id instead of exactly those */
+	MUTATE_FORGET_INTENTS,		/* the store answers "fine" to intents and keeps nothing */
+	MUTATE_FORGET_WRITES,		/* the store now and then keeps nothing of a write */
+	MUTATE_NO_GUARD,		/* updates and deletes ignore the row version */
+	MUTATE_CURSOR_BY_TIME,		/* poll: the position ignores open transactions, and there is no sweep to find them */
+	MUTATE_WRITE_TWICE,		/* a database that changes each value behind the daemon's back */
+	MUTATE_WRONG_STAMP,		/* an endpoint's stamps are reported one hour off */
+	MUTATE_NO_JOURNAL,		/* decisions are not looked at by the checker: every lost edit shows */
+	MUTATE_MIX_VALUES,		/* a database that stores one record's value in another */
+	MUTATIONS
+};
+extern const char *const mutation_names[MUTATIONS];
+
+/* ---- the plan of one seed --------------------------------------------------------------------------- */
+
+struct plan {
+	size_t n_endpoints, n_entities;
+	size_t records;			/* keys to begin with */
+	int64_t edit_us;		/* how long people edit */
+	int64_t edit_gap_us;		/* mean time between edits */
+	bool renames, deletes, reverts, groups, references, invalid, poison;
+	bool crashes, outages, store_outages, flushes, lost_replies, long_transactions;
+	bool collisions;		/* a rename may meet a record of that key elsewhere */
+	int64_t quantum_us;		/* coarsest precision among the endpoints */
+};
+
+/* Kinds of events by name: a run can leave some out, to find the least that makes a seed fail. */
+#define PLAN_PARTS(X) \
+	X(renames) X(deletes) X(reverts) X(groups) X(references) X(invalid) X(poison) X(crashes) X(outages) \
+	X(store_outages) X(flushes) X(lost_replies) X(long_transactions) X(collisions)
+
+/* ---- databases ---------------------------------------------------------------------------------------- */
+
+struct db_row {
+	int64_t id;
+	uint64_t version;		/* like xmin */
+	int64_t modified;		/* that database's clock; STAMP_UNKNOWN when it has no such column */
+	uint32_t locked_by;		/* transaction number + 1; 0: free */
+	uint32_t record;		/* of its key */
+	char *text[SIM_FIELDS];		/* as the database shows it; NULL: NULL. References: the local foreign key */
+	uint32_t shown[SIM_UNITS];	/* the edit behind what each unit shows; 0: none known */
+	int64_t brought[SIM_UNITS];	/* when the daemon brought it; 0: somebody here wrote it */
+	bool doubtful;			/* the daemon sends or sent it a write, and its vector does not know yet what came of it */
+	uint32_t learned_in;		/* the epoch in which it learned it */
+	uint32_t told_in;		/* and in which it was last told of the row */
+	int64_t told_us;		/* the daemon was last told of it; 0: not yet */
+	bool known;			/* and keeps a vector that says so */
+	uint32_t *open;			/* edits which the daemon may not have settled yet */
+	size_t n_open;
+};
+
+struct db_entry {			/* a line of the change log */
+	int64_t id, local, old_local, at;
+	uint32_t taken;			/* incarnation of the endpoint that captured it and has not acknowledged yet */
+	bool gone;
+};
+
+struct db_table {
+	struct db_row **rows;
+	size_t n;
+	int64_t next_id;
+	struct db_entry *log;
+	size_t n_log;
+	bool surveyed;			/* the daemon says that it has listed it all */
+};
+
+enum app_op_kind { OP_INSERT, OP_UPDATE, OP_TOUCH, OP_DELETE, OP_RENAME };
+struct app_op {
+	enum app_op_kind kind;
+	size_t entity;
+	struct db_row *row;		/* locked; NULL: insert */
+	char *text[SIM_FIELDS];
+	uint32_t fields;		/* those it sets */
+	int64_t entry;			/* number in the change log, taken when the statement ran */
+	int64_t at;			/* that database's clock */
+};
+
+struct db_tx {
+	bool open;
+	int64_t begun_us;		/* world time */
+	struct app_op ops[SIM_TX_OPS];
+	size_t n, planned;
+};
+
+struct db {
+	struct world *world;
+	size_t index;
+	const char *name;
+	int64_t skew_us;		/* its clock minus the daemon's */
+	int64_t quantum_us;
+	bool listen, has_modified, touches, echoes;	/* touches: our writes set modified; echoes: and reach the log */
+	bool sees_open;			/* poll: the start of open transactions is visible: an exact bound */
+	struct db_table tables[SIM_ENTITIES];
+	struct db_tx txs[SIM_TXS];
+	uint64_t versions;
+	int64_t next_entry;
+	uint64_t written;		/* rows that the daemon changed */
+	uint64_t attempted;		/* writes it tried */
+	uint64_t reads;			/* times it read rows by id or key */
+	struct fake_endpoint *face;	/* of the living daemon; NULL between lives */
+	bool away;
+};
+
+/* ---- history -------------------------------------------------------------------------------------------- */
+
+struct sim_record {
+	size_t entity;
+	char *key;
+	uint32_t lineage;		/* records joined by renames share it */
+	bool complex;			/* deleted and inserted again, renamed, invalid: the strict oracle does not apply */
+	bool invalid;			/* some endpoint showed a value that the checks refuse */
+	struct rid rid;
+	bool intended;			/* the daemon is about to write to it, or has, and did not mark it yet */
+	int64_t recalled_us, recalled_before_us;	/* the daemon last asked for its vector, and the time before */
+};
+
+struct edit {
+	uint32_t record;
+	uint8_t endpoint, unit;
+	int64_t row;			/* its local id there */
+	bool is_delete, renamed, ambiguous, invalid, initial;
+	bool covered, covered_by_delete;	/* something was done on top of it */
+	bool shared, no_base;		/* several endpoints began with it; made before the daemon knew the row */
+	bool unseen_change;		/* put back what the daemon had last been given: it cannot be noticed */
+	uint32_t parent;		/* the edit that the row showed; 0: none */
+	bool parent_brought;		/* and the daemon had brought it here */
+	bool row_doubtful;		/* made while the daemon was not sure what the row showed */
+	char *tuple;			/* canonical values of the unit's fields, joined */
+	uint32_t seen[SIM_UNITS];	/* deletes: what the deleter's row showed */
+	int64_t at, modified;		/* that database's clock */
+	int64_t commit_us;		/* world time */
+	uint64_t version;		/* of the row that it made */
+	int64_t told_us, told_last_us, settled_us;	/* world time: told to the daemon, surely digested by it; 0: not yet */
+	int64_t told_low, told_high;	/* stamps that went along */
+	uint32_t told_in;		/* the epoch of that */
+	bool told_unknown;		/* a row went without any stamp */
+	uint32_t *together;		/* other edits of the row told in the same answer */
+	size_t n_together;
+	int64_t low, high;		/* the oracle's: effective stamp lies between */
+	int64_t n_low, n_high;		/* and the depth */
+	uint8_t mark;			/* the oracle's: 1 being worked out, 2 done */
+};
+
+/* ---- the store's keys ------------------------------------------------------------------------------------- */
+
+struct kept_vector { struct rid rid; char *p; int32_t len; };
+struct kept_map { uint8_t endpoint; char *id; struct rid rid; };
+struct kept_text { char *name; char *p; size_t len; };
+struct store_keys {
+	uint64_t born;
+	struct digest_key key;
+	uint8_t field_number[SIM_ENTITIES][SIM_FIELDS], endpoint_number[SIM_ENDPOINTS];
+	struct kept_vector *vectors[SIM_ENTITIES];
+	size_t n_vectors[SIM_ENTITIES];
+	struct kept_map *maps[SIM_ENTITIES];
+	size_t n_maps[SIM_ENTITIES];
+	struct kept_text *positions, *intents;
+	size_t n_positions, n_intents;
+	int64_t records[SIM_ENTITIES];
+	bool away;
+	struct fake_store *face;
+};
+
+/* ---- rare things that ought to happen at least sometimes ------------------------------------------------------- */
+
+#define SOMETIMES(X) \
+	X(refused, "guard refused a write") \
+	X(crash, "daemon killed") \
+	X(crash_intended, "killed between intend and apply") \
+	X(crash_applied, "killed between apply and mark") \
+	X(crash_marked, "killed between mark and acknowledge") \
+	X(effect_after_death, "a write took effect after the daemon died") \
+	X(reply_lost, "reply lost after the write was done") \
+	X(outage, "endpoint away") \
+	X(outage_writing, "endpoint went away with writes under way") \
+	X(store_outage, "store away") \
+	X(store_outage_cut, "store went away inside a pipeline") \
+	X(flush, "store flushed") \
+	X(late_commit, "transaction committed after a later one was captured") \
+	X(aborted, "transaction rolled back") \
+	X(lock_wait, "a write of ours waited for a lock") \
+	X(lock_timeout, "and gave up") \
+	X(conflict, "concurrent edits of one field") \
+	X(resurrected, "record brought back by update-wins") \
+	X(deleted, "delete carried to another endpoint") \
+	X(reinserted, "key inserted again after its delete") \
+	X(renamed, "key changed") \
+	X(collided, "key changed to one that exists elsewhere") \
+	X(orphan, "write waited for its parent") \
+	X(children, "delete refused because of children") \
+	X(poison, "row refused by the target's check") \
+	X(invalid, "invalid value captured") \
+	X(parked, "record parked at the end") \
+	X(unseen, "change and change back between two looks") \
+	X(echo, "our own write came back as news") \
+	X(same_insert, "same key inserted on two sides") \
+	X(truncated_wake, "wake-up lost") \
+	X(open_at_crash, "killed while a transaction was open")
+
+struct sometimes {
+#define X(name, words) uint64_t name;
+	SOMETIMES(X)
+#undef X
+};
+
+/* ---- the world ---------------------------------------------------------------------------------------------- */
+
+struct world {
+	uint64_t seed;
+	struct rng rng;
+	enum mutation mutation;
+	uint32_t left_out;		/* bit = place in PLAN_PARTS */
+	struct plan plan;
+	struct topology *topology;
+	size_t n_units[SIM_ENTITIES];
+	uint32_t unit_fields[SIM_ENTITIES][SIM_UNITS];	/* bit = field */
+	int8_t unit_of[SIM_ENTITIES][SIM_FIELDS];	/* -1: key field */
+
+	int64_t advancing_to;		/* while the daemon's own timers run */
+	struct event *events;		/* heap */
+	size_t n_events, room_events;
+	struct db dbs[SIM_ENDPOINTS];
+	struct store_keys keys;
+	struct journal *journal;
+	struct sim_record *records;
+	size_t n_records;
+	struct edit *edits;		/* from 1 */
+	size_t n_edits, room_edits;
+	uint32_t tokens;		/* values ever made */
+
+	struct loop *loop;		/* of the living daemon */
+	struct sync *sync;
+	uint32_t incarnation;
+	uint32_t epoch;			/* rises when what rounds have learned is lost: the daemon died, the store went away */
+	int64_t flushed_us;		/* world time: the store last forgot everything; 0: never */
+	bool quiet;			/* no more edits and faults */
+	bool kill;			/* the daemon dies after this event */
+	FILE *trace;			/* where a verbose run is told */
+	/* where the daemon is, as far as the outside can see: for the counters */
+	bool intended, applied, marked;
+
+	struct sometimes *sometimes;
+	bool failed;
+	char why[1024];
+};
+
+/* trace NULL: silent. */
+struct world *world_new(uint64_t seed, enum mutation, uint32_t left_out, FILE *trace, struct sometimes *);
+void world_free(struct world **);
+int64_t world_now(const struct world *);		/* virtual monotonic microseconds */
+void world_at(struct world *, int64_t at, event_fn *fn, void *arg);
+void world_after(struct world *, int64_t delay, event_fn *fn, void *arg);
+int64_t world_delay(struct world *);			/* how long something takes this time */
+/* Runs daemon and world up to that moment, or until a check failed. */
+void world_run_until(struct world *, int64_t at);
+/* Remembers the first failure; `check` is C1 .. C5 or what broke. */
+void world_fail(struct world *, const char *check, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void world_trace(struct world *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* plan.c */
+void plan_make(struct world *);
+void plan_free(struct world *);
+
+/* db.c */
+int64_t db_clock(const struct db *);
+struct db_row *db_row_by_id(const struct db *, size_t entity, int64_t id);
+struct db_row *db_row_by_key(const struct db *, size_t entity, const char *key);
+struct db_row *db_row_add(struct db *, size_t entity);
+void db_row_drop(struct db *, size_t entity, struct db_row *);
+void db_log_add(struct db *, size_t entity, int64_t entry, int64_t local, int64_t at);
+bool db_key_pending(const struct db *, size_t entity, const char *key);
+bool db_has_children(const struct db *, size_t entity, int64_t id);
+int64_t db_oldest_open_us(const struct db *);		/* world time; now when none */
+int64_t db_quantised(const struct db *, int64_t stamp);
+/* Canonical text of a field as this sim understands it (arena-free: yours to free; NULL is NULL). */
+char *db_canon(const struct db *, const struct db_row *, size_t entity, size_t field);
+char *db_tuple(const struct db *, const struct db_row *, size_t entity, size_t unit);
+/* The whole row in canonical text, key included; yours. */
+char *db_canonical_row(const struct db *, const struct db_row *, size_t entity);
+bool db_value_invalid(const struct world *, size_t entity, size_t field, const char *canonical);
+bool db_value_poison(const struct db *, size_t entity, size_t field, const char *canonical);
+void db_fini(struct db *);
+
+/* apps.c */
+void apps_populate(struct world *);
+void apps_start(struct world *);
+void apps_settle(struct world *);			/* commits or rolls back what is open */
+
+/* history.c */
+uint32_t record_find(struct world *, size_t entity, const char *key);	/* made when new */
+void record_join(struct world *, uint32_t a, uint32_t b);
+struct edit *history_edit(struct world *, struct db *, struct db_row *, size_t unit, int64_t at);
+/* True when a unit that shows `shown` has what an edit from `before` (may be NULL) to `tuple` changed. */
+bool tuple_shows(const char *shown, const char *tuple, const char *before);
+/* The same initial content on another endpoint is the same edit. */
+void history_share(struct world *, struct db_row *, size_t unit, uint32_t edit);
+/* The digest key changed: record ids with it. */
+void history_rekey(struct world *);
+/* Somebody removed the row, or took its key away (renamed). */
+void history_delete(struct world *, struct db *, struct db_row *, int64_t at, bool renamed);
+/* The daemon was answered with that version of a row and those stamps. */
+void history_told(struct world *, struct db *, size_t entity, int64_t id, uint64_t version, int64_t stamp, int64_t other_stamp);
+/* Until the answer has come and is in a vector, the daemon cannot be sure of that row. */
+void history_doubt(struct db_row *);
+/* The daemon sends it a write, knowing that version. */
+void history_sent(struct world *, struct db *, size_t entity, int64_t id, uint64_t version);
+/* It is about to write to that record. */
+void history_intended(struct world *, size_t entity, const struct rid *);
+/* Its rounds are given up: what they had learned is lost. */
+void history_forgot(struct world *);
+/* And acknowledged it. */
+void history_acked(struct world *, struct db *, size_t entity, int64_t id, uint64_t version);
+void history_recalled(struct world *, size_t entity, const struct rid *);
+/* The store forgot everything. */
+void history_flushed(struct world *);
+void history_position(struct world *, const char *name);
+void history_put(struct world *, size_t entity, const struct rid *);
+/* The daemon changed those fields of a row (already in place): who wrote that? Fails C5 when nobody did. */
+void history_brought(struct world *, struct db *, struct db_row *, size_t entity, uint32_t fields);
+
+/* sim.c: outside of any turn of the loop */
+void daemon_kill(struct world *);
+
+/* check.c */
+bool oracle_may_win(struct world *, const struct edit *winner, const struct edit *loser);
+void check_all(struct world *);
+int64_t world_wall(const struct world *, int64_t mono_us);
+uint64_t world_written(const struct world *);
+uint64_t world_reads(const struct world *);
+size_t world_rows(const struct world *);
+
+/* fakes */
+struct endpoint *fake_endpoint_new(void *arg, struct loop *, const struct topology *, const struct endpoint_conf *,
+				   const struct endpoint_events *);
+struct store *fake_store_new(void *arg, struct loop *, const struct topology *, const struct store_events *);
+void fake_endpoint_wake(struct db *);
+void fake_endpoint_drop(const struct event *);
+void fake_endpoint_away(struct db *, bool away);
+void fake_store_away(struct world *, bool away);
+void fake_store_flush(struct world *);
+void store_keys_init(struct world *);
+void store_keys_fini(struct world *);
+
+#endif
