@@ -20,6 +20,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+enum { FIRST_ANSWERS_US = 3000000 };	/* so long a survey waits for endpoints that are still connecting */
+
 /* ---- the end of a listing ---------------------------------------------------------------------------- */
 
 void listing_over(struct side *side)
@@ -344,6 +346,17 @@ static struct side *active_listing(const struct flow *flow)
 	return NULL;
 }
 
+/* Endpoints that have not answered for the first time yet, one way or the other: an empty table among them should go first. */
+static bool first_answers_pending(const struct flow *flow)
+{
+	if (clock_mono_us() - flow->sync->born_us > FIRST_ANSWERS_US)
+		return false;
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL && flow->sides[e]->link->endpoint->state == ENDPOINT_UNKNOWN)
+			return true;
+	return false;
+}
+
 static bool begin_listing(struct flow *flow)
 {
 	struct side *side = next_to_survey(flow);
@@ -351,7 +364,7 @@ static bool begin_listing(struct flow *flow)
 	if (!flow->counted || flow->scan.kind != SCAN_NONE || flow->settle_wanted)
 		return false;
 	if (side != NULL) {
-		if (parents_pending(flow))
+		if (parents_pending(flow) || first_answers_pending(flow))
 			return false;
 		if (!flow->estimated)
 			return ask_estimates(flow);

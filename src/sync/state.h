@@ -184,7 +184,7 @@ struct sync {
 	} finish;
 	uint64_t rounds, life;		/* numbers of rounds; a mark of this life for intent names */
 	uint64_t losses;		/* of the state in the store: what was recalled before one is void */
-	int64_t started_us;
+	int64_t started_us, born_us;	/* the same moment, wall and monotonic */
 	bool *endpoint_paused;
 	bool refused;			/* the store told us so once */
 	struct {
