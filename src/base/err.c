@@ -38,8 +38,10 @@ bool err_while(struct err *e, const char *fmt, ...)
 
 void err_clear(struct err *e)
 {
-	if (e != NULL)
-		memset(e, 0, sizeof *e);
+	if (e == NULL)
+		return;
+	e->kind = 0;
+	e->code[0] = e->text[0] = '\0';
 }
 
 const char *err_kind_name(enum err_kind kind)

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "conf/topology.h"
@@ -104,9 +105,16 @@ struct write {
 	void *subject;			/* the caller's */
 	/* answers */
 	enum write_outcome outcome;
-	struct err err;
 	const struct row *readback;	/* NULL: reads back exactly as sent; else the row as it is now (batch's memory) */
+	struct err err;			/* last: write_init() leaves the room for its words as it is, there are many writes */
 };
+
+static inline void write_init(struct write *w)
+{
+	memset(w, 0, offsetof(struct write, err));
+	w->id = w->version = VALUE_NULL;
+	err_clear(&w->err);
+}
 
 struct write_batch {
 	struct write *list;

@@ -17,7 +17,7 @@ void doubt_add(struct vector *next, size_t e, const struct order *o, struct aren
 	struct vseen *s = &next->seen[e];
 	struct vdeviation list[INTENDED_MAX + FIELDS_MAX];
 	size_t n = s->uncertain && o->action != ACTION_DELETE ? s->n_intended : 0;
-	size_t skip = n > INTENDED_MAX ? n - INTENDED_MAX : 0, first;
+	size_t skip = n > INTENDED_MAX ? n - INTENDED_MAX : 0, first, before;
 
 	s->uncertain = true;
 	s->n_intended = 0;
@@ -26,11 +26,12 @@ void doubt_add(struct vector *next, size_t e, const struct order *o, struct aren
 	n -= skip;		/* what the store gave back may be longer than what we ever put there */
 	if (n > 0)
 		memcpy(list, s->intended + skip, n * sizeof *list);
+	before = n;
 	for (size_t f = 0; f < next->n_fields; f++) {
 		struct vdeviation x = { (uint8_t)f, next->fields[f].digest, next->fields[f].key };
 		bool known = !(o->fields & BIT(f));
 
-		for (size_t i = 0; i < n && !known; i++)
+		for (size_t i = 0; i < before && !known; i++)
 			known = same_entry(&list[i], &x);
 		if (!known)
 			list[n++] = x;

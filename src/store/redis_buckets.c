@@ -193,6 +193,7 @@ void redis_presize(struct store *store, size_t entity, int64_t records, store_do
 	if (ent->buckets > UINT32_MAX)
 		ent->buckets = UINT32_MAX;
 	append_presize(s, ent, ent->buckets);
+	ent->fresh = fresh_new(records);	/* the script proves it, or the connection ends */
 	p->call.ask.barrier = true;
 	call_send(&p->call, 1);
 }

@@ -298,6 +298,7 @@ void redis_entities_free(struct redis_store *s)
 		}
 		free(ent->maps);
 		free(ent->vectors);
+		fresh_free(&ent->fresh);
 	}
 	free(s->entities);
 	s->entities = NULL;

@@ -7,6 +7,7 @@
  *   redis_vectors.c  recall, the vectors of a write, scan; pieces
  *   redis_map.c      local id -> record: lookup, the map entries of a write
  *   redis_buckets.c  which bucket; splitting and sizing
+ *   redis_fresh.c    which records cannot have a vector yet
  *
  * A call is one operation of store.h under way. Its last command always reads meta's `born`: when that is not
  * what we know, the state was emptied or replaced at some moment before, none of the call's replies can be
@@ -15,6 +16,7 @@
 #ifndef STORE_REDIS_STORE_H
 #define STORE_REDIS_STORE_H
 
+#include "store/redis_fresh.h"
 #include "store/redis_link.h"
 #include "store/store.h"
 
@@ -44,6 +46,7 @@ struct redis_entity {
 	unsigned pieces_most;		/* any vector ever had; kept in meta */
 	uint32_t pieces_seen[PIECES_COUNTED + 1];	/* lately, by number of pieces; [0] the total */
 	bool texts[256], dense[256];	/* by endpoint number: ids in buckets by hash, dense pages exist; kept in meta */
+	struct fresh *fresh;		/* owned; what was written since the entity was proven empty. NULL: nothing proven */
 	char *vectors;			/* key family */
 	size_t vectors_len;
 	struct map_keys *maps;		/* by endpoint index */

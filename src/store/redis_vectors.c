@@ -74,7 +74,7 @@ struct recall_call {
 	struct value *blobs;		/* while collecting, `data` is unset: the bytes still move */
 	size_t *at;			/* where each begins in `bytes` */
 	struct buf bytes;
-	struct short_one *asked;	/* NULL: the first question, about all */
+	struct short_one *asked;	/* this question's */
 	struct short_one *shorts;	/* these have more pieces than we asked for */
 	size_t n_shorts;
 };
@@ -104,7 +104,7 @@ static bool take_pieces(struct recall_call *r, size_t i, const struct reply *pie
 static bool recall_reply(struct call *call, size_t i, const struct reply *reply, struct err *e)
 {
 	struct recall_call *r = (struct recall_call *)call;
-	size_t at = r->asked != NULL ? r->asked[i].index : i, wanted;
+	size_t at = r->asked[i].index, wanted;
 
 	if (reply->type != REPLY_ARRAY || reply->n == 0)
 		return err_set(e, ERR_TRANSIENT, "reply", "Redis answered HMGET in a form that is not known");
@@ -184,7 +184,8 @@ void redis_recall(struct store *store, size_t entity, const struct rid *rids, si
 {
 	struct redis_store *s = (struct redis_store *)store;
 	struct recall_call *r = call_new(s, sizeof *r, recall_reply, recall_answer);
-	size_t guess;
+	const struct redis_entity *ent;
+	size_t guess, asked = 0;
 
 	r->fn = fn;
 	r->arg = arg;
@@ -197,10 +198,17 @@ void redis_recall(struct store *store, size_t entity, const struct rid *rids, si
 		memcpy(r->rids, rids, n * sizeof *rids);
 	r->blobs = xcalloc(n, sizeof *r->blobs);
 	r->at = xcalloc(n, sizeof *r->at);
-	guess = pieces_guess(&s->entities[entity]);
-	for (size_t i = 0; i < n; i++)
-		append_recall(s, &s->entities[entity], &rids[i], guess);
-	call_send(&r->call, n);
+	r->asked = xcalloc(n, sizeof *r->asked);
+	ent = &s->entities[entity];
+	guess = pieces_guess(ent);
+	for (size_t i = 0; i < n; i++) {
+		r->blobs[i] = VALUE_NULL;
+		if (ent->fresh != NULL && fresh_lacks(ent->fresh, &rids[i]))
+			continue;
+		r->asked[asked++].index = i;
+		append_recall(s, ent, &rids[i], guess);
+	}
+	call_send(&r->call, asked);
 }
 
 /* ---- write ------------------------------------------------------------------------------------------- */
@@ -286,6 +294,8 @@ size_t vectors_write(struct redis_store *s, size_t entity, const struct store_pu
 		}
 		pieces = pieces_of((size_t)puts[i].blob.len);
 		pieces_note(ent, pieces);
+		if (ent->fresh != NULL && !fresh_note(ent->fresh, &puts[i].rid))
+			fresh_free(&ent->fresh);
 		append_put(out, ent, &puts[i], pieces);
 		commands++;
 		if (pieces == ent->pieces_most)

@@ -523,7 +523,10 @@ static void fill_write(struct round *r, struct subject *s, size_t e, struct writ
 {
 	const struct order *o = &s->d.orders[e];
 
-	*w = (struct write){ .op = op_of[o->action], .fields = o->fields, .subject = s, .id = VALUE_NULL, .version = VALUE_NULL };
+	write_init(w);
+	w->op = op_of[o->action];
+	w->fields = o->fields;
+	w->subject = s;
 	if (o->action == ACTION_INSERT) {
 		/* Looked for by its key and not found: let a collision of another kind say its name. */
 		if (s->base != NULL && s->base->seen[e].uncertain)

@@ -109,6 +109,112 @@ START_TEST(inserts_of_a_batch_learn_their_ids)
 }
 END_TEST
 
+/* ---- many at once: by COPY where the table allows it ------------------------------------------------ */
+
+enum { MANY = 150 };
+
+/* Says of every company by which kind of statement it came. */
+static void tell_statements(void)
+{
+	rig_sql(&r, "CREATE TABLE public.came (id int, how text);"
+		"CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS "
+		"$$ BEGIN INSERT INTO public.came VALUES (NEW.id, substr(current_query(), 1, 4)); RETURN NULL; END $$;"
+		"CREATE TRIGGER note AFTER INSERT ON public.company FOR EACH ROW EXECUTE FUNCTION public.note();"
+		"GRANT ALL ON public.came TO PUBLIC");
+}
+
+static const char *how_they_came(void)
+{
+	return rig_ask(&r, "SELECT string_agg(n || ' ' || how, ', ' ORDER BY how) FROM (SELECT how, count(*) AS n FROM public.came GROUP BY 1) g");
+}
+
+static void many_companies(struct write list[MANY])
+{
+	for (int i = 0; i < MANY; i++) {
+		char number[32], title[64];
+
+		snprintf(number, sizeof number, "HRB %d", i);
+		snprintf(title, sizeof title, "a\tb\\%d\nc\r\\N ü", i);
+		list[i] = rig_insert(&r, COMPANY_NUMBER, number, COMPANY_NAME, i % 3 > 0 ? title : NULL, -1);
+	}
+}
+
+static void ck_many(const struct write list[MANY], int from)
+{
+	for (int i = from; i < MANY; i++) {
+		ck_outcome(list[i], WRITE_DONE);
+		ck_assert_ptr_null(list[i].readback);
+		ck_assert_str_eq(rig_ask(&r, "SELECT id FROM public.company WHERE number = 'HRB %d' AND title IS NOT DISTINCT FROM "
+			"CASE WHEN %d > 0 THEN E'a\\tb\\\\%d\\nc\\r\\\\N ü' END", i, i % 3, i), list[i].id.data);
+	}
+}
+
+START_TEST(many_inserts_go_by_copy_and_learn_their_ids)
+{
+	struct write list[MANY];
+
+	tell_statements();
+	many_companies(list);
+	rig_write(&r, r.companies, list, MANY);
+	ck_many(list, 0);
+	ck_assert_str_eq(how_they_came(), "150 COPY");
+	/* The sequence knows of them. */
+	rig_sql(&r, "INSERT INTO public.company (number) VALUES ('the next')");
+}
+END_TEST
+
+START_TEST(a_row_that_copy_cannot_place_is_found_and_the_others_stay)
+{
+	struct write list[MANY];
+
+	rig_sql(&r, "INSERT INTO public.company (number) VALUES ('HRB 0')");
+	tell_statements();
+	many_companies(list);
+	rig_write(&r, r.companies, list, MANY);
+	ck_outcome(list[0], WRITE_REFUSED);
+	ck_many(list, 1);
+	ck_assert_str_eq(how_they_came(), "149 WITH");
+}
+END_TEST
+
+START_TEST(a_trigger_made_meanwhile_keeps_rows_from_copy)
+{
+	struct write list[MANY];
+
+	tell_statements();
+	rig_sql(&r, "CREATE FUNCTION public.shout() RETURNS trigger LANGUAGE plpgsql AS "
+		"$$ BEGIN NEW.number := upper(NEW.number); NEW.title := 'loud'; RETURN NEW; END $$;"
+		"CREATE TRIGGER shout BEFORE INSERT ON public.company FOR EACH ROW EXECUTE FUNCTION public.shout()");
+	many_companies(list);
+	rig_write(&r, r.companies, list, MANY);
+	for (int i = 0; i < MANY; i++) {
+		ck_outcome(list[i], WRITE_DONE);
+		ck_assert_ptr_nonnull(list[i].readback);
+		ck_assert(value_equal(list[i].readback->columns[COMPANY_NAME], value_of("loud")));
+	}
+	ck_assert_str_eq(how_they_came(), "150 WITH");
+}
+END_TEST
+
+START_TEST(blanks_that_a_column_would_cut_keep_rows_from_copy)
+{
+	struct write list[MANY];
+
+	rig_close(&r);
+	rig_open(&r, server, CAPTURE_LISTEN, "ALTER TABLE public.company ALTER title TYPE varchar(12)");
+	tell_statements();
+	many_companies(list);
+	for (int i = 0; i < MANY; i++)
+		list[i] = rig_insert(&r, COMPANY_NUMBER, list[i].values[COMPANY_NUMBER].data, COMPANY_NAME,
+				     i == 7 ? "twelve        " : "äöüäöüäöüäöü", -1);
+	rig_write(&r, r.companies, list, MANY);
+	ck_outcome(list[7], WRITE_DONE);
+	ck_assert(value_equal(*back(&list[7], COMPANY_NAME), value_of("twelve      ")));
+	ck_assert_ptr_null(list[8].readback);
+	ck_assert_str_eq(how_they_came(), "150 WITH");
+}
+END_TEST
+
 START_TEST(updates_of_different_fields_go_each_to_its_own)
 {
 	struct write list[3];
@@ -638,6 +744,10 @@ static Suite *write_suite(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, a_record_of_every_type_is_inserted_as_sent);
 	tcase_add_test(t, inserts_of_a_batch_learn_their_ids);
+	tcase_add_test(t, many_inserts_go_by_copy_and_learn_their_ids);
+	tcase_add_test(t, a_row_that_copy_cannot_place_is_found_and_the_others_stay);
+	tcase_add_test(t, a_trigger_made_meanwhile_keeps_rows_from_copy);
+	tcase_add_test(t, blanks_that_a_column_would_cut_keep_rows_from_copy);
 	tcase_add_test(t, updates_of_different_fields_go_each_to_its_own);
 	tcase_add_test(t, deletes_are_guarded_too);
 	tcase_add_test(t, ids_given_and_kept_by_the_table_are_left_alone);

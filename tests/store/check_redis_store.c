@@ -533,6 +533,61 @@ START_TEST(presize_makes_room_once)
 }
 END_TEST
 
+static size_t questions(void)
+{
+	char *stats = redis_server_text(&server, "INFO commandstats"), *hmget = stats != NULL ? strstr(stats, "cmdstat_hmget:calls=") : NULL;
+	size_t n = hmget != NULL ? strtoul(hmget + strlen("cmdstat_hmget:calls="), NULL, 10) : 0;
+
+	free(stats);
+	return n;
+}
+
+START_TEST(records_of_an_empty_entity_are_not_asked_for_until_they_are_written)
+{
+	store->ops->presize(store, 0, 64000, on_done, NULL);
+	wait_answer();
+	recall(0, 0, 4000);
+	for (size_t i = 0; i < 4000; i++)
+		ck_assert_int_lt(got_blobs[i].len, 0);
+	ck_assert_uint_eq(questions(), 0);
+	start_writing(0, 0, 2000, 62);
+	start_recalling(0, 0, 4000);		/* behind the write, before its answer */
+	wait_for(&answers, answers + 2);
+	for (size_t i = 0; i < 4000; i++)
+		ck_assert_int_eq(got_blobs[i].len, i < 2000 ? 62 : -1);
+	ck_assert_uint_ge(questions(), 2000);
+	ck_assert_uint_lt(questions(), 2000 + 100);
+}
+END_TEST
+
+START_TEST(what_others_write_into_an_empty_entity_is_seen_after_a_reconnect)
+{
+	store->ops->presize(store, 0, 64000, on_done, NULL);
+	wait_answer();
+	start_writing(0, 0, 10, 62);
+	wait_answer();
+	store_free(&store);
+	open_and_wait();
+	recall(0, 0, 100);
+	for (size_t i = 0; i < 100; i++)
+		ck_assert_int_eq(got_blobs[i].len, i < 10 ? 62 : -1);
+	ck_assert_uint_eq(questions(), 100);
+}
+END_TEST
+
+START_TEST(more_records_than_were_expected_are_found_too)
+{
+	store->ops->presize(store, 0, 100, on_done, NULL);
+	wait_answer();
+	for (uint32_t i = 0; i < 6000; i += 500) {
+		start_writing(0, i, i + 500, 62);
+		start_recalling(0, 0, i + 500);
+		wait_for(&answers, answers + 2);
+		expect_recalled(0, i + 500, 62);
+	}
+}
+END_TEST
+
 START_TEST(presize_spares_records_that_were_not_counted)
 {
 	write_one(rid_of_number(3), "here", 4, 0);
@@ -1398,6 +1453,9 @@ int main(void)
 	tcase_add_test(normal, all_records_are_found_while_buckets_split);
 	tcase_add_test(normal, sizes_are_known_again_after_a_reconnect);
 	tcase_add_test(normal, presize_makes_room_once);
+	tcase_add_test(normal, records_of_an_empty_entity_are_not_asked_for_until_they_are_written);
+	tcase_add_test(normal, what_others_write_into_an_empty_entity_is_seen_after_a_reconnect);
+	tcase_add_test(normal, more_records_than_were_expected_are_found_too);
 	tcase_add_test(normal, presize_spares_records_that_were_not_counted);
 	tcase_add_test(normal, a_split_that_fails_loses_nothing);
 	tcase_add_test(normal, buckets_stay_listpacks);

@@ -12,7 +12,8 @@
  *   pg_install.c   install, uninstall, install --print
  *   pg_rows.c      list, read, read_by_key, stamps, estimate, position_now
  *   pg_capture.c   capture, ack, drop: the line of captures; pg_log.c for listen, pg_poll.c for poll
- *   pg_write.c     insert, update, delete: set-based, guarded, read back, bisected; statements in pg_write_sql.c
+ *   pg_write.c     insert, update, delete: set-based, guarded, read back, bisected; statements in pg_write_sql.c,
+ *                  many inserts by COPY: pg_write_copy.c
  *   pg_sql.c       a statement and its parameters, types, comparisons
  *
  * This is the only room that includes libpq-fe.h.
@@ -29,6 +30,7 @@
 #include "endpoint/endpoint.h"
 
 struct arena;
+struct buf;
 struct postgres;		/* struct endpoint is its first member */
 struct pg_link;
 
@@ -45,6 +47,7 @@ struct pg_params {
 	int n;
 	const char *const *values;	/* NULL entry: NULL */
 	const int *lengths, *formats;	/* may both be NULL when all are text */
+	const struct buf *copy;		/* no values then: the simple protocol, and this is what a COPY ... FROM STDIN in sql gets */
 };
 void pg_call(struct postgres *, const char *sql, const struct pg_params *, pg_result_fn *done, void *arg);
 
@@ -88,6 +91,7 @@ struct pg_table {
 	bool soft_delete_is_flag;	/* `deleted` is boolean: true means gone; else NOT NULL means gone */
 	bool has_rules;			/* rewrite rules: our own writes cannot be told apart by trigger depth */
 	bool installed;			/* our triggers are in place and current */
+	char *sequence;			/* quoted; ids may be drawn from it for rows sent by COPY. NULL: not for this table (pg_write_copy.c) */
 	char *select_list;		/* id::text, xmin::text, stamp, gone, then the columns of struct row; "t" is the table's alias */
 	char *from_clause;		/* FROM quoted AS t LEFT JOIN parents ... */
 	size_t n_columns;		/* of struct row */

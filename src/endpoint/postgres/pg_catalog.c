@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "endpoint/postgres/pg_fit.h"
 #include "endpoint/postgres/pg_install.h"
+#include "endpoint/postgres/pg_write_sql.h"
 
 static const char tables_sql[] =
 	"SELECT w.n, c.oid, s.nspname, c.relname, c.relkind, has_schema_privilege(s.oid, 'USAGE'), "
@@ -23,6 +24,7 @@ static const char tables_sql[] =
 	"row_security_active(c.oid), "
 	"EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1'), "
 	"c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid), "
+	"EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND " PG_CHANGES_INSERTS("g") "), "
 	"CASE WHEN c.oid IS NULL THEN (SELECT string_agg(o.name, ', ') FROM (SELECT format('%I.%I', os.nspname, oc.relname) AS name "
 	"  FROM pg_class oc JOIN pg_namespace os ON os.oid = oc.relnamespace "
 	"  WHERE lower(oc.relname) = lower(w.v->>1) AND oc.relkind IN ('r', 'p', 'v', 'm', 'f') "
@@ -41,7 +43,15 @@ static const char columns_sql[] =
 	"  JOIN pg_namespace sn ON sn.oid = s.relnamespace WHERE p.classid = 'pg_class'::regclass AND p.refclassid = 'pg_class'::regclass "
 	"  AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum AND p.deptype = 'a' "
 	"  AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE') END "
-	"  LIMIT 1) "
+	"  LIMIT 1), "
+	/* the sequence that its values come from, when we may draw from it ourselves */
+	"(SELECT CASE WHEN has_sequence_privilege(s.oid, 'USAGE') THEN format('%I.%I', sn.nspname, s.relname) END "
+	"  FROM pg_class s JOIN pg_namespace sn ON sn.oid = s.relnamespace WHERE s.relkind = 'S' AND s.oid IN ("
+	"  SELECT p.objid FROM pg_depend p WHERE p.classid = 'pg_class'::regclass AND p.refclassid = 'pg_class'::regclass "
+	"  AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum AND p.deptype = 'i' "
+	"  UNION ALL SELECT p.refobjid FROM pg_attrdef f JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = f.oid "
+	"  AND p.refclassid = 'pg_class'::regclass WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum "
+	"  AND pg_get_expr(f.adbin, f.adrelid) = format('nextval(%L::regclass)', p.refobjid::regclass::text)) LIMIT 1) "
 	"FROM pg_attribute a CROSS JOIN LATERAL (WITH RECURSIVE d AS ("
 	"  SELECT t.oid, t.typtype, t.typcategory, t.typbasetype, t.typtypmod, a.atttypmod AS typmod "
 	"  FROM pg_type t WHERE t.oid = a.atttypid "
@@ -380,6 +390,7 @@ void pg_table_free(struct pg_table **tp)
 	free(t->quoted);
 	free(t->select_list);
 	free(t->from_clause);
+	free(t->sequence);
 	free(t);
 	*tp = NULL;
 }

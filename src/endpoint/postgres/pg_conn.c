@@ -39,6 +39,7 @@ struct pg_conn {
 	void *arg;
 	PGresult *result;		/* what has come so far: the last good one, or the first error */
 	int64_t timeout_ms;
+	const struct buf *copy;		/* for its COPY ... FROM STDIN; NULL: none, or sent already */
 	/* how it ends */
 	struct err failure;		/* kind 0: none; found, to be told by `soon` */
 	struct err last_words;		/* what the server said before it closed: 57P01 and the like */
@@ -162,7 +163,7 @@ static void watch_for(struct pg_conn *c, unsigned what)
 
 static bool send_statement(struct pg_conn *c, const char *sql, const struct pg_params *p)
 {
-	int sent = p == NULL ? PQsendQuery(c->pq, sql) :
+	int sent = p == NULL || p->copy != NULL ? PQsendQuery(c->pq, sql) :
 		PQsendQueryParams(c->pq, sql, p->n, NULL, p->values, p->lengths, p->formats, 0);
 	int unsent = sent == 1 ? PQflush(c->pq) : -1;
 
@@ -181,6 +182,7 @@ static void start_statement(struct pg_conn *c, const char *sql, const struct pg_
 	c->done = done;
 	c->arg = arg;
 	c->timeout_ms = timeout_ms;
+	c->copy = p != NULL ? p->copy : NULL;
 	loop_timer_set(c->deadline, timeout_ms);
 	if (!send_statement(c, sql, p)) {
 		err_set(&e, ERR_TRANSIENT, "", "cannot send to the server");
@@ -250,6 +252,15 @@ static void take_notifications(struct pg_conn *c)
 		c->events.notified(c->events.arg);
 }
 
+/* The server waits for the rows. libpq takes them all at once: what the socket does not take now goes out by PQflush(). */
+static bool feed_copy(struct pg_conn *c)
+{
+	const struct buf *rows = c->copy;
+
+	c->copy = NULL;
+	return rows != NULL && PQputCopyData(c->pq, rows->p, (int)rows->len) == 1 && PQputCopyEnd(c->pq, NULL) == 1;
+}
+
 /* Takes results until there are no more or the server is still busy. False: the connection is gone or not usable. */
 static bool take_results(struct pg_conn *c)
 {
@@ -265,8 +276,8 @@ static bool take_results(struct pg_conn *c)
 		}
 		status = PQresultStatus(res);
 		keep_result(c, res);
-		if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH)
-			return false;	/* nobody here asks for COPY */
+		if ((status == PGRES_COPY_IN && !feed_copy(c)) || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH)
+			return false;	/* nobody here asks for these */
 	}
 	return !c->freed && c->state != PG_CONN_DEAD && PQstatus(c->pq) == CONNECTION_OK;
 }

@@ -2,6 +2,7 @@
  * pg_fit.c - does a table fit its mapping? Judges what the catalog said; asks the server nothing.
  */
 #include "endpoint/postgres/pg_fit.h"
+#include "endpoint/postgres/pg_write_sql.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -438,6 +439,22 @@ static void judge_rights(const struct reading *r, struct candidate *c)
 	free(role);
 }
 
+/* May rows go there by COPY, under ids that we draw ourselves? What is stored must then be what was sent: pg_write_copy.c. */
+static void judge_copy(const struct reading *r, struct candidate *c)
+{
+	struct pg_table *t = c->table;
+	int id = t->id.name != NULL ? column_row(r, c, t->id.name) : -1;
+
+	if (id < 0 || !is_written(c) || t->partitioned || t->has_rules || c->pl->link.mapping->n_where > 0 ||
+	    is_true(r->tables, c->row, TAB_CHANGED_INSERTS) || !is_true(r->columns, id, COL_INSERT) ||
+	    PQgetisnull(r->columns, id, COL_DRAWS))
+		return;
+	for (size_t f = 0; f < t->n_fields; f++)
+		if (t->fields[f].quoted != NULL && !pg_stores_as_sent(&t->fields[f]))
+			return;
+	t->sequence = xstrdup(PQgetvalue(r->columns, id, COL_DRAWS));
+}
+
 /* ---- references -------------------------------------------------------------------------------------- */
 
 static struct candidate *candidate_of(struct reading *r, const struct entity_def *def)
@@ -561,7 +578,8 @@ static void write_mark(struct candidate *c)
 	const struct pg_table *t = c->table;
 	struct buf b = { 0 };
 
-	buf_addf(&b, "%u|%s|%s|%d%d%d", t->oid, t->select_list, t->from_clause, t->key_unique, t->partitioned, t->has_rules);
+	buf_addf(&b, "%u|%s|%s|%s|%d%d%d", t->oid, t->select_list, t->from_clause, t->sequence != NULL ? t->sequence : "",
+		 t->key_unique, t->partitioned, t->has_rules);
 	mark_column(&b, &t->id);
 	mark_column(&b, &t->modified);
 	mark_column(&b, &t->deleted);
@@ -606,6 +624,7 @@ static void judge(struct reading *r, struct candidate *c)
 	judge_key(r, c);
 	if (c->table->id.quoted != NULL)
 		judge_rights(r, c);
+	judge_copy(r, c);
 }
 
 void fit_all(struct reading *r)

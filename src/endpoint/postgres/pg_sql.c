@@ -16,6 +16,7 @@ void pg_stmt_init(struct pg_stmt *st)
 void pg_stmt_fini(struct pg_stmt *st)
 {
 	buf_fini(&st->sql);
+	buf_fini(&st->copy);
 	for (int i = 0; i < PG_STMT_PARAMS; i++)
 		buf_fini(&st->data[i]);
 	pg_stmt_init(st);
@@ -24,6 +25,7 @@ void pg_stmt_fini(struct pg_stmt *st)
 void pg_stmt_again(struct pg_stmt *st)
 {
 	buf_clear(&st->sql);
+	buf_fini(&st->copy);
 	for (int i = 0; i < st->n; i++)
 		buf_fini(&st->data[i]);
 	st->n = 0;
@@ -106,7 +108,8 @@ void pg_stmt_call(struct pg_stmt *st, struct postgres *pg, pg_result_fn *done, v
 		if (st->values[i] != NULL)
 			st->values[i] = st->data[i].p;
 	}
-	st->params = (struct pg_params){ .n = st->n, .values = st->values, .lengths = st->lengths, .formats = st->formats };
+	st->params = (struct pg_params){ .n = st->n, .values = st->values, .lengths = st->lengths, .formats = st->formats,
+					.copy = st->copy.len > 0 ? &st->copy : NULL };
 	pg_call(pg, st->sql.p, &st->params, done, arg);
 }
 

@@ -5,6 +5,7 @@
  *          | a row-class error: two halves, down to the single row that is to blame
  *          | a lock, a deadlock: REST on the server, then the piece again, leaving locked rows aside
  *          | anything else: the whole batch answers "not now"
+ *   Many inserts: IDS -> COPY, where the table allows that (pg_write_copy.c)
  *
  * A piece is some writes of one operation and one set of fields (pg_write_sql.h); each statement is its own
  * transaction, so that one bad row costs nobody else's. Read-back happens after the commit: a row counts as read back
@@ -32,6 +33,7 @@ struct piece {
 	bool singly;		/* row by row */
 	bool aside;		/* leave locked rows aside */
 	bool equals;		/* insert: there are rows with an equal key; leave those out */
+	bool no_copy;		/* insert: not by COPY (any more) */
 };
 
 struct job {
@@ -46,6 +48,7 @@ struct job {
 	size_t n_stack, cap_stack;
 	struct piece now;
 	struct pg_stmt st;
+	bool copying;			/* the piece goes by COPY */
 	size_t *missed, n_missed;	/* of this piece: no answer from the statement */
 	size_t *back, n_back;		/* to be read back, and the version each has to show */
 	struct value *back_version;
@@ -86,15 +89,26 @@ static void judge_batch(struct job *j)
 	}
 }
 
+static size_t bytes_of(const struct write *w)
+{
+	size_t bytes = 0;
+
+	for (uint64_t rest = w->fields; rest != 0; rest &= rest - 1) {
+		struct value v = w->values[__builtin_ctzll(rest)];
+
+		bytes += v.len > 0 ? (size_t)v.len : 0;
+	}
+	return bytes;
+}
+
 static void end(struct job *j)
 {
 	struct write_batch *b = j->batch;
 
 	judge_batch(j);
 	for (size_t i = 0; i < b->n; i++)
-		for (size_t f = 0; b->list[i].outcome == WRITE_DONE && f < FIELDS_MAX; f++)
-			if (b->list[i].op != WRITE_DELETE && (b->list[i].fields >> f & 1) != 0 && b->list[i].values[f].len > 0)
-				b->bytes += (size_t)b->list[i].values[f].len;
+		if (b->list[i].outcome == WRITE_DONE && b->list[i].op != WRITE_DELETE)
+			b->bytes += bytes_of(&b->list[i]);
 	j->done(j->arg, b);
 	pg_stmt_fini(&j->st);
 	free(j->order);
@@ -392,7 +406,10 @@ static void row_failed(struct job *j, const struct err *e)
 	struct piece *now = &j->now;
 	size_t half = now->n / 2;
 
-	if (is_equal_row(j, e)) {
+	if (j->copying) {
+		now->no_copy = true;
+		push(j, *now);
+	} else if (is_equal_row(j, e)) {
 		if (now->n == 1) {
 			piece_write(j, 0)->outcome = WRITE_REFUSED;
 			j->answered++;
@@ -489,12 +506,75 @@ static void on_written(void *arg, PGresult *res, const struct err *e)
 	PQclear(res);
 }
 
+/* ---- many inserts: ids, then COPY ------------------------------------------------------------------- */
+
+static void copy_done(struct job *j)
+{
+	for (size_t i = 0; i < j->now.n; i++)
+		piece_write(j, i)->outcome = WRITE_DONE;
+	j->answered += j->now.n;
+	run(j);
+}
+
+static void on_copied(void *arg, PGresult *res, const struct err *e)
+{
+	struct job *j = arg;
+
+	PQclear(res);
+	if (e == NULL) {
+		copy_done(j);
+		return;
+	}
+	if (strcmp(e->code, PG_WRITE_UNKNOWN_ROW) == 0)
+		pg_catalog_stale(j->pl->pg);	/* a trigger that was not there when we looked */
+	piece_failed(j, e);
+}
+
+static void on_ids(void *arg, PGresult *res, const struct err *e)
+{
+	struct job *j = arg;
+	struct pg_write_set set = { j->batch->list, j->order + j->now.first, j->now.n };
+	struct err why;
+
+	if (e == NULL && pg_mark_table(j->pl, &j->mark) == NULL) {
+		pg_table_changed(&why);
+		give_up(j, &why);
+	} else if (e != NULL) {
+		piece_failed(j, e);
+	} else {
+		for (size_t i = 0; i < j->now.n; i++) {
+			struct value id = pg_cell(res, (int)i, 0);
+
+			piece_write(j, i)->id = (struct value){ arena_dup(j->batch->arena, id.data, (size_t)id.len), id.len };
+		}
+		pg_stmt_again(&j->st);
+		pg_copy_sql(&j->st, j->pl, &set);
+		pg_stmt_call(&j->st, j->pl->pg, on_copied, j);
+	}
+	PQclear(res);
+}
+
+/* ---- sending ----------------------------------------------------------------------------------------- */
+
+static bool may_copy(const struct job *j, const struct pg_write_set *set)
+{
+	const struct write *like = &set->list[set->order[0]];
+
+	return like->op == WRITE_INSERT && !is_forced(like) && !j->now.equals && !j->now.no_copy && !j->now.singly &&
+	       pg_copy_fits(j->pl, set);
+}
+
 static bool build(struct job *j)
 {
 	struct pg_write_set set = { j->batch->list, j->order + j->now.first, j->now.n };
 	const struct write *like = piece_write(j, 0);
 
 	pg_stmt_again(&j->st);
+	j->copying = may_copy(j, &set);
+	if (j->copying) {
+		pg_copy_ids_sql(&j->st, j->pl, j->now.n);
+		return true;
+	}
 	switch (like->op) {
 	case WRITE_INSERT:
 		return pg_write_insert_sql(&j->st, j->pl, &set, j->now.equals);
@@ -518,7 +598,7 @@ static void run(struct job *j)
 			return;
 		}
 		if (build(j)) {
-			pg_stmt_call(&j->st, j->pl->pg, on_written, j);
+			pg_stmt_call(&j->st, j->pl->pg, j->copying ? on_ids : on_written, j);
 			return;
 		}
 		for (size_t i = 0; i < j->now.n; i++)	/* nothing that could be written: the target does not do it */

@@ -34,4 +34,18 @@ bool pg_write_delete_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 /* (id, version) of the rows of a set that exist. */
 void pg_write_look_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set);
 
+
+/* ---- many inserts at once by COPY: pg_write_copy.c ---------------------------------------------------- */
+
+/* Condition on a row of pg_trigger: it may change a row before that is stored (for each row, before, insert; not disabled). */
+#define PG_CHANGES_INSERTS(alias) alias ".tgtype & 7 = 7 AND " alias ".tgenabled <> 'D'"
+
+/* What such a column stores reads back as it was sent, or the row is refused (pg_copy_fits() asks about each value). */
+bool pg_stores_as_sent(const struct pg_column *c);
+/* May these inserts go by COPY? */
+bool pg_copy_fits(const struct pg_link *pl, const struct pg_write_set *set);
+void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n);	/* n rows of one id */
+/* The writes have their ids. Fails with PG_WRITE_UNKNOWN_ROW when by now a trigger may have changed the rows: nothing is stored then. */
+void pg_copy_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set);
+
 #endif
