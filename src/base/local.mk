@@ -4,6 +4,7 @@ libcrmsync_a_SOURCES += \
 	src/base/clock.c src/base/clock.h \
 	src/base/digest.c src/base/digest.h \
 	src/base/err.c src/base/err.h \
+	src/base/failpoint.c src/base/failpoint.h \
 	src/base/log.c src/base/log.h \
 	src/base/mem.c src/base/mem.h \
 	src/base/text.c src/base/text.h

@@ -13,6 +13,9 @@ void version_print(FILE *to)
 	char line[128];
 
 	fprintf(to, "crmsyncd %s\n", PACKAGE_VERSION);
+#ifdef WITH_FAILPOINTS
+	fprintf(to, "  with failure points: for tests only\n");
+#endif
 	fprintf(to, "  %s\n", loop_library(line, sizeof line));
 	fprintf(to, "  %s\n", postgres_library(line, sizeof line));
 	fprintf(to, "  %s\n", redis_library(line, sizeof line));

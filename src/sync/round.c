@@ -22,6 +22,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -229,13 +230,16 @@ static void round_run(struct round *r)
 			break;
 		if (r->asked) {
 			r->asked = false;
+			failpoint("round", steps[r->state].name, "answered");
 			if (steps[r->state].got != NULL)
 				steps[r->state].got(r);
 			r->state = r->state == ROUND_MARK && any_busy(r) ? ROUND_REST : steps[r->state].next;
 			continue;
 		}
 		r->asked = true;
+		failpoint("round", steps[r->state].name, "before");
 		steps[r->state].ask(r);
+		failpoint("round", steps[r->state].name, "sent");
 	}
 	r->running = false;
 	if (r->waiting == 0)

@@ -404,6 +404,11 @@ class Redis:
 
 # ---- the daemon ------------------------------------------------------------------------------------
 
+def has_failpoints():
+    """Was the daemon built for tests that end it at a given place?"""
+    return "failure points" in subprocess.run([CRMSYNCD, "--version"], capture_output=True, text=True, check=True).stdout
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=30)

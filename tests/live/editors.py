@@ -3,8 +3,8 @@ import random
 import threading
 
 import libpq
-from case import COLUMNS, TABLES
-from crm import eventually
+from case import COLUMNS, TABLES, ThreeCrms
+from crm import Cluster, eventually
 
 
 class Editor(threading.Thread):
@@ -63,3 +63,44 @@ def lost(editors, people):
     """The edits that are not there although nobody wrote that field later."""
     return [f"{email}.{e.field}: {e.crm.name} said {value!r}, there is {people[email][e.field]!r}"
             for e in editors for email, value in e.said.items() if str(people[email][e.field]) != str(value)]
+
+
+class Load(ThreeCrms):
+    """Things happen while people are at work; a server for each database."""
+
+    redis_options = ("--appendonly", "yes", "--appendfsync", "always")
+
+    def cluster_for(self, name):
+        """A server each: they are restarted one by one."""
+        cluster = Cluster(self.place, f"pg-{name}")
+        self.clusters = getattr(self, "clusters", []) + [cluster]
+        return cluster
+
+    def survive(self, happenings, people=100):
+        """Three editors work while each of the `happenings` takes place; then all is there, once, everywhere."""
+        self.start()
+        self.populate(self.sales, people=people)
+        self.settled()
+        emails = [f"p{p}@example.org" for p in range(people)]
+        editors = [Editor(self.sales, "name", emails, 1), Editor(self.support, "phone", emails, 2),
+                   Editor(self.billing, "score", emails, 3, value=lambda n: n)]
+        added = 0
+        dice = random.Random(7)
+        try:
+            for happening in happenings:
+                for editor in editors:
+                    editor.more(dice.randrange(5, 60))
+                self.sales.add(f"s{added}@example.org", name="Added at sales", account="A1")
+                self.billing.add(f"b{added}@example.org", name="Added at billing", account="A2")
+                added += 1
+                happening()
+                for editor in editors:
+                    editor.more(5)
+        finally:
+            for editor in editors:
+                editor.finish()
+        found = self.settled()
+        self.assertEqual(lost(editors, found), [])
+        self.assertEqual(len(found), people + 2 * added)
+        self.assertEqual(self.d.parked(), [])
+        self.assert_quiet()

@@ -6,49 +6,12 @@ import unittest
 
 from case import ThreeCrms
 from crm import Cluster, Daemon, eventually
-from editors import Editor, lost
+from editors import Editor, Load, lost
 
 LONG = bool(os.environ.get("CRM_LONG"))
 
 
-class UnderLoad(ThreeCrms):
-    redis_options = ("--appendonly", "yes", "--appendfsync", "always")
-
-    def cluster_for(self, name):
-        """A server each: they are restarted one by one."""
-        cluster = Cluster(self.place, f"pg-{name}")
-        self.clusters = getattr(self, "clusters", []) + [cluster]
-        return cluster
-
-    def survive(self, happenings, people=100):
-        """Three editors work while each of the `happenings` takes place; then all is there, once, everywhere."""
-        self.start()
-        self.populate(self.sales, people=people)
-        self.settled()
-        emails = [f"p{p}@example.org" for p in range(people)]
-        editors = [Editor(self.sales, "name", emails, 1), Editor(self.support, "phone", emails, 2),
-                   Editor(self.billing, "score", emails, 3, value=lambda n: n)]
-        added = 0
-        dice = random.Random(7)
-        try:
-            for happening in happenings:
-                for editor in editors:
-                    editor.more(dice.randrange(5, 60))
-                self.sales.add(f"s{added}@example.org", name="Added at sales", account="A1")
-                self.billing.add(f"b{added}@example.org", name="Added at billing", account="A2")
-                added += 1
-                happening()
-                for editor in editors:
-                    editor.more(5)
-        finally:
-            for editor in editors:
-                editor.finish()
-        found = self.settled()
-        self.assertEqual(lost(editors, found), [])
-        self.assertEqual(len(found), people + 2 * added)
-        self.assertEqual(self.d.parked(), [])
-        self.assert_quiet()
-
+class UnderLoad(Load):
     def kill_daemon(self):
         self.d.kill()
         self.d.start()
