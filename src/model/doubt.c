@@ -63,23 +63,27 @@ static bool shows_before(const struct vector *v, size_t e, size_t f, const struc
 	return v->seen[e].present && digest_field(now->digests[f]) == shown_digest(v, e, f);
 }
 
+struct look {			/* of the fields that were to be written, how many show */
+	size_t fit, before, neither;
+};
+
 /* The key tells nothing of an insert: a row that somebody else inserted has the same. */
-static bool happened(const struct vector *v, const struct entity_def *d, size_t e, const struct observation *now)
+static struct look look_at(const struct vector *v, const struct entity_def *d, size_t e, const struct observation *now)
 {
 	const struct vseen *s = &v->seen[e];
-	size_t fit = 0, before = 0, neither = 0;
+	struct look l = { 0 };
 
 	for (size_t f = 0; f < v->n_fields; f++) {
 		if (intention(s, f, NULL) == NULL || (!s->present && d->fields[f].is_key))
 			continue;
 		if (shows_before(v, e, f, now))
-			before += fitting(s, f, now) == NULL;
+			l.before += fitting(s, f, now) == NULL;
 		else if (fitting(s, f, now) == NULL)
-			neither++;
+			l.neither++;
 		else if (s->present || !value_is_null(now->values[f]))
-			fit++;
+			l.fit++;
 	}
-	return fit > 0 || (s->present && before == 0 && neither > 0);
+	return l;
 }
 
 enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def *d, size_t e, const struct observation *now,
@@ -87,18 +91,21 @@ enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def
 {
 	const struct vseen *s = &v->seen[e];
 	struct vdeviation list[FIELDS_MAX];
+	struct look l;
 	bool news = false;
 	size_t n = 0;
 
 	*guessed = 0;
 	if (!s->uncertain || s->n_intended == 0 || now->what != OBSERVED_ROW || (s->present && !value_equal(s->id, now->id)))
 		return DOUBT_NONE;
-	if (!happened(v, d, e, now))
+	l = look_at(v, d, e, now);
+	if (l.fit == 0 && !(s->present && l.before == 0 && l.neither > 0))
 		return DOUBT_BEFORE;
 	for (size_t f = 0; f < v->n_fields; f++) {
 		const struct vdeviation *is = fitting(s, f, now), *before = s->same ? NULL : vseen_deviation(s, f);
 
-		if (is == NULL && (is = intention(s, f, NULL)) != NULL) {
+		/* Where others fit: put back since, or the others were changed to what was intended. Known, either way. */
+		if (is == NULL && !(l.before > 0 && shows_before(v, e, f, now)) && (is = intention(s, f, NULL)) != NULL) {
 			*guessed |= BIT(f);
 			news = true;
 		}

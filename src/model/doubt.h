@@ -5,7 +5,9 @@
  * the endpoint showed before (struct vseen: uncertain, intended), and the next look at the row tells which of the two
  * it is; otherwise our own value, when something newer is agreed by then, would pass for somebody's edit. A statement is
  * atomic: when one of its fields shows what was intended, all of them did. Somebody may have edited on top
- * of either; where every field that was to be written shows a third value, the write most likely happened first.
+ * of either; where every field that was to be written shows a third value, the write most likely happened first. Where one shows
+ * what was intended and another one what was there before, one of the two was edited to a value that we know: nobody
+ * can tell which, and an old value under a fresh stamp would beat what is newer; both count as known, neither as an edit.
  */
 #ifndef MODEL_DOUBT_H
 #define MODEL_DOUBT_H

@@ -966,6 +966,32 @@ START_TEST(a_write_in_doubt_does_not_come_back_as_an_edit)
 }
 END_TEST
 
+/*
+ * Our write to B never happened, and by chance somebody there gave the street the value that we had intended. The name is still
+ * the one from before: that is no edit, and must not beat what A has made of it since.
+ */
+START_TEST(a_field_that_was_edited_to_what_was_intended_does_not_make_an_edit_of_the_others)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Oak Rome");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(NAME) | MASK(STREET));
+	send_in_doubt(B);
+	is_silent(B);
+	shows(A, 20, "ann Ida Oak Rome");
+	decide();
+	shows(A, 20, "ann Ida Oak Rome");
+	shows(B, 300, "ann Ann Oak Oslo");
+	decide();
+	expect_agreed("ann Ida Oak Oslo");
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
 START_TEST(a_write_in_doubt_that_did_not_happen_is_sent_again)
 {
 	all_know("ann Ann Elm Rome");
@@ -1474,6 +1500,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, our_own_write_of_which_we_never_heard_is_not_an_edit);
 	tcase_add_test(t, our_own_insert_of_which_we_never_heard_is_not_an_edit);
 	tcase_add_test(t, a_write_in_doubt_does_not_come_back_as_an_edit);
+	tcase_add_test(t, a_field_that_was_edited_to_what_was_intended_does_not_make_an_edit_of_the_others);
 	tcase_add_test(t, a_write_in_doubt_that_did_not_happen_is_sent_again);
 	tcase_add_loop_test(t, an_edit_over_a_write_in_doubt_wins_and_is_written_down, 0, 2);
 	tcase_add_test(t, a_list_of_intentions_that_is_too_long_is_cut);
