@@ -155,7 +155,8 @@ static void resolve_doubts(struct work *w)
 
 		if (!w->policy->endpoints[e].mapped)
 			continue;
-		w->edits[e].doubt = doubt_resolve(w->base, w->entity, e, &w->seen[e], w->arena, &shown, &w->edits[e].guessed);
+		w->edits[e].doubt = doubt_resolve(w->base, w->entity, e, &w->seen[e], w->arena, &shown, &w->edits[e].guessed,
+						   &w->edits[e].suspect);
 		if (w->edits[e].doubt != DOUBT_HAPPENED)
 			continue;
 		if (told == NULL)

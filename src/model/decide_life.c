@@ -36,21 +36,22 @@ static void lost_edit_of(struct work *w, size_t e, size_t f)
 {
 	const struct edit *x = &w->edits[e];
 	const struct vfield *now = &w->out->next->fields[f];
+	bool known = !(x->changed & BIT(f));	/* no edit, as far as we can tell */
 	struct lost_edit *l;
 
-	if (!(x->changed & BIT(f)) || w->winner[f] == e || digest_field(w->seen[e].digests[f]) == now->digest)
+	if ((known && !(x->suspect & BIT(f))) || w->winner[f] == e || digest_field(w->seen[e].digests[f]) == now->digest)
 		return;
 	if (is_new_field(w, e, f) && value_is_null(w->seen[e].values[f]))
 		return;		/* nothing was there that could be lost */
 	/* A group's member that was only drawn along by its neighbour had not been edited itself. */
-	if (base_digest(w, e, f) == digest_field(w->seen[e].digests[f]))
+	if (!known && base_digest(w, e, f) == digest_field(w->seen[e].digests[f]))
 		return;
 	l = add_lost(w);
 	l->kind = x->no_base & BIT(f) ? LOST_FIRST_CONTACT : LOST_CONFLICT;
 	l->field = (uint8_t)f;
 	l->loser = (uint8_t)e;
 	l->winner = now->key.origin;
-	l->loser_key = x->keys[f];
+	l->loser_key = known ? decide_shown_key(w, e, f) : x->keys[f];
 	l->winner_key = now->key;
 	l->loser_value = w->seen[e].values[f];
 	l->loser_digest = w->seen[e].digests[f];

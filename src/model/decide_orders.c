@@ -160,7 +160,8 @@ static void forget_row(struct vseen *s, const struct observation *o)
 	if (s->present || o->evidence)
 		*s = (struct vseen){ .known = true };
 	else
-		*s = (struct vseen){ .known = true, .uncertain = s->uncertain, .intended = s->intended, .n_intended = s->n_intended };
+		*s = (struct vseen){ .known = true, .uncertain = s->uncertain, .intended = s->intended, .n_intended = s->n_intended,
+				     .tried_key = s->tried_key };
 }
 
 static void order_alive(struct work *w, size_t e, const struct decide_endpoint *p)

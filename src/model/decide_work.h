@@ -22,6 +22,7 @@ struct edit {			/* of one endpoint in this observation */
 	bool reborn;		/* a row where the vector knows there was none */
 	enum doubt_verdict doubt;
 	uint64_t guessed;	/* fields that may or may not have been edited on top of a write of ours in doubt */
+	uint64_t suspect;	/* fields that show what we know, and may be somebody's edit all the same */
 };
 
 struct work {

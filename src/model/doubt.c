@@ -87,7 +87,7 @@ static struct look look_at(const struct vector *v, const struct entity_def *d, s
 }
 
 enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def *d, size_t e, const struct observation *now,
-				 struct arena *arena, struct vseen *shown, uint64_t *guessed)
+				 struct arena *arena, struct vseen *shown, uint64_t *guessed, uint64_t *suspect)
 {
 	const struct vseen *s = &v->seen[e];
 	struct vdeviation list[FIELDS_MAX];
@@ -95,7 +95,7 @@ enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def
 	bool news = false;
 	size_t n = 0;
 
-	*guessed = 0;
+	*guessed = *suspect = 0;
 	if (!s->uncertain || s->n_intended == 0 || now->what != OBSERVED_ROW || (s->present && !value_equal(s->id, now->id)))
 		return DOUBT_NONE;
 	l = look_at(v, d, e, now);
@@ -108,6 +108,8 @@ enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def
 		if (is == NULL && !(l.before > 0 && shows_before(v, e, f, now)) && (is = intention(s, f, NULL)) != NULL) {
 			*guessed |= BIT(f);
 			news = true;
+		} else if (intention(s, f, NULL) != NULL && (s->present ? l.before > 0 : l.neither > 0)) {
+			*suspect |= BIT(f);
 		}
 		if (is == NULL)
 			is = before;

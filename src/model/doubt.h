@@ -8,6 +8,8 @@
  * of either; where every field that was to be written shows a third value, the write most likely happened first. Where one shows
  * what was intended and another one what was there before, one of the two was edited to a value that we know: nobody
  * can tell which, and an old value under a fresh stamp would beat what is newer; both count as known, neither as an edit.
+ * Nor can be told whether all of a row with our insert's key is ours when only some of its fields fit. Such fields are suspect:
+ * known, but when they are overwritten the journal says so.
  */
 #ifndef MODEL_DOUBT_H
 #define MODEL_DOUBT_H
@@ -26,8 +28,8 @@ enum doubt_verdict {
 };
 
 /* *guessed: fields whose value tells neither; they count as edited on top of the write, but what they replace goes
- * into the journal. *shown shares what `base` has. */
+ * into the journal. *suspect: see above. *shown shares what `base` has. */
 enum doubt_verdict doubt_resolve(const struct vector *base, const struct entity_def *, size_t endpoint, const struct observation *now,
-				 struct arena *, struct vseen *shown, uint64_t *guessed);
+				 struct arena *, struct vseen *shown, uint64_t *guessed, uint64_t *suspect);
 
 #endif

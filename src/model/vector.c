@@ -9,6 +9,7 @@ enum {
 	VERSION = 1, VERSION_MASK = 0x0f, HEAD_DEAD = 0x10, HEAD_KEYS = 0x20, HEAD_GENERATION = 0x40, HEAD_NO_ROW = 0x80,
 	FORM_INT = 0, FORM_TEXT = 1, FORM_GONE = 2, FORM_FULL = 3, FORM_MASK = 0x3, FORM_LAST = 0x80,
 	FULL_PRESENT = 0x01, FULL_SAME = 0x02, FULL_OWED = 0x04, FULL_PARKED = 0x08, FULL_UNCERTAIN = 0x10,
+	FULL_TRIED_KEY = 0x02 /* without a row */,
 	FULL_DETACHED = 0x20 /* with a row: FULL_FORMER */, FULL_FORMER = 0x20, FULL_INT = 0x40, FULL_UNKNOWN = 0x80,
 	NUMBER_MASK = 0x1f, NUMBER_NONE = 31, KEYS_MAX = 250,
 };
@@ -144,15 +145,17 @@ static void put_list(struct buf *b, const struct vdeviation *list, size_t n, con
 static void put_full(struct buf *b, const struct vseen *s, unsigned number, const struct vector_layout *l, struct key_table *keys)
 {
 	uint64_t as_int = 0;
-	bool is_int = s->present && id_as_int(s->id, &as_int);
+	bool is_int = s->present && id_as_int(s->id, &as_int), tried = !s->present && s->uncertain && s->tried_key.len > 0;
 
 	buf_addc(b, (char)(number | FORM_FULL << 5));
-	buf_addc(b, (char)((s->present ? FULL_PRESENT : 0) | (s->same ? FULL_SAME : 0) | (s->owed ? FULL_OWED : 0) |
+	buf_addc(b, (char)((s->present ? FULL_PRESENT : 0) | (s->present && s->same ? FULL_SAME : 0) | (tried ? FULL_TRIED_KEY : 0) | (s->owed ? FULL_OWED : 0) |
 			   (s->parked ? FULL_PARKED : 0) | (s->uncertain ? FULL_UNCERTAIN : 0) |
 			   (s->detached ? FULL_DETACHED : 0) | (s->former ? FULL_FORMER : 0) | (is_int ? FULL_INT : 0) |
 			   (s->known ? 0 : FULL_UNKNOWN)));
 	if (s->uncertain)
 		put_list(b, s->intended, s->n_intended, l, keys);
+	if (tried)
+		put_text_id(b, s->tried_key);
 	if (!s->present)
 		return;
 	if (!s->same) {
@@ -359,7 +362,7 @@ static void get_full(struct cut *c, struct vseen *s, const struct reverse *r, co
 
 	s->known = !(flags & FULL_UNKNOWN);
 	s->present = flags & FULL_PRESENT;
-	s->same = flags & FULL_SAME;
+	s->same = s->present && (flags & FULL_SAME);
 	s->owed = flags & FULL_OWED;
 	s->parked = flags & FULL_PARKED;
 	s->uncertain = flags & FULL_UNCERTAIN;
@@ -367,6 +370,8 @@ static void get_full(struct cut *c, struct vseen *s, const struct reverse *r, co
 	s->former = s->present && (flags & FULL_FORMER);
 	if (s->uncertain)
 		s->intended = get_list(c, &s->n_intended, r, keys, a);
+	if (!s->present && (flags & FULL_TRIED_KEY))
+		s->tried_key = get_text_id(c);
 	if (!s->present)
 		return;
 	if (!s->same) {

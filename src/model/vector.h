@@ -16,7 +16,7 @@
  *   per endpoint: u8 (number | form << 5 | 0x80 on the last, which ends the vector), then by form; where none is known,
  *   a filler of number 31 ends it
  *	FORM_INT   same, settled:   varint id        FORM_TEXT  same, settled:  varint length, id
- *	FORM_GONE  no row, settled                   FORM_FULL  u8 flags, [list intended], [u40 row, list deviations], [id]
+ *	FORM_GONE  no row, settled                   FORM_FULL  u8 flags, [list intended], [u40 row, list deviations], [id or tried key]
  *   list: u8 n, (u8 field, u24, u8 key) * n		intended: when uncertain; row and deviations: a row that is not the agreed one
  *   key: varint zigzag(stamp - EPOCH), u8 (origin | n << 5), varint n when it is 7 or more
  *
@@ -78,6 +78,7 @@ struct vseen {
 	struct vdeviation *intended;	/* uncertain: what such writes would show; a field may be there more than once */
 	size_t n_intended;
 	struct value id;	/* when present */
+	struct value tried_key;	/* no row, uncertain: the record key of the insert; empty: not known */
 };
 
 struct vector {

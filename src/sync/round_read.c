@@ -4,6 +4,7 @@
 #include "sync/round.h"
 
 #include "model/clean.h"
+#include "model/doubt.h"
 
 #include "base/clock.h"
 
@@ -222,7 +223,24 @@ void round_got_read(struct round *r)
 static bool wants_key_read(const struct subject *s, size_t e)
 {
 	return is_live(s) && s->base != NULL && s->base->seen[e].uncertain && !s->base->seen[e].present &&
-	       s->seen[e].what != OBSERVED_ROW && !value_is_null(s->key);
+	       s->seen[e].what != OBSERVED_ROW;
+}
+
+/* The key with which the insert was tried, where the record has got another one since; else empty. */
+static struct value tried_key(const struct subject *s, size_t e)
+{
+	struct value key = s->base->seen[e].tried_key;
+
+	return key.len > 0 && !value_equal(key, s->key) ? key : (struct value){ NULL, 0 };
+}
+
+/* A row with the key of an insert in doubt, which is not the record's key any more: is it what we inserted, or somebody else's? */
+static bool is_our_insert(struct round *r, const struct subject *s, size_t e, const struct observation *o)
+{
+	struct vseen shown;
+	uint64_t guessed, suspect;
+
+	return doubt_resolve(s->base, r->flow->def, e, o, &r->arena, &shown, &guessed, &suspect) == DOUBT_HAPPENED;
 }
 
 /* A row that cannot be taken has the key all the same, and an insert would only run into it again. */
@@ -238,7 +256,9 @@ static void take_row_by_key(struct reading *rd, struct side *side, const struct 
 	for (size_t i = 0; i < rd->n; i++) {
 		struct subject *s = rd->subjects[i];
 
-		if (!value_equal(s->key, key) || s->seen[rd->endpoint].what == OBSERVED_ROW)
+		if (!value_equal(rd->ids[i], key) || s->seen[rd->endpoint].what == OBSERVED_ROW)
+			continue;
+		if (!value_equal(s->key, key) && !(valid && o.what == OBSERVED_ROW && is_our_insert(r, s, rd->endpoint, &o)))
 			continue;
 		if (!valid) {
 			s->seen[rd->endpoint].what = OBSERVED_NOTHING;
@@ -269,18 +289,33 @@ static void on_read_keys(void *arg, struct rowset *rows, const struct err *e)
 	round_answered(r);
 }
 
+static void add_key(struct reading *rd, struct subject *s, struct value key, struct value *keys)
+{
+	if (key.len <= 0 || !record_key_decode(key, rd->n_keys, keys + rd->n * rd->n_keys))
+		return;
+	rd->ids[rd->n] = key;		/* here the n-th id is the key that was asked for */
+	rd->subjects[rd->n++] = s;
+}
+
 static void read_keys_at(struct round *r, size_t e)
 {
 	struct reading *rd = arena_alloc(&r->arena, sizeof *rd);
 	size_t n_key = r->flow->def->n_key;
-	struct value *keys = arena_alloc(&r->arena, r->n * n_key * sizeof *keys);
+	struct value *keys = arena_alloc(&r->arena, 2 * r->n * n_key * sizeof *keys);
 
 	*rd = (struct reading){ .round = r, .endpoint = e, .n_keys = n_key };
-	rd->subjects = arena_alloc(&r->arena, r->n * sizeof *rd->subjects);
-	for (size_t i = 0; i < r->n; i++)
-		if (wants_key_read(&r->subjects[i], e) &&
-		    record_key_decode(r->subjects[i].key, n_key, keys + rd->n * n_key))
-			rd->subjects[rd->n++] = &r->subjects[i];
+	rd->subjects = arena_alloc(&r->arena, 2 * r->n * sizeof *rd->subjects);
+	rd->ids = arena_alloc(&r->arena, 2 * r->n * sizeof *rd->ids);
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (!wants_key_read(s, e))
+			continue;
+		if (value_is_null(s->key) && s->base->seen[e].tried_key.len > 0)
+			s->key = s->base->seen[e].tried_key;	/* nobody shows it any more */
+		add_key(rd, s, s->key, keys);
+		add_key(rd, s, tried_key(s, e), keys);
+	}
 	if (rd->n == 0)
 		return;
 	r->waiting++;
@@ -308,6 +343,11 @@ static void on_owners(void *arg, const struct rid *rids, const bool *found, size
 
 		if (!found[i] || rid_equal(&rids[i], &s->rid))
 			continue;
+		if (!value_equal(s->key, record_key(r->flow->def, s->seen[rd->endpoint].values, &r->arena))) {
+			/* Found by a key that it had once: not ours after all. */
+			s->seen[rd->endpoint] = (struct observation){ .what = OBSERVED_ABSENT, .stamp = STAMP_NONE };
+			continue;
+		}
 		err_set(&taken, ERR_ROW, "key-taken", "another %s still has its key there; give one of the two another key",
 			r->flow->def->name);
 		s->seen[rd->endpoint] = (struct observation){ .what = OBSERVED_NOTHING, .stamp = STAMP_NONE };

@@ -448,6 +448,13 @@ const struct rid *round_leaves(const struct subject *s)
 	return s->base == NULL || rid_equal(from, &s->next_rid) ? NULL : from;
 }
 
+/* A row that may be there can be found by nothing else, once the record's other rows are gone or have another key. */
+static void note_tried_key(const struct subject *s, struct vseen *seen)
+{
+	if (seen->uncertain && !seen->present && !value_is_null(s->key))
+		seen->tried_key = s->key;
+}
+
 static void add_intent(struct round *r, struct subject *s, struct buf *blob)
 {
 	struct vector *v = vector_copy(&r->arena, s->d.next);
@@ -455,8 +462,10 @@ static void add_intent(struct round *r, struct subject *s, struct buf *blob)
 	struct buf one = { 0 };
 
 	for (size_t e = 0; e < n_endpoints(r); e++)
-		if (s->d.orders[e].action != ACTION_NONE)
+		if (s->d.orders[e].action != ACTION_NONE) {
 			doubt_add(v, e, &s->d.orders[e], &r->arena);
+			note_tried_key(s, &v->seen[e]);
+		}
 	vector_encode(v, &sync_of(r)->store->layouts[r->flow->index], &one);
 	buf_add(blob, s->next_rid.b, RID_BYTES);
 	buf_addc(blob, from != NULL);
@@ -658,6 +667,7 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	case WRITE_REFUSED:
 		side->meter.refused++;
 		seen->uncertain |= w->op == WRITE_INSERT;
+		note_tried_key(s, seen);
 		s->again = true;
 		return;
 	case WRITE_SILENT:
@@ -674,6 +684,7 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 		doubt_add(s->d.next, side->endpoint, &s->d.orders[side->endpoint], &r->arena);
 	else if (w->op == WRITE_INSERT)
 		seen->uncertain = true;
+	note_tried_key(s, seen);
 	if (w->err.kind == ERR_ROW && (strcmp(w->err.code, FOREIGN_KEY) != 0 || ++s->tries >= FOREIGN_TRIES)) {
 		if (w->op != WRITE_DELETE && strcmp(w->err.code, FOREIGN_KEY) == 0)
 			wait_for_parents(r, s, side->endpoint);

@@ -82,6 +82,8 @@ static void some_seen(struct arena *a, struct vseen *s, const struct vector *v, 
 		return;		/* perhaps owed a row, with nobody knowing whether it has one */
 	s->parked = s->owed && below(2) == 0;
 	s->uncertain = below(6) == 0;
+	if (s->uncertain && !s->present && below(2) == 0)
+		s->tried_key = value_of("ann@example.org");
 	if (s->uncertain && v->n_fields < 10 && endpoints < 10)
 		s->intended = some_list(a, &s->n_intended, v->n_fields, endpoints);
 	s->present = below(4) > 0;
@@ -142,6 +144,8 @@ static void seen_equal(const struct vseen *a, const struct vseen *b)
 	ck_assert_int_eq(a->owed, b->owed);
 	ck_assert_int_eq(a->parked, b->parked);
 	ck_assert_int_eq(a->uncertain, b->uncertain);
+	ck_assert_int_eq(a->tried_key.len, b->tried_key.len);
+	ck_assert(a->tried_key.len == 0 || value_equal(a->tried_key, b->tried_key));
 	ck_assert_int_eq(a->detached, b->detached);
 	ck_assert_int_eq(a->former, b->former);
 	lists_equal(a->intended, a->n_intended, b->intended, b->n_intended);
