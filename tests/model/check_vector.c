@@ -82,13 +82,13 @@ static void some_seen(struct arena *a, struct vseen *s, const struct vector *v, 
 		return;		/* perhaps owed a row, with nobody knowing whether it has one */
 	s->parked = s->owed && below(2) == 0;
 	s->uncertain = below(6) == 0;
-	if (s->uncertain && !s->present && below(2) == 0)
-		s->tried_key = value_of("ann@example.org");
 	if (s->uncertain && v->n_fields < 10 && endpoints < 10)
 		s->intended = some_list(a, &s->n_intended, v->n_fields, endpoints);
 	s->present = below(4) > 0;
 	s->detached = !s->present && below(4) == 0;
 	s->former = s->present && below(8) == 0;
+	if (s->uncertain && !s->present && below(2) == 0)
+		s->tried_key = value_of("ann@example.org");
 	if (!s->present)
 		return;
 	s->id = some_id(a);
