@@ -302,7 +302,22 @@ static bool reborn_any(const struct work *w)
 	return false;
 }
 
-/* Every endpoint's row is gone, proven or not: there is nothing left that could be kept, and nothing is deleted by saying so. */
+/* The newest edit of any field: what a death counts from that nobody in particular has brought about. */
+static struct edit_key newest_edit(const struct work *w)
+{
+	struct edit_key newest = w->base->fields[0].key;
+
+	for (size_t f = 1; f < w->base->n_fields; f++)
+		if (edit_key_compare(w->entity, RULE_LAST_WRITER_WINS, &w->base->fields[f].key, 0, &newest, 0) > 0)
+			newest = w->base->fields[f].key;
+	newest.eff += w->policy->quantum_us;
+	return newest;
+}
+
+/*
+ * Every endpoint's row is gone, proven or not: there is nothing left that could be kept, and nothing is deleted by saying so.
+ * Also when it was gone before: a row that was to be brought back from one that is not there any more.
+ */
 static bool all_gone(struct work *w)
 {
 	struct edit_key key;
@@ -322,7 +337,9 @@ static bool all_gone(struct work *w)
 			w->out->next->deleted = key;
 		known = true;
 	}
-	return known;
+	if (!known)
+		w->out->next->deleted = newest_edit(w);
+	return true;
 }
 
 void decide_life(struct work *w)

@@ -1064,6 +1064,21 @@ START_TEST(our_own_delete_of_which_we_never_heard_is_nobodys_delete)
 }
 END_TEST
 
+/* It was to be brought back to A from B's row, which is not there any more either: nobody could ever be given it. */
+START_TEST(a_record_that_has_no_row_anywhere_is_dead)
+{
+	all_know("ann Ann Elm Rome");
+	base->seen[A] = base->seen[B] = (struct vseen){ .known = true, .owed = true };
+	is_missing(A);
+	is_missing(B);
+	decide();
+	ck_assert(base->dead);
+	ck_assert(!base->seen[A].owed && !base->seen[B].owed);
+	ck_assert_int_gt(base->deleted.eff, base->fields[NAME].key.eff);
+	expect_nothing_to_do();
+}
+END_TEST
+
 /* ---- roles -------------------------------------------------------------------------------------------------------- */
 
 START_TEST(a_source_is_read_and_never_written)
@@ -1502,6 +1517,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, a_write_in_doubt_does_not_come_back_as_an_edit);
 	tcase_add_test(t, a_field_that_was_edited_to_what_was_intended_does_not_make_an_edit_of_the_others);
 	tcase_add_test(t, a_write_in_doubt_that_did_not_happen_is_sent_again);
+	tcase_add_test(t, a_record_that_has_no_row_anywhere_is_dead);
 	tcase_add_loop_test(t, an_edit_over_a_write_in_doubt_wins_and_is_written_down, 0, 2);
 	tcase_add_test(t, a_list_of_intentions_that_is_too_long_is_cut);
 	tcase_add_test(t, our_own_delete_of_which_we_never_heard_is_nobodys_delete);
