@@ -65,8 +65,9 @@ static void decide_subject(struct round *r, struct subject *s, const struct deci
 			s->d.orders[e].action = ACTION_NONE;
 			s->d.next->seen[e].parked = true;
 		}
-		/* Nor can what only an invalid row has be brought to others. */
-		if (s->invalid != 0 && s->d.orders[e].action == ACTION_NONE && reachable(r, e) && s->d.next->seen[e].known)
+		/* Nor can what only an invalid row has be brought to others, or anything to where such a row has its key. */
+		if (s->invalid != 0 && s->d.orders[e].action == ACTION_NONE && reachable(r, e) &&
+		    (s->d.next->seen[e].known || s->invalid & BIT(e)))
 			s->d.next->seen[e].parked = s->d.next->seen[e].owed;
 	}
 }
