@@ -39,6 +39,7 @@ struct opening {
 	struct digest_key key;
 	bool key_found;
 	int format;
+	char stale[GENERATION_CHARS + 1];
 };
 
 struct open_step {
@@ -295,13 +296,20 @@ static void hex_of(const unsigned char *bytes, size_t n, char *out)
 	}
 }
 
+void born_random(char out[BORN_CHARS])
+{
+	struct digest_key fresh;
+
+	digest_key_random(&fresh);
+	hex_of(fresh.secret, BORN_CHARS / 2, out);
+}
+
 static size_t ask_meta(struct opening *o, struct buf *out)
 {
 	char born[BORN_CHARS], key[KEY_CHARS];
 	struct digest_key fresh;
 
-	digest_key_random(&fresh);
-	hex_of(fresh.secret, BORN_CHARS / 2, born);
+	born_random(born);
 	if (o->s->key_known) {
 		/* The digests that the databases' rows were compared by stay right when only the state was emptied. */
 		fresh = o->s->store.key;
@@ -439,6 +447,10 @@ static void take_meta_field(struct opening *o, const char *field, const struct r
 		memcpy(o->born, value->str, BORN_CHARS);
 		return;
 	}
+	if (strcmp(field, "stale") == 0 && value->len == GENERATION_CHARS) {
+		memcpy(o->stale, value->str, GENERATION_CHARS);
+		return;
+	}
 	if (strcmp(field, "key") == 0) {
 		o->key_found = value->len == KEY_CHARS && hex_read(value->str, DIGEST_KEY_BYTES, o->key.secret);
 		return;
@@ -459,6 +471,7 @@ static bool take_meta(struct opening *o, const struct reply *r, struct err *e)
 	char field[48];
 
 	memset(o->born, 0, sizeof o->born);
+	memset(o->stale, 0, sizeof o->stale);
 	o->key_found = false;
 	o->format = 0;
 	for (size_t i = 0; r->type == REPLY_ARRAY && i + 1 < r->n; i += 2) {
@@ -528,6 +541,7 @@ static void become_ready(struct opening *o)
 	s->store.ready = true;
 	s->told_down = false;
 	err_clear(&s->store.why);
+	clear_stale(s, o->stale);
 	if (s->store.events.up != NULL)
 		s->store.events.up(s->store.events.arg);
 }

@@ -7,6 +7,7 @@
  *   redis_store.c    the store's operations table, calls, positions, intents
  *   redis_vectors.c  recall, the vectors of a write, scan; pieces
  *   redis_map.c      local id -> record: lookup, the map entries of a write
+ *   redis_past.c     records that were deleted, states that were given up
  *   redis_buckets.c  which bucket; splitting and sizing
  *
  * A call is one operation of store.h under way. Its last command always reads meta's `born`: when that is not
@@ -100,6 +101,7 @@ struct opening *opening_new(struct redis_store *);
 void opening_free(struct opening **);
 void opening_start(struct opening *);		/* the link has opened; ends with events.up, or the link fails */
 void redis_entities_free(struct redis_store *);
+void born_random(char out[BORN_CHARS]);
 
 void opening_stop(struct opening *);		/* the link has ended */
 /* Why we are not ready, for those who asked and for events.down. */
@@ -146,6 +148,12 @@ bool vectors_fit(const struct store_put *, size_t n, struct err *e);
 size_t vectors_write(struct redis_store *, size_t entity, const struct store_put *, size_t n, size_t first, struct shrunks *);
 /* Deletes what stands behind the current pieces of that record. */
 void vectors_trim(struct redis_store *, size_t entity, const struct rid *);
+
+/* ---- redis_past.c ------------------------------------------------------------------------------------ */
+size_t bury(struct redis_store *s, size_t entity, const struct store_put *puts, size_t n);	/* those that are deleted */
+void redis_buried(struct store *, size_t entity, const struct rid *, size_t n, store_rids_fn *, void *arg);
+void redis_renew(struct store *);
+void clear_stale(struct redis_store *, const char *stale);	/* removes the keys of that generation, page by page */
 
 /* ---- redis_map.c ------------------------------------------------------------------------------------- */
 void redis_lookup(struct store *, size_t entity, uint8_t endpoint, const struct value *ids, size_t n, store_rids_fn *, void *arg);

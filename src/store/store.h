@@ -14,6 +14,7 @@
  *   PREFIX:G:m:E:P:B       loose page B of local ids of endpoint P that count up: hash, place in the page -> record id
  *   PREFIX:G:d:E:P:B       dense page B of such ids: the record ids as one string
  *   PREFIX:G:t:E:P:B       bucket B of any other local ids of endpoint P: id -> record id, hash of the id
+ *   PREFIX:G:gone:E        sorted set: record ids whose vector went, by when: what a database that is put back must not revive
  *   PREFIX:G:pos           hash: positions and marks by name
  *   PREFIX:G:intents       hash: intents by name
  *
@@ -76,6 +77,7 @@ struct store_write {
 	size_t n_positions;
 	const char *intent_done;	/* name of the intent to drop, last in the pipeline; NULL: none */
 	int64_t records_added;		/* change of the number of tracked records */
+	bool unburied;			/* vectors that go are not of deleted records: see buried */
 };
 
 struct store_ops {
@@ -89,6 +91,10 @@ struct store_ops {
 	void (*scan)(struct store *, size_t entity, uint64_t from, store_scan_fn *, void *arg);
 	/* Room for that many records, when the entity has none yet: avoids splitting while loading. */
 	void (*presize)(struct store *, size_t entity, int64_t records, store_done_fn *, void *arg);
+	/* Whose vector went lately, and was not written again since? The last half million of an entity are remembered. */
+	void (*buried)(struct store *, size_t entity, const struct rid *rids, size_t n, store_rids_fn *, void *arg);
+	/* Nothing in it is believed any more: as if it had been emptied. Reaches events.lost. */
+	void (*renew)(struct store *);
 	/* A database has seen that fencing number: take a higher one. The store goes down and comes up with it. */
 	void (*outrank)(struct store *, int64_t fence);
 	/* Gives the lease up, so that another process can go on at once. The last call before store_free(). */

@@ -1207,7 +1207,7 @@ END_TEST
 START_TEST(the_rights_that_are_asked_for_are_enough)
 {
 	free(redis_server_text(&server, "ACL SETUSER crm on >pw ~crmsync:acme:* -@all +auth +select +info +client +multi +exec +watch +time +eval "
-			       "+exists +hget +hset +hsetnx +hmget +hgetall +hdel +hincrby +setrange +getrange"));
+			       "+exists +hget +hset +hsetnx +hmget +hgetall +hdel +hincrby +setrange +getrange +zadd +zscore +zremrangebyrank +scan +unlink"));
 	store_free(&store);
 	topology.state.user = (char *)"crm";
 	topology.state.password = (char *)"pw";
