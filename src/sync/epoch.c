@@ -57,7 +57,7 @@ void epoch_mark_text(const struct sync *s, size_t e, char out[EPOCH_TEXT])
 	const struct shake *k = &s->shakes[e];
 
 	snprintf(out, EPOCH_TEXT, "%lld %lld %s %lld %lld %lld", (long long)k->intent, (long long)k->acked, k->system[0] != '\0' ? k->system : "-",
-		 (long long)k->timeline, (long long)clock_wall_us(), (long long)k->past_us);
+		 (long long)k->timeline, (long long)k->heard_us, (long long)k->past_us);
 }
 
 void epoch_mark_read(struct sync *s, size_t e, struct value text)
@@ -94,6 +94,7 @@ void epoch_acked(struct sync *s, size_t e, int64_t epoch)
 
 	if (epoch > k->acked)
 		k->acked = epoch;
+	k->heard_us = clock_wall_us();
 	k->dirty = true;
 }
 
@@ -153,6 +154,7 @@ static void on_beaten(void *arg, const struct err *e)
 	}
 	if (b->epoch > k->acked)
 		k->acked = b->epoch;
+	k->heard_us = clock_wall_us();
 	write_mark(s, b->endpoint, on_acked_marked, b);
 }
 
@@ -225,6 +227,7 @@ void epoch_accept(struct sync *s, size_t e, const struct greeting *g)
 	k->timeline = g->timeline;
 	if (g->kept && g->epoch > k->intent)
 		k->intent = g->epoch;
+	k->heard_us = clock_wall_us();
 	k->marked = k->greeted = true;
 	k->dirty = g->kept;
 	s->endpoints[e]->fence = g->kept ? s->store->fence : 0;

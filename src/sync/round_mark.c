@@ -69,7 +69,7 @@ static void count_debts(struct round *r, const struct subject *s)
 
 		if (side == NULL)
 			continue;
-		before = s->base != NULL && s->base->seen[e].owed && !s->base->seen[e].parked;
+		before = s->base != NULL && !s->buried && s->base->seen[e].owed && !s->base->seen[e].parked;
 		now = s->d.next->seen[e].owed && !s->d.next->seen[e].parked && !vector_spent(s->d.next);
 		side->owed += now - before;
 		if (side->owed <= 0)

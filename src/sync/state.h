@@ -172,7 +172,7 @@ struct shake {
 	bool marked;
 	int64_t intent, acked, timeline;
 	char system[24];
-	int64_t heard_us;		/* wall: when it was last heard of, before this process */
+	int64_t heard_us;		/* wall: when it was last known to be the one we know */
 	int64_t past_us;		/* wall: rows written there before are of the past; 0: none are */
 	/* for people */
 	char recognised[200];
