@@ -181,6 +181,21 @@ static void beat(struct sync *s, size_t e)
 	write_mark(s, e, on_intent_marked, b);
 }
 
+static void on_unknown_marked(void *arg, const struct err *e)
+{
+	/* Not written, the next install looks like a database that was replaced: its tables are listed again. */
+}
+
+void epoch_uninstalled(struct sync *s, size_t e)
+{
+	struct shake *k = shake_of(s, e);
+
+	k->intent = k->acked = 0;
+	s->endpoints[e]->fence = s->endpoints[e]->epoch = 0;
+	epoch_forget(s, e);
+	write_mark(s, e, on_unknown_marked, NULL);
+}
+
 /* ---- judging ----------------------------------------------------------------------------------------- */
 
 /* Why the rows there are not those that we knew; NULL: they are. */
@@ -194,7 +209,7 @@ static const char *put_back(const struct shake *k, const struct greeting *g, cha
 		snprintf(text, size, "the database was put back: its timeline is %lld, and was %lld", (long long)g->timeline, (long long)k->timeline);
 	else if (!g->kept)
 		return NULL;
-	else if (!g->there)
+	else if (!g->there && k->acked > 0)
 		snprintf(text, size, "the database was replaced or put back: it does not know us any more");
 	else if (g->epoch < k->acked)
 		snprintf(text, size, "the database was put back, or lost commits: it stands at %lld, and was at %lld", (long long)g->epoch,

@@ -486,13 +486,34 @@ bool sync_install(struct sync *s, const char *name, done_fn *done, void *arg, st
 	return endpoint != NULL;
 }
 
+struct uninstalling {
+	struct sync *sync;
+	size_t endpoint;
+	done_fn *done;
+	void *arg;
+};
+
+static void on_uninstalled(void *arg, const struct err *e)
+{
+	struct uninstalling u = *(struct uninstalling *)arg;
+
+	free(arg);
+	if (e == NULL && !u.sync->closing)
+		epoch_uninstalled(u.sync, u.endpoint);
+	u.done(u.arg, e);
+}
+
 bool sync_uninstall(struct sync *s, const char *name, done_fn *done, void *arg, struct err *e)
 {
 	struct endpoint *endpoint = endpoint_named(s, name, e);
+	struct uninstalling *u;
 
-	if (endpoint != NULL)
-		endpoint->ops->uninstall(endpoint, done, arg);
-	return endpoint != NULL;
+	if (endpoint == NULL)
+		return false;
+	u = xcalloc(1, sizeof *u);
+	*u = (struct uninstalling){ s, endpoint->conf->index, done, arg };
+	endpoint->ops->uninstall(endpoint, on_uninstalled, u);
+	return true;
 }
 
 bool sync_install_print(struct sync *s, const char *name, void (*done)(void *, const char *, const struct err *), void *arg,

@@ -532,6 +532,7 @@ static void got_catalog(void *arg, const struct err *e)
 	struct postgres *pg = arg;
 
 	pg->reading = false;
+	pg->ep.keeps_state &= !pg->hands_off;	/* another topology's table may be there all the same */
 	if (!connected(pg))
 		return;		/* it failed because we went down meanwhile */
 	if (e != NULL && pg->phase == PG_SERVING) {
@@ -665,6 +666,7 @@ static void got_order(void *arg, const struct err *e)
 	enter(pg);
 	if (e == NULL)
 		pg->hands_off = o->hands_off;
+	pg->ep.keeps_state &= !pg->hands_off;
 	if (!pg->freed && connected(pg))
 		read_catalog(pg);	/* usable or not follows from what is there now */
 	o->done(o->arg, e);
