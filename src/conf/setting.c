@@ -144,7 +144,7 @@ const struct setting settings[] = {
 	{ .path = "endpoints.*.sweep", .type = SET_DURATION, .at = ENDP(sweep_us), .def = "1h", .min = MS(100), .max = DAYS(365), .or_zero = true,
 	  .help = "How often every row is compared with what was last seen: finds deletes and changes that no cursor shows. 0s: never." },
 	{ .path = "endpoints.*.install", .type = SET_BOOLEAN, .at = ENDP(install_auto), .def = "auto", .word = install_word,
-	  .help = "May the daemon create its schema crmsync, tables and triggers there? With manual, run crmsyncctl install." },
+	  .help = "May the daemon create its schema crmsync, tables and triggers there? With manual, run crmsyncctl install. Without it poll works, but a second daemon or a database that was put back is not noticed." },
 	{ .path = "endpoints.*.connections", .type = SET_INTEGER, .at = ENDP(connections), .def = "4", .min = 1, .max = 32,
 	  .help = "Most connections to this database." },
 	{ .path = "endpoints.*.statement_timeout", .type = SET_DURATION, .at = ENDP(statement_timeout_us), .def = "5m", .min = MS(100), .max = DAYS(1),

@@ -123,6 +123,7 @@ GETTER(not_built, 0)
 GETTER(rounds, s->service.rounds)
 GETTER(rounds_in_flight, s->service.rounds_in_flight)
 GETTER(redis_up, s->service.redis_up)
+GETTER(standby, s->service.standby)
 GETTER(loop_lag, (double)loop_lag_us(s->pages->loop) / 1e6)
 GETTER(reload_ok, s->pages->reload_ok)
 GETTER(reconciled, s->service.first_reconcile_done)
@@ -232,6 +233,7 @@ static const struct metric metrics[] = {
 	  "When verify last ended, Unix time; stays 0: verify is not built yet in this version." },
 
 	{ OURS "redis_up", GAUGE, ONCE, redis_up, NULL, "1 while Redis answers and is fit for use, else 0." },
+	{ OURS "standby", GAUGE, ONCE, standby, NULL, "1 while another crmsyncd holds the lease and this one only waits." },
 	{ OURS "first_reconcile_done", GAUGE, ONCE, reconciled, NULL, "1 once every enabled endpoint was surveyed." },
 	{ OURS "rounds_total", COUNTER, ONCE, rounds, NULL, "Rounds begun." },
 	{ OURS "rounds_in_flight", GAUGE, ONCE, rounds_in_flight, NULL, "Rounds under way." },

@@ -75,6 +75,9 @@ static json_t *endpoint_json(const struct sync_endpoint_view *v)
 	json_object_set_new(j, "failed_attempts", json_integer(p->tries));
 	json_object_set_new(j, "next_attempt_seconds",
 			    p->next_try_us == 0 ? json_null() : number(fmax(0, (double)(p->next_try_us - now) / 1e6)));
+	json_object_set_new(j, "guarded", json_boolean(v->guarded));
+	json_object_set_new(j, "recognised", v->recognised_us == 0 ? json_null() : control_text(v->recognised));
+	json_object_set_new(j, "recognised_time", control_time(v->recognised_us));
 	json_object_set_new(j, "bytes_read", json_integer((json_int_t)v->meter->bytes_read));
 	json_object_set_new(j, "bytes_written", json_integer((json_int_t)v->meter->bytes_written));
 	return j;
@@ -219,6 +222,7 @@ json_t *status_json(const struct pages *p)
 	json_object_set_new(j, "time", control_time(clock_wall_us()));
 	json_object_set_new(j, "last_reload_successful", json_boolean(p->reload_ok));
 	json_object_set_new(j, "first_reconcile_done", json_boolean(v.first_reconcile_done));
+	json_object_set_new(j, "standby", json_boolean(v.standby));
 	json_object_set_new(j, "rounds", json_integer((json_int_t)v.rounds));
 	json_object_set_new(j, "rounds_in_flight", json_integer((json_int_t)v.rounds_in_flight));
 	json_object_set_new(j, "redis", redis_json(&v));
@@ -241,7 +245,7 @@ bool status_ready(const struct pages *p, struct buf *reasons)
 	struct sync_service_view v;
 
 	sync_service_view(p->sync, &v);
-	if (!v.redis_up)
+	if (!v.redis_up || v.standby)
 		buf_addf(reasons, "redis: %s\n", v.redis_reason[0] != '\0' ? v.redis_reason : "not connected yet");
 	for (size_t i = 0; i < sync_endpoints(p->sync); i++) {
 		struct sync_endpoint_view e;

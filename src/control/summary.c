@@ -42,9 +42,13 @@ static bool say_redis(const struct pages *p, struct buf *out, size_t start)
 	struct sync_service_view v;
 
 	sync_service_view(p->sync, &v);
-	if (v.redis_up)
+	if (v.redis_up && !v.standby)
 		return true;
 	part(out, start);
+	if (v.standby) {
+		buf_adds(out, "stands by: another crmsyncd holds the lease");
+		return false;
+	}
 	buf_adds(out, "Redis is away, so nothing is applied");
 	if (v.redis_reason[0] != '\0')
 		buf_addf(out, " (%s)", v.redis_reason);

@@ -150,6 +150,21 @@ static void add_reason(struct buf *out, size_t width, const char *who, const cha
 	buf_fini(&line);
 }
 
+static void add_recognised(struct buf *out, size_t width, const json_t *p, int64_t now_us)
+{
+	struct buf line = { 0 };
+	int64_t then_us;
+
+	if (str(p, "recognised")[0] == '\0' || !time_parse(str(p, "recognised_time"), &then_us))
+		return;
+	buf_adds(&line, str(p, "recognised"));
+	buf_adds(&line, " (");
+	age_add(&line, (double)(now_us - then_us) / 1e6);
+	buf_adds(&line, " ago)");
+	add_reason(out, width, str(p, "name"), "", line.p);
+	buf_fini(&line);
+}
+
 static void show_endpoints(const json_t *status, struct buf *out, size_t width, bool color)
 {
 	static const struct table_column columns[] = {
@@ -178,6 +193,12 @@ static void show_endpoints(const json_t *status, struct buf *out, size_t width, 
 	table_print(&t, out, width, color);
 	json_array_foreach(list, i, p)
 		add_reason(out, width, str(p, "name"), "", str(p, "reason"));
+	json_array_foreach(list, i, p)
+		add_recognised(out, width, p, now_us);
+	json_array_foreach(list, i, p)
+		if (json_is_false(sub(p, "guarded")) && strcmp(str(p, "state"), "up") == 0)
+			add_reason(out, width, str(p, "name"), "", "has no place for our state row (see crmsyncctl install): a second daemon, "
+				   "or a database that is put back, would not be noticed there");
 }
 
 static void cell_doing(struct table *t, const json_t *link)

@@ -60,6 +60,14 @@ static void on_refused(void *arg, const struct err *why)
 	stop_now(d, EXIT_CONFIGURATION);
 }
 
+/* The lease is given up last, so that the next one need not wait for its end. */
+static void on_left(void *arg)
+{
+	struct daemon *d = arg;
+
+	stop_now(d, d->exit_code);
+}
+
 static void on_once_done(void *arg, int exit_code)
 {
 	struct daemon *d = arg;
@@ -70,7 +78,8 @@ static void on_once_done(void *arg, int exit_code)
 		log_error("reconciled as far as possible: an endpoint stayed away");
 	else
 		log_info("everything is reconciled");
-	stop_now(d, exit_code);
+	d->exit_code = exit_code;
+	sync_leave(d->sync, on_left, d);
 }
 
 static void start_sync(struct daemon *d)
@@ -89,7 +98,8 @@ static void on_finished(void *arg)
 {
 	struct daemon *d = arg;
 
-	stop_now(d, d->once ? EXIT_INTERRUPTED : EXIT_FINE);
+	d->exit_code = d->once ? EXIT_INTERRUPTED : EXIT_FINE;
+	sync_leave(d->sync, on_left, d);
 }
 
 static void on_stop(void *arg)
@@ -198,8 +208,8 @@ static void on_pulse(void *arg)
 		sync_endpoint_view(d->sync, i, &e);
 		up += e.endpoint->state == ENDPOINT_UP;
 	}
-	notify_status("%zu of %zu endpoints up; Redis %s; first reconcile %s", up, n, v.redis_up ? "up" : "away",
-		      v.first_reconcile_done ? "done" : "under way");
+	notify_status("%s%zu of %zu endpoints up; Redis %s; first reconcile %s", v.standby ? "stands by; " : "", up, n,
+		      v.redis_up ? "up" : "away", v.first_reconcile_done ? "done" : "under way");
 }
 
 static void on_expire(void *arg)

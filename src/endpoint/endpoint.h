@@ -133,6 +133,18 @@ typedef void done_fn(void *arg, const struct err *e);				/* e is NULL when fine 
 struct stamps { struct value id; int64_t stamp; };
 typedef void stamps_fn(void *arg, const struct stamps *list, size_t n, const struct err *e);	/* valid during the call */
 
+/* What a database says of itself when it is met. */
+struct greeting {
+	bool kept;		/* it keeps our state row; else the rest is unknown, but for which database it is */
+	bool there;		/* the row was there before */
+	int64_t epoch, fence;	/* as it stood before */
+	bool raised;		/* the fencing number there is the one that was asked for now; else it is higher */
+	char system[24];	/* one for each installation of a server; copies share it */
+	int64_t timeline;	/* rises with each promotion of a copy and each restore to a moment */
+};
+/* g is valid during the call. */
+typedef void greeted_fn(void *arg, const struct greeting *g, const struct err *e);
+
 struct link_ops {
 	/* News since `position` (NULL: from the beginning of what the log holds, or from now on for poll). At most max rows.
 	 * What was captured and not yet acked or dropped is not given again. */
@@ -189,6 +201,10 @@ struct endpoint_ops {
 	void (*start)(struct endpoint *);
 	void (*pause)(struct endpoint *);		/* closes connections; state becomes paused */
 	void (*resume)(struct endpoint *);
+	/* From here on only that fencing number writes there. Tells how it stood before. */
+	void (*greet)(struct endpoint *, int64_t fence, greeted_fn *done, void *arg);
+	/* Puts the epoch there, under the fencing number in `fence`; an error when it is not the one there any more. */
+	void (*beat)(struct endpoint *, int64_t epoch, done_fn *done, void *arg);
 	/* Creates / removes what `listen` capture needs. Idempotent. */
 	void (*install)(struct endpoint *, done_fn *done, void *arg);
 	void (*uninstall)(struct endpoint *, done_fn *done, void *arg);
@@ -202,6 +218,9 @@ struct endpoint {
 	const struct endpoint_conf *conf;
 	struct endpoint_events events;
 	enum endpoint_state state;
+	bool keeps_state;		/* it has a place for our state row, and we may use it */
+	int64_t fence;			/* the caller's: what every write and acknowledgement must find there; 0: nothing */
+	int64_t epoch;			/* the caller's: what acknowledgements leave there */
 	struct err why;			/* of the last failure; empty when up */
 	unsigned tries;			/* failed attempts in a row */
 	int64_t next_try_us;		/* clock_mono_us() of the next attempt, 0: none planned */

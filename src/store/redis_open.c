@@ -1,7 +1,9 @@
 /*
  * redis_open.c - what is said after connecting, until the store is ready.
  *
- *   AUTH -> SELECT -> INFO -> KILL -> META -> ready        any failure -> the link ends and tries again
+ *   AUTH -> SELECT -> INFO -> KILL -> LEASE -> META -> ready        any failure -> the link ends and tries again
+ *                                      ^  |
+ *                                      +--+ stands by, while another process holds the lease
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,14 +19,17 @@ enum {
 	NUMBER_MOST = 254,		/* endpoint and field numbers are one byte in a vector */
 	VERSION_LEAST = 5,
 	KEY_CHARS = 2 * DIGEST_KEY_BYTES,
+	STANDBY_MS = 250,
 };
 
-enum open_state { OPEN_AUTH, OPEN_SELECT, OPEN_INFO, OPEN_KILL, OPEN_META, OPEN_STATES };
+enum open_state { OPEN_AUTH, OPEN_SELECT, OPEN_INFO, OPEN_KILL, OPEN_LEASE, OPEN_META, OPEN_STATES };
 
 struct opening {
 	struct redis_ask ask;		/* first member */
 	struct redis_store *s;
 	enum open_state state;
+	struct loop_timer *again;	/* standing by */
+	bool standby, leased;
 	/* the server we are connected to, and our client id there */
 	char run_id[48];
 	int64_t client_id;
@@ -34,6 +39,7 @@ struct opening {
 	struct digest_key key;
 	bool key_found;
 	int format;
+	char stale[GENERATION_CHARS + 1];
 };
 
 struct open_step {
@@ -194,6 +200,35 @@ static size_t ask_kill(struct opening *o, struct buf *out)
 	return 1;
 }
 
+/* ---- LEASE: are we the one who writes? ---------------------------------------------------------------- */
+
+static size_t ask_lease(struct opening *o, struct buf *out)
+{
+	o->standby = o->leased = false;
+	lease_append_take(o->s, out);
+	return 1 + guard_append_watch(o->s, out);
+}
+
+static bool got_lease(struct opening *o, size_t i, const struct reply *r, struct err *e)
+{
+	if (i == 0) {
+		o->leased = lease_take(o->s, r);
+		o->standby = !o->leased;
+	}
+	/* From here on everything that this connection writes is void once the number changes. */
+	return i < GUARD_WATCH || !o->leased || guard_is_ours(o->s, r) || guard_refuse(e);
+}
+
+static void stand_by(struct opening *o)
+{
+	struct redis_store *s = o->s;
+	struct err why = { 0 };
+
+	err_set(&why, ERR_TRANSIENT, STORE_STANDBY, "stands by: another crmsyncd holds the lease");
+	loop_timer_set(o->again, STANDBY_MS);
+	redis_tell_down(s, &why);
+}
+
 /* ---- META: born, key, numbers of names, sizes -------------------------------------------------------- */
 
 static const char names_script[] =
@@ -261,13 +296,20 @@ static void hex_of(const unsigned char *bytes, size_t n, char *out)
 	}
 }
 
+void born_random(char out[BORN_CHARS])
+{
+	struct digest_key fresh;
+
+	digest_key_random(&fresh);
+	hex_of(fresh.secret, BORN_CHARS / 2, out);
+}
+
 static size_t ask_meta(struct opening *o, struct buf *out)
 {
 	char born[BORN_CHARS], key[KEY_CHARS];
 	struct digest_key fresh;
 
-	digest_key_random(&fresh);
-	hex_of(fresh.secret, BORN_CHARS / 2, born);
+	born_random(born);
 	if (o->s->key_known) {
 		/* The digests that the databases' rows were compared by stay right when only the state was emptied. */
 		fresh = o->s->store.key;
@@ -406,6 +448,10 @@ static void take_meta_field(struct opening *o, const char *field, const struct r
 		memcpy(o->born, value->str, BORN_CHARS);
 		return;
 	}
+	if (strcmp(field, "stale") == 0 && value->len == GENERATION_CHARS) {
+		memcpy(o->stale, value->str, GENERATION_CHARS);
+		return;
+	}
 	if (strcmp(field, "key") == 0) {
 		o->key_found = value->len == KEY_CHARS && hex_read(value->str, DIGEST_KEY_BYTES, o->key.secret);
 		return;
@@ -426,6 +472,7 @@ static bool take_meta(struct opening *o, const struct reply *r, struct err *e)
 	char field[48];
 
 	memset(o->born, 0, sizeof o->born);
+	memset(o->stale, 0, sizeof o->stale);
 	o->key_found = false;
 	o->format = 0;
 	for (size_t i = 0; r->type == REPLY_ARRAY && i + 1 < r->n; i += 2) {
@@ -486,6 +533,7 @@ static void become_ready(struct opening *o)
 	s->store.key = o->key;
 	s->key_known = true;
 	name_keys(s);
+	lease_keep(s);
 	redis_link_settled(s->link);
 	if (lost && s->store.events.lost != NULL)
 		s->store.events.lost(s->store.events.arg);
@@ -494,6 +542,7 @@ static void become_ready(struct opening *o)
 	s->store.ready = true;
 	s->told_down = false;
 	err_clear(&s->store.why);
+	clear_stale(s, o->stale);
 	if (s->store.events.up != NULL)
 		s->store.events.up(s->store.events.arg);
 }
@@ -506,6 +555,7 @@ static const struct open_step steps[OPEN_STATES] = {
 	[OPEN_SELECT]	= { ask_select,	 got_select,	true },
 	[OPEN_INFO]	= { ask_info,	 got_info,	true },
 	[OPEN_KILL]	= { ask_kill,	 NULL,		true },
+	[OPEN_LEASE]	= { ask_lease,	 got_lease,	false },
 	[OPEN_META]	= { ask_meta,	 got_meta,	false },
 };
 
@@ -534,8 +584,22 @@ static void opening_done(struct redis_ask *ask, const struct err *e)
 {
 	struct opening *o = (struct opening *)ask;
 
-	if (e == NULL)		/* else the link has ended: every step is vital */
+	if (e != NULL)		/* the link has ended: every step is vital */
+		return;
+	if (o->state == OPEN_LEASE && o->standby)
+		stand_by(o);
+	else
 		opening_enter(o, o->state + 1);
+}
+
+static void on_again(void *arg)
+{
+	opening_enter(arg, OPEN_LEASE);
+}
+
+void opening_stop(struct opening *o)
+{
+	loop_timer_stop(o->again);
 }
 
 void opening_start(struct opening *o)
@@ -548,6 +612,7 @@ struct opening *opening_new(struct redis_store *s)
 	struct opening *o = xcalloc(1, sizeof *o);
 
 	o->s = s;
+	o->again = loop_timer_new(s->loop, on_again, o);
 	o->ask.reply = opening_reply;
 	o->ask.done = opening_done;
 	o->ask.vital = true;
@@ -556,6 +621,7 @@ struct opening *opening_new(struct redis_store *s)
 
 void opening_free(struct opening **op)
 {
+	loop_timer_free(&(*op)->again);
 	free(*op);
 	*op = NULL;
 }

@@ -20,8 +20,19 @@ static bool on_reply(struct redis_ask *ask, size_t i, const struct reply *r, str
 {
 	struct call *call = (struct call *)ask;
 
-	if (i == call->commands)
-		return check_born(call->s, r, e);
+	size_t fence_at = call->commands + GUARD_WATCH - 1, born_at = call->guarded ? fence_at + 1 : call->commands;
+
+	if (i == born_at)
+		/* An emptied state has no fence either: that is the news then. */
+		return check_born(call->s, r, e) && (!(call->void_ || call->fenced) || guard_refuse(e));
+	if (i >= call->commands) {
+		call->fenced |= i == fence_at && !guard_is_ours(call->s, r);
+		return true;
+	}
+	if (call->guarded && i + 1 == call->commands && r->type == REPLY_NIL) {
+		call->void_ = true;
+		return true;
+	}
 	return call->reply == NULL || call->reply(call, i, r, e);
 }
 
@@ -59,10 +70,35 @@ void call_refuse(struct call *call, const struct err *e)
 
 bool call_begin(struct call *call)
 {
-	if (call->s->store.ready)
+	struct err over = { 0 };
+
+	if (call->s->store.ready && !lease_is_over(call->s))
 		return true;
-	call_refuse(call, &call->s->store.why);
+	/* Still ready: the process was stopped, or stalled, and the timer that says so is yet to come. */
+	if (call->s->store.ready)
+		err_set(&over, ERR_TRANSIENT, "lease-over", "the lease could not be renewed in time");
+	call_refuse(call, call->s->store.ready ? &over : &call->s->store.why);
 	return false;
+}
+
+void call_begin_guarded(struct call *call)
+{
+	struct buf *out = redis_link_out(call->s->link);
+
+	resp_command(out, 1);
+	resp_word(out, "MULTI");
+}
+
+void call_send_guarded(struct call *call, size_t commands)
+{
+	struct buf *out = redis_link_out(call->s->link);
+
+	resp_command(out, 1);
+	resp_word(out, "EXEC");
+	guard_append_watch(call->s, out);
+	call->guarded = true;
+	call->ask.barrier = true;	/* what comes behind may count on the new watch */
+	call_send(call, commands + 2);
 }
 
 void call_send(struct call *call, size_t commands)
@@ -74,7 +110,7 @@ void call_send(struct call *call, size_t commands)
 	resp_word(out, "HGET");
 	resp_word(out, call->s->meta);
 	resp_word(out, "born");
-	redis_link_send(call->s->link, &call->ask, commands + 1);
+	redis_link_send(call->s->link, &call->ask, commands + (call->guarded ? GUARD_WATCH : 0) + 1);
 }
 
 void call_forget(struct call *call, const struct err *e)
@@ -98,10 +134,19 @@ static void done_answer(struct call *call, const struct err *e)
 	free(d);
 }
 
+static bool intend_reply(struct call *call, size_t i, const struct reply *r, struct err *e)
+{
+	if (i + 1 < call->commands)
+		return true;
+	if (r->type != REPLY_ARRAY || r->n != 1)
+		return err_set(e, ERR_TRANSIENT, "reply", "Redis answered EXEC in a form that is not known");
+	return r->element[0].type != REPLY_ERROR || redis_reply_err(&r->element[0], e);
+}
+
 static void redis_intend(struct store *store, const char *name, const void *blob, size_t len, store_done_fn *done, void *arg)
 {
 	struct redis_store *s = (struct redis_store *)store;
-	struct done_call *d = call_new(s, sizeof *d, NULL, done_answer);
+	struct done_call *d = call_new(s, sizeof *d, intend_reply, done_answer);
 	struct buf *out;
 
 	d->done = done;
@@ -109,12 +154,13 @@ static void redis_intend(struct store *store, const char *name, const void *blob
 	if (!call_begin(&d->call))
 		return;
 	out = redis_link_out(s->link);
+	call_begin_guarded(&d->call);
 	resp_command(out, 4);
 	resp_word(out, "HSET");
 	resp_word(out, s->intents);
 	resp_word(out, name);
 	resp_bytes(out, blob, len);
-	call_send(&d->call, 1);
+	call_send_guarded(&d->call, 1);
 }
 
 /* ---- write: one transaction -------------------------------------------------------------------------- */
@@ -217,7 +263,6 @@ static void redis_write(struct store *store, size_t entity, const struct store_w
 	w->arg = arg;
 	w->entity = entity;
 	w->records_at = SIZE_MAX;
-	w->call.ask.vital = true;	/* what we believe about sizes and flags was to be written by this */
 	if (!vectors_fit(what->puts, what->n_puts, &e)) {
 		call_refuse(&w->call, &e);
 		return;
@@ -227,18 +272,17 @@ static void redis_write(struct store *store, size_t entity, const struct store_w
 	ent = &s->entities[entity];
 	out = redis_link_out(s->link);
 	/* All or nothing: a vector refused for want of memory must not be followed by its position or the end of its intent. */
-	resp_command(out, 1);
-	resp_word(out, "MULTI");
+	call_begin_guarded(&w->call);
 	n = vectors_write(s, entity, what->puts, what->n_puts, 0, &w->shrunks);
+	if (!what->unburied)
+		n += bury(s, entity, what->puts, what->n_puts);
 	n += map_write(s, entity, what->maps, what->n_maps);
 	n += append_positions(out, s, what);
 	if (what->records_added != 0)
 		w->records_at = n;
 	n += append_records(out, s, ent, what->records_added);
 	n += append_intent_done(out, s, what->intent_done);
-	resp_command(out, 1);
-	resp_word(out, "EXEC");
-	call_send(&w->call, n + 2);
+	call_send_guarded(&w->call, n);
 	buckets_keep_up(s, entity, what->n_puts);
 }
 
@@ -357,7 +401,7 @@ static void on_opened(void *arg)
 }
 
 /* Told once for each reason: a server that stays away is not told about every ten seconds. */
-static void tell_down(struct redis_store *s, const struct err *e)
+void redis_tell_down(struct redis_store *s, const struct err *e)
 {
 	bool same = s->told_down && s->store.why.kind == e->kind && strcmp(s->store.why.code, e->code) == 0;
 
@@ -374,6 +418,7 @@ static void on_closed(void *arg, const struct err *e)
 
 	count_bytes(s);
 	s->store.ready = false;
+	opening_stop(s->opening);
 	if (s->dying)
 		return;
 	if (lost) {
@@ -383,7 +428,7 @@ static void on_closed(void *arg, const struct err *e)
 			s->store.events.lost(s->store.events.arg);
 	}
 	if (!s->dying)
-		tell_down(s, e);
+		redis_tell_down(s, e);
 }
 
 /* A call without commands: the check of born alone. A state that was emptied is noticed when nothing else is asked for, too. */
@@ -406,6 +451,9 @@ static void on_released(void *arg)
 	free(s->store.records);
 	free(s->meta);
 	free(s->names);
+	free(s->lease);
+	free(s->fence);
+	loop_timer_free(&s->renew);
 	free(s);
 }
 
@@ -431,6 +479,10 @@ static const struct store_ops redis_ops = {
 	.position = redis_position,
 	.scan = redis_scan,
 	.presize = redis_presize,
+	.buried = redis_buried,
+	.renew = redis_renew,
+	.outrank = redis_outrank,
+	.leave = redis_leave,
 	.free = redis_free,
 };
 
@@ -449,6 +501,8 @@ struct store *redis_store_new(struct loop *loop, const struct topology *topology
 	s->where = (struct redis_where){ .unix_path = topology->state.unix_path, .host = topology->state.host, .port = topology->state.port };
 	s->meta = xasprintf("crmsync:%s:meta", topology->name);
 	s->names = xasprintf("crmsync:%s:names", topology->name);
+	s->lease = xasprintf("crmsync:%s:lease", topology->name);
+	s->fence = xasprintf("crmsync:%s:fence", topology->name);
 	s->opening = opening_new(s);
 	s->link = redis_link_new(loop, &s->where, &link_events);
 	return &s->store;

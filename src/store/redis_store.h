@@ -3,9 +3,11 @@
  *
  *   redis_link.c     the connection: pipelines, deadlines, reconnecting
  *   redis_open.c     the introduction after connecting: password, fitness, meta, names, counters
+ *   redis_lease.c    the lease and the fencing number, and what refuses a write under an older one
  *   redis_store.c    the store's operations table, calls, positions, intents
  *   redis_vectors.c  recall, the vectors of a write, scan; pieces
  *   redis_map.c      local id -> record: lookup, the map entries of a write
+ *   redis_past.c     records that were deleted, states that were given up
  *   redis_buckets.c  which bucket; splitting and sizing
  *   redis_fresh.c    which records cannot have a vector yet
  *
@@ -60,10 +62,14 @@ struct redis_store {
 	struct redis_link *link;
 	struct opening *opening;	/* redis_open.c's own */
 	struct redis_entity *entities;	/* by index; valid when ready */
-	char *meta, *names;		/* keys */
+	char *meta, *names, *lease, *fence;	/* keys */
 	char *prefix;			/* of the keys of this generation: crmsync:TOPOLOGY:GENERATION: */
 	char *positions, *intents;	/* such keys */
 	char born[BORN_CHARS + 1];	/* "": not known yet */
+	struct loop_timer *renew;	/* of the lease */
+	int64_t lease_asked_us, lease_until_us;	/* monotonic */
+	bool renewing;			/* was asked for */
+	int64_t floor;			/* the fencing number has to be above it */
 	bool key_known;
 	bool told_down;			/* events.down was called for store.why */
 	bool dying;			/* no events any more */
@@ -72,7 +78,9 @@ struct redis_store {
 struct call {
 	struct redis_ask ask;		/* first member */
 	struct redis_store *s;
-	size_t commands;		/* without the check of born */
+	size_t commands;		/* without the checks of fence and born */
+	bool guarded;			/* a transaction that an other's fencing number makes void */
+	bool void_, fenced;		/* it was; the number is not ours any more */
 	bool (*reply)(struct call *, size_t i, const struct reply *, struct err *e);	/* NULL: not interested */
 	void (*answer)(struct call *, const struct err *e);	/* tells who asked and releases the call */
 };
@@ -84,6 +92,9 @@ void *call_new(struct redis_store *, size_t size, bool (*reply)(struct call *, s
 /* False: the store is not ready; the call was refused and will be answered so. Else write commands to the link. */
 bool call_begin(struct call *);
 void call_send(struct call *, size_t commands);
+/* A transaction under our fencing number: begin, then `commands` of them, then send. */
+void call_begin_guarded(struct call *);
+void call_send_guarded(struct call *, size_t commands);
 void call_refuse(struct call *, const struct err *e);
 /* An answer that needs no telling: releases the call. */
 void call_forget(struct call *, const struct err *e);
@@ -93,6 +104,23 @@ struct opening *opening_new(struct redis_store *);
 void opening_free(struct opening **);
 void opening_start(struct opening *);		/* the link has opened; ends with events.up, or the link fails */
 void redis_entities_free(struct redis_store *);
+void born_random(char out[BORN_CHARS]);
+
+void opening_stop(struct opening *);		/* the link has ended */
+/* Why we are not ready, for those who asked and for events.down. */
+void redis_tell_down(struct redis_store *, const struct err *e);
+
+/* ---- redis_lease.c ----------------------------------------------------------------------------------- */
+enum { GUARD_WATCH = 2 };			/* commands of guard_append_watch(); the last one answers the number */
+void lease_append_take(struct redis_store *, struct buf *out);	/* one command */
+bool lease_take(struct redis_store *, const struct reply *);	/* its answer; false: another one holds it */
+bool lease_is_over(const struct redis_store *);
+void lease_keep(struct redis_store *);		/* ready: renews it from here on */
+size_t guard_append_watch(struct redis_store *, struct buf *out);
+bool guard_is_ours(const struct redis_store *, const struct reply *n);
+bool guard_refuse(struct err *e);		/* always false */
+void redis_outrank(struct store *, int64_t fence);
+void redis_leave(struct store *, store_done_fn *, void *arg);
 
 /* ---- redis_buckets.c --------------------------------------------------------------------------------- */
 uint64_t bucket_of(uint32_t hash, uint64_t buckets);
@@ -123,6 +151,12 @@ bool vectors_fit(const struct store_put *, size_t n, struct err *e);
 size_t vectors_write(struct redis_store *, size_t entity, const struct store_put *, size_t n, size_t first, struct shrunks *);
 /* Deletes what stands behind the current pieces of that record. */
 void vectors_trim(struct redis_store *, size_t entity, const struct rid *);
+
+/* ---- redis_past.c ------------------------------------------------------------------------------------ */
+size_t bury(struct redis_store *s, size_t entity, const struct store_put *puts, size_t n);	/* those that are deleted */
+void redis_buried(struct store *, size_t entity, const struct rid *, size_t n, store_rids_fn *, void *arg);
+void redis_renew(struct store *);
+void clear_stale(struct redis_store *, const char *stale);	/* removes the keys of that generation, page by page */
 
 /* ---- redis_map.c ------------------------------------------------------------------------------------- */
 void redis_lookup(struct store *, size_t entity, uint8_t endpoint, const struct value *ids, size_t n, store_rids_fn *, void *arg);

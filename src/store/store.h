@@ -6,12 +6,15 @@
  *
  *   PREFIX:meta            hash: format, born (random), key (digest secret), and per entity e<N>:buckets, e<N>:records,
  *                          e<N>:pieces (the most of any vector), e<N>:texts:<P>, e<N>:dense:<P> (endpoint P has such ids)
+ *   PREFIX:lease           hash: holder, until: the one process that writes
+ *   PREFIX:fence           hash: n, the fencing number: rises when the lease changes hands
  *   PREFIX:names           hash: "endpoint/NAME", "entity/NAME", "field/ENTITY/NAME" -> number, given once, never reused
  *   PREFIX:G:v:E:B         hash bucket B of entity E: record id -> vector, in pieces of at most 64 bytes
  *                          ("id", "id\1", ...), so that buckets stay listpack-encoded at Redis's default settings
  *   PREFIX:G:m:E:P:B       loose page B of local ids of endpoint P that count up: hash, place in the page -> record id
  *   PREFIX:G:d:E:P:B       dense page B of such ids: the record ids as one string
  *   PREFIX:G:t:E:P:B       bucket B of any other local ids of endpoint P: id -> record id, hash of the id
+ *   PREFIX:G:gone:E        sorted set: record ids whose vector went, by when: what a database that is put back must not revive
  *   PREFIX:G:pos           hash: positions and marks by name
  *   PREFIX:G:intents       hash: intents by name
  *
@@ -22,6 +25,9 @@
  * The state may be lost at any time (FLUSHALL): each call reads the `born` mark behind its other commands, and
  * so does a store of which nothing is asked, every few seconds; a change of it reaches events.lost, and everything is rebuilt
  * from the databases.
+ *
+ * Ready means: we hold the lease. Another process that asks stands by (why.code "standby") until the lease is given up or not
+ * renewed; a write of whoever held it before does nothing from then on (redis_lease.c, SEMANTICS I10).
  *
  * No call is answered before it has returned, and each is answered once: those that are outstanding when the
  * store is freed are answered by store_free(). The process must ignore SIGPIPE.
@@ -71,6 +77,7 @@ struct store_write {
 	size_t n_positions;
 	const char *intent_done;	/* name of the intent to drop, last in the pipeline; NULL: none */
 	int64_t records_added;		/* change of the number of tracked records */
+	bool unburied;			/* vectors that go are not of deleted records: see buried */
 };
 
 struct store_ops {
@@ -84,14 +91,25 @@ struct store_ops {
 	void (*scan)(struct store *, size_t entity, uint64_t from, store_scan_fn *, void *arg);
 	/* Room for that many records, when the entity has none yet: avoids splitting while loading. */
 	void (*presize)(struct store *, size_t entity, int64_t records, store_done_fn *, void *arg);
+	/* Whose vector went lately, and was not written again since? The last half million of an entity are remembered. */
+	void (*buried)(struct store *, size_t entity, const struct rid *rids, size_t n, store_rids_fn *, void *arg);
+	/* Nothing in it is believed any more: as if it had been emptied. Reaches events.lost. */
+	void (*renew)(struct store *);
+	/* A database has seen that fencing number: take a higher one. The store goes down and comes up with it. */
+	void (*outrank)(struct store *, int64_t fence);
+	/* Gives the lease up, so that another process can go on at once. The last call before store_free(). */
+	void (*leave)(struct store *, store_done_fn *, void *arg);
 	void (*free)(struct store *);
 };
+
+#define STORE_STANDBY "standby"		/* why.code while another process holds the lease */
 
 struct store {
 	const struct store_ops *ops;
 	struct store_events events;
 	bool ready;
 	struct err why;			/* when not ready */
+	int64_t fence;			/* valid when ready */
 	struct digest_key key;		/* valid when ready */
 	struct vector_layout *layouts;	/* by entity index; valid when ready */
 	int64_t *records;		/* tracked, by entity index */

@@ -25,7 +25,8 @@ bool flow_takes_news(const struct flow *flow)
 
 bool side_usable(const struct side *side)
 {
-	return side->link->usable && side->link->endpoint->state == ENDPOINT_UP && !side->paused;
+	return side->link->usable && side->link->endpoint->state == ENDPOINT_UP && !side->paused &&
+		side->flow->sync->shakes[side->endpoint].greeted;
 }
 
 static size_t in_work(const struct flow *flow)

@@ -17,7 +17,7 @@ static inline bool ready(const struct flow *flow)
 {
 	const struct sync *s = flow->sync;
 
-	return !s->closing && s->store->ready && s->recovered && !s->finishing && !flow->paused;
+	return !s->closing && s->store->ready && s->recovered && s->rebase == NULL && !s->finishing && !flow->paused;
 }
 
 static inline size_t batch_rows(const struct flow *flow)

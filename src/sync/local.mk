@@ -1,9 +1,11 @@
 libcrmsync_a_SOURCES += \
+	src/sync/epoch.c \
 	src/sync/feed.c src/sync/feed.h \
 	src/sync/listing.c \
 	src/sync/observe.c \
 	src/sync/own.c \
 	src/sync/park.c \
+	src/sync/rebase.c \
 	src/sync/recover.c \
 	src/sync/round.c src/sync/round.h \
 	src/sync/round_mark.c \

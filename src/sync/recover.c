@@ -28,6 +28,7 @@ static void recovery_step(struct recovery *rc)
 	s->recovering = false;
 	if (!s->closing && !rc->failed && s->store->ready) {
 		s->recovered = true;
+		epoch_look(s);
 		for (size_t i = 0; i < s->topology->n_entities; i++)
 			flow_pump(&s->flows[i]);
 	}
@@ -84,6 +85,35 @@ static void load_mark(struct recovery *rc, struct side *side, const char *kind, 
 	rc->open++;
 	side_name_mark(side, kind, name);
 	rc->sync->store->ops->position(rc->sync->store, name, done, m);
+}
+
+struct epoch_load {
+	struct recovery *rc;
+	size_t endpoint;
+};
+
+static void on_epoch_mark(void *arg, struct value text, const struct err *e)
+{
+	struct epoch_load *m = arg;
+
+	if (e != NULL)
+		m->rc->failed = true;
+	else if (!m->rc->sync->shakes[m->endpoint].greeted)	/* else we know better: it is our own */
+		epoch_mark_read(m->rc->sync, m->endpoint, text);
+	recovery_step(m->rc);
+	free(m);
+}
+
+static void load_epoch(struct recovery *rc, size_t endpoint)
+{
+	struct epoch_load *m = xcalloc(1, sizeof *m);
+	char name[EPOCH_TEXT];
+
+	m->rc = rc;
+	m->endpoint = endpoint;
+	rc->open++;
+	epoch_name_mark(rc->sync, endpoint, name);
+	rc->sync->store->ops->position(rc->sync->store, name, on_epoch_mark, m);
 }
 
 /* ---- intents ----------------------------------------------------------------------------------------- */
@@ -195,6 +225,8 @@ static void on_intents(void *arg, const struct value *names, const struct value 
 	for (size_t i = 0; i < n; i++)
 		if (!value_is_null(blobs[i]))
 			restore_intent(rc, names[i], blobs[i]);
+	for (size_t k = 0; k < s->topology->n_endpoints; k++)
+		load_epoch(rc, k);
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		for (size_t k = 0; k < s->topology->n_endpoints; k++)
 			if (s->flows[i].sides[k] != NULL) {

@@ -123,8 +123,12 @@ static void ask_rest(struct round *r)
 
 static void on_acked(void *arg, const struct err *e)
 {
+	struct round *r = arg;
+
 	/* Not acknowledged is read again and found to be nothing new: only work. */
-	round_answered(arg);
+	if (e == NULL && r->epoch != 0 && !sync_of(r)->closing)
+		epoch_acked(sync_of(r), r->side->endpoint, r->epoch);
+	round_answered(r);
 }
 
 static void ask_ack(struct round *r)
@@ -134,6 +138,12 @@ static void ask_ack(struct round *r)
 	if (ack == NULL)
 		return;
 	r->captured->ack = NULL;
+	if (!side_usable(r->side)) {	/* it came back, and may be another one: its epoch must not move before it was asked */
+		r->side->link->ops->drop(r->side->link, ack);
+		return;
+	}
+	if (r->epoch > r->side->link->endpoint->epoch)
+		r->side->link->endpoint->epoch = r->epoch;
 	r->waiting++;
 	r->side->link->ops->ack(r->side->link, ack, on_acked, r);
 }
@@ -323,6 +333,7 @@ void round_of_capture(struct flow *flow, struct side *side, struct captured *cap
 	struct round *r = round_new(flow, side, captured->n);
 
 	r->captured = captured;
+	r->touched = BIT(side->endpoint);
 	r->stale = may_be_stale(side, captured->began_us);
 	if (captured->rows != NULL)
 		round_count_read(r, side->endpoint, captured->rows->bytes);
@@ -342,6 +353,7 @@ void round_of_listing(struct flow *flow, struct side *side, struct rowset *rows,
 	struct round *r = round_new(flow, side, rows->n);
 
 	r->listed = rows;
+	r->touched = BIT(side->endpoint);
 	r->is_page = page;
 	r->stale = may_be_stale(side, asked_us);
 	round_count_read(r, side->endpoint, rows->bytes);

@@ -47,6 +47,7 @@ struct subject {			/* a record in this round */
 	uint64_t by_key;		/* endpoints whose row was found by its key */
 	uint64_t not_ours;		/* endpoints where its vector had a row of the record at `owner` */
 	struct rid owner;
+	bool buried;			/* its row is of before its database was put back, and the record was deleted since */
 	uint64_t orphaned;		/* endpoints that wait for a parent's row */
 	struct observation *seen;	/* by endpoint */
 	struct value *versions;		/* by endpoint */
@@ -103,7 +104,9 @@ struct round {
 	char intent[48];		/* its name; "" when there is none */
 	bool asked;			/* this state's questions are out */
 	bool writes_sent;
+	int64_t epoch;			/* that its acknowledgement leaves at the side; 0: none */
 	uint64_t writing_at;		/* endpoints whose answer to our writes is still to come */
+	uint64_t touched;		/* endpoints that it read from or wrote to */
 	struct recalling_old *old;	/* between ask_recall_old() and got_recall_old() */
 	unsigned pass;
 	struct loop_timer *timer;

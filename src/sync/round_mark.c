@@ -35,12 +35,12 @@ static void mark_vector(struct round *r, struct subject *s, struct marking *m)
 		m->puts[m->n_puts++] = (struct store_put){ *from, VALUE_NULL };
 	if (spent) {
 		m->puts[m->n_puts++] = (struct store_put){ s->next_rid, VALUE_NULL };
-		m->added -= s->base != NULL;
+		m->added -= s->base != NULL && !s->buried;
 		return;
 	}
 	vector_encode(v, &sync_of(r)->store->layouts[r->flow->index], &m->bytes);
 	mark_put(m, &s->next_rid, at, m->bytes.len - at);
-	m->added += s->base == NULL;
+	m->added += s->base == NULL || s->buried;
 }
 
 static void mark_ids(struct round *r, struct subject *s, struct marking *m)
@@ -69,7 +69,7 @@ static void count_debts(struct round *r, const struct subject *s)
 
 		if (side == NULL)
 			continue;
-		before = s->base != NULL && s->base->seen[e].owed && !s->base->seen[e].parked;
+		before = s->base != NULL && !s->buried && s->base->seen[e].owed && !s->base->seen[e].parked;
 		now = s->d.next->seen[e].owed && !s->d.next->seen[e].parked && !vector_spent(s->d.next);
 		side->owed += now - before;
 		if (side->owed <= 0)
@@ -100,8 +100,8 @@ void round_ask_mark(struct round *r)
 {
 	struct marking m = { 0 };
 	struct store_write w = { 0 };
-	struct store_position position;
-	char name[200];
+	struct store_position positions[2];
+	char name[200], mark[EPOCH_TEXT], text[EPOCH_TEXT];
 
 	m.puts = arena_alloc(&r->arena, (r->n + 1) * 3 * sizeof *m.puts);
 	m.maps = arena_alloc(&r->arena, (r->n + 1) * 2 * n_endpoints(r) * sizeof *m.maps);
@@ -125,13 +125,20 @@ void round_ask_mark(struct round *r)
 	w.intent_done = r->intent[0] != '\0' ? r->intent : NULL;
 	if (r->captured != NULL && r->captured->position != NULL) {
 		snprintf(name, sizeof name, "poll/%s/%s", r->flow->def->name, r->side->mapping->endpoint->name);
-		position = (struct store_position){ name, r->captured->position };
+		positions[0] = (struct store_position){ name, r->captured->position };
+		w.n_positions = 1;
 		for (size_t i = 0; i < r->n; i++)	/* not past records that are still to be worked on */
 			if (r->subjects[i].fate == FATE_BUSY)
-				position.name = NULL;
-		w.positions = &position;
-		w.n_positions = position.name != NULL;
+				w.n_positions = 0;
 	}
+	/* The acknowledgement will leave this number there: it has to be known here before. */
+	r->epoch = r->captured != NULL && r->captured->ack != NULL && r->side->mapping->endpoint->capture == CAPTURE_LISTEN ? epoch_next(sync_of(r), r->side->endpoint) : 0;
+	if (r->epoch != 0) {
+		epoch_name_mark(sync_of(r), r->side->endpoint, mark);
+		epoch_mark_text(sync_of(r), r->side->endpoint, text);
+		positions[w.n_positions++] = (struct store_position){ mark, text };
+	}
+	w.positions = positions;
 	if (w.n_puts > 0 || w.n_maps > 0 || w.n_positions > 0 || w.intent_done != NULL) {
 		r->waiting++;
 		sync_of(r)->store->ops->write(sync_of(r)->store, r->flow->index, &w, on_marked, r);
@@ -220,6 +227,9 @@ void round_got_mark(struct round *r)
 			flow_look_later(r->flow, &s->next_rid, s->tries);
 	}
 	look_at_duplicates(r);
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (r->touched & BIT(e))
+			epoch_touched(sync_of(r), e);
 	r->intent[0] = '\0';
 	round_unclaim_all(r);
 	if (r->writes_sent)

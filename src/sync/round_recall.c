@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -114,6 +115,16 @@ static void on_recalled(void *arg, const struct value *blobs, size_t n, const st
 	round_answered(c->round);
 }
 
+static void on_buried(void *arg, const struct rid *rids, const bool *found, size_t n, const struct err *e)
+{
+	struct recalling *c = arg;
+
+	round_give_up(c->round, e);
+	for (size_t i = 0; i < n; i++)
+		c->list[i]->buried = found[i];
+	round_answered(c->round);
+}
+
 void round_ask_recall(struct round *r)
 {
 	struct recalling *c = round_recalling_new(r);
@@ -139,6 +150,29 @@ void round_ask_recall(struct round *r)
 		return;
 	r->waiting++;
 	sync_of(r)->store->ops->recall(sync_of(r)->store, r->flow->index, rids, n, on_recalled, c);
+	if (r->side == NULL || !side_is_past(r->side))
+		return;
+	r->waiting++;
+	sync_of(r)->store->ops->buried(sync_of(r)->store, r->flow->index, rids, n, on_buried, c);
+}
+
+/*
+ * A row of before its database was put back, of a record that was deleted since: the delete is what was agreed on, and is
+ * still to be carried out there.
+ */
+static struct vector *vector_of_buried(struct round *r, const struct observation *o)
+{
+	struct vector *v = vector_new(&r->arena, r->flow->def->n_fields, n_endpoints(r));
+
+	v->dead = true;
+	v->deleted = (struct edit_key){ .eff = clock_wall_us(), .n = 1, .origin = ORIGIN_NONE };
+	v->row = digest_row(o->row);
+	for (size_t f = 0; f < v->n_fields; f++)
+		v->fields[f] = (struct vfield){ digest_field(o->digests[f]), { .eff = EFF_UNKNOWN, .n = 1, .origin = ORIGIN_NONE } };
+	for (size_t e = 0; e < v->n_endpoints; e++)
+		v->seen[e].known = true;
+	v->seen[r->side->endpoint] = (struct vseen){ .known = true, .present = true, .same = true, .owed = true, .id = o->id };
+	return v;
 }
 
 void round_got_recall(struct round *r)
@@ -150,6 +184,9 @@ void round_got_recall(struct round *r)
 
 		if (!is_live(s) || !s->has_rid)
 			continue;
+		s->buried = s->buried && s->base == NULL && row_is_past(r->side, &s->seen[e]);
+		if (s->buried)
+			s->base = vector_of_buried(r, &s->seen[e]);
 		if (value_is_null(s->source_id)) {
 			if (s->base == NULL)
 				round_drop_subject(r, s);

@@ -32,6 +32,33 @@ static void make_policy(struct round *r, struct decide_policy *p, struct decide_
 	};
 }
 
+enum { PAST_STAMP = -1000000000 };	/* before every stamp that any edit has, known or not */
+
+/*
+ * A row of a database that was put back is no edit of what others know: it loses to that. Also when it was written since: the stamp is
+ * that of one field, and the others are of the past all the same.
+ */
+static void stamp_past(const struct round *r, struct subject *s)
+{
+	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
+		if (!s->base->seen[e].present && r->flow->sides[e] != NULL && side_is_past(r->flow->sides[e]))
+			s->seen[e].stamp = PAST_STAMP;
+}
+
+/* What is deleted there for being of the past: the journal keeps all of it. */
+static void lose_buried(struct round *r, struct subject *s)
+{
+	size_t e = r->side->endpoint, n = r->flow->def->n_fields;
+
+	s->d.lost = arena_zalloc(&r->arena, n * sizeof *s->d.lost);
+	s->d.n_lost = n;
+	for (size_t f = 0; f < n; f++)
+		s->d.lost[f] = (struct lost_edit){
+			.kind = LOST_TO_DELETE, .field = (uint8_t)f, .loser = (uint8_t)e, .winner = ORIGIN_NONE,
+			.loser_key = s->base->fields[f].key, .winner_key = s->base->deleted, .loser_value = s->seen[e].values[f],
+			.winner_value = VALUE_NULL, .loser_digest = s->seen[e].digests[f], .tie_break = "policy" };
+}
+
 static void decide_subject(struct round *r, struct subject *s, const struct decide_policy *p)
 {
 	const struct entity_def *def = r->flow->def;
@@ -40,7 +67,10 @@ static void decide_subject(struct round *r, struct subject *s, const struct deci
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (s->seen[e].what == OBSERVED_ROW && (s->base == NULL || !s->base->seen[e].present))
 			own_stamp(r->flow->sides[e], &s->seen[e]);
+	stamp_past(r, s);
 	decide_record(p, s->base, s->seen, &r->arena, &s->d);
+	if (s->buried && s->d.next->dead && s->seen[r->side->endpoint].what == OBSERVED_ROW)
+		lose_buried(r, s);
 	if (s->base == NULL && s->d.edited == 0) {
 		round_drop_subject(r, s);
 		return;
@@ -578,6 +608,7 @@ static void write_at(struct round *r, size_t e)
 	r->flow->sides[e]->writing++;
 	r->waiting++;
 	r->writes_sent = true;
+	r->touched |= BIT(e);
 	r->writing_at |= BIT(e);
 	r->flow->sides[e]->link->ops->write(r->flow->sides[e]->link, b, on_written, r);
 }

@@ -5,6 +5,8 @@
  *   flow    one entity: its rounds and feeds     feed.h     what there is to do next: captures, scans, lists; recovery
  *   side    one entity at one endpoint           round.h    one round, from recall to acknowledge
  *   round   a bounded set of records in work     observe.c  rows to observations: canonical, cleaned, checked
+ *                                                epoch.c     database or Redis put back: recognised how
+ *                                                rebase.c    a database put back: what was known of it is void
  *                                                own.c      what we wrote lately, should the state be lost
  *                                                park.c     records that stand aside, and orphans that wait
  *                                                wait.c     crmsyncctl wait, --once
@@ -155,6 +157,28 @@ struct flow {
 	uint64_t decisions;		/* conflicts journalled since the start, and before */
 };
 
+/* ---- an endpoint and Redis, each about the other ----------------------------------------------------- */
+
+enum { EPOCH_TEXT = 200 };
+
+struct shake {
+	bool greeted;			/* it may be used */
+	bool greeting, beating;		/* under way */
+	bool kept;			/* keeps_state, as it was when it was greeted */
+	bool dirty;			/* something was written or read there since the last beat */
+	unsigned turn;			/* answers to questions of before are void */
+	int64_t beat_us, not_before_us;	/* monotonic */
+	/* as it stands in Redis */
+	bool marked;
+	int64_t intent, acked, timeline;
+	char system[24];
+	int64_t heard_us;		/* wall: when it was last known to be the one we know */
+	int64_t past_us;		/* wall: rows written there before are of the past; 0: none are */
+	/* for people */
+	char recognised[200];
+	int64_t recognised_us;		/* wall */
+};
+
 /* ---- all of it --------------------------------------------------------------------------------------- */
 
 struct parked_mark {			/* what is parked, by identity; the words are in the journal */
@@ -172,6 +196,9 @@ struct sync {
 	struct meter_endpoint *meters;
 	struct flow *flows;
 	struct parked_mark *parked;
+	struct shake *shakes;		/* by endpoint */
+	struct rebase *rebase;		/* under way; NULL: none */
+	bool renewing, renewed;		/* we give the vectors up ourselves; that is how they were lost last */
 	struct sync_wait *waits;
 	struct loop_timer *tick;
 	bool recovering, recovered;	/* intents of an earlier life are being put back, are */
@@ -209,6 +236,31 @@ void side_forget(struct side *);		/* the state was lost: survey again */
 void flow_look_later(struct flow *, const struct rid *, unsigned tries);	/* a write failed for now: again after a back-off */
 bool flow_settled(const struct flow *);		/* nothing in work, nothing queued */
 void capture_settled(struct side *, const char *position);
+
+/* ---- epoch.c ----------------------------------------------------------------------------------------- */
+
+/* Greets who is up, and beats where something happened. Cheap; call often. */
+void epoch_look(struct sync *);
+void epoch_forget(struct sync *, size_t endpoint);	/* it went away: greet it again before it is used */
+void epoch_forget_all(struct sync *);
+int64_t epoch_next(struct sync *, size_t endpoint);	/* the next number, to be written as its mark; 0: it keeps none */
+void epoch_acked(struct sync *, size_t endpoint, int64_t epoch);
+void epoch_touched(struct sync *, size_t endpoint);
+void epoch_uninstalled(struct sync *, size_t endpoint);	/* by order: it does not know us any more, and that is no news */
+void epoch_name_mark(const struct sync *, size_t endpoint, char out[EPOCH_TEXT]);
+void epoch_mark_text(const struct sync *, size_t endpoint, char out[EPOCH_TEXT]);
+void epoch_mark_read(struct sync *, size_t endpoint, struct value text);	/* NULL value: there is none */
+void epoch_accept(struct sync *, size_t endpoint, const struct greeting *);
+void epoch_recognise(struct sync *, size_t endpoint, const char *what);
+
+/* ---- rebase.c ---------------------------------------------------------------------------------------- */
+
+void rebase_begin(struct sync *, size_t endpoint, const struct greeting *);
+void rebase_step(struct sync *);		/* begins when no round is in flight any more */
+void rebase_free(struct sync *);
+/* Its rows are of before it was put back, until they were listed again; and this row was not written since. */
+bool side_is_past(const struct side *);
+bool row_is_past(const struct side *, const struct observation *);
 
 /* ---- listing.c --------------------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -73,8 +74,10 @@ static void on_tick(void *arg)
 				side_tick(s->flows[i].sides[e], now);
 		flow_pump(&s->flows[i]);
 	}
-	if (s->store->ready && !s->recovered)
+	rebase_step(s);
+	if (s->store->ready && !s->recovered && s->rebase == NULL)
 		flow_recover(s);
+	epoch_look(s);
 	waits_check(s);
 }
 
@@ -96,6 +99,9 @@ static void on_endpoint_state(void *arg, struct endpoint *e)
 	if (e->state == ENDPOINT_DOWN && c->state == METER_GOOD && e->last_success_us > 0)
 		ratio_clock_set_from(c, METER_BAD, e->last_success_us, now);
 	ratio_clock_set(c, endpoint_meter_state(e), now);
+	if (e->state != ENDPOINT_UP)
+		epoch_forget(s, e->conf->index);
+	epoch_look(s);
 	if (!s->closing)
 		each_side(s, e->conf->index, side_changed);
 	waits_check(s);
@@ -120,6 +126,7 @@ static void on_store_up(void *arg)
 	struct sync *s = arg;
 
 	s->recovered = false;
+	epoch_forget_all(s);
 	flow_recover(s);
 }
 
@@ -128,6 +135,7 @@ static void on_store_down(void *arg, const struct err *e)
 	struct sync *s = arg;
 
 	s->recovered = false;
+	epoch_forget_all(s);
 	if (e->kind == ERR_CONFIG && !s->refused && s->seams.refused != NULL) {
 		s->refused = true;
 		s->seams.refused(s->seams.arg, e);
@@ -138,9 +146,14 @@ static void on_store_lost(void *arg)
 {
 	struct sync *s = arg;
 
+	s->renewed = s->renewing;	/* by our own will, or by somebody else's */
+	s->renewing = false;
 	log_error("the state in Redis was lost: every table is listed again; nothing is deleted, differing rows are merged");
 	s->recovered = false;
 	s->losses++;
+	epoch_forget_all(s);
+	for (size_t e = 0; e < s->topology->n_endpoints; e++)
+		s->shakes[e].marked = false;
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		s->flows[i].counted = s->flows[i].estimated = false;
 		s->flows[i].scan = (struct scan){ .kind = SCAN_NONE };
@@ -167,6 +180,7 @@ struct sync *sync_new(struct loop *loop, const struct topology *topology, struct
 	s->life = (uint64_t)s->started_us;
 	s->endpoints = xcalloc(topology->n_endpoints, sizeof(struct endpoint *));
 	s->endpoint_paused = xcalloc(topology->n_endpoints, sizeof *s->endpoint_paused);
+	s->shakes = xcalloc(topology->n_endpoints, sizeof *s->shakes);
 	s->meters = xcalloc(topology->n_endpoints, sizeof *s->meters);
 	s->flows = xcalloc(topology->n_entities, sizeof *s->flows);
 	s->store = seams->store_new(seams->arg, loop, topology, &store);
@@ -211,6 +225,27 @@ void sync_finish(struct sync *s, int64_t limit_ms, void (*done)(void *), void *a
 	loop_timer_set(s->finish.timer, 0);
 }
 
+struct leaving {
+	void (*done)(void *arg);
+	void *arg;
+};
+
+static void on_left(void *arg, const struct err *e)
+{
+	struct leaving l = *(struct leaving *)arg;
+
+	free(arg);
+	l.done(l.arg);		/* also when Redis is away: then the lease ends by itself */
+}
+
+void sync_leave(struct sync *s, void (*done)(void *), void *arg)
+{
+	struct leaving *l = xcalloc(1, sizeof *l);
+
+	*l = (struct leaving){ done, arg };
+	s->store->ops->leave(s->store, on_left, l);
+}
+
 void sync_free(struct sync **sp)
 {
 	struct sync *s = *sp;
@@ -232,6 +267,7 @@ void sync_free(struct sync **sp)
 				side->link->ops->drop(side->link, side->truncated);
 		}
 	}
+	rebase_free(s);
 	/* Both answer everything that is open; the rounds that wait for it end. */
 	store_free(&store);
 	s->store = NULL;
@@ -250,12 +286,18 @@ void sync_free(struct sync **sp)
 	free(s->endpoints);
 	free(s->endpoint_paused);
 	free(s->meters);
+	free(s->shakes);
 	free(s->flows);
 	free(s);
 	*sp = NULL;
 }
 
 /* ---- views ------------------------------------------------------------------------------------------- */
+
+static bool is_standby(const struct sync *s)
+{
+	return !s->store->ready && strcmp(s->store->why.code, STORE_STANDBY) == 0;
+}
 
 static bool first_reconcile_done(const struct sync *s)
 {
@@ -268,8 +310,11 @@ static bool first_reconcile_done(const struct sync *s)
 
 void sync_service_view(const struct sync *s, struct sync_service_view *v)
 {
+	bool standby = is_standby(s);
+
 	*v = (struct sync_service_view){
-		.topology = s->topology, .redis_up = s->store->ready, .redis_reason = s->store->ready ? "" : s->store->why.text,
+		.topology = s->topology, .redis_up = s->store->ready || standby, .standby = standby,
+		.redis_reason = s->store->ready ? "" : s->store->why.text,
 		.redis_server = s->store->server, .first_reconcile_done = first_reconcile_done(s), .started_us = s->started_us,
 		.rounds = s->rounds,
 	};
@@ -285,7 +330,9 @@ size_t sync_endpoints(const struct sync *s)
 void sync_endpoint_view(const struct sync *s, size_t e, struct sync_endpoint_view *v)
 {
 	*v = (struct sync_endpoint_view){ .conf = &s->topology->endpoints[e], .endpoint = s->endpoints[e],
-					  .meter = &s->meters[e], .paused = s->endpoint_paused[e] };
+					  .meter = &s->meters[e], .paused = s->endpoint_paused[e],
+					  .guarded = s->endpoints[e]->keeps_state, .recognised = s->shakes[e].recognised,
+					  .recognised_us = s->shakes[e].recognised_us };
 }
 
 size_t sync_entities(const struct sync *s)
@@ -335,6 +382,8 @@ static const char *reason_of(const struct side *side)
 		return "the entity is paused by the operator";
 	if (side->link->endpoint->state == ENDPOINT_UP && !side->link->usable)
 		return side->link->why.text;
+	if (is_standby(side->flow->sync))
+		return "stands by: another crmsyncd does the work";
 	if (!side->flow->sync->store->ready)
 		return "Redis is away: nothing is applied, nothing is lost";
 	if (side->held.guarded) {
@@ -437,13 +486,34 @@ bool sync_install(struct sync *s, const char *name, done_fn *done, void *arg, st
 	return endpoint != NULL;
 }
 
+struct uninstalling {
+	struct sync *sync;
+	size_t endpoint;
+	done_fn *done;
+	void *arg;
+};
+
+static void on_uninstalled(void *arg, const struct err *e)
+{
+	struct uninstalling u = *(struct uninstalling *)arg;
+
+	free(arg);
+	if (e == NULL && !u.sync->closing)
+		epoch_uninstalled(u.sync, u.endpoint);
+	u.done(u.arg, e);
+}
+
 bool sync_uninstall(struct sync *s, const char *name, done_fn *done, void *arg, struct err *e)
 {
 	struct endpoint *endpoint = endpoint_named(s, name, e);
+	struct uninstalling *u;
 
-	if (endpoint != NULL)
-		endpoint->ops->uninstall(endpoint, done, arg);
-	return endpoint != NULL;
+	if (endpoint == NULL)
+		return false;
+	u = xcalloc(1, sizeof *u);
+	*u = (struct uninstalling){ s, endpoint->conf->index, done, arg };
+	endpoint->ops->uninstall(endpoint, on_uninstalled, u);
+	return true;
 }
 
 bool sync_install_print(struct sync *s, const char *name, void (*done)(void *, const char *, const struct err *), void *arg,

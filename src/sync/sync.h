@@ -37,6 +37,8 @@ struct sync_seams {
 struct sync *sync_new(struct loop *, const struct topology *, struct journal *, const struct sync_seams *);
 /* Finishes the rounds in flight (no new ones), then calls done; at most `limit_ms`. */
 void sync_finish(struct sync *, int64_t limit_ms, void (*done)(void *arg), void *arg);
+/* After that: lets another process write at once, then calls done. */
+void sync_leave(struct sync *, void (*done)(void *arg), void *arg);
 void sync_free(struct sync **);
 
 /* --once: sweep everything until nothing is pending; `done` gets 0, 1 (parked or held) or 69 (an endpoint or Redis stayed away). */
@@ -47,7 +49,8 @@ void sync_once(struct sync *, void (*done)(void *arg, int exit_code), void *arg)
 struct sync_service_view {
 	const struct topology *topology;
 	bool redis_up;
-	const char *redis_reason;	/* "" when up */
+	bool standby;			/* another process holds the lease: Redis is up, and nothing is written */
+	const char *redis_reason;	/* "" when up and not standing by */
 	const char *redis_server;
 	bool first_reconcile_done;	/* every enabled endpoint surveyed */
 	int64_t started_us;		/* wall */
@@ -59,6 +62,9 @@ struct sync_endpoint_view {
 	const struct endpoint *endpoint;	/* state, why, offset, server ... */
 	const struct meter_endpoint *meter;
 	bool paused;
+	bool guarded;			/* a second daemon, and a database that is put back, would be noticed there */
+	const char *recognised;		/* "" or what was recognised last: the database, or Redis, was put back or replaced */
+	int64_t recognised_us;		/* wall */
 };
 struct sync_entity_view {
 	const struct entity_conf *conf;

@@ -127,7 +127,7 @@ void sync_service_view(const struct sync *s, struct sync_service_view *v)
 {
 	*v = (struct sync_service_view){ .topology = s->topology, .redis_up = !fake->redis_down,
 					 .redis_reason = fake->redis_down ? "Connection refused" : "",
-					 .redis_server = "Redis 7.0.15", .first_reconcile_done = !fake->reconciling,
+					 .redis_server = "Redis 7.0.15", .standby = fake->standby, .first_reconcile_done = !fake->reconciling,
 					 .started_us = clock_wall_us() - 60000000, .rounds = 12 };
 }
 
@@ -145,6 +145,8 @@ void sync_endpoint_view(const struct sync *s, size_t i, struct sync_endpoint_vie
 	strcpy(p->why.code, down ? "57P01" : "");
 	strcpy(p->why.text, down ? "the server is shutting down" : "");
 	*v = (struct sync_endpoint_view){ .conf = &s->topology->endpoints[i], .endpoint = p, .meter = &s->meter_endpoints[i],
+					  .guarded = true, .recognised = i == 0 && fake->put_back ? "the database was put back" : "",
+					  .recognised_us = i == 0 && fake->put_back ? clock_wall_us() - 60000000 : 0,
 					  .paused = strcmp(fake->paused, s->topology->endpoints[i].name) == 0 };
 }
 

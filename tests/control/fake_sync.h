@@ -17,7 +17,7 @@ struct topology;
 
 struct fake {
 	/* knobs */
-	bool redis_down, support_down, reconciling, surveying, refuse_install, refuse_reload, slow_reload, busy_reload;
+	bool redis_down, support_down, standby, put_back, reconciling, surveying, refuse_install, refuse_reload, slow_reload, busy_reload;
 	int64_t parked, pending;
 	int64_t settle_ms;		/* a wait is answered after that; -1: it runs into its timeout */
 	/* what was ordered */

@@ -111,6 +111,37 @@ START_TEST(a_transaction_that_commits_late_is_not_missed)
 }
 END_TEST
 
+static void on_ack_answer(void *arg, const struct err *e)
+{
+	struct err *to = arg;
+
+	*to = e != NULL ? *e : (struct err){ 0 };
+	loop_stop(r.loop);
+}
+
+START_TEST(an_ack_moves_the_epoch_or_does_nothing)
+{
+	struct captured *got;
+	struct err answer = { 0 };
+
+	rig_sql(&r, "INSERT INTO crmsync.state (consumer, fence) VALUES ('%s', 7)", r.topology.name);
+	rig_sql(&r, "INSERT INTO company (number) VALUES ('one')");
+	got = rig_capture(&r, r.companies, NULL, 100, NULL);
+	r.ep->fence = 6;
+	r.ep->epoch = 5;
+	r.companies->ops->ack(r.companies, got->ack, on_ack_answer, &answer);
+	got->ack = NULL;
+	captured_free(&got);
+	rig_wait(&r);
+	ck_assert_str_eq(answer.code, "2201W");
+	ck_assert_str_eq(rig_ask(&r, "SELECT epoch || ' ' || (SELECT count(*) FROM crmsync.changelog) FROM crmsync.state"), "0 1");
+	r.ep->fence = 7;
+	expect_news(r.companies, "1");
+	ck_assert_str_eq(rig_ask(&r, "SELECT epoch || ' ' || (SELECT count(*) FROM crmsync.changelog) FROM crmsync.state"), "5 0");
+	rig_sql(&r, "DELETE FROM crmsync.state");
+}
+END_TEST
+
 START_TEST(an_ack_leaves_what_was_not_captured)
 {
 	PGconn *slow = session();
@@ -554,6 +585,7 @@ static Suite *capture_suite(void)
 	tcase_add_test(listen, a_change_is_news_until_it_is_acked);
 	tcase_add_test(listen, what_is_captured_is_not_given_again);
 	tcase_add_test(listen, a_transaction_that_commits_late_is_not_missed);
+	tcase_add_test(listen, an_ack_moves_the_epoch_or_does_nothing);
 	tcase_add_test(listen, an_ack_leaves_what_was_not_captured);
 	tcase_add_test(listen, an_entry_that_commits_between_capture_and_ack_survives_the_ack);
 	tcase_add_test(listen, a_row_in_hand_is_held_back_until_it_is_settled);

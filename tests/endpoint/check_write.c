@@ -248,6 +248,36 @@ START_TEST(deletes_are_guarded_too)
 }
 END_TEST
 
+START_TEST(under_an_older_fencing_number_nothing_is_written)
+{
+	struct write list[4];
+
+	rig_sql(&r, "INSERT INTO crmsync.state (consumer, fence) VALUES ('%s', 7)", r.topology.name);
+	r.ep->fence = 7;
+	list[0] = write_one(r.people, rig_insert(&r, P_EMAIL, "a", -1));
+	ck_outcome(list[0], WRITE_DONE);
+	ck_outcome(write_one(r.people, rig_insert(&r, P_EMAIL, "b", -1)), WRITE_DONE);
+	r.ep->fence = 6;
+	list[0] = rig_update(&r, person("a"), P_EMAIL, "c", -1);
+	list[1] = rig_delete(&r, person("b"));
+	list[2] = rig_insert(&r, P_EMAIL, "d", -1);
+	list[3] = rig_insert(&r, P_EMAIL, "e", -1);
+	for (size_t i = 0; i < 2; i++) {	/* one row, and several: other statements */
+		rig_write(&r, r.people, &list[i], 1);
+		ck_outcome(list[i], WRITE_ERROR);
+		ck_assert_int_eq(list[i].err.kind, ERR_ENDPOINT);
+		ck_assert_str_eq(list[i].err.text, "fenced: another crmsyncd took over");
+	}
+	rig_write(&r, r.people, &list[2], 1);
+	ck_outcome(list[2], WRITE_ERROR);
+	rig_write(&r, r.people, &list[2], 2);
+	ck_outcome(list[2], WRITE_ERROR);
+	ck_outcome(list[3], WRITE_ERROR);
+	ck_assert_str_eq(rig_ask(&r, "SELECT string_agg(email, ' ' ORDER BY email) FROM " PEOPLE), "a b");
+	rig_sql(&r, "DELETE FROM crmsync.state");
+}
+END_TEST
+
 START_TEST(ids_given_and_kept_by_the_table_are_left_alone)
 {
 	struct write w;
@@ -750,6 +780,7 @@ static Suite *write_suite(void)
 	tcase_add_test(t, blanks_that_a_column_would_cut_keep_rows_from_copy);
 	tcase_add_test(t, updates_of_different_fields_go_each_to_its_own);
 	tcase_add_test(t, deletes_are_guarded_too);
+	tcase_add_test(t, under_an_older_fencing_number_nothing_is_written);
 	tcase_add_test(t, ids_given_and_kept_by_the_table_are_left_alone);
 	tcase_add_test(t, what_the_column_rounds_is_read_back);
 	tcase_add_test(t, what_a_trigger_makes_of_it_is_read_back);

@@ -57,7 +57,7 @@ struct fake_endpoint {
 	bool started, freeing;
 };
 
-enum op_kind { OP_CAPTURE, OP_ACK, OP_LIST, OP_READ, OP_READ_KEY, OP_STAMPS, OP_WRITE, OP_POSITION, OP_ESTIMATE, OP_SCHEMA };
+enum op_kind { OP_CAPTURE, OP_ACK, OP_LIST, OP_READ, OP_READ_KEY, OP_STAMPS, OP_WRITE, OP_POSITION, OP_ESTIMATE, OP_SCHEMA, OP_GREET, OP_BEAT };
 
 struct fake_write {			/* a copy: the caller's batch may be gone when it takes effect */
 	enum write_op op;
@@ -78,6 +78,8 @@ struct fake_op {
 	unsigned step, steps;
 	bool fails, effect_first;	/* an error at the end; with the effect before it or not */
 	int64_t deadline_us;		/* of a lock */
+	int64_t fence, epoch;		/* under which it writes, and which it leaves */
+	struct greeting greeting;
 	/* asked */
 	int64_t position, after, began_us, *ids;
 	bool has_position;
@@ -99,6 +101,7 @@ struct fake_op {
 		stamps_fn *stamps;
 		written_fn *written;
 		done_fn *done;
+		greeted_fn *greeted;
 		void (*position)(void *, const char *, const struct err *);
 		void (*estimate)(void *, int64_t, const struct err *);
 	} answer;
@@ -766,6 +769,7 @@ static void answer_ack(struct fake_op *op, const struct err *e)
 static const char *const op_names[] = {
 	[OP_CAPTURE] = "capture", [OP_ACK] = "ack", [OP_LIST] = "list", [OP_READ] = "read", [OP_READ_KEY] = "read by key",
 	[OP_STAMPS] = "stamps", [OP_WRITE] = "write", [OP_POSITION] = "position", [OP_ESTIMATE] = "estimate", [OP_SCHEMA] = "schema",
+	[OP_GREET] = "greet", [OP_BEAT] = "beat",
 };
 
 /* What the daemon is told: rows as local id @ version. */
@@ -822,7 +826,11 @@ static void answer(struct fake_op *op, const struct err *e)
 		op->answer.estimate(op->arg, e == NULL ? (int64_t)op->db->tables[op->entity].n : -1, e);
 		break;
 	case OP_SCHEMA:
+	case OP_BEAT:
 		op->answer.done(op->arg, e);
+		break;
+	case OP_GREET:
+		op->answer.greeted(op->arg, &op->greeting, e);
 		break;
 	}
 }
@@ -854,9 +862,34 @@ static void op_unlink(struct fake_op *op)
 
 /* ---- the conversation ---------------------------------------------------------------------------------------------------- */
 
+/* The row as it was, and the fencing number raised. */
+static void do_greet(struct fake_op *op)
+{
+	struct db *db = op->db;
+
+	op->greeting = (struct greeting){ .kept = true, .there = db->greeted, .epoch = db->epoch, .fence = db->fence,
+					  .raised = db->fence <= op->fence, .system = "1", .timeline = 1 };
+	db->greeted = true;
+	if (op->greeting.raised)
+		db->fence = op->fence;
+}
+
+/* Of a daemon that another one has overtaken: nothing happens. */
+static bool is_fenced(const struct fake_op *op)
+{
+	return (op->kind == OP_WRITE || op->kind == OP_ACK || op->kind == OP_BEAT) && op->fence != op->db->fence;
+}
+
 /* True: the step is done. */
 static bool op_effect(struct fake_op *op)
 {
+	if (is_fenced(op)) {
+		op->fails = true;
+		op->effect_first = false;
+		return true;
+	}
+	if ((op->kind == OP_ACK || op->kind == OP_BEAT) && op->epoch > op->db->epoch)
+		op->db->epoch = op->epoch;
 	switch (op->kind) {
 	case OP_CAPTURE:
 		do_capture(op);
@@ -879,8 +912,12 @@ static bool op_effect(struct fake_op *op)
 	case OP_POSITION:
 		op->after = safe_bound(op) == INT64_MAX ? db_clock(op->db) : safe_bound(op);
 		break;
+	case OP_GREET:
+		do_greet(op);
+		break;
 	case OP_ESTIMATE:
 	case OP_SCHEMA:
+	case OP_BEAT:
 		break;
 	}
 	return true;
@@ -941,6 +978,8 @@ static struct fake_op *op_new(struct link *link, enum op_kind kind, void *arg)
 	op->steps = kind == OP_CAPTURE ? 2 : 1;
 	op->arg = arg;
 	op->fails = face->endpoint.state != ENDPOINT_UP;
+	op->fence = face->endpoint.fence;
+	op->epoch = face->endpoint.epoch;
 	op->db->reads += kind == OP_READ || kind == OP_READ_KEY || kind == OP_STAMPS;
 	if (!op->fails && !w->quiet && w->plan.lost_replies && rng_chance(&w->rng, 3)) {
 		op->fails = true;
@@ -1205,6 +1244,22 @@ static void fake_schema(struct endpoint *ep, done_fn *done, void *arg)
 	op_new(&((struct fake_endpoint *)ep)->links[0].link, OP_SCHEMA, arg)->answer.done = done;
 }
 
+static void fake_greet(struct endpoint *ep, int64_t fence, greeted_fn *done, void *arg)
+{
+	struct fake_op *op = op_new(&((struct fake_endpoint *)ep)->links[0].link, OP_GREET, arg);
+
+	op->answer.greeted = done;
+	op->fence = fence;
+}
+
+static void fake_beat(struct endpoint *ep, int64_t epoch, done_fn *done, void *arg)
+{
+	struct fake_op *op = op_new(&((struct fake_endpoint *)ep)->links[0].link, OP_BEAT, arg);
+
+	op->answer.done = done;
+	op->epoch = epoch;
+}
+
 static void fake_free(struct endpoint *ep)
 {
 	struct fake_endpoint *face = (struct fake_endpoint *)ep;
@@ -1221,6 +1276,7 @@ static void fake_free(struct endpoint *ep)
 
 static const struct endpoint_ops endpoint_ops = {
 	.start = fake_start, .pause = fake_pause, .resume = fake_start,
+	.greet = fake_greet, .beat = fake_beat,
 	.install = fake_schema, .uninstall = fake_schema, .free = fake_free,
 };
 
@@ -1254,6 +1310,7 @@ struct endpoint *fake_endpoint_new(void *arg, struct loop *loop, const struct to
 	face->endpoint.conf = conf;
 	face->endpoint.events = *events;
 	face->endpoint.state = ENDPOINT_UNKNOWN;
+	face->endpoint.keeps_state = true;
 	face->endpoint.clock_offset_s = (double)face->db->skew_us / SECOND;
 	snprintf(face->endpoint.server, sizeof face->endpoint.server, "Simulated 1");
 	for (size_t i = 0; i < w->plan.n_entities; i++)

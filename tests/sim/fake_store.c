@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
-enum cmd_kind { CMD_RECALL, CMD_LOOKUP, CMD_INTEND, CMD_INTENTS, CMD_WRITE, CMD_POSITION, CMD_SCAN, CMD_PRESIZE };
+enum cmd_kind { CMD_RECALL, CMD_LOOKUP, CMD_INTEND, CMD_INTENTS, CMD_WRITE, CMD_POSITION, CMD_SCAN, CMD_PRESIZE, CMD_BURIED, CMD_LEAVE };
 
 struct cmd_write {			/* a deep copy of store_write */
 	struct kept_vector *puts;
@@ -57,6 +57,7 @@ struct fake_store {
 	struct cmd *first, **last;
 	int64_t served_us, answered_us;	/* when the newest command is served and answered */
 	uint64_t born;			/* of the keys it last saw */
+	int64_t floor;			/* the fencing number has to be above it */
 	bool freeing;
 };
 
@@ -341,6 +342,10 @@ static void serve(struct cmd *c)
 		serve_scan(c, k);
 		break;
 	case CMD_PRESIZE:
+	case CMD_LEAVE:
+		break;
+	case CMD_BURIED:		/* no simulated database is put back, so nobody is asked for */
+		c->found = xcalloc(c->n + 1, sizeof *c->found);
 		break;
 	}
 }
@@ -385,11 +390,13 @@ static void answer(struct cmd *c, const struct err *e)
 		c->answer.vectors(c->arg, e == NULL ? c->blobs : NULL, e == NULL ? c->n : 0, e);
 		break;
 	case CMD_LOOKUP:
+	case CMD_BURIED:
 		c->answer.rids(c->arg, e == NULL ? c->rids : NULL, e == NULL ? c->found : NULL, e == NULL ? c->n : 0, e);
 		break;
 	case CMD_INTEND:
 	case CMD_WRITE:
 	case CMD_PRESIZE:
+	case CMD_LEAVE:
 		c->answer.done(c->arg, e);
 		break;
 	case CMD_INTENTS:
@@ -592,6 +599,22 @@ static void fake_presize(struct store *s, size_t entity, int64_t records, store_
 	cmd_new(s, CMD_PRESIZE, entity, arg)->answer.done = fn;
 }
 
+static void fake_buried(struct store *s, size_t entity, const struct rid *rids, size_t n, store_rids_fn *fn, void *arg)
+{
+	struct cmd *c = cmd_new(s, CMD_BURIED, entity, arg);
+
+	c->answer.rids = fn;
+	c->n = n;
+	c->rids = xcalloc(n + 1, sizeof *rids);
+	if (n > 0)
+		memcpy(c->rids, rids, n * sizeof *rids);
+}
+
+static void fake_leave(struct store *s, store_done_fn *fn, void *arg)
+{
+	cmd_new(s, CMD_LEAVE, 0, arg)->answer.done = fn;
+}
+
 /* ---- up, down, gone ------------------------------------------------------------------------------------------------------- */
 
 /* The connection is gone: a prefix of what was sent has happened. */
@@ -622,6 +645,8 @@ static void come_up(struct world *w, void *arg)
 		return;
 	if (keys_learn(face))
 		face->store.events.lost(face->store.events.arg);
+	w->keys.fence = (w->keys.fence > face->floor ? w->keys.fence : face->floor) + 1;
+	face->store.fence = w->keys.fence;
 	face->store.ready = true;
 	err_clear(&face->store.why);
 	world_trace(w, "store: up");
@@ -648,6 +673,20 @@ void fake_store_away(struct world *w, bool away)
 	face->store.events.down(face->store.events.arg, &face->store.why);
 }
 
+/* Comes back under a number above that. */
+static void fake_outrank(struct store *s, int64_t fence)
+{
+	struct fake_store *face = (struct fake_store *)s;
+
+	if (fence > face->floor)
+		face->floor = fence;
+	face->store.ready = false;
+	err_set(&face->store.why, ERR_TRANSIENT, "", "takes a higher fencing number");
+	cut_off(face);
+	face->store.events.down(face->store.events.arg, &face->store.why);
+	world_after(face->world, world_delay(face->world), come_up, NULL);
+}
+
 static void notice_event(struct world *w, void *arg)
 {
 	struct fake_store *face = w->keys.face;
@@ -668,6 +707,12 @@ void fake_store_flush(struct world *w)
 	world_after(w, world_delay(w), notice_event, NULL);
 }
 
+/* As a flush, but of our own will. */
+static void fake_renew(struct store *s)
+{
+	fake_store_flush(((struct fake_store *)s)->world);
+}
+
 static void fake_free(struct store *s)
 {
 	struct fake_store *face = (struct fake_store *)s;
@@ -682,7 +727,8 @@ static void fake_free(struct store *s)
 
 static const struct store_ops store_ops = {
 	.recall = fake_recall, .lookup = fake_lookup, .intend = fake_intend, .intents = fake_intents, .write = fake_write,
-	.position = fake_position, .scan = fake_scan, .presize = fake_presize, .free = fake_free,
+	.position = fake_position, .scan = fake_scan, .presize = fake_presize, .buried = fake_buried,
+	.renew = fake_renew, .outrank = fake_outrank, .leave = fake_leave, .free = fake_free,
 };
 
 struct store *fake_store_new(void *arg, struct loop *loop, const struct topology *t, const struct store_events *events)

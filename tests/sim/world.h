@@ -146,6 +146,8 @@ struct db {
 	uint64_t reads;			/* times it read rows by id or key */
 	struct fake_endpoint *face;	/* of the living daemon; NULL between lives */
 	bool away;
+	bool greeted;			/* its state row is there */
+	int64_t epoch, fence;		/* ... and says */
 };
 
 /* ---- history -------------------------------------------------------------------------------------------- */
@@ -204,6 +206,7 @@ struct store_keys {
 	struct kept_text *positions, *intents;
 	size_t n_positions, n_intents;
 	int64_t records[SIM_ENTITIES];
+	int64_t fence;			/* rises with every daemon that comes; gone with the rest */
 	bool away;
 	struct fake_store *face;
 };

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "loop/loop.h"
@@ -364,6 +365,101 @@ START_TEST(a_vector_comes_back_as_it_was_written)
 	}
 	ck_assert_int_eq(store->records[0], (int64_t)countof(lengths));
 	free(blob);
+}
+END_TEST
+
+/* Another process takes the lease, as the script would let it once ours is over. */
+static void take_over(void)
+{
+	free(redis_server_text(&server, "HSET crmsync:acme:lease holder another until %lld", (long long)clock_wall_us() / 1000 + 5000));
+	free(redis_server_text(&server, "HINCRBY crmsync:acme:fence n 1"));
+}
+
+START_TEST(a_write_of_who_was_overtaken_does_nothing)
+{
+	struct store_put put = { .rid = rid_of_number(1), .blob = { "new", 3 } };
+	struct store_write w = { .puts = &put, .n_puts = 1 };
+	int64_t fence = store->fence;
+
+	write_one(rid_of_number(1), "old", 3, 1);
+	take_over();
+	store->ops->write(store, 0, &w, on_done, NULL);
+	wait_answer();
+	ck_assert_str_eq(answer_err.code, "fenced");
+	while (strcmp(store->why.code, STORE_STANDBY) != 0)
+		wait_for(&downs, downs + 1);
+	ck_assert(!store->ready);
+	free(redis_server_text(&server, "HSET crmsync:acme:lease until 0"));
+	wait_for(&ups, 2);
+	ck_assert_int_eq(store->fence, fence + 2);
+	recall(0, 1, 2);
+	ck_assert_int_eq(got_blobs[0].len, 3);
+	ck_assert(memcmp(got_blobs[0].data, "old", 3) == 0);
+	ck_assert_int_eq(losts, 0);
+}
+END_TEST
+
+START_TEST(an_intent_of_who_was_overtaken_does_nothing)
+{
+	take_over();
+	store->ops->intend(store, "late", "blob", 4, on_done, NULL);
+	wait_answer();
+	ck_assert_str_eq(answer_err.code, "fenced");
+	free(redis_server_text(&server, "HSET crmsync:acme:lease until 0"));
+	wait_for(&ups, 2);
+	store->ops->intents(store, on_intents, NULL);
+	wait_answer();
+	ck_assert_str_eq(got_intents, "");
+}
+END_TEST
+
+START_TEST(who_gave_the_lease_up_leaves_it_free_at_once)
+{
+	char *until;
+
+	store->ops->leave(store, on_done, NULL);
+	wait_answer();
+	expect_fine();
+	until = redis_server_text(&server, "HGET crmsync:acme:lease until");
+	ck_assert_str_eq(until, "0");
+	free(until);
+}
+END_TEST
+
+START_TEST(a_higher_fencing_number_is_outranked)
+{
+	store->ops->outrank(store, 100);
+	wait_for(&ups, 2);
+	ck_assert_int_eq(store->fence, 101);
+}
+END_TEST
+
+START_TEST(who_was_deleted_is_remembered_until_the_state_is_given_up)
+{
+	struct rid rids[2] = { rid_of_number(1), rid_of_number(2) };
+	struct store_put put = { .rid = rids[0], .blob = { NULL, -1 } };
+	struct store_write w = { .puts = &put, .n_puts = 1, .records_added = -1 };
+	char *stale;
+
+	write_one(rids[0], "x", 1, 1);
+	write_one(rids[1], "y", 1, 1);
+	store->ops->write(store, 0, &w, on_done, NULL);
+	wait_answer();
+	store->ops->buried(store, 0, rids, 2, on_rids, NULL);
+	wait_answer();
+	expect_fine();
+	ck_assert(got_found[0] && !got_found[1]);
+	store->ops->renew(store);
+	wait_for(&ups, 2);
+	ck_assert_int_eq(losts, 1);
+	ck_assert_int_eq(store->records[0], 0);
+	recall(0, 1, 3);
+	ck_assert_int_eq(got_blobs[1].len, -1);
+	/* Calls are answered in order: behind this one the old keys are gone. */
+	for (int i = 0; i < 20; i++)
+		recall(0, 1, 3);
+	stale = redis_server_text(&server, "HGET crmsync:acme:meta stale");
+	ck_assert_ptr_null(stale);
 }
 END_TEST
 
@@ -1261,8 +1357,8 @@ END_TEST
 
 START_TEST(the_rights_that_are_asked_for_are_enough)
 {
-	free(redis_server_text(&server, "ACL SETUSER crm on >pw ~crmsync:acme:* -@all +auth +select +info +client +multi +exec +eval "
-			       "+exists +hget +hset +hsetnx +hmget +hgetall +hdel +hincrby +setrange +getrange"));
+	free(redis_server_text(&server, "ACL SETUSER crm on >pw ~crmsync:acme:* -@all +auth +select +info +client +multi +exec +watch +time +eval "
+			       "+exists +hget +hset +hsetnx +hmget +hgetall +hdel +hincrby +setrange +getrange +zadd +zscore +zremrangebyrank +scan +unlink"));
 	store_free(&store);
 	topology.state.user = (char *)"crm";
 	topology.state.password = (char *)"pw";
@@ -1443,6 +1539,11 @@ int main(void)
 	tcase_add_test(normal, a_fresh_store_has_a_key_a_birth_and_numbers);
 	tcase_add_test(normal, numbers_are_kept_when_the_topology_is_reordered);
 	tcase_add_test(normal, a_vector_comes_back_as_it_was_written);
+	tcase_add_test(normal, a_write_of_who_was_overtaken_does_nothing);
+	tcase_add_test(normal, an_intent_of_who_was_overtaken_does_nothing);
+	tcase_add_test(normal, who_gave_the_lease_up_leaves_it_free_at_once);
+	tcase_add_test(normal, a_higher_fencing_number_is_outranked);
+	tcase_add_test(normal, who_was_deleted_is_remembered_until_the_state_is_given_up);
 	tcase_add_test(normal, what_was_never_written_is_absent);
 	tcase_add_test(normal, a_vector_that_cannot_fit_fails_its_write_alone);
 	tcase_add_test(normal, a_vector_that_shrinks_leaves_no_pieces);

@@ -14,6 +14,7 @@
  *   pg_capture.c   capture, ack, drop: the line of captures; pg_log.c for listen, pg_poll.c for poll
  *   pg_write.c     insert, update, delete: set-based, guarded, read back, bisected; statements in pg_write_sql.c,
  *                  many inserts by COPY: pg_write_copy.c
+ *   pg_state.c     our row there: the fencing number under which all is written, and the epoch
  *   pg_sql.c       a statement and its parameters, types, comparisons
  *
  * This is the only room that includes libpq-fe.h.
@@ -146,6 +147,19 @@ char *pg_quote_name(struct postgres *, const char *name);
 char *pg_quote_text(struct postgres *, const char *text);
 void pg_retire(struct postgres *, struct pg_table *);	/* frees it once no statement is under way; NULL is fine */
 void pg_catalog_stale(struct postgres *);		/* a statement failed as if the schema had changed: read the catalog again soon */
+
+/* pg_state.c */
+#define PG_FENCED "2201W"			/* SQLSTATE of a guard that found another number: nothing happened */
+#define PG_FENCED_WORDS "fenced: another crmsyncd took over"
+struct pg_stmt;
+void pg_greet_op(struct endpoint *, int64_t fence, greeted_fn *done, void *arg);
+void pg_beat_op(struct endpoint *, int64_t epoch, done_fn *done, void *arg);
+/* One more column of a RETURNING list: fails when the fencing number there is not ours. */
+void pg_state_guard(struct pg_stmt *, const struct pg_link *);
+void pg_state_guard_plain(struct pg_stmt *, const struct pg_link *);	/* ... for a statement without parameters */
+/* Before and behind a statement: the epoch moves in the same transaction, or all of it fails. */
+void pg_state_with_epoch(struct pg_stmt *, struct postgres *);
+void pg_state_returning(struct pg_stmt *, struct postgres *);
 
 /* pg_install.c. Object names: schema crmsync; tables changelog, state; function crmsync.capture_<table oid or name>(); triggers crmsync_*. */
 void pg_install_op(struct endpoint *, done_fn *done, void *arg);

@@ -74,11 +74,12 @@ static const char triggers_sql[] =
 	"JOIN pg_namespace s ON s.oid = p.pronamespace "
 	"WHERE s.nspname = 'crmsync' AND NOT t.tgisinternal AND t.tgenabled = 'A' AND t.tgparentid = 0";
 
-enum { LOG_VERSION, LOG_USAGE, LOG_RIGHTS };
+enum { LOG_VERSION, LOG_USAGE, LOG_RIGHTS, LOG_STATE };
 static const char log_sql[] =
 	"SELECT obj_description(c.oid, 'pg_class'), has_schema_privilege(n.oid, 'USAGE'), "
-	"has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'DELETE') "
-	"AND has_table_privilege(s.oid, 'SELECT') AND has_table_privilege(s.oid, 'INSERT') AND has_table_privilege(s.oid, 'UPDATE') "
+	"has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'DELETE'), "
+	"has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(s.oid, 'SELECT') AND has_table_privilege(s.oid, 'INSERT') "
+	"AND has_table_privilege(s.oid, 'UPDATE') "
 	"FROM (SELECT) one LEFT JOIN pg_namespace n ON n.nspname = 'crmsync' "
 	"LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = 'changelog' AND c.relkind = 'r' "
 	"LEFT JOIN pg_class s ON s.relnamespace = n.oid AND s.relname = 'state' AND s.relkind = 'r'";
@@ -138,7 +139,8 @@ static void judge_log(struct reading *r, struct candidate *c)
 	c->pl->log_missing = strcmp(PQgetvalue(r->log, 0, LOG_VERSION), PG_INSTALL_VERSION) != 0 ||
 		triggers_in_place(r, c, mark) != wanted || has_strays(r);
 	free(mark);
-	c->table->installed = !c->pl->log_missing && is_true(r->log, 0, LOG_USAGE) && is_true(r->log, 0, LOG_RIGHTS);
+	c->table->installed = !c->pl->log_missing && is_true(r->log, 0, LOG_USAGE) && is_true(r->log, 0, LOG_RIGHTS) &&
+		is_true(r->log, 0, LOG_STATE);
 	if (c->pl->log_missing)
 		err_set(why, ERR_ENDPOINT, "", "the change log is not installed there or not up to date: run crmsyncctl install %s "
 			"(or give the output of crmsyncctl install %s --print to the database's owner)", name, name);
@@ -174,6 +176,8 @@ static void finish(struct reading *r)
 {
 	bool ok = r->e.kind == 0;
 
+	if (ok)
+		pg_endpoint(r->pg)->keeps_state = is_true(r->log, 0, LOG_STATE);
 	for (size_t i = 0; i < r->n; i++) {
 		struct candidate *c = &r->list[i];
 

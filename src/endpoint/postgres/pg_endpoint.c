@@ -85,6 +85,7 @@ struct postgres {
 	struct pg_probe probes[PROBES];
 	size_t n_probes;
 	bool sees_all, prepared;
+	bool told_state;		/* keeps_state, as it was when we told last */
 	unsigned entered;
 	bool freed;
 };
@@ -486,9 +487,12 @@ static bool all_fit(const struct postgres *pg)
 
 static void prepared(struct postgres *pg)
 {
+	bool kept = pg->told_state;
+
+	pg->told_state = pg->ep.keeps_state;
 	if (pg->phase == PG_PREPARING)
 		up(pg);
-	else if (pg_links_settle(pg, true, &pg->install_failure))
+	else if (pg_links_settle(pg, true, &pg->install_failure) || kept != pg->ep.keeps_state)
 		tell(pg);
 	loop_timer_set(pg->catalog, pg->again ? CATALOG_STALE_MS : all_fit(pg) ? CATALOG_EVERY_MS : CATALOG_UNFIT_MS);
 	pg->again = false;
@@ -505,13 +509,16 @@ static void got_installed(void *arg, const struct err *e)
 	if (e == NULL) {
 		err_clear(&pg->install_failure);
 		pg->install_tries = 0;
-		log_info("change log installed", LOG_S("endpoint", pg->ep.conf->name));
+		log_info("installed what crmsyncd keeps there", LOG_S("endpoint", pg->ep.conf->name));
 		/* Should the catalog still miss something, it is not tried again at once. */
 		pg->install_not_before_us = clock_mono_us() + INSTALL_FIRST_MS * 1000;
 		pg_catalog_read(pg, got_catalog, pg);
 		return;
 	}
-	if (strcmp(pg->install_failure.text, e->text) != 0)
+	if (strcmp(pg->install_failure.text, e->text) != 0 && !pg_links_need_install(pg))
+		log_info("no place for our state row: a second daemon, or a database that is put back, would not be noticed there",
+			 LOG_S("endpoint", pg->ep.conf->name), LOG_ERR(e));
+	else if (strcmp(pg->install_failure.text, e->text) != 0)
 		log_warn("cannot install the change log", LOG_S("endpoint", pg->ep.conf->name), LOG_ERR(e));
 	pg->install_failure = *e;
 	pg->install_not_before_us = clock_mono_us() +
@@ -525,6 +532,7 @@ static void got_catalog(void *arg, const struct err *e)
 	struct postgres *pg = arg;
 
 	pg->reading = false;
+	pg->ep.keeps_state &= !pg->hands_off;	/* another topology's table may be there all the same */
 	if (!connected(pg))
 		return;		/* it failed because we went down meanwhile */
 	if (e != NULL && pg->phase == PG_SERVING) {
@@ -536,7 +544,8 @@ static void got_catalog(void *arg, const struct err *e)
 		down(pg, e);
 		return;
 	}
-	if (pg->ep.conf->install_auto && !pg->hands_off && clock_mono_us() >= pg->install_not_before_us && pg_links_need_install(pg)) {
+	if (pg->ep.conf->install_auto && !pg->hands_off && clock_mono_us() >= pg->install_not_before_us &&
+	    (pg_links_need_install(pg) || !pg->ep.keeps_state)) {
 		pg->reading = true;
 		pg_install_op(&pg->ep, got_installed, pg);
 		return;
@@ -657,6 +666,7 @@ static void got_order(void *arg, const struct err *e)
 	enter(pg);
 	if (e == NULL)
 		pg->hands_off = o->hands_off;
+	pg->ep.keeps_state &= !pg->hands_off;
 	if (!pg->freed && connected(pg))
 		read_catalog(pg);	/* usable or not follows from what is there now */
 	o->done(o->arg, e);
@@ -735,6 +745,7 @@ static void op_free(struct endpoint *ep)
 
 static const struct endpoint_ops ops = {
 	.start = op_start, .pause = op_pause, .resume = op_resume,
+	.greet = pg_greet_op, .beat = pg_beat_op,
 	.install = op_install, .uninstall = op_uninstall, .install_print = pg_install_print_op,
 	.free = op_free,
 };

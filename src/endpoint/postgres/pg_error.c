@@ -18,6 +18,7 @@ static const struct {
 	{ "08", ERR_TRANSIENT },		/* connection exception */
 	{ "0A", ERR_ENDPOINT },			/* feature not supported; cached plan must not change result type */
 	{ "0B", ERR_ENDPOINT }, { "0L", ERR_ENDPOINT }, { "0P", ERR_ENDPOINT },
+	{ PG_FENCED, ERR_ENDPOINT },		/* invalid row count in LIMIT: our own guard (pg_state.c) */
 	{ "25", ERR_ENDPOINT },			/* invalid transaction state; 25006 read-only */
 	{ "25P03", ERR_TRANSIENT }, { "25P04", ERR_TRANSIENT },		/* idle in transaction, transaction timeout */
 	{ "26", ERR_ENDPOINT }, { "28", ERR_ENDPOINT }, { "2B", ERR_ENDPOINT }, { "2D", ERR_ENDPOINT },
@@ -127,6 +128,8 @@ void pg_error(const PGresult *res, struct err *e)
 
 	if (code == NULL) {
 		err_set(e, kind, "", "the connection failed while waiting for an answer");
+	} else if (strcmp(code, PG_FENCED) == 0) {
+		err_set(e, kind, PG_FENCED, PG_FENCED_WORDS);
 	} else if (kind == ERR_ROW) {
 		place_of(res, place, sizeof place);
 		err_set(e, kind, code, "%s%s", words_of(code), place);

@@ -294,7 +294,8 @@ static const char shared_sql[] =
 	"\tautovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);\n"
 	"CREATE INDEX IF NOT EXISTS changelog_order ON crmsync.changelog (consumer, tab, id);\n"
 	"CREATE TABLE IF NOT EXISTS crmsync.state (\n"
-	"\tconsumer text PRIMARY KEY,\n\tepoch bigint NOT NULL DEFAULT 0,\n\tfence bigint NOT NULL DEFAULT 0\n);\n"
+	"\tconsumer text PRIMARY KEY,\n\tepoch bigint NOT NULL DEFAULT 0,\n\tfence bigint NOT NULL DEFAULT 0\n) WITH (fillfactor = 20,\n"
+	"\tautovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);\n"
 	"COMMENT ON TABLE crmsync.changelog IS '" PG_INSTALL_VERSION "';\n"
 	"GRANT USAGE ON SCHEMA crmsync TO %1;\n"
 	"GRANT SELECT, DELETE ON crmsync.changelog TO %1;\n"
@@ -518,9 +519,10 @@ static bool print_text(struct job *j, bool prepares, struct err *e)
 	size_t n;
 	bool ok;
 
-	buf_addf(&head, "-- crmsyncd, topology %s: the change log for endpoint %s. Run it as the tables' owner or as a superuser.\n",
-		 pg_consumer(pg_of(ep)), ep->conf->name);
-	if (prepares && ep->conf->notify)
+	buf_addf(&head, "-- crmsyncd, topology %s: %s for endpoint %s. Run it as the tables' owner or as a superuser.\n",
+		 pg_consumer(pg_of(ep)), any_wanted(ep) ? "the change log and the state row" :
+		 "the state row (nothing there is captured with listen)", ep->conf->name);
+	if (prepares && ep->conf->notify && any_wanted(ep))
 		buf_adds(&head, "-- This server allows prepared transactions, and a transaction that notifies cannot be prepared:\n"
 			 "-- where applications use two-phase commit, set notify: false for this endpoint first.\n");
 	print_left_out(&head, ep);
@@ -567,10 +569,10 @@ static void got_facts(void *arg, PGresult *res, const struct err *e)
 		print_text(j, prepares, &why);
 		break;
 	case JOB_INSTALL:
-		if (prepares && j->ep->conf->notify)
+		if (prepares && j->ep->conf->notify && any_wanted(j->ep))
 			log_warn("notifications and two-phase commit exclude each other: set notify: false if applications use "
 				 "PREPARE TRANSACTION", LOG_S("endpoint", j->ep->conf->name));
-		if (write_install(&j->sql, j->ep, &n, &why) && n == 0)
+		if (write_install(&j->sql, j->ep, &n, &why) && n == 0 && any_wanted(j->ep))
 			err_set(&why, ERR_ENDPOINT, "", "no table fits yet, so there is nothing to install; see status");
 		break;
 	case JOB_UNINSTALL:
@@ -586,26 +588,13 @@ static void got_facts(void *arg, PGresult *res, const struct err *e)
 		pg_call(pg_of(j->ep), j->sql.p, NULL, got_run, j);
 }
 
-/* Poll needs nothing in the database. */
-static void got_nothing(void *arg, PGresult *res, const struct err *e)
-{
-	struct job *j = arg;
-
-	PQclear(res);
-	buf_addf(&j->sql, "-- Endpoint %s needs nothing installed: no table there is captured with listen.\n", j->ep->conf->name);
-	job_end(j, e);
-}
-
 static void job_new(struct endpoint *ep, enum job_kind kind, done_fn *done, printed_fn *printed, void *arg)
 {
 	struct job *j = xcalloc(1, sizeof *j);
 
 	*j = (struct job){ .ep = ep, .kind = kind, .done = done, .printed = printed, .arg = arg };
-	if (kind != JOB_UNINSTALL && !any_wanted(ep))
-		pg_call(pg_of(ep), "SELECT", NULL, got_nothing, j);
-	else
-		pg_call(pg_of(ep), "SELECT current_setting('max_prepared_transactions'), to_regclass('crmsync.changelog') IS NOT NULL",
-			NULL, got_facts, j);
+	pg_call(pg_of(ep), "SELECT current_setting('max_prepared_transactions'), to_regclass('crmsync.changelog') IS NOT NULL",
+		NULL, got_facts, j);
 }
 
 void pg_install_op(struct endpoint *ep, done_fn *done, void *arg)

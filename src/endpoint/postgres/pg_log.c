@@ -245,8 +245,10 @@ void pg_log_step(struct asked *a)
 void pg_log_ack(struct ack *k, pg_result_fn *done)
 {
 	pg_stmt_init(&k->st);
+	pg_state_with_epoch(&k->st, k->pl->pg);
 	buf_addf(&k->st.sql, "DELETE FROM crmsync.changelog WHERE id = ANY ($%d::pg_catalog.int8[])",
 		 pg_stmt_int8s(&k->st, k->ids, k->n_ids));
+	pg_state_returning(&k->st, k->pl->pg);
 	pg_stmt_call(&k->st, k->pl->pg, done, k);
 }
 

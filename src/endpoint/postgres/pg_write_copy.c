@@ -117,6 +117,7 @@ void pg_copy_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_w
 			buf_addf(&st->sql, ", %s", t->fields[f].quoted);
 	buf_addf(&st->sql, ") FROM STDIN; SELECT pg_catalog.width_bucket(1, 0, 2, (NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g "
 		 "WHERE g.tgrelid = %u AND " PG_CHANGES_INSERTS("g") "))::pg_catalog.int4)", t->oid);
+	pg_state_guard_plain(st, pl);
 	for (size_t i = 0; i < set->n; i++) {
 		const struct write *w = nth(set, i);
 

@@ -202,6 +202,7 @@ bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	add_guarded(sql, pl, like, true, skip_locked);
 	buf_adds(sql, " RETURNING s.n, ");
 	add_update_mark(sql, pl, like);
+	pg_state_guard(st, pl);
 	return true;
 }
 
@@ -307,6 +308,7 @@ static bool insert_one_sql(struct pg_stmt *st, const struct pg_link *pl, const s
 	buf_addf(sql, ")%s RETURNING 1, ", skip_equal ? " ON CONFLICT DO NOTHING" : "");
 	add_insert_mark(sql, pl, w, params);
 	buf_addf(sql, ", t.%s::pg_catalog.text", t->id.quoted);
+	pg_state_guard(st, pl);
 	return true;
 }
 
@@ -372,6 +374,7 @@ bool pg_write_insert_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	buf_adds(sql, ") SELECT s.n, ");
 	add_insert_mark(sql, pl, like, NULL);
 	buf_adds(sql, ", i.id::pg_catalog.text, pg_catalog.width_bucket(1, 0, 2, (s.n IS NOT NULL)::pg_catalog.int4)");
+	pg_state_guard(st, pl);
 	add_insert_join(sql, pl);
 	return true;
 }
@@ -410,6 +413,7 @@ bool pg_write_delete_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 			 t->soft_delete_is_flag ? "" : "IS NOT NULL");
 	else
 		buf_adds(&st->sql, "NULL");
+	pg_state_guard(st, pl);
 	return true;
 }
 

@@ -1,0 +1,369 @@
+/*
+ * epoch.c - is this still the database, and is that still the Redis, that we knew? (doc/epoch.md; SEMANTICS section 1, 6.4)
+ *
+ *   an endpoint is up and the store is ready  ->  GREET  ->  JUDGE  ->  the endpoint may be used
+ *
+ * Two numbers in Redis and one in the database move in turn: `intent` in Redis before, `epoch` there with each acknowledgement, `acked` in
+ * Redis after. Either of the two that is put back is behind the other at the next greeting:
+ *
+ *	acked <= epoch <= intent	nothing happened
+ *	epoch > intent			Redis lost what was acknowledged: its vectors are not believed, all is as after its loss
+ *	epoch < acked, no row, another server, an older timeline
+ *					the database was put back or replaced: rebase.c
+ *
+ * What only moved by a write of ours or by a poll is followed by a beat of its own, a second later at most. A greeting also
+ * raises the fencing number there: nothing is written before that, and nothing by anybody else after.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sync/state.h"
+
+enum { BEAT_US = 1000000, AGAIN_US = 1000000 };
+
+static struct shake *shake_of(struct sync *s, size_t e)
+{
+	return &s->shakes[e];
+}
+
+static const char *name_of(const struct sync *s, size_t e)
+{
+	return s->topology->endpoints[e].name;
+}
+
+void epoch_recognise(struct sync *s, size_t e, const char *what)
+{
+	struct shake *k = shake_of(s, e);
+
+	snprintf(k->recognised, sizeof k->recognised, "%s", what);
+	k->recognised_us = clock_wall_us();
+	log_warn("recognised", LOG_S("endpoint", name_of(s, e)), LOG_S("what", what));
+}
+
+/* ---- the mark in Redis ------------------------------------------------------------------------------- */
+
+void epoch_name_mark(const struct sync *s, size_t e, char out[EPOCH_TEXT])
+{
+	snprintf(out, EPOCH_TEXT, "epoch/%s", name_of(s, e));
+}
+
+/* Both numbers, which database it was, when it was last heard of, and up to when its rows are of the past (0: none are). */
+void epoch_mark_text(const struct sync *s, size_t e, char out[EPOCH_TEXT])
+{
+	const struct shake *k = &s->shakes[e];
+
+	snprintf(out, EPOCH_TEXT, "%lld %lld %s %lld %lld %lld", (long long)k->intent, (long long)k->acked, k->system[0] != '\0' ? k->system : "-",
+		 (long long)k->timeline, (long long)k->heard_us, (long long)k->past_us);
+}
+
+void epoch_mark_read(struct sync *s, size_t e, struct value text)
+{
+	struct shake *k = shake_of(s, e);
+	char copy[EPOCH_TEXT];
+	long long intent, acked, timeline, heard, past;
+
+	k->marked = false;
+	if (text.len <= 0 || (size_t)text.len >= sizeof copy)
+		return;
+	memcpy(copy, text.data, (size_t)text.len);
+	copy[text.len] = '\0';
+	if (sscanf(copy, "%lld %lld %23s %lld %lld %lld", &intent, &acked, k->system, &timeline, &heard, &past) != 6)
+		return;
+	k->intent = intent;
+	k->acked = acked;
+	k->timeline = timeline;
+	k->heard_us = heard;
+	k->past_us = past;
+	k->marked = true;
+}
+
+/* ---- acknowledgements and beats ---------------------------------------------------------------------- */
+
+int64_t epoch_next(struct sync *s, size_t e)
+{
+	return s->endpoints[e]->fence == 0 ? 0 : ++shake_of(s, e)->intent;
+}
+
+void epoch_acked(struct sync *s, size_t e, int64_t epoch)
+{
+	struct shake *k = shake_of(s, e);
+
+	if (epoch > k->acked)
+		k->acked = epoch;
+	k->heard_us = clock_wall_us();
+	k->dirty = true;
+}
+
+void epoch_touched(struct sync *s, size_t e)
+{
+	shake_of(s, e)->dirty = true;
+}
+
+struct beat {
+	struct sync *sync;
+	size_t endpoint;
+	unsigned turn;
+	int64_t epoch;
+};
+
+static bool is_late(const struct beat *b)
+{
+	return b->sync->closing || b->turn != b->sync->shakes[b->endpoint].turn;
+}
+
+static void write_mark(struct sync *s, size_t e, store_done_fn *done, void *arg)
+{
+	char name[EPOCH_TEXT], text[EPOCH_TEXT];
+	struct store_position p = { name, text };
+	struct store_write w = { .positions = &p, .n_positions = 1 };
+
+	epoch_name_mark(s, e, name);
+	epoch_mark_text(s, e, text);
+	s->store->ops->write(s->store, 0, &w, done, arg);
+}
+
+static void beat_over(struct beat *b)
+{
+	if (!is_late(b))
+		shake_of(b->sync, b->endpoint)->beating = false;
+	free(b);
+}
+
+static void on_acked_marked(void *arg, const struct err *e)
+{
+	beat_over(arg);		/* not told is told again with the next one: acked may be behind */
+}
+
+static void on_beaten(void *arg, const struct err *e)
+{
+	struct beat *b = arg;
+	struct sync *s = b->sync;
+	struct shake *k = shake_of(s, b->endpoint);
+
+	if (is_late(b) || e != NULL) {
+		if (!is_late(b)) {
+			k->dirty = true;
+			epoch_forget(s, b->endpoint);	/* fenced, or gone: greeting it tells */
+		}
+		beat_over(b);
+		return;
+	}
+	if (b->epoch > k->acked)
+		k->acked = b->epoch;
+	k->heard_us = clock_wall_us();
+	write_mark(s, b->endpoint, on_acked_marked, b);
+}
+
+static void on_intent_marked(void *arg, const struct err *e)
+{
+	struct beat *b = arg;
+	struct endpoint *ep = b->sync->endpoints[b->endpoint];
+
+	if (is_late(b) || e != NULL || ep->state != ENDPOINT_UP)
+		beat_over(b);
+	else
+		ep->ops->beat(ep, b->epoch, on_beaten, b);
+}
+
+static void beat(struct sync *s, size_t e)
+{
+	struct shake *k = shake_of(s, e);
+	struct beat *b = xcalloc(1, sizeof *b);
+
+	k->beating = true;
+	k->dirty = false;
+	k->beat_us = clock_mono_us();
+	*b = (struct beat){ .sync = s, .endpoint = e, .turn = k->turn, .epoch = epoch_next(s, e) };
+	write_mark(s, e, on_intent_marked, b);
+}
+
+static void on_unknown_marked(void *arg, const struct err *e)
+{
+	/* Not written, the next install looks like a database that was replaced: its tables are listed again. */
+}
+
+void epoch_uninstalled(struct sync *s, size_t e)
+{
+	struct shake *k = shake_of(s, e);
+
+	k->intent = k->acked = 0;
+	s->endpoints[e]->fence = s->endpoints[e]->epoch = 0;
+	epoch_forget(s, e);
+	write_mark(s, e, on_unknown_marked, NULL);
+}
+
+/* ---- judging ----------------------------------------------------------------------------------------- */
+
+/* Why the rows there are not those that we knew; NULL: they are. */
+static const char *put_back(const struct shake *k, const struct greeting *g, char *text, size_t size)
+{
+	if (!k->marked)
+		return NULL;
+	if (k->system[0] != '-' && strcmp(k->system, g->system) != 0)
+		snprintf(text, size, "the database was replaced by one of another server");
+	else if (g->timeline < k->timeline)
+		snprintf(text, size, "the database was put back: its timeline is %lld, and was %lld", (long long)g->timeline, (long long)k->timeline);
+	else if (!g->kept)
+		return NULL;
+	else if (!g->there && k->acked > 0)
+		snprintf(text, size, "the database was replaced or put back: it does not know us any more");
+	else if (g->epoch < k->acked)
+		snprintf(text, size, "the database was put back, or lost commits: it stands at %lld, and was at %lld", (long long)g->epoch,
+			 (long long)k->acked);
+	else
+		return NULL;
+	return text;
+}
+
+static bool any_surveyed(const struct sync *s)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		for (size_t e = 0; e < s->topology->n_endpoints; e++)
+			if (s->flows[i].sides[e] != NULL && s->flows[i].sides[e]->surveyed)
+				return true;
+	return false;
+}
+
+static void pump_all(struct sync *s)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		flow_pump(&s->flows[i]);
+}
+
+void epoch_accept(struct sync *s, size_t e, const struct greeting *g)
+{
+	struct shake *k = shake_of(s, e);
+
+	snprintf(k->system, sizeof k->system, "%s", g->system[0] != '\0' ? g->system : "-");
+	k->timeline = g->timeline;
+	if (g->kept && g->epoch > k->intent)
+		k->intent = g->epoch;
+	k->heard_us = clock_wall_us();
+	k->marked = k->greeted = true;
+	k->dirty = g->kept;
+	s->endpoints[e]->fence = g->kept ? s->store->fence : 0;
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		if (s->flows[i].sides[e] != NULL)
+			side_changed(s->flows[i].sides[e]);
+	pump_all(s);
+}
+
+static void judge(struct sync *s, size_t e, const struct greeting *g)
+{
+	struct shake *k = shake_of(s, e);
+	char text[sizeof k->recognised];
+
+	if (g->kept && !g->raised) {
+		s->store->ops->outrank(s->store, g->fence);
+		return;
+	}
+	if (put_back(k, g, text, sizeof text) != NULL) {
+		epoch_recognise(s, e, text);
+		rebase_begin(s, e, g);
+		return;
+	}
+	if (g->kept && g->there && g->epoch > 0 && (k->marked ? g->epoch > k->intent : !s->renewed)) {
+		snprintf(text, sizeof text, "Redis was %s: the database stands at %lld, Redis knew of %lld",
+			 k->marked ? "put back to an older state" : "emptied", (long long)g->epoch, (long long)(k->marked ? k->intent : 0));
+		epoch_recognise(s, e, text);
+		if (k->marked || any_surveyed(s)) {
+			s->renewing = true;
+			s->store->ops->renew(s->store);
+			return;
+		}
+	}
+	if (k->marked && g->timeline > k->timeline) {
+		snprintf(text, sizeof text, "a copy of the database took its place (timeline %lld, was %lld); nothing acknowledged is missing",
+			 (long long)g->timeline, (long long)k->timeline);
+		epoch_recognise(s, e, text);
+	}
+	epoch_accept(s, e, g);
+}
+
+/* ---- greeting ---------------------------------------------------------------------------------------- */
+
+static void on_greeted(void *arg, const struct greeting *g, const struct err *e)
+{
+	struct beat *b = arg;
+	struct sync *s = b->sync;
+
+	if (!is_late(b)) {
+		struct shake *k = shake_of(s, b->endpoint);
+
+		k->greeting = false;
+		k->not_before_us = clock_mono_us() + AGAIN_US;
+		if (e == NULL)
+			judge(s, b->endpoint, g);
+		else
+			log_warn("the database does not say who it is", LOG_S("endpoint", name_of(s, b->endpoint)), LOG_ERR(e));
+	}
+	free(b);
+}
+
+static void greet(struct sync *s, size_t e)
+{
+	struct shake *k = shake_of(s, e);
+	struct beat *b = xcalloc(1, sizeof *b);
+
+	*b = (struct beat){ .sync = s, .endpoint = e, .turn = k->turn };
+	k->greeting = true;
+	k->kept = s->endpoints[e]->keeps_state;
+	s->endpoints[e]->ops->greet(s->endpoints[e], s->store->fence, on_greeted, b);
+}
+
+void epoch_forget(struct sync *s, size_t e)
+{
+	struct shake *k = shake_of(s, e);
+
+	k->turn++;
+	k->greeted = k->greeting = k->beating = false;
+}
+
+void epoch_forget_all(struct sync *s)
+{
+	for (size_t e = 0; e < s->topology->n_endpoints; e++) {
+		epoch_forget(s, e);
+		s->shakes[e].not_before_us = 0;
+	}
+}
+
+/* Up to when the rows of that endpoint are of the past: over when all of its tables were listed again. */
+static void end_past(struct sync *s, size_t e)
+{
+	struct shake *k = shake_of(s, e);
+
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		if (s->flows[i].sides[e] != NULL && !s->flows[i].sides[e]->surveyed)
+			return;
+	k->past_us = 0;
+	k->dirty = true;
+}
+
+void epoch_look(struct sync *s)
+{
+	int64_t now = clock_mono_us();
+
+	if (s->closing || s->finishing || !s->store->ready || !s->recovered || s->rebase != NULL)
+		return;
+	for (size_t e = 0; e < s->topology->n_endpoints && s->store->ready && s->rebase == NULL; e++) {
+		struct shake *k = shake_of(s, e);
+
+		if (s->endpoints[e]->state != ENDPOINT_UP)
+			continue;
+		if (k->greeted && k->kept != s->endpoints[e]->keeps_state)
+			epoch_forget(s, e);
+		if (!k->greeted) {
+			if (!k->greeting && now >= k->not_before_us)
+				greet(s, e);
+			continue;
+		}
+		if (k->past_us != 0)
+			end_past(s, e);
+		if (k->dirty && !k->beating && s->endpoints[e]->fence != 0 && now - k->beat_us >= BEAT_US)
+			beat(s, e);
+	}
+}

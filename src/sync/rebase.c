@@ -1,0 +1,253 @@
+/*
+ * rebase.c - a database was put back to an older state, or replaced: what we knew of its rows is void (doc/epoch.md).
+ *
+ *   WAIT for the rounds in flight  ->  every vector, page by page: forget what that endpoint showed  ->  marks  ->  recover.c
+ *
+ * Then its tables are listed as at first contact, with one difference: its rows are of the past (side_is_past()). A row of
+ * which others know a newer state is overwritten, and the journal keeps what it had; one whose record was deleted
+ * meanwhile is deleted (round_recall.c asks who is buried); what nobody knows is copied. Nothing is deleted elsewhere.
+ *
+ * Until the mark is written, the last step, a restart finds the same and begins again: every step may be repeated.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sync/feed.h"
+
+struct rebase {
+	struct sync *sync;
+	size_t endpoint;
+	struct greeting greeting;
+	uint64_t losses;
+	size_t entity;
+	bool begun;
+	uint64_t next;			/* page of the scan behind the one that is being written */
+	int64_t forgotten;
+};
+
+static void next_page(struct rebase *rb, uint64_t from);
+
+/* The store went away: greeting it again finds the same. */
+static void give_up(struct rebase *rb)
+{
+	struct sync *s = rb->sync;
+
+	s->rebase = NULL;
+	epoch_forget(s, rb->endpoint);
+	free(rb);
+}
+
+static bool is_over(const struct rebase *rb, const struct err *e)
+{
+	return e != NULL || rb->sync->closing || rb->losses != rb->sync->losses;
+}
+
+/* ---- the marks: last --------------------------------------------------------------------------------- */
+
+static void on_marks_written(void *arg, const struct err *e)
+{
+	struct rebase *rb = arg;
+	struct sync *s = rb->sync;
+	struct greeting g = rb->greeting;
+	size_t endpoint = rb->endpoint;
+
+	if (is_over(rb, e)) {
+		give_up(rb);
+		return;
+	}
+	log_info("what was known of its rows is forgotten; its tables are listed again", LOG_S("endpoint", s->topology->endpoints[endpoint].name),
+		 LOG_I("records", rb->forgotten));
+	s->rebase = NULL;
+	free(rb);
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		if (s->flows[i].sides[endpoint] != NULL)
+			side_forget(s->flows[i].sides[endpoint]);
+	s->recovered = false;
+	epoch_accept(s, endpoint, &g);
+	flow_recover(s);
+}
+
+static void write_marks(struct rebase *rb)
+{
+	struct sync *s = rb->sync;
+	struct shake *k = &s->shakes[rb->endpoint];
+	struct store_position *p = xcalloc(2 * s->topology->n_entities + 1, sizeof *p);
+	char (*names)[200] = xcalloc(2 * s->topology->n_entities, sizeof *names);
+	char name[EPOCH_TEXT], text[EPOCH_TEXT];
+	struct store_write w = { .positions = p };
+
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		for (size_t kind = 0; s->flows[i].sides[rb->endpoint] != NULL && kind < 2; kind++) {
+			side_name_mark(s->flows[i].sides[rb->endpoint], kind == 0 ? "survey" : "poll", names[w.n_positions]);
+			p[w.n_positions] = (struct store_position){ names[w.n_positions], NULL };
+			w.n_positions++;
+		}
+	if (k->past_us < k->heard_us)
+		k->past_us = k->heard_us;
+	if (rb->greeting.epoch > k->intent)
+		k->intent = rb->greeting.epoch;
+	k->acked = rb->greeting.epoch;
+	memcpy(k->system, rb->greeting.system, sizeof k->system);
+	k->timeline = rb->greeting.timeline;
+	epoch_name_mark(s, rb->endpoint, name);
+	epoch_mark_text(s, rb->endpoint, text);
+	p[w.n_positions++] = (struct store_position){ name, text };
+	s->store->ops->write(s->store, 0, &w, on_marks_written, rb);
+	free(names);
+	free(p);
+}
+
+/* ---- the vectors, page by page ----------------------------------------------------------------------- */
+
+struct page {
+	struct store_put *puts;
+	struct store_map_put *maps;
+	size_t n_puts, n_maps;
+	int64_t added;
+	struct buf bytes;
+	struct arena arena;
+};
+
+static bool lives_elsewhere(const struct vector *v, size_t e)
+{
+	for (size_t o = 0; o < v->n_endpoints; o++)
+		if (o != e && (v->seen[o].present || v->seen[o].uncertain))
+			return true;
+	return false;
+}
+
+static void forget_in(struct rebase *rb, struct page *p, const struct rid *rid, struct value blob)
+{
+	struct sync *s = rb->sync;
+	size_t e = rb->endpoint;
+	struct side *side = s->flows[rb->entity].sides[e];
+	const struct vector_layout *layout = &s->store->layouts[rb->entity];
+	struct vector *v;
+
+	if (!vector_decode(blob.data, (size_t)blob.len, layout, &p->arena, &v, NULL) || !v->seen[e].known)
+		return;
+	if (v->seen[e].present)
+		p->maps[p->n_maps++] = (struct store_map_put){ (uint8_t)e, v->seen[e].id, *rid, true };
+	v->seen[e] = (struct vseen){ .owed = !v->dead && side->mapping->role != ROLE_SOURCE };
+	rb->forgotten++;
+	if (!lives_elsewhere(v, e)) {	/* nobody else can say what it was: if its row is there, it is news */
+		p->puts[p->n_puts++] = (struct store_put){ *rid, VALUE_NULL };
+		p->added--;
+		return;
+	}
+	p->puts[p->n_puts] = (struct store_put){ *rid, { (const char *)(uintptr_t)p->bytes.len, 0 } };
+	vector_encode(v, layout, &p->bytes);
+	p->puts[p->n_puts].blob.len = (int32_t)(p->bytes.len - (uintptr_t)p->puts[p->n_puts].blob.data);
+	p->n_puts++;
+}
+
+static void on_page_written(void *arg, const struct err *e)
+{
+	struct rebase *rb = arg;
+
+	if (is_over(rb, e))
+		give_up(rb);
+	else
+		next_page(rb, rb->next);
+}
+
+static void on_page(void *arg, const struct rid *rids, const struct value *blobs, size_t n, uint64_t next, const struct err *e)
+{
+	struct rebase *rb = arg;
+	struct store_write w = { 0 };
+	struct page p = { 0 };
+
+	if (is_over(rb, e)) {
+		give_up(rb);
+		return;
+	}
+	p.puts = xcalloc(n + 1, sizeof *p.puts);
+	p.maps = xcalloc(n + 1, sizeof *p.maps);
+	arena_init(&p.arena);
+	for (size_t i = 0; i < n; i++)
+		forget_in(rb, &p, &rids[i], blobs[i]);
+	for (size_t i = 0; i < p.n_puts; i++)
+		if (!value_is_null(p.puts[i].blob))
+			p.puts[i].blob.data = p.bytes.p + (uintptr_t)p.puts[i].blob.data;
+	w = (struct store_write){ .puts = p.puts, .n_puts = p.n_puts, .maps = p.maps, .n_maps = p.n_maps, .records_added = p.added,
+				  .unburied = true };
+	if (next == 0)
+		rb->entity++;
+	rb->next = next;
+	if (p.n_puts > 0)
+		rb->sync->store->ops->write(rb->sync->store, next == 0 ? rb->entity - 1 : rb->entity, &w, on_page_written, rb);
+	arena_fini(&p.arena);
+	buf_fini(&p.bytes);
+	free(p.puts);
+	free(p.maps);
+	if (p.n_puts == 0)
+		next_page(rb, next);
+}
+
+static void next_page(struct rebase *rb, uint64_t from)
+{
+	struct sync *s = rb->sync;
+
+	while (from == 0 && rb->entity < s->topology->n_entities && s->flows[rb->entity].sides[rb->endpoint] == NULL)
+		rb->entity++;
+	if (rb->entity == s->topology->n_entities)
+		write_marks(rb);
+	else
+		s->store->ops->scan(s->store, rb->entity, from, on_page, rb);
+}
+
+/* ---- the beginning ----------------------------------------------------------------------------------- */
+
+void rebase_begin(struct sync *s, size_t e, const struct greeting *g)
+{
+	struct rebase *rb = xcalloc(1, sizeof *rb);
+
+	*rb = (struct rebase){ .sync = s, .endpoint = e, .greeting = *g, .losses = s->losses };
+	s->rebase = rb;
+	rebase_step(s);
+}
+
+static bool is_at_work(const struct sync *s)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		if (s->flows[i].n_rounds > 0 || s->flows[i].scan.asking)
+			return true;
+	return false;
+}
+
+/* Vectors that a round has in work would be written back as they were. */
+void rebase_step(struct sync *s)
+{
+	struct rebase *rb = s->rebase;
+
+	if (rb == NULL || rb->begun)
+		return;
+	if (!s->store->ready || rb->losses != s->losses) {
+		give_up(rb);
+	} else if (!is_at_work(s)) {
+		rb->begun = true;
+		next_page(rb, 0);
+	}
+}
+
+void rebase_free(struct sync *s)
+{
+	if (s->rebase != NULL && !s->rebase->begun)
+		give_up(s->rebase);
+}
+
+bool side_is_past(const struct side *side)
+{
+	return side->flow->sync->shakes[side->endpoint].past_us != 0 && !side->surveyed;
+}
+
+bool row_is_past(const struct side *side, const struct observation *o)
+{
+	return side_is_past(side) && o->what == OBSERVED_ROW &&
+		(o->stamp == STAMP_NONE || o->stamp <= side->flow->sync->shakes[side->endpoint].past_us);
+}
