@@ -9,10 +9,9 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "ctl/ctl.h"
+#include "ctl/asking.h"
 
 enum {
-	SILENCE_US = 30 * 1000 * 1000,
 	SILENCE_RELOAD_US = 60 * 1000 * 1000,	/* rounds in flight are finished first */
 	SILENCE_INSTALL_US = 120 * 1000 * 1000,	/* waits for locks on the application's tables */
 	WAIT_US = 30 * 1000 * 1000,
@@ -23,16 +22,7 @@ enum {
 
 /* ---- asking ------------------------------------------------------------------------------------------ */
 
-struct asking {
-	struct ctl *c;
-	/* Shows one object of the answer; not called with --json, nor for an error. NULL: nothing to show. */
-	void (*show)(struct asking *, const json_t *);
-	struct buf *keep;		/* watch: shown there instead of on stdout */
-	size_t lines;
-	int rc;
-};
-
-static void say(const struct buf *b)
+void say(const struct buf *b)
 {
 	fwrite(b->p, 1, b->len, stdout);
 }
@@ -90,13 +80,13 @@ static bool on_line(void *arg, int status, const char *line)
 	return true;
 }
 
-static int64_t patience(const struct ctl *c, int64_t usual_us)
+int64_t patience(const struct ctl *c, int64_t usual_us)
 {
 	return c->timeout_us > 0 ? c->timeout_us : usual_us;
 }
 
 /* Takes params over. */
-static int order(struct asking *a, const char *command, json_t *params, int64_t silence_us)
+int order(struct asking *a, const char *command, json_t *params, int64_t silence_us)
 {
 	char *body = json_dumps(params, 0), *target = xasprintf("/v1/%s", command);
 	struct exchange x = { .path = a->c->path, .method = "POST", .target = target, .body = body, .silence_us = silence_us,
@@ -112,7 +102,7 @@ static int order(struct asking *a, const char *command, json_t *params, int64_t 
 	return rc != CTL_OK ? rc : a->rc;
 }
 
-static void set_text(json_t *params, const char *name, const char *value)
+void set_text(json_t *params, const char *name, const char *value)
 {
 	if (value != NULL)
 		json_object_set_new(params, name, json_string(value));
@@ -132,7 +122,7 @@ static bool number_parse(const char *s, json_int_t *out)
 
 /* ---- status ------------------------------------------------------------------------------------------ */
 
-static size_t screen(bool rows)
+size_t screen(bool rows)
 {
 	struct winsize size;
 
@@ -295,7 +285,7 @@ static int run_uninstall(struct ctl *c, char **args, int n)
 
 /* ---- parked ------------------------------------------------------------------------------------------ */
 
-static const char *str(const json_t *j, const char *name)
+const char *str(const json_t *j, const char *name)
 {
 	const char *s = json_string_value(json_object_get(j, name));
 
@@ -303,7 +293,7 @@ static const char *str(const json_t *j, const char *name)
 }
 
 /* "2026-03-01 12:00:00" */
-static void add_time(struct buf *out, const char *rfc3339)
+void add_time(struct buf *out, const char *rfc3339)
 {
 	if (strlen(rfc3339) >= 19)
 		buf_addf(out, "%.10s %.8s", rfc3339, rfc3339 + 11);
@@ -566,6 +556,11 @@ const struct ctl_command ctl_commands[] = {
 	{ "parked show", "NUMBER...", "", 1, 1000, run_parked_show, "Shows some of them." },
 	{ "parked retry", "[NUMBER...] [--entity E]", "e", 0, 1000, run_parked_retry, "Tries them again: some, an entity's, or all." },
 	{ "parked discard", "NUMBER...", "", 1, 1000, run_parked_discard, "Takes them off the list; what still cannot be taken is parked anew." },
+	{ "held list", "[--entity E]", "e", 0, 0, run_held_list, "Lists the sets of deletes that limits.mass_delete holds." },
+	{ "held show", "SET...", "", 1, 1000, run_held_show, "Shows the records of a set." },
+	{ "held release", "SET...", "", 1, 1000, run_held_release,
+	  "Carries the deletes of a set out; records whose row is back by now are left alone." },
+	{ "held discard", "SET...", "", 1, 1000, run_held_discard, "Does not delete: brings the rows back where they are gone." },
 	{ "conflicts", "[--entity E] [--since T] [--key K]", "eik", 0, 0, run_conflicts,
 	  "Shows the decisions: every side's value, rule, tie-break, winner. T is a time (RFC 3339) or a duration back (15m)." },
 	{ "pause", "ENDPOINT|ENTITY", "", 1, 1, run_pause, "Lets it rest; what happens there meanwhile is caught up on later." },

@@ -47,6 +47,24 @@ struct journal_decision {
 	uint64_t round;
 };
 
+/* Deletes held by the mass-delete guard, in sets: one for each time that it had to step in at an endpoint. */
+enum journal_held_state { HELD_NOT, HELD_WAITS, HELD_RELEASED, HELD_DISCARDED };	/* as in the file: append only */
+
+struct journal_held {
+	int64_t id, set;		/* answers: its number; the number of its set */
+	const char *entity, *endpoint;	/* whose row it was, and where it is gone */
+	const char *rid;		/* 20 hex digits */
+	const char *key;		/* printed record key, or "" */
+	int64_t time_us;		/* when its row went, as far as is known */
+};
+
+struct journal_held_set {
+	int64_t number;
+	const char *entity, *endpoint;
+	enum journal_held_state state;
+	int64_t deletes, first_us, last_us;
+};
+
 /* "NAME built with X, runs on Y", for --version; into the caller's room. */
 const char *journal_library(char *out, size_t size);
 /*
@@ -74,6 +92,18 @@ bool journal_discard(struct journal *, int64_t id, struct err *e);	/* ERR_ROW, n
 /* endpoint NULL: all. -1 when the journal cannot be read. */
 int64_t journal_parked_count(struct journal *, const char *entity, const char *endpoint);
 
+/* A new set, still empty; its number, or 0. */
+int64_t journal_held_set_new(struct journal *, const char *entity, const char *endpoint, struct err *e);
+/* *fresh: it was not held yet. One that is held already stays in its set. */
+bool journal_hold(struct journal *, const struct journal_held *, bool *fresh, struct err *e);
+/* HELD_NOT when it is not held; HELD_WAITS also when the journal cannot be read: what is held stays held. */
+enum journal_held_state journal_held_state(struct journal *, const char *entity, const char *endpoint, const char *rid);
+/* Holds it no more; rid NULL: all of that endpoint. *n: how many that were. Sets that are empty then are gone. */
+bool journal_held_end(struct journal *, const char *entity, const char *endpoint, const char *rid, int64_t *n, struct err *e);
+bool journal_held_move(struct journal *, const char *entity, const char *from_rid, const char *to_rid, struct err *e);
+/* ERR_ROW, no-such-set: there is none of that entity and endpoint. */
+bool journal_held_order(struct journal *, const struct journal_held_set *, struct err *e);
+
 /*
  * fn returns false to stop; what it is shown lives until it returns. entity, endpoint may be NULL: any. limit 0: no limit.
  * Parked records come in the order of their numbers; of the decisions the newest `limit`, oldest first.
@@ -82,6 +112,10 @@ bool journal_parked_each(struct journal *, const char *entity, const char *endpo
 			 bool (*fn)(void *arg, const struct journal_parked *), void *arg, struct err *e);
 bool journal_decisions_each(struct journal *, const char *entity, int64_t since_us, size_t limit,
 			    bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e);
+/* Sets in the order of their numbers, those held deletes of a set by theirs. */
+bool journal_held_sets_each(struct journal *, bool (*fn)(void *arg, const struct journal_held_set *), void *arg, struct err *e);
+bool journal_held_each(struct journal *, int64_t set, int64_t after_id, size_t limit,
+		       bool (*fn)(void *arg, const struct journal_held *), void *arg, struct err *e);
 int64_t journal_decision_count(struct journal *, const char *entity);
 /* Drops decisions older than that: the oldest 1,000 a call, so that the loop is not held up for long. Call it every minute. */
 bool journal_expire(struct journal *, int64_t before_us, struct err *e);

@@ -25,8 +25,12 @@ static inline size_t batch_rows(const struct flow *flow)
 	return (size_t)flow->sync->topology->limits.batch_rows;
 }
 
+/* held.c */
+bool feed_held(struct flow *flow);
+
 /* scan.c */
 bool feed_scan(struct flow *flow);
+void vanished_clear(struct side *side);
 
 /* listing.c */
 bool feed_listing(struct flow *flow);

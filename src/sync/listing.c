@@ -161,7 +161,7 @@ static void listing_check(struct side *side)
 		mark_surveyed(side);
 	} else {
 		l->state = LISTING_VANISHED;
-		side->held = (struct held){ .rids = side->held.rids, .cap = side->held.cap };
+		vanished_clear(side);
 	}
 }
 

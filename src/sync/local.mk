@@ -1,5 +1,6 @@
 libcrmsync_a_SOURCES += \
 	src/sync/feed.c src/sync/feed.h \
+	src/sync/held.c \
 	src/sync/listing.c \
 	src/sync/observe.c \
 	src/sync/own.c \

@@ -13,7 +13,7 @@
 
 enum { ORPHANS_MAX = 200000 };
 
-static void rid_print(const struct rid *rid, char out[2 * RID_BYTES + 1])
+void rid_print(const struct rid *rid, char out[2 * RID_BYTES + 1])
 {
 	for (size_t i = 0; i < RID_BYTES; i++)
 		snprintf(out + 2 * i, 3, "%02x", rid->b[i]);
@@ -48,7 +48,7 @@ static void mark_add(struct sync *s, uint64_t id)
 	HASH_ADD(hh, s->parked, id, sizeof m->id, m);
 }
 
-static struct side *side_named(struct sync *s, const char *entity, const char *endpoint)
+struct side *side_named(struct sync *s, const char *entity, const char *endpoint)
 {
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		if (strcmp(s->flows[i].def->name, entity) != 0)
@@ -60,7 +60,7 @@ static struct side *side_named(struct sync *s, const char *entity, const char *e
 	return NULL;
 }
 
-static bool rid_parse(const char *text, struct rid *rid)
+bool rid_parse(const char *text, struct rid *rid)
 {
 	if (strlen(text) != 2 * RID_BYTES)
 		return false;

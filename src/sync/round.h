@@ -104,6 +104,7 @@ struct round {
 	bool asked;			/* this state's questions are out */
 	bool writes_sent;
 	uint64_t writing_at;		/* endpoints whose answer to our writes is still to come */
+	bool holding;			/* deletes are held by this decision: a group of the journal is open */
 	struct recalling_old *old;	/* between ask_recall_old() and got_recall_old() */
 	unsigned pass;
 	struct loop_timer *timer;
@@ -171,6 +172,13 @@ const struct rid *round_leaves(const struct subject *s);
 void round_ask_intend(struct round *r);
 void round_ask_apply(struct round *r);
 void round_got_apply(struct round *r);
+
+void round_print_key(const struct round *r, const struct subject *s, struct buf *out);
+
+/* held.c */
+const struct vector *round_base_of(struct round *r, struct subject *s);	/* what the decision is made upon */
+bool round_holds(struct round *r, struct subject *s);	/* true: its delete is held; decide again without that evidence */
+void round_settle_held(struct round *r);
 
 /* round_mark.c */
 void round_ask_mark(struct round *r);

@@ -220,6 +220,7 @@ void round_got_mark(struct round *r)
 			flow_look_later(r->flow, &s->next_rid, s->tries);
 	}
 	look_at_duplicates(r);
+	round_settle_held(r);
 	r->intent[0] = '\0';
 	round_unclaim_all(r);
 	if (r->writes_sent)

@@ -40,7 +40,9 @@ static void decide_subject(struct round *r, struct subject *s, const struct deci
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (s->seen[e].what == OBSERVED_ROW && (s->base == NULL || !s->base->seen[e].present))
 			own_stamp(r->flow->sides[e], &s->seen[e]);
-	decide_record(p, s->base, s->seen, &r->arena, &s->d);
+	decide_record(p, round_base_of(r, s), s->seen, &r->arena, &s->d);
+	if (round_holds(r, s))
+		decide_record(p, s->base, s->seen, &r->arena, &s->d);
 	if (s->base == NULL && s->d.edited == 0) {
 		round_drop_subject(r, s);
 		return;
@@ -135,11 +137,19 @@ static void decide_all(struct round *r)
 {
 	struct decide_policy p;
 	struct decide_endpoint ends[ENDPOINTS_MAX];
+	struct err failed = { 0 };
 
 	make_policy(r, &p, ends);
 	for (size_t i = 0; i < r->n; i++)
 		if (is_live(&r->subjects[i]))
 			decide_subject(r, &r->subjects[i], &p);
+	if (!r->holding)
+		return;
+	r->holding = false;
+	if (!journal_commit(sync_of(r)->journal, &failed)) {
+		round_give_up(r, &failed);
+		held_load(sync_of(r));
+	}
 }
 
 static bool moves_to_unknown_key(const struct subject *s)
@@ -360,7 +370,7 @@ static void fill_side(struct round *r, struct journal_side *side, uint8_t endpoi
 }
 
 /* Where the row is gone and nobody who has another can be asked, a local id is all that is left to tell which record it was. */
-static void print_key(const struct round *r, const struct subject *s, struct buf *out)
+void round_print_key(const struct round *r, const struct subject *s, struct buf *out)
 {
 	if (!value_is_null(s->key)) {
 		record_key_print(out, s->key, r->flow->def->n_key);
@@ -383,7 +393,7 @@ static bool journal_lost(struct round *r, const struct subject *s, const struct 
 	struct journal_decision *d = arena_zalloc(&r->arena, sizeof *d);
 	bool ok;
 
-	print_key(r, s, &key);
+	round_print_key(r, s, &key);
 	d->entity = def->name;
 	d->key = key.p != NULL ? key.p : "";
 	d->field = field != NULL ? field->name : "";

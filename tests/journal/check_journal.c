@@ -239,7 +239,7 @@ START_TEST(a_newer_journal_is_not_touched)
 
 	journal_close(&j);
 	sql("PRAGMA user_version = 7");
-	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 7, this one knows 1");
+	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 7, this one knows 2");
 }
 END_TEST
 
@@ -734,6 +734,122 @@ START_TEST(expired_values_are_gone_from_the_disk)
 }
 END_TEST
 
+struct held_seen {
+	int64_t sets, deletes, number, after;
+	enum journal_held_state state;
+	char keys[64];
+};
+
+static bool on_held_set(void *arg, const struct journal_held_set *set)
+{
+	struct held_seen *seen = arg;
+
+	seen->sets++;
+	seen->deletes += set->deletes;
+	seen->number = set->number;
+	seen->state = set->state;
+	return true;
+}
+
+static struct held_seen held_sets(struct journal *j)
+{
+	struct held_seen seen = { 0 };
+
+	OK(journal_held_sets_each(j, on_held_set, &seen, why));
+	return seen;
+}
+
+static bool on_held(void *arg, const struct journal_held *h)
+{
+	struct held_seen *seen = arg;
+
+	strncat(seen->keys, h->key, sizeof seen->keys - strlen(seen->keys) - 1);
+	seen->after = h->id;
+	return true;
+}
+
+static bool hold(struct journal *j, int64_t set, const char *rid)
+{
+	struct journal_held h = { .set = set, .entity = "contact", .endpoint = "sales", .rid = rid, .key = rid, .time_us = 5 };
+	bool fresh = false;
+
+	OK(journal_hold(j, &h, &fresh, why));
+	return fresh;
+}
+
+START_TEST(held_deletes_stay_until_they_end)
+{
+	struct journal *j = open_ok();
+	int64_t set = journal_held_set_new(j, "contact", "sales", NULL), n;
+	struct held_seen seen = { 0 };
+
+	ck_assert_int_gt(set, 0);
+	ck_assert(hold(j, set, "aa"));
+	ck_assert(hold(j, set, "bb"));
+	ck_assert(!hold(j, journal_held_set_new(j, "contact", "sales", NULL), "aa"));	/* it stays in its set */
+	journal_close(&j);
+	j = open_ok();
+	ck_assert_int_eq(journal_held_state(j, "contact", "sales", "aa"), HELD_WAITS);
+	ck_assert_int_eq(journal_held_state(j, "contact", "support", "aa"), HELD_NOT);
+	OK(journal_held_move(j, "contact", "bb", "cc", why));
+	ck_assert_int_eq(journal_held_state(j, "contact", "sales", "bb"), HELD_NOT);
+	OK(journal_held_each(j, set, 0, 1, on_held, &seen, why));
+	OK(journal_held_each(j, set, seen.after, 10, on_held, &seen, why));
+	ck_assert_str_eq(seen.keys, "aabb");	/* in pages; the key is what it was */
+	OK(journal_held_end(j, "contact", "sales", "aa", &n, why));
+	ck_assert_int_eq(n, 1);
+	OK(journal_held_end(j, "contact", "sales", "aa", &n, why));
+	ck_assert_int_eq(n, 0);
+	ck_assert_int_eq(held_sets(j).deletes, 1);
+	ck_assert_int_eq(held_sets(j).number, set);
+	OK(journal_held_end(j, "contact", "sales", NULL, &n, why));
+	ck_assert_int_eq(held_sets(j).sets, 0);
+	ck_assert_int_gt(journal_held_set_new(j, "contact", "sales", NULL), set);	/* a name is never given twice */
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(an_order_about_held_deletes_stays)
+{
+	struct journal *j = open_ok();
+	struct journal_held_set set = { .entity = "contact", .endpoint = "sales", .state = HELD_RELEASED };
+	struct err e = { 0 };
+
+	set.number = journal_held_set_new(j, "contact", "sales", NULL);
+	hold(j, set.number, "aa");
+	OK(journal_held_order(j, &set, why));
+	journal_close(&j);
+	j = open_ok();
+	ck_assert_int_eq(journal_held_state(j, "contact", "sales", "aa"), HELD_RELEASED);
+	ck_assert_int_eq(held_sets(j).state, HELD_RELEASED);
+	set.endpoint = "support";
+	ck_assert(!journal_held_order(j, &set, &e));
+	ck_assert_str_eq(e.code, "no-such-set");
+	journal_close(&j);
+}
+END_TEST
+
+/* As the first version made it. */
+START_TEST(a_journal_of_the_first_version_is_brought_up)
+{
+	struct journal *j = open_ok();
+	struct journal_decision d = decision("ann", 1000);
+	sqlite3 *db;
+
+	OK(journal_decided(j, &d, why));
+	journal_close(&j);
+	ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE held; DROP TABLE held_set; DROP INDEX decision_key; ALTER TABLE decision DROP base;"
+				      "ALTER TABLE side DROP competed; ALTER TABLE side DROP written; PRAGMA user_version = 1",
+				      NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	j = open_ok();
+	ck_assert_int_eq(journal_decision_count(j, "contact"), 1);
+	ck_assert(hold(j, journal_held_set_new(j, "contact", "sales", NULL), "aa"));
+	journal_close(&j);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("journal");
@@ -771,6 +887,9 @@ int main(void)
 	tcase_add_test(records, decisions_are_listed_by_time_the_newest_when_limited);
 	tcase_add_test(records, expiring_is_done_in_portions);
 	tcase_add_test(records, expired_values_are_gone_from_the_disk);
+	tcase_add_test(records, held_deletes_stay_until_they_end);
+	tcase_add_test(records, an_order_about_held_deletes_stays);
+	tcase_add_test(files, a_journal_of_the_first_version_is_brought_up);
 	suite_add_tcase(s, files);
 	suite_add_tcase(s, records);
 	r = srunner_create(s);
