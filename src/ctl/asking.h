@@ -32,4 +32,7 @@ int run_held_show(struct ctl *c, char **args, int n);
 int run_held_release(struct ctl *c, char **args, int n);
 int run_held_discard(struct ctl *c, char **args, int n);
 
+/* story.c */
+int run_conflicts(struct ctl *c, char **args, int n);
+
 #endif

@@ -17,7 +17,6 @@ enum {
 	WAIT_US = 30 * 1000 * 1000,
 	WAIT_GRACE_US = 10 * 1000 * 1000,	/* the daemon keeps the time; this is for a daemon that does not */
 	WATCH_MS = 1000,
-	CONFLICTS_MOST = 1000,			/* the daemon shows the newest so many */
 };
 
 /* ---- asking ------------------------------------------------------------------------------------------ */
@@ -395,75 +394,6 @@ static int run_parked_discard(struct ctl *c, char **args, int n)
 	return for_each_number(&a, "parked/discard", args, n);
 }
 
-/* ---- conflicts --------------------------------------------------------------------------------------- */
-
-static bool is_in(const json_t *list, const char *word)
-{
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach(list, i, item)
-		if (json_is_string(item) && strcmp(json_string_value(item), word) == 0)
-			return true;
-	return false;
-}
-
-static void show_side(struct buf *out, const json_t *decision, const char *endpoint, const json_t *value)
-{
-	buf_addf(out, "    %-12s ", endpoint);
-	if (is_in(json_object_get(decision, "deleted"), endpoint)) {
-		buf_adds(out, "(deleted)");
-	} else if (json_is_string(value)) {
-		buf_addc(out, '"');
-		text_escape(out, json_string_value(value), json_string_length(value), '"', SIZE_MAX);
-		buf_addc(out, '"');
-	} else {
-		buf_adds(out, "(none, or not kept)");
-	}
-	if (str(json_object_get(decision, "stamps"), endpoint)[0] != '\0') {
-		buf_adds(out, "  of ");
-		add_time(out, str(json_object_get(decision, "stamps"), endpoint));
-	}
-	buf_adds(out, strcmp(endpoint, str(decision, "winner")) == 0 ? "  <- stands\n" : "\n");
-}
-
-/*
- * 2026-03-01 12:00:00 contact ann@example.org phone: sales by last-writer-wins (stamp)
- *     sales        "+49 1"  of 2026-03-01 11:59:58  <- stands
- *     support      "+49 2"  of 2026-03-01 11:59:55
- */
-static void show_conflict(struct asking *a, const json_t *j)
-{
-	struct buf line = { 0 }, out = { 0 };
-	const char *endpoint;
-	json_t *value;
-
-	add_time(&line, str(j, "time"));
-	buf_addf(&line, " %s %s %s: %s by %s (%s)", str(j, "entity"), str(j, "key"), str(j, "field"), str(j, "winner"), str(j, "rule"),
-		 str(j, "tie_break"));
-	wrap_add(&out, line.p, 0, SIZE_MAX);
-	json_object_foreach(json_object_get(j, "values"), endpoint, value)
-		show_side(&out, j, endpoint, value);
-	say(&out);
-	buf_fini(&line);
-	buf_fini(&out);
-}
-
-static int run_conflicts(struct ctl *c, char **args, int n)
-{
-	struct asking a = { .c = c, .show = show_conflict };
-	json_t *params = json_object();
-	int rc;
-
-	set_text(params, "entity", c->entity);
-	set_text(params, "since", c->since);
-	set_text(params, "key", c->key);
-	rc = order(&a, "conflicts", params, patience(c, SILENCE_US));
-	if (a.lines == CONFLICTS_MOST)
-		complain("these are the newest %d; there may be older ones", CONFLICTS_MOST);
-	return rc;
-}
-
 /* ---- pause, resume, kick, reload, metrics ------------------------------------------------------------ */
 
 static void show_paused(struct asking *a, const json_t *j)
@@ -562,7 +492,7 @@ const struct ctl_command ctl_commands[] = {
 	  "Carries the deletes of a set out; records whose row is back by now are left alone." },
 	{ "held discard", "SET...", "", 1, 1000, run_held_discard, "Does not delete: brings the rows back where they are gone." },
 	{ "conflicts", "[--entity E] [--since T] [--key K]", "eik", 0, 0, run_conflicts,
-	  "Shows the decisions: every side's value, rule, tie-break, winner. T is a time (RFC 3339) or a duration back (15m)." },
+	  "Shows the decisions as a table; with --key one record's story. T is a time (RFC 3339) or a duration back (15m)." },
 	{ "pause", "ENDPOINT|ENTITY", "", 1, 1, run_pause, "Lets it rest; what happens there meanwhile is caught up on later." },
 	{ "resume", "ENDPOINT|ENTITY", "", 1, 1, run_resume, "Lets it go on." },
 	{ "kick", "[--sweep]", "S", 0, 0, run_kick, "Looks at every endpoint now; --sweep compares everything." },

@@ -8,5 +8,6 @@ crmsyncctl_SOURCES = \
 	src/ctl/held.c \
 	src/ctl/main.c \
 	src/ctl/status.c \
+	src/ctl/story.c \
 	src/ctl/table.c
 crmsyncctl_LDADD = libcrmsync.a $(JANSSON_LIBS)

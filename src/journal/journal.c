@@ -13,7 +13,7 @@
 enum query {
 	Q_BEGIN, Q_COMMIT, Q_ROLLBACK,
 	Q_PARK, Q_UNPARK, Q_DISCARD, Q_COUNT_PARKED,
-	Q_DECIDE, Q_SIDE, Q_COUNT_DECISIONS, Q_EXPIRE,
+	Q_DECIDE, Q_SIDE, Q_WRITTEN, Q_COUNT_OWED, Q_COUNT_DECISIONS, Q_EXPIRE,
 	Q_NEW_SET, Q_HOLD, Q_HELD_STATE, Q_END_HELD, Q_END_SETS, Q_MOVE_HELD, Q_ORDER_SET,
 	QUERIES
 };
@@ -33,9 +33,13 @@ static const char *const queries[QUERIES] = {
 	[Q_UNPARK] = "DELETE FROM parked WHERE entity = ?1 AND endpoint = ?2 AND capture = ?3 AND ident = " IDENT,
 	[Q_DISCARD] = "DELETE FROM parked WHERE id = ?1",
 	[Q_COUNT_PARKED] = "SELECT count(*) FROM parked WHERE entity = ?1 AND (?2 IS NULL OR endpoint = ?2)",
-	[Q_DECIDE] = "INSERT INTO decision (print, entity, key, field, rule, kind, winner, tie_break, time_us, base_digest, round)"
-		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (print) DO NOTHING",
-	[Q_SIDE] = "INSERT INTO side (decision, n, endpoint, value, deleted, stamp_us, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[Q_DECIDE] = "INSERT INTO decision (print, entity, key, field, rule, kind, winner, tie_break, time_us, base_digest, round, base)"
+		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (print) DO NOTHING",
+	[Q_SIDE] = "INSERT INTO side (decision, n, endpoint, value, deleted, stamp_us, digest, competed, written)"
+		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	[Q_WRITTEN] = "UPDATE side SET written = 1 WHERE written = 2 AND endpoint = ?4 AND decision IN"
+		      " (SELECT id FROM decision WHERE key = ?2 AND entity = ?1 AND (?3 IS NULL OR field = ?3))",
+	[Q_COUNT_OWED] = "SELECT count(*) FROM side WHERE written = 2",
 	[Q_COUNT_DECISIONS] = "SELECT count(*) FROM decision WHERE entity = ?1",
 	[Q_EXPIRE] = "DELETE FROM decision WHERE id IN (SELECT id FROM decision WHERE time_us < ?1 ORDER BY time_us LIMIT 1000)",
 	[Q_NEW_SET] = "INSERT INTO held_set (entity, endpoint) VALUES (?1, ?2)",
@@ -63,8 +67,8 @@ static const char list_parked[] =
 
 static const char list_decisions[] =
 	"SELECT d.id, d.entity, d.key, d.field, d.rule, d.kind, d.winner, d.tie_break, d.time_us, d.base_digest, d.round,"
-	" s.endpoint, s.value, s.deleted, s.stamp_us, s.digest"
-	" FROM (SELECT * FROM decision WHERE time_us >= ?2 AND (?1 IS NULL OR entity = ?1)"
+	" s.endpoint, s.value, s.deleted, s.stamp_us, s.digest, s.competed, s.written, d.base"
+	" FROM (SELECT * FROM decision WHERE time_us >= ?2 AND (?1 IS NULL OR entity = ?1) AND (?4 IS NULL OR key = ?4)"
 	"  ORDER BY time_us DESC, id DESC LIMIT ?3) d LEFT JOIN side s ON s.decision = d.id"
 	" ORDER BY d.time_us, d.id, s.n";
 
@@ -78,6 +82,7 @@ struct journal {
 	 * behind would be written on its own, so nothing more is written until journal_commit() has reported it.
 	 */
 	struct err failed;
+	int64_t owed;			/* sides of decisions that are still to be written; -1: not known */
 	struct digest_key key;
 	struct buf scratch;
 };
@@ -148,6 +153,7 @@ struct journal *journal_open(const char *directory, const char *topology, struct
 			goto failed;
 		}
 	}
+	j->owed = count(j, Q_COUNT_OWED);
 	return j;
 failed:
 	err_while(e, "journal");
@@ -194,6 +200,7 @@ bool journal_commit(struct journal *j, struct err *e)
 	if (j->failed.kind == 0 && run(j, Q_COMMIT, &j->failed))
 		return true;
 	roll_back(j);
+	j->owed = count(j, Q_COUNT_OWED);
 	if (e != NULL)
 		*e = j->failed;
 	return err_while(e, "journal");
@@ -353,6 +360,8 @@ static void print_of(struct journal *j, const struct journal_decision *d, unsign
 	for (size_t i = 0; i < countof(words); i++)
 		add_word(b, words[i]);
 	for (size_t i = 0; i < d->n_sides; i++) {
+		if (!d->sides[i].competed)
+			continue;
 		add_word(b, d->sides[i].endpoint);
 		add_word(b, d->sides[i].digest);
 		buf_addc(b, d->sides[i].deleted ? 'd' : 'v');
@@ -372,6 +381,9 @@ static bool write_side(struct journal *j, int64_t decision, const struct journal
 	sqlite3_bind_int(stmt, 5, s->deleted);
 	sqlite3_bind_int64(stmt, 6, s->stamp_us);
 	bind_word(stmt, 7, s->digest);
+	sqlite3_bind_int(stmt, 8, s->competed);
+	sqlite3_bind_int(stmt, 9, s->written);
+	j->owed += s->written == JOURNAL_OWED;
 	return finish(j, stmt, e);
 }
 
@@ -394,6 +406,7 @@ static bool write_decision(struct journal *j, const void *what, struct err *e)
 	sqlite3_bind_int64(stmt, 9, d->time_us);
 	bind_word(stmt, 10, d->base_digest);
 	sqlite3_bind_int64(stmt, 11, (sqlite3_int64)d->round);
+	bind_text(stmt, 12, d->base);
 	if (!finish(j, stmt, e))
 		return false;
 	if (sqlite3_changes(j->db) == 0)
@@ -409,6 +422,37 @@ bool journal_decided(struct journal *j, const struct journal_decision *d, struct
 {
 	assert(d->n_sides <= countof(d->sides));
 	return change(j, write_decision, d, e);
+}
+
+bool journal_owes(const struct journal *j)
+{
+	return j->owed != 0;
+}
+
+struct writing {
+	const char *entity, *key, *field, *endpoint;
+};
+
+static bool write_written(struct journal *j, const void *what, struct err *e)
+{
+	const struct writing *w = what;
+	sqlite3_stmt *stmt = j->stmts[Q_WRITTEN];
+
+	bind_word(stmt, 1, w->entity);
+	bind_word(stmt, 2, w->key);
+	bind_text(stmt, 3, w->field);
+	bind_word(stmt, 4, w->endpoint);
+	if (!run(j, Q_WRITTEN, e))
+		return false;
+	j->owed -= sqlite3_changes(j->db);
+	return true;
+}
+
+bool journal_written(struct journal *j, const char *entity, const char *key, const char *field, const char *endpoint, struct err *e)
+{
+	struct writing w = { entity, key, field, endpoint };
+
+	return change(j, write_written, &w, e);
 }
 
 static const char *column_dup(struct arena *arena, sqlite3_stmt *row, int at)
@@ -431,6 +475,7 @@ static void read_decision(sqlite3_stmt *row, struct arena *arena, struct journal
 		.time_us = sqlite3_column_int64(row, 8),
 		.base_digest = column_dup(arena, row, 9),
 		.round = (uint64_t)sqlite3_column_int64(row, 10),
+		.base = column_dup(arena, row, 18),
 	};
 }
 
@@ -445,6 +490,8 @@ static void read_side(sqlite3_stmt *row, struct arena *arena, struct journal_dec
 		.deleted = sqlite3_column_int(row, 13) != 0,
 		.stamp_us = sqlite3_column_int64(row, 14),
 		.digest = column_dup(arena, row, 15),
+		.competed = sqlite3_column_int(row, 16) != 0,
+		.written = (enum journal_written)sqlite3_column_int(row, 17),
 	};
 }
 
@@ -476,8 +523,8 @@ static int each_decision(sqlite3_stmt *stmt, bool (*fn)(void *arg, const struct 
 	return rc;
 }
 
-bool journal_decisions_each(struct journal *j, const char *entity, int64_t since_us, size_t limit,
-			    bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e)
+bool journal_story_each(struct journal *j, const char *entity, const char *key, int64_t since_us, size_t limit,
+			bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e)
 {
 	sqlite3_stmt *stmt = NULL;
 	int rc = sqlite3_prepare_v2(j->db, list_decisions, -1, &stmt, NULL);
@@ -486,6 +533,7 @@ bool journal_decisions_each(struct journal *j, const char *entity, int64_t since
 		bind_text(stmt, 1, entity);
 		sqlite3_bind_int64(stmt, 2, since_us);
 		sqlite3_bind_int64(stmt, 3, limit_or_all(limit));
+		bind_text(stmt, 4, key);
 		rc = each_decision(stmt, fn, arg);
 	}
 	sqlite3_finalize(stmt);
@@ -493,6 +541,12 @@ bool journal_decisions_each(struct journal *j, const char *entity, int64_t since
 		return true;
 	journal_db_error(j->path, rc, e);
 	return err_while(e, "journal");
+}
+
+bool journal_decisions_each(struct journal *j, const char *entity, int64_t since_us, size_t limit,
+			    bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e)
+{
+	return journal_story_each(j, entity, NULL, since_us, limit, fn, arg, e);
 }
 
 int64_t journal_decision_count(struct journal *j, const char *entity)

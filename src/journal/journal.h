@@ -36,13 +36,16 @@ struct journal_decision {
 	const char *tie_break;		/* stamp | priority | value | policy */
 	int64_t time_us;
 	const char *base_digest;	/* hex, "" when there was no base */
+	const char *base;		/* NULL: NULL, not kept when private, or shown by nobody any more: then only its digest is known */
 	struct journal_side {
 		const char *endpoint;
 		const char *value;	/* NULL: NULL, or not kept when private */
 		bool deleted;
 		int64_t stamp_us;	/* effective */
 		const char *digest;	/* hex */
-	} sides[32];
+		bool competed;		/* won or lost; else it only showed that, or has no row yet (then digest is 0) */
+		enum journal_written { JOURNAL_NOT_WRITTEN, JOURNAL_WRITTEN, JOURNAL_OWED } written;	/* as in the file */
+	} sides[32];			/* the winner first */
 	size_t n_sides;
 	uint64_t round;
 };
@@ -81,8 +84,12 @@ void journal_close(struct journal **);		/* an open group is not kept */
 void journal_begin(struct journal *);
 bool journal_commit(struct journal *, struct err *e) __attribute__((warn_unused_result));
 
-/* A decision that is there already (same record, field, kind, base and sides: a round repeated after a crash) stays one. */
+/* A decision that is there already (same record, field, kind, base and competitors: a round repeated after a crash) stays one. */
 bool journal_decided(struct journal *, const struct journal_decision *, struct err *e);
+/* May any decision be owed to somebody? */
+bool journal_owes(const struct journal *);
+/* That endpoint has got what was decided of that field (NULL: of the whole record). */
+bool journal_written(struct journal *, const char *entity, const char *key, const char *field, const char *endpoint, struct err *e);
 
 /* Adds, or renews (tries + 1) the one with the same entity, endpoint, direction and rid (or local id when rid is ""). */
 bool journal_park(struct journal *, const struct journal_parked *, struct err *e);
@@ -116,6 +123,9 @@ bool journal_decisions_each(struct journal *, const char *entity, int64_t since_
 bool journal_held_sets_each(struct journal *, bool (*fn)(void *arg, const struct journal_held_set *), void *arg, struct err *e);
 bool journal_held_each(struct journal *, int64_t set, int64_t after_id, size_t limit,
 		       bool (*fn)(void *arg, const struct journal_held *), void *arg, struct err *e);
+/* Those of one record, by its printed key. */
+bool journal_story_each(struct journal *, const char *entity, const char *key, int64_t since_us, size_t limit,
+			bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e);
 int64_t journal_decision_count(struct journal *, const char *entity);
 /* Drops decisions older than that: the oldest 1,000 a call, so that the loop is not held up for long. Call it every minute. */
 bool journal_expire(struct journal *, int64_t before_us, struct err *e);

@@ -56,7 +56,8 @@ static const char version_2[] =
 	"ALTER TABLE decision ADD base TEXT;"
 	"ALTER TABLE side ADD competed INTEGER NOT NULL DEFAULT 1;"
 	"ALTER TABLE side ADD written INTEGER NOT NULL DEFAULT 0;"
-	"CREATE INDEX decision_key ON decision (key, time_us);";
+	"CREATE INDEX decision_key ON decision (key, time_us);"
+	"CREATE INDEX side_owed ON side (endpoint) WHERE written = 2;";
 
 /* ---- errors ------------------------------------------------------------------------------------------ */
 

@@ -5,6 +5,7 @@
  *   round_recall.c  claims; which records are these, and what was last seen of them?
  *   round_read.c    what do the endpoints show now, and whose rows are these?
  *   round_write.c   decide, parents, intent, writes
+ *   round_journal.c what was decided, for people
  *   round_mark.c    what everybody shows now goes into the store
  *
  * A `round_ask_` function sends and raises `waiting` by what it waits for; the `round_got_` one runs when everything is here.
@@ -173,7 +174,11 @@ void round_ask_intend(struct round *r);
 void round_ask_apply(struct round *r);
 void round_got_apply(struct round *r);
 
+
+/* round_journal.c */
 void round_print_key(const struct round *r, const struct subject *s, struct buf *out);
+bool round_journal_all(struct round *r, struct err *e);		/* durable when true: then what lost may go */
+void round_note_written(struct round *r, const struct subject *s, size_t e);
 
 /* held.c */
 const struct vector *round_base_of(struct round *r, struct subject *s);	/* what the decision is made upon */

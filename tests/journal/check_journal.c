@@ -76,9 +76,10 @@ static struct journal_decision decision(const char *key, int64_t time_us)
 {
 	return (struct journal_decision){
 		.entity = "contact", .key = key, .field = "phone", .rule = "last-writer-wins", .kind = "conflict", .winner = "support",
-		.tie_break = "stamp", .time_us = time_us, .base_digest = "00ff", .n_sides = 2, .round = UINT64_MAX,
-		.sides = { { .endpoint = "sales", .value = "1", .stamp_us = -5, .digest = "aa" },
-			   { .endpoint = "support", .value = NULL, .deleted = true, .stamp_us = time_us, .digest = "bb" } },
+		.tie_break = "stamp", .time_us = time_us, .base_digest = "00ff", .base = "0", .n_sides = 2, .round = UINT64_MAX,
+		.sides = { { .endpoint = "sales", .value = "1", .stamp_us = -5, .digest = "aa", .competed = true },
+			   { .endpoint = "support", .value = NULL, .deleted = true, .stamp_us = time_us, .digest = "bb",
+			     .competed = true, .written = JOURNAL_OWED } },
 	};
 }
 
@@ -577,6 +578,9 @@ static bool is_the_decision(void *arg, const struct journal_decision *d)
 	ck_assert_str_eq(d->sides[1].endpoint, "support");
 	ck_assert_ptr_null(d->sides[1].value);
 	ck_assert(d->sides[1].deleted);
+	ck_assert(d->sides[1].competed);
+	ck_assert_int_eq(d->sides[1].written, JOURNAL_OWED);
+	ck_assert_str_eq(d->base, "0");
 	return true;
 }
 
@@ -635,6 +639,9 @@ START_TEST(the_same_decision_is_kept_once)
 	j = open_ok();
 	OK(journal_decided(j, &d, why));
 	ck_assert_int_eq(journal_decision_count(j, "contact"), 1);
+	d.sides[d.n_sides++] = (struct journal_side){ .endpoint = "billing", .value = "0", .digest = "cc" };
+	OK(journal_decided(j, &d, why));	/* who only looked on, does not make it another */
+	ck_assert_int_eq(journal_decision_count(j, "contact"), 1);
 	d.sides[0].stamp_us++;
 	OK(journal_decided(j, &d, why));
 	d.sides[0].digest = "ab";
@@ -645,6 +652,44 @@ START_TEST(the_same_decision_is_kept_once)
 	OK(journal_decided(j, &d, why));
 	ck_assert_int_eq(journal_decision_count(j, "contact"), 5);
 	ck_assert_int_eq(journal_decision_count(j, "account"), 0);
+	journal_close(&j);
+}
+END_TEST
+
+static bool last_written(void *arg, const struct journal_decision *d)
+{
+	*(enum journal_written *)arg = d->sides[1].written;
+	return true;
+}
+
+static enum journal_written written_of(struct journal *j, const char *key)
+{
+	enum journal_written written = JOURNAL_NOT_WRITTEN;
+
+	OK(journal_story_each(j, "contact", key, 0, 0, last_written, &written, why));
+	return written;
+}
+
+START_TEST(what_is_owed_is_written_once_it_is)
+{
+	struct journal *j = open_ok();
+	struct journal_decision ann = decision("ann", 1000), bob = decision("bob", 1000);
+
+	ck_assert(!journal_owes(j));
+	OK(journal_decided(j, &ann, why));
+	OK(journal_decided(j, &bob, why));
+	journal_close(&j);
+	j = open_ok();
+	ck_assert(journal_owes(j));
+	OK(journal_written(j, "contact", "ann", "name", "support", why));
+	OK(journal_written(j, "contact", "ann", "phone", "sales", why));
+	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_OWED);
+	OK(journal_written(j, "contact", "ann", "phone", "support", why));
+	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_WRITTEN);
+	ck_assert_int_eq(written_of(j, "bob"), JOURNAL_OWED);
+	OK(journal_written(j, "contact", "bob", NULL, "support", why));
+	ck_assert_int_eq(written_of(j, "bob"), JOURNAL_WRITTEN);
+	ck_assert(!journal_owes(j));
 	journal_close(&j);
 }
 END_TEST
@@ -839,7 +884,7 @@ START_TEST(a_journal_of_the_first_version_is_brought_up)
 	OK(journal_decided(j, &d, why));
 	journal_close(&j);
 	ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE held; DROP TABLE held_set; DROP INDEX decision_key; ALTER TABLE decision DROP base;"
+	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE held; DROP TABLE held_set; DROP INDEX decision_key; DROP INDEX side_owed; ALTER TABLE decision DROP base;"
 				      "ALTER TABLE side DROP competed; ALTER TABLE side DROP written; PRAGMA user_version = 1",
 				      NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
@@ -884,6 +929,7 @@ int main(void)
 	tcase_add_test(records, a_decision_comes_back_as_it_was);
 	tcase_add_test(records, a_decision_may_have_no_side_or_all);
 	tcase_add_test(records, the_same_decision_is_kept_once);
+	tcase_add_test(records, what_is_owed_is_written_once_it_is);
 	tcase_add_test(records, decisions_are_listed_by_time_the_newest_when_limited);
 	tcase_add_test(records, expiring_is_done_in_portions);
 	tcase_add_test(records, expired_values_are_gone_from_the_disk);
