@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -13,7 +14,7 @@
 enum query {
 	Q_BEGIN, Q_COMMIT, Q_ROLLBACK,
 	Q_PARK, Q_UNPARK, Q_DISCARD, Q_COUNT_PARKED,
-	Q_DECIDE, Q_SIDE, Q_WRITTEN, Q_COUNT_OWED, Q_COUNT_DECISIONS, Q_EXPIRE,
+	Q_DECIDE, Q_SIDE, Q_WRITTEN, Q_COUNT_OWED, Q_COUNT_DECISIONS, Q_EXPIRE, Q_TRY,
 	Q_NEW_SET, Q_HOLD, Q_HELD_STATE, Q_END_HELD, Q_END_SETS, Q_MOVE_HELD, Q_ORDER_SET,
 	QUERIES
 };
@@ -41,6 +42,7 @@ static const char *const queries[QUERIES] = {
 		      " (SELECT id FROM decision WHERE key = ?2 AND entity = ?1 AND (?3 IS NULL OR field = ?3))",
 	[Q_COUNT_OWED] = "SELECT count(*) FROM side WHERE written = 2",
 	[Q_COUNT_DECISIONS] = "SELECT count(*) FROM decision WHERE entity = ?1",
+	[Q_TRY] = "UPDATE about SET topology = topology",
 	[Q_EXPIRE] = "DELETE FROM decision WHERE id IN (SELECT id FROM decision WHERE time_us < ?1 ORDER BY time_us LIMIT 1000)",
 	[Q_NEW_SET] = "INSERT INTO held_set (entity, endpoint) VALUES (?1, ?2)",
 	[Q_HOLD] = "INSERT INTO held (held_set, entity, endpoint, rid, key, time_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
@@ -82,6 +84,8 @@ struct journal {
 	 * behind would be written on its own, so nothing more is written until journal_commit() has reported it.
 	 */
 	struct err failed;
+	struct err trouble;		/* of the last group that had something to write; empty: none */
+	int64_t changes;		/* before this group */
 	int64_t owed;			/* sides of decisions that are still to be written; -1: not known */
 	struct digest_key key;
 	struct buf scratch;
@@ -184,6 +188,7 @@ void journal_begin(struct journal *j)
 	assert(!j->grouped);
 	j->grouped = true;
 	err_clear(&j->failed);
+	j->changes = sqlite3_total_changes64(j->db);
 	run(j, Q_BEGIN, &j->failed);
 }
 
@@ -197,9 +202,13 @@ bool journal_commit(struct journal *j, struct err *e)
 {
 	assert(j->grouped);
 	j->grouped = false;
-	if (j->failed.kind == 0 && run(j, Q_COMMIT, &j->failed))
+	if (j->failed.kind == 0 && run(j, Q_COMMIT, &j->failed)) {
+		if (sqlite3_total_changes64(j->db) != j->changes)
+			err_clear(&j->trouble);
 		return true;
+	}
 	roll_back(j);
+	j->trouble = j->failed;
 	j->owed = count(j, Q_COUNT_OWED);
 	if (e != NULL)
 		*e = j->failed;
@@ -559,6 +568,8 @@ static bool write_expired(struct journal *j, const void *what, struct err *e)
 {
 	const int64_t *before_us = what;
 
+	if (j->trouble.kind != 0 && !run(j, Q_TRY, e))
+		return false;
 	sqlite3_bind_int64(j->stmts[Q_EXPIRE], 1, *before_us);
 	return run(j, Q_EXPIRE, e);
 }
@@ -566,6 +577,28 @@ static bool write_expired(struct journal *j, const void *what, struct err *e)
 bool journal_expire(struct journal *j, int64_t before_us, struct err *e)
 {
 	return change(j, write_expired, &before_us, e);
+}
+
+/* ---- how it is --------------------------------------------------------------------------------------- */
+
+const struct err *journal_trouble(const struct journal *j)
+{
+	return j->trouble.kind != 0 ? &j->trouble : NULL;
+}
+
+static int64_t file_bytes(const char *path, const char *suffix)
+{
+	char *name = xasprintf("%s%s", path, suffix);
+	struct stat st;
+	int64_t n = stat(name, &st) == 0 ? (int64_t)st.st_size : 0;
+
+	free(name);
+	return n;
+}
+
+int64_t journal_bytes(const struct journal *j)
+{
+	return file_bytes(j->path, "") + file_bytes(j->path, "-wal");
 }
 
 /* ---- held deletes ------------------------------------------------------------------------------------ */

@@ -127,6 +127,12 @@ bool journal_held_each(struct journal *, int64_t set, int64_t after_id, size_t l
 bool journal_story_each(struct journal *, const char *entity, const char *key, int64_t since_us, size_t limit,
 			bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e);
 int64_t journal_decision_count(struct journal *, const char *entity);
+/*
+ * Why the last group that had something to write was not kept; NULL: it was. So that this is over when the disk is mended
+ * although nobody has anything to write, journal_expire() tries.
+ */
+const struct err *journal_trouble(const struct journal *);
+int64_t journal_bytes(const struct journal *);	/* on the disk; 0 when it is in memory */
 /* Drops decisions older than that: the oldest 1,000 a call, so that the loop is not held up for long. Call it every minute. */
 bool journal_expire(struct journal *, int64_t before_us, struct err *e);
 

@@ -11,12 +11,15 @@
 #ifndef SYNC_FEED_H
 #define SYNC_FEED_H
 
+#include "base/clock.h"
 #include "sync/state.h"
 
 static inline bool ready(const struct flow *flow)
 {
 	const struct sync *s = flow->sync;
 
+	if (clock_mono_us() < s->rest_until_us)
+		return false;
 	return !s->closing && s->store->ready && s->recovered && !s->finishing && !flow->paused;
 }
 

@@ -202,6 +202,7 @@ struct sync {
 		struct loop_timer *timer;
 	} finish;
 	uint64_t rounds, life;		/* numbers of rounds; a mark of this life for intent names */
+	int64_t rest_until_us;		/* monotonic: the journal cannot be written, and nothing is begun before */
 	uint64_t losses;		/* of the state in the store: what was recalled before one is void */
 	int64_t started_us, born_us;	/* the same moment, wall and monotonic */
 	bool *endpoint_paused;

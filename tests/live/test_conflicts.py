@@ -1,4 +1,5 @@
 """The conflict journal: what was decided, for programs and in sentences."""
+import sqlite3
 import unittest
 
 from case import ACCOUNT, CONTACT, ThreeCrms
@@ -7,7 +8,7 @@ from crm import eventually
 ANN = "p1@example.org"
 
 
-class Conflicts(ThreeCrms):
+class Apart(ThreeCrms):
     def setUp(self):
         super().setUp()
         self.start()
@@ -28,6 +29,8 @@ class Conflicts(ThreeCrms):
     def story(self, key=ANN):
         return " ".join(self.d.ctl("conflicts", "--key", key).split())
 
+
+class Conflicts(Apart):
     def test_a_decision_names_every_side_the_base_and_where_it_was_written(self):
         self.apart(lambda: self.sales.edit(ANN, phone="+49 1"), lambda: self.support.edit(ANN, phone="+49 2"))
         decision, = self.decisions()
@@ -99,6 +102,31 @@ class Conflicts(ThreeCrms):
         self.settled()
         decision, = self.decisions()
         self.assertEqual((sorted(decision["written"]), decision["owed"]), (["billing", "sales"], []))
+
+
+class JournalNotWritable(Apart):
+    def test_nothing_is_decided_that_cannot_be_written_down(self):
+        path, = self.place.path.rglob("journal.db")
+        self.d.ctl("pause", "contact")
+        self.sales.edit(ANN, phone="+49 1")
+        self.support.edit(ANN, phone="+49 2")
+        held = sqlite3.connect(path, isolation_level=None)
+        held.execute("BEGIN IMMEDIATE")
+        self.d.ctl("resume", "contact")
+        eventually(lambda: self.d.status()["journal"]["state"] == "failing", "the status says so")
+        code, body = self.d.get("/readyz")
+        self.assertEqual(code, 503)
+        self.assertIn("journal: ", body)
+        self.assertIn("the journal cannot be written", self.d.status()["summary"])
+        self.assertEqual([crm.people()[ANN]["phone"] for crm in self.crms], ["+49 1", "+49 2", "+1 555 0001"])
+        held.execute("ROLLBACK")
+        held.close()
+        self.assertEqual(self.settled()[ANN]["phone"], "+49 2")
+        self.assertEqual([d["winner"] for d in self.decisions()], ["support"])
+        self.assertEqual(self.d.get("/readyz")[0], 200)
+        journal = self.d.status()["journal"]
+        self.assertEqual((journal["state"], journal["reason"]), ("up", ""))
+        self.assertGreater(journal["bytes"], 4096)
 
 
 class DeleteWins(ThreeCrms):
