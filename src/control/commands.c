@@ -507,7 +507,7 @@ static const struct command commands[] = {
 	{ "parked/show", show_parked, false, { { "id", PARAM_NUMBER, true } }, "One parked record." },
 	{ "parked/retry", run_parked_retry, false, { { "id", PARAM_NUMBER }, { "entity", PARAM_TEXT } },
 	  "Tries one, an entity's or all parked records again." },
-	{ "parked/discard", run_parked_discard, false, { { "id", PARAM_NUMBER, true } }, "Forgets a parked record until it changes." },
+	{ "parked/discard", run_parked_discard, false, { { "id", PARAM_NUMBER, true } }, "Leaves a parked record different until it changes." },
 	{ "held/list", held_list, false, { { "entity", PARAM_TEXT } }, "The sets of deletes that limits.mass_delete holds, a line each." },
 	{ "held/show", held_show, false, { { "set", PARAM_TEXT, true } }, "The records of a set, a line each." },
 	{ "held/release", held_release, false, { { "set", PARAM_TEXT, true } }, "Carries the deletes of a set out." },

@@ -111,7 +111,7 @@ static bool on_parked(void *arg, const struct journal_parked *p)
 
 	l->seen++;
 	l->after_id = p->id;
-	if (l->key == NULL || strcmp(l->key, p->key) == 0)
+	if (!p->discarded && (l->key == NULL || strcmp(l->key, p->key) == 0))
 		add_line(l->out, parked_json(p));
 	return true;
 }
@@ -150,7 +150,7 @@ static bool on_one_parked(void *arg, const struct journal_parked *p)
 {
 	struct one_parked *one = arg;
 
-	if (p->id == one->id)
+	if (p->id == one->id && !p->discarded)
 		one->found = parked_json(p);
 	return false;
 }

@@ -485,7 +485,7 @@ const struct ctl_command ctl_commands[] = {
 	  "Lists the records that could not be read or applied, with cause." },
 	{ "parked show", "NUMBER...", "", 1, 1000, run_parked_show, "Shows some of them." },
 	{ "parked retry", "[NUMBER...] [--entity E]", "e", 0, 1000, run_parked_retry, "Tries them again: some, an entity's, or all." },
-	{ "parked discard", "NUMBER...", "", 1, 1000, run_parked_discard, "Takes them off the list; what still cannot be taken is parked anew." },
+	{ "parked discard", "NUMBER...", "", 1, 1000, run_parked_discard, "Leaves them different, until they change." },
 	{ "held list", "[--entity E]", "e", 0, 0, run_held_list, "Lists the sets of deletes that limits.mass_delete holds." },
 	{ "held show", "SET...", "", 1, 1000, run_held_show, "Shows the records of a set." },
 	{ "held release", "SET...", "", 1, 1000, run_held_release,

@@ -13,7 +13,7 @@
 
 enum query {
 	Q_BEGIN, Q_COMMIT, Q_ROLLBACK,
-	Q_PARK, Q_UNPARK, Q_DISCARD, Q_COUNT_PARKED,
+	Q_PARK, Q_UNPARK, Q_DISCARD, Q_IS_DISCARDED, Q_COUNT_PARKED,
 	Q_DECIDE, Q_SIDE, Q_WRITTEN, Q_COUNT_OWED, Q_COUNT_DECISIONS, Q_EXPIRE, Q_TRY,
 	Q_NEW_SET, Q_HOLD, Q_HELD_STATE, Q_END_HELD, Q_END_SETS, Q_MOVE_HELD, Q_ORDER_SET,
 	QUERIES
@@ -30,10 +30,12 @@ static const char *const queries[QUERIES] = {
 		   " VALUES (?1, ?2, ?3, " IDENT ", ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, max(?12, 1))"
 		   " ON CONFLICT (entity, endpoint, capture, ident) DO UPDATE SET local_id = excluded.local_id,"
 		   " key = excluded.key, code = excluded.code, cause = excluded.cause, field = excluded.field,"
-		   " last_us = excluded.last_us, tries = tries + 1",
+		   " last_us = excluded.last_us, tries = tries + 1,"
+		   " discarded = discarded AND capture AND code = excluded.code AND field = excluded.field",
 	[Q_UNPARK] = "DELETE FROM parked WHERE entity = ?1 AND endpoint = ?2 AND capture = ?3 AND ident = " IDENT,
-	[Q_DISCARD] = "DELETE FROM parked WHERE id = ?1",
-	[Q_COUNT_PARKED] = "SELECT count(*) FROM parked WHERE entity = ?1 AND (?2 IS NULL OR endpoint = ?2)",
+	[Q_DISCARD] = "UPDATE parked SET discarded = 1 WHERE id = ?1 AND NOT discarded",
+	[Q_IS_DISCARDED] = "SELECT discarded FROM parked WHERE entity = ?1 AND endpoint = ?2 AND capture = ?3 AND ident = " IDENT,
+	[Q_COUNT_PARKED] = "SELECT count(*) FROM parked WHERE entity = ?1 AND NOT discarded AND (?2 IS NULL OR endpoint = ?2)",
 	[Q_DECIDE] = "INSERT INTO decision (print, entity, key, field, rule, kind, winner, tie_break, time_us, base_digest, round, base)"
 		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (print) DO NOTHING",
 	[Q_SIDE] = "INSERT INTO side (decision, n, endpoint, value, deleted, stamp_us, digest, competed, written)"
@@ -64,8 +66,8 @@ static const char list_held[] =
 	"SELECT id, held_set, entity, endpoint, rid, key, time_us FROM held WHERE held_set = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
 
 static const char list_parked[] =
-	"SELECT id, entity, endpoint, capture, key, local_id, rid, code, cause, field, since_us, last_us, tries FROM parked"
-	" WHERE id > ?3 AND (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR endpoint = ?2) ORDER BY id LIMIT ?4";
+	"SELECT id, entity, endpoint, capture, key, local_id, rid, code, cause, field, since_us, last_us, tries,"
+	" discarded FROM parked WHERE id > ?3 AND (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR endpoint = ?2) ORDER BY id LIMIT ?4";
 
 static const char list_decisions[] =
 	"SELECT d.id, d.entity, d.key, d.field, d.rule, d.kind, d.winner, d.tie_break, d.time_us, d.base_digest, d.round,"
@@ -294,6 +296,12 @@ bool journal_discard(struct journal *j, int64_t id, struct err *e)
 	       err_set(e, ERR_ROW, "no-such-record", "there is no parked record %lld", (long long)id);
 }
 
+bool journal_is_discarded(struct journal *j, const struct journal_parked *p)
+{
+	bind_identity(j->stmts[Q_IS_DISCARDED], p);
+	return count(j, Q_IS_DISCARDED) > 0;
+}
+
 int64_t journal_parked_count(struct journal *j, const char *entity, const char *endpoint)
 {
 	bind_text(j->stmts[Q_COUNT_PARKED], 1, entity);
@@ -317,6 +325,7 @@ static struct journal_parked read_parked(sqlite3_stmt *row)
 		.since_us = sqlite3_column_int64(row, 10),
 		.last_us = sqlite3_column_int64(row, 11),
 		.tries = sqlite3_column_int64(row, 12),
+		.discarded = sqlite3_column_int(row, 13) != 0,
 	};
 }
 

@@ -27,6 +27,7 @@ struct journal_parked {
 	const char *cause;		/* one sentence, no values */
 	const char *field;		/* "" when not about one field */
 	int64_t since_us, last_us, tries;
+	bool discarded;			/* answers: it stays different by the operator's will, and is not counted */
 };
 
 struct journal_decision {
@@ -91,12 +92,16 @@ bool journal_owes(const struct journal *);
 /* That endpoint has got what was decided of that field (NULL: of the whole record). */
 bool journal_written(struct journal *, const char *entity, const char *key, const char *field, const char *endpoint, struct err *e);
 
-/* Adds, or renews (tries + 1) the one with the same entity, endpoint, direction and rid (or local id when rid is ""). */
+/*
+ * Adds, or renews (tries + 1) the one with the same entity, endpoint, direction and rid (or local id when rid is ""). One
+ * that was discarded counts again, unless it is a row that still cannot be taken for the same cause.
+ */
 bool journal_park(struct journal *, const struct journal_parked *, struct err *e);
 /* By the same identity; true also when there was none. */
 bool journal_unpark(struct journal *, const struct journal_parked *, struct err *e);
 bool journal_discard(struct journal *, int64_t id, struct err *e);	/* ERR_ROW, no-such-record: there is none */
-/* endpoint NULL: all. -1 when the journal cannot be read. */
+bool journal_is_discarded(struct journal *, const struct journal_parked *);
+/* Without the discarded ones. endpoint NULL: all. -1 when the journal cannot be read. */
 int64_t journal_parked_count(struct journal *, const char *entity, const char *endpoint);
 
 /* A new set, still empty; its number, or 0. */

@@ -54,6 +54,7 @@ static const char version_2[] =
 	"CREATE INDEX held_of_set ON held (held_set, id);"
 	/* The value before, where somebody still showed it; how a side took part: one that competed, or one that only showed. */
 	"ALTER TABLE decision ADD base TEXT;"
+	"ALTER TABLE parked ADD discarded INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE side ADD competed INTEGER NOT NULL DEFAULT 1;"
 	"ALTER TABLE side ADD written INTEGER NOT NULL DEFAULT 0;"
 	"CREATE INDEX decision_key ON decision (key, time_us);"

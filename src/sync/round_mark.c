@@ -151,7 +151,7 @@ static void look_at_duplicates(struct round *r)
 		struct side *side = r->flow->sides[e];
 		bool freed = false;
 
-		for (size_t i = 0; side != NULL && side->parked > 0 && i < r->n; i++)
+		for (size_t i = 0; side != NULL && side->parked + side->discarded > 0 && i < r->n; i++)
 			freed |= is_live(&r->subjects[i]) && r->subjects[i].decided && frees_key(&r->subjects[i], e);
 		if (freed)
 			park_reread_duplicates(side);

@@ -97,6 +97,7 @@ struct side {
 	struct guard guard;
 
 	int64_t owed, parked;		/* records */
+	int64_t discarded;		/* parked ones that stay different by the operator's will */
 	bool reread_wanted;
 	size_t rereads;			/* of parked rows, under way */
 	int64_t owed_since_us;		/* monotonic; 0: nothing owed */
@@ -178,6 +179,7 @@ struct flow {
 
 struct parked_mark {			/* what is parked, by identity; the words are in the journal */
 	uint64_t id;			/* digest of entity, endpoint, direction, rid or local id */
+	bool discarded;
 	UT_hash_handle hh;
 };
 

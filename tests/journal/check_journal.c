@@ -290,6 +290,9 @@ START_TEST(a_file_that_is_held_is_tried_again_later)
 	ck_assert(!journal_commit(j, &e));
 	ck_assert_str_eq(e.code, "SQLITE_BUSY");
 	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 0);
+	ck_assert_str_eq(journal_trouble(j)->code, "SQLITE_BUSY");
+	OK(journal_expire(j, 0, why));		/* nothing to do, and yet it is told that it can be written */
+	ck_assert_ptr_null(journal_trouble(j));
 	OK(journal_park(j, &p, why));
 	journal_close(&j);
 }
@@ -512,19 +515,47 @@ START_TEST(numbers_are_never_given_twice)
 	struct journal *j = open_ok();
 	struct journal_parked p = parked("r1", "");
 	struct list l = { .n = 0 };
-	struct err e = { 0 };
 	int64_t id;
 
 	OK(journal_park(j, &p, why));
 	OK(journal_parked_each(j, NULL, NULL, 0, 0, collect_parked, &l, why));
 	id = l.parked[0].id;
-	OK(journal_discard(j, id, why));
-	ck_assert(!journal_discard(j, id, &e));
-	ck_assert_int_eq(e.kind, ERR_ROW);
-	ck_assert_str_eq(e.code, "no-such-record");
+	OK(journal_unpark(j, &p, why));
 	OK(journal_park(j, &p, why));
 	OK(journal_parked_each(j, NULL, NULL, 0, 0, collect_parked, &l, why));
 	ck_assert_int_gt(l.parked[1].id, id);
+	journal_close(&j);
+}
+END_TEST
+
+static bool discarded(struct journal *j, struct journal_parked *p, bool capture, const char *code)
+{
+	p->capture = capture;
+	p->code = code;
+	OK(journal_park(j, p, why));
+	return journal_is_discarded(j, p);
+}
+
+START_TEST(what_is_discarded_stays_so_while_nothing_changes)
+{
+	struct journal *j = open_ok();
+	struct journal_parked p = parked("r1", "");
+	struct list l = { .n = 0 };
+	struct err e = { 0 };
+
+	ck_assert(!discarded(j, &p, true, "range"));
+	OK(journal_discard(j, 1, why));
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 0);
+	ck_assert(!journal_discard(j, 1, &e));
+	ck_assert_int_eq(e.kind, ERR_ROW);
+	ck_assert_str_eq(e.code, "no-such-record");
+	ck_assert(discarded(j, &p, true, "range"));		/* the same row once more */
+	ck_assert(!discarded(j, &p, true, "length"));		/* something else is wrong with it */
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 1);
+	ck_assert(!discarded(j, &p, false, "22001"));
+	OK(journal_parked_each(j, NULL, NULL, 0, 0, collect_parked, &l, why));
+	OK(journal_discard(j, l.parked[1].id, why));
+	ck_assert(!discarded(j, &p, false, "22001"));		/* a write is only tried when something changed */
 	journal_close(&j);
 }
 END_TEST
@@ -885,7 +916,7 @@ START_TEST(a_journal_of_the_first_version_is_brought_up)
 	journal_close(&j);
 	ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE held; DROP TABLE held_set; DROP INDEX decision_key; DROP INDEX side_owed; ALTER TABLE decision DROP base;"
-				      "ALTER TABLE side DROP competed; ALTER TABLE side DROP written; PRAGMA user_version = 1",
+				      "ALTER TABLE parked DROP discarded; ALTER TABLE side DROP competed; ALTER TABLE side DROP written; PRAGMA user_version = 1",
 				      NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 	j = open_ok();
@@ -925,6 +956,7 @@ int main(void)
 	tcase_add_test(records, lists_are_filtered_and_paged);
 	tcase_add_test(records, a_list_may_be_changed_while_it_is_read);
 	tcase_add_test(records, numbers_are_never_given_twice);
+	tcase_add_test(records, what_is_discarded_stays_so_while_nothing_changes);
 	tcase_add_test(records, a_group_that_is_not_committed_is_not_there);
 	tcase_add_test(records, a_decision_comes_back_as_it_was);
 	tcase_add_test(records, a_decision_may_have_no_side_or_all);
