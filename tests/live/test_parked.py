@@ -48,6 +48,7 @@ class Parked(ThreeCrms):
             self.d.ctl("kick", "--sweep")
             self.d.wait()
             self.assertEqual(self.d.parked(), [])
+            self.assertEqual(self.d.entity("contact")["parked"], 0)
             self.d.restart()
         self.assertEqual(self.sales.people()[ANN]["score"], 1)
         self.billing.edit(ANN, score=99)
