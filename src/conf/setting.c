@@ -203,7 +203,7 @@ const struct setting settings[] = {
 	  .help = "Fields that win or lose together, such as street, zip and city." },
 	{ .path = "entities.*.limits", .type = SET_MAP, .help = "Bounds for this entity." },
 	{ .path = "entities.*.limits.mass_delete", .type = SET_SHARE, .at = ENT(def.mass_delete), .def = "2%",
-	  .help = "A sweep that would delete more than this share of the records, and more than 20, holds its deletes." },
+	  .help = "So much of the records, or 20, may be deleted at one endpoint within a minute or by a sweep; the rest is held. 100%: all." },
 	{ .path = "entities.*.mappings", .type = SET_NAMED, .required = true, .read = read_mappings, .print = print_mappings,
 	  .help = "Where the entity lives: one entry for each endpoint, under its name." },
 	{ .path = "entities.*.mappings.*", .type = SET_MAP, .help = "The entity's table at that endpoint." },

@@ -111,7 +111,7 @@ static bool on_parked(void *arg, const struct journal_parked *p)
 
 	l->seen++;
 	l->after_id = p->id;
-	if (l->key == NULL || strcmp(l->key, p->key) == 0)
+	if (!p->discarded && (l->key == NULL || strcmp(l->key, p->key) == 0))
 		add_line(l->out, parked_json(p));
 	return true;
 }
@@ -150,7 +150,7 @@ static bool on_one_parked(void *arg, const struct journal_parked *p)
 {
 	struct one_parked *one = arg;
 
-	if (p->id == one->id)
+	if (p->id == one->id && !p->discarded)
 		one->found = parked_json(p);
 	return false;
 }
@@ -170,26 +170,73 @@ void show_parked(struct control *c, struct http_exchange *x, const json_t *param
 
 /* ---- decisions --------------------------------------------------------------------------------------- */
 
+/* Nobody knows how old the first rows are that are seen of a record. */
+static json_t *stamp_json(int64_t stamp_us)
+{
+	return stamp_us > 0 ? control_time(stamp_us) : json_null();
+}
+
+static json_t *lost_json(const struct journal_side *s)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "endpoint", control_text(s->endpoint));
+	json_object_set_new(j, "value", control_text(s->value));
+	json_object_set_new(j, "digest", control_text(s->digest));
+	json_object_set_new(j, "stamp", stamp_json(s->stamp_us));
+	json_object_set_new(j, "deleted", json_boolean(s->deleted));
+	return j;
+}
+
+/* An endpoint that has no row yet shows nothing: it only is owed. */
+static bool shows_something(const struct journal_side *s)
+{
+	return s->competed || strtoull(s->digest, NULL, 16) != 0;
+}
+
 static void add_sides(json_t *j, const struct journal_decision *d)
 {
-	json_t *values = json_object(), *digests = json_object(), *stamps = json_object(), *deleted = json_array();
+	json_t *values = json_object(), *digests = json_object(), *stamps = json_object();
+	json_t *deleted = json_array(), *lost = json_array(), *written = json_array(), *owed = json_array();
 
 	for (size_t i = 0; i < d->n_sides; i++) {
 		const struct journal_side *s = &d->sides[i];
 
-		json_object_set_new(values, s->endpoint, control_text(s->value));
-		json_object_set_new(digests, s->endpoint, control_text(s->digest));
-		json_object_set_new(stamps, s->endpoint, control_time(s->stamp_us));
+		if (s->written != JOURNAL_NOT_WRITTEN)
+			json_array_append_new(s->written == JOURNAL_WRITTEN ? written : owed, control_text(s->endpoint));
+		if (i > 0 && s->competed)
+			json_array_append_new(lost, lost_json(s));
 		if (s->deleted)
 			json_array_append_new(deleted, control_text(s->endpoint));
+		if (!shows_something(s) || json_object_get(values, s->endpoint) != NULL)
+			continue;	/* of one that won and lost, what won */
+		json_object_set_new(values, s->endpoint, control_text(s->value));
+		json_object_set_new(digests, s->endpoint, control_text(s->digest));
+		json_object_set_new(stamps, s->endpoint, stamp_json(s->stamp_us));
 	}
 	json_object_set_new(j, "values", values);
+	json_object_set_new(j, "lost", lost);
 	json_object_set_new(j, "deleted", deleted);
 	json_object_set_new(j, "stamps", stamps);
 	json_object_set_new(j, "digests", digests);
+	json_object_set_new(j, "written", written);
+	json_object_set_new(j, "owed", owed);
 }
 
-static json_t *decision_json(const struct journal_decision *d)
+static bool is_private(const struct sync *sync, const struct journal_decision *d)
+{
+	for (size_t i = 0; i < sync_entities(sync); i++) {
+		struct sync_entity_view v;
+
+		sync_entity_view(sync, i, &v);
+		for (size_t f = 0; strcmp(v.conf->def.name, d->entity) == 0 && f < v.conf->def.n_fields; f++)
+			if (strcmp(v.conf->def.fields[f].name, d->field) == 0)
+				return v.conf->def.fields[f].private_value;
+	}
+	return false;
+}
+
+static json_t *decision_json(const struct sync *sync, const struct journal_decision *d)
 {
 	bool has_base = d->base_digest != NULL && d->base_digest[0] != '\0';
 	json_t *j = control_object();
@@ -202,8 +249,10 @@ static json_t *decision_json(const struct journal_decision *d)
 	json_object_set_new(j, "rule", control_text(d->rule));
 	json_object_set_new(j, "tie_break", control_text(d->tie_break));
 	json_object_set_new(j, "winner", control_text(d->winner));
-	json_object_set_new(j, "base", has_base ? control_text(d->base_digest) : json_null());
+	json_object_set_new(j, "base", control_text(d->base));
+	json_object_set_new(j, "base_digest", has_base ? control_text(d->base_digest) : json_null());
 	add_sides(j, d);
+	json_object_set_new(j, "private", json_boolean(is_private(sync, d)));
 	json_object_set_new(j, "round", json_integer((json_int_t)d->round));
 	return j;
 }
@@ -212,8 +261,7 @@ static bool on_decision(void *arg, const struct journal_decision *d)
 {
 	struct list *l = arg;
 
-	if (l->key == NULL || (d->key != NULL && strcmp(l->key, d->key) == 0))
-		add_line(l->out, decision_json(d));
+	add_line(l->out, decision_json(l->control->sync, d));
 	return true;
 }
 
@@ -226,7 +274,7 @@ static bool more_decisions(void *arg, struct buf *out)
 	l->out = out;
 	if (journal == NULL)
 		return list_cut_short(l);
-	if (!journal_decisions_each(journal, l->entity, l->since_us, DECISIONS_MOST, on_decision, l, &e))
+	if (!journal_story_each(journal, l->entity, l->key, l->since_us, DECISIONS_MOST, on_decision, l, &e))
 		return list_broken(l, &e);
 	return false;
 }

@@ -79,6 +79,13 @@ void list_parked(struct control *, struct http_exchange *, const json_t *params)
 void show_parked(struct control *, struct http_exchange *, const json_t *params);
 void list_conflicts(struct control *, struct http_exchange *, const json_t *params);
 
+/* ---- held deletes: held.c ---------------------------------------------------------------------------- */
+
+void held_list(struct control *, struct http_exchange *, const json_t *params);
+void held_show(struct control *, struct http_exchange *, const json_t *params);
+void held_release(struct control *, struct http_exchange *, const json_t *params);
+void held_discard(struct control *, struct http_exchange *, const json_t *params);
+
 /* A parameter's text, or NULL when it was not given. */
 const char *param_text(const json_t *params, const char *name);
 /* True when the name is NULL or an entity's / an endpoint's; else refuses with the nearest name. */

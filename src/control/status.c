@@ -8,6 +8,7 @@
 #include "config.h"
 #include "control/room.h"
 #include "endpoint/endpoint.h"
+#include "journal/journal.h"
 #include "meter/meter.h"
 #include "sync/sync.h"
 
@@ -205,6 +206,17 @@ static json_t *redis_json(const struct sync_service_view *v)
 	return j;
 }
 
+static json_t *journal_json(const struct journal *journal)
+{
+	const struct err *trouble = journal_trouble(journal);
+	json_t *j = json_object();
+
+	json_object_set_new(j, "state", json_string(trouble == NULL ? "up" : "failing"));
+	json_object_set_new(j, "reason", control_text(trouble == NULL ? "" : trouble->text));
+	json_object_set_new(j, "bytes", json_integer(journal_bytes(journal)));
+	return j;
+}
+
 json_t *status_json(const struct pages *p)
 {
 	json_t *j = json_object(), *endpoints = json_array(), *entities = json_array();
@@ -226,6 +238,7 @@ json_t *status_json(const struct pages *p)
 	json_object_set_new(j, "rounds", json_integer((json_int_t)v.rounds));
 	json_object_set_new(j, "rounds_in_flight", json_integer((json_int_t)v.rounds_in_flight));
 	json_object_set_new(j, "redis", redis_json(&v));
+	json_object_set_new(j, "journal", journal_json(sync_journal(p->sync)));
 	for (size_t i = 0; i < sync_endpoints(p->sync); i++) {
 		struct sync_endpoint_view e;
 
@@ -247,6 +260,8 @@ bool status_ready(const struct pages *p, struct buf *reasons)
 	sync_service_view(p->sync, &v);
 	if (!v.redis_up || v.standby)
 		buf_addf(reasons, "redis: %s\n", v.redis_reason[0] != '\0' ? v.redis_reason : "not connected yet");
+	if (journal_trouble(sync_journal(p->sync)) != NULL)
+		buf_addf(reasons, "journal: %s\n", journal_trouble(sync_journal(p->sync))->text);
 	for (size_t i = 0; i < sync_endpoints(p->sync); i++) {
 		struct sync_endpoint_view e;
 

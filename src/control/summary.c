@@ -5,6 +5,7 @@
 #include "conf/topology.h"
 #include "control/pages.h"
 #include "endpoint/endpoint.h"
+#include "journal/journal.h"
 #include "sync/sync.h"
 
 /*
@@ -52,6 +53,17 @@ static bool say_redis(const struct pages *p, struct buf *out, size_t start)
 	buf_adds(out, "Redis is away, so nothing is applied");
 	if (v.redis_reason[0] != '\0')
 		buf_addf(out, " (%s)", v.redis_reason);
+	return false;
+}
+
+static bool say_journal(const struct pages *p, struct buf *out, size_t start)
+{
+	const struct err *trouble = journal_trouble(sync_journal(p->sync));
+
+	if (trouble == NULL)
+		return true;
+	part(out, start);
+	buf_addf(out, "the journal cannot be written, so what needs it is not applied (%s)", trouble->text);
 	return false;
 }
 
@@ -162,6 +174,7 @@ void summary_add(const struct pages *p, struct buf *out)
 		pending += v.pending;
 	}
 	well = say_redis(p, out, start);
+	well = say_journal(p, out, start) && well;
 	well = say_endpoints(p, out, start) && well;
 	before = out->len;
 	say_links(&links, out, start);

@@ -9,30 +9,19 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "ctl/ctl.h"
+#include "ctl/asking.h"
 
 enum {
-	SILENCE_US = 30 * 1000 * 1000,
 	SILENCE_RELOAD_US = 60 * 1000 * 1000,	/* rounds in flight are finished first */
 	SILENCE_INSTALL_US = 120 * 1000 * 1000,	/* waits for locks on the application's tables */
 	WAIT_US = 30 * 1000 * 1000,
 	WAIT_GRACE_US = 10 * 1000 * 1000,	/* the daemon keeps the time; this is for a daemon that does not */
 	WATCH_MS = 1000,
-	CONFLICTS_MOST = 1000,			/* the daemon shows the newest so many */
 };
 
 /* ---- asking ------------------------------------------------------------------------------------------ */
 
-struct asking {
-	struct ctl *c;
-	/* Shows one object of the answer; not called with --json, nor for an error. NULL: nothing to show. */
-	void (*show)(struct asking *, const json_t *);
-	struct buf *keep;		/* watch: shown there instead of on stdout */
-	size_t lines;
-	int rc;
-};
-
-static void say(const struct buf *b)
+void say(const struct buf *b)
 {
 	fwrite(b->p, 1, b->len, stdout);
 }
@@ -90,13 +79,13 @@ static bool on_line(void *arg, int status, const char *line)
 	return true;
 }
 
-static int64_t patience(const struct ctl *c, int64_t usual_us)
+int64_t patience(const struct ctl *c, int64_t usual_us)
 {
 	return c->timeout_us > 0 ? c->timeout_us : usual_us;
 }
 
 /* Takes params over. */
-static int order(struct asking *a, const char *command, json_t *params, int64_t silence_us)
+int order(struct asking *a, const char *command, json_t *params, int64_t silence_us)
 {
 	char *body = json_dumps(params, 0), *target = xasprintf("/v1/%s", command);
 	struct exchange x = { .path = a->c->path, .method = "POST", .target = target, .body = body, .silence_us = silence_us,
@@ -112,7 +101,7 @@ static int order(struct asking *a, const char *command, json_t *params, int64_t 
 	return rc != CTL_OK ? rc : a->rc;
 }
 
-static void set_text(json_t *params, const char *name, const char *value)
+void set_text(json_t *params, const char *name, const char *value)
 {
 	if (value != NULL)
 		json_object_set_new(params, name, json_string(value));
@@ -132,7 +121,7 @@ static bool number_parse(const char *s, json_int_t *out)
 
 /* ---- status ------------------------------------------------------------------------------------------ */
 
-static size_t screen(bool rows)
+size_t screen(bool rows)
 {
 	struct winsize size;
 
@@ -295,7 +284,7 @@ static int run_uninstall(struct ctl *c, char **args, int n)
 
 /* ---- parked ------------------------------------------------------------------------------------------ */
 
-static const char *str(const json_t *j, const char *name)
+const char *str(const json_t *j, const char *name)
 {
 	const char *s = json_string_value(json_object_get(j, name));
 
@@ -303,7 +292,7 @@ static const char *str(const json_t *j, const char *name)
 }
 
 /* "2026-03-01 12:00:00" */
-static void add_time(struct buf *out, const char *rfc3339)
+void add_time(struct buf *out, const char *rfc3339)
 {
 	if (strlen(rfc3339) >= 19)
 		buf_addf(out, "%.10s %.8s", rfc3339, rfc3339 + 11);
@@ -405,75 +394,6 @@ static int run_parked_discard(struct ctl *c, char **args, int n)
 	return for_each_number(&a, "parked/discard", args, n);
 }
 
-/* ---- conflicts --------------------------------------------------------------------------------------- */
-
-static bool is_in(const json_t *list, const char *word)
-{
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach(list, i, item)
-		if (json_is_string(item) && strcmp(json_string_value(item), word) == 0)
-			return true;
-	return false;
-}
-
-static void show_side(struct buf *out, const json_t *decision, const char *endpoint, const json_t *value)
-{
-	buf_addf(out, "    %-12s ", endpoint);
-	if (is_in(json_object_get(decision, "deleted"), endpoint)) {
-		buf_adds(out, "(deleted)");
-	} else if (json_is_string(value)) {
-		buf_addc(out, '"');
-		text_escape(out, json_string_value(value), json_string_length(value), '"', SIZE_MAX);
-		buf_addc(out, '"');
-	} else {
-		buf_adds(out, "(none, or not kept)");
-	}
-	if (str(json_object_get(decision, "stamps"), endpoint)[0] != '\0') {
-		buf_adds(out, "  of ");
-		add_time(out, str(json_object_get(decision, "stamps"), endpoint));
-	}
-	buf_adds(out, strcmp(endpoint, str(decision, "winner")) == 0 ? "  <- stands\n" : "\n");
-}
-
-/*
- * 2026-03-01 12:00:00 contact ann@example.org phone: sales by last-writer-wins (stamp)
- *     sales        "+49 1"  of 2026-03-01 11:59:58  <- stands
- *     support      "+49 2"  of 2026-03-01 11:59:55
- */
-static void show_conflict(struct asking *a, const json_t *j)
-{
-	struct buf line = { 0 }, out = { 0 };
-	const char *endpoint;
-	json_t *value;
-
-	add_time(&line, str(j, "time"));
-	buf_addf(&line, " %s %s %s: %s by %s (%s)", str(j, "entity"), str(j, "key"), str(j, "field"), str(j, "winner"), str(j, "rule"),
-		 str(j, "tie_break"));
-	wrap_add(&out, line.p, 0, SIZE_MAX);
-	json_object_foreach(json_object_get(j, "values"), endpoint, value)
-		show_side(&out, j, endpoint, value);
-	say(&out);
-	buf_fini(&line);
-	buf_fini(&out);
-}
-
-static int run_conflicts(struct ctl *c, char **args, int n)
-{
-	struct asking a = { .c = c, .show = show_conflict };
-	json_t *params = json_object();
-	int rc;
-
-	set_text(params, "entity", c->entity);
-	set_text(params, "since", c->since);
-	set_text(params, "key", c->key);
-	rc = order(&a, "conflicts", params, patience(c, SILENCE_US));
-	if (a.lines == CONFLICTS_MOST)
-		complain("these are the newest %d; there may be older ones", CONFLICTS_MOST);
-	return rc;
-}
-
 /* ---- pause, resume, kick, reload, metrics ------------------------------------------------------------ */
 
 static void show_paused(struct asking *a, const json_t *j)
@@ -565,9 +485,14 @@ const struct ctl_command ctl_commands[] = {
 	  "Lists the records that could not be read or applied, with cause." },
 	{ "parked show", "NUMBER...", "", 1, 1000, run_parked_show, "Shows some of them." },
 	{ "parked retry", "[NUMBER...] [--entity E]", "e", 0, 1000, run_parked_retry, "Tries them again: some, an entity's, or all." },
-	{ "parked discard", "NUMBER...", "", 1, 1000, run_parked_discard, "Takes them off the list; what still cannot be taken is parked anew." },
+	{ "parked discard", "NUMBER...", "", 1, 1000, run_parked_discard, "Leaves them different, until they change." },
+	{ "held list", "[--entity E]", "e", 0, 0, run_held_list, "Lists the sets of deletes that limits.mass_delete holds." },
+	{ "held show", "SET...", "", 1, 1000, run_held_show, "Shows the records of a set." },
+	{ "held release", "SET...", "", 1, 1000, run_held_release,
+	  "Carries the deletes of a set out; records whose row is back by now are left alone." },
+	{ "held discard", "SET...", "", 1, 1000, run_held_discard, "Does not delete: brings the rows back where they are gone." },
 	{ "conflicts", "[--entity E] [--since T] [--key K]", "eik", 0, 0, run_conflicts,
-	  "Shows the decisions: every side's value, rule, tie-break, winner. T is a time (RFC 3339) or a duration back (15m)." },
+	  "Shows the decisions as a table; with --key one record's story. T is a time (RFC 3339) or a duration back (15m)." },
 	{ "pause", "ENDPOINT|ENTITY", "", 1, 1, run_pause, "Lets it rest; what happens there meanwhile is caught up on later." },
 	{ "resume", "ENDPOINT|ENTITY", "", 1, 1, run_resume, "Lets it go on." },
 	{ "kick", "[--sweep]", "S", 0, 0, run_kick, "Looks at every endpoint now; --sweep compares everything." },

@@ -1,10 +1,13 @@
 # Shares base/ with the daemon and nothing else, so it links none of the daemon's client libraries.
 crmsyncctl_SOURCES = \
+	src/ctl/asking.h \
 	src/ctl/client.c \
 	src/ctl/commands.c \
 	src/ctl/ctl.h \
 	src/ctl/find.c \
+	src/ctl/held.c \
 	src/ctl/main.c \
 	src/ctl/status.c \
+	src/ctl/story.c \
 	src/ctl/table.c
 crmsyncctl_LDADD = libcrmsync.a $(JANSSON_LIBS)

@@ -181,13 +181,18 @@ static const struct ctl_command *command_of(int argc, char **argv, int *words)
 	*words = 1;
 	if (command != NULL)
 		return command;
-	if (strcmp(argv[0], "parked") == 0 && (argc < 2 || argv[1][0] == '-'))
-		return command_find("parked list");
+	if (argc < 2 || argv[1][0] == '-') {
+		both = xasprintf("%s list", argv[0]);
+		command = command_find(both);
+		free(both);
+		if (command != NULL)
+			return command;
+	}
 	both = argc > 1 ? xasprintf("%s %s", argv[0], argv[1]) : xstrdup(argv[0]);
 	command = command_find(both);
 	*words = 2;
 	if (command == NULL)
-		refuse_unknown(strcmp(argv[0], "parked") == 0 ? both : argv[0]);
+		refuse_unknown(strcmp(argv[0], "parked") == 0 || strcmp(argv[0], "held") == 0 ? both : argv[0]);
 	free(both);
 	return command;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -12,8 +13,9 @@
 
 enum query {
 	Q_BEGIN, Q_COMMIT, Q_ROLLBACK,
-	Q_PARK, Q_UNPARK, Q_DISCARD, Q_COUNT_PARKED,
-	Q_DECIDE, Q_SIDE, Q_COUNT_DECISIONS, Q_EXPIRE,
+	Q_PARK, Q_UNPARK, Q_DISCARD, Q_IS_DISCARDED, Q_COUNT_PARKED,
+	Q_DECIDE, Q_SIDE, Q_WRITTEN, Q_COUNT_OWED, Q_COUNT_DECISIONS, Q_EXPIRE, Q_TRY,
+	Q_NEW_SET, Q_HOLD, Q_HELD_STATE, Q_END_HELD, Q_END_SETS, Q_MOVE_HELD, Q_ORDER_SET,
 	QUERIES
 };
 
@@ -28,25 +30,49 @@ static const char *const queries[QUERIES] = {
 		   " VALUES (?1, ?2, ?3, " IDENT ", ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, max(?12, 1))"
 		   " ON CONFLICT (entity, endpoint, capture, ident) DO UPDATE SET local_id = excluded.local_id,"
 		   " key = excluded.key, code = excluded.code, cause = excluded.cause, field = excluded.field,"
-		   " last_us = excluded.last_us, tries = tries + 1",
+		   " last_us = excluded.last_us, tries = tries + 1,"
+		   " discarded = discarded AND capture AND code = excluded.code AND field = excluded.field",
 	[Q_UNPARK] = "DELETE FROM parked WHERE entity = ?1 AND endpoint = ?2 AND capture = ?3 AND ident = " IDENT,
-	[Q_DISCARD] = "DELETE FROM parked WHERE id = ?1",
-	[Q_COUNT_PARKED] = "SELECT count(*) FROM parked WHERE entity = ?1 AND (?2 IS NULL OR endpoint = ?2)",
-	[Q_DECIDE] = "INSERT INTO decision (print, entity, key, field, rule, kind, winner, tie_break, time_us, base_digest, round)"
-		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (print) DO NOTHING",
-	[Q_SIDE] = "INSERT INTO side VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[Q_DISCARD] = "UPDATE parked SET discarded = 1 WHERE id = ?1 AND NOT discarded",
+	[Q_IS_DISCARDED] = "SELECT discarded FROM parked WHERE entity = ?1 AND endpoint = ?2 AND capture = ?3 AND ident = " IDENT,
+	[Q_COUNT_PARKED] = "SELECT count(*) FROM parked WHERE entity = ?1 AND NOT discarded AND (?2 IS NULL OR endpoint = ?2)",
+	[Q_DECIDE] = "INSERT INTO decision (print, entity, key, field, rule, kind, winner, tie_break, time_us, base_digest, round, base)"
+		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (print) DO NOTHING",
+	[Q_SIDE] = "INSERT INTO side (decision, n, endpoint, value, deleted, stamp_us, digest, competed, written)"
+		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	[Q_WRITTEN] = "UPDATE side SET written = 1 WHERE written = 2 AND endpoint = ?4 AND decision IN"
+		      " (SELECT id FROM decision WHERE key = ?2 AND entity = ?1 AND (?3 IS NULL OR field = ?3))",
+	[Q_COUNT_OWED] = "SELECT count(*) FROM side WHERE written = 2",
 	[Q_COUNT_DECISIONS] = "SELECT count(*) FROM decision WHERE entity = ?1",
+	[Q_TRY] = "UPDATE about SET topology = topology",
 	[Q_EXPIRE] = "DELETE FROM decision WHERE id IN (SELECT id FROM decision WHERE time_us < ?1 ORDER BY time_us LIMIT 1000)",
+	[Q_NEW_SET] = "INSERT INTO held_set (entity, endpoint) VALUES (?1, ?2)",
+	[Q_HOLD] = "INSERT INTO held (held_set, entity, endpoint, rid, key, time_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+		   " ON CONFLICT (entity, rid, endpoint) DO NOTHING",
+	[Q_HELD_STATE] = "SELECT s.state FROM held h JOIN held_set s ON s.number = h.held_set"
+			 " WHERE h.entity = ?1 AND h.endpoint = ?2 AND h.rid = ?3",
+	[Q_END_HELD] = "DELETE FROM held WHERE entity = ?1 AND endpoint = ?2 AND (?3 IS NULL OR rid = ?3)",
+	[Q_END_SETS] = "DELETE FROM held_set WHERE entity = ?1 AND endpoint = ?2"
+		       " AND NOT EXISTS (SELECT 1 FROM held WHERE held.held_set = held_set.number)",
+	[Q_MOVE_HELD] = "UPDATE OR REPLACE held SET rid = ?3 WHERE entity = ?1 AND rid = ?2",
+	[Q_ORDER_SET] = "UPDATE held_set SET state = ?4 WHERE number = ?1 AND entity = ?2 AND endpoint = ?3",
 };
 
+static const char list_sets[] =
+	"SELECT s.number, s.entity, s.endpoint, s.state, count(h.id), coalesce(min(h.time_us), 0), coalesce(max(h.time_us), 0)"
+	" FROM held_set s LEFT JOIN held h ON h.held_set = s.number GROUP BY s.number ORDER BY s.number";
+
+static const char list_held[] =
+	"SELECT id, held_set, entity, endpoint, rid, key, time_us FROM held WHERE held_set = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+
 static const char list_parked[] =
-	"SELECT id, entity, endpoint, capture, key, local_id, rid, code, cause, field, since_us, last_us, tries FROM parked"
-	" WHERE id > ?3 AND (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR endpoint = ?2) ORDER BY id LIMIT ?4";
+	"SELECT id, entity, endpoint, capture, key, local_id, rid, code, cause, field, since_us, last_us, tries,"
+	" discarded FROM parked WHERE id > ?3 AND (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR endpoint = ?2) ORDER BY id LIMIT ?4";
 
 static const char list_decisions[] =
 	"SELECT d.id, d.entity, d.key, d.field, d.rule, d.kind, d.winner, d.tie_break, d.time_us, d.base_digest, d.round,"
-	" s.endpoint, s.value, s.deleted, s.stamp_us, s.digest"
-	" FROM (SELECT * FROM decision WHERE time_us >= ?2 AND (?1 IS NULL OR entity = ?1)"
+	" s.endpoint, s.value, s.deleted, s.stamp_us, s.digest, s.competed, s.written, d.base"
+	" FROM (SELECT * FROM decision WHERE time_us >= ?2 AND (?1 IS NULL OR entity = ?1) AND (?4 IS NULL OR key = ?4)"
 	"  ORDER BY time_us DESC, id DESC LIMIT ?3) d LEFT JOIN side s ON s.decision = d.id"
 	" ORDER BY d.time_us, d.id, s.n";
 
@@ -60,6 +86,9 @@ struct journal {
 	 * behind would be written on its own, so nothing more is written until journal_commit() has reported it.
 	 */
 	struct err failed;
+	struct err trouble;		/* of the last group that had something to write; empty: none */
+	int64_t changes;		/* before this group */
+	int64_t owed;			/* sides of decisions that are still to be written; -1: not known */
 	struct digest_key key;
 	struct buf scratch;
 };
@@ -130,6 +159,7 @@ struct journal *journal_open(const char *directory, const char *topology, struct
 			goto failed;
 		}
 	}
+	j->owed = count(j, Q_COUNT_OWED);
 	return j;
 failed:
 	err_while(e, "journal");
@@ -160,6 +190,7 @@ void journal_begin(struct journal *j)
 	assert(!j->grouped);
 	j->grouped = true;
 	err_clear(&j->failed);
+	j->changes = sqlite3_total_changes64(j->db);
 	run(j, Q_BEGIN, &j->failed);
 }
 
@@ -173,9 +204,14 @@ bool journal_commit(struct journal *j, struct err *e)
 {
 	assert(j->grouped);
 	j->grouped = false;
-	if (j->failed.kind == 0 && run(j, Q_COMMIT, &j->failed))
+	if (j->failed.kind == 0 && run(j, Q_COMMIT, &j->failed)) {
+		if (sqlite3_total_changes64(j->db) != j->changes)
+			err_clear(&j->trouble);
 		return true;
+	}
 	roll_back(j);
+	j->trouble = j->failed;
+	j->owed = count(j, Q_COUNT_OWED);
 	if (e != NULL)
 		*e = j->failed;
 	return err_while(e, "journal");
@@ -260,6 +296,12 @@ bool journal_discard(struct journal *j, int64_t id, struct err *e)
 	       err_set(e, ERR_ROW, "no-such-record", "there is no parked record %lld", (long long)id);
 }
 
+bool journal_is_discarded(struct journal *j, const struct journal_parked *p)
+{
+	bind_identity(j->stmts[Q_IS_DISCARDED], p);
+	return count(j, Q_IS_DISCARDED) > 0;
+}
+
 int64_t journal_parked_count(struct journal *j, const char *entity, const char *endpoint)
 {
 	bind_text(j->stmts[Q_COUNT_PARKED], 1, entity);
@@ -283,6 +325,7 @@ static struct journal_parked read_parked(sqlite3_stmt *row)
 		.since_us = sqlite3_column_int64(row, 10),
 		.last_us = sqlite3_column_int64(row, 11),
 		.tries = sqlite3_column_int64(row, 12),
+		.discarded = sqlite3_column_int(row, 13) != 0,
 	};
 }
 
@@ -335,6 +378,8 @@ static void print_of(struct journal *j, const struct journal_decision *d, unsign
 	for (size_t i = 0; i < countof(words); i++)
 		add_word(b, words[i]);
 	for (size_t i = 0; i < d->n_sides; i++) {
+		if (!d->sides[i].competed)
+			continue;
 		add_word(b, d->sides[i].endpoint);
 		add_word(b, d->sides[i].digest);
 		buf_addc(b, d->sides[i].deleted ? 'd' : 'v');
@@ -354,6 +399,9 @@ static bool write_side(struct journal *j, int64_t decision, const struct journal
 	sqlite3_bind_int(stmt, 5, s->deleted);
 	sqlite3_bind_int64(stmt, 6, s->stamp_us);
 	bind_word(stmt, 7, s->digest);
+	sqlite3_bind_int(stmt, 8, s->competed);
+	sqlite3_bind_int(stmt, 9, s->written);
+	j->owed += s->written == JOURNAL_OWED;
 	return finish(j, stmt, e);
 }
 
@@ -376,6 +424,7 @@ static bool write_decision(struct journal *j, const void *what, struct err *e)
 	sqlite3_bind_int64(stmt, 9, d->time_us);
 	bind_word(stmt, 10, d->base_digest);
 	sqlite3_bind_int64(stmt, 11, (sqlite3_int64)d->round);
+	bind_text(stmt, 12, d->base);
 	if (!finish(j, stmt, e))
 		return false;
 	if (sqlite3_changes(j->db) == 0)
@@ -391,6 +440,37 @@ bool journal_decided(struct journal *j, const struct journal_decision *d, struct
 {
 	assert(d->n_sides <= countof(d->sides));
 	return change(j, write_decision, d, e);
+}
+
+bool journal_owes(const struct journal *j)
+{
+	return j->owed != 0;
+}
+
+struct writing {
+	const char *entity, *key, *field, *endpoint;
+};
+
+static bool write_written(struct journal *j, const void *what, struct err *e)
+{
+	const struct writing *w = what;
+	sqlite3_stmt *stmt = j->stmts[Q_WRITTEN];
+
+	bind_word(stmt, 1, w->entity);
+	bind_word(stmt, 2, w->key);
+	bind_text(stmt, 3, w->field);
+	bind_word(stmt, 4, w->endpoint);
+	if (!run(j, Q_WRITTEN, e))
+		return false;
+	j->owed -= sqlite3_changes(j->db);
+	return true;
+}
+
+bool journal_written(struct journal *j, const char *entity, const char *key, const char *field, const char *endpoint, struct err *e)
+{
+	struct writing w = { entity, key, field, endpoint };
+
+	return change(j, write_written, &w, e);
 }
 
 static const char *column_dup(struct arena *arena, sqlite3_stmt *row, int at)
@@ -413,6 +493,7 @@ static void read_decision(sqlite3_stmt *row, struct arena *arena, struct journal
 		.time_us = sqlite3_column_int64(row, 8),
 		.base_digest = column_dup(arena, row, 9),
 		.round = (uint64_t)sqlite3_column_int64(row, 10),
+		.base = column_dup(arena, row, 18),
 	};
 }
 
@@ -427,6 +508,8 @@ static void read_side(sqlite3_stmt *row, struct arena *arena, struct journal_dec
 		.deleted = sqlite3_column_int(row, 13) != 0,
 		.stamp_us = sqlite3_column_int64(row, 14),
 		.digest = column_dup(arena, row, 15),
+		.competed = sqlite3_column_int(row, 16) != 0,
+		.written = (enum journal_written)sqlite3_column_int(row, 17),
 	};
 }
 
@@ -458,8 +541,8 @@ static int each_decision(sqlite3_stmt *stmt, bool (*fn)(void *arg, const struct 
 	return rc;
 }
 
-bool journal_decisions_each(struct journal *j, const char *entity, int64_t since_us, size_t limit,
-			    bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e)
+bool journal_story_each(struct journal *j, const char *entity, const char *key, int64_t since_us, size_t limit,
+			bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e)
 {
 	sqlite3_stmt *stmt = NULL;
 	int rc = sqlite3_prepare_v2(j->db, list_decisions, -1, &stmt, NULL);
@@ -468,6 +551,7 @@ bool journal_decisions_each(struct journal *j, const char *entity, int64_t since
 		bind_text(stmt, 1, entity);
 		sqlite3_bind_int64(stmt, 2, since_us);
 		sqlite3_bind_int64(stmt, 3, limit_or_all(limit));
+		bind_text(stmt, 4, key);
 		rc = each_decision(stmt, fn, arg);
 	}
 	sqlite3_finalize(stmt);
@@ -475,6 +559,12 @@ bool journal_decisions_each(struct journal *j, const char *entity, int64_t since
 		return true;
 	journal_db_error(j->path, rc, e);
 	return err_while(e, "journal");
+}
+
+bool journal_decisions_each(struct journal *j, const char *entity, int64_t since_us, size_t limit,
+			    bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e)
+{
+	return journal_story_each(j, entity, NULL, since_us, limit, fn, arg, e);
 }
 
 int64_t journal_decision_count(struct journal *j, const char *entity)
@@ -487,6 +577,8 @@ static bool write_expired(struct journal *j, const void *what, struct err *e)
 {
 	const int64_t *before_us = what;
 
+	if (j->trouble.kind != 0 && !run(j, Q_TRY, e))
+		return false;
 	sqlite3_bind_int64(j->stmts[Q_EXPIRE], 1, *before_us);
 	return run(j, Q_EXPIRE, e);
 }
@@ -494,4 +586,209 @@ static bool write_expired(struct journal *j, const void *what, struct err *e)
 bool journal_expire(struct journal *j, int64_t before_us, struct err *e)
 {
 	return change(j, write_expired, &before_us, e);
+}
+
+/* ---- how it is --------------------------------------------------------------------------------------- */
+
+const struct err *journal_trouble(const struct journal *j)
+{
+	return j->trouble.kind != 0 ? &j->trouble : NULL;
+}
+
+static int64_t file_bytes(const char *path, const char *suffix)
+{
+	char *name = xasprintf("%s%s", path, suffix);
+	struct stat st;
+	int64_t n = stat(name, &st) == 0 ? (int64_t)st.st_size : 0;
+
+	free(name);
+	return n;
+}
+
+int64_t journal_bytes(const struct journal *j)
+{
+	return file_bytes(j->path, "") + file_bytes(j->path, "-wal");
+}
+
+/* ---- held deletes ------------------------------------------------------------------------------------ */
+
+static bool write_set(struct journal *j, const void *what, struct err *e)
+{
+	const struct journal_held_set *set = what;
+
+	bind_word(j->stmts[Q_NEW_SET], 1, set->entity);
+	bind_word(j->stmts[Q_NEW_SET], 2, set->endpoint);
+	return run(j, Q_NEW_SET, e);
+}
+
+int64_t journal_held_set_new(struct journal *j, const char *entity, const char *endpoint, struct err *e)
+{
+	struct journal_held_set set = { .entity = entity, .endpoint = endpoint };
+
+	return change(j, write_set, &set, e) ? sqlite3_last_insert_rowid(j->db) : 0;
+}
+
+static bool write_held(struct journal *j, const void *what, struct err *e)
+{
+	const struct journal_held *h = what;
+	sqlite3_stmt *stmt = j->stmts[Q_HOLD];
+
+	sqlite3_bind_int64(stmt, 1, h->set);
+	bind_word(stmt, 2, h->entity);
+	bind_word(stmt, 3, h->endpoint);
+	bind_word(stmt, 4, h->rid);
+	bind_word(stmt, 5, h->key);
+	sqlite3_bind_int64(stmt, 6, h->time_us);
+	return finish(j, stmt, e);
+}
+
+bool journal_hold(struct journal *j, const struct journal_held *h, bool *fresh, struct err *e)
+{
+	int64_t before = sqlite3_total_changes64(j->db);
+
+	if (!change(j, write_held, h, e))
+		return false;
+	*fresh = sqlite3_total_changes64(j->db) > before;
+	return true;
+}
+
+enum journal_held_state journal_held_state(struct journal *j, const char *entity, const char *endpoint, const char *rid)
+{
+	sqlite3_stmt *stmt = j->stmts[Q_HELD_STATE];
+	enum journal_held_state state = HELD_WAITS;
+	int rc;
+
+	bind_word(stmt, 1, entity);
+	bind_word(stmt, 2, endpoint);
+	bind_word(stmt, 3, rid);
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_DONE)
+		state = HELD_NOT;
+	else if (rc == SQLITE_ROW)
+		state = (enum journal_held_state)sqlite3_column_int(stmt, 0);
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	return state;
+}
+
+static bool write_end(struct journal *j, const void *what, struct err *e)
+{
+	const struct journal_held *h = what;
+
+	bind_word(j->stmts[Q_END_HELD], 1, h->entity);
+	bind_word(j->stmts[Q_END_HELD], 2, h->endpoint);
+	bind_text(j->stmts[Q_END_HELD], 3, h->rid);
+	return run(j, Q_END_HELD, e);
+}
+
+static bool write_end_sets(struct journal *j, const void *what, struct err *e)
+{
+	const struct journal_held *h = what;
+
+	bind_word(j->stmts[Q_END_SETS], 1, h->entity);
+	bind_word(j->stmts[Q_END_SETS], 2, h->endpoint);
+	return run(j, Q_END_SETS, e);
+}
+
+bool journal_held_end(struct journal *j, const char *entity, const char *endpoint, const char *rid, int64_t *n, struct err *e)
+{
+	struct journal_held h = { .entity = entity, .endpoint = endpoint, .rid = rid };
+	int64_t before = sqlite3_total_changes64(j->db);
+
+	if (!change(j, write_end, &h, e))
+		return false;
+	*n = sqlite3_total_changes64(j->db) - before;
+	return *n == 0 || change(j, write_end_sets, &h, e);
+}
+
+struct moving {
+	const char *entity, *from, *to;
+};
+
+static bool write_moved(struct journal *j, const void *what, struct err *e)
+{
+	const struct moving *m = what;
+
+	bind_word(j->stmts[Q_MOVE_HELD], 1, m->entity);
+	bind_word(j->stmts[Q_MOVE_HELD], 2, m->from);
+	bind_word(j->stmts[Q_MOVE_HELD], 3, m->to);
+	return run(j, Q_MOVE_HELD, e);
+}
+
+bool journal_held_move(struct journal *j, const char *entity, const char *from_rid, const char *to_rid, struct err *e)
+{
+	struct moving m = { entity, from_rid, to_rid };
+
+	return change(j, write_moved, &m, e);
+}
+
+static bool write_order(struct journal *j, const void *what, struct err *e)
+{
+	const struct journal_held_set *set = what;
+	sqlite3_stmt *stmt = j->stmts[Q_ORDER_SET];
+
+	sqlite3_bind_int64(stmt, 1, set->number);
+	bind_word(stmt, 2, set->entity);
+	bind_word(stmt, 3, set->endpoint);
+	sqlite3_bind_int(stmt, 4, set->state);
+	return run(j, Q_ORDER_SET, e);
+}
+
+bool journal_held_order(struct journal *j, const struct journal_held_set *set, struct err *e)
+{
+	int64_t before = sqlite3_total_changes64(j->db);
+
+	if (!change(j, write_order, set, e))
+		return false;
+	return sqlite3_total_changes64(j->db) > before ||
+	       err_set(e, ERR_ROW, "no-such-set", "there are no held deletes %s/%s/%lld", set->entity, set->endpoint, (long long)set->number);
+}
+
+bool journal_held_sets_each(struct journal *j, bool (*fn)(void *arg, const struct journal_held_set *), void *arg, struct err *e)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(j->db, list_sets, -1, &stmt, NULL);
+	bool go_on = rc == SQLITE_OK;
+
+	while (go_on && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		struct journal_held_set set = {
+			.number = sqlite3_column_int64(stmt, 0), .entity = column(stmt, 1), .endpoint = column(stmt, 2),
+			.state = (enum journal_held_state)sqlite3_column_int(stmt, 3), .deletes = sqlite3_column_int64(stmt, 4),
+			.first_us = sqlite3_column_int64(stmt, 5), .last_us = sqlite3_column_int64(stmt, 6),
+		};
+
+		go_on = fn(arg, &set);
+	}
+	sqlite3_finalize(stmt);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		return true;
+	journal_db_error(j->path, rc, e);
+	return err_while(e, "journal");
+}
+
+bool journal_held_each(struct journal *j, int64_t set, int64_t after_id, size_t limit,
+		       bool (*fn)(void *arg, const struct journal_held *), void *arg, struct err *e)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(j->db, list_held, -1, &stmt, NULL);
+	bool go_on = rc == SQLITE_OK;
+
+	if (go_on) {
+		sqlite3_bind_int64(stmt, 1, set);
+		sqlite3_bind_int64(stmt, 2, after_id);
+		sqlite3_bind_int64(stmt, 3, limit_or_all(limit));
+	}
+	while (go_on && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		struct journal_held h = {
+			.id = sqlite3_column_int64(stmt, 0), .set = sqlite3_column_int64(stmt, 1), .entity = column(stmt, 2),
+			.endpoint = column(stmt, 3), .rid = column(stmt, 4), .key = column(stmt, 5), .time_us = sqlite3_column_int64(stmt, 6),
+		};
+
+		go_on = fn(arg, &h);
+	}
+	sqlite3_finalize(stmt);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		return true;
+	journal_db_error(j->path, rc, e);
+	return err_while(e, "journal");
 }

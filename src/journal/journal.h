@@ -27,6 +27,7 @@ struct journal_parked {
 	const char *cause;		/* one sentence, no values */
 	const char *field;		/* "" when not about one field */
 	int64_t since_us, last_us, tries;
+	bool discarded;			/* answers: it stays different by the operator's will, and is not counted */
 };
 
 struct journal_decision {
@@ -36,15 +37,36 @@ struct journal_decision {
 	const char *tie_break;		/* stamp | priority | value | policy */
 	int64_t time_us;
 	const char *base_digest;	/* hex, "" when there was no base */
+	const char *base;		/* NULL: NULL, not kept when private, or shown by nobody any more: then only its digest is known */
 	struct journal_side {
 		const char *endpoint;
 		const char *value;	/* NULL: NULL, or not kept when private */
 		bool deleted;
 		int64_t stamp_us;	/* effective */
 		const char *digest;	/* hex */
-	} sides[32];
+		bool competed;		/* won or lost; else it only showed that, or has no row yet (then digest is 0) */
+		enum journal_written { JOURNAL_NOT_WRITTEN, JOURNAL_WRITTEN, JOURNAL_OWED } written;	/* as in the file */
+	} sides[32];			/* the winner first */
 	size_t n_sides;
 	uint64_t round;
+};
+
+/* Deletes held by the mass-delete guard, in sets: one for each time that it had to step in at an endpoint. */
+enum journal_held_state { HELD_NOT, HELD_WAITS, HELD_RELEASED, HELD_DISCARDED };	/* as in the file: append only */
+
+struct journal_held {
+	int64_t id, set;		/* answers: its number; the number of its set */
+	const char *entity, *endpoint;	/* whose row it was, and where it is gone */
+	const char *rid;		/* 20 hex digits */
+	const char *key;		/* printed record key, or "" */
+	int64_t time_us;		/* when its row went, as far as is known */
+};
+
+struct journal_held_set {
+	int64_t number;
+	const char *entity, *endpoint;
+	enum journal_held_state state;
+	int64_t deletes, first_us, last_us;
 };
 
 /* "NAME built with X, runs on Y", for --version; into the caller's room. */
@@ -63,16 +85,36 @@ void journal_close(struct journal **);		/* an open group is not kept */
 void journal_begin(struct journal *);
 bool journal_commit(struct journal *, struct err *e) __attribute__((warn_unused_result));
 
-/* A decision that is there already (same record, field, kind, base and sides: a round repeated after a crash) stays one. */
+/* A decision that is there already (same record, field, kind, base and competitors: a round repeated after a crash) stays one. */
 bool journal_decided(struct journal *, const struct journal_decision *, struct err *e);
+/* May any decision be owed to somebody? */
+bool journal_owes(const struct journal *);
+/* That endpoint has got what was decided of that field (NULL: of the whole record). */
+bool journal_written(struct journal *, const char *entity, const char *key, const char *field, const char *endpoint, struct err *e);
 
-/* Adds, or renews (tries + 1) the one with the same entity, endpoint, direction and rid (or local id when rid is ""). */
+/*
+ * Adds, or renews (tries + 1) the one with the same entity, endpoint, direction and rid (or local id when rid is ""). One
+ * that was discarded counts again, unless it is a row that still cannot be taken for the same cause.
+ */
 bool journal_park(struct journal *, const struct journal_parked *, struct err *e);
 /* By the same identity; true also when there was none. */
 bool journal_unpark(struct journal *, const struct journal_parked *, struct err *e);
 bool journal_discard(struct journal *, int64_t id, struct err *e);	/* ERR_ROW, no-such-record: there is none */
-/* endpoint NULL: all. -1 when the journal cannot be read. */
+bool journal_is_discarded(struct journal *, const struct journal_parked *);
+/* Without the discarded ones. endpoint NULL: all. -1 when the journal cannot be read. */
 int64_t journal_parked_count(struct journal *, const char *entity, const char *endpoint);
+
+/* A new set, still empty; its number, or 0. */
+int64_t journal_held_set_new(struct journal *, const char *entity, const char *endpoint, struct err *e);
+/* *fresh: it was not held yet. One that is held already stays in its set. */
+bool journal_hold(struct journal *, const struct journal_held *, bool *fresh, struct err *e);
+/* HELD_NOT when it is not held; HELD_WAITS also when the journal cannot be read: what is held stays held. */
+enum journal_held_state journal_held_state(struct journal *, const char *entity, const char *endpoint, const char *rid);
+/* Holds it no more; rid NULL: all of that endpoint. *n: how many that were. Sets that are empty then are gone. */
+bool journal_held_end(struct journal *, const char *entity, const char *endpoint, const char *rid, int64_t *n, struct err *e);
+bool journal_held_move(struct journal *, const char *entity, const char *from_rid, const char *to_rid, struct err *e);
+/* ERR_ROW, no-such-set: there is none of that entity and endpoint. */
+bool journal_held_order(struct journal *, const struct journal_held_set *, struct err *e);
 
 /*
  * fn returns false to stop; what it is shown lives until it returns. entity, endpoint may be NULL: any. limit 0: no limit.
@@ -82,7 +124,20 @@ bool journal_parked_each(struct journal *, const char *entity, const char *endpo
 			 bool (*fn)(void *arg, const struct journal_parked *), void *arg, struct err *e);
 bool journal_decisions_each(struct journal *, const char *entity, int64_t since_us, size_t limit,
 			    bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e);
+/* Sets in the order of their numbers, those held deletes of a set by theirs. */
+bool journal_held_sets_each(struct journal *, bool (*fn)(void *arg, const struct journal_held_set *), void *arg, struct err *e);
+bool journal_held_each(struct journal *, int64_t set, int64_t after_id, size_t limit,
+		       bool (*fn)(void *arg, const struct journal_held *), void *arg, struct err *e);
+/* Those of one record, by its printed key. */
+bool journal_story_each(struct journal *, const char *entity, const char *key, int64_t since_us, size_t limit,
+			bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e);
 int64_t journal_decision_count(struct journal *, const char *entity);
+/*
+ * Why the last group that had something to write was not kept; NULL: it was. So that this is over when the disk is mended
+ * although nobody has anything to write, journal_expire() tries.
+ */
+const struct err *journal_trouble(const struct journal *);
+int64_t journal_bytes(const struct journal *);	/* on the disk; 0 when it is in memory */
 /* Drops decisions older than that: the oldest 1,000 a call, so that the loop is not held up for long. Call it every minute. */
 bool journal_expire(struct journal *, int64_t before_us, struct err *e);
 

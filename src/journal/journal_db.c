@@ -14,7 +14,7 @@
 
 enum {
 	APPLICATION_ID = 0x63726d73,	/* "crms": file(1) and we tell our files from others by it */
-	SCHEMA_VERSION = 1,
+	SCHEMA_VERSION = 2,
 	BUSY_MS = 250,			/* somebody's shell may hold the file for a moment; the loop waits no longer than this */
 };
 
@@ -40,6 +40,25 @@ static const char schema[] =
 	" decision INTEGER NOT NULL REFERENCES decision ON DELETE CASCADE, n INTEGER NOT NULL,"
 	" endpoint TEXT NOT NULL, value TEXT, deleted INTEGER NOT NULL, stamp_us INTEGER NOT NULL, digest TEXT NOT NULL,"
 	" PRIMARY KEY (decision, n)) WITHOUT ROWID;";
+
+/* What version 2 has more. A new file gets it like an old one: behind the schema of version 1. */
+static const char version_2[] =
+	"CREATE TABLE held_set ("
+	" number INTEGER PRIMARY KEY AUTOINCREMENT,"	/* a name told to a person never comes to mean another set */
+	" entity TEXT NOT NULL, endpoint TEXT NOT NULL, state INTEGER NOT NULL DEFAULT 1);"
+	"CREATE TABLE held ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" held_set INTEGER NOT NULL REFERENCES held_set ON DELETE CASCADE,"
+	" entity TEXT NOT NULL, endpoint TEXT NOT NULL, rid TEXT NOT NULL, key TEXT NOT NULL, time_us INTEGER NOT NULL,"
+	" UNIQUE (entity, rid, endpoint));"
+	"CREATE INDEX held_of_set ON held (held_set, id);"
+	/* The value before, where somebody still showed it; how a side took part: one that competed, or one that only showed. */
+	"ALTER TABLE decision ADD base TEXT;"
+	"ALTER TABLE parked ADD discarded INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE side ADD competed INTEGER NOT NULL DEFAULT 1;"
+	"ALTER TABLE side ADD written INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX decision_key ON decision (key, time_us);"
+	"CREATE INDEX side_owed ON side (endpoint) WHERE written = 2;";
 
 /* ---- errors ------------------------------------------------------------------------------------------ */
 
@@ -160,8 +179,8 @@ static bool ask_number(sqlite3 *db, const char *path, const char *sql, int64_t *
 static bool create_schema(sqlite3 *db, const char *path, const char *topology, struct err *e)
 {
 	char *sql = sqlite3_mprintf("%s INSERT INTO about VALUES (%Q, randomblob(%d));"
-				    "PRAGMA application_id = %d; PRAGMA user_version = %d", schema, topology,
-				    DIGEST_KEY_BYTES, APPLICATION_ID, SCHEMA_VERSION);
+				    "PRAGMA application_id = %d; PRAGMA user_version = 1", schema, topology,
+				    DIGEST_KEY_BYTES, APPLICATION_ID);
 	bool ok = sql != NULL ? run(db, path, sql, e) : journal_db_error(path, SQLITE_NOMEM, e);
 
 	sqlite3_free(sql);
@@ -209,6 +228,15 @@ static bool check_kind(sqlite3 *db, const char *path, bool *empty, struct err *e
 	return true;
 }
 
+static bool upgrade(sqlite3 *db, const char *path, struct err *e)
+{
+	int64_t version;
+
+	if (!ask_number(db, path, "PRAGMA user_version", &version, e))
+		return false;
+	return version >= 2 || (run(db, path, version_2, e) && run(db, path, "PRAGMA user_version = 2", e));
+}
+
 /* Looks in the same transaction that creates: two daemons that start at once must not both create. */
 static bool settle_schema(sqlite3 *db, const char *path, const char *topology, struct digest_key *key, struct err *e)
 {
@@ -216,7 +244,7 @@ static bool settle_schema(sqlite3 *db, const char *path, const char *topology, s
 
 	if (!check_kind(db, path, &empty, e))
 		return false;
-	return (!empty || create_schema(db, path, topology, e)) && read_about(db, path, topology, key, e);
+	return (!empty || create_schema(db, path, topology, e)) && read_about(db, path, topology, key, e) && upgrade(db, path, e);
 }
 
 static bool prepare_file(sqlite3 *db, const char *path, const char *topology, struct digest_key *key, struct err *e)

@@ -239,14 +239,14 @@ void flow_pump(struct flow *flow)
 	if (flow->pumping || !ready(flow))
 		return;
 	flow->pumping = true;
-	while (has_room(flow) && (feed_again(flow) || feed_news(flow) || feed_scan(flow) || feed_listing(flow)))
+	while (has_room(flow) && (feed_again(flow) || feed_held(flow) || feed_news(flow) || feed_scan(flow) || feed_listing(flow)))
 		;
 	flow->pumping = false;
 }
 
 bool flow_settled(const struct flow *flow)
 {
-	if (!flow->counted || flow->n_rounds > 0 || flow->again != NULL || flow->later != NULL || flow->settle_wanted ||
+	if (!flow->counted || flow->n_rounds > 0 || flow->again != NULL || flow->later != NULL || flow->settle_wanted || flow->held_wanted ||
 	    flow->scan.kind != SCAN_NONE)
 		return false;
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
@@ -293,6 +293,7 @@ void side_changed(struct side *side)
 		side->wanted = true;
 		side->failures = side->capture_failures = 0;
 		side->flow->settle_wanted |= side->owed > 0;
+		side->flow->held_wanted |= side->guard.held > 0;
 	}
 	side->was_usable = usable;
 	tell_stopped(side);
@@ -307,8 +308,7 @@ void side_forget(struct side *side)
 	side->position = NULL;
 	side->owed = side->owed_since_us = 0;
 	side->clean_us = side->swept_us = 0;
-	side->held.n = 0;
-	side->held.guarded = false;
+	held_forget(side);
 }
 
 /* ---- birth and death --------------------------------------------------------------------------------- */
@@ -369,7 +369,9 @@ void flow_fini(struct flow *flow)
 		free(side->position);
 		free(side->stopped);
 		own_free(side);
-		free(side->held.rids);
+		vanished_clear(side);
+		free(side->vanished.rows);
+		held_free(side);
 		free(side);
 	}
 	free(flow->first_column);

@@ -11,12 +11,15 @@
 #ifndef SYNC_FEED_H
 #define SYNC_FEED_H
 
+#include "base/clock.h"
 #include "sync/state.h"
 
 static inline bool ready(const struct flow *flow)
 {
 	const struct sync *s = flow->sync;
 
+	if (clock_mono_us() < s->rest_until_us)
+		return false;
 	return !s->closing && s->store->ready && s->recovered && s->rebase == NULL && !s->finishing && !flow->paused;
 }
 
@@ -25,8 +28,12 @@ static inline size_t batch_rows(const struct flow *flow)
 	return (size_t)flow->sync->topology->limits.batch_rows;
 }
 
+/* held.c */
+bool feed_held(struct flow *flow);
+
 /* scan.c */
 bool feed_scan(struct flow *flow);
+void vanished_clear(struct side *side);
 
 /* listing.c */
 bool feed_listing(struct flow *flow);

@@ -64,7 +64,7 @@ void sweep_done(struct side *side)
 	listing_over(side);
 	side->flow->settle_wanted |= side->flow->let_go;
 	side->flow->let_go = false;
-	if (side->parked > 0)
+	if (side->parked + side->discarded > 0)
 		park_reread(side);
 }
 
@@ -161,7 +161,7 @@ static void listing_check(struct side *side)
 		mark_surveyed(side);
 	} else {
 		l->state = LISTING_VANISHED;
-		side->held = (struct held){ .rids = side->held.rids, .cap = side->held.cap };
+		vanished_clear(side);
 	}
 }
 

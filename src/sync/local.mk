@@ -1,6 +1,7 @@
 libcrmsync_a_SOURCES += \
 	src/sync/epoch.c \
 	src/sync/feed.c src/sync/feed.h \
+	src/sync/held.c \
 	src/sync/listing.c \
 	src/sync/observe.c \
 	src/sync/own.c \
@@ -8,6 +9,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/rebase.c \
 	src/sync/recover.c \
 	src/sync/round.c src/sync/round.h \
+	src/sync/round_journal.c \
 	src/sync/round_mark.c \
 	src/sync/round_read.c \
 	src/sync/round_recall.c \

@@ -13,7 +13,7 @@
 
 enum { ORPHANS_MAX = 200000 };
 
-static void rid_print(const struct rid *rid, char out[2 * RID_BYTES + 1])
+void rid_print(const struct rid *rid, char out[2 * RID_BYTES + 1])
 {
 	for (size_t i = 0; i < RID_BYTES; i++)
 		snprintf(out + 2 * i, 3, "%02x", rid->b[i]);
@@ -40,15 +40,38 @@ static struct parked_mark *mark_find(struct sync *s, uint64_t id)
 	return m;
 }
 
-static void mark_add(struct sync *s, uint64_t id)
+static void mark_add(struct side *side, uint64_t id, bool discarded)
 {
 	struct parked_mark *m = xcalloc(1, sizeof *m);
 
 	m->id = id;
-	HASH_ADD(hh, s->parked, id, sizeof m->id, m);
+	m->discarded = discarded;
+	HASH_ADD(hh, side->flow->sync->parked, id, sizeof m->id, m);
+	side->parked += !discarded;
+	side->discarded += discarded;
 }
 
-static struct side *side_named(struct sync *s, const char *entity, const char *endpoint)
+static void mark_discarded(struct side *side, struct parked_mark *m, bool discarded)
+{
+	side->parked += m->discarded - discarded;
+	side->discarded += discarded - m->discarded;
+	m->discarded = discarded;
+}
+
+static void mark_remove(struct side *side, struct parked_mark *m)
+{
+	HASH_DEL(side->flow->sync->parked, m);
+	side->parked -= !m->discarded;
+	side->discarded -= m->discarded;
+	free(m);
+}
+
+static bool any_marks(const struct side *side)
+{
+	return side->parked + side->discarded > 0;
+}
+
+struct side *side_named(struct sync *s, const char *entity, const char *endpoint)
 {
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		if (strcmp(s->flows[i].def->name, entity) != 0)
@@ -60,7 +83,7 @@ static struct side *side_named(struct sync *s, const char *entity, const char *e
 	return NULL;
 }
 
-static bool rid_parse(const char *text, struct rid *rid)
+bool rid_parse(const char *text, struct rid *rid)
 {
 	if (strlen(text) != 2 * RID_BYTES)
 		return false;
@@ -83,8 +106,7 @@ static bool load_one(void *arg, const struct journal_parked *p)
 
 	if (side == NULL || mark_find(s, id) != NULL)
 		return true;
-	mark_add(s, id);
-	side->parked++;
+	mark_add(side, id, p->discarded);
 	/* Who waited for whom was only in memory: they are tried again, and wait again if need be. */
 	if ((strcmp(p->code, "waits-for-parent") == 0 || strcmp(p->code, FOREIGN_KEY) == 0) && rid_parse(p->rid, &rid))
 		flow_look_again(side->flow, &rid, 0);
@@ -126,7 +148,7 @@ bool is_parked(const struct side *side, bool capture, const struct rid *rid, str
 	struct parked_text t;
 	bool found;
 
-	if (side->parked == 0)
+	if (!any_marks(side))
 		return false;
 	describe(&t, side, capture, rid, local_id);
 	found = mark_find(side->flow->sync, t.mark) != NULL;
@@ -141,6 +163,7 @@ bool park_record(struct side *side, bool capture, const struct rid *rid, struct 
 	struct parked_text t;
 	struct buf printed = { 0 };
 	struct err e = { 0 };
+	struct parked_mark *m;
 	bool ok, fresh;
 
 	describe(&t, side, capture, rid, local_id);
@@ -151,13 +174,16 @@ bool park_record(struct side *side, bool capture, const struct rid *rid, struct 
 	t.p.code = cause->code;
 	t.p.cause = cause->text;
 	t.p.since_us = t.p.last_us = clock_wall_us();
-	fresh = mark_find(s, t.mark) == NULL;
+	m = mark_find(s, t.mark);
 	ok = journal_park(s->journal, &t.p, &e);
 	if (!ok)
 		log_error("cannot park a record", LOG_S("entity", t.p.entity), LOG_ERR(&e));
-	if (ok && fresh) {
-		mark_add(s, t.mark);
-		side->parked++;
+	fresh = ok && (m == NULL || (m->discarded && !journal_is_discarded(s->journal, &t.p)));
+	if (fresh && m == NULL)
+		mark_add(side, t.mark, false);
+	else if (fresh)
+		mark_discarded(side, m, false);
+	if (fresh) {
 		log_warn("record parked", LOG_S("entity", t.p.entity), LOG_S("endpoint", t.p.endpoint),
 			 LOG_S("direction", capture ? "capture" : "apply"), LOG_S("field", t.p.field),
 			 LOG_S("code", cause->code), LOG_S("cause", cause->text));
@@ -174,16 +200,14 @@ void unpark_record(struct side *side, bool capture, const struct rid *rid, struc
 	struct parked_mark *m;
 	struct err e = { 0 };
 
-	if (side->parked == 0)
+	if (!any_marks(side))
 		return;
 	describe(&t, side, capture, rid, local_id);
 	m = mark_find(s, t.mark);
 	if (m != NULL) {
 		if (!journal_unpark(s->journal, &t.p, &e))
 			log_error("parked record not taken out of the journal", LOG_S("entity", t.p.entity), LOG_ERR(&e));
-		HASH_DEL(s->parked, m);
-		free(m);
-		side->parked--;
+		mark_remove(side, m);
 		side->flow->let_go |= capture;
 		log_info("parked record settled", LOG_S("entity", t.p.entity), LOG_S("endpoint", t.p.endpoint));
 	}
@@ -199,9 +223,12 @@ struct reread {				/* rows that could not be taken before */
 	struct arena arena;
 	int64_t asked_us;
 	bool duplicates;		/* only those that ran into another row with their key */
+	int64_t after;			/* the last one looked at; there may be more behind it */
 	struct value ids[REREAD_MAX];
 	size_t n;
 };
+
+static void reread(struct side *side, bool duplicates, int64_t after);
 
 static void on_reread(void *arg, struct rowset *rows, const struct err *e)
 {
@@ -220,6 +247,8 @@ static void on_reread(void *arg, struct rowset *rows, const struct err *e)
 		round_of_listing(rr->side->flow, rr->side, rows, rr->asked_us, false);
 	else if (e == NULL)
 		rowset_free(&rows);
+	if (e == NULL && rr->n == REREAD_MAX && !rr->side->flow->sync->closing)
+		reread(rr->side, rr->duplicates, rr->after);
 	arena_fini(&rr->arena);
 	free(rr);
 }
@@ -229,6 +258,7 @@ static bool reread_one(void *arg, const struct journal_parked *p)
 	struct reread *rr = arg;
 	struct rid rid;
 
+	rr->after = p->id;
 	if (rr->duplicates && strcmp(p->code, "duplicate-key") != 0 && strcmp(p->code, "key-taken") != 0)
 		return true;
 	if (!p->capture && strcmp(p->code, "key-taken") == 0 && rid_parse(p->rid, &rid))
@@ -238,7 +268,7 @@ static bool reread_one(void *arg, const struct journal_parked *p)
 	return rr->n < REREAD_MAX;
 }
 
-static void reread(struct side *side, bool duplicates)
+static void reread(struct side *side, bool duplicates, int64_t after)
 {
 	struct reread *rr = xcalloc(1, sizeof *rr);
 	struct err e = { 0 };
@@ -247,7 +277,7 @@ static void reread(struct side *side, bool duplicates)
 	rr->duplicates = duplicates;
 	rr->asked_us = clock_mono_us();
 	arena_init(&rr->arena);
-	if (!journal_parked_each(side->flow->sync->journal, side->flow->def->name, side->mapping->endpoint->name, 0, SIZE_MAX,
+	if (!journal_parked_each(side->flow->sync->journal, side->flow->def->name, side->mapping->endpoint->name, after, SIZE_MAX,
 				 reread_one, rr, &e))
 		log_error("parked records not read", LOG_ERR(&e));
 	if (rr->n > 0 && side_usable(side)) {
@@ -261,12 +291,12 @@ static void reread(struct side *side, bool duplicates)
 
 void park_reread(struct side *side)
 {
-	reread(side, false);
+	reread(side, false, 0);
 }
 
 void park_reread_duplicates(struct side *side)
 {
-	reread(side, true);
+	reread(side, true, 0);
 }
 
 struct retry {
@@ -280,7 +310,7 @@ static bool retry_one(void *arg, const struct journal_parked *p)
 	struct side *side = side_named(r->sync, p->entity, p->endpoint);
 	struct rid rid;
 
-	if (side == NULL || (r->only != 0 && p->id != r->only))
+	if (side == NULL || (r->only != 0 ? p->id != r->only : p->discarded))
 		return true;
 	if (p->capture)
 		side->reread_wanted = true;
@@ -313,7 +343,6 @@ int64_t sync_parked_retry(struct sync *s, const char *entity, int64_t id, struct
 struct discard {
 	struct sync *sync;
 	int64_t id;
-	bool found;
 };
 
 static bool discard_one(void *arg, const struct journal_parked *p)
@@ -324,27 +353,22 @@ static bool discard_one(void *arg, const struct journal_parked *p)
 
 	if (p->id != d->id)
 		return true;
-	d->found = true;
 	side = side_named(d->sync, p->entity, p->endpoint);
 	m = mark_find(d->sync, mark_of(p->entity, p->endpoint, p->capture, p->rid, p->local_id));
-	if (m != NULL) {
-		HASH_DEL(d->sync->parked, m);
-		free(m);
-		if (side != NULL)
-			side->parked--;
-	}
+	if (m != NULL && side != NULL)
+		mark_discarded(side, m, true);
 	return false;
 }
 
 bool sync_parked_discard(struct sync *s, int64_t id, struct err *e)
 {
-	struct discard d = { s, id, false };
+	struct discard d = { s, id };
 
-	if (!journal_parked_each(s->journal, NULL, NULL, 0, SIZE_MAX, discard_one, &d, e))
+	if (!journal_discard(s->journal, id, e) ||
+	    !journal_parked_each(s->journal, NULL, NULL, id - 1, 1, discard_one, &d, e))
 		return false;
-	if (!d.found)
-		return err_set(e, ERR_CONFIG, "unknown-id", "there is no parked record %lld", (long long)id);
-	return journal_discard(s->journal, id, e);
+	log_info("parked record discarded", LOG_I("number", id));
+	return true;
 }
 
 /* ---- deletes that other rows are in the way of --------------------------------------------------------- */
@@ -364,7 +388,7 @@ static void blocked_release_at(struct side *side)
 	struct sync *s = side->flow->sync;
 	struct err e = { 0 };
 
-	if (side->parked > 0 &&
+	if (any_marks(side) &&
 	    !journal_parked_each(s->journal, side->flow->def->name, side->mapping->endpoint->name, 0, SIZE_MAX, look_at_blocked, side, &e))
 		log_error("parked records not read", LOG_ERR(&e));
 }

@@ -26,6 +26,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+enum { JOURNAL_REST_US = 1000000 };	/* a disk that is full now is not much later */
+
 static void round_run(struct round *r);
 
 /* ---- small things ------------------------------------------------------------------------------------ */
@@ -209,6 +211,8 @@ static void round_end(struct round *r)
 		side->link->ops->drop(side->link, r->captured->ack);
 		r->captured->ack = NULL;
 	}
+	if (!ok && journal_trouble(flow->sync->journal) != NULL)
+		flow->sync->rest_until_us = clock_mono_us() + JOURNAL_REST_US;
 	if (!ok)
 		log_debug("round given up", LOG_S("entity", flow->def->name), LOG_I("round", r->number),
 			  LOG_S("step", steps[r->state].name), LOG_ERR(&r->why));

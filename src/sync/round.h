@@ -5,6 +5,7 @@
  *   round_recall.c  claims; which records are these, and what was last seen of them?
  *   round_read.c    what do the endpoints show now, and whose rows are these?
  *   round_write.c   decide, parents, intent, writes
+ *   round_journal.c what was decided, for people
  *   round_mark.c    what everybody shows now goes into the store
  *
  * A `round_ask_` function sends and raises `waiting` by what it waits for; the `round_got_` one runs when everything is here.
@@ -107,6 +108,7 @@ struct round {
 	int64_t epoch;			/* that its acknowledgement leaves at the side; 0: none */
 	uint64_t writing_at;		/* endpoints whose answer to our writes is still to come */
 	uint64_t touched;		/* endpoints that it read from or wrote to */
+	bool holding;			/* deletes are held by this decision: a group of the journal is open */
 	struct recalling_old *old;	/* between ask_recall_old() and got_recall_old() */
 	unsigned pass;
 	struct loop_timer *timer;
@@ -174,6 +176,17 @@ const struct rid *round_leaves(const struct subject *s);
 void round_ask_intend(struct round *r);
 void round_ask_apply(struct round *r);
 void round_got_apply(struct round *r);
+
+
+/* round_journal.c */
+void round_print_key(const struct round *r, const struct subject *s, struct buf *out);
+bool round_journal_all(struct round *r, struct err *e);		/* durable when true: then what lost may go */
+void round_note_written(struct round *r, const struct subject *s, size_t e);
+
+/* held.c */
+const struct vector *round_base_of(struct round *r, struct subject *s);	/* what the decision is made upon */
+bool round_holds(struct round *r, struct subject *s);	/* true: its delete is held; decide again without that evidence */
+void round_settle_held(struct round *r);
 
 /* round_mark.c */
 void round_ask_mark(struct round *r);

@@ -158,7 +158,7 @@ static void look_at_duplicates(struct round *r)
 		struct side *side = r->flow->sides[e];
 		bool freed = false;
 
-		for (size_t i = 0; side != NULL && side->parked > 0 && i < r->n; i++)
+		for (size_t i = 0; side != NULL && side->parked + side->discarded > 0 && i < r->n; i++)
 			freed |= is_live(&r->subjects[i]) && r->subjects[i].decided && frees_key(&r->subjects[i], e);
 		if (freed)
 			park_reread_duplicates(side);
@@ -230,6 +230,7 @@ void round_got_mark(struct round *r)
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (r->touched & BIT(e))
 			epoch_touched(sync_of(r), e);
+	round_settle_held(r);
 	r->intent[0] = '\0';
 	round_unclaim_all(r);
 	if (r->writes_sent)

@@ -68,7 +68,9 @@ static void decide_subject(struct round *r, struct subject *s, const struct deci
 		if (s->seen[e].what == OBSERVED_ROW && (s->base == NULL || !s->base->seen[e].present))
 			own_stamp(r->flow->sides[e], &s->seen[e]);
 	stamp_past(r, s);
-	decide_record(p, s->base, s->seen, &r->arena, &s->d);
+	decide_record(p, round_base_of(r, s), s->seen, &r->arena, &s->d);
+	if (round_holds(r, s))
+		decide_record(p, s->base, s->seen, &r->arena, &s->d);
 	if (s->buried && s->d.next->dead && s->seen[r->side->endpoint].what == OBSERVED_ROW)
 		lose_buried(r, s);
 	if (s->base == NULL && s->d.edited == 0) {
@@ -166,11 +168,19 @@ static void decide_all(struct round *r)
 {
 	struct decide_policy p;
 	struct decide_endpoint ends[ENDPOINTS_MAX];
+	struct err failed = { 0 };
 
 	make_policy(r, &p, ends);
 	for (size_t i = 0; i < r->n; i++)
 		if (is_live(&r->subjects[i]))
 			decide_subject(r, &r->subjects[i], &p);
+	if (!r->holding)
+		return;
+	r->holding = false;
+	if (!journal_commit(sync_of(r)->journal, &failed)) {
+		round_give_up(r, &failed);
+		held_load(sync_of(r));
+	}
 }
 
 static bool moves_to_unknown_key(const struct subject *s)
@@ -365,96 +375,6 @@ void round_got_parents(struct round *r)
 
 /* ---- INTEND: the journal, then what is agreed and who is owed ---------------------------------------- */
 
-static const char *const lost_kinds[] = {
-	[LOST_CONFLICT] = "conflict", [LOST_FIRST_CONTACT] = "first-contact", [LOST_DELETE] = "delete-update",
-	[LOST_TO_DELETE] = "delete-update",
-};
-
-static const char *endpoint_name(const struct round *r, uint8_t e)
-{
-	return e < n_endpoints(r) ? sync_of(r)->topology->endpoints[e].name : "(removed)";
-}
-
-static char *value_text(struct round *r, struct value v)
-{
-	return value_is_null(v) ? NULL : arena_dup(&r->arena, v.data, (size_t)v.len);
-}
-
-static void fill_side(struct round *r, struct journal_side *side, uint8_t endpoint, struct value v, bool hide, bool deleted,
-		      const struct edit_key *key, uint64_t digest)
-{
-	side->endpoint = endpoint_name(r, endpoint);
-	side->value = hide ? NULL : value_text(r, v);
-	side->deleted = deleted;
-	side->stamp_us = key->eff;
-	side->digest = arena_printf(&r->arena, "%016llx", (unsigned long long)digest);
-}
-
-/* Where the row is gone and nobody who has another can be asked, a local id is all that is left to tell which record it was. */
-static void print_key(const struct round *r, const struct subject *s, struct buf *out)
-{
-	if (!value_is_null(s->key)) {
-		record_key_print(out, s->key, r->flow->def->n_key);
-		return;
-	}
-	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
-		if (s->base->seen[e].present) {
-			buf_addf(out, "id %.*s at %s", (int)s->base->seen[e].id.len, s->base->seen[e].id.data,
-				 sync_of(r)->topology->endpoints[e].name);
-			return;
-		}
-}
-
-static bool journal_lost(struct round *r, const struct subject *s, const struct lost_edit *l, struct err *e)
-{
-	const struct entity_def *def = r->flow->def;
-	const struct field_def *field = l->field < def->n_fields ? &def->fields[l->field] : NULL;
-	bool hide = field != NULL && field->private_value, about_life = l->kind == LOST_DELETE || l->kind == LOST_TO_DELETE;
-	struct buf key = { 0 };
-	struct journal_decision *d = arena_zalloc(&r->arena, sizeof *d);
-	bool ok;
-
-	print_key(r, s, &key);
-	d->entity = def->name;
-	d->key = key.p != NULL ? key.p : "";
-	d->field = field != NULL ? field->name : "";
-	d->rule = !about_life ? rule_name(field->rule) : def->deletes == DELETES_UPDATE_WINS ? "update-wins" : "delete-wins";
-	d->kind = lost_kinds[l->kind];
-	d->winner = endpoint_name(r, l->winner);
-	d->tie_break = l->tie_break;
-	d->time_us = clock_wall_us();
-	d->base_digest = l->base_digest != 0 ? arena_printf(&r->arena, "%06llx", (unsigned long long)l->base_digest) : "";
-	fill_side(r, &d->sides[0], l->winner, l->winner_value, hide, l->kind == LOST_TO_DELETE, &l->winner_key, l->winner_digest);
-	fill_side(r, &d->sides[1], l->loser, l->loser_value, hide, l->kind == LOST_DELETE, &l->loser_key, l->loser_digest);
-	d->n_sides = 2;
-	d->round = r->number;
-	ok = journal_decided(sync_of(r)->journal, d, e);
-	buf_fini(&key);
-	return ok;
-}
-
-static bool journal_all(struct round *r, struct err *e)
-{
-	bool begun = false, ok = true;
-
-	for (size_t i = 0; i < r->n; i++) {
-		struct subject *s = &r->subjects[i];
-
-		for (size_t j = 0; ok && is_live(s) && s->decided && j < s->d.n_lost; j++) {
-			if (!begun)
-				journal_begin(sync_of(r)->journal);
-			begun = true;
-			ok = journal_lost(r, s, &s->d.lost[j], e);
-			r->flow->decisions++;
-			if (s->d.lost[j].field < r->flow->def->n_fields)
-				r->flow->meter.conflicts[r->flow->def->fields[s->d.lost[j].field].rule]++;
-			else
-				r->flow->meter.conflicts[r->flow->def->rule]++;
-		}
-	}
-	return !begun || (journal_commit(sync_of(r)->journal, e) && ok);
-}
-
 static bool has_orders(const struct round *r, const struct subject *s)
 {
 	for (size_t e = 0; is_live(s) && s->decided && e < n_endpoints(r); e++)
@@ -513,7 +433,7 @@ void round_ask_intend(struct round *r)
 	struct err e = { 0 };
 	bool any = false;
 
-	if (!journal_all(r, &e)) {	/* a losing value must not go before it is written down */
+	if (!round_journal_all(r, &e)) {	/* a losing value must not go before it is written down */
 		log_error("conflict journal not writable, nothing is applied", LOG_S("entity", r->flow->def->name), LOG_ERR(&e));
 		round_give_up(r, &e);
 		return;
@@ -653,6 +573,7 @@ static void write_done(struct round *r, struct side *side, struct subject *s, co
 		s->d.next->seen[e].owed = s->d.next->seen[e].parked = true;
 	else
 		unpark_record(side, false, &s->next_rid, VALUE_NULL);
+	round_note_written(r, s, e);
 	note_done(r, side, s, action);
 }
 

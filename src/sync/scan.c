@@ -3,7 +3,7 @@
  *
  *   settle     which records are owed something? The first one after (re)connecting counts the debts.
  *   vanished   the second half of a sweep: every vector that knows a row at that endpoint, is the row still there?
- *              Those that are not are deletes, held until the scan has ended: too many at once are not believed.
+ *              Those that are not are deletes, once the scan has ended: too many at once are not believed (held.c).
  */
 #include "sync/feed.h"
 
@@ -13,25 +13,57 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { DELETES_ALWAYS = 20 };
-
 /* ---- the end of a scan ------------------------------------------------------------------------------- */
 
-/* The guard: many deletes at once are more often a mistake or a restored database than a wish. */
-static void judge_vanished(struct side *side)
+void vanished_clear(struct side *side)
 {
-	struct held *h = &side->held;
-	int64_t share = (int64_t)(side->flow->def->mass_delete * (double)h->seen);
+	while (side->vanished.n > 0)
+		free(side->vanished.rows[--side->vanished.n].id);
+	side->vanished.many = false;
+}
 
-	h->guarded = h->n > DELETES_ALWAYS && (int64_t)h->n > share;
-	if (h->guarded) {
-		log_error("deletes held: more rows vanished than limits.mass_delete allows", LOG_S("entity", side->flow->def->name),
-			  LOG_S("endpoint", side->mapping->endpoint->name), LOG_I("vanished", h->n), LOG_I("of", h->seen));
-		return;
+static bool hold_vanished(struct side *side)
+{
+	struct vanished *v = &side->vanished;
+	int64_t now = clock_wall_us();
+	struct err e = { 0 };
+
+	journal_begin(side->flow->sync->journal);
+	for (size_t i = 0; i < v->n; i++) {
+		char *key = xasprintf("id %s at %s", v->rows[i].id, side->mapping->endpoint->name);
+
+		held_add(side, &v->rows[i].rid, key, now, NULL);
+		free(key);
 	}
-	for (size_t i = 0; i < h->n; i++)
-		flow_look_again(side->flow, &h->rids[i], BIT(side->endpoint));
-	h->n = 0;
+	if (!journal_commit(side->flow->sync->journal, &e)) {
+		log_error("vanished rows cannot be held", LOG_S("entity", side->flow->def->name), LOG_ERR(&e));
+		held_load(side->flow->sync);
+		return false;
+	}
+	vanished_clear(side);
+	v->many = true;
+	return true;
+}
+
+/* Many deletes at once are more often a mistake or a restored database than a wish. False: they could not be held. */
+static bool judge_vanished(struct side *side)
+{
+	struct vanished *v = &side->vanished;
+
+	if (!v->many && v->n > held_limit(side->flow)) {
+		side->guard.set = 0;
+		log_error("deletes held: more rows vanished than limits.mass_delete allows; see crmsyncctl held list",
+			  LOG_S("entity", side->flow->def->name), LOG_S("endpoint", side->mapping->endpoint->name));
+		v->many = true;
+	}
+	return !v->many || hold_vanished(side);
+}
+
+static void let_vanished_go(struct side *side)
+{
+	for (size_t i = 0; i < side->vanished.n; i++)
+		flow_look_again(side->flow, &side->vanished.rows[i].rid, BIT(side->endpoint));
+	vanished_clear(side);
 }
 
 static void scan_end(struct flow *flow, bool ok)
@@ -48,7 +80,7 @@ static void scan_end(struct flow *flow, bool ok)
 		struct side *side = flow->sides[was.endpoint];
 
 		if (ok) {
-			judge_vanished(side);
+			let_vanished_go(side);
 			sweep_done(side);
 		} else {
 			side->sweep_wanted = true;
@@ -132,15 +164,17 @@ struct vanishing {			/* one page: are these rows still there? */
 	size_t n;
 };
 
-static void hold_delete(struct side *side, const struct rid *rid)
+static void note_vanished(struct side *side, const struct rid *rid, struct value id)
 {
-	struct held *h = &side->held;
+	struct vanished *v = &side->vanished;
 
-	if (h->n == h->cap) {
-		h->cap = h->cap > 0 ? 2 * h->cap : 64;
-		h->rids = xrealloc(h->rids, h->cap * sizeof *h->rids);
+	if (held_is(side, rid))
+		return;
+	if (v->n == v->cap) {
+		v->cap = v->cap > 0 ? 2 * v->cap : 64;
+		v->rows = xrealloc(v->rows, v->cap * sizeof *v->rows);
 	}
-	h->rids[h->n++] = *rid;
+	v->rows[v->n++] = (struct vanished_row){ *rid, xstrndup(id.data, (size_t)id.len) };
 }
 
 static void on_vanish_read(void *arg, struct rowset *rows, const struct err *e)
@@ -148,7 +182,7 @@ static void on_vanish_read(void *arg, struct rowset *rows, const struct err *e)
 	struct vanishing *v = arg;
 	struct flow *flow = v->flow;
 	struct { struct value id; UT_hash_handle hh; } *slots, *table = NULL, *slot;
-	bool ours = flow->scan.page == v;	/* else that scan was given up meanwhile */
+	bool ours = flow->scan.page == v, fine = e == NULL;	/* ours: else that scan was given up meanwhile */
 
 	if (ours) {
 		flow->scan.asking = false;
@@ -165,17 +199,17 @@ static void on_vanish_read(void *arg, struct rowset *rows, const struct err *e)
 		for (size_t i = 0; i < v->n; i++) {
 			HASH_FIND(hh, table, v->ids[i].data, (unsigned)v->ids[i].len, slot);
 			if (slot == NULL)
-				hold_delete(v->side, &v->rids[i]);
+				note_vanished(v->side, &v->rids[i], v->ids[i]);
 		}
 		HASH_CLEAR(hh, table);
-		v->side->held.seen += (int64_t)v->n;
 		rowset_free(&rows);
+		fine = judge_vanished(v->side);
 	}
 	arena_fini(&v->arena);
 	free(v);
 	if (flow->sync->closing || !ours)
 		return;
-	if (e == NULL) {
+	if (fine) {
 		scan_continue(flow, flow->scan.at);
 		return;
 	}

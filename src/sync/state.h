@@ -9,6 +9,7 @@
  *                                                rebase.c    a database put back: what was known of it is void
  *                                                own.c      what we wrote lately, should the state be lost
  *                                                park.c     records that stand aside, and orphans that wait
+ *                                                held.c     the mass-delete guard
  *                                                wait.c     crmsyncctl wait, --once
  */
 #ifndef SYNC_STATE_H
@@ -49,11 +50,22 @@ struct listing {			/* survey or sweep: every row of the table */
 	int64_t rows, expected, began_us;
 };
 
-struct held {				/* deletes seen by a sweep, waiting for confirmation or held by the guard */
-	struct rid *rids;
+struct vanished {			/* rows that a sweep did not find, until it has looked for all */
+	struct vanished_row {
+		struct rid rid;
+		char *id;		/* owned */
+	} *rows;
 	size_t n, cap;
-	int64_t seen;			/* rows of this side that the scan looked at */
-	bool guarded;			/* too many: none of them is carried out */
+	bool many;			/* more than the guard lets go: held as they are found */
+};
+
+struct guard {				/* against mass deletes there: held.c */
+	int64_t began_us, last_us;	/* of the window, wall: its first delete, its last */
+	size_t limit;			/* so many records it may end */
+	struct admitted *admitted;	/* owned; those that it has ended */
+	bool shut;			/* no more: what comes is held */
+	int64_t set;			/* in this set; 0: a new one */
+	int64_t held, newest_set;	/* how many are held; for people: where */
 };
 
 struct side {
@@ -83,9 +95,11 @@ struct side {
 	struct ack *truncated;			/* owned: log entries of a TRUNCATE, acknowledged when a sweep has looked */
 	int64_t next_sweep_us, last_sweep_us;	/* monotonic; wall */
 	int64_t swept_us;			/* began of the last complete survey or sweep, monotonic */
-	struct held held;
+	struct vanished vanished;
+	struct guard guard;
 
 	int64_t owed, parked;		/* records */
+	int64_t discarded;		/* parked ones that stay different by the operator's will */
 	bool reread_wanted;
 	size_t rereads;			/* of parked rows, under way */
 	int64_t owed_since_us;		/* monotonic; 0: nothing owed */
@@ -147,6 +161,12 @@ struct flow {
 	size_t n_rounds;
 	struct scan scan;
 	bool settle_wanted;		/* some record is owed something and nobody remembers which */
+	bool held_wanted;		/* the operator has decided about held deletes: they are carried out */
+	struct {
+		int64_t set, after;	/* where that stands; set 0: at the beginning */
+		bool release;
+		size_t page;
+	} held;
 	bool let_go;			/* a row is parked no more: what stood aside with it is looked at after the next sweep */
 	bool counted, paused, pumping;
 	int64_t last_write_us;		/* monotonic: end of the last round that wrote */
@@ -183,6 +203,7 @@ struct shake {
 
 struct parked_mark {			/* what is parked, by identity; the words are in the journal */
 	uint64_t id;			/* digest of entity, endpoint, direction, rid or local id */
+	bool discarded;
 	UT_hash_handle hh;
 };
 
@@ -210,6 +231,7 @@ struct sync {
 		struct loop_timer *timer;
 	} finish;
 	uint64_t rounds, life;		/* numbers of rounds; a mark of this life for intent names */
+	int64_t rest_until_us;		/* monotonic: the journal cannot be written, and nothing is begun before */
 	uint64_t losses;		/* of the state in the store: what was recalled before one is void */
 	int64_t started_us, born_us;	/* the same moment, wall and monotonic */
 	bool *endpoint_paused;
@@ -314,6 +336,20 @@ void blocked_release(struct flow *child);
 void orphan_wait(struct flow *parent, const struct rid *parent_rid, struct flow *child, const struct rid *child_rid);
 void orphans_release(struct flow *parent, const struct rid *parent_rid);
 void orphans_free(struct flow *);
+
+struct side *side_named(struct sync *s, const char *entity, const char *endpoint);	/* NULL: not mapped there (any more) */
+void rid_print(const struct rid *rid, char out[2 * RID_BYTES + 1]);
+bool rid_parse(const char *text, struct rid *rid);
+
+/* ---- held.c ------------------------------------------------------------------------------------------ */
+
+void held_load(struct sync *);
+size_t held_limit(const struct flow *);		/* so many deletes of one source at once are believed */
+bool held_is(const struct side *, const struct rid *);
+/* Durable when it returns true, or with the group that is open. */
+bool held_add(struct side *, const struct rid *, const char *key, int64_t when_us, struct err *e);
+void held_forget(struct side *);		/* the state was lost */
+void held_free(struct side *);
 
 /* ---- wait.c ------------------------------------------------------------------------------------------ */
 

@@ -21,7 +21,7 @@ static enum sync_link_state link_state(const struct side *side)
 {
 	int64_t promised = 2 * side->mapping->endpoint->interval_us + FRESH_US;
 
-	if (side->owed > 0 || side->parked > 0 || side->held.guarded)
+	if (side->owed > 0 || side->parked > 0 || side->guard.held > 0)
 		return SYNC_LINK_INCONSISTENT;
 	if (!side->surveyed || !side_usable(side) || !side->flow->sync->store->ready || !side->flow->counted)
 		return SYNC_LINK_UNKNOWN;
@@ -189,6 +189,7 @@ struct sync *sync_new(struct loop *loop, const struct topology *topology, struct
 	for (size_t i = 0; i < topology->n_entities; i++)
 		flow_init(&s->flows[i], s, i);
 	park_load(s);
+	held_load(s);
 	s->tick = loop_timer_new(loop, on_tick, s);
 	on_tick(s);
 	for (size_t e = 0; e < topology->n_endpoints; e++)
@@ -354,7 +355,7 @@ void sync_entity_view(const struct sync *s, size_t entity, struct sync_entity_vi
 			continue;
 		v->pending += side->owed;
 		v->parked += side->parked;
-		v->held += side->held.guarded ? (int64_t)side->held.n : 0;
+		v->held += side->guard.held;
 	}
 	v->pending += HASH_COUNT(flow->again) + HASH_COUNT(flow->later);
 }
@@ -386,8 +387,10 @@ static const char *reason_of(const struct side *side)
 		return "stands by: another crmsyncd does the work";
 	if (!side->flow->sync->store->ready)
 		return "Redis is away: nothing is applied, nothing is lost";
-	if (side->held.guarded) {
-		snprintf(text, sizeof text, "%zu deletes held: more than limits.mass_delete at once", side->held.n);
+	if (side->guard.held > 0) {
+		snprintf(text, sizeof text, "%lld deletes held, the newest in %s/%s/%lld: more than limits.mass_delete at once; "
+			 "see crmsyncctl held list", (long long)side->guard.held, side->flow->def->name, side->mapping->endpoint->name,
+			 (long long)side->guard.newest_set);
 		return text;
 	}
 	if (side->owed > 0)
@@ -416,7 +419,7 @@ bool sync_link_view(const struct sync *s, size_t entity, size_t e, struct sync_l
 	*v = (struct sync_link_view){
 		.mapping = side->mapping, .link = side->link, .meter = &side->meter, .state = link_state(side),
 		.phase = phase_of(side), .reason = reason_of(side), .lag_seconds = lag_of(side), .owed = side->owed,
-		.parked = side->parked, .held_deletes = side->held.guarded ? (int64_t)side->held.n : 0,
+		.parked = side->parked, .held_deletes = side->guard.held,
 		.rows_done = side->listing.rows, .rows_expected = side->listing.expected, .last_sweep_us = side->last_sweep_us,
 	};
 	if (side->listing.state != LISTING_IDLE) {

@@ -114,8 +114,10 @@ bool sync_install_print(struct sync *, const char *endpoint, void (*done)(void *
 			void *arg, struct err *e);
 /* Tries parked records again: all (id 0), of an entity (may be NULL), or one. Answers how many were put in line. */
 int64_t sync_parked_retry(struct sync *, const char *entity, int64_t id, struct err *e);
-/* Forgets a parked record; it counts as settled until it is looked at again, and is parked anew when nothing was mended. */
+/* That record stays different and counts as settled: a row until something else is wrong with it, a write until it is tried again. */
 bool sync_parked_discard(struct sync *, int64_t id, struct err *e);
+/* Carries out a set of held deletes (contact/sales/17; rows that are back by now stay), or brings their rows back. */
+bool sync_held_order(struct sync *, const char *set, bool discard, struct err *e);
 /* Looks at every endpoint now instead of at its next interval; with `sweep` compares everything. */
 void sync_kick(struct sync *, bool sweep);
 

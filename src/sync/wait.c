@@ -88,7 +88,7 @@ static bool all_settled(struct sync *s, int64_t asked_us, bool without_away, str
 				 HASH_COUNT(flow->again) + HASH_COUNT(flow->later));
 		if (without_away)
 			sides &= flow->counted && flow->n_rounds == 0 && flow->again == NULL && flow->scan.kind == SCAN_NONE &&
-				 !flow->settle_wanted;
+				 !flow->settle_wanted && !flow->held_wanted;
 		else
 			sides &= flow_settled(flow);
 		settled &= sides;
@@ -104,9 +104,17 @@ static int64_t parked_of(const struct sync *s)
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (s->flows[i].sides[e] != NULL)
-				n += s->flows[i].sides[e]->parked +
-				     (s->flows[i].sides[e]->held.guarded ? (int64_t)s->flows[i].sides[e]->held.n : 0);
+				n += s->flows[i].sides[e]->parked;
 	return n;
+}
+
+static bool any_held(const struct sync *s)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		for (size_t e = 0; e < s->topology->n_endpoints; e++)
+			if (s->flows[i].sides[e] != NULL && s->flows[i].sides[e]->guard.held > 0)
+				return true;
+	return false;
 }
 
 static void unlink_wait(struct sync_wait *w)
@@ -220,7 +228,7 @@ void once_check(struct sync *s)
 	if (done == NULL || !once_swept(s, &away) || !all_settled(s, s->once.began_us, away, NULL))
 		return;
 	s->once.done = NULL;
-	done(s->once.arg, away ? 69 : parked_of(s) > 0 ? 1 : 0);
+	done(s->once.arg, away ? 69 : parked_of(s) > 0 || any_held(s) ? 1 : 0);
 }
 
 void sync_once(struct sync *s, void (*done)(void *, int), void *arg)

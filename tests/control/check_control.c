@@ -954,7 +954,11 @@ START_TEST(conflicts_are_listed_with_every_side)
 	one = json_array_get(list, 1);
 	ck_assert_str_eq(json_string_value(json_object_get(one, "entity")), "contact");
 	ck_assert_str_eq(json_string_value(json_object_get(one, "winner")), "sales");
-	ck_assert_str_eq(json_string_value(json_object_get(one, "base")), "00ff");
+	ck_assert_str_eq(json_string_value(json_object_get(one, "base")), "+49 0");
+	ck_assert_str_eq(json_string_value(json_object_get(one, "base_digest")), "00ff");
+	ck_assert_str_eq(json_string_value(json_array_get(json_object_get(one, "written"), 0)), "support");
+	ck_assert_int_eq(json_array_size(json_object_get(one, "owed")), 0);
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(json_object_get(one, "lost"), 0), "endpoint")), "support");
 	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(one, "values"), "sales")), "+49 1 \"x\"");
 	ck_assert(json_is_null(json_object_get(json_object_get(one, "values"), "support")));
 	ck_assert_str_eq(json_string_value(json_array_get(json_object_get(one, "deleted"), 0)), "support");

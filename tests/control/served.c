@@ -99,9 +99,12 @@ static void fill_decisions(struct journal *j, int n)
 		struct journal_decision d = {
 			.entity = "contact", .key = key, .field = "phone", .rule = "last-writer-wins", .kind = "conflict",
 			.winner = "sales", .tie_break = "stamp", .time_us = 1772366400000000 + i / 10, .base_digest = i == 1 ? "" : "00ff",
+			.base = i == 1 ? NULL : "+49 0",
 			.round = (uint64_t)i, .n_sides = 2,
-			.sides = { { .endpoint = "sales", .value = "+49 1 \"x\"", .stamp_us = 1772366400000000, .digest = digest },
-				   { .endpoint = "support", .value = NULL, .deleted = true, .stamp_us = 1772366300000000, .digest = "0a" } },
+			.sides = { { .endpoint = "sales", .value = "+49 1 \"x\"", .stamp_us = 1772366400000000, .digest = digest,
+				     .competed = true },
+				   { .endpoint = "support", .value = NULL, .deleted = true, .stamp_us = 1772366300000000, .digest = "0a",
+				     .competed = true, .written = JOURNAL_WRITTEN } },
 		};
 
 		snprintf(key, sizeof key, "p%d@example.org", i);

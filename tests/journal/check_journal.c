@@ -76,9 +76,10 @@ static struct journal_decision decision(const char *key, int64_t time_us)
 {
 	return (struct journal_decision){
 		.entity = "contact", .key = key, .field = "phone", .rule = "last-writer-wins", .kind = "conflict", .winner = "support",
-		.tie_break = "stamp", .time_us = time_us, .base_digest = "00ff", .n_sides = 2, .round = UINT64_MAX,
-		.sides = { { .endpoint = "sales", .value = "1", .stamp_us = -5, .digest = "aa" },
-			   { .endpoint = "support", .value = NULL, .deleted = true, .stamp_us = time_us, .digest = "bb" } },
+		.tie_break = "stamp", .time_us = time_us, .base_digest = "00ff", .base = "0", .n_sides = 2, .round = UINT64_MAX,
+		.sides = { { .endpoint = "sales", .value = "1", .stamp_us = -5, .digest = "aa", .competed = true },
+			   { .endpoint = "support", .value = NULL, .deleted = true, .stamp_us = time_us, .digest = "bb",
+			     .competed = true, .written = JOURNAL_OWED } },
 	};
 }
 
@@ -239,7 +240,7 @@ START_TEST(a_newer_journal_is_not_touched)
 
 	journal_close(&j);
 	sql("PRAGMA user_version = 7");
-	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 7, this one knows 1");
+	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 7, this one knows 2");
 }
 END_TEST
 
@@ -289,6 +290,9 @@ START_TEST(a_file_that_is_held_is_tried_again_later)
 	ck_assert(!journal_commit(j, &e));
 	ck_assert_str_eq(e.code, "SQLITE_BUSY");
 	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 0);
+	ck_assert_str_eq(journal_trouble(j)->code, "SQLITE_BUSY");
+	OK(journal_expire(j, 0, why));		/* nothing to do, and yet it is told that it can be written */
+	ck_assert_ptr_null(journal_trouble(j));
 	OK(journal_park(j, &p, why));
 	journal_close(&j);
 }
@@ -511,19 +515,47 @@ START_TEST(numbers_are_never_given_twice)
 	struct journal *j = open_ok();
 	struct journal_parked p = parked("r1", "");
 	struct list l = { .n = 0 };
-	struct err e = { 0 };
 	int64_t id;
 
 	OK(journal_park(j, &p, why));
 	OK(journal_parked_each(j, NULL, NULL, 0, 0, collect_parked, &l, why));
 	id = l.parked[0].id;
-	OK(journal_discard(j, id, why));
-	ck_assert(!journal_discard(j, id, &e));
-	ck_assert_int_eq(e.kind, ERR_ROW);
-	ck_assert_str_eq(e.code, "no-such-record");
+	OK(journal_unpark(j, &p, why));
 	OK(journal_park(j, &p, why));
 	OK(journal_parked_each(j, NULL, NULL, 0, 0, collect_parked, &l, why));
 	ck_assert_int_gt(l.parked[1].id, id);
+	journal_close(&j);
+}
+END_TEST
+
+static bool discarded(struct journal *j, struct journal_parked *p, bool capture, const char *code)
+{
+	p->capture = capture;
+	p->code = code;
+	OK(journal_park(j, p, why));
+	return journal_is_discarded(j, p);
+}
+
+START_TEST(what_is_discarded_stays_so_while_nothing_changes)
+{
+	struct journal *j = open_ok();
+	struct journal_parked p = parked("r1", "");
+	struct list l = { .n = 0 };
+	struct err e = { 0 };
+
+	ck_assert(!discarded(j, &p, true, "range"));
+	OK(journal_discard(j, 1, why));
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 0);
+	ck_assert(!journal_discard(j, 1, &e));
+	ck_assert_int_eq(e.kind, ERR_ROW);
+	ck_assert_str_eq(e.code, "no-such-record");
+	ck_assert(discarded(j, &p, true, "range"));		/* the same row once more */
+	ck_assert(!discarded(j, &p, true, "length"));		/* something else is wrong with it */
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 1);
+	ck_assert(!discarded(j, &p, false, "22001"));
+	OK(journal_parked_each(j, NULL, NULL, 0, 0, collect_parked, &l, why));
+	OK(journal_discard(j, l.parked[1].id, why));
+	ck_assert(!discarded(j, &p, false, "22001"));		/* a write is only tried when something changed */
 	journal_close(&j);
 }
 END_TEST
@@ -577,6 +609,9 @@ static bool is_the_decision(void *arg, const struct journal_decision *d)
 	ck_assert_str_eq(d->sides[1].endpoint, "support");
 	ck_assert_ptr_null(d->sides[1].value);
 	ck_assert(d->sides[1].deleted);
+	ck_assert(d->sides[1].competed);
+	ck_assert_int_eq(d->sides[1].written, JOURNAL_OWED);
+	ck_assert_str_eq(d->base, "0");
 	return true;
 }
 
@@ -635,6 +670,9 @@ START_TEST(the_same_decision_is_kept_once)
 	j = open_ok();
 	OK(journal_decided(j, &d, why));
 	ck_assert_int_eq(journal_decision_count(j, "contact"), 1);
+	d.sides[d.n_sides++] = (struct journal_side){ .endpoint = "billing", .value = "0", .digest = "cc" };
+	OK(journal_decided(j, &d, why));	/* who only looked on, does not make it another */
+	ck_assert_int_eq(journal_decision_count(j, "contact"), 1);
 	d.sides[0].stamp_us++;
 	OK(journal_decided(j, &d, why));
 	d.sides[0].digest = "ab";
@@ -645,6 +683,44 @@ START_TEST(the_same_decision_is_kept_once)
 	OK(journal_decided(j, &d, why));
 	ck_assert_int_eq(journal_decision_count(j, "contact"), 5);
 	ck_assert_int_eq(journal_decision_count(j, "account"), 0);
+	journal_close(&j);
+}
+END_TEST
+
+static bool last_written(void *arg, const struct journal_decision *d)
+{
+	*(enum journal_written *)arg = d->sides[1].written;
+	return true;
+}
+
+static enum journal_written written_of(struct journal *j, const char *key)
+{
+	enum journal_written written = JOURNAL_NOT_WRITTEN;
+
+	OK(journal_story_each(j, "contact", key, 0, 0, last_written, &written, why));
+	return written;
+}
+
+START_TEST(what_is_owed_is_written_once_it_is)
+{
+	struct journal *j = open_ok();
+	struct journal_decision ann = decision("ann", 1000), bob = decision("bob", 1000);
+
+	ck_assert(!journal_owes(j));
+	OK(journal_decided(j, &ann, why));
+	OK(journal_decided(j, &bob, why));
+	journal_close(&j);
+	j = open_ok();
+	ck_assert(journal_owes(j));
+	OK(journal_written(j, "contact", "ann", "name", "support", why));
+	OK(journal_written(j, "contact", "ann", "phone", "sales", why));
+	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_OWED);
+	OK(journal_written(j, "contact", "ann", "phone", "support", why));
+	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_WRITTEN);
+	ck_assert_int_eq(written_of(j, "bob"), JOURNAL_OWED);
+	OK(journal_written(j, "contact", "bob", NULL, "support", why));
+	ck_assert_int_eq(written_of(j, "bob"), JOURNAL_WRITTEN);
+	ck_assert(!journal_owes(j));
 	journal_close(&j);
 }
 END_TEST
@@ -734,6 +810,122 @@ START_TEST(expired_values_are_gone_from_the_disk)
 }
 END_TEST
 
+struct held_seen {
+	int64_t sets, deletes, number, after;
+	enum journal_held_state state;
+	char keys[64];
+};
+
+static bool on_held_set(void *arg, const struct journal_held_set *set)
+{
+	struct held_seen *seen = arg;
+
+	seen->sets++;
+	seen->deletes += set->deletes;
+	seen->number = set->number;
+	seen->state = set->state;
+	return true;
+}
+
+static struct held_seen held_sets(struct journal *j)
+{
+	struct held_seen seen = { 0 };
+
+	OK(journal_held_sets_each(j, on_held_set, &seen, why));
+	return seen;
+}
+
+static bool on_held(void *arg, const struct journal_held *h)
+{
+	struct held_seen *seen = arg;
+
+	strncat(seen->keys, h->key, sizeof seen->keys - strlen(seen->keys) - 1);
+	seen->after = h->id;
+	return true;
+}
+
+static bool hold(struct journal *j, int64_t set, const char *rid)
+{
+	struct journal_held h = { .set = set, .entity = "contact", .endpoint = "sales", .rid = rid, .key = rid, .time_us = 5 };
+	bool fresh = false;
+
+	OK(journal_hold(j, &h, &fresh, why));
+	return fresh;
+}
+
+START_TEST(held_deletes_stay_until_they_end)
+{
+	struct journal *j = open_ok();
+	int64_t set = journal_held_set_new(j, "contact", "sales", NULL), n;
+	struct held_seen seen = { 0 };
+
+	ck_assert_int_gt(set, 0);
+	ck_assert(hold(j, set, "aa"));
+	ck_assert(hold(j, set, "bb"));
+	ck_assert(!hold(j, journal_held_set_new(j, "contact", "sales", NULL), "aa"));	/* it stays in its set */
+	journal_close(&j);
+	j = open_ok();
+	ck_assert_int_eq(journal_held_state(j, "contact", "sales", "aa"), HELD_WAITS);
+	ck_assert_int_eq(journal_held_state(j, "contact", "support", "aa"), HELD_NOT);
+	OK(journal_held_move(j, "contact", "bb", "cc", why));
+	ck_assert_int_eq(journal_held_state(j, "contact", "sales", "bb"), HELD_NOT);
+	OK(journal_held_each(j, set, 0, 1, on_held, &seen, why));
+	OK(journal_held_each(j, set, seen.after, 10, on_held, &seen, why));
+	ck_assert_str_eq(seen.keys, "aabb");	/* in pages; the key is what it was */
+	OK(journal_held_end(j, "contact", "sales", "aa", &n, why));
+	ck_assert_int_eq(n, 1);
+	OK(journal_held_end(j, "contact", "sales", "aa", &n, why));
+	ck_assert_int_eq(n, 0);
+	ck_assert_int_eq(held_sets(j).deletes, 1);
+	ck_assert_int_eq(held_sets(j).number, set);
+	OK(journal_held_end(j, "contact", "sales", NULL, &n, why));
+	ck_assert_int_eq(held_sets(j).sets, 0);
+	ck_assert_int_gt(journal_held_set_new(j, "contact", "sales", NULL), set);	/* a name is never given twice */
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(an_order_about_held_deletes_stays)
+{
+	struct journal *j = open_ok();
+	struct journal_held_set set = { .entity = "contact", .endpoint = "sales", .state = HELD_RELEASED };
+	struct err e = { 0 };
+
+	set.number = journal_held_set_new(j, "contact", "sales", NULL);
+	hold(j, set.number, "aa");
+	OK(journal_held_order(j, &set, why));
+	journal_close(&j);
+	j = open_ok();
+	ck_assert_int_eq(journal_held_state(j, "contact", "sales", "aa"), HELD_RELEASED);
+	ck_assert_int_eq(held_sets(j).state, HELD_RELEASED);
+	set.endpoint = "support";
+	ck_assert(!journal_held_order(j, &set, &e));
+	ck_assert_str_eq(e.code, "no-such-set");
+	journal_close(&j);
+}
+END_TEST
+
+/* As the first version made it. */
+START_TEST(a_journal_of_the_first_version_is_brought_up)
+{
+	struct journal *j = open_ok();
+	struct journal_decision d = decision("ann", 1000);
+	sqlite3 *db;
+
+	OK(journal_decided(j, &d, why));
+	journal_close(&j);
+	ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE held; DROP TABLE held_set; DROP INDEX decision_key; DROP INDEX side_owed; ALTER TABLE decision DROP base;"
+				      "ALTER TABLE parked DROP discarded; ALTER TABLE side DROP competed; ALTER TABLE side DROP written; PRAGMA user_version = 1",
+				      NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	j = open_ok();
+	ck_assert_int_eq(journal_decision_count(j, "contact"), 1);
+	ck_assert(hold(j, journal_held_set_new(j, "contact", "sales", NULL), "aa"));
+	journal_close(&j);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("journal");
@@ -764,13 +956,18 @@ int main(void)
 	tcase_add_test(records, lists_are_filtered_and_paged);
 	tcase_add_test(records, a_list_may_be_changed_while_it_is_read);
 	tcase_add_test(records, numbers_are_never_given_twice);
+	tcase_add_test(records, what_is_discarded_stays_so_while_nothing_changes);
 	tcase_add_test(records, a_group_that_is_not_committed_is_not_there);
 	tcase_add_test(records, a_decision_comes_back_as_it_was);
 	tcase_add_test(records, a_decision_may_have_no_side_or_all);
 	tcase_add_test(records, the_same_decision_is_kept_once);
+	tcase_add_test(records, what_is_owed_is_written_once_it_is);
 	tcase_add_test(records, decisions_are_listed_by_time_the_newest_when_limited);
 	tcase_add_test(records, expiring_is_done_in_portions);
 	tcase_add_test(records, expired_values_are_gone_from_the_disk);
+	tcase_add_test(records, held_deletes_stay_until_they_end);
+	tcase_add_test(records, an_order_about_held_deletes_stays);
+	tcase_add_test(files, a_journal_of_the_first_version_is_brought_up);
 	suite_add_tcase(s, files);
 	suite_add_tcase(s, records);
 	r = srunner_create(s);

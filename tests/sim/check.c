@@ -308,13 +308,15 @@ static bool on_decision(void *arg, const struct journal_decision *d)
 {
 	struct notes *all = arg;
 
-	if (d->n_sides == 2)
+	if (d->n_sides >= 2)
 		world_trace(all->world, "decision: %s/%s.%s %s by %s: %s <%s> %" PRId64 " won against %s <%s> %" PRId64 "%s", d->entity,
 			    d->key, d->field, d->kind, d->tie_break, d->sides[0].endpoint,
 			    d->sides[0].value != NULL ? d->sides[0].value : "", d->sides[0].stamp_us, d->sides[1].endpoint,
 			    d->sides[1].value != NULL ? d->sides[1].value : "", d->sides[1].stamp_us,
 			    d->sides[1].deleted ? " (delete)" : "");
 	for (size_t i = 0; i < d->n_sides; i++) {
+		if (!d->sides[i].competed)
+			continue;
 		all->list = xrealloc(all->list, (all->n + 1) * sizeof *all->list);
 		all->list[all->n++] = (struct note){
 			.entity = xstrdup(d->entity), .endpoint = xstrdup(d->sides[i].endpoint), .key = xstrdup(d->key),

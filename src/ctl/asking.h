@@ -1,0 +1,38 @@
+/*
+ * asking.h - one order to the daemon and its answer, for the files that hold commands.
+ */
+#ifndef CTL_ASKING_H
+#define CTL_ASKING_H
+
+#include "ctl/ctl.h"
+
+enum { SILENCE_US = 30 * 1000 * 1000 };
+
+struct asking {
+	struct ctl *c;
+	/* Shows one object of the answer; not called with --json, nor for an error. NULL: nothing to show. */
+	void (*show)(struct asking *, const json_t *);
+	struct buf *keep;		/* watch: shown there instead of on stdout */
+	size_t lines;
+	int rc;
+};
+
+/* Takes params over. An exit code; whatever went wrong has been said. */
+int order(struct asking *a, const char *command, json_t *params, int64_t silence_us);
+int64_t patience(const struct ctl *c, int64_t usual_us);	/* --timeout, or the usual one */
+void set_text(json_t *params, const char *name, const char *value);	/* NULL: not set */
+void say(const struct buf *b);
+const char *str(const json_t *j, const char *name);		/* "" when it is not there */
+void add_time(struct buf *out, const char *rfc3339);		/* "2026-03-01 12:00:00" */
+size_t screen(bool rows);		/* its height or width; without a terminal SIZE_MAX or 80 */
+
+/* held.c */
+int run_held_list(struct ctl *c, char **args, int n);
+int run_held_show(struct ctl *c, char **args, int n);
+int run_held_release(struct ctl *c, char **args, int n);
+int run_held_discard(struct ctl *c, char **args, int n);
+
+/* story.c */
+int run_conflicts(struct ctl *c, char **args, int n);
+
+#endif

@@ -1,0 +1,269 @@
+/*
+ * story.c - `crmsyncctl conflicts`: the decisions as a table, or, with --key, one record's story in sentences.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "ctl/asking.h"
+
+enum {
+	CONFLICTS_MOST = 1000,		/* the daemon shows the newest so many */
+	UNCUT = 100000,			/* for a file nothing is left out */
+};
+
+static bool is_in(const json_t *list, const char *word)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+		if (json_is_string(item) && strcmp(json_string_value(item), word) == 0)
+			return true;
+	return false;
+}
+
+static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+
+/* "25 Nov 2026 14:03:05", in UTC */
+static void add_moment(struct buf *out, const char *rfc3339)
+{
+	unsigned month, day, year;
+
+	if (sscanf(rfc3339, "%4u-%2u-%2u", &year, &month, &day) == 3 && month >= 1 && month <= countof(months) && strlen(rfc3339) >= 19)
+		buf_addf(out, "%u %s %u %.8s", day, months[month - 1], year, rfc3339 + 11);
+	else
+		buf_adds(out, "an unknown time");
+}
+
+/* As it is: what prints it, escapes it. */
+static void add_value(struct buf *out, const json_t *value, bool is_private)
+{
+	if (is_private) {
+		buf_adds(out, "a value that is not kept");
+	} else if (json_is_string(value)) {
+		buf_addf(out, "\"%s\"", json_string_value(value));
+	} else {
+		buf_adds(out, "nothing");
+	}
+}
+
+/* "sales, support and billing"; false: the list is empty. */
+static bool add_names(struct buf *out, const json_t *list)
+{
+	size_t n = json_array_size(list);
+
+	for (size_t i = 0; i < n; i++)
+		buf_addf(out, "%s%s", i == 0 ? "" : i + 1 == n ? " and " : ", ", json_string_value(json_array_get(list, i)));
+	return n > 0;
+}
+
+/* ---- the table --------------------------------------------------------------------------------------- */
+
+static const struct table_column columns[] = {
+	{ "TIME" }, { "ENTITY" }, { "KEY", .elastic = true }, { "FIELD" }, { "STANDS" }, { "VALUE", .elastic = true },
+	{ "LOST", .elastic = true }, { "RULE" }, { "BY" },
+};
+
+/* "support "+49 2"" or "support (delete)" */
+static void add_loser(struct buf *out, const json_t *j, const json_t *lost)
+{
+	buf_addf(out, "%s%s ", out->len > 0 ? ", " : "", str(lost, "endpoint"));
+	if (json_is_true(json_object_get(lost, "deleted")))
+		buf_adds(out, "(delete)");
+	else if (str(j, "field")[0] == '\0')
+		buf_adds(out, "(edit)");
+	else
+		add_value(out, json_object_get(lost, "value"), json_is_true(json_object_get(j, "private")));
+}
+
+static struct table table = { .columns = columns, .n_columns = countof(columns) };
+
+static void take_row(struct asking *a, const json_t *j)
+{
+	const json_t *lost;
+	struct buf stands = { 0 }, losers = { 0 }, when = { 0 };
+	size_t i;
+
+	buf_adds(&losers, "");
+	if (is_in(json_object_get(j, "deleted"), str(j, "winner")))
+		buf_adds(&stands, "(delete)");
+	else if (str(j, "field")[0] == '\0')
+		buf_adds(&stands, "(edit)");
+	else
+		add_value(&stands, json_object_get(json_object_get(j, "values"), str(j, "winner")), json_is_true(json_object_get(j, "private")));
+	json_array_foreach(json_object_get(j, "lost"), i, lost)
+		add_loser(&losers, j, lost);
+	add_time(&when, str(j, "time"));
+	table_cell(&table, PLAIN, "%s", when.p != NULL ? when.p : "");
+	table_cell(&table, PLAIN, "%s", str(j, "entity"));
+	table_cell(&table, BOLD, "%s", str(j, "key"));
+	table_cell(&table, PLAIN, "%s", str(j, "field")[0] != '\0' ? str(j, "field") : "(record)");
+	table_cell(&table, GREEN, "%s", str(j, "winner"));
+	table_cell(&table, PLAIN, "%s", stands.p);
+	table_cell(&table, PLAIN, "%s", losers.p);
+	table_cell(&table, PLAIN, "%s", str(j, "rule"));
+	table_cell(&table, PLAIN, "%s", str(j, "tie_break"));
+	buf_fini(&when);
+	buf_fini(&stands);
+	buf_fini(&losers);
+}
+
+/* ---- the story --------------------------------------------------------------------------------------- */
+
+static void tell_before(struct buf *out, const json_t *j)
+{
+	if (strcmp(str(j, "kind"), "first-contact") == 0)
+		buf_adds(out, "The rows met for the first time, so nobody knows which of them is the older. ");
+	else if (json_is_string(json_object_get(j, "base"))) {
+		buf_adds(out, "It was ");
+		add_value(out, json_object_get(j, "base"), false);
+		buf_adds(out, " before. ");
+	} else if (json_is_string(json_object_get(j, "base_digest")) && !json_is_true(json_object_get(j, "private"))) {
+		buf_adds(out, "What it was before, nobody shows any more. ");
+	}
+}
+
+static void tell_edit(struct buf *out, const json_t *j, const char *endpoint, const json_t *value, const char *stamp, bool deleted)
+{
+	bool first = strcmp(str(j, "kind"), "first-contact") == 0;
+
+	buf_adds(out, endpoint);
+	if (deleted) {
+		buf_adds(out, " deleted the record");
+	} else if (str(j, "field")[0] == '\0') {
+		buf_adds(out, " changed it");
+	} else {
+		buf_adds(out, first ? " had " : " changed it to ");
+		add_value(out, value, json_is_true(json_object_get(j, "private")));
+	}
+	if (stamp[0] != '\0') {
+		buf_adds(out, first ? " of " : " on ");
+		add_moment(out, stamp);
+	}
+}
+
+static void tell_sides(struct buf *out, const json_t *j)
+{
+	const char *winner = str(j, "winner");
+	const json_t *lost;
+	size_t i;
+
+	tell_edit(out, j, winner, json_object_get(json_object_get(j, "values"), winner), str(json_object_get(j, "stamps"), winner),
+		  is_in(json_object_get(j, "deleted"), winner));
+	json_array_foreach(json_object_get(j, "lost"), i, lost) {
+		buf_adds(out, "; ");
+		tell_edit(out, j, str(lost, "endpoint"), json_object_get(lost, "value"), str(lost, "stamp"),
+			  json_is_true(json_object_get(lost, "deleted")));
+	}
+	buf_adds(out, ". ");
+}
+
+static void tell_reason(struct buf *out, const json_t *j)
+{
+	const char *winner = str(j, "winner"), *tie = str(j, "tie_break"), *rule = str(j, "rule");
+	const json_t *lost = json_array_get(json_object_get(j, "lost"), 0);
+	int64_t won, other;
+
+	if (strcmp(rule, "update-wins") == 0) {
+		buf_adds(out, "update-wins: an edit that whoever deleted had not seen keeps the record. ");
+	} else if (strcmp(rule, "delete-wins") == 0) {
+		buf_addf(out, "delete-wins: the record is gone, and with it what had been changed%s. ", str(j, "field")[0] != '\0' ? " there" : "");
+	} else if (strcmp(tie, "stamp") == 0 && time_parse(str(json_object_get(j, "stamps"), winner), &won) &&
+		   time_parse(str(lost, "stamp"), &other) && won > other) {
+		buf_addf(out, "%s: %s's is younger by ", rule, winner);
+		age_add(out, (double)(won - other) / 1e6);
+		buf_adds(out, ", so it stands. ");
+	} else if (strcmp(tie, "stamp") == 0) {
+		buf_addf(out, "%s: %s's was made with the other in sight, so it stands. ", rule, winner);
+	} else if (strcmp(tie, "priority") == 0) {
+		buf_addf(out, "%s: %s comes first in priority, so it stands. ", rule, winner);
+	} else {
+		buf_addf(out, "%s: they are equal in age and rank; %s's stands. ", rule, winner);
+	}
+}
+
+static void tell_written(struct buf *out, const json_t *j)
+{
+	struct buf names = { 0 };
+
+	if (add_names(&names, json_object_get(j, "written")))
+		buf_addf(out, "It was written to %s. ", names.p);
+	buf_clear(&names);
+	if (add_names(&names, json_object_get(j, "owed")))
+		buf_addf(out, "It has still to be written to %s. ", names.p);
+	buf_fini(&names);
+}
+
+static void tell(struct asking *a, const json_t *j)
+{
+	struct buf line = { 0 }, out = { 0 };
+
+	add_moment(&line, str(j, "time"));
+	buf_addf(&line, ", %s %s", str(j, "entity"), str(j, "key"));
+	if (str(j, "field")[0] != '\0')
+		buf_addf(&line, ", %s", str(j, "field"));
+	buf_addc(&line, ':');
+	wrap_add(&out, line.p, 0, SIZE_MAX);
+	buf_clear(&line);
+	tell_before(&line, j);
+	tell_sides(&line, j);
+	tell_reason(&line, j);
+	tell_written(&line, j);
+	wrap_add(&out, line.p, 4, screen(false));
+	say(&out);
+	buf_fini(&line);
+	buf_fini(&out);
+}
+
+static void tell_parked(struct asking *a, const json_t *j)
+{
+	struct buf line = { 0 }, out = { 0 };
+
+	add_moment(&line, str(j, "last"));
+	buf_addf(&line, ", %s %s: parked as #%lld", str(j, "entity"), str(j, "key"), (long long)json_integer_value(json_object_get(j, "id")));
+	wrap_add(&out, line.p, 0, SIZE_MAX);
+	buf_clear(&line);
+	buf_addf(&line, "Since ");
+	add_moment(&line, str(j, "since"));
+	buf_addf(&line, " it could not be %s %s: %s", strcmp(str(j, "direction"), "capture") == 0 ? "taken from" : "written to",
+		 str(j, "endpoint"), str(j, "cause"));
+	wrap_add(&out, line.p, 4, screen(false));
+	say(&out);
+	buf_fini(&line);
+	buf_fini(&out);
+}
+
+static int run_story(struct ctl *c)
+{
+	struct asking parked = { .c = c, .show = tell_parked };
+	json_t *params = json_object();
+
+	set_text(params, "entity", c->entity);
+	set_text(params, "key", c->key);
+	return order(&parked, "parked/list", params, patience(c, SILENCE_US));
+}
+
+int run_conflicts(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c, .show = c->key != NULL ? tell : take_row };
+	json_t *params = json_object();
+	struct buf out = { 0 };
+	int rc;
+
+	set_text(params, "entity", c->entity);
+	set_text(params, "since", c->since);
+	set_text(params, "key", c->key);
+	rc = order(&a, "conflicts", params, patience(c, SILENCE_US));
+	if (!c->json && c->key == NULL && table.n_cells > 0) {
+		table_print(&table, &out, isatty(STDOUT_FILENO) ? screen(false) : UNCUT, c->color);
+		say(&out);
+		buf_fini(&out);
+	}
+	if (a.lines == CONFLICTS_MOST)
+		complain("these are the newest %d; there may be older ones", CONFLICTS_MOST);
+	return rc == CTL_OK && !c->json && c->key != NULL ? run_story(c) : rc;
+}

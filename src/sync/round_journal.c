@@ -1,0 +1,255 @@
+/*
+ * round_journal.c - what a round decided, for people: one decision for each record and field.
+ *
+ * It is written before anything is applied, since a losing value may be gone after. It names the winner, everybody whose edit
+ * lost, and who else showed a value at that moment; where it has yet to be written is noted as owed, and as written once that
+ * endpoint has answered, in this round or a later one. An endpoint that takes part twice (its agreed value and a newer edit)
+ * makes two decisions of it: a decision has one value of each.
+ */
+#include "sync/round.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+static const char *const lost_kinds[] = {
+	[LOST_CONFLICT] = "conflict", [LOST_FIRST_CONTACT] = "first-contact", [LOST_DELETE] = "delete-update",
+	[LOST_TO_DELETE] = "delete-update",
+};
+
+static const char *endpoint_name(const struct round *r, uint8_t e)
+{
+	return e < n_endpoints(r) ? sync_of(r)->topology->endpoints[e].name : "(removed)";
+}
+
+/* Where the row is gone and nobody who has another can be asked, a local id is all that is left to tell which record it was. */
+void round_print_key(const struct round *r, const struct subject *s, struct buf *out)
+{
+	buf_adds(out, "");
+	if (!value_is_null(s->key)) {
+		record_key_print(out, s->key, r->flow->def->n_key);
+		return;
+	}
+	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
+		if (s->base->seen[e].present) {
+			buf_addf(out, "id %.*s at %s", (int)s->base->seen[e].id.len, s->base->seen[e].id.data,
+				 sync_of(r)->topology->endpoints[e].name);
+			return;
+		}
+}
+
+/* ---- the sides --------------------------------------------------------------------------------------- */
+
+struct telling {			/* one decision in the making */
+	struct round *r;
+	const struct subject *s;
+	const struct field_def *field;	/* NULL: about the record as a whole */
+	size_t index;			/* of the field */
+	bool hide;
+	struct journal_decision *d;
+};
+
+static const char *text_of(const struct telling *t, struct value v)
+{
+	return t->hide || value_is_null(v) ? NULL : arena_dup(&t->r->arena, v.data, (size_t)v.len);
+}
+
+static struct journal_side *side_of(struct journal_decision *d, const char *endpoint)
+{
+	for (size_t i = 0; i < d->n_sides; i++)
+		if (strcmp(d->sides[i].endpoint, endpoint) == 0)
+			return &d->sides[i];
+	return NULL;
+}
+
+static struct journal_side *add_side(const struct telling *t, const char *endpoint, struct value v, int64_t stamp_us, uint64_t digest)
+{
+	struct journal_decision *d = t->d;
+
+	if (d->n_sides == countof(d->sides))
+		return NULL;
+	d->sides[d->n_sides] = (struct journal_side){
+		.endpoint = endpoint, .value = text_of(t, v), .stamp_us = stamp_us,
+		.digest = arena_printf(&t->r->arena, "%016llx", (unsigned long long)digest) };
+	return &d->sides[d->n_sides++];
+}
+
+static void add_competitor(const struct telling *t, uint8_t e, struct value v, const struct edit_key *key, uint64_t digest, bool deleted)
+{
+	struct journal_side *side = add_side(t, endpoint_name(t->r, e), v, key->eff, digest);
+
+	if (side != NULL) {
+		side->competed = true;
+		side->deleted = deleted;
+	}
+}
+
+static int64_t shown_since(const struct subject *s, size_t e, size_t f)
+{
+	const struct vdeviation *dev;
+
+	if (s->base == NULL || !s->base->seen[e].present)
+		return s->seen[e].stamp != STAMP_NONE ? s->seen[e].stamp : EFF_UNKNOWN;
+	dev = vseen_deviation(&s->base->seen[e], f);
+	return dev != NULL ? dev->key.eff : s->base->fields[f].key.eff;
+}
+
+static void add_bystanders(const struct telling *t)
+{
+	const struct subject *s = t->s;
+
+	for (size_t e = 0; t->field != NULL && e < n_endpoints(t->r); e++)
+		if (s->seen[e].what == OBSERVED_ROW && side_of(t->d, endpoint_name(t->r, (uint8_t)e)) == NULL)
+			add_side(t, endpoint_name(t->r, (uint8_t)e), s->seen[e].values[t->index], shown_since(s, e, t->index),
+				 s->seen[e].digests[t->index]);
+}
+
+/* Is what was decided here still to be written there? */
+static bool is_owed_at(const struct telling *t, size_t e)
+{
+	const struct order *o = &t->s->d.orders[e];
+	const struct vseen *seen = &t->s->d.next->seen[e];
+
+	if (t->r->flow->sides[e] == NULL)
+		return false;
+	if (o->action == ACTION_UPDATE)
+		return t->field != NULL && (o->fields & BIT(t->index));
+	if (o->action != ACTION_NONE)
+		return true;
+	return seen->owed && (t->field == NULL || !seen->present || t->s->d.next->dead || vseen_deviation(seen, t->index) != NULL);
+}
+
+static void note_owed(const struct telling *t)
+{
+	for (size_t e = 0; e < n_endpoints(t->r); e++) {
+		const char *name = endpoint_name(t->r, (uint8_t)e);
+		struct journal_side *side;
+
+		if (!is_owed_at(t, e))
+			continue;
+		side = side_of(t->d, name);
+		if (side == NULL)
+			side = add_side(t, name, VALUE_NULL, EFF_UNKNOWN, 0);
+		if (side != NULL)
+			side->written = JOURNAL_OWED;
+	}
+}
+
+/* The vector keeps only a digest of it; maybe somebody still shows the value. */
+static void find_base(const struct telling *t, uint64_t digest)
+{
+	if (digest == 0)
+		return;
+	t->d->base_digest = arena_printf(&t->r->arena, "%06llx", (unsigned long long)digest);
+	for (size_t e = 0; t->field != NULL && e < n_endpoints(t->r); e++)
+		if (t->s->seen[e].what == OBSERVED_ROW && digest_field(t->s->seen[e].digests[t->index]) == digest)
+			t->d->base = text_of(t, t->s->seen[e].values[t->index]);
+}
+
+/* ---- one decision ------------------------------------------------------------------------------------ */
+
+/* The same question: the same field, or the record's life, and the same kind of answer. */
+static bool belongs_to(const struct lost_edit *first, const struct lost_edit *l)
+{
+	return l->field == first->field && l->kind == first->kind && l->winner == first->winner;
+}
+
+static void begin(struct telling *t, const struct lost_edit *l, const char *key)
+{
+	const struct entity_def *def = t->r->flow->def;
+	bool about_life = l->kind == LOST_DELETE || l->kind == LOST_TO_DELETE;
+
+	t->index = l->field;
+	t->field = l->field < def->n_fields ? &def->fields[l->field] : NULL;
+	t->hide = t->field != NULL && t->field->private_value;
+	t->d = arena_zalloc(&t->r->arena, sizeof *t->d);
+	*t->d = (struct journal_decision){
+		.entity = def->name, .key = key, .field = t->field != NULL ? t->field->name : "",
+		.rule = !about_life ? rule_name(t->field->rule) : def->deletes == DELETES_UPDATE_WINS ? "update-wins" : "delete-wins",
+		.kind = lost_kinds[l->kind], .winner = endpoint_name(t->r, l->winner), .tie_break = l->tie_break,
+		.time_us = clock_wall_us(), .base_digest = "", .round = t->r->number,
+	};
+	find_base(t, l->base_digest);
+	add_competitor(t, l->winner, l->winner_value, &l->winner_key, l->winner_digest, l->kind == LOST_TO_DELETE);
+}
+
+/* The first that is not told yet, with all that belong to it. */
+static bool tell(struct telling *t, size_t first, bool *told, const char *key, struct err *e)
+{
+	const struct decision *d = &t->s->d;
+	bool alone = d->lost[first].loser == d->lost[first].winner;
+
+	begin(t, &d->lost[first], key);
+	for (size_t i = first; i < d->n_lost; i++) {
+		const struct lost_edit *l = &d->lost[i];
+
+		if (told[i] || !belongs_to(&d->lost[first], l))
+			continue;
+		if (i > first && (alone || side_of(t->d, endpoint_name(t->r, l->loser)) != NULL))
+			continue;
+		add_competitor(t, l->loser, l->loser_value, &l->loser_key, l->loser_digest, l->kind == LOST_DELETE);
+		told[i] = true;
+	}
+	add_bystanders(t);
+	note_owed(t);
+	return journal_decided(sync_of(t->r)->journal, t->d, e);
+}
+
+static void count(struct round *r, const struct lost_edit *l)
+{
+	r->flow->decisions++;
+	r->flow->meter.conflicts[l->field < r->flow->def->n_fields ? r->flow->def->fields[l->field].rule : r->flow->def->rule]++;
+}
+
+static bool tell_all(struct round *r, const struct subject *s, struct err *e)
+{
+	struct telling t = { .r = r, .s = s };
+	bool *told = arena_zalloc(&r->arena, s->d.n_lost * sizeof *told), ok = true;
+	struct buf key = { 0 };
+
+	round_print_key(r, s, &key);
+	for (size_t i = 0; ok && i < s->d.n_lost; i++)
+		if (!told[i]) {
+			ok = tell(&t, i, told, key.p, e);
+			count(r, &s->d.lost[i]);
+		}
+	buf_fini(&key);
+	return ok;
+}
+
+bool round_journal_all(struct round *r, struct err *e)
+{
+	bool begun = false, ok = true;
+
+	for (size_t i = 0; ok && i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (!is_live(s) || !s->decided || s->d.n_lost == 0)
+			continue;
+		if (!begun)
+			journal_begin(sync_of(r)->journal);
+		begun = true;
+		ok = tell_all(r, s, e);
+	}
+	return !begun || (journal_commit(sync_of(r)->journal, e) && ok);
+}
+
+/* ---- where it was written ---------------------------------------------------------------------------- */
+
+void round_note_written(struct round *r, const struct subject *s, size_t e)
+{
+	const struct entity_def *def = r->flow->def;
+	const struct order *o = &s->d.orders[e];
+	struct journal *journal = sync_of(r)->journal;
+	struct buf key = { 0 };
+
+	if (!journal_owes(journal))
+		return;
+	round_print_key(r, s, &key);
+	if (o->action != ACTION_UPDATE)
+		journal_written(journal, def->name, key.p, NULL, endpoint_name(r, (uint8_t)e), NULL);
+	for (size_t f = 0; o->action == ACTION_UPDATE && f < def->n_fields; f++)
+		if (o->fields & BIT(f))
+			journal_written(journal, def->name, key.p, def->fields[f].name, endpoint_name(r, (uint8_t)e), NULL);
+	buf_fini(&key);
+}

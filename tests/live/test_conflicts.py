@@ -1,0 +1,190 @@
+"""The conflict journal: what was decided, for programs and in sentences."""
+import sqlite3
+import unittest
+
+from case import ACCOUNT, CONTACT, ThreeCrms
+from crm import eventually
+
+ANN = "p1@example.org"
+
+
+class Apart(ThreeCrms):
+    def setUp(self):
+        super().setUp()
+        self.start()
+        self.populate(self.sales, people=5)
+        self.settled()
+
+    def apart(self, *edits):
+        """Edits that nobody hears of before all are made, one after the other."""
+        self.d.ctl("pause", "contact")
+        for edit in edits:
+            edit()
+        self.d.ctl("resume", "contact")
+        return self.settled()
+
+    def decisions(self, *words):
+        return self.d.ctl_lines("conflicts", *words)
+
+    def story(self, key=ANN):
+        return " ".join(self.d.ctl("conflicts", "--key", key).split())
+
+
+class Conflicts(Apart):
+    def test_a_decision_names_every_side_the_base_and_where_it_was_written(self):
+        self.apart(lambda: self.sales.edit(ANN, phone="+49 1"), lambda: self.support.edit(ANN, phone="+49 2"))
+        decision, = self.decisions()
+        self.assertEqual({name: decision[name] for name in ("entity", "key", "field", "kind", "rule", "tie_break", "winner", "base")},
+                         {"entity": "contact", "key": ANN, "field": "phone", "kind": "conflict", "rule": "last-writer-wins",
+                          "tie_break": "stamp", "winner": "support", "base": "+1 555 0001"})
+        self.assertEqual(decision["values"], {"sales": "+49 1", "support": "+49 2", "billing": "+1 555 0001"})
+        self.assertEqual([lost["endpoint"] for lost in decision["lost"]], ["sales"])
+        self.assertLess(decision["stamps"]["sales"], decision["stamps"]["support"])
+        self.assertEqual(sorted(decision["written"]), ["billing", "sales"])
+        self.assertEqual(decision["owed"], [])
+        self.assertEqual(decision["schema"], 1)
+        self.assertLess(decision["stamps"]["support"], decision["time"])
+
+    def test_three_sides_make_one_decision(self):
+        self.apart(lambda: self.sales.edit(ANN, phone="+49 1"), lambda: self.support.edit(ANN, phone="+49 2"),
+                   lambda: self.billing.edit(ANN, phone="+49 3"))
+        decision, = self.decisions("--key", ANN)
+        self.assertEqual(decision["winner"], "billing")
+        self.assertEqual(decision["values"], {"sales": "+49 1", "support": "+49 2", "billing": "+49 3"})
+        self.assertEqual(sorted(lost["endpoint"] for lost in decision["lost"]), ["sales", "support"])
+        self.assertIsNone(decision["base"], "nobody shows it any more")
+        self.assertIsNotNone(decision["base_digest"])
+        self.assertEqual(self.d.entity("contact")["conflicts"], 1)
+        self.assertIn("nobody shows any more", self.story())
+
+    def test_the_story_is_told_in_sentences(self):
+        self.apart(lambda: self.sales.edit(ANN, phone="+49 1"), lambda: self.support.edit(ANN, phone="+49 2"))
+        story = self.story()
+        self.assertRegex(story, rf"^\d+ [A-Z][a-z][a-z] 20\d\d \d\d:\d\d:\d\d, contact {ANN}, phone:")
+        self.assertIn('It was "+1 555 0001" before. support changed it to "+49 2" on ', story)
+        self.assertIn('; sales changed it to "+49 1" on ', story)
+        self.assertRegex(story, r"last-writer-wins: support's is younger by \d+ m?s, so it stands\.")
+        self.assertRegex(story, r"It was written to (sales and billing|billing and sales)\.")
+        self.assertEqual(self.story("p2@example.org"), "")
+
+    def test_the_table_has_a_line_for_each(self):
+        self.apart(lambda: self.sales.edit(ANN, phone="+49 1", name="A"), lambda: self.support.edit(ANN, phone="+49 2", name="B"))
+        head, *lines = self.d.ctl("conflicts").splitlines()
+        self.assertEqual(head.split(), ["TIME", "ENTITY", "KEY", "FIELD", "STANDS", "VALUE", "LOST", "RULE", "BY"])
+        self.assertEqual(len(lines), 2)
+        self.assertEqual(self.decisions("--entity", "account"), [])
+        self.assertEqual(len(self.decisions("--since", "1h")), 2)
+        self.assertEqual(self.decisions("--since", "2099-01-01T00:00:00Z"), [])
+        self.d.ctl("conflicts", "--entity", "nobody", code=64)
+        self.d.ctl("conflicts", "--since", "yesterday", code=64)
+
+    def test_a_delete_that_loses_is_told(self):
+        self.apart(lambda: self.support.edit(ANN, name="Still here"), lambda: self.sales.remove(ANN))
+        decision, = self.decisions()
+        self.assertEqual((decision["kind"], decision["rule"], decision["winner"], decision["deleted"]),
+                         ("delete-update", "update-wins", "support", ["sales"]))
+        self.assertIn("sales", decision["written"])
+        story = self.story()
+        self.assertIn("sales deleted the record on ", story)
+        self.assertIn("update-wins: an edit that whoever deleted had not seen keeps the record.", story)
+
+    def test_where_it_is_still_owed_is_said_and_then_that_it_was_written(self):
+        self.d.ctl("pause", "billing")
+        self.d.ctl("pause", "sales")
+        self.sales.edit(ANN, phone="+49 1")
+        self.support.edit(ANN, phone="+49 2")
+        self.d.ctl("resume", "sales")
+        eventually(lambda: self.sales.people()[ANN]["phone"] == "+49 2", "the conflict is settled at sales")
+        eventually(lambda: self.decisions()[0]["written"] == ["sales"], "that it was written to sales is noted")
+        self.assertEqual(self.decisions()[0]["owed"], ["billing"])
+        self.assertIn("It has still to be written to billing.", self.story())
+        self.d.ctl("resume", "billing")
+        self.settled()
+        decision, = self.decisions()
+        self.assertEqual((sorted(decision["written"]), decision["owed"]), (["billing", "sales"], []))
+
+
+class JournalNotWritable(Apart):
+    def test_nothing_is_decided_that_cannot_be_written_down(self):
+        path, = self.place.path.rglob("journal.db")
+        self.d.ctl("pause", "contact")
+        self.sales.edit(ANN, phone="+49 1")
+        self.support.edit(ANN, phone="+49 2")
+        held = sqlite3.connect(path, isolation_level=None)
+        held.execute("BEGIN IMMEDIATE")
+        self.d.ctl("resume", "contact")
+        eventually(lambda: self.d.status()["journal"]["state"] == "failing", "the status says so")
+        code, body = self.d.get("/readyz")
+        self.assertEqual(code, 503)
+        self.assertIn("journal: ", body)
+        self.assertIn("the journal cannot be written", self.d.status()["summary"])
+        self.assertEqual([crm.people()[ANN]["phone"] for crm in self.crms], ["+49 1", "+49 2", "+1 555 0001"])
+        held.execute("ROLLBACK")
+        held.close()
+        self.assertEqual(self.settled()[ANN]["phone"], "+49 2")
+        self.assertEqual([d["winner"] for d in self.decisions()], ["support"])
+        self.assertEqual(self.d.get("/readyz")[0], 200)
+        journal = self.d.status()["journal"]
+        self.assertEqual((journal["state"], journal["reason"]), ("up", ""))
+        self.assertGreater(journal["bytes"], 4096)
+
+
+class DeleteWins(ThreeCrms):
+    entities = ACCOUNT + CONTACT.replace("conflict: {", "conflict: {deletes: delete-wins, ")
+
+    def test_a_delete_that_wins_names_the_edit_that_went(self):
+        self.start()
+        self.populate(self.sales, people=5)
+        self.settled()
+        self.d.ctl("pause", "contact")
+        self.support.edit(ANN, name="In vain")
+        self.sales.remove(ANN)
+        self.d.ctl("resume", "contact")
+        self.settled()
+        decision, = self.d.ctl_lines("conflicts")
+        self.assertEqual((decision["kind"], decision["rule"], decision["winner"], decision["field"]),
+                         ("delete-update", "delete-wins", "sales", "name"))
+        self.assertEqual(decision["lost"][0]["value"], "In vain")
+        self.assertIn("delete-wins: the record is gone", " ".join(self.d.ctl("conflicts", "--key", ANN).split()))
+
+
+class FirstContact(ThreeCrms):
+    def test_rows_that_meet_for_the_first_time_are_told(self):
+        self.sales.add(ANN, name="Ann", phone="+49 1")
+        self.support.add(ANN, name="Ann", phone="+49 2")
+        self.start()
+        self.settled()
+        decision, = self.d.ctl_lines("conflicts")
+        self.assertEqual((decision["kind"], decision["base"], decision["base_digest"]), ("first-contact", None, None))
+        story = " ".join(self.d.ctl("conflicts", "--key", ANN).split())
+        self.assertIn("The rows met for the first time", story)
+        self.assertIn('sales had "+49 1"', story)
+
+
+class Private(ThreeCrms):
+    entities = ACCOUNT + CONTACT.replace("phone: {type: text}", "phone: {type: text, private: true}")
+
+    def test_values_of_a_private_field_are_digests_only(self):
+        self.start()
+        self.populate(self.sales, people=5)
+        self.settled()
+        self.d.ctl("pause", "contact")
+        self.sales.edit(ANN, phone="+49 30 hush one", name="Open one")
+        self.support.edit(ANN, phone="+49 30 hush two", name="Open two")
+        self.d.ctl("resume", "contact")
+        self.settled()
+        phone, = [d for d in self.d.ctl_lines("conflicts") if d["field"] == "phone"]
+        self.assertTrue(phone["private"])
+        self.assertIsNone(phone["base"])
+        self.assertEqual(set(phone["values"].values()), {None})
+        self.assertNotEqual(phone["digests"]["sales"], phone["digests"]["support"])
+        self.assertIn("a value that is not kept", self.d.ctl("conflicts", "--key", ANN))
+        self.d.stop()
+        kept = b"".join(path.read_bytes() for path in self.place.path.rglob("journal.db*"))
+        self.assertIn(b"Open one", kept)
+        self.assertNotIn(b"hush", kept)
+        self.assertNotIn(b"555 0001", kept)
+
+
+if __name__ == "__main__":
+    unittest.main()
