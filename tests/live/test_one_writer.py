@@ -151,6 +151,7 @@ class NoPlace(ThreeCrms):
         self.support.edit("p1@example.org", name="Works")
         self.assertEqual(self.settled()["p1@example.org"]["name"], "Works")
         self.support.base.run(self.d.ctl("install", "support", "--print"))
+        self.d.ctl("reload")    # else it is found within a minute
         eventually(lambda: self.d.endpoint("support")["guarded"], "it is found")
         self.sales.edit("p1@example.org", name="Guarded")
         self.assertEqual(self.settled()["p1@example.org"]["name"], "Guarded")

@@ -507,6 +507,25 @@ static bool given_again(const struct world *w, const struct edit *e)
 	return r->complex && w->plan.renames;
 }
 
+/* Its row showed nothing but what another deleter's row had shown before: that life had ended already, and what was inserted since
+ * is another one, of which it knew nothing (SEMANTICS F11). */
+static bool life_had_ended(const struct world *w, const struct edit *e)
+{
+	const struct edit *d;
+	size_t i, u, units = w->n_units[w->records[e->record].entity];
+
+	for (i = 1; i < w->n_edits; i++) {
+		d = &w->edits[i];
+		if (!d->is_delete || d->record != e->record || d->endpoint == e->endpoint || d >= e || d->renamed)
+			continue;
+		for (u = 0; u < units && d->seen[u] == e->seen[u]; u++)
+			;
+		if (u == units)
+			return true;
+	}
+	return false;
+}
+
 static void check_lost(struct world *w, const struct final *finals, const struct notes *all)
 {
 	for (size_t i = 1; i < w->n_edits; i++) {
@@ -519,6 +538,8 @@ static void check_lost(struct world *w, const struct final *finals, const struct
 			continue;
 		/* The key is another row's since: inserted again, or renamed. */
 		if (e->is_delete && given_again(w, e))
+			continue;
+		if (e->is_delete && life_had_ended(w, e))
 			continue;
 		/* Nobody can tell any more of which record the deleted row was: nothing is deleted (SEMANTICS I8). */
 		if (e->is_delete && e->commit_us <= w->flushed_us)
