@@ -18,7 +18,7 @@ class PutBack(ThreeCrms):
     def redis_mark(self, name):
         """The epochs that Redis knows of that endpoint: intended, acknowledged."""
         born = self.redis.call("HGET", "crmsync:acme:meta", "born")[:6]
-        return self.redis.call("HGET", f"crmsync:acme:{born}:pos", f"epoch/{name}").split()
+        return (self.redis.call("HGET", f"crmsync:acme:{born}:pos", f"epoch/{name}") or "0 0").split()
 
     def assert_as_agreed(self, before):
         people = self.settled()
@@ -43,6 +43,7 @@ class Redis(PutBack):
         self.start()
         self.populate(self.sales)
         before = self.settled()
+        eventually(lambda: int(self.redis_mark("sales")[1]) > 0, "what was done there stands in Redis")
         self.redis.call("SAVE")
         dump = self.redis.directory / "dump.rdb"
         shutil.copy(dump, self.place.path / "older.rdb")
@@ -152,6 +153,7 @@ class Databases(PutBack):
         # Each takes as long as it takes to look for tables, and to install, again.
         for name, sql in (("billing", BILLING), ("support", SUPPORT), ("sales", SALES))[:3 if os.environ.get("CRM_LONG") else 1]:
             crm = getattr(self, name)
+            eventually(lambda: int(self.redis_mark(name)[1]) > 0, "what was done there stands in Redis")
             crm.base.close()
             crm.base = self.database(name, sql, self.clusters[name])
             self.recognised(name, "the database was replaced")
