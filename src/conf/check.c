@@ -141,6 +141,49 @@ static void complete_rules(struct reader *r, struct entity_def *e, const struct 
 	}
 }
 
+/* Blank or not is a matter of one field; a group as a whole is neither. */
+static void check_group_rules(struct reader *r, const struct entity_def *e, const struct node *node)
+{
+	const struct node *conflict = node_get(node, "conflict");
+	bool said[FIELDS_MAX] = { false };
+
+	for (size_t i = 0; i < e->n_fields; i++) {
+		const struct field_def *f = &e->fields[i];
+		const struct node *at = get2(conflict, "fields", f->name);
+
+		if (f->rule != RULE_NEWEST_FILLED || f->group < 0 || f->group >= FIELDS_MAX || said[f->group])
+			continue;
+		said[f->group] = true;
+		for (size_t g = i + 1; at == NULL && g < e->n_fields; g++)
+			if (e->fields[g].group == f->group)
+				at = get2(conflict, "fields", e->fields[g].name);
+		wrong(r, at != NULL ? at : node_get(conflict, "rule"), "field %s is in a group: %s is for fields of their own",
+		      quoted(r, f->name), rule_name(f->rule));
+	}
+}
+
+/* Which endpoint is mirrored is nothing to be guessed, and its word has to be heard. */
+static void check_mirror(struct reader *r, const struct entity_conf *e, const struct node *node)
+{
+	const struct node *conflict = node_get(node, "conflict"), *list = node_get(conflict, "priority"), *at = NULL;
+
+	for (size_t i = 0; at == NULL && i < e->def.n_fields; i++)
+		if (e->def.fields[i].rule == RULE_MIRROR) {
+			at = get2(conflict, "fields", e->def.fields[i].name);
+			at = at != NULL ? at : node_get(conflict, "rule");
+		}
+	if (at == NULL)
+		return;
+	if (list == NULL) {
+		wrong(r, at, "mirror needs a priority list: its first endpoint is the one that is mirrored");
+		return;
+	}
+	for (size_t i = 0; i < r->t->n_endpoints; i++)
+		if (e->def.rank[i] == 0 && e->mapping[i] != NULL && e->mapping[i]->role == ROLE_TARGET)
+			wrong(r, at, "endpoint %s is to be mirrored, and is a target: it is never read",
+			      quoted(r, r->t->endpoints[i].name));
+}
+
 static void check_directions(struct reader *r, const struct entity_conf *e, const struct node *mappings)
 {
 	size_t n = 0, sources = 0, targets = 0;
@@ -197,6 +240,8 @@ static void check_entity(struct reader *r, struct entity_conf *e, const struct n
 
 	complete_rules(r, &e->def, node);
 	complete_ranks(r, e, node);
+	check_group_rules(r, &e->def, node);
+	check_mirror(r, e, node);
 	for (size_t i = 0; i < r->t->n_endpoints; i++)
 		if (e->mapping[i] != NULL)
 			check_mapping(r, node_get(mappings, r->t->endpoints[i].name), e->mapping[i]);

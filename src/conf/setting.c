@@ -188,7 +188,7 @@ const struct setting settings[] = {
 	  .help = "The fields that identify a record across endpoints; one to eight." },
 	{ .path = "entities.*.conflict", .type = SET_MAP, .help = "What to do when two endpoints changed the same field." },
 	{ .path = "entities.*.conflict.rule", .type = SET_CHOICE, .at = ENT(def.rule), .def = "last-writer-wins", .word = rule_word, .built = rule_built,
-	  .help = "Whose value stands: the newest, or that of the endpoint highest in priority." },
+	  .help = "Whose value stands when two endpoints changed the same field: crmsyncd-conflicts(7)." },
 	{ .path = "entities.*.conflict.priority", .type = SET_OWN, .wants = "list of endpoints", .read = read_priority, .print = print_priority,
 	  .schema = "{\"type\": \"array\", \"uniqueItems\": true, \"items\": " SCHEMA_NAME "}",
 	  .help = "Endpoints, highest first; decides source-priority and breaks every tie. Those left out follow in the order of the file." },

@@ -28,6 +28,8 @@ int edit_key_compare(const struct entity_def *d, enum rule rule, const struct ed
 	int by_time = (a->eff > b->eff) - (a->eff < b->eff);
 	int by_rank = (int)rank_of(d, b->origin) - (int)rank_of(d, a->origin);
 
+	if (rule == RULE_MIRROR && is_mirrored(d, a) != is_mirrored(d, b))
+		return is_mirrored(d, a) ? 1 : -1;
 	if (rule == RULE_SOURCE_PRIORITY) {
 		if (a->n != b->n)
 			return a->n > b->n ? 1 : -1;
@@ -44,6 +46,34 @@ int edit_key_compare(const struct entity_def *d, enum rule rule, const struct ed
 			return a->n > b->n ? 1 : -1;
 	}
 	return compare_u64(digest_a, digest_b);
+}
+
+/* Of a base that nobody shows only the short digest is known; of everything else the whole one. */
+static bool is_digest_of(uint64_t digest, uint64_t whole)
+{
+	return digest > 0xffffff ? digest == whole : digest == digest_field(whole);
+}
+
+bool decide_is_blank(const struct work *w, size_t f, uint64_t digest)
+{
+	enum field_type type = w->entity->fields[f].type;
+
+	return is_digest_of(digest, value_digest(w->policy->key, type, VALUE_NULL)) ||
+	       (type == FIELD_TEXT && is_digest_of(digest, value_digest(w->policy->key, type, value_of(""))));
+}
+
+int decide_compare(const struct work *w, size_t f, const struct edit_key *a, uint64_t digest_a,
+		   const struct edit_key *b, uint64_t digest_b)
+{
+	enum rule rule = w->entity->fields[f].rule;
+
+	if (rule == RULE_NEWEST_FILLED) {
+		bool blank_a = decide_is_blank(w, f, digest_a), blank_b = decide_is_blank(w, f, digest_b);
+
+		if (blank_a != blank_b)
+			return blank_b ? 1 : -1;
+	}
+	return edit_key_compare(w->entity, rule, a, digest_field(digest_a), b, digest_field(digest_b));
 }
 
 /* ---- what an endpoint showed, and what is new -------------------------------------------------------- */
@@ -274,15 +304,17 @@ static uint8_t pick_winner(const struct work *w, size_t f, bool new_life)
 	uint8_t winner = 255;
 
 	if (has_base) {
+		uint8_t holder = w->entity->fields[f].rule == RULE_NEWEST_FILLED ? decide_find_holder(w, f) : 255;
+
 		best = v->fields[f].key;
-		digest = v->fields[f].digest;
+		digest = holder != 255 ? w->seen[holder].digests[f] : v->fields[f].digest;
 	}
 	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
 		const struct edit *x = &w->edits[e];
 
 		if (!(x->changed & BIT(f)) || (new_life && !x->reborn))
 			continue;
-		if ((winner == 255 && !has_base) || compare_units(w, f, &x->keys[f], w->seen[e].digests[f], &best, digest) > 0) {
+		if ((winner == 255 && !has_base) || decide_compare(w, f, &x->keys[f], w->seen[e].digests[f], &best, digest) > 0) {
 			best = x->keys[f];
 			digest = w->seen[e].digests[f];
 			winner = (uint8_t)e;

@@ -10,6 +10,8 @@
  *   observation get one key; a unit (decide_unit) counts as changed when any of its fields is.
  *   stamp   eff = max(floor(min(reported, now + max_ahead), quantum), base eff + quantum)          (9.3)
  *   order   last-writer-wins: (eff, rank of the writer, n, digest); source-priority: (n, rank, eff, digest), n = base n + 1
+ *           newest-filled: what is blank (NULL, empty text) loses to any value, then as last-writer-wins.
+ *           mirror: what the endpoint of rank 0 wrote beats what others wrote, then as last-writer-wins.
  *   delete  needs evidence. update-wins: the record lives when some field holds an edit that the deleter had not
  *           seen, whatever the clocks say; delete-wins: it is dead. A new row after the delete is a new generation.
  *   new     a field that is new to the topology competes as on first contact; an empty column loses to any value.
@@ -112,7 +114,8 @@ void decide_applied(const struct decide_policy *, struct decision *, size_t endp
  * made of two people's halves would be one that nobody gave.) */
 uint64_t decide_unit(const struct entity_def *, size_t f);
 
-/* Total order of two edits of one field under its rule: <0, 0, >0. Digests break what keys leave equal. */
+/* Total order of two edits of one field under its rule: <0, 0, >0. Digests break what keys leave equal. What the rule makes
+ * of the values themselves (newest-filled) comes before it, in decide_compare(). */
 int edit_key_compare(const struct entity_def *, enum rule, const struct edit_key *a, uint32_t digest_a,
 		     const struct edit_key *b, uint32_t digest_b);
 

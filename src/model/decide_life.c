@@ -18,9 +18,17 @@ static struct lost_edit *add_lost(struct work *w)
 	return &d->lost[d->n_lost++];
 }
 
-static const char *tie_break(const struct work *w, size_t f, const struct edit_key *a, const struct edit_key *b)
+static const char *tie_break(const struct work *w, const struct lost_edit *l)
 {
-	if (w->entity->fields[f].rule == RULE_SOURCE_PRIORITY)
+	const struct edit_key *a = &l->winner_key, *b = &l->loser_key;
+	size_t f = leader_of(w, l->field);
+	enum rule rule = w->entity->fields[f].rule;
+
+	if (rule == RULE_NEWEST_FILLED && decide_is_blank(w, f, l->winner_digest) != decide_is_blank(w, f, l->loser_digest))
+		return "value";
+	if (rule == RULE_MIRROR && is_mirrored(w->entity, a) != is_mirrored(w->entity, b))
+		return "priority";
+	if (rule == RULE_SOURCE_PRIORITY)
 		return a->n != b->n ? "stamp" : rank_of(w->entity, a->origin) != rank_of(w->entity, b->origin) ? "priority" : "stamp";
 	if (a->eff != b->eff)
 		return "stamp";
@@ -58,7 +66,7 @@ static void lost_edit_of(struct work *w, size_t e, size_t f)
 	l->winner_value = w->out->have & BIT(f) ? w->out->values[f] : VALUE_NULL;
 	l->winner_digest = w->out->have & BIT(f) ? w->out->digests[f] : now->digest;
 	l->base_digest = base_digest(w, e, f);
-	l->tie_break = tie_break(w, f, &l->winner_key, &l->loser_key);
+	l->tie_break = tie_break(w, l);
 }
 
 /* The agreed value itself loses to an edit made by somebody who had not seen it. */
@@ -89,7 +97,7 @@ static void lost_agreement(struct work *w, size_t f)
 	l->winner_value = w->seen[e].values[f];
 	l->winner_digest = w->seen[e].digests[f];
 	l->base_digest = base_digest(w, e, f);
-	l->tie_break = tie_break(w, f, &l->winner_key, &l->loser_key);
+	l->tie_break = tie_break(w, l);
 }
 
 static void note_lost_edits(struct work *w)
@@ -161,7 +169,7 @@ static uint8_t next_best(const struct work *w, size_t f)
 		if (w->seen[e].what != OBSERVED_ROW || !(base_knows(w, e) || (w->edits[e].changed & BIT(f))))
 			continue;
 		key = w->edits[e].changed & BIT(f) ? w->edits[e].keys[f] : decide_shown_key(w, e, f);
-		if (found != 255 && compare_units(w, f, &key, w->seen[e].digests[f], &best, digest) <= 0)
+		if (found != 255 && decide_compare(w, f, &key, w->seen[e].digests[f], &best, digest) <= 0)
 			continue;
 		best = key;
 		digest = w->seen[e].digests[f];
@@ -217,7 +225,7 @@ static bool is_unseen(const struct work *w, size_t deleter, size_t f)
 
 	/* Under one key it is the deleter's own edit, in another form or with what took its place. */
 	return now->digest != digest && !same_key(&now->key, &shown) &&
-	       edit_key_compare(w->entity, w->entity->fields[f].rule, &now->key, now->digest, &shown, digest) > 0;
+	       decide_compare(w, f, &now->key, now->digest, &shown, digest) > 0;
 }
 
 /* The first such field; -1: it had seen everything. */

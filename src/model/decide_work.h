@@ -81,13 +81,17 @@ static inline size_t leader_of(const struct work *w, size_t f)
 	return (size_t)__builtin_ctzll(w->unit[f]);
 }
 
-static inline int compare_units(const struct work *w, size_t f, const struct edit_key *a, uint64_t digest_a,
-				const struct edit_key *b, uint64_t digest_b)
+/* RULE_MIRROR: it is the mirrored endpoint's own. */
+static inline bool is_mirrored(const struct entity_def *d, const struct edit_key *key)
 {
-	return edit_key_compare(w->entity, w->entity->fields[f].rule, a, digest_field(digest_a), b, digest_field(digest_b));
+	return rank_of(d, key->origin) == 0;
 }
 
 /* decide.c */
+/* Total order of two edits of one field, by its rule; for a unit that of its leader. A digest below 2^24 is a short one. */
+int decide_compare(const struct work *w, size_t f, const struct edit_key *a, uint64_t digest_a,
+		   const struct edit_key *b, uint64_t digest_b);
+bool decide_is_blank(const struct work *w, size_t f, uint64_t digest);	/* NULL or empty text */
 struct edit_key decide_shown_key(const struct work *w, size_t e, size_t f);	/* of the value that the base says it shows */
 int64_t decide_reported_stamp(const struct work *w, size_t e, bool on_a_base);
 uint8_t decide_find_holder(const struct work *w, size_t f);	/* an endpoint that shows the value of the base; 255: none */

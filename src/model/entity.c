@@ -13,8 +13,8 @@ struct word {
 static const struct word rules[RULES] = {
 	[RULE_LAST_WRITER_WINS]	= { "last-writer-wins", true },
 	[RULE_SOURCE_PRIORITY]	= { "source-priority", true },
-	[RULE_MIRROR]		= { "mirror", false },
-	[RULE_NEWEST_FILLED]	= { "newest-filled", false },
+	[RULE_MIRROR]		= { "mirror", true },
+	[RULE_NEWEST_FILLED]	= { "newest-filled", true },
 	[RULE_MAX]		= { "max", false },
 	[RULE_MIN]		= { "min", false },
 	[RULE_ADD]		= { "add", false },

@@ -591,14 +591,22 @@ static const struct bad {
 	  "11:32: entities.c.fields.n.private: wants false or true, has \"1\"\n" },
 
 	/* ---- conflicts and limits */
-	{ "rule mirror",
+	{ "rule mirror of nobody",
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
 	     "      rule: mirror\n" MAPPINGS),
-	  "14:13: entities.c.conflict.rule: \"mirror\" is not built yet in this version\n" },
-	{ "rule newest-filled",
+	  "14:13: entities.c.conflict.rule: mirror needs a priority list: its first endpoint is the one that is mirrored\n" },
+	{ "field rule mirror of a target",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    conflict:\n" "      priority: [b, a]\n"
+	     "      fields: {n: mirror}\n" "    mappings:\n" "      a: {table: ta}\n" "      b: {table: tb, role: target}\n"),
+	  "14:19: entities.c.conflict.fields.n: endpoint \"b\" is to be mirrored, and is a target: it is never read\n" },
+	{ "group under newest-filled",
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
-	     "      rule: newest-filled\n" MAPPINGS),
-	  "14:13: entities.c.conflict.rule: \"newest-filled\" is not built yet in this version\n" },
+	     "      rule: newest-filled\n" "      groups: [[n, m]]\n" MAPPINGS),
+	  "14:13: entities.c.conflict.rule: field \"n\" is in a group: newest-filled is for fields of their own\n" },
+	{ "group with a member newest-filled",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
+	     "      groups: [[n, m]]\n" "      fields: {m: newest-filled}\n" MAPPINGS),
+	  "15:19: entities.c.conflict.fields.m: field \"n\" is in a group: newest-filled is for fields of their own\n" },
 	{ "rule max",
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n" "      rule: max\n"
 	     MAPPINGS),

@@ -9,6 +9,7 @@
 #include "control/pages.h"
 #include "control/room.h"
 #include "ctl/ctl.h"
+#include "model/entity.h"
 
 volatile sig_atomic_t ctl_interrupted;
 
@@ -102,9 +103,23 @@ START_TEST(every_command_of_the_client_is_known_to_the_daemon)
 }
 END_TEST
 
+START_TEST(every_rule_that_is_built_is_in_the_manual_and_no_other)
+{
+	char *page = manual("crmsyncd-conflicts.7");
+
+	for (size_t i = 0; i < RULES; i++) {
+		char *line = xasprintf("\n.It Cm %s\n", rule_name((enum rule)i));
+
+		ck_assert_msg((strstr(page, line) != NULL) == rule_is_built((enum rule)i), "%s", rule_name((enum rule)i));
+		free(line);
+	}
+	free(page);
+}
+END_TEST
+
 START_TEST(mandoc_finds_nothing)
 {
-	static const char *const pages[] = { "crmsyncd.8", "crmsyncctl.1", "crmsyncd-metrics.7" };
+	static const char *const pages[] = { "crmsyncd.8", "crmsyncctl.1", "crmsyncd-metrics.7", "crmsyncd-conflicts.7" };
 
 	if (system("command -v mandoc >/dev/null") != 0)
 		return;
@@ -127,6 +142,7 @@ int main(void)
 	tcase_add_test(t, every_metric_is_in_the_manual_with_type_and_labels);
 	tcase_add_test(t, every_command_is_in_the_manual_or_among_those_to_come);
 	tcase_add_test(t, every_command_of_the_client_is_known_to_the_daemon);
+	tcase_add_test(t, every_rule_that_is_built_is_in_the_manual_and_no_other);
 	tcase_add_test(t, mandoc_finds_nothing);
 	suite_add_tcase(all, t);
 	runner = srunner_create(all);

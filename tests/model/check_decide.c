@@ -349,6 +349,110 @@ START_TEST(source_priority_yields_to_a_later_edit)
 }
 END_TEST
 
+/* The name that the row tells as empty, in the way of the database. */
+static void shows_no_name(size_t e, int64_t seconds, struct value blank)
+{
+	struct value values[FIELDS];
+	uint64_t digests[FIELDS];
+
+	shows(e, seconds, "ann Ann Elm Rome");
+	memcpy(values, now[e].values, sizeof values);
+	memcpy(digests, now[e].digests, sizeof digests);
+	values[NAME] = blank;
+	digests[NAME] = value_digest(&key, FIELD_TEXT, blank);
+	now[e].values = memcpy(arena_alloc(&arena, sizeof values), values, sizeof values);
+	now[e].digests = memcpy(arena_alloc(&arena, sizeof digests), digests, sizeof digests);
+	now[e].row = row_digest(&key, digests, FIELDS);
+}
+
+START_TEST(newest_filled_puts_a_value_back_that_was_blanked)
+{
+	rule_for_all(RULE_NEWEST_FILLED);
+	all_know("ann Ann Elm Rome");
+	shows_no_name(A, 10, _i == 0 ? VALUE_NULL : value_of(""));
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	ck_assert_str_eq(only_lost(LOST_CONFLICT, A, A)->tie_break, "value");
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(newest_filled_lets_a_value_take_the_place_of_a_later_blank)
+{
+	rule_for_all(RULE_NEWEST_FILLED);
+	all_know("ann Ann Elm Rome");
+	shows_no_name(A, 500, VALUE_NULL);
+	shows(B, 10, "ann Joe Elm Rome");
+	decide();
+	expect_agreed("ann Joe Elm Rome");
+	ck_assert_str_eq(only_lost(LOST_CONFLICT, A, B)->tie_break, "value");
+}
+END_TEST
+
+START_TEST(newest_filled_is_last_writer_wins_among_values)
+{
+	rule_for_all(RULE_NEWEST_FILLED);
+	both_edit(_i, 10, 11);
+	expect_agreed("ann Joe Elm Rome");
+	ck_assert_str_eq(only_lost(LOST_CONFLICT, A, B)->tie_break, "stamp");
+}
+END_TEST
+
+START_TEST(newest_filled_never_writes_what_is_out_of_reach)
+{
+	rule_for_all(RULE_NEWEST_FILLED);
+	all_know("ann Ann Elm Rome");
+	shows_no_name(A, 10, VALUE_NULL);
+	is_silent(B);
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_NONE, 0);
+	ck_assert(base->seen[A].owed);
+	shows(B, 0, "ann Ann Elm Rome");
+	decide();
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+}
+END_TEST
+
+START_TEST(mirror_imposes_the_first_endpoint_whatever_the_stamps_say)
+{
+	rule_for_all(RULE_MIRROR);
+	both_edit(_i, 10, 500);
+	expect_agreed("ann Eve Elm Rome");
+	if (_i != 1)		/* seen first, it had lost before */
+		ck_assert_str_eq(only_lost(LOST_CONFLICT, B, A)->tie_break, "priority");
+}
+END_TEST
+
+START_TEST(mirror_reverts_an_edit_on_top_of_the_mirrored_value_and_writes_it_down)
+{
+	rule_for_all(RULE_MIRROR);
+	all_know("ann Ann Elm Rome");
+	shows(B, 10, "ann Joe Elm Rome");
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	only_lost(LOST_CONFLICT, B, A);
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(mirror_keeps_and_copies_a_record_made_elsewhere)
+{
+	rule_for_all(RULE_MIRROR);
+	endpoints[A].surveyed = true;
+	shows(B, 10, "ann Joe Elm Rome");
+	decide();
+	expect_agreed("ann Joe Elm Rome");
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+	expect_order(B, ACTION_NONE, 0);
+}
+END_TEST
+
 START_TEST(an_edit_on_top_of_a_seen_value_beats_it_whatever_the_clock_says)
 {
 	all_know("ann Ann Elm Rome");
@@ -1472,6 +1576,13 @@ static void add_edits(TCase *t)
 	tcase_add_test(t, stamps_within_one_quantum_are_equal);
 	tcase_add_loop_test(t, source_priority_beats_the_stamp_on_the_same_base, 0, 3);
 	tcase_add_test(t, source_priority_yields_to_a_later_edit);
+	tcase_add_loop_test(t, newest_filled_puts_a_value_back_that_was_blanked, 0, 2);
+	tcase_add_test(t, newest_filled_lets_a_value_take_the_place_of_a_later_blank);
+	tcase_add_loop_test(t, newest_filled_is_last_writer_wins_among_values, 0, 3);
+	tcase_add_test(t, newest_filled_never_writes_what_is_out_of_reach);
+	tcase_add_loop_test(t, mirror_imposes_the_first_endpoint_whatever_the_stamps_say, 0, 3);
+	tcase_add_test(t, mirror_reverts_an_edit_on_top_of_the_mirrored_value_and_writes_it_down);
+	tcase_add_test(t, mirror_keeps_and_copies_a_record_made_elsewhere);
 	tcase_add_test(t, an_edit_on_top_of_a_seen_value_beats_it_whatever_the_clock_says);
 	tcase_add_test(t, a_stamp_of_2099_is_clamped);
 	tcase_add_test(t, an_edit_without_a_stamp_happened_now);

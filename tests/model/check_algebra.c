@@ -1,0 +1,135 @@
+/*
+ * check_algebra.c - every rule in full on a small domain: three endpoints, each of which edits one field or not, to one of
+ * three values (NULL among them) at one of two moments. Whatever the order of the observations, and whatever is seen
+ * together, the same value is agreed under the same key, and looking again changes nothing.
+ */
+#include "model/decide.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "model/record.h"
+
+enum { ENDPOINTS = 3, VALUES = 3, STAMPS = 2, EDITS = 1 + VALUES * STAMPS, WAYS = 27 };
+
+#define US INT64_C(1000000)
+#define T(s) ((INT64_C(1767225600) + (s)) * US)
+
+static const enum rule rules[] = { RULE_LAST_WRITER_WINS, RULE_SOURCE_PRIORITY, RULE_MIRROR, RULE_NEWEST_FILLED };
+enum { N_RULES = sizeof rules / sizeof *rules, BASES = 3 };	/* agreed: a value, nothing; a first contact */
+
+static struct arena arena;
+static struct digest_key key;
+static struct field_def field = { .type = FIELD_TEXT, .group = -1 };
+static struct entity_def entity = { .fields = &field, .n_fields = 1, .deletes = DELETES_UPDATE_WINS };
+static struct decide_endpoint endpoints[ENDPOINTS];
+static struct decide_policy policy = { .entity = &entity, .endpoints = endpoints, .n_endpoints = ENDPOINTS, .key = &key,
+	.now_us = T(1000), .max_ahead_us = 60 * US, .quantum_us = US };
+
+static struct observation row_of(struct value v, int64_t stamp)
+{
+	struct value *value = arena_alloc(&arena, sizeof *value);
+	uint64_t *digest = arena_alloc(&arena, sizeof *digest);
+
+	*value = v;
+	*digest = value_digest(&key, FIELD_TEXT, v);
+	return (struct observation){ .what = OBSERVED_ROW, .stamp = stamp, .id = value_of("1"), .values = value, .digests = digest,
+		.row = row_digest(&key, digest, 1) };
+}
+
+/* Number 0 is no edit: it shows what all began with. */
+static struct observation edit_of(size_t number, struct value first)
+{
+	const struct value values[VALUES] = { VALUE_NULL, value_of("x"), value_of("y") };
+
+	return number == 0 ? row_of(first, T(0)) : row_of(values[(number - 1) % VALUES], T(10 + (int64_t)(number - 1) / VALUES));
+}
+
+static struct vector *look(const struct vector *base, const struct observation *seen)
+{
+	struct decision d;
+
+	decide_record(&policy, base, seen, &arena, &d);
+	return d.next;
+}
+
+/* A way names for every endpoint the step at which it is seen first; at the end all are seen, twice. */
+static struct vfield watch(const struct vector *base, const struct observation *rows, size_t way)
+{
+	size_t step_of[ENDPOINTS] = { way % 3, way / 3 % 3, way / 9 };
+	struct vector *once, *twice;
+
+	for (size_t step = 0; step < 3; step++) {
+		struct observation seen[ENDPOINTS];
+
+		if (step_of[0] != step && step_of[1] != step && step_of[2] != step)
+			continue;
+		for (size_t e = 0; e < ENDPOINTS; e++)
+			seen[e] = step_of[e] == step ? rows[e] : (struct observation){ .what = OBSERVED_NOTHING, .stamp = STAMP_NONE };
+		base = look(base, seen);
+	}
+	once = look(base, rows);
+	twice = look(once, rows);
+	ck_assert_uint_eq(once->fields[0].digest, twice->fields[0].digest);
+	ck_assert(once->fields[0].key.eff == twice->fields[0].key.eff);
+	ck_assert_uint_eq(once->fields[0].key.origin, twice->fields[0].key.origin);
+	return once->fields[0];
+}
+
+static void all_ways_agree(struct value first, bool known, const size_t *edits)
+{
+	struct observation start[ENDPOINTS], rows[ENDPOINTS];
+	struct vector *base;
+	struct vfield agreed;
+
+	for (size_t e = 0; e < ENDPOINTS; e++) {
+		start[e] = row_of(first, T(0));
+		rows[e] = edit_of(edits[e], first);
+	}
+	base = known ? look(NULL, start) : NULL;
+	agreed = watch(base, rows, 0);
+	for (size_t way = 1; way < WAYS; way++) {
+		struct vfield other = watch(base, rows, way);
+
+		ck_assert_msg(other.digest == agreed.digest && other.key.origin == agreed.key.origin && other.key.eff == agreed.key.eff,
+			      "rule %s, edits %zu %zu %zu, way %zu: another value is agreed", rule_name(field.rule), edits[0], edits[1],
+			      edits[2], way);
+	}
+}
+
+START_TEST(whatever_the_order_and_whatever_is_seen_together_the_same_value_is_agreed)
+{
+	struct value first = _i % BASES == 1 ? VALUE_NULL : value_of("first");
+
+	entity.rule = field.rule = rules[_i / BASES];
+	for (size_t e = 0; e < ENDPOINTS; e++) {
+		endpoints[e] = (struct decide_endpoint){ .mapped = true, .votes = true, .writable = true };
+		entity.rank[e] = (uint8_t)((e + 1) % ENDPOINTS);	/* not the order of the file */
+	}
+	memset(key.secret, 7, sizeof key.secret);
+	for (size_t set = 0; set < EDITS * EDITS * EDITS; set++) {
+		arena_init(&arena);
+		all_ways_agree(first, _i % BASES != 2, (const size_t[]){ set % EDITS, set / EDITS % EDITS, set / EDITS / EDITS });
+		arena_fini(&arena);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("algebra");
+	TCase *t = tcase_create("rules");
+	SRunner *r;
+	int failed;
+
+	tcase_set_timeout(t, 300);
+	tcase_add_loop_test(t, whatever_the_order_and_whatever_is_seen_together_the_same_value_is_agreed, 0, N_RULES * BASES);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed > 0;
+}
