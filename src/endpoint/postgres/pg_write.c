@@ -59,7 +59,7 @@ struct job {
 	size_t answered_then;		/* answered, when the last of them was put there */
 	unsigned tangled_tries;
 	size_t answered, failed;	/* writes that found their outcome otherwise than by a row-class error; by one */
-	char code[16];			/* of the first of these */
+	char code[sizeof ((struct err *)0)->code];	/* of the first of these */
 	bool mixed;			/* another one had another code */
 };
 
