@@ -19,7 +19,7 @@ enum err_kind {		/* zero is no error */
 
 struct err {
 	enum err_kind kind;	/* 0: none */
-	char code[16];		/* SQLSTATE, errno name, Redis error word, or "" */
+	char code[24];		/* SQLSTATE, errno name, Redis error word, a word of ours ("refused-silently"), or "" */
 	char text[496];
 };
 

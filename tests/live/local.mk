@@ -2,8 +2,9 @@
 dist_check_SCRIPTS += tests/live/run
 TESTS += tests/live/run
 EXTRA_DIST += tests/live/libpq.py tests/live/crm.py tests/live/case.py tests/live/editors.py tests/live/soak.py \
-	tests/live/test_bad_days.py tests/live/test_conflicts.py tests/live/test_first_contact.py \
-	tests/live/test_keep_every_edit.py tests/live/test_kill_matrix.py tests/live/test_late_commits.py \
-	tests/live/test_mass_delete.py tests/live/test_more_rules.py tests/live/test_one_writer.py \
-	tests/live/test_operator.py tests/live/test_parked.py tests/live/test_put_back.py tests/live/test_rows.py \
-	tests/live/test_rules.py tests/live/test_topology.py tests/live/test_two_way.py
+	tests/live/test_bad_days.py tests/live/test_conflicts.py tests/live/test_failure_modes.py \
+	tests/live/test_first_contact.py tests/live/test_keep_every_edit.py tests/live/test_kill_matrix.py \
+	tests/live/test_late_commits.py tests/live/test_mass_delete.py tests/live/test_more_rules.py \
+	tests/live/test_one_writer.py tests/live/test_operator.py tests/live/test_parked.py tests/live/test_put_back.py \
+	tests/live/test_rows.py tests/live/test_rules.py tests/live/test_topology.py tests/live/test_two_way.py \
+	tests/live/test_type_matrix.py

@@ -65,6 +65,7 @@ struct pg_column {
 	int32_t typmod;
 	char category;		/* pg_type.typcategory of the base type */
 	bool not_null, generated, identity_always;
+	bool lets_go;		/* in a unique index, and NULL there holds no value: the way out of a cycle of unique values */
 };
 
 /*

@@ -247,6 +247,15 @@ static bool index_has(const struct reading *r, int first, int end, const char *c
 	return false;
 }
 
+/* May a NULL there stand for a while, so that another row can have its value? */
+static bool lets_go(const struct reading *r, const struct pg_table *t, const struct pg_column *col)
+{
+	for (int i = 0; i < PQntuples(r->indexes); i++)
+		if (strtoul(PQgetvalue(r->indexes, i, IDX_TABLE), NULL, 10) == t->oid && index_has(r, i, i + 1, col->name))
+			return !col->not_null;
+	return false;
+}
+
 /* Is there a whole unique index on exactly these columns? */
 static bool unique_on(const struct reading *r, const struct pg_table *t, const char *const *columns, size_t n, bool immediate)
 {
@@ -326,6 +335,7 @@ static void judge_fields(const struct reading *r, struct candidate *c)
 		snprintf(what, sizeof what, "field %s", f->name);
 		if (name == NULL || !take_column(r, c, name, what, col))
 			continue;
+		col->lets_go = lets_go(r, c->table, col);
 		if (f->type != FIELD_REFERENCE && !type_fits(f->type, col))
 			fit_problem(c, "field %s is %s, but column \"%s\" is %s; %s is needed", f->name, field_type_name(f->type), name,
 				col->type, fits[f->type].needed);
@@ -569,7 +579,7 @@ static void write_from_clause(struct candidate *c)
 static void mark_column(struct buf *b, const struct pg_column *col)
 {
 	if (col->quoted != NULL)
-		buf_addf(b, "|%s %s %d %d", col->quoted, col->type, (int)col->typmod, col->not_null);
+		buf_addf(b, "|%s %s %d %d%d", col->quoted, col->type, (int)col->typmod, col->not_null, col->lets_go);
 }
 
 /* Changes when the definition does, as far as we depend on it. */

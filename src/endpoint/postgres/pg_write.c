@@ -6,6 +6,8 @@
  *          | a lock, a deadlock: REST on the server, then the piece again, leaving locked rows aside
  *          | anything else: the whole batch answers "not now"
  *   Many inserts: IDS -> COPY, where the table allows that (pg_write_copy.c)
+ *   Updates whose unique value another row still has WAIT until no update and no delete is left that could make room; they are
+ *   tried again while that helps, and those still waiting then go in ONE TRANSACTION by way of NULL: a cycle (SEMANTICS F14)
  *
  * A piece is some writes of one operation and one set of fields (pg_write_sql.h); each statement is its own
  * transaction, so that one bad row costs nobody else's. Read-back happens after the commit: a row counts as read back
@@ -23,6 +25,7 @@
 
 enum {
 	TRIES = 3,		/* of a piece that met a lock or a deadlock */
+	TANGLED_TRIES = 8,	/* of updates that wait for a unique value, one by one */
 	SUSPICIOUS_BATCH = 20,	/* so many writes failing all in the same way are no accident of their rows */
 	SUSPICIOUS_SINGLES = 64,/* ... and so many singly are enough to know it */
 };
@@ -52,8 +55,11 @@ struct job {
 	size_t *missed, n_missed;	/* of this piece: no answer from the statement */
 	size_t *back, n_back;		/* to be read back, and the version each has to show */
 	struct value *back_version;
+	size_t *tangled, n_tangled;	/* places in order[]: updates that wait for a unique value; each keeps its error */
+	size_t answered_then;		/* answered, when the last of them was put there */
+	unsigned tangled_tries;
 	size_t answered, failed;	/* writes that found their outcome otherwise than by a row-class error; by one */
-	char code[16];			/* of the first of these */
+	char code[sizeof ((struct err *)0)->code];	/* of the first of these */
 	bool mixed;			/* another one had another code */
 };
 
@@ -114,6 +120,7 @@ static void end(struct job *j)
 	free(j->order);
 	free(j->stack);
 	free(j->missed);
+	free(j->tangled);
 	free(j->back);
 	free(j->back_version);
 	free(j);
@@ -401,6 +408,19 @@ static bool is_equal_row(struct job *j, const struct err *e)
 	       (strcmp(e->code, "23505") == 0 || strcmp(e->code, "23P01") == 0);
 }
 
+static bool waits_for_value(const struct write *w, const struct err *e)
+{
+	return w->op == WRITE_UPDATE && strcmp(e->code, "23505") == 0;
+}
+
+static void blame(struct job *j, struct write *w, const struct err *e)
+{
+	set_error(w, e);
+	if (j->failed++ == 0)
+		memcpy(j->code, e->code, sizeof j->code);
+	j->mixed = j->mixed || strcmp(j->code, e->code) != 0;
+}
+
 static void row_failed(struct job *j, const struct err *e)
 {
 	struct piece *now = &j->now;
@@ -420,6 +440,10 @@ static void row_failed(struct job *j, const struct err *e)
 	} else if (strcmp(e->code, PG_WRITE_UNKNOWN_ROW) == 0 && now->n > 1) {
 		now->singly = true;
 		push(j, *now);
+	} else if (now->n == 1 && waits_for_value(piece_write(j, 0), e)) {
+		piece_write(j, 0)->err = *e;
+		j->tangled[j->n_tangled++] = now->first;
+		j->answered_then = j->answered;
 	} else if (now->n > 1) {
 		struct piece right = *now;
 
@@ -429,10 +453,7 @@ static void row_failed(struct job *j, const struct err *e)
 		now->n = half;
 		push(j, *now);
 	} else {
-		set_error(piece_write(j, 0), e);
-		if (j->failed++ == 0)
-			memcpy(j->code, e->code, sizeof j->code);
-		j->mixed = j->mixed || strcmp(j->code, e->code) != 0;
+		blame(j, piece_write(j, 0), e);
 		if (j->failed >= SUSPICIOUS_SINGLES && j->answered == 0 && !j->mixed && !is_expected(piece_write(j, 0))) {
 			for (size_t i = 0; i < j->batch->n; i++)
 				if (j->batch->list[i].outcome == WRITE_PENDING)
@@ -473,6 +494,15 @@ static void rest(struct job *j)
 	pg_stmt_call(&j->st, j->pl->pg, on_rested, j);
 }
 
+/* The connection is gone, or the table is not what it was. If it was the connection, this piece may have been
+ * committed or not; both are told apart by reading, so that is left to the caller (SEMANTICS F30). */
+static void all_failed(struct job *j, const struct err *e)
+{
+	if (e->kind == ERR_ENDPOINT && strncmp(e->code, "42", 2) == 0)
+		pg_catalog_stale(j->pl->pg);
+	give_up(j, e);
+}
+
 static void piece_failed(struct job *j, const struct err *e)
 {
 	unsigned tries = strcmp(e->code, "57014") == 0 ? 2 : TRIES;	/* a statement_timeout is long: once more is enough */
@@ -487,11 +517,7 @@ static void piece_failed(struct job *j, const struct err *e)
 		j->answered += j->now.n;
 		run(j);
 	} else {
-		/* The connection is gone, or the table is not what it was. If it was the connection, this piece may have been
-		 * committed or not; both are told apart by reading, so that is left to the caller (SEMANTICS F30). */
-		if (e->kind == ERR_ENDPOINT && strncmp(e->code, "42", 2) == 0)
-			pg_catalog_stale(j->pl->pg);
-		give_up(j, e);
+		all_failed(j, e);
 	}
 }
 
@@ -586,12 +612,123 @@ static bool build(struct job *j)
 	return false;
 }
 
+/* ---- unique values that rows take from each other ---------------------------------------------------- */
+
+static void blame_tangled(struct job *j)
+{
+	for (size_t i = 0; i < j->n_tangled; i++) {
+		struct write *w = &j->batch->list[j->order[j->tangled[i]]];
+		struct err why = w->err;
+
+		blame(j, w, &why);
+	}
+	j->n_tangled = 0;
+}
+
+static void cycle_done(struct job *j, struct value version)
+{
+	char *kept = arena_dup(j->batch->arena, version.data, (size_t)version.len);
+
+	j->n_back = 0;
+	for (size_t i = 0; i < j->n_tangled; i++) {
+		struct write *w = &j->batch->list[j->order[j->tangled[i]]];
+
+		w->outcome = WRITE_DONE;
+		err_clear(&w->err);
+		j->back_version[j->n_back] = (struct value){ kept, version.len };
+		j->back[j->n_back++] = j->order[j->tangled[i]];
+	}
+	j->answered += j->n_tangled;
+	j->n_tangled = 0;
+	if (pg_mark_table(j->pl, &j->mark) != NULL)
+		read_back(j);
+	else
+		on_read_back(j, NULL, NULL);
+}
+
+static void on_cycle(void *arg, PGresult *res, const struct err *e)
+{
+	struct job *j = arg;
+
+	if (e == NULL) {
+		cycle_done(j, pg_cell(res, 0, 0));
+	} else if (e->kind == ERR_ROW) {	/* not by this way either: then what was said first is the reason */
+		blame_tangled(j);
+		run(j);
+	} else if (e->kind == ERR_TRANSIENT && passes(e->code)) {
+		for (size_t i = 0; i < j->n_tangled; i++)
+			set_error(&j->batch->list[j->order[j->tangled[i]]], e);
+		j->answered += j->n_tangled;
+		j->n_tangled = 0;
+		run(j);
+	} else {
+		all_failed(j, e);
+	}
+	PQclear(res);
+}
+
+static int compare_place(const void *a, const void *b)
+{
+	return (*(const size_t *)a > *(const size_t *)b) - (*(const size_t *)a < *(const size_t *)b);
+}
+
+static bool send_cycle(struct job *j)
+{
+	struct pg_write_set set = { j->batch->list, j->missed, j->n_tangled };
+
+	if (j->n_tangled < 2)
+		return false;
+	for (size_t i = 0; i < j->n_tangled; i++)
+		j->missed[i] = j->order[j->tangled[i]];
+	pg_stmt_again(&j->st);
+	if (!pg_write_cycle_sql(&j->st, j->pl, &set))
+		return false;
+	pg_call(j->pl->pg, j->st.sql.p, NULL, on_cycle, j);
+	return true;
+}
+
+/* From the last to the first, and the other way next time: a chain that goes up or down is done at once. */
+static void again_singly(struct job *j)
+{
+	bool backwards = j->tangled_tries % 2 == 1;
+
+	for (size_t i = 0; i < j->n_tangled; i++)
+		push(j, (struct piece){ .first = j->tangled[backwards ? i : j->n_tangled - 1 - i], .n = 1 });
+	j->n_tangled = 0;
+}
+
+/* Is nothing left that could make room for those that wait? Inserts can only take. */
+static bool all_room_is_made(const struct job *j)
+{
+	return j->n_stack == 0 || j->batch->list[j->order[j->stack[j->n_stack - 1].first]].op == WRITE_INSERT;
+}
+
+/* True: something was sent. */
+static bool untangle(struct job *j)
+{
+	if (j->n_tangled == 0 || !all_room_is_made(j) || pg_mark_table(j->pl, &j->mark) == NULL)
+		return false;
+	qsort(j->tangled, j->n_tangled, sizeof *j->tangled, compare_place);
+	if (j->answered > j->answered_then && j->tangled_tries++ < TANGLED_TRIES) {
+		again_singly(j);
+		return false;
+	}
+	if (send_cycle(j))
+		return true;
+	blame_tangled(j);
+	return false;
+}
+
 /* Pieces until one has been sent, or none is left. */
 static void run(struct job *j)
 {
 	struct err why;
 
-	while (next_piece(j)) {
+	while (!untangle(j)) {
+		if (!next_piece(j) && j->n_tangled == 0) {
+			finish(j);
+			return;
+		}
 		if (pg_mark_table(j->pl, &j->mark) == NULL) {
 			pg_table_changed(&why);
 			give_up(j, &why);
@@ -605,7 +742,6 @@ static void run(struct job *j)
 			piece_write(j, i)->outcome = WRITE_SILENT;
 		j->answered += j->now.n;
 	}
-	finish(j);
 }
 
 void pg_write_op(struct link *l, struct write_batch *batch, written_fn *done, void *arg)
@@ -621,6 +757,7 @@ void pg_write_op(struct link *l, struct write_batch *batch, written_fn *done, vo
 	j->in_call = true;
 	j->order = xcalloc(batch->n + 1, sizeof *j->order);
 	j->missed = xcalloc(batch->n + 1, sizeof *j->missed);
+	j->tangled = xcalloc(batch->n + 1, sizeof *j->tangled);
 	j->back = xcalloc(batch->n + 1, sizeof *j->back);
 	j->back_version = xcalloc(batch->n + 1, sizeof *j->back_version);
 	pg_stmt_init(&j->st);

@@ -206,6 +206,139 @@ bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	return true;
 }
 
+/* ---- a cycle of unique values ------------------------------------------------------------------------ */
+
+enum { CYCLE_BYTES = 8 << 20 };
+
+/*
+ * Several statements in one transaction of ours go by the simple protocol, which has no parameters. So values go as
+ * hexadecimal digits: nothing of them is ever read as SQL, and there is nothing to escape.
+ */
+static void add_hex(struct buf *sql, struct value v)
+{
+	if (value_is_null(v)) {
+		buf_adds(sql, "NULL");
+		return;
+	}
+	buf_adds(sql, "pg_catalog.convert_from(pg_catalog.decode('");
+	for (int32_t i = 0; i < v.len; i++)
+		buf_addf(sql, "%02x", (unsigned char)v.data[i]);
+	buf_adds(sql, "', 'hex'), 'UTF8')");
+}
+
+enum { HEX_ID = -1, HEX_VERSION = -2 };
+
+static void add_hex_list(struct buf *sql, const struct pg_write_set *set, int what)
+{
+	buf_adds(sql, "ARRAY[");
+	for (size_t i = 0; i < set->n; i++) {
+		const struct write *w = nth(set, i);
+
+		buf_adds(sql, i > 0 ? ", " : "");
+		add_hex(sql, what == HEX_ID ? w->id : what == HEX_VERSION ? w->version : w->values[what]);
+	}
+	buf_adds(sql, "]::pg_catalog.text[]");
+}
+
+static void add_row_is(struct buf *sql, const struct pg_table *t)
+{
+	buf_addf(sql, " WHERE t.%s ", t->id.quoted);
+	pg_add_operator(sql, &t->id, "=");
+	buf_addf(sql, " u.id::%s AND t.xmin = ", pg_cast_type(&t->id));
+}
+
+static bool add_letting_go(struct buf *sql, const struct pg_link *pl, const struct pg_write_set *set)
+{
+	const struct pg_table *t = pl->table;
+	const char *glue = "";
+
+	buf_addf(sql, "UPDATE %s AS t SET ", t->quoted);
+	for (size_t f = 0; f < n_fields(pl); f++)
+		if (has(nth(set, 0), f) && is_mapped(&t->fields[f]) && t->fields[f].lets_go) {
+			buf_addf(sql, "%s%s = NULL", glue, t->fields[f].quoted);
+			glue = ", ";
+		}
+	buf_adds(sql, " FROM unnest(");
+	add_hex_list(sql, set, HEX_ID);
+	buf_adds(sql, ", ");
+	add_hex_list(sql, set, HEX_VERSION);
+	buf_adds(sql, ") AS u(id, v)");
+	add_row_is(sql, t);
+	buf_adds(sql, "u.v::pg_catalog.xid; ");
+	return *glue != '\0';
+}
+
+/* The rows that we have let go just now, and no others; when one is missing all is undone. */
+static void add_taking(struct buf *sql, const struct pg_link *pl, const struct pg_write_set *set)
+{
+	const struct pg_table *t = pl->table;
+	const struct write *like = nth(set, 0);
+	const char *glue = "";
+
+	buf_addf(sql, "WITH w AS (UPDATE %s AS t SET ", t->quoted);
+	for (size_t f = 0; f < n_fields(pl); f++) {
+		char from[32];
+
+		if (!has(like, f) || !is_mapped(&t->fields[f]))
+			continue;
+		snprintf(from, sizeof from, "u.c%zu", f);
+		buf_addf(sql, "%s%s = ", glue, t->fields[f].quoted);
+		add_sent(sql, &t->fields[f], from);
+		glue = ", ";
+	}
+	add_revival(sql, pl);
+	buf_adds(sql, " FROM unnest(");
+	add_hex_list(sql, set, HEX_ID);
+	for (size_t f = 0; f < n_fields(pl); f++)
+		if (has(like, f)) {
+			buf_adds(sql, ", ");
+			add_hex_list(sql, set, (int)f);
+		}
+	buf_adds(sql, ") WITH ORDINALITY AS u(id, ");
+	for (size_t f = 0; f < n_fields(pl); f++)
+		if (has(like, f))
+			buf_addf(sql, "c%zu, ", f);
+	buf_adds(sql, "n)");
+	add_row_is(sql, t);
+	buf_adds(sql, OUR_VERSION "::pg_catalog.xid RETURNING u.n) ");
+	buf_addf(sql, "SELECT pg_catalog.width_bucket(1, 0, 2, (w.n IS NOT NULL)::pg_catalog.int4) "
+		 "FROM pg_catalog.generate_series(1, %zu) AS g(n) LEFT JOIN w ON w.n = g.n; ", set->n);
+}
+
+/* The writes from i on that have the same fields. */
+static struct pg_write_set run_of(const struct pg_write_set *set, size_t i)
+{
+	size_t end = i;
+
+	while (end < set->n && nth(set, end)->fields == nth(set, i)->fields)
+		end++;
+	return (struct pg_write_set){ set->list, set->order + i, end - i };
+}
+
+bool pg_write_cycle_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set)
+{
+	struct buf *sql = &st->sql;
+	struct pg_write_set part;
+
+	for (size_t i = 0; i < set->n; i += part.n) {
+		part = run_of(set, i);
+		if (!add_letting_go(sql, pl, &part) || sql->len > CYCLE_BYTES)
+			return false;
+	}
+	/* Where others refer to such a column and follow its changes the NULL would go on to them, and stay: then not. */
+	buf_addf(sql, "SELECT pg_catalog.width_bucket(1, 0, 2, (NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS f "
+		 "JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.confrelid AND a.attnum = ANY (f.confkey) "
+		 "WHERE f.contype = 'f' AND f.confrelid = %u AND f.confupdtype IN ('c', 'n', 'd') AND NOT a.attnotnull))::pg_catalog.int4); ",
+		 pl->table->oid);
+	for (size_t i = 0; i < set->n && sql->len <= CYCLE_BYTES; i += part.n) {
+		part = run_of(set, i);
+		add_taking(sql, pl, &part);
+	}
+	buf_adds(sql, "SELECT " OUR_VERSION);
+	pg_state_guard_plain(st, pl);
+	return sql->len <= CYCLE_BYTES;
+}
+
 /* ---- insert ------------------------------------------------------------------------------------------ */
 
 /* A new row has to lie inside of `where`, or it would be there and not be seen. */

@@ -24,6 +24,13 @@ struct pg_write_set {
 /* An inserted row whose key is not the one that was sent cannot be told from the others: the statement fails with this. */
 #define PG_WRITE_UNKNOWN_ROW "2201G"
 
+/*
+ * All of these updates in one transaction, whatever unique values their rows take from each other: NULL first, then what they are
+ * to be. Several statements; the result is the version the rows have then. All or nothing: it fails with PG_WRITE_UNKNOWN_ROW when
+ * a row is not what it was. False: some row has no column where NULL would let go of a value, or it is too much for one statement.
+ * The sets of fields may differ; those of one set stand together.
+ */
+bool pg_write_cycle_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set);
 /* False: there is no column that may be written. */
 bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_locked);
 bool pg_write_insert_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_equal);

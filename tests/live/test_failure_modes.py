@@ -1,0 +1,339 @@
+"""The failure modes that the design names, one by one, on real servers: each test's name begins with its mode."""
+import signal
+import unittest
+
+from case import Case
+from crm import Redis, eventually, topology
+
+TABLE = """
+CREATE TABLE things (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE, code text, name text, amount numeric,
+	changed timestamptz NOT NULL DEFAULT clock_timestamp());
+"""
+ENTITY = """
+thing:
+  key: [k]
+  fields:
+    k: {type: text}
+    code: {type: text}
+    name: {type: text}
+    amount: {type: decimal}
+  mappings:
+    a: {table: things, modified: changed}
+    b: {table: things, modified: changed}
+"""
+
+
+class Pair(Case):
+    """Two sides, a and b, with one table each. self.sql(side) may be another one."""
+    a_sql = b_sql = TABLE
+    entities = ENTITY
+    b_capture = {"capture": "listen", "interval": "1s", "sweep": "1h"}
+
+    def setUp(self):
+        super().setUp()
+        self.redis = Redis(self.place)
+        self.a, self.b = self.database("modes_a", self.a_sql), self.database("modes_b", self.b_sql)
+
+    def begin(self):
+        sides = {"a": {"connection": self.a.conninfo, "capture": "listen", "interval": "1s", "sweep": "1h"},
+                 "b": {"connection": self.b.conninfo, **self.b_capture}}
+        self.d = self.daemon(topology(self.redis, sides, self.entities))
+        self.d.wait()
+
+    def rows(self, base, columns="k, code, name, amount::text"):
+        return sorted(base.run(f"SELECT {columns} FROM things"), key=repr)
+
+    def settled(self, columns="k, code, name, amount::text"):
+        self.d.wait()
+        self.assertEqual(self.rows(self.a, columns), self.rows(self.b, columns))
+        return self.rows(self.a, columns)
+
+    def assert_quiet(self):
+        before = self.a.versions(), self.b.versions()
+        self.d.restart()
+        self.d.wait()
+        self.assertEqual(before, (self.a.versions(), self.b.versions()), "rows were written after quiet")
+
+
+class UniqueValues(Pair):
+    """At a the constraint waits for the commit; at b it does not."""
+    a_sql = TABLE + "ALTER TABLE things ADD UNIQUE (code) DEFERRABLE INITIALLY DEFERRED;"
+    b_sql = TABLE + "ALTER TABLE things ADD UNIQUE (code);"
+
+    def setUp(self):
+        super().setUp()
+        self.a.run("INSERT INTO things (k, code) SELECT 'k' || n, 'c' || n FROM generate_series(0, 9) n")
+        self.begin()
+        self.settled()
+
+    def ids(self):
+        return self.b.run("SELECT k, id FROM things ORDER BY 1")
+
+    def codes(self):
+        return dict(self.settled("k, code"))
+
+    def test_f14_two_unique_values_swapped_are_swapped_everywhere(self):
+        ids = self.ids()
+        self.a.run("UPDATE things SET code = CASE k WHEN 'k1' THEN 'c2' ELSE 'c1' END WHERE k IN ('k1', 'k2')")
+        codes = self.codes()
+        self.assertEqual((codes["k1"], codes["k2"]), ("c2", "c1"))
+        self.assertEqual(self.d.parked(), [])
+        self.assertEqual(ids, self.ids(), "the rows were changed, not made anew")
+        self.assert_quiet()
+
+    def test_f14_a_cycle_of_three_with_other_fields_in_it_is_turned_everywhere(self):
+        self.a.run("UPDATE things SET code = 'c' || (right(k, 1)::int % 3 + 1), name = CASE k WHEN 'k2' THEN 'o''k' END "
+                   "WHERE k IN ('k1', 'k2', 'k3')")
+        codes = self.codes()
+        self.assertEqual([codes[f"k{n}"] for n in (1, 2, 3)], ["c2", "c3", "c1"])
+        self.assertEqual(self.b.one("SELECT name FROM things WHERE k = 'k2'"), "o'k")
+        self.assert_quiet()
+
+    def test_f14_a_chain_is_applied_in_its_order(self):
+        self.a.run("UPDATE things SET code = 'c' || (right(k, 1)::int + 1)")
+        self.assertEqual(self.codes()["k9"], "c10")
+        self.a.run("UPDATE things SET code = 'c' || right(k, 1)")
+        self.assertEqual(self.codes()["k9"], "c9")
+        self.assertEqual(self.d.parked(), [])
+
+    def test_f14_a_cycle_in_a_column_that_others_follow_is_parked_and_nothing_follows(self):
+        self.b.run("CREATE TABLE followers (code text REFERENCES things (code) ON UPDATE CASCADE); "
+                   "INSERT INTO followers VALUES ('c1'), ('c2')")
+        self.a.run("UPDATE things SET code = CASE k WHEN 'k1' THEN 'c2' ELSE 'c1' END WHERE k IN ('k1', 'k2')")
+        self.d.wait()
+        self.assertEqual({p["code"] for p in self.d.parked()}, {"23505"})
+        self.assertEqual(self.b.run("SELECT code FROM followers ORDER BY 1"), [("c1",), ("c2",)])
+        self.assertEqual(self.b.run("SELECT code FROM things WHERE k IN ('k1', 'k2') ORDER BY k"), [("c1",), ("c2",)])
+
+    def test_f16_a_value_that_another_row_keeps_is_parked_and_the_others_go_on(self):
+        self.a.run("ALTER TABLE things DROP CONSTRAINT things_code_key")
+        self.a.run("UPDATE things SET code = 'c2' WHERE k = 'k1'; UPDATE things SET name = 'goes on' WHERE k = 'k5'")
+        self.d.wait()
+        self.assertEqual([(p["key"], p["code"]) for p in self.d.parked()], [("k1", "23505")])
+        self.assertEqual(self.b.one("SELECT name FROM things WHERE k = 'k5'"), "goes on")
+        self.a.run("UPDATE things SET code = 'c1' WHERE k = 'k1'")
+        self.settled()
+        self.assertEqual(self.d.parked(), [])
+
+
+class NotNullUnique(UniqueValues):
+    """No NULL is possible there: a cycle is parked with its cause, a chain goes."""
+    b_sql = TABLE + "ALTER TABLE things ADD UNIQUE (code); ALTER TABLE things ALTER code SET NOT NULL;"
+    test_f14_a_cycle_of_three_with_other_fields_in_it_is_turned_everywhere = None
+    test_f14_a_cycle_in_a_column_that_others_follow_is_parked_and_nothing_follows = None
+    test_f16_a_value_that_another_row_keeps_is_parked_and_the_others_go_on = None
+
+    def test_f14_two_unique_values_swapped_are_swapped_everywhere(self):
+        self.a.run("UPDATE things SET code = CASE k WHEN 'k1' THEN 'c2' ELSE 'c1' END WHERE k IN ('k1', 'k2')")
+        self.d.wait()
+        self.assertEqual({p["code"] for p in self.d.parked()}, {"23505"})
+        self.assertEqual(self.b.one("SELECT count(*) FROM things WHERE code = 'c' || right(k, 1)"), 10)
+
+
+class Normalised(Pair):
+    b_sql = TABLE.replace("amount numeric", "amount numeric(10,2)") + """
+CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := upper(NEW.name); RETURN NEW; END $$;
+CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION shout();
+"""
+
+    def test_f09_what_the_target_makes_of_a_value_stays_there_and_is_quiet(self):
+        self.begin()
+        self.a.run("INSERT INTO things (k, name, amount) VALUES ('k1', 'quiet', 1.005), ('k2', 'x', 2)")
+        self.d.wait()
+        self.a.run("UPDATE things SET name = 'quieter', amount = 3.14159 WHERE k = 'k2'")
+        self.d.wait()
+        self.assertEqual(self.rows(self.a), [("k1", None, "quiet", "1.005"), ("k2", None, "quieter", "3.14159")])
+        self.assertEqual(self.rows(self.b), [("k1", None, "QUIET", "1.01"), ("k2", None, "QUIETER", "3.14")])
+        self.assert_quiet()
+        self.b.run("UPDATE things SET code = 'b' WHERE k = 'k2'")
+        self.d.wait()
+        self.assertEqual(self.rows(self.a)[1], ("k2", "b", "quieter", "3.14159"))
+
+    def test_f09_what_a_trigger_at_the_target_does_to_another_row_travels(self):
+        self.b.run("""
+            CREATE FUNCTION total() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$ BEGIN
+              UPDATE things SET amount = coalesce(amount, 0) + 1 WHERE k = 'total' AND NEW.k <> 'total'; RETURN NULL; END $$;
+            CREATE TRIGGER total AFTER INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION total()""")
+        self.a.run("INSERT INTO things (k, amount) VALUES ('total', 0)")
+        self.begin()
+        self.a.run("INSERT INTO things (k) VALUES ('k1')")
+        eventually(lambda: self.a.one("SELECT amount::int FROM things WHERE k = 'total'") == 1, "the total travels")
+        self.assert_quiet()
+
+
+class Refusing(Pair):
+    a_sql = b_sql = TABLE + "CREATE TABLE others (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE);"
+    entities = ENTITY + """
+other:
+  key: [k]
+  fields:
+    k: {type: text}
+  mappings:
+    a: {table: others}
+    b: {table: others}
+"""
+
+    def setUp(self):
+        super().setUp()
+        self.a.run("INSERT INTO things (k, name) SELECT 'k' || n, 'n' FROM generate_series(1, 20) n")
+        self.begin()
+        self.settled()
+
+    def others_flow(self, k):
+        self.a.run("INSERT INTO others (k) VALUES ($1)", k)
+        eventually(lambda: self.b.one("SELECT count(*) FROM others WHERE k = $1", k) == 1, "the other table runs")
+
+    def stopped(self, word):
+        return eventually(lambda: word in str(self.d.entity("thing")) or (False, str(self.d.entity("thing"))), f"stopped with {word}")
+
+    def test_f32_row_security_that_hides_rows_stops_the_table_and_deletes_nothing(self):
+        self.b.run("ALTER TABLE things ENABLE ROW LEVEL SECURITY; ALTER TABLE things FORCE ROW LEVEL SECURITY")
+        self.b.run("CREATE POLICY a_few ON things USING (k < 'k2')")
+        self.b.run("UPDATE things SET name = 'at b' WHERE k = 'k1'")
+        self.stopped("row-level security")
+        self.others_flow("o1")
+        self.assertEqual(len(self.rows(self.a)), 20)
+        self.b.run("ALTER TABLE things NO FORCE ROW LEVEL SECURITY; ALTER TABLE things DISABLE ROW LEVEL SECURITY")
+        eventually(lambda: self.a.one("SELECT name FROM things WHERE k = 'k1'") == "at b", "it goes on")
+        self.assertEqual(len(self.settled()), 20)
+
+    def test_f32_a_right_that_was_taken_away_stops_the_table_with_words(self):
+        self.b.run("ALTER TABLE things OWNER TO postgres; REVOKE ALL ON things FROM crmsync, application; UPDATE things SET name = 'at b' WHERE k = 'k1'")
+        self.stopped("GRANT SELECT")
+        self.others_flow("o1")
+        self.assertEqual(len(self.rows(self.a)), 20)
+        self.b.run("ALTER TABLE things OWNER TO application")
+        eventually(lambda: self.a.one("SELECT name FROM things WHERE k = 'k1'") == "at b", "it goes on")
+        self.assertEqual(len(self.settled()), 20)
+
+    def test_f33_a_trigger_that_swallows_the_write_parks_it_refused_silently(self):
+        self.b.run("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; "
+                   "CREATE TRIGGER no BEFORE INSERT OR UPDATE OR DELETE ON things FOR EACH ROW EXECUTE FUNCTION no()")
+        self.a.run("UPDATE things SET name = 'a' WHERE k = 'k1'; DELETE FROM things WHERE k = 'k2'; INSERT INTO things (k) VALUES ('new')")
+        self.d.wait()
+        self.assertEqual({(p["key"], p["code"]) for p in self.d.parked()}, {(k, "refused-silently") for k in ("k1", "k2", "new")})
+        self.b.run("DROP TRIGGER no ON things")
+        self.d.ctl("parked", "retry")
+        eventually(lambda: self.d.parked() == [], "all are in")
+        self.assertEqual(len(self.settled()), 20)
+
+    def test_f25_a_renamed_column_stops_its_table_with_words_and_renamed_back_it_goes_on(self):
+        self.b.run("ALTER TABLE things ADD more int DEFAULT 7")
+        self.a.run("UPDATE things SET name = 'added' WHERE k = 'k1'")
+        self.settled()
+        self.b.run("ALTER TABLE things RENAME name TO label")
+        self.a.run("UPDATE things SET name = 'renamed' WHERE k = 'k1'")
+        self.stopped('no column "name"')
+        self.others_flow("o1")
+        self.assertEqual(self.b.one("SELECT label FROM things WHERE k = 'k1'"), "added")
+        self.b.run("ALTER TABLE things RENAME label TO name")
+        eventually(lambda: self.b.one("SELECT name FROM things WHERE k = 'k1'") == "renamed", "it goes on")
+        self.settled()
+
+    def test_f26_locked_rows_and_tables_hold_up_nobody_else(self):
+        for base, lock in ((self.b, "SELECT FROM things WHERE k = 'k1' FOR UPDATE"), (self.b, "LOCK TABLE things"),
+                           (self.a, "LOCK TABLE things")):
+            with self.subTest(lock), base.connect() as session:
+                name = f"{lock} {base.name}"
+                self.a.run("UPDATE things SET name = $1 WHERE k = 'k1'", name) if base is self.b else None
+                session.run("BEGIN; " + lock)
+                if base is self.a:
+                    self.b.run("UPDATE things SET name = $1 WHERE k = 'k1'", name)
+                self.others_flow(name)
+                session.run("COMMIT")
+                other = self.a if base is self.a else self.b
+                eventually(lambda: other.one("SELECT name FROM things WHERE k = 'k1'") == name, "it arrives when the lock is gone")
+        self.settled()
+        self.assertEqual(self.d.parked(), [])
+
+    def test_f30_a_connection_that_is_cut_while_it_writes_costs_and_doubles_nothing(self):
+        self.a.run("INSERT INTO things (k, name) SELECT 'm' || n, repeat('x', 200) FROM generate_series(1, 3000) n; "
+                   "UPDATE things SET name = 'new' WHERE k LIKE 'k%'")
+        for _ in range(30):
+            self.b.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'crmsync' AND datname = 'modes_b' "
+                       "AND state = 'active' AND query ~ '^(WITH|INSERT|UPDATE|COPY)'")
+        eventually(lambda: self.b.one("SELECT count(*) FROM things") == 3020, "all arrived")
+        self.assertEqual(len(self.settled()), 3020)
+        self.assertEqual(self.d.parked(), [])
+        self.assert_quiet()
+
+    def test_f34_a_daemon_that_was_stopped_for_a_while_loses_nothing(self):
+        self.d.process.send_signal(signal.SIGSTOP)
+        self.a.run("UPDATE things SET name = 'meanwhile'; DELETE FROM things WHERE k = 'k9'")
+        self.b.run("UPDATE things SET code = 'b' WHERE k = 'k3'; SELECT pg_sleep(2)")
+        self.d.process.send_signal(signal.SIGCONT)
+        rows = self.settled()
+        self.assertEqual((len(rows), [r[1] for r in rows if r[0] == "k3"]), (19, ["b"]))
+
+
+class Polled(Pair):
+    """b is polled by its stamp, and swept now and then."""
+    b_capture = {"capture": "poll", "interval": "200ms", "sweep": "1s"}
+
+    def setUp(self):
+        super().setUp()
+        self.b.run("INSERT INTO things (k, name) SELECT 'k' || n, 'n' FROM generate_series(1, 20) n")
+        self.begin()
+        self.settled()
+
+    def arrives(self, k, name):
+        eventually(lambda: self.a.one("SELECT name FROM things WHERE k = $1", k) == name, f"{name} of {k} arrives")
+
+    def test_f02_f05_a_stamp_that_did_not_move_or_moved_back_or_is_null_hides_nothing_from_the_sweep(self):
+        self.b.run("ALTER TABLE things ALTER changed DROP NOT NULL")
+        self.b.run("UPDATE things SET name = 'stood' WHERE k = 'k1'; UPDATE things SET name = 'back', changed = '2001-01-01' WHERE k = 'k2'; "
+                   "UPDATE things SET name = 'null', changed = NULL WHERE k = 'k3'; INSERT INTO things (k, name, changed) VALUES ('k0', 'old', NULL)")
+        for k, name in (("k1", "stood"), ("k2", "back"), ("k3", "null"), ("k0", "old")):
+            self.arrives(k, name)
+        self.settled()
+
+    def test_f03_equal_stamps_at_a_page_edge_are_all_taken(self):
+        self.b.run("INSERT INTO things (k, name, changed) SELECT 'e' || n, 'e', statement_timestamp() FROM generate_series(1, 9000) n")
+        eventually(lambda: self.a.one("SELECT count(*) FROM things") == 9020, "all with one stamp arrive")
+        self.assertEqual(len(self.settled()), 9020)
+
+    def test_f04_a_row_from_2099_neither_wins_for_ever_nor_drags_the_cursor_along(self):
+        self.b.run("UPDATE things SET name = 'future', changed = '2099-01-01' WHERE k = 'k1'")
+        self.arrives("k1", "future")
+        self.b.run("UPDATE things SET name = 'now', changed = clock_timestamp() WHERE k = 'k2'")
+        self.arrives("k2", "now")
+        self.a.run("UPDATE things SET name = 'later', changed = clock_timestamp() WHERE k = 'k1'")
+        eventually(lambda: self.b.one("SELECT name FROM things WHERE k = 'k1'") == "later", "the later edit wins")
+        self.settled()
+
+    def test_f06_an_edit_made_on_top_of_another_wins_although_its_clock_is_behind(self):
+        self.a.run("UPDATE things SET name = 'first', changed = clock_timestamp() WHERE k = 'k1'")
+        eventually(lambda: self.b.one("SELECT name FROM things WHERE k = 'k1'") == "first", "b has seen it")
+        self.d.wait()
+        self.b.run("UPDATE things SET name = 'second', changed = clock_timestamp() - interval '1 hour' WHERE k = 'k1'")
+        self.arrives("k1", "second")
+        self.settled()
+
+    def test_f11_deleted_and_made_again_within_one_poll_nothing_of_the_old_row_is_left(self):
+        self.b.run("UPDATE things SET code = 'old', changed = clock_timestamp() WHERE k = 'k1'")
+        eventually(lambda: self.a.one("SELECT code FROM things WHERE k = 'k1'") == "old", "the old one is everywhere")
+        self.d.wait()
+        self.b.run("DELETE FROM things WHERE k = 'k1'; INSERT INTO things (k, name) VALUES ('k1', 'born again')")
+        self.arrives("k1", "born again")
+        self.assertIn(("k1", None, "born again", None), self.settled())
+
+    def test_f27_a_value_of_20_mb_travels_and_memory_stays_bounded(self):
+        self.b.run("UPDATE things SET name = repeat('0123456789', 2000000), changed = clock_timestamp() WHERE k = 'k1'")
+        eventually(lambda: self.a.one("SELECT length(name) FROM things WHERE k = 'k1'") == 20_000_000, "it arrives")
+        self.d.wait()
+        self.assertEqual(*(base.one("SELECT md5(name) FROM things WHERE k = 'k1'") for base in (self.a, self.b)))
+        with open(f"/proc/{self.d.process.pid}/status", encoding="ascii") as status:
+            peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+        self.assertLess(peak, 800_000, "kB; with room for what a sanitizer keeps")
+
+    def test_f17_null_and_empty_are_two_values_there_and_back(self):
+        self.a.run("INSERT INTO things (k, name) VALUES ('null', NULL), ('empty', '')")
+        self.d.wait()
+        self.b.run("UPDATE things SET name = CASE k WHEN 'empty' THEN NULL ELSE '' END, changed = clock_timestamp() WHERE k IN ('null', 'empty')")
+        self.arrives("null", "")
+        self.arrives("empty", None)
+        self.settled()
+
+
+if __name__ == "__main__":
+    unittest.main()
