@@ -170,6 +170,8 @@ struct flow {
 	bool let_go;			/* a row is parked no more: what stood aside with it is looked at after the next sweep */
 	bool counted, paused, pumping;
 	int64_t last_write_us;		/* monotonic: end of the last round that wrote */
+	int64_t idle_since_us;		/* monotonic: something is owed and nothing is under way; 0: not so */
+	int64_t next_count_us;		/* monotonic: not counted again before */
 	size_t next_side;		/* whose turn it is to be captured */
 	bool estimating, estimated;
 	int64_t estimates[ENDPOINTS_MAX];

@@ -13,7 +13,10 @@
 #include "base/mem.h"
 #include "sync/state.h"
 
-enum { TICK_MS = 250, FRESH_US = 10000000 };
+enum {
+	TICK_MS = 250, FRESH_US = 10000000,
+	IDLE_US = 5000000, COUNT_AGAIN_US = 30000000,
+};
 
 /* ---- what the link is, right now --------------------------------------------------------------------- */
 
@@ -62,6 +65,40 @@ static void side_tick(struct side *side, int64_t now)
 	}
 }
 
+static bool owes_somebody_usable(const struct flow *flow)
+{
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL && flow->sides[e]->owed > 0 && side_usable(flow->sides[e]))
+			return true;
+	return false;
+}
+
+/*
+ * A debt is in somebody's work, waits for a back-off or is parked. When none of that is so it was forgotten, or the count is
+ * wrong: whatever the reason, the state is gone through once more, which finds the one and mends the other.
+ */
+static void flow_audit(struct flow *flow, int64_t now)
+{
+	bool idle = flow->counted && !flow->paused && flow->n_rounds == 0 && flow->again == NULL && flow->later == NULL &&
+		    flow->scan.kind == SCAN_NONE && !flow->settle_wanted;
+
+	if (!idle || !owes_somebody_usable(flow)) {
+		flow->idle_since_us = 0;
+		return;
+	}
+	if (flow->idle_since_us == 0)
+		flow->idle_since_us = now;
+	if (now - flow->idle_since_us < IDLE_US || now < flow->next_count_us)
+		return;
+	log_info("something is owed and nobody is at work on it: the state is gone through again", LOG_S("entity", flow->def->name));
+	flow->next_count_us = now + COUNT_AGAIN_US;
+	flow->idle_since_us = 0;
+	flow->counted = false;
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL)
+			flow->sides[e]->owed = flow->sides[e]->owed_since_us = 0;
+}
+
 static void on_tick(void *arg)
 {
 	struct sync *s = arg;
@@ -72,6 +109,7 @@ static void on_tick(void *arg)
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (s->flows[i].sides[e] != NULL)
 				side_tick(s->flows[i].sides[e], now);
+		flow_audit(&s->flows[i], now);
 		flow_pump(&s->flows[i]);
 	}
 	rebase_step(s);

@@ -27,9 +27,9 @@ class KillMatrix(Load):
         return happening
 
 
-def every_step(self):
-    dice = random.Random(11)
-    self.survive([self.die_at(step, dice.choice(MOMENTS), dice.randrange(1, 8)) for step in STEPS], people=30)
+def some_steps(self):
+    self.survive([self.die_at("intend", "sent", 3), self.die_at("apply", "sent", 5), self.die_at("mark", "sent", 2),
+                  self.die_at("ack", "before", 4)], people=30)
 
 
 def one_step(step):
@@ -43,7 +43,7 @@ if has_failpoints() and LONG:
     for _step in STEPS:
         setattr(KillMatrix, f"test_killed_at_{_step.replace(' ', '_')}_nothing_is_lost", one_step(_step))
 elif has_failpoints():
-    KillMatrix.test_killed_at_each_step_of_a_round_nothing_is_lost = every_step
+    KillMatrix.test_killed_where_it_hurts_most_nothing_is_lost = some_steps
 
 if __name__ == "__main__":
     unittest.main()
