@@ -477,6 +477,13 @@ static void answer_event(struct world *w, void *arg)
 	cmd_free(c);
 }
 
+bool fake_store_drop(const struct event *e)
+{
+	if (e->fn == answer_event)	/* a command has two events; this is the later one */
+		cmd_free(e->arg);
+	return e->fn == answer_event || e->fn == serve_event;
+}
+
 static struct cmd *cmd_new(struct store *store, enum cmd_kind kind, size_t entity, void *arg)
 {
 	struct fake_store *face = (struct fake_store *)store;

@@ -238,7 +238,8 @@ void world_free(struct world **wp)
 	if (w == NULL)
 		return;
 	for (size_t i = 0; i < w->n_events; i++)
-		fake_endpoint_drop(&w->events[i]);
+		if (!fake_store_drop(&w->events[i]))
+			fake_endpoint_drop(&w->events[i]);
 	for (size_t e = 0; e < w->plan.n_endpoints; e++)
 		db_fini(&w->dbs[e]);
 	store_keys_fini(w);

@@ -384,6 +384,7 @@ struct endpoint *fake_endpoint_new(void *arg, struct loop *, const struct topolo
 				   const struct endpoint_events *);
 struct store *fake_store_new(void *arg, struct loop *, const struct topology *, const struct store_events *);
 void fake_endpoint_wake(struct db *);
+bool fake_store_drop(const struct event *);	/* true: it was one of the store's; what it holds is released */
 void fake_endpoint_drop(const struct event *);
 void fake_endpoint_away(struct db *, bool away);
 void fake_store_away(struct world *, bool away);
