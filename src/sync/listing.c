@@ -349,11 +349,16 @@ static struct side *active_listing(const struct flow *flow)
 /* Endpoints that have not answered for the first time yet, one way or the other: an empty table among them should go first. */
 static bool first_answers_pending(const struct flow *flow)
 {
-	if (clock_mono_us() - flow->sync->born_us > FIRST_ANSWERS_US)
+	if (clock_mono_us() - flow->sync->open_us > FIRST_ANSWERS_US)
 		return false;
-	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
-		if (flow->sides[e] != NULL && flow->sides[e]->link->endpoint->state == ENDPOINT_UNKNOWN)
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
+		const struct side *side = flow->sides[e];
+		enum endpoint_state state = side != NULL ? side->link->endpoint->state : ENDPOINT_DOWN;
+
+		/* One that is up has yet to say which database it is (epoch.c). */
+		if (state == ENDPOINT_UNKNOWN || (state == ENDPOINT_UP && !flow->sync->shakes[e].greeted))
 			return true;
+	}
 	return false;
 }
 

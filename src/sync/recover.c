@@ -28,6 +28,7 @@ static void recovery_step(struct recovery *rc)
 	s->recovering = false;
 	if (!s->closing && !rc->failed && s->store->ready) {
 		s->recovered = true;
+		s->open_us = clock_mono_us();
 		epoch_look(s);
 		for (size_t i = 0; i < s->topology->n_entities; i++)
 			flow_pump(&s->flows[i]);

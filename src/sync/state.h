@@ -235,7 +235,8 @@ struct sync {
 	uint64_t rounds, life;		/* numbers of rounds; a mark of this life for intent names */
 	int64_t rest_until_us;		/* monotonic: the journal cannot be written, and nothing is begun before */
 	uint64_t losses;		/* of the state in the store: what was recalled before one is void */
-	int64_t started_us, born_us;	/* the same moment, wall and monotonic */
+	int64_t started_us;		/* wall */
+	int64_t open_us;		/* monotonic: when the state was at hand and work could begin */
 	bool *endpoint_paused;
 	bool refused;			/* the store told us so once */
 	struct {

@@ -214,7 +214,6 @@ struct sync *sync_new(struct loop *loop, const struct topology *topology, struct
 	s->journal = journal;
 	s->seams = *seams;
 	s->started_us = clock_wall_us();
-	s->born_us = clock_mono_us();
 	s->life = (uint64_t)s->started_us;
 	s->endpoints = xcalloc(topology->n_endpoints, sizeof(struct endpoint *));
 	s->endpoint_paused = xcalloc(topology->n_endpoints, sizeof *s->endpoint_paused);
