@@ -42,6 +42,7 @@ struct observation {
 	enum observed what;
 	bool evidence;			/* ABSENT: proven to be a delete (log entry, confirmed sweep) */
 	bool outside;			/* ABSENT: there, but left the mapping's `where`: neither a delete nor to be filled */
+	bool ours;			/* ROW: its local id is one that our insert gave back */
 	int64_t stamp;			/* when, corrected to our clock, microseconds; STAMP_NONE */
 	struct value id;		/* ROW: local id */
 	const struct value *values;	/* ROW: by field index */

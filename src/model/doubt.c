@@ -99,7 +99,7 @@ enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def
 	if (!s->uncertain || s->n_intended == 0 || now->what != OBSERVED_ROW || (s->present && !value_equal(s->id, now->id)))
 		return DOUBT_NONE;
 	l = look_at(v, d, e, now);
-	if (l.fit == 0 && !(s->present && l.before == 0 && l.neither > 0))
+	if (l.fit == 0 && !(s->present ? l.before == 0 && l.neither > 0 : now->ours))
 		return DOUBT_BEFORE;
 	for (size_t f = 0; f < v->n_fields; f++) {
 		const struct vdeviation *is = fitting(s, f, now), *before = s->same ? NULL : vseen_deviation(s, f);
@@ -108,7 +108,7 @@ enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def
 		if (is == NULL && !(l.before > 0 && shows_before(v, e, f, now)) && (is = intention(s, f, NULL)) != NULL) {
 			*guessed |= BIT(f);
 			news = true;
-		} else if (intention(s, f, NULL) != NULL && (s->present ? l.before > 0 : l.neither > 0)) {
+		} else if (intention(s, f, NULL) != NULL && (s->present ? l.before > 0 : l.neither > 0 && !now->ours)) {
 			*suspect |= BIT(f);
 		}
 		if (is == NULL)

@@ -5,6 +5,8 @@
  * I6). The vector knows that; without it, a row that carries an old edit would beat an edit made elsewhere between that edit and
  * our write. So the process remembers the rows of its last writes with the stamps of the edits they carry: what looks
  * exactly so is no younger than that.
+ *
+ * And when the store failed between our insert and its mark, the row is known here by its local id, whatever people have made of it.
  */
 #include <stdlib.h>
 
@@ -17,6 +19,7 @@ struct own_write {
 	uint64_t id;			/* digest of the local id */
 	uint64_t row;			/* digest_row() */
 	int64_t eff;			/* of the youngest edit in it */
+	bool inserted;			/* by us */
 	UT_hash_handle hh;		/* in the order of the writes */
 };
 
@@ -35,22 +38,25 @@ static void forget(struct side *side, struct own_write *o)
 	free(o);
 }
 
-void own_note(struct side *side, const struct vector *v)
+void own_note(struct side *side, const struct vector *v, bool inserted)
 {
 	const struct vseen *seen = &v->seen[side->endpoint];
-	uint64_t row = seen->same ? v->row : seen->row, digest;
+	uint64_t digest;
 	struct own_write *o;
 
-	if (!seen->present || row == 0)
+	if (!seen->present)
 		return;
 	o = find(side, seen->id, &digest);
-	if (o != NULL)
+	if (o != NULL) {
+		inserted |= o->inserted;
 		forget(side, o);
-	else if (HASH_COUNT(side->own) >= OWN_MAX)
+	} else if (HASH_COUNT(side->own) >= OWN_MAX) {
 		forget(side, side->own);
+	}
 	o = xcalloc(1, sizeof *o);
 	o->id = digest;
-	o->row = row;
+	o->row = seen->same ? v->row : seen->row;
+	o->inserted = inserted;
 	o->eff = v->fields[0].key.eff;
 	for (size_t f = 1; f < v->n_fields; f++)
 		if (v->fields[f].key.eff > o->eff)
@@ -58,15 +64,18 @@ void own_note(struct side *side, const struct vector *v)
 	HASH_ADD(hh, side->own, id, sizeof o->id, o);
 }
 
-void own_stamp(const struct side *side, struct observation *now)
+void own_recognise(const struct side *side, struct observation *now)
 {
 	const struct own_write *o;
 	uint64_t digest;
 
-	if (side->own == NULL || now->what != OBSERVED_ROW || now->stamp == STAMP_NONE)
+	if (side->own == NULL || now->what != OBSERVED_ROW)
 		return;
 	o = find(side, now->id, &digest);
-	if (o != NULL && o->row == digest_row(now->row) && o->eff < now->stamp)
+	if (o == NULL)
+		return;
+	now->ours = o->inserted;
+	if (now->stamp != STAMP_NONE && o->row == digest_row(now->row) && o->eff < now->stamp)
 		now->stamp = o->eff;
 }
 

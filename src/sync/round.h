@@ -32,6 +32,8 @@ struct subject {			/* a record in this round */
 	struct rid old_rid;		/* where its local id says it was before: the key changed */
 	struct rid next_rid;		/* where its vector goes */
 	bool has_rid, has_old, claimed, claimed_old, claimed_next;
+	struct rid *tried;		/* claimed: keys with which inserts of it were tried that are in doubt */
+	size_t n_tried;
 	bool confirmed;			/* its vector knows the source's local id */
 	bool moved;			/* `base` came from old_rid */
 	bool decided, again, later;

@@ -41,15 +41,19 @@ static void unclaim(struct round *r, const struct rid *rid, bool *mine)
 	*mine = false;
 }
 
+static void unclaim_subject(struct round *r, struct subject *s)
+{
+	unclaim(r, &s->rid, &s->claimed);
+	unclaim(r, &s->old_rid, &s->claimed_old);
+	unclaim(r, &s->next_rid, &s->claimed_next);
+	while (s->n_tried > 0)
+		unclaim(r, &s->tried[--s->n_tried], &(bool){ true });
+}
+
 void round_unclaim_all(struct round *r)
 {
-	for (size_t i = 0; i < r->n; i++) {
-		struct subject *s = &r->subjects[i];
-
-		unclaim(r, &s->rid, &s->claimed);
-		unclaim(r, &s->old_rid, &s->claimed_old);
-		unclaim(r, &s->next_rid, &s->claimed_next);
-	}
+	for (size_t i = 0; i < r->n; i++)
+		unclaim_subject(r, &r->subjects[i]);
 }
 
 /* The record stays where it is. */
@@ -61,9 +65,7 @@ void round_let_go_of_next(struct round *r, struct subject *s)
 void round_put_off(struct round *r, struct subject *s)
 {
 	s->fate = FATE_BUSY;
-	unclaim(r, &s->rid, &s->claimed);
-	unclaim(r, &s->old_rid, &s->claimed_old);
-	unclaim(r, &s->next_rid, &s->claimed_next);
+	unclaim_subject(r, s);
 }
 
 void round_drop_subject(struct round *r, struct subject *s)
@@ -415,6 +417,50 @@ bool round_drop_echo(struct round *r, struct subject *s)
 	return true;
 }
 
+static bool has_tried(const struct subject *s, const struct rid *rid)
+{
+	for (size_t i = 0; i < s->n_tried; i++)
+		if (rid_equal(&s->tried[i], rid))
+			return true;
+	return rid_equal(rid, &s->rid) || (s->has_old && rid_equal(rid, &s->old_rid));
+}
+
+/* A row with this key may be one that we inserted for `s`: who comes with such a row looks again when `s` is settled. */
+static bool claim_tried(struct round *r, struct subject *s, const struct rid *rid)
+{
+	struct subject *other;
+	bool mine = false;
+
+	if (round_claim(r, rid, &mine) == r && (other = subject_of_rid(r, rid)) != NULL && other->base == NULL) {
+		round_put_off(r, other);
+		round_claim(r, rid, &mine);
+	}
+	if (mine)
+		s->tried[s->n_tried++] = *rid;
+	return mine;
+}
+
+/* Inserts in doubt whose record has got another key since. */
+static void claim_all_tried(struct round *r, struct subject *s)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		const struct vseen *seen = &s->base->seen[e];
+		struct rid rid;
+
+		if (!seen->uncertain || seen->present || seen->tried_key.len <= 0)
+			continue;
+		rid = rid_of(&sync_of(r)->store->key, r->flow->def, seen->tried_key);
+		if (has_tried(s, &rid))
+			continue;
+		if (s->tried == NULL)
+			s->tried = arena_alloc(&r->arena, n_endpoints(r) * sizeof *s->tried);
+		if (!claim_tried(r, s, &rid)) {
+			round_put_off(r, s);
+			return;
+		}
+	}
+}
+
 void round_got_recall_old(struct round *r)
 {
 	struct recalling_old *c = r->old;
@@ -423,6 +469,9 @@ void round_got_recall_old(struct round *r)
 	for (size_t i = 0; c != NULL && c->list[i] != NULL; i++)
 		if (is_live(c->list[i]))
 			place_old(r, c->list[i], c->found[i]);
+	for (size_t i = 0; i < r->n; i++)
+		if (is_live(&r->subjects[i]) && r->subjects[i].base != NULL)
+			claim_all_tried(r, &r->subjects[i]);
 	if (r->side == NULL)
 		return;
 	for (size_t i = 0; i < r->n; i++) {

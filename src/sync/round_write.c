@@ -66,7 +66,7 @@ static void decide_subject(struct round *r, struct subject *s, const struct deci
 
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (s->seen[e].what == OBSERVED_ROW && (s->base == NULL || !s->base->seen[e].present))
-			own_stamp(r->flow->sides[e], &s->seen[e]);
+			own_recognise(r->flow->sides[e], &s->seen[e]);
 	stamp_past(r, s);
 	decide_record(p, round_base_of(r, s), s->seen, &r->arena, &s->d);
 	if (round_holds(r, s))
@@ -566,7 +566,7 @@ static void write_done(struct round *r, struct side *side, struct subject *s, co
 	if (w->readback != NULL && observe_row(r->flow, side, w->readback, &r->arena, &back, &field, &bad))
 		readback = back.what == OBSERVED_ROW ? &back : NULL;
 	decide_applied(p, &s->d, e, readback, action == ACTION_INSERT ? w->id : s->seen[e].id, &r->arena);
-	own_note(side, s->d.next);
+	own_note(side, s->d.next, action == ACTION_INSERT);
 	side->failures = 0;
 	err_clear(&side->why);
 	if (s->orphaned & BIT(e))

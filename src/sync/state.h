@@ -317,9 +317,9 @@ bool observe_row(struct flow *, const struct side *, const struct row *, struct 
 /* ---- own.c ------------------------------------------------------------------------------------------- */
 
 /* The side shows what the vector says because we wrote it. */
-void own_note(struct side *, const struct vector *);
+void own_note(struct side *, const struct vector *, bool inserted);
 /* A row of which no vector tells what it showed before: when it is one of these, its stamp is that of its edits. */
-void own_stamp(const struct side *, struct observation *now);
+void own_recognise(const struct side *, struct observation *now);
 void own_free(struct side *);
 
 /* ---- park.c ------------------------------------------------------------------------------------------ */

@@ -1204,6 +1204,7 @@ void fake_endpoint_away(struct db *db, bool away)
 		return;
 	}
 	db->world->sometimes->outage++;
+	history_away(db);
 	if (db->face == NULL || db->face->endpoint.state != ENDPOINT_UP)
 		return;
 	db->face->endpoint.tries++;

@@ -278,7 +278,7 @@ void history_told(struct world *w, struct db *db, size_t entity, int64_t id, uin
 
 	if (row == NULL)
 		return;
-	row->learned_in = row->told_in = w->epoch;
+	row->told_in = w->epoch;
 	row->told_us = world_now(w);
 	for (size_t i = 0; i < row->n_open; i++) {
 		struct edit *e = &w->edits[row->open[i]];
@@ -314,6 +314,13 @@ void history_sent(struct world *w, struct db *db, size_t entity, int64_t id, uin
 	history_doubt(row);
 	for (size_t i = 0; i < row->n_open; i++)
 		w->edits[row->open[i]].row_doubtful |= w->edits[row->open[i]].version > version;
+}
+
+void history_away(struct db *db)
+{
+	for (size_t t = 0; t < SIM_ENTITIES; t++)
+		for (size_t i = 0; i < db->tables[t].n; i++)
+			db->tables[t].rows[i]->told_in = UINT32_MAX;
 }
 
 void history_intended(struct world *w, size_t entity, const struct rid *rid)
@@ -423,12 +430,16 @@ void history_put(struct world *w, size_t entity, const struct rid *rid)
 	for (size_t e = 0; e < w->plan.n_endpoints; e++)
 		for (size_t i = 0; i < w->dbs[e].tables[entity].n; i++) {
 			struct db_row *row = w->dbs[e].tables[entity].rows[i];
+			bool told;
 
-			if (row->record == index && row->learned_in == w->epoch) {
+			if (row->record != index)
+				continue;
+			told = told_for_this(w, r, row->told_us, row->told_in);
+			row->known |= told;
+			if (told || row->learned_in == w->epoch) {
 				row->known |= row->doubtful;
 				row->doubtful = false;
 			}
-			row->known |= row->record == index && told_for_this(w, r, row->told_us, row->told_in);
 		}
 }
 

@@ -27,7 +27,8 @@
 
 enum {
 	LIVENESS_US = 300 * SECOND,	/* three sweeps and the longest rest */
-	STILL_US = 200 * SECOND,	/* and two more sweeps in which nothing may be written */
+	STILL_US = 200 * SECOND,	/* and two more sweeps of each table in which nothing may be written */
+	STILL_SWEEPS = 5,		/* or more; each that finds the row of a parked record tries it again */
 };
 
 static volatile sig_atomic_t running_now;
@@ -185,7 +186,7 @@ static void check_words(struct world *w)
 
 static void run(struct world *w)
 {
-	uint64_t before, reads, rows;
+	uint64_t before, attempts, may, reads, rows;
 
 	apps_populate(w);
 	daemon_start(w, NULL);
@@ -198,11 +199,16 @@ static void run(struct world *w)
 	if (w->failed)
 		return;
 	before = world_written(w);
+	attempts = world_attempted(w);
 	reads = world_reads(w);
 	world_trace(w, "from here on nothing may be written");
 	world_run_until(w, world_now(w) + STILL_US);
 	if (world_written(w) != before)
 		world_fail(w, "C3", "%" PRIu64 " writes after quiet", world_written(w) - before);
+	may = STILL_SWEEPS * world_parked(w);
+	attempts = world_attempted(w) - attempts;
+	if (attempts > may)
+		world_fail(w, "C3", "%" PRIu64 " writes were tried after quiet, %" PRIu64 " may be", attempts, may);
 	/* Sweeps read what stands aside, and each row a few times; whoever reads more turns in circles. */
 	reads = world_reads(w) - reads;
 	rows = world_rows(w);

@@ -263,7 +263,25 @@ uint64_t world_written(const struct world *w)
 	uint64_t n = 0;
 
 	for (size_t e = 0; e < w->plan.n_endpoints; e++)
+		n += w->dbs[e].written;
+	return n;
+}
+
+uint64_t world_attempted(const struct world *w)
+{
+	uint64_t n = 0;
+
+	for (size_t e = 0; e < w->plan.n_endpoints; e++)
 		n += w->dbs[e].attempted;
+	return n;
+}
+
+uint64_t world_parked(const struct world *w)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < w->plan.n_entities; i++)
+		n += (uint64_t)journal_parked_count(w->journal, w->topology->entities[i].def.name, NULL);
 	return n;
 }
 

@@ -354,6 +354,8 @@ void history_told(struct world *, struct db *, size_t entity, int64_t id, uint64
 void history_doubt(struct db_row *);
 /* The daemon sends it a write, knowing that version. */
 void history_sent(struct world *, struct db *, size_t entity, int64_t id, uint64_t version);
+/* The database is away: what it was told there it may have to read again. */
+void history_away(struct db *);
 /* It is about to write to that record. */
 void history_intended(struct world *, size_t entity, const struct rid *);
 /* Its rounds are given up: what they had learned is lost. */
@@ -376,6 +378,8 @@ bool oracle_may_win(struct world *, const struct edit *winner, const struct edit
 void check_all(struct world *);
 int64_t world_wall(const struct world *, int64_t mono_us);
 uint64_t world_written(const struct world *);
+uint64_t world_attempted(const struct world *);	/* writes that were tried, whatever became of them */
+uint64_t world_parked(const struct world *);
 uint64_t world_reads(const struct world *);
 size_t world_rows(const struct world *);
 
