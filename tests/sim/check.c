@@ -367,20 +367,27 @@ static bool note_about(const struct world *w, const struct note *n, uint32_t rec
 	return false;
 }
 
-/* The key was not at hand: the line names a row by its local id. */
+static bool names_row(const struct world *w, const struct note *n, int64_t id, size_t endpoint)
+{
+	char *name = xasprintf("id %" PRId64 " at %s", id, w->dbs[endpoint].name);
+	bool same = strcmp(name, n->key) == 0;
+
+	free(name);
+	return same;
+}
+
+/* The key was not at hand: the line names a row by its local id. Somebody edited that row, or it is there still. */
 static bool note_names_row(const struct world *w, const struct note *n, uint32_t record)
 {
-	for (size_t i = 1; i < w->n_edits; i++) {
-		const struct edit *e = &w->edits[i];
-		char *name;
-		bool same;
+	const struct sim_record *r = &w->records[record];
 
-		if (w->records[e->record].lineage != w->records[record].lineage)
-			continue;
-		name = xasprintf("id %" PRId64 " at %s", e->row, w->dbs[e->endpoint].name);
-		same = strcmp(name, n->key) == 0;
-		free(name);
-		if (same)
+	for (size_t i = 1; i < w->n_edits; i++)
+		if (w->records[w->edits[i].record].lineage == r->lineage && names_row(w, n, w->edits[i].row, w->edits[i].endpoint))
+			return true;
+	for (size_t e = 0; e < w->plan.n_endpoints; e++) {
+		const struct db_row *row = db_row_by_key(&w->dbs[e], r->entity, r->key);
+
+		if (row != NULL && names_row(w, n, row->id, e))
 			return true;
 	}
 	return false;

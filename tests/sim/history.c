@@ -187,7 +187,8 @@ struct edit *history_edit(struct world *w, struct db *db, struct db_row *row, si
 	e->parent = row->shown[unit];
 	e->parent_brought = row->brought[unit] != 0;
 	e->row_doubtful = row->doubtful;
-	e->unseen_change = put_back(w, e) || (row->doubtful && is_back(w, e));
+	/* A row that somebody inserted where the daemon was about to insert one looks to it as that one. */
+	e->unseen_change = put_back(w, e) || ((row->doubtful || (w->records[row->record].tried && !row->known)) && is_back(w, e));
 	e->no_base = !is_known(w, db->index, entity, row) && !e->parent_brought;
 	if (w->edits[e->parent].shared && (e->no_base || unknown_elsewhere(w, row, entity)))
 		w->records[row->record].complex = true;
@@ -328,7 +329,7 @@ void history_intended(struct world *w, size_t entity, const struct rid *rid)
 	struct sim_record *r = by_rid(w, entity, rid);
 
 	if (r != NULL)
-		r->intended = true;
+		r->intended = r->tried = true;
 }
 
 /* What it was about to write it may have written, or not. */

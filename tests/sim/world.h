@@ -160,6 +160,7 @@ struct sim_record {
 	bool invalid;			/* some endpoint showed a value that the checks refuse */
 	struct rid rid;
 	bool intended;			/* the daemon is about to write to it, or has, and did not mark it yet */
+	bool tried;			/* it was, at some time */
 	int64_t recalled_us, recalled_before_us;	/* the daemon last asked for its vector, and the time before */
 };
 
