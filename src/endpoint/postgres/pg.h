@@ -106,6 +106,9 @@ struct pg_link {
 	struct pg_table *table;		/* NULL until the catalog was read and fits */
 	struct pg_capture *capture;	/* pg_capture.c's own; NULL until first used */
 	struct ack *acks;		/* pg_capture.c's own: handed out and not settled yet */
+	struct pg_copies {		/* pg_write.c's own: one COPY into the table at a time */
+		struct job *at_work, *first, **last;	/* and those that wait for it; last NULL: nobody has yet */
+	} copies;
 	/* written by pg_catalog.c, read by pg_endpoint.c */
 	struct err misfit;		/* what does not fit; kind 0: nothing */
 	struct err log_problem;		/* why the change log cannot be used; kind 0: it can, or is not needed */
