@@ -7,6 +7,7 @@ libcrmsync_a_SOURCES += \
 	src/store/redis_open.c \
 	src/store/redis_past.c \
 	src/store/redis_store.c src/store/redis_store.h \
+	src/store/redis_tx.c \
 	src/store/redis_vectors.c \
 	src/store/resolve.c src/store/resolve.h \
 	src/store/resp.h \

@@ -6,9 +6,9 @@
  *
  * The lease says who may begin; it is a hint, because a process that was stopped does not know that its time is over.
  * The fence is what refuses: every connection watches it, so that the transaction of whoever was overtaken does nothing.
- * A watch ends with each EXEC. The next one is asked for right behind it, together with the number, and nothing else leaves
- * before that is answered (redis_link.h, barrier): what is sent is always behind a watch that began while the number was ours.
- * That costs the server two short commands a write. Checking in a script instead would run every write through Lua.
+ * A watch ends with each EXEC. The next one is asked for right behind it, together with the number, and no further write leaves
+ * before that is answered (redis_link.h, in_turn): it is always behind a watch that began while the number was ours.
+ * That costs the server two short commands a transaction. Checking in a script instead would run every write through Lua.
  *
  * Nothing expires: a key with a time to live could be lost to a wrong clock together with the number that must not go back.
  */

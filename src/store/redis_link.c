@@ -4,7 +4,8 @@
  *   RESTING -> RESOLVING -> DIALLING -> OPEN        any failure -> RESTING
  *
  * Output: commands are appended to `out`; positions in the stream are counted from the connection's start.
- * `fed` is how far hiredis has got them. A barrier ask stops feeding at its own end until it is answered.
+ * `fed` is how far hiredis has got them. A barrier ask stops feeding at its own end until it is answered, one that is in turn
+ * at the beginning of the next of its kind.
  */
 #include "config.h"	/* _GNU_SOURCE: strerrorname_np */
 
@@ -42,7 +43,7 @@ enum link_state { LINK_RESTING, LINK_RESOLVING, LINK_DIALLING, LINK_OPEN };
 
 struct ask_queue {
 	struct redis_ask *first, **last;
-	size_t barriers;
+	size_t barriers;		/* also those in turn */
 };
 
 struct redis_link {
@@ -61,7 +62,7 @@ struct redis_link {
 	struct ask_queue asked;
 	struct buf out;
 	size_t out_at;			/* bytes at the front of `out` that were fed already */
-	uint64_t fed;
+	uint64_t fed, asked_end;	/* asked_end: of the last ask */
 	bool hiredis_has_output;
 	bool settled;
 	/* over connections */
@@ -90,7 +91,7 @@ static void queue_add(struct ask_queue *q, struct redis_ask *ask)
 	ask->next = NULL;
 	*q->last = ask;
 	q->last = &ask->next;
-	q->barriers += ask->barrier;
+	q->barriers += ask->barrier || ask->in_turn;
 }
 
 static struct redis_ask *queue_pop(struct ask_queue *q)
@@ -100,7 +101,7 @@ static struct redis_ask *queue_pop(struct ask_queue *q)
 	q->first = ask->next;
 	if (q->first == NULL)
 		q->last = &q->first;
-	q->barriers -= ask->barrier;
+	q->barriers -= ask->barrier || ask->in_turn;
 	ask->next = NULL;
 	return ask;
 }
@@ -265,7 +266,7 @@ static void hang_up(struct redis_link *l)
 	loop_timer_stop(l->tick);
 	buf_clear(&l->out);
 	l->out_at = 0;
-	l->fed = 0;
+	l->fed = l->asked_end = 0;
 	l->hiredis_has_output = false;
 	l->settled = false;
 	l->silent = l->idle = l->stable = 0;
@@ -303,13 +304,18 @@ static void fail_io(struct redis_link *l, int error, const char *doing, const ch
 
 /* ---- sending ----------------------------------------------------------------------------------------- */
 
-/* How far the stream may be sent: to the end, or to that of the first barrier that is still unanswered. */
+/* How far the stream may be sent: to the end, or to what has to wait for an answer. */
 static uint64_t send_limit(const struct redis_link *l)
 {
-	if (l->asked.barriers > 0)
-		for (const struct redis_ask *ask = l->asked.first; ask != NULL; ask = ask->next)
-			if (ask->barrier)
-				return ask->end;
+	bool taken = false;
+
+	for (const struct redis_ask *ask = l->asked.first; l->asked.barriers > 0 && ask != NULL; ask = ask->next) {
+		if (ask->barrier)
+			return ask->end;
+		if (ask->in_turn && taken)
+			return ask->begin;
+		taken |= ask->in_turn;
+	}
 	return l->fed + (l->out.len - l->out_at);
 }
 
@@ -370,12 +376,38 @@ void redis_link_send(struct redis_link *l, struct redis_ask *ask, size_t command
 		l->silent = 0;
 	ask->replies = commands;
 	ask->got = 0;
-	ask->end = l->fed + (l->out.len - l->out_at);
+	ask->begin = l->asked_end;
+	ask->end = l->asked_end = l->fed + (l->out.len - l->out_at);
 	err_clear(&ask->err);
 	queue_add(&l->asked, ask);
 	l->idle = 0;
 	/* Written at the end of the turn: what is asked meanwhile goes along. */
 	loop_watch_set(l->watch, LOOP_READ | LOOP_WRITE);
+}
+
+bool redis_link_waits(const struct redis_link *l, const struct redis_ask *ask)
+{
+	return l->fed <= ask->begin;
+}
+
+void redis_link_extend(struct redis_link *l, struct redis_ask *ask, size_t trail, size_t len, size_t commands)
+{
+	char *at = l->out.p + l->out_at + (size_t)(ask->end - l->fed) - trail, *new = l->out.p + l->out.len - len;
+	size_t behind = (size_t)(new - at);
+	char *kept = xmalloc(behind);
+
+	assert(redis_link_waits(l, ask));
+	memcpy(kept, at, behind);
+	memmove(at, new, len);
+	memcpy(at + len, kept, behind);
+	free(kept);
+	ask->end += len;
+	ask->replies += commands;
+	for (ask = ask->next; ask != NULL; ask = ask->next) {
+		ask->begin += len;
+		ask->end += len;
+	}
+	l->asked_end += len;
 }
 
 void redis_link_refuse(struct redis_link *l, struct redis_ask *ask, const struct err *e)
@@ -407,12 +439,12 @@ static bool ask_over(struct redis_link *l)
 {
 	struct redis_ask *ask = l->asked.first;
 
-	if (ask->err.kind != 0 && (ask->vital || ask->barrier || word_ends_connection(ask->err.code))) {
+	if (ask->err.kind != 0 && (ask->vital || ask->barrier || ask->in_turn || word_ends_connection(ask->err.code))) {
 		redis_link_fail(l, &ask->err);
 		return false;
 	}
 	queue_pop(&l->asked);
-	if (ask->barrier)
+	if (ask->barrier || ask->in_turn)
 		loop_watch_set(l->watch, LOOP_READ | LOOP_WRITE);
 	ask->done(ask, ask->err.kind != 0 ? &ask->err : NULL);
 	return l->state == LINK_OPEN;

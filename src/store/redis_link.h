@@ -55,11 +55,13 @@ struct redis_ask {
 	 * commands whose effect later commands take for granted (a bucket was split).
 	 */
 	bool barrier;
+	/* Vital, and leaves only when the one of its kind before it has been answered without error; others do not wait for that. */
+	bool in_turn;
 
 	/* the link's own */
 	struct redis_ask *next;
 	size_t replies, got;
-	uint64_t end;			/* where its commands end in the stream */
+	uint64_t begin, end;		/* where its commands are in the stream */
 	struct err err;
 };
 
@@ -89,6 +91,11 @@ void redis_link_free(struct redis_link **);
 bool redis_link_is_open(const struct redis_link *);
 struct buf *redis_link_out(struct redis_link *);	/* append whole commands, then: */
 void redis_link_send(struct redis_link *, struct redis_ask *, size_t commands);
+
+/* Nothing of that ask has left yet. */
+bool redis_link_waits(const struct redis_link *, const struct redis_ask *);
+/* The last `len` bytes that were written, which no ask has yet, become `commands` of that ask, which waits, `trail` bytes before its end. */
+void redis_link_extend(struct redis_link *, struct redis_ask *, size_t trail, size_t len, size_t commands);
 
 /* Answers the ask with *e on the next turn; any time. */
 void redis_link_refuse(struct redis_link *, struct redis_ask *, const struct err *e);

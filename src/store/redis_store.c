@@ -9,7 +9,7 @@
 
 /* ---- calls ------------------------------------------------------------------------------------------- */
 
-static bool check_born(const struct redis_store *s, const struct reply *r, struct err *e)
+bool call_check_born(const struct redis_store *s, const struct reply *r, struct err *e)
 {
 	if (r->type == REPLY_STRING && r->len == BORN_CHARS && memcmp(r->str, s->born, BORN_CHARS) == 0)
 		return true;
@@ -20,23 +20,12 @@ static bool on_reply(struct redis_ask *ask, size_t i, const struct reply *r, str
 {
 	struct call *call = (struct call *)ask;
 
-	size_t fence_at = call->commands + GUARD_WATCH - 1, born_at = call->guarded ? fence_at + 1 : call->commands;
-
-	if (i == born_at)
-		/* An emptied state has no fence either: that is the news then. */
-		return check_born(call->s, r, e) && (!(call->void_ || call->fenced) || guard_refuse(e));
-	if (i >= call->commands) {
-		call->fenced |= i == fence_at && !guard_is_ours(call->s, r);
-		return true;
-	}
-	if (call->guarded && i + 1 == call->commands && r->type == REPLY_NIL) {
-		call->void_ = true;
-		return true;
-	}
+	if (i == call->commands)
+		return call_check_born(call->s, r, e);
 	return call->reply == NULL || call->reply(call, i, r, e);
 }
 
-static void count_bytes(struct redis_store *s)
+void call_count_bytes(struct redis_store *s)
 {
 	s->store.bytes_sent = redis_link_bytes_sent(s->link);
 	s->store.bytes_received = redis_link_bytes_received(s->link);
@@ -46,7 +35,7 @@ static void on_done(struct redis_ask *ask, const struct err *e)
 {
 	struct call *call = (struct call *)ask;
 
-	count_bytes(call->s);
+	call_count_bytes(call->s);
 	call->answer(call, e);
 }
 
@@ -81,36 +70,21 @@ bool call_begin(struct call *call)
 	return false;
 }
 
-void call_begin_guarded(struct call *call)
+void call_append_born(const struct redis_store *s, struct buf *out)
 {
-	struct buf *out = redis_link_out(call->s->link);
-
-	resp_command(out, 1);
-	resp_word(out, "MULTI");
-}
-
-void call_send_guarded(struct call *call, size_t commands)
-{
-	struct buf *out = redis_link_out(call->s->link);
-
-	resp_command(out, 1);
-	resp_word(out, "EXEC");
-	guard_append_watch(call->s, out);
-	call->guarded = true;
-	call->ask.barrier = true;	/* what comes behind may count on the new watch */
-	call_send(call, commands + 2);
+	resp_command(out, 3);
+	resp_word(out, "HGET");
+	resp_word(out, s->meta);
+	resp_word(out, "born");
 }
 
 void call_send(struct call *call, size_t commands)
 {
-	struct buf *out = redis_link_out(call->s->link);
-
 	call->commands = commands;
-	resp_command(out, 3);
-	resp_word(out, "HGET");
-	resp_word(out, call->s->meta);
-	resp_word(out, "born");
-	redis_link_send(call->s->link, &call->ask, commands + (call->guarded ? GUARD_WATCH : 0) + 1);
+	call_append_born(call->s, redis_link_out(call->s->link));
+	redis_link_send(call->s->link, &call->ask, commands + 1);
+	if (call->ask.barrier)
+		call->s->tx = NULL;	/* what is written behind counts on it */
 }
 
 void call_forget(struct call *call, const struct err *e)
@@ -136,10 +110,6 @@ static void done_answer(struct call *call, const struct err *e)
 
 static bool intend_reply(struct call *call, size_t i, const struct reply *r, struct err *e)
 {
-	if (i + 1 < call->commands)
-		return true;
-	if (r->type != REPLY_ARRAY || r->n != 1)
-		return err_set(e, ERR_TRANSIENT, "reply", "Redis answered EXEC in a form that is not known");
 	return r->element[0].type != REPLY_ERROR || redis_reply_err(&r->element[0], e);
 }
 
@@ -174,13 +144,12 @@ struct write_call {
 	struct shrunks shrunks;
 };
 
-static bool exec_reply(struct write_call *w, const struct reply *r, struct err *e)
+static bool write_reply(struct call *call, size_t index, const struct reply *r, struct err *e)
 {
-	struct redis_store *s = w->call.s;
+	struct write_call *w = (struct write_call *)call;
+	struct redis_store *s = call->s;
 	size_t kept = 0;
 
-	if (r->type != REPLY_ARRAY || r->n != w->call.commands - 2)
-		return err_set(e, ERR_TRANSIENT, "reply", "Redis answered EXEC in a form that is not known");
 	for (size_t i = 0; i < r->n; i++)
 		if (r->element[i].type == REPLY_ERROR)
 			return redis_reply_err(&r->element[i], e);
@@ -191,12 +160,6 @@ static bool exec_reply(struct write_call *w, const struct reply *r, struct err *
 			w->shrunks.list[kept++] = w->shrunks.list[i];
 	w->shrunks.n = kept;
 	return true;
-}
-
-static bool write_reply(struct call *call, size_t i, const struct reply *r, struct err *e)
-{
-	/* Before the answer to EXEC come OK and QUEUED; a command that was refused has made an error of the ask. */
-	return i + 1 < call->commands || exec_reply((struct write_call *)call, r, e);
 }
 
 static void write_answer(struct call *call, const struct err *e)
@@ -416,7 +379,7 @@ static void on_closed(void *arg, const struct err *e)
 	struct redis_store *s = arg;
 	bool lost = strcmp(e->code, "state-lost") == 0;
 
-	count_bytes(s);
+	call_count_bytes(s);
 	s->store.ready = false;
 	opening_stop(s->opening);
 	if (s->dying)

@@ -4,6 +4,7 @@
  *   redis_link.c     the connection: pipelines, deadlines, reconnecting
  *   redis_open.c     the introduction after connecting: password, fitness, meta, names, counters
  *   redis_lease.c    the lease and the fencing number, and what refuses a write under an older one
+ *   redis_tx.c       such writes, together in one transaction
  *   redis_store.c    the store's operations table, calls, positions, intents
  *   redis_vectors.c  recall, the vectors of a write, scan; pieces
  *   redis_map.c      local id -> record: lookup, the map entries of a write
@@ -61,6 +62,7 @@ struct redis_store {
 	struct redis_where where;
 	struct redis_link *link;
 	struct opening *opening;	/* redis_open.c's own */
+	struct tx *tx;			/* redis_tx.c's own: the transaction that writes may still be added to; NULL: none */
 	struct redis_entity *entities;	/* by index; valid when ready */
 	char *meta, *names, *lease, *fence;	/* keys */
 	char *prefix;			/* of the keys of this generation: crmsync:TOPOLOGY:GENERATION: */
@@ -78,11 +80,13 @@ struct redis_store {
 struct call {
 	struct redis_ask ask;		/* first member */
 	struct redis_store *s;
-	size_t commands;		/* without the checks of fence and born */
-	bool guarded;			/* a transaction that an other's fencing number makes void */
-	bool void_, fenced;		/* it was; the number is not ours any more */
-	bool (*reply)(struct call *, size_t i, const struct reply *, struct err *e);	/* NULL: not interested */
+	size_t commands;		/* without the check of born */
+	/* The i-th command's answer; a guarded call gets the answers of all of its commands as one array. NULL: not interested */
+	bool (*reply)(struct call *, size_t i, const struct reply *, struct err *e);
 	void (*answer)(struct call *, const struct err *e);	/* tells who asked and releases the call */
+	/* redis_tx.c's own */
+	struct call *next;
+	size_t at;			/* where its commands begin */
 };
 
 /* ---- redis_store.c ----------------------------------------------------------------------------------- */
@@ -92,12 +96,17 @@ void *call_new(struct redis_store *, size_t size, bool (*reply)(struct call *, s
 /* False: the store is not ready; the call was refused and will be answered so. Else write commands to the link. */
 bool call_begin(struct call *);
 void call_send(struct call *, size_t commands);
-/* A transaction under our fencing number: begin, then `commands` of them, then send. */
-void call_begin_guarded(struct call *);
-void call_send_guarded(struct call *, size_t commands);
 void call_refuse(struct call *, const struct err *e);
 /* An answer that needs no telling: releases the call. */
 void call_forget(struct call *, const struct err *e);
+void call_append_born(const struct redis_store *, struct buf *out);	/* one command */
+bool call_check_born(const struct redis_store *, const struct reply *, struct err *e);	/* its answer */
+void call_count_bytes(struct redis_store *);
+
+/* ---- redis_tx.c -------------------------------------------------------------------------------------- */
+/* All or nothing, and nothing under another one's fencing number: begin, then `commands` of them, then send. */
+void call_begin_guarded(struct call *);
+void call_send_guarded(struct call *, size_t commands);
 
 /* ---- redis_open.c ------------------------------------------------------------------------------------ */
 struct opening *opening_new(struct redis_store *);
