@@ -115,11 +115,11 @@ const struct setting settings[] = {
 	  .help = "How long decisions are kept. Parked records stay until they are settled." },
 
 	{ .path = "limits", .type = SET_MAP, .help = "Bounds of one round of work; the daemon's memory follows from them." },
-	{ .path = "limits.batch_rows", .type = SET_INTEGER, .at = TOP(limits.batch_rows), .def = "2000", .min = 1, .max = 100000,
+	{ .path = "limits.batch_rows", .type = SET_INTEGER, .at = TOP(limits.batch_rows), .def = "1000", .min = 1, .max = 100000,
 	  .help = "Most records in one round." },
 	{ .path = "limits.batch_bytes", .type = SET_SIZE, .at = TOP(limits.batch_bytes), .def = "8MiB", .min = 64 << 10, .max = 1 << 30,
 	  .help = "Most bytes of row values in one round." },
-	{ .path = "limits.rounds", .type = SET_INTEGER, .at = TOP(limits.rounds), .def = "3", .min = 1, .max = 16,
+	{ .path = "limits.rounds", .type = SET_INTEGER, .at = TOP(limits.rounds), .def = "6", .min = 1, .max = 16,
 	  .help = "Rounds of one entity that may be under way at the same time." },
 	{ .path = "limits.max_ahead", .type = SET_DURATION, .at = TOP(limits.max_ahead_us), .def = "60s", .min = 0, .max = DAYS(1),
 	  .help = "A modification time further in the future than this counts as only that far ahead." },

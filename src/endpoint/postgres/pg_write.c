@@ -24,6 +24,7 @@
 #include "endpoint/postgres/pg_write_sql.h"
 
 enum {
+	TOGETHER_BYTES = 1 << 20,	/* of one COPY for several batches; the last of them may go beyond */
 	TRIES = 3,		/* of a piece that met a lock or a deadlock */
 	TANGLED_TRIES = 8,	/* of updates that wait for a unique value, one by one */
 	SUSPICIOUS_BATCH = 20,	/* so many writes failing all in the same way are no accident of their rows */
@@ -53,6 +54,7 @@ struct job {
 	struct pg_stmt st;
 	bool copying;			/* the piece goes by COPY */
 	struct job *next;		/* in the line of those that wait for their turn to COPY */
+	struct job *with;		/* its rows went in this one's COPY, and so on */
 	size_t *missed, n_missed;	/* of this piece: no answer from the statement */
 	size_t *back, n_back;		/* to be read back, and the version each has to show */
 	struct value *back_version;
@@ -536,8 +538,8 @@ static void on_written(void *arg, PGresult *res, const struct err *e)
 /* ---- many inserts: ids, then COPY ------------------------------------------------------------------- */
 
 /*
- * One COPY into a table at a time, the next one ready to be sent: two or four side by side wait for each other where the table
- * and its indexes grow, and took the server a fifth and a half more processor time for the same million rows.
+ * One COPY into a table at a time, and what waits for it goes together in the next: two or four side by side wait for each other where
+ * the table and its indexes grow, and took the server a fifth and a half more processor time for the same million rows.
  */
 static void on_copied(void *arg, PGresult *res, const struct err *e);
 
@@ -551,6 +553,7 @@ static void copy_in_turn(struct job *j)
 {
 	struct pg_copies *c = &j->pl->copies;
 
+	j->next = j->with = NULL;
 	if (c->at_work == NULL) {
 		copy_send(j);
 		return;
@@ -559,28 +562,43 @@ static void copy_in_turn(struct job *j)
 		c->last = &c->first;
 	*c->last = j;
 	c->last = &j->next;
-	j->next = NULL;
 }
 
-/* The next one's turn. e: why there is no connection any more, when there is none. */
-static void copy_over(struct pg_link *pl, const struct err *e)
+/* The next in the line that can still be sent; those whose table has changed since are told so. */
+static struct job *copy_next(struct pg_copies *c)
 {
-	struct pg_copies *c = &pl->copies;
 	struct err why;
 	struct job *j;
 
-	c->at_work = NULL;
-	while (c->at_work == NULL && (j = c->first) != NULL) {
+	while ((j = c->first) != NULL && pg_mark_table(j->pl, &j->mark) == NULL) {
 		c->first = j->next;
-		if (e != NULL && pg_server_version(pl->pg) == 0) {
-			give_up(j, e);
-		} else if (pg_mark_table(pl, &j->mark) == NULL) {
-			pg_table_changed(&why);
-			give_up(j, &why);
-		} else {
-			copy_send(j);
-		}
+		pg_table_changed(&why);
+		give_up(j, &why);
 	}
+	return j;
+}
+
+/* The turn of those that wait. e: why there is no connection any more, when there is none. */
+static void copy_over(struct pg_link *pl, const struct err *e)
+{
+	struct pg_copies *c = &pl->copies;
+	struct job *j, *more, **with;
+
+	c->at_work = NULL;
+	while (e != NULL && pg_server_version(pl->pg) == 0 && (j = c->first) != NULL) {
+		c->first = j->next;
+		give_up(j, e);
+	}
+	j = c->at_work == NULL ? copy_next(c) : NULL;
+	if (j == NULL)
+		return;
+	c->first = j->next;
+	for (with = &j->with; j->st.copy.len < TOGETHER_BYTES && (more = copy_next(c)) != NULL; with = &more->with) {
+		c->first = more->next;
+		buf_add(&j->st.copy, more->st.copy.p, more->st.copy.len);
+		*with = more;
+	}
+	copy_send(j);
 }
 
 static void copy_done(struct job *j)
@@ -593,17 +611,19 @@ static void copy_done(struct job *j)
 
 static void on_copied(void *arg, PGresult *res, const struct err *e)
 {
-	struct job *j = arg;
+	struct job *j = arg, *with;
 
 	PQclear(res);
 	copy_over(j->pl, e);
-	if (e == NULL) {
-		copy_done(j);
-		return;
-	}
-	if (strcmp(e->code, PG_WRITE_UNKNOWN_ROW) == 0)
+	if (e != NULL && strcmp(e->code, PG_WRITE_UNKNOWN_ROW) == 0)
 		pg_catalog_stale(j->pl->pg);	/* a trigger that was not there when we looked */
-	piece_failed(j, e);
+	for (; j != NULL; j = with) {
+		with = j->with;
+		if (e == NULL)
+			copy_done(j);
+		else
+			piece_failed(j, e);
+	}
 }
 
 static void on_ids(void *arg, PGresult *res, const struct err *e)
