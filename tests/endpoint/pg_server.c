@@ -165,14 +165,14 @@ struct pg_server *pg_server_new(void)
 		"max_prepared_transactions = 5\nwal_level = logical\nmax_connections = 60\nshared_buffers = 16MB\n"
 		"max_wal_senders = 4\nautovacuum_naptime = 10s\nlog_line_prefix = '%m %q%u@%d '\nunix_socket_permissions = 0777\n";
 	static const char hba[] = "local all secret,secret_a,secret_b scram-sha-256\nlocal all all trust\n";
-	char template[] = "/tmp/crmsync-test-XXXXXX";
+	const char *scratch = getenv("TMPDIR");
 	struct pg_server *s = xcalloc(1, sizeof *s);
 
 	s->bin = find_bin();
 	s->user = find_user();
-	if (s->bin == NULL || mkdtemp(template) == NULL)
+	s->dir = xasprintf("%s/crmsync-test-XXXXXX", scratch != NULL ? scratch : "/tmp");
+	if (s->bin == NULL || mkdtemp(s->dir) == NULL)
 		ck_abort_msg("private PostgreSQL: no server programs, or no temporary directory");
-	s->dir = xstrdup(template);
 	if (s->user != NULL && chown(s->dir, s->user->pw_uid, s->user->pw_gid) != 0)
 		give_up(s, "chown: %s", strerror(errno));
 	if (chmod(s->dir, 0711) != 0)
