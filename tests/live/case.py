@@ -14,8 +14,15 @@ def shared_cluster():
     return _shared[0]
 
 
+def alone(test):
+    """A test that holds the daemon to a time runs when no other does."""
+    test.alone = True
+    return test
+
+
 class Case(unittest.TestCase):
     """A test has self.place, self.redis() and self.database(); on failure all logs are printed."""
+    slow = False        # True: among the first to be run
     maxDiff = 4000
     longMessage = True
 

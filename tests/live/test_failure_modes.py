@@ -194,6 +194,7 @@ other:
         self.others_flow("o1")
         self.assertEqual(len(self.rows(self.a)), 20)
         self.b.run("ALTER TABLE things NO FORCE ROW LEVEL SECURITY; ALTER TABLE things DISABLE ROW LEVEL SECURITY")
+        self.d.ctl("reload")
         eventually(lambda: self.a.one("SELECT name FROM things WHERE k = 'k1'") == "at b", "it goes on")
         self.assertEqual(len(self.settled()), 20)
 
@@ -203,6 +204,7 @@ other:
         self.others_flow("o1")
         self.assertEqual(len(self.rows(self.a)), 20)
         self.b.run("ALTER TABLE things OWNER TO application")
+        self.d.ctl("reload")
         eventually(lambda: self.a.one("SELECT name FROM things WHERE k = 'k1'") == "at b", "it goes on")
         self.assertEqual(len(self.settled()), 20)
 
@@ -226,7 +228,7 @@ other:
         self.stopped('no column "name"')
         self.others_flow("o1")
         self.assertEqual(self.b.one("SELECT label FROM things WHERE k = 'k1'"), "added")
-        self.b.run("ALTER TABLE things RENAME label TO name")
+        self.b.run("ALTER TABLE things RENAME label TO name")     # noticed without being told: the tables are looked at again
         eventually(lambda: self.b.one("SELECT name FROM things WHERE k = 'k1'") == "renamed", "it goes on")
         self.settled()
 

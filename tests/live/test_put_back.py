@@ -87,6 +87,7 @@ class Redis(PutBack):
 
 class Databases(PutBack):
     """Each has a server of its own here."""
+    slow = True
 
     def cluster_for(self, name):
         cluster = Cluster(self.place, f"pg-{name}")
