@@ -1,7 +1,7 @@
 dist_check_SCRIPTS += tests/tools/check_arrows
 TESTS += tests/tools/check_arrows
-EXTRA_DIST += tests/tools/arrows.txt tests/tools/count_tests
+EXTRA_DIST += tests/tools/arrows.txt tests/tools/count_tests tests/tools/scratch
 
 # Where the live tests and the demonstration find what was built.
 AM_TESTS_ENVIRONMENT = CRM_BUILDDIR='$(abs_builddir)'; export CRM_BUILDDIR; PYTHONDONTWRITEBYTECODE=1; \
-	export PYTHONDONTWRITEBYTECODE;
+	export PYTHONDONTWRITEBYTECODE; TMPDIR=`$(top_srcdir)/tests/tools/scratch`; export TMPDIR;

@@ -165,14 +165,14 @@ struct pg_server *pg_server_new(void)
 		"max_prepared_transactions = 5\nwal_level = logical\nmax_connections = 60\nshared_buffers = 16MB\n"
 		"max_wal_senders = 4\nautovacuum_naptime = 10s\nlog_line_prefix = '%m %q%u@%d '\nunix_socket_permissions = 0777\n";
 	static const char hba[] = "local all secret,secret_a,secret_b scram-sha-256\nlocal all all trust\n";
-	char template[] = "/tmp/crmsync-test-XXXXXX";
+	const char *scratch = getenv("TMPDIR");
 	struct pg_server *s = xcalloc(1, sizeof *s);
 
 	s->bin = find_bin();
 	s->user = find_user();
-	if (s->bin == NULL || mkdtemp(template) == NULL)
+	s->dir = xasprintf("%s/crmsync-test-XXXXXX", scratch != NULL ? scratch : "/tmp");
+	if (s->bin == NULL || mkdtemp(s->dir) == NULL)
 		ck_abort_msg("private PostgreSQL: no server programs, or no temporary directory");
-	s->dir = xstrdup(template);
 	if (s->user != NULL && chown(s->dir, s->user->pw_uid, s->user->pw_gid) != 0)
 		give_up(s, "chown: %s", strerror(errno));
 	if (chmod(s->dir, 0711) != 0)
@@ -248,12 +248,33 @@ void pg_server_stop(struct pg_server *s)
 	give_up(s, "it does not stop");
 }
 
+/*
+ * The session that questions are asked in. A test asks some hundred, and a connection costs the server far more than an answer.
+ * A forked test that finds its parent's leaves it alone: it is not the one who may speak there.
+ */
+static struct {
+	const struct pg_server *server;
+	char *dbname;
+	PGconn *c;
+	pid_t owner;
+} asking;
+
+static void asking_end(void)
+{
+	if (asking.owner == getpid())
+		PQfinish(asking.c);
+	free(asking.dbname);
+	memset(&asking, 0, sizeof asking);
+}
+
 void pg_server_free(struct pg_server **sp)
 {
 	struct pg_server *s = *sp;
 
 	if (s == NULL)
 		return;
+	if (asking.server == s)
+		asking_end();
 	pg_server_stop(s);
 	remove_dir(s->dir);
 	free(s->dir);
@@ -304,12 +325,30 @@ void pg_server_sql(const struct pg_server *s, const char *dbname, const char *sq
 		give_up(s, "%s: %s", sql, why);
 }
 
+static PGconn *asking_in(const struct pg_server *s, const char *dbname)
+{
+	if (asking.owner == getpid() && asking.server == s && strcmp(asking.dbname, dbname) == 0 && PQstatus(asking.c) == CONNECTION_OK)
+		return asking.c;
+	asking_end();
+	asking.server = s;
+	asking.dbname = xstrdup(dbname);
+	asking.c = must_connect(s, NULL, dbname);
+	asking.owner = getpid();
+	return asking.c;
+}
+
 char *pg_server_value(const struct pg_server *s, const char *dbname, const char *sql)
 {
-	PGconn *c = must_connect(s, NULL, dbname);
+	PGconn *c = asking_in(s, dbname != NULL ? dbname : "postgres");
 	PGresult *res = PQexec(c, sql);
 	char *v;
 
+	/* The server was stopped in between, or the database is another one of that name. */
+	if (PQstatus(c) != CONNECTION_OK) {
+		PQclear(res);
+		c = asking_in(s, dbname != NULL ? dbname : "postgres");
+		res = PQexec(c, sql);
+	}
 	if (PQresultStatus(res) != PGRES_TUPLES_OK)
 		give_up(s, "%s: %s", sql, PQresultErrorMessage(res));
 	if (PQntuples(res) == 0)
@@ -317,7 +356,6 @@ char *pg_server_value(const struct pg_server *s, const char *dbname, const char 
 	else
 		v = xstrdup(PQgetisnull(res, 0, 0) ? "(null)" : PQgetvalue(res, 0, 0));
 	PQclear(res);
-	PQfinish(c);
 	return v;
 }
 

@@ -29,7 +29,7 @@ char *pg_server_conninfo(const struct pg_server *, const char *user, const char 
 void pg_server_sql(const struct pg_server *, const char *dbname, const char *sql);
 /* The same as another role. False: it failed; with *why (may be NULL) the error's words, which the caller frees. */
 bool pg_server_try(const struct pg_server *, const char *user, const char *dbname, const char *sql, char **why);
-/* The first column of the first row, "" for no row, "(null)" for NULL. Caller frees. */
+/* The first column of the first row, "" for no row, "(null)" for NULL; in one session, for questions only. Caller frees. */
 char *pg_server_value(const struct pg_server *, const char *dbname, const char *sql);
 /* Runs text through psql with ON_ERROR_STOP as `user`; false: it failed, its words are on stderr. */
 bool pg_server_psql(const struct pg_server *, const char *user, const char *dbname, const char *text);

@@ -14,8 +14,15 @@ def shared_cluster():
     return _shared[0]
 
 
+def alone(test):
+    """A test that holds the daemon to a time runs when no other does."""
+    test.alone = True
+    return test
+
+
 class Case(unittest.TestCase):
     """A test has self.place, self.redis() and self.database(); on failure all logs are printed."""
+    slow = False        # True: among the first to be run
     maxDiff = 4000
     longMessage = True
 
@@ -242,8 +249,9 @@ class ThreeCrms(Case):
     def captures(self):
         return {e["name"]: e["last_capture"] for e in self.d.status()["endpoints"]}
 
-    def assert_quiet(self):
-        """Not one further row is written: neither while the daemon looks again at every side, nor over its restart."""
+    def assert_quiet(self, goes_on=False):
+        """Not one further row is written: neither while the daemon looks again at every side, nor over its restart. Most tests
+        end with this; the daemon runs again only where one `goes_on`."""
         before = [crm.base.versions() for crm in self.crms]
         seen = self.captures()
         eventually(lambda: all(now != seen[name] for name, now in self.captures().items()), "every side was looked at again")
@@ -255,4 +263,5 @@ class ThreeCrms(Case):
         self.d.wait()
         self.d.stop()
         self.assertEqual(counted, [crm.base.counters() for crm in self.crms], "the servers counted writes after quiet")
-        self.d.start()
+        if goes_on:
+            self.d.start()

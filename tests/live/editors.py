@@ -68,6 +68,7 @@ def lost(editors, people):
 class Load(ThreeCrms):
     """Things happen while people are at work; a server for each database."""
 
+    slow = True
     redis_options = ("--appendonly", "yes", "--appendfsync", "always")
 
     def cluster_for(self, name):

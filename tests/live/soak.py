@@ -213,7 +213,7 @@ class Soak(Load):
             said = {f"A{int(email[1:email.index('@')]) % 5}"}.union(*(w.shared.get(email, ()) for w in workers + self.past))
             self.assertIn(found[email]["account"], said, f"nobody wrote this account of {email}")
         self.assertEqual(self.d.parked(), [])
-        self.assert_quiet()
+        self.assert_quiet(goes_on=True)
         self.past += workers
 
     def runTest(self):

@@ -4,7 +4,7 @@ import signal
 import time
 import unittest
 
-from case import ThreeCrms
+from case import ThreeCrms, alone
 from crm import Daemon, eventually
 
 
@@ -49,6 +49,7 @@ class OneWriter(ThreeCrms):
         self.assertEqual(self.second.status()["rounds"], 0)
         self.assertEqual(self.fences(), [self.fence()] * 3)
 
+    @alone
     def test_it_takes_over_from_a_killed_one_within_ten_seconds(self):
         self.start_two()
         before = self.fence()
@@ -60,6 +61,7 @@ class OneWriter(ThreeCrms):
         self.assertEqual(self.fence(), before + 1)
         self.assertEqual(self.fences(), [before + 1] * 3)
 
+    @alone
     def test_it_takes_over_at_once_from_one_that_was_stopped(self):
         self.start_two()
         self.first.stop()
@@ -69,6 +71,7 @@ class OneWriter(ThreeCrms):
         self.sales.edit("p1@example.org", name="By the second")
         self.assertEqual(self.settled()["p1@example.org"]["name"], "By the second")
 
+    @alone
     def test_one_that_slept_writes_nothing_when_it_wakes_up_and_stands_by(self):
         self.start_two()
         os.kill(self.first.process.pid, signal.SIGSTOP)

@@ -30,8 +30,10 @@ bool redis_server_here(void)
 
 void redis_server_make(struct redis_server *s)
 {
+	const char *scratch = getenv("TMPDIR");
+
 	memset(s, 0, sizeof *s);
-	snprintf(s->dir, sizeof s->dir, "/tmp/crmsync-redis-XXXXXX");
+	snprintf(s->dir, sizeof s->dir, "%s/crmsync-redis-XXXXXX", scratch != NULL ? scratch : "/tmp");
 	if (mkdtemp(s->dir) == NULL)
 		die("mkdtemp");
 	snprintf(s->socket, sizeof s->socket, "%s/s", s->dir);
