@@ -128,11 +128,12 @@ static void cover(struct world *w, uint32_t id, bool by_delete)
 	}
 }
 
-/* Back to what the daemon knew before it looked again: nobody can tell that from no edit at all. */
+/* Back to what the daemon knew before it looked again: nobody can tell that from no edit at all. Of what it was never told it knows
+ * nothing: that somebody was there before and came back to it changes nothing for it. */
 static bool put_back(const struct world *w, const struct edit *e)
 {
 	for (uint32_t p = e->parent; p != 0; p = w->edits[p].parent) {
-		if (strcmp(w->edits[p].tuple, e->tuple) == 0)
+		if (strcmp(w->edits[p].tuple, e->tuple) == 0 && w->edits[p].told_us != 0)
 			return true;
 		if (w->edits[p].settled_us != 0 && !w->edits[p].invalid)	/* what is invalid is never taken */
 			return false;
