@@ -274,11 +274,31 @@ static bool told_by(const struct world *w, const struct db_row *row, uint32_t id
 	return e->shared ? !row->known : (e->settled_us == 0 || row->doubtful) && e->version <= version;
 }
 
+/* As it was then, which the row may not be any more: what the checks refuse is told and not taken, and nothing else of the row with it. */
+static bool was_invalid(const struct world *w, const struct db *db, const struct db_row *row, size_t entity, uint64_t version)
+{
+	uint32_t invalid = 0;
+
+	if (!w->records[row->record].invalid)
+		return false;
+	if (row->version == version)
+		return is_invalid(w, db, row, entity);
+	for (size_t i = 1; i < w->n_edits; i++) {
+		const struct edit *e = &w->edits[i];
+
+		if (e->endpoint != db->index || e->row != row->id || e->is_delete || w->records[e->record].entity != entity || e->version > version)
+			continue;
+		invalid &= ~(UINT32_C(1) << e->unit);
+		invalid |= (uint32_t)e->invalid << e->unit;
+	}
+	return invalid != 0;
+}
+
 void history_told(struct world *w, struct db *db, size_t entity, int64_t id, uint64_t version, int64_t stamp, int64_t other_stamp)
 {
 	struct db_row *row = db_row_by_id(db, entity, id);
 
-	if (row == NULL)
+	if (row == NULL || was_invalid(w, db, row, entity, version))
 		return;
 	row->told_in = w->epoch;
 	row->told_us = world_now(w);
