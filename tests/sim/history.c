@@ -345,12 +345,29 @@ void history_away(struct db *db)
 			db->tables[t].rows[i]->told_in = UINT32_MAX;
 }
 
+/* Somebody has inserted it while the daemon was about to: what of it looks like the daemon's insert passes for that. */
+static void take_for_ours(struct world *w, const struct db_row *row)
+{
+	for (size_t i = 0; i < row->n_open; i++) {
+		struct edit *e = &w->edits[row->open[i]];
+
+		e->unseen_change |= e->settled_us == 0 && is_back(w, e);
+	}
+}
+
 void history_intended(struct world *w, size_t entity, const struct rid *rid)
 {
 	struct sim_record *r = by_rid(w, entity, rid);
 
-	if (r != NULL)
-		r->intended = r->tried = true;
+	if (r == NULL)
+		return;
+	r->intended = r->tried = true;
+	for (size_t e = 0; e < w->plan.n_endpoints; e++) {
+		const struct db_row *row = db_row_by_key(&w->dbs[e], entity, r->key);
+
+		if (row != NULL && !row->known)
+			take_for_ours(w, row);
+	}
 }
 
 /* What it was about to write it may have written, or not. */
