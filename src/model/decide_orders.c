@@ -57,16 +57,24 @@ static void show_now(struct work *w, size_t e)
 	keep_deviations(s, list, n, w->arena);
 }
 
+/* What is agreed now comes from an edit of this observation, made on top of something else. */
+static bool was_edited(const struct work *w, size_t f)
+{
+	uint8_t e = w->winner[f];
+
+	return e != 255 && !(w->edits[e].no_base & BIT(f));
+}
+
 /*
- * It shows the agreed value by chance: of an earlier edit, put back elsewhere by an edit that it has not seen. A later
- * edit there counts from what it had seen.
+ * It shows the agreed value by chance: of an earlier edit, put back or written once more elsewhere by an edit that it has not
+ * seen. A later edit there counts from what it had seen.
  */
 static bool shows_older_edit(const struct work *w, size_t e, size_t f, const struct edit_key *key)
 {
 	const struct vfield *now = &w->out->next->fields[f];
 
 	return !same_key(key, &now->key) &&
-	       (w->base->fields[f].digest != now->digest || vseen_deviation(&w->base->seen[e], f) != NULL);
+	       (w->base->fields[f].digest != now->digest || was_edited(w, f) || vseen_deviation(&w->base->seen[e], f) != NULL);
 }
 
 /* Not observed: it still shows what it last showed, now perhaps behind the agreed row. */

@@ -467,6 +467,24 @@ START_TEST(an_edit_on_top_of_a_seen_value_beats_it_whatever_the_clock_says)
 }
 END_TEST
 
+/* B had not seen A's edit and wrote the same later: A's next edit is on top of its own, and not of B's. */
+START_TEST(the_same_value_written_once_more_elsewhere_has_not_been_seen)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	is_silent(B);
+	decide();
+	is_silent(A);
+	shows(B, 30, "ann Eve Elm Rome");
+	decide();
+	is_silent(B);
+	shows(A, 20, "ann Ida Elm Rome");
+	decide();
+	expect_agreed("ann Eve Elm Rome");
+	only_lost(LOST_CONFLICT, A, B);
+}
+END_TEST
+
 START_TEST(a_stamp_of_2099_is_clamped)
 {
 	all_know("ann Ann Elm Rome");
@@ -1129,6 +1147,29 @@ START_TEST(an_edit_over_a_write_in_doubt_wins_and_is_written_down)
 }
 END_TEST
 
+/*
+ * The first write, of name and street, did not happen: somebody changed the street instead. The second, of the name alone, did, and
+ * somebody edited on top of it. That the street still shows what it was tells nothing of a write which left it alone.
+ */
+START_TEST(an_older_write_in_doubt_does_not_speak_for_a_newer_one)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Oak Rome");
+	decide();
+	send_in_doubt(B);
+	shows(B, 12, "ann Ann Ash Rome");
+	decide();
+	expect_agreed("ann Eve Ash Rome");
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	send_in_doubt(B);
+	is_silent(A);
+	shows(B, 5, "ann Ida Ash Rome");	/* its clock is behind */
+	decide();
+	expect_agreed("ann Ida Ash Rome");
+	only_lost(LOST_CONFLICT, A, B);
+}
+END_TEST
+
 /* The store may hand back more than was ever put there. */
 START_TEST(a_list_of_intentions_that_is_too_long_is_cut)
 {
@@ -1584,6 +1625,7 @@ static void add_edits(TCase *t)
 	tcase_add_test(t, mirror_reverts_an_edit_on_top_of_the_mirrored_value_and_writes_it_down);
 	tcase_add_test(t, mirror_keeps_and_copies_a_record_made_elsewhere);
 	tcase_add_test(t, an_edit_on_top_of_a_seen_value_beats_it_whatever_the_clock_says);
+	tcase_add_test(t, the_same_value_written_once_more_elsewhere_has_not_been_seen);
 	tcase_add_test(t, a_stamp_of_2099_is_clamped);
 	tcase_add_test(t, an_edit_without_a_stamp_happened_now);
 	tcase_add_test(t, a_group_moves_as_a_whole);
@@ -1630,6 +1672,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, a_write_in_doubt_that_did_not_happen_is_sent_again);
 	tcase_add_test(t, a_record_that_has_no_row_anywhere_is_dead);
 	tcase_add_loop_test(t, an_edit_over_a_write_in_doubt_wins_and_is_written_down, 0, 2);
+	tcase_add_test(t, an_older_write_in_doubt_does_not_speak_for_a_newer_one);
 	tcase_add_test(t, a_list_of_intentions_that_is_too_long_is_cut);
 	tcase_add_test(t, our_own_delete_of_which_we_never_heard_is_nobodys_delete);
 	tcase_add_test(t, a_source_is_read_and_never_written);
