@@ -275,8 +275,10 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 
 			if ((d->have & BIT(f)) ? readback->digests[f] == d->digests[f] : digest == next->fields[f].digest)
 				continue;
-			/* What was not written (its parent is not there yet) is not the target's own form of it. */
-			if (old != NULL && old->digest == digest && !(d->orders[e].fields & BIT(f)))
+			/* What was not written (its parent is not there yet) is not the target's own form of it; where it shows
+			 * something else by now (the parent it has got another key), the next look finds that. */
+			if (old != NULL && !(d->orders[e].fields & BIT(f)) &&
+			    (old->digest == digest || !same_key(&old->key, &next->fields[f].key)))
 				list[n++] = *old;
 			else
 				list[n++] = (struct vdeviation){ (uint8_t)f, digest, next->fields[f].key };

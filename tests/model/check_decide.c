@@ -1012,6 +1012,22 @@ START_TEST(an_edit_of_a_normalised_field_is_an_edit_on_top)
 }
 END_TEST
 
+/* The city's new parent was not at B yet and the field not written; the parent that it still has there got another key meanwhile. */
+START_TEST(what_was_not_written_and_shows_something_else_is_no_form_of_it)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Oslo");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(NAME) | MASK(CITY));
+	d.orders[B].fields = MASK(NAME);
+	shows(B, 0, "ann Eve Elm Bonn");
+	decide_applied(&policy, &d, B, &now[B], now[B].id, &arena);
+	decide();
+	expect_agreed("ann Eve Elm Oslo");
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+}
+END_TEST
+
 START_TEST(a_new_value_is_sent_over_a_normalised_one)
 {
 	b_normalises();
@@ -1663,6 +1679,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, a_normalised_read_back_is_quiet_and_not_sent_again);
 	tcase_add_test(t, an_edit_of_a_normalised_field_is_an_edit_on_top);
 	tcase_add_test(t, a_new_value_is_sent_over_a_normalised_one);
+	tcase_add_test(t, what_was_not_written_and_shows_something_else_is_no_form_of_it);
 	tcase_add_test(t, a_key_of_two_parts_is_never_made_of_two_peoples_halves);
 	tcase_add_test(t, half_of_a_group_is_never_written);
 	tcase_add_test(t, our_own_write_of_which_we_never_heard_is_not_an_edit);
