@@ -18,6 +18,12 @@ static void keep_deviations(struct vseen *s, const struct vdeviation *list, size
 		memcpy(s->deviations, list, n * sizeof *list);
 }
 
+/* Somebody changed the row since the write in doubt was given out with the version that the row had before: it finds another one. */
+static bool is_outdated(const struct work *w, size_t e)
+{
+	return base_knows(w, e) && w->edits[e].changed != 0;
+}
+
 /* What the endpoint shows now, told against the newly agreed row. */
 static void show_now(struct work *w, size_t e)
 {
@@ -44,23 +50,31 @@ static void show_now(struct work *w, size_t e)
 	s->former = base_knows(w, e) && (w->base->seen[e].former || w->base->generation != next->generation);
 	s->known = s->present = true;
 	s->detached = s->parked = false;
-	s->uncertain = w->edits[e].doubt == DOUBT_BEFORE;	/* it may happen yet */
+	s->uncertain = w->edits[e].doubt == DOUBT_BEFORE && !is_outdated(w, e);	/* it may happen yet */
 	s->id = o->id;
 	s->same = n == 0 && (next->row == 0 || next->row == digest_row(o->row));
 	s->row = s->same ? 0 : digest_row(o->row);
 	keep_deviations(s, list, n, w->arena);
 }
 
+/* What is agreed now comes from an edit of this observation, made on top of something else. */
+static bool was_edited(const struct work *w, size_t f)
+{
+	uint8_t e = w->winner[f];
+
+	return e != 255 && !(w->edits[e].no_base & BIT(f));
+}
+
 /*
- * It shows the agreed value by chance: of an earlier edit, put back elsewhere by an edit that it has not seen. A later
- * edit there counts from what it had seen.
+ * It shows the agreed value by chance: of an earlier edit, put back or written once more elsewhere by an edit that it has not
+ * seen. A later edit there counts from what it had seen.
  */
 static bool shows_older_edit(const struct work *w, size_t e, size_t f, const struct edit_key *key)
 {
 	const struct vfield *now = &w->out->next->fields[f];
 
 	return !same_key(key, &now->key) &&
-	       (w->base->fields[f].digest != now->digest || vseen_deviation(&w->base->seen[e], f) != NULL);
+	       (w->base->fields[f].digest != now->digest || was_edited(w, f) || vseen_deviation(&w->base->seen[e], f) != NULL);
 }
 
 /* Not observed: it still shows what it last showed, now perhaps behind the agreed row. */
@@ -261,8 +275,10 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 
 			if ((d->have & BIT(f)) ? readback->digests[f] == d->digests[f] : digest == next->fields[f].digest)
 				continue;
-			/* What was not written (its parent is not there yet) is not the target's own form of it. */
-			if (old != NULL && old->digest == digest && !(d->orders[e].fields & BIT(f)))
+			/* What was not written (its parent is not there yet) is not the target's own form of it; where it shows
+			 * something else by now (the parent it has got another key), the next look finds that. */
+			if (old != NULL && !(d->orders[e].fields & BIT(f)) &&
+			    (old->digest == digest || !same_key(&old->key, &next->fields[f].key)))
 				list[n++] = *old;
 			else
 				list[n++] = (struct vdeviation){ (uint8_t)f, digest, next->fields[f].key };

@@ -1,8 +1,9 @@
 /*
  * feed.c - what there is to do next for an entity, and room for it.
  *
- * In this order: records to look at again; news of each endpoint in turn; the scan for records that are owed
- * something (scan.c); surveys (the first full listing of an endpoint) and sweeps (listing.c). At most
+ * In this order: records to look at again; then by turns the news of each endpoint and, as one more of them, what goes through a
+ * whole table: the scan for records that are owed something (scan.c), else surveys (the first full listing of an endpoint)
+ * and sweeps (listing.c). News without end would keep these waiting for ever, where there is room for one round. At most
  * `limits.rounds` rounds are in flight, so memory is bounded and a slow target holds back its sources.
  */
 #include "sync/feed.h"
@@ -204,22 +205,27 @@ static void on_captured(void *arg, struct captured *got, const struct err *e)
 	}
 }
 
-static bool feed_news(struct flow *flow)
+static bool feed_news(struct flow *flow, struct side *side)
+{
+	if (side == NULL || !flow->counted || !side->captures || !side->surveyed || !side->wanted || side->capturing || !side_usable(side))
+		return false;
+	side->capturing = true;
+	side->wanted = false;
+	side->link->ops->capture(side->link, side->position, batch_rows(flow), on_captured, side);
+	return true;
+}
+
+static bool feed_in_turn(struct flow *flow)
 {
 	size_t n = flow->sync->topology->n_endpoints;
 
-	if (!flow->counted)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		struct side *side = flow->sides[(flow->next_side + i) % n];
+	for (size_t i = 0; i <= n; i++) {
+		size_t turn = (flow->next_turn + i) % (n + 1);
 
-		if (side == NULL || !side->captures || !side->surveyed || !side->wanted || side->capturing || !side_usable(side))
-			continue;
-		flow->next_side = (side->endpoint + 1) % n;
-		side->capturing = true;
-		side->wanted = false;
-		side->link->ops->capture(side->link, side->position, batch_rows(flow), on_captured, side);
-		return true;
+		if (turn < n ? feed_news(flow, flow->sides[turn]) : feed_scan(flow) || feed_listing(flow)) {
+			flow->next_turn = (turn + 1) % (n + 1);
+			return true;
+		}
 	}
 	return false;
 }
@@ -239,7 +245,7 @@ void flow_pump(struct flow *flow)
 	if (flow->pumping || !ready(flow))
 		return;
 	flow->pumping = true;
-	while (has_room(flow) && (feed_again(flow) || feed_held(flow) || feed_news(flow) || feed_scan(flow) || feed_listing(flow)))
+	while (has_room(flow) && (feed_again(flow) || feed_held(flow) || feed_in_turn(flow)))
 		;
 	flow->pumping = false;
 }

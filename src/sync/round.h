@@ -32,8 +32,8 @@ struct subject {			/* a record in this round */
 	struct rid old_rid;		/* where its local id says it was before: the key changed */
 	struct rid next_rid;		/* where its vector goes */
 	bool has_rid, has_old, claimed, claimed_old, claimed_next;
-	struct rid *tried;		/* claimed: keys with which inserts of it were tried that are in doubt */
-	size_t n_tried;
+	struct rid *also;		/* claimed: keys with which inserts of it were tried that are in doubt; rows */
+	size_t n_also;
 	bool confirmed;			/* its vector knows the source's local id */
 	bool moved;			/* `base` came from old_rid */
 	bool decided, again, later;
@@ -145,6 +145,7 @@ void round_give_up(struct round *r, const struct err *e);
 
 /* round_recall.c */
 const struct round *round_claim(struct round *r, const struct rid *rid, bool *mine);
+bool round_claim_row(struct round *r, struct subject *s, size_t e, struct value id);	/* false: in work elsewhere */
 void round_unclaim_all(struct round *r);
 void round_let_go_of_next(struct round *r, struct subject *s);
 void round_put_off(struct round *r, struct subject *s);

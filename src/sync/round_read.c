@@ -256,13 +256,15 @@ static void take_row_by_key(struct reading *rd, struct side *side, const struct 
 	for (size_t i = 0; i < rd->n; i++) {
 		struct subject *s = rd->subjects[i];
 
-		if (!value_equal(rd->ids[i], key) || s->seen[rd->endpoint].what == OBSERVED_ROW)
+		if (!is_live(s) || !value_equal(rd->ids[i], key) || s->seen[rd->endpoint].what == OBSERVED_ROW)
 			continue;
 		if (!value_equal(s->key, key) && !(valid && o.what == OBSERVED_ROW && is_our_insert(r, s, rd->endpoint, &o)))
 			continue;
 		if (!valid) {
 			s->seen[rd->endpoint].what = OBSERVED_NOTHING;
 			round_park_invalid(r, side, s, row->id, field, &bad);
+		} else if (o.what == OBSERVED_ROW && !round_claim_row(r, s, rd->endpoint, o.id)) {
+			round_put_off(r, s);
 		} else if (o.what == OBSERVED_ROW) {
 			s->seen[rd->endpoint] = o;
 			s->versions[rd->endpoint] = row->version;

@@ -46,14 +46,52 @@ static void unclaim_subject(struct round *r, struct subject *s)
 	unclaim(r, &s->rid, &s->claimed);
 	unclaim(r, &s->old_rid, &s->claimed_old);
 	unclaim(r, &s->next_rid, &s->claimed_next);
-	while (s->n_tried > 0)
-		unclaim(r, &s->tried[--s->n_tried], &(bool){ true });
+	while (s->n_also > 0)
+		unclaim(r, &s->also[--s->n_also], &(bool){ true });
 }
 
 void round_unclaim_all(struct round *r)
 {
 	for (size_t i = 0; i < r->n; i++)
 		unclaim_subject(r, &r->subjects[i]);
+}
+
+enum { ALSO_MAX = 3 };		/* of an endpoint: a key, the row that the news is of, another one found or inserted there */
+
+/* False: another round has it in work, or this one for another subject. */
+static bool claim_also(struct round *r, struct subject *s, const struct rid *rid)
+{
+	bool mine = false;
+
+	round_claim(r, rid, &mine);
+	if (!mine)
+		return false;
+	if (s->also == NULL)
+		s->also = arena_alloc(&r->arena, ALSO_MAX * n_endpoints(r) * sizeof *s->also);
+	assert(s->n_also < ALSO_MAX * n_endpoints(r));
+	s->also[s->n_also++] = *rid;
+	return true;
+}
+
+static bool has_claimed(const struct subject *s, const struct rid *rid)
+{
+	for (size_t i = 0; i < s->n_also; i++)
+		if (rid_equal(&s->also[i], rid))
+			return true;
+	return rid_equal(rid, &s->rid) || (s->has_old && rid_equal(rid, &s->old_rid));
+}
+
+/*
+ * A row that the map does not know, or not for long, is in work as one record only: people may change its key meanwhile, and then
+ * nothing but its local id tells that the next news of it is of the same record. Claimed like a record, under an id of its own.
+ */
+bool round_claim_row(struct round *r, struct subject *s, size_t e, struct value id)
+{
+	uint64_t digest = digest64(&sync_of(r)->store->key, id.data, (size_t)id.len);
+	struct rid rid = { .b = { [sizeof digest] = (unsigned char)e } };
+
+	memcpy(rid.b, &digest, sizeof digest);
+	return has_claimed(s, &rid) || claim_also(r, s, &rid);
 }
 
 /* The record stays where it is. */
@@ -244,27 +282,12 @@ static struct subject *subject_of_rid(struct round *r, const struct rid *rid)
 	return NULL;
 }
 
-/* A round that has not come to its mark knows that row, or is about to learn what it has inserted there. */
-static bool is_unmarked_elsewhere(const struct round *r, struct value id)
+/* An older round may be about to learn that it has inserted such a row: its local id comes with the answer. */
+static bool may_be_inserted(const struct round *r)
 {
-	size_t e = r->side->endpoint;
-
-	for (const struct round *o = r->flow->rounds; o != NULL; o = o->next) {
-		if (o == r)
-			continue;
-		if (o->writing_at & BIT(e))
+	for (const struct round *o = r->flow->rounds; o != NULL; o = o->next)
+		if (o->number < r->number && o->writing_at & BIT(r->side->endpoint))
 			return true;
-		for (size_t i = 0; i < o->n; i++) {
-			const struct subject *s = &o->subjects[i];
-
-			if (!is_live(s) || !(s->claimed || s->claimed_old))
-				continue;
-			if (o->side == r->side && value_equal(s->source_id, id))
-				return true;
-			if (s->decided && s->d.next->seen[e].present && value_equal(s->d.next->seen[e].id, id))
-				return true;
-		}
-	}
 	return false;
 }
 
@@ -273,12 +296,14 @@ void round_got_lookup(struct round *r)
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i], *other;
 
-		if (!is_live(s) || (s->has_rid && !s->has_old))
+		if (!is_live(s) || value_is_null(s->source_id) || s->confirmed)
 			continue;
-		if (!s->has_old && is_unmarked_elsewhere(r, s->source_id)) {
+		if ((!s->has_old && may_be_inserted(r)) || !round_claim_row(r, s, r->side->endpoint, s->source_id)) {
 			round_put_off(r, s);
 			continue;
 		}
+		if (s->has_rid && !s->has_old)
+			continue;
 		if (!s->has_old) {		/* a row that nobody knew is gone: nothing to tell */
 			round_drop_subject(r, s);
 			r->side->meter.echoes++;
@@ -417,27 +442,14 @@ bool round_drop_echo(struct round *r, struct subject *s)
 	return true;
 }
 
-static bool has_tried(const struct subject *s, const struct rid *rid)
-{
-	for (size_t i = 0; i < s->n_tried; i++)
-		if (rid_equal(&s->tried[i], rid))
-			return true;
-	return rid_equal(rid, &s->rid) || (s->has_old && rid_equal(rid, &s->old_rid));
-}
-
 /* A row with this key may be one that we inserted for `s`: who comes with such a row looks again when `s` is settled. */
 static bool claim_tried(struct round *r, struct subject *s, const struct rid *rid)
 {
-	struct subject *other;
-	bool mine = false;
+	struct subject *other = subject_of_rid(r, rid);
 
-	if (round_claim(r, rid, &mine) == r && (other = subject_of_rid(r, rid)) != NULL && other->base == NULL) {
+	if (other != NULL && other->base == NULL)
 		round_put_off(r, other);
-		round_claim(r, rid, &mine);
-	}
-	if (mine)
-		s->tried[s->n_tried++] = *rid;
-	return mine;
+	return claim_also(r, s, rid);
 }
 
 /* Inserts in doubt whose record has got another key since. */
@@ -450,11 +462,7 @@ static void claim_all_tried(struct round *r, struct subject *s)
 		if (!seen->uncertain || seen->present || seen->tried_key.len <= 0)
 			continue;
 		rid = rid_of(&sync_of(r)->store->key, r->flow->def, seen->tried_key);
-		if (has_tried(s, &rid))
-			continue;
-		if (s->tried == NULL)
-			s->tried = arena_alloc(&r->arena, n_endpoints(r) * sizeof *s->tried);
-		if (!claim_tried(r, s, &rid)) {
+		if (!has_claimed(s, &rid) && !claim_tried(r, s, &rid)) {
 			round_put_off(r, s);
 			return;
 		}

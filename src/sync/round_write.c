@@ -498,6 +498,16 @@ static void fill_write(struct round *r, struct subject *s, size_t e, struct writ
 	w->values = o->action == ACTION_DELETE ? NULL : values_for(r, s, e);
 }
 
+/* Known by no map before the round has come to its mark, and others may still be writing. */
+static void claim_inserted(struct round *r, size_t e)
+{
+	const struct write_batch *b = r->batches[e];
+
+	for (size_t i = 0; i < b->n; i++)
+		if (b->list[i].op == WRITE_INSERT && b->list[i].outcome == WRITE_DONE)
+			round_claim_row(r, b->list[i].subject, e, b->list[i].id);
+}
+
 static void on_written(void *arg, struct write_batch *batch)
 {
 	struct round *r = arg;
@@ -507,6 +517,7 @@ static void on_written(void *arg, struct write_batch *batch)
 			r->writing_at &= ~BIT(e);
 			r->flow->sides[e]->writing--;
 			r->flow->sides[e]->written_us = clock_mono_us();
+			claim_inserted(r, e);
 			sync_of(r)->meters[e].bytes_written += batch->bytes;
 			rate_add(&sync_of(r)->meters[e].volume, batch->bytes, clock_mono_us());
 		}

@@ -172,7 +172,7 @@ struct flow {
 	int64_t last_write_us;		/* monotonic: end of the last round that wrote */
 	int64_t idle_since_us;		/* monotonic: something is owed and nothing is under way; 0: not so */
 	int64_t next_count_us;		/* monotonic: not counted again before */
-	size_t next_side;		/* whose turn it is to be captured */
+	size_t next_turn;		/* which endpoint is captured next; behind the last: scans and listings */
 	bool estimating, estimated;
 	int64_t estimates[ENDPOINTS_MAX];
 	size_t estimates_open;

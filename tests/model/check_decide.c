@@ -467,6 +467,24 @@ START_TEST(an_edit_on_top_of_a_seen_value_beats_it_whatever_the_clock_says)
 }
 END_TEST
 
+/* B had not seen A's edit and wrote the same later: A's next edit is on top of its own, and not of B's. */
+START_TEST(the_same_value_written_once_more_elsewhere_has_not_been_seen)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	is_silent(B);
+	decide();
+	is_silent(A);
+	shows(B, 30, "ann Eve Elm Rome");
+	decide();
+	is_silent(B);
+	shows(A, 20, "ann Ida Elm Rome");
+	decide();
+	expect_agreed("ann Eve Elm Rome");
+	only_lost(LOST_CONFLICT, A, B);
+}
+END_TEST
+
 START_TEST(a_stamp_of_2099_is_clamped)
 {
 	all_know("ann Ann Elm Rome");
@@ -994,6 +1012,22 @@ START_TEST(an_edit_of_a_normalised_field_is_an_edit_on_top)
 }
 END_TEST
 
+/* The city's new parent was not at B yet and the field not written; the parent that it still has there got another key meanwhile. */
+START_TEST(what_was_not_written_and_shows_something_else_is_no_form_of_it)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Oslo");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(NAME) | MASK(CITY));
+	d.orders[B].fields = MASK(NAME);
+	shows(B, 0, "ann Eve Elm Bonn");
+	decide_applied(&policy, &d, B, &now[B], now[B].id, &arena);
+	decide();
+	expect_agreed("ann Eve Elm Oslo");
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+}
+END_TEST
+
 START_TEST(a_new_value_is_sent_over_a_normalised_one)
 {
 	b_normalises();
@@ -1126,6 +1160,29 @@ START_TEST(an_edit_over_a_write_in_doubt_wins_and_is_written_down)
 	expect_agreed("ann Ida Elm Rome");
 	only_lost(LOST_CONFLICT, A, B);
 	expect_order(A, ACTION_UPDATE, MASK(NAME));
+}
+END_TEST
+
+/*
+ * The first write, of name and street, did not happen: somebody changed the street instead. The second, of the name alone, did, and
+ * somebody edited on top of it. That the street still shows what it was tells nothing of a write which left it alone.
+ */
+START_TEST(an_older_write_in_doubt_does_not_speak_for_a_newer_one)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Oak Rome");
+	decide();
+	send_in_doubt(B);
+	shows(B, 12, "ann Ann Ash Rome");
+	decide();
+	expect_agreed("ann Eve Ash Rome");
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	send_in_doubt(B);
+	is_silent(A);
+	shows(B, 5, "ann Ida Ash Rome");	/* its clock is behind */
+	decide();
+	expect_agreed("ann Ida Ash Rome");
+	only_lost(LOST_CONFLICT, A, B);
 }
 END_TEST
 
@@ -1584,6 +1641,7 @@ static void add_edits(TCase *t)
 	tcase_add_test(t, mirror_reverts_an_edit_on_top_of_the_mirrored_value_and_writes_it_down);
 	tcase_add_test(t, mirror_keeps_and_copies_a_record_made_elsewhere);
 	tcase_add_test(t, an_edit_on_top_of_a_seen_value_beats_it_whatever_the_clock_says);
+	tcase_add_test(t, the_same_value_written_once_more_elsewhere_has_not_been_seen);
 	tcase_add_test(t, a_stamp_of_2099_is_clamped);
 	tcase_add_test(t, an_edit_without_a_stamp_happened_now);
 	tcase_add_test(t, a_group_moves_as_a_whole);
@@ -1621,6 +1679,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, a_normalised_read_back_is_quiet_and_not_sent_again);
 	tcase_add_test(t, an_edit_of_a_normalised_field_is_an_edit_on_top);
 	tcase_add_test(t, a_new_value_is_sent_over_a_normalised_one);
+	tcase_add_test(t, what_was_not_written_and_shows_something_else_is_no_form_of_it);
 	tcase_add_test(t, a_key_of_two_parts_is_never_made_of_two_peoples_halves);
 	tcase_add_test(t, half_of_a_group_is_never_written);
 	tcase_add_test(t, our_own_write_of_which_we_never_heard_is_not_an_edit);
@@ -1630,6 +1689,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, a_write_in_doubt_that_did_not_happen_is_sent_again);
 	tcase_add_test(t, a_record_that_has_no_row_anywhere_is_dead);
 	tcase_add_loop_test(t, an_edit_over_a_write_in_doubt_wins_and_is_written_down, 0, 2);
+	tcase_add_test(t, an_older_write_in_doubt_does_not_speak_for_a_newer_one);
 	tcase_add_test(t, a_list_of_intentions_that_is_too_long_is_cut);
 	tcase_add_test(t, our_own_delete_of_which_we_never_heard_is_nobodys_delete);
 	tcase_add_test(t, a_source_is_read_and_never_written);

@@ -665,6 +665,19 @@ static bool surely_unseen(struct world *w, const struct edit *e)
 	return true;
 }
 
+/* The deleter's row showed the same because somebody had written it there, too; of that the daemon had not heard when the row went. */
+static bool seen_unbeknown(const struct world *w, const struct edit *e)
+{
+	for (size_t i = 1; i < w->n_edits; i++) {
+		const struct edit *d = &w->edits[i], *g = &w->edits[d->seen[e->unit]];
+
+		if (d->is_delete && d->record == e->record && d->endpoint != e->endpoint && d->seen[e->unit] != 0 && g->endpoint == d->endpoint &&
+		    (g->settled_us == 0 || g->settled_us > d->commit_us) && strcmp(g->tuple, e->tuple) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void check_life(struct world *w, uint32_t record, bool alive)
 {
 	const struct sim_record *r = &w->records[record];
@@ -679,6 +692,7 @@ static void check_life(struct world *w, uint32_t record, bool alive)
 		deleted |= e->is_delete;
 		/* The daemon could not tell whether the deleter had seen what it was about to write there. */
 		doubtful |= e->is_delete && e->row_doubtful;
+		unseen |= !e->is_delete && !e->covered && e->covered_by_delete && seen_unbeknown(w, e);
 		if (e->is_delete || e->covered || e->covered_by_delete || e->unseen_change)
 			continue;
 		unseen = true;

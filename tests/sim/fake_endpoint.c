@@ -79,6 +79,7 @@ struct fake_op {
 	bool fails, effect_first;	/* an error at the end; with the effect before it or not */
 	int64_t deadline_us;		/* of a lock */
 	int64_t fence, epoch;		/* under which it writes, and which it leaves */
+	uint32_t asked_in;		/* epoch of the world: a round that asked before one is over */
 	struct greeting greeting;
 	/* asked */
 	int64_t position, after, began_us, *ids;
@@ -709,7 +710,7 @@ static void answer_write(struct fake_op *op, const struct err *e)
 		b->list[i].outcome = e != NULL ? WRITE_ERROR : x->outcome;
 		b->list[i].err = e != NULL ? *e : x->err;
 		if (e == NULL && (r = db_row_by_id(op->db, op->entity, x->id)) != NULL)
-			r->learned_in = op->world->epoch;
+			r->learned_in = op->asked_in;
 		if (e != NULL || x->outcome != WRITE_DONE)
 			continue;
 		if (x->op == WRITE_INSERT)
@@ -980,6 +981,7 @@ static struct fake_op *op_new(struct link *link, enum op_kind kind, void *arg)
 	op->fails = face->endpoint.state != ENDPOINT_UP;
 	op->fence = face->endpoint.fence;
 	op->epoch = face->endpoint.epoch;
+	op->asked_in = w->epoch;
 	op->db->reads += kind == OP_READ || kind == OP_READ_KEY || kind == OP_STAMPS;
 	if (!op->fails && !w->quiet && w->plan.lost_replies && rng_chance(&w->rng, 3)) {
 		op->fails = true;

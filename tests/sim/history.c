@@ -128,11 +128,12 @@ static void cover(struct world *w, uint32_t id, bool by_delete)
 	}
 }
 
-/* Back to what the daemon knew before it looked again: nobody can tell that from no edit at all. */
+/* Back to what the daemon knew before it looked again: nobody can tell that from no edit at all. Of what it was never told it knows
+ * nothing: that somebody was there before and came back to it changes nothing for it. */
 static bool put_back(const struct world *w, const struct edit *e)
 {
 	for (uint32_t p = e->parent; p != 0; p = w->edits[p].parent) {
-		if (strcmp(w->edits[p].tuple, e->tuple) == 0)
+		if (strcmp(w->edits[p].tuple, e->tuple) == 0 && w->edits[p].told_us != 0)
 			return true;
 		if (w->edits[p].settled_us != 0 && !w->edits[p].invalid)	/* what is invalid is never taken */
 			return false;
@@ -273,11 +274,31 @@ static bool told_by(const struct world *w, const struct db_row *row, uint32_t id
 	return e->shared ? !row->known : (e->settled_us == 0 || row->doubtful) && e->version <= version;
 }
 
+/* As it was then, which the row may not be any more: what the checks refuse is told and not taken, and nothing else of the row with it. */
+static bool was_invalid(const struct world *w, const struct db *db, const struct db_row *row, size_t entity, uint64_t version)
+{
+	uint32_t invalid = 0;
+
+	if (!w->records[row->record].invalid)
+		return false;
+	if (row->version == version)
+		return is_invalid(w, db, row, entity);
+	for (size_t i = 1; i < w->n_edits; i++) {
+		const struct edit *e = &w->edits[i];
+
+		if (e->endpoint != db->index || e->row != row->id || e->is_delete || w->records[e->record].entity != entity || e->version > version)
+			continue;
+		invalid &= ~(UINT32_C(1) << e->unit);
+		invalid |= (uint32_t)e->invalid << e->unit;
+	}
+	return invalid != 0;
+}
+
 void history_told(struct world *w, struct db *db, size_t entity, int64_t id, uint64_t version, int64_t stamp, int64_t other_stamp)
 {
 	struct db_row *row = db_row_by_id(db, entity, id);
 
-	if (row == NULL)
+	if (row == NULL || was_invalid(w, db, row, entity, version))
 		return;
 	row->told_in = w->epoch;
 	row->told_us = world_now(w);
@@ -324,12 +345,29 @@ void history_away(struct db *db)
 			db->tables[t].rows[i]->told_in = UINT32_MAX;
 }
 
+/* Somebody has inserted it while the daemon was about to: what of it looks like the daemon's insert passes for that. */
+static void take_for_ours(struct world *w, const struct db_row *row)
+{
+	for (size_t i = 0; i < row->n_open; i++) {
+		struct edit *e = &w->edits[row->open[i]];
+
+		e->unseen_change |= e->settled_us == 0 && is_back(w, e);
+	}
+}
+
 void history_intended(struct world *w, size_t entity, const struct rid *rid)
 {
 	struct sim_record *r = by_rid(w, entity, rid);
 
-	if (r != NULL)
-		r->intended = r->tried = true;
+	if (r == NULL)
+		return;
+	r->intended = r->tried = true;
+	for (size_t e = 0; e < w->plan.n_endpoints; e++) {
+		const struct db_row *row = db_row_by_key(&w->dbs[e], entity, r->key);
+
+		if (row != NULL && !row->known)
+			take_for_ours(w, row);
+	}
 }
 
 /* What it was about to write it may have written, or not. */

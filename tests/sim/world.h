@@ -88,7 +88,7 @@ struct db_row {
 	uint32_t shown[SIM_UNITS];	/* the edit behind what each unit shows; 0: none known */
 	int64_t brought[SIM_UNITS];	/* when the daemon brought it; 0: somebody here wrote it */
 	bool doubtful;			/* the daemon sends or sent it a write, and its vector does not know yet what came of it */
-	uint32_t learned_in;		/* the epoch in which it learned it */
+	uint32_t learned_in;		/* the epoch in which it was asked what it learned */
 	uint32_t told_in;		/* and in which it was last told of the row */
 	int64_t told_us;		/* the daemon was last told of it; 0: not yet */
 	bool known;			/* and keeps a vector that says so */
