@@ -151,6 +151,8 @@ const struct setting settings[] = {
 	  .help = "A statement that takes longer is cancelled and tried again later." },
 	{ .path = "endpoints.*.lock_timeout", .type = SET_DURATION, .at = ENDP(lock_timeout_us), .def = "5s", .min = MS(10), .max = DAYS(1),
 	  .help = "A write that waits longer than this for a lock gives way and is tried again later." },
+	{ .path = "endpoints.*.zone", .type = SET_TEXT, .at = ENDP(zone), .def = "UTC", .max = 63,
+	  .help = "The time zone of timestamps without time zone there, by the server's own name for it, such as Europe/Berlin. Of an hour that exists twice the first is meant; a time that the zone skips parks its record." },
 	{ .path = "endpoints.*.ingest", .type = SET_LATER, .help = "Where applications post changes to the daemon." },
 
 	{ .path = "entities", .type = SET_NAMED, .required = true, .read = read_entities, .print = print_entities,
@@ -215,6 +217,8 @@ const struct setting settings[] = {
 	  .help = "The local primary key column, never carried elsewhere; default: the table's primary key." },
 	{ .path = "entities.*.mappings.*.modified", .type = SET_TEXT, .at = MAPP(modified), .max = 63,
 	  .help = "The column that tells when a row was last changed; needed with capture poll." },
+	{ .path = "entities.*.mappings.*.zone", .type = SET_TEXT, .at = MAPP(zone), .max = 63,
+	  .help = "The time zone of this table's timestamps without time zone; default: the endpoint's." },
 	{ .path = "entities.*.mappings.*.columns", .type = SET_NAMED, .read = read_columns, .print = print_columns,
 	  .help = "Columns of fields whose column has another name." },
 	{ .path = "entities.*.mappings.*.columns.*", .type = SET_TEXT, .max = 63, .help = "The column of this field; default: the field's own name." },

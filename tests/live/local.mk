@@ -24,6 +24,7 @@ EXTRA_DIST += tests/live/test_rules.py
 EXTRA_DIST += tests/live/test_topology.py
 EXTRA_DIST += tests/live/test_two_way.py
 EXTRA_DIST += tests/live/test_type_matrix.py
+EXTRA_DIST += tests/live/test_zones.py
 
 # Real servers, people at work and a nemesis, for as long as one likes: make soak SEED=1 MINUTES=60
 SEED = 1

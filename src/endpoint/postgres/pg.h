@@ -15,6 +15,7 @@
  *   pg_write.c     insert, update, delete: set-based, guarded, read back, bisected; statements in pg_write_sql.c,
  *                  many inserts by COPY: pg_write_copy.c
  *   pg_state.c     our row there: the fencing number under which all is written, and the epoch
+ *   pg_zone.c      timestamps without time zone as moments
  *   pg_sql.c       a statement and its parameters, types, comparisons
  *
  * This is the only room that includes libpq-fe.h.
@@ -64,6 +65,7 @@ struct pg_column {
 	Oid oid;		/* base type of a domain */
 	int32_t typmod;
 	char category;		/* pg_type.typcategory of the base type */
+	char *zone;		/* a literal: the zone of a timestamp without one; NULL: none is needed */
 	bool not_null, generated, identity_always;
 	bool lets_go;		/* in a unique index, and NULL there holds no value: the way out of a cycle of unique values */
 };

@@ -11,6 +11,7 @@
 #include "endpoint/postgres/pg.h"
 #include "endpoint/postgres/pg_capture.h"
 #include "endpoint/postgres/pg_sql.h"
+#include "endpoint/postgres/pg_zone.h"
 #include "model/record.h"
 
 typedef void number_fn(void *arg, int64_t rows, const struct err *e);
@@ -146,6 +147,12 @@ static void add_key_match(struct buf *sql, const char *column, const struct pg_c
 		buf_addf(sql, "%s ", column);
 		pg_add_operator(sql, c, "=");
 		buf_addf(sql, " %s::%s", value, pg_cast_type(c));
+	} else if (c->zone != NULL) {
+		char *moment = xasprintf("%s::pg_catalog.timestamptz", value);
+
+		buf_addf(sql, "%s = ", column);
+		pg_zone_local(sql, c, moment);
+		free(moment);
 	} else if (type == FIELD_INTEGER && c->category == 'N') {
 		buf_addf(sql, "%s = %s::pg_catalog.int8", column, value);
 	} else if (type == FIELD_DECIMAL && c->category == 'N') {

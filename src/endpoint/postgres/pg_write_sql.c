@@ -1,9 +1,11 @@
 #include "endpoint/postgres/pg_write_sql.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "endpoint/postgres/pg_zone.h"
 
 /* This transaction's id as xmin shows it: a row read later with this version is still the one we wrote. */
 #define OUR_VERSION "(pg_catalog.txid_current() % 4294967296)::pg_catalog.text"
@@ -52,6 +54,14 @@ static void add_ids_and_versions(struct pg_stmt *st, const struct pg_write_set *
  */
 static void add_sent(struct buf *sql, const struct pg_column *c, const char *from)
 {
+	char *moment;
+
+	if (c->zone != NULL) {
+		moment = xasprintf("%s::pg_catalog.timestamptz", from);
+		pg_zone_local(sql, c, moment);
+		free(moment);
+		return;
+	}
 	buf_adds(sql, from);
 	if (!pg_is_text(c))
 		buf_addf(sql, "::%s", pg_cast_type(c));
@@ -60,6 +70,11 @@ static void add_sent(struct buf *sql, const struct pg_column *c, const char *fro
 /* stored = sent, exactly; `equals` is "=" or "IS NOT DISTINCT FROM" */
 static void add_same_as_sent(struct buf *sql, const struct pg_column *c, const char *stored, const char *equals, const char *sent)
 {
+	if (c->zone != NULL) {	/* the second of two moments with one local time reads back as the first */
+		pg_zone_moment(sql, c, stored);
+		buf_addf(sql, " %s %s::pg_catalog.timestamptz", equals, sent);
+		return;
+	}
 	switch (pg_same_how(c)) {
 	case PG_SAME_CHAR:	/* a cast to text drops the blanks: right for finding a row, not for saying how it reads */
 		if (strcmp(equals, "=") == 0)
@@ -520,10 +535,14 @@ static void add_soft_delete(struct pg_stmt *st, const struct pg_link *pl)
 	const char *set = pl->link.mapping->delete_set;
 
 	buf_addf(&st->sql, "UPDATE %s AS t SET %s = ", t->quoted, t->deleted.quoted);
-	if (set == NULL || strcmp(set, "now") == 0)
-		buf_adds(&st->sql, t->soft_delete_is_flag ? "true" : "pg_catalog.now()");
-	else
+	if (set != NULL && strcmp(set, "now") != 0)
 		buf_addf(&st->sql, "$%d::%s", pg_stmt_value(st, value_of(set)), pg_cast_type(&t->deleted));
+	else if (t->soft_delete_is_flag)
+		buf_adds(&st->sql, "true");
+	else if (t->deleted.zone != NULL)
+		pg_zone_local(&st->sql, &t->deleted, "pg_catalog.now()");
+	else
+		buf_adds(&st->sql, "pg_catalog.now()");
 	buf_adds(&st->sql, " FROM ");
 }
 

@@ -8,4 +8,5 @@ libcrmsync_a_SOURCES += \
 	src/endpoint/postgres/pg_write_copy.c \
 	src/endpoint/postgres/pg_write_sql.c src/endpoint/postgres/pg_write_sql.h \
 	src/endpoint/postgres/pg_sql.c src/endpoint/postgres/pg_sql.h \
+	src/endpoint/postgres/pg_zone.c src/endpoint/postgres/pg_zone.h \
 	src/endpoint/postgres/pg_hset.c src/endpoint/postgres/pg_hset.h
