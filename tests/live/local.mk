@@ -21,6 +21,7 @@ EXTRA_DIST += tests/live/test_parked.py
 EXTRA_DIST += tests/live/test_put_back.py
 EXTRA_DIST += tests/live/test_rows.py
 EXTRA_DIST += tests/live/test_rules.py
+EXTRA_DIST += tests/live/test_search_path.py
 EXTRA_DIST += tests/live/test_topology.py
 EXTRA_DIST += tests/live/test_two_way.py
 EXTRA_DIST += tests/live/test_type_matrix.py

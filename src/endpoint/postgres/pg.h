@@ -16,6 +16,7 @@
  *                  many inserts by COPY: pg_write_copy.c
  *   pg_state.c     our row there: the fencing number under which all is written, and the epoch
  *   pg_zone.c      timestamps without time zone as moments
+ *   pg_path.c      the search_path that what our writes set off runs under
  *   pg_sql.c       a statement and its parameters, types, comparisons
  *
  * This is the only room that includes libpq-fe.h.
@@ -145,6 +146,7 @@ const char *pg_consumer(const struct postgres *);	/* the topology's name: who re
 const char *pg_channel(const struct postgres *);	/* crmsync_<topology>, as it is NOTIFYed; unquoted */
 int pg_server_version(const struct postgres *);		/* 150008; 0: not connected */
 const char *pg_role(const struct postgres *);		/* who we are there */
+const char *pg_search_path(const struct postgres *);	/* what the server gave us, without our own schema; as SET takes it */
 /* Quoted by the server's rules (libpq, for this connection); caller frees. NULL: not connected, or not valid UTF-8. */
 char *pg_quote_name(struct postgres *, const char *name);
 char *pg_quote_text(struct postgres *, const char *text);
