@@ -87,6 +87,7 @@ struct topology {
 	} journal;
 	struct {
 		int64_t batch_rows, batch_bytes, rounds;	/* bounds of one round; rounds in flight an entity */
+		int64_t value_bytes;				/* a longer value is not fetched: its record is parked */
 		int64_t max_ahead_us;				/* a stamp further in the future is clamped */
 	} limits;
 	struct endpoint_conf *endpoints;

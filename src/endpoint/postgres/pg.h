@@ -15,6 +15,7 @@
  *   pg_write.c     insert, update, delete: set-based, guarded, read back, bisected; statements in pg_write_sql.c,
  *                  many inserts by COPY: pg_write_copy.c
  *   pg_state.c     our row there: the fencing number under which all is written, and the epoch
+ *   pg_bytes.c     how much a row brings, and where to stop
  *   pg_zone.c      timestamps without time zone as moments
  *   pg_path.c      the search_path that what our writes set off runs under
  *   pg_sql.c       a statement and its parameters, types, comparisons
@@ -98,6 +99,7 @@ struct pg_table {
 	bool installed;			/* our triggers are in place and current */
 	char *sequence;			/* quoted; ids may be drawn from it for rows sent by COPY. NULL: not for this table (pg_write_copy.c) */
 	char *select_list;		/* id::text, xmin::text, stamp, gone, then the columns of struct row; "t" is the table's alias */
+	char *bytes;			/* about how much a row "t" brings; NULL: no column may be long */
 	char *from_clause;		/* FROM quoted AS t LEFT JOIN parents ... */
 	size_t n_columns;		/* of struct row */
 	struct pg_table *next;		/* among the retired */

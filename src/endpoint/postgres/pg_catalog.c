@@ -418,6 +418,7 @@ void pg_table_free(struct pg_table **tp)
 	free(t->quoted);
 	free(t->select_list);
 	free(t->from_clause);
+	free(t->bytes);
 	free(t->sequence);
 	free(t);
 	*tp = NULL;

@@ -2,6 +2,7 @@
  * pg_fit.c - does a table fit its mapping? Judges what the catalog said; asks the server nothing.
  */
 #include "endpoint/postgres/pg_fit.h"
+#include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_write_sql.h"
 #include "endpoint/postgres/pg_zone.h"
 
@@ -516,7 +517,32 @@ static void judge_reference(struct reading *r, struct candidate *c, size_t field
 
 /* ---- the statements' parts --------------------------------------------------------------------------- */
 
-/* 'outside' of the filter, else 'gone' (soft-deleted), else NULL. */
+static int64_t value_bytes(const struct reading *r)
+{
+	return pg_topology(r->pg)->limits.value_bytes;
+}
+
+/* A row that is gone or outside is so whatever it holds: this comes last. */
+static void write_too_large(const struct reading *r, const struct candidate *c, struct buf *b)
+{
+	const char *glue = "WHEN ";
+
+	for (size_t f = 0; value_bytes(r) > 0 && f < c->table->n_fields; f++) {
+		const struct pg_column *col = &c->table->fields[f];
+		char *stored;
+
+		if (!pg_is_wide(col))
+			continue;
+		stored = xasprintf("t.%s", col->quoted);
+		buf_adds(b, glue);
+		pg_add_too_large(b, col, stored, value_bytes(r));
+		free(stored);
+		glue = " OR ";
+	}
+	buf_adds(b, *glue == ' ' ? " THEN 'large' " : "");
+}
+
+/* 'outside' of the filter, else 'gone' (soft-deleted), else 'large' (a value is not fetched), else NULL. */
 static void write_absence(struct reading *r, struct candidate *c, struct buf *b)
 {
 	const struct mapping *m = c->pl->link.mapping;
@@ -540,6 +566,7 @@ static void write_absence(struct reading *r, struct candidate *c, struct buf *b)
 	}
 	if (t->deleted.quoted != NULL)
 		buf_addf(b, "WHEN t.%s %s THEN 'gone' ", t->deleted.quoted, t->soft_delete_is_flag ? "IS TRUE" : "IS NOT NULL");
+	write_too_large(r, c, b);
 	buf_adds(b, "WHEN false THEN '' END");
 }
 
@@ -563,14 +590,19 @@ static void write_stamp(struct buf *b, const struct pg_table *t)
 	free(stored);
 }
 
-static void write_column(struct buf *b, const struct pg_column *c, const char *table)
+static void write_column(const struct reading *r, struct buf *b, const struct pg_column *c, const char *table)
 {
 	char *stored = xasprintf("%s.%s", table, c->quoted);
 
-	if (c->zone != NULL)
+	if (c->zone != NULL) {
 		pg_zone_text(b, c, stored);
-	else
+	} else if (pg_is_wide(c) && value_bytes(r) > 0) {
+		buf_adds(b, "CASE WHEN ");
+		pg_add_too_large(b, c, stored, value_bytes(r));
+		buf_addf(b, " THEN NULL ELSE %s END", stored);
+	} else {
 		buf_adds(b, stored);
+	}
 	free(stored);
 }
 
@@ -583,7 +615,7 @@ static void write_parent_key(struct reading *r, struct candidate *c, struct buf 
 	snprintf(alias, sizeof alias, "p%zu", field);
 	for (size_t k = 0; k < c->table->parents[field].n_keys; k++) {
 		buf_adds(b, ", ");
-		write_column(b, &candidate_of(r, refers)->table->fields[refers->key[k]], alias);
+		write_column(r, b, &candidate_of(r, refers)->table->fields[refers->key[k]], alias);
 	}
 }
 
@@ -600,7 +632,7 @@ static void write_select_list(struct reading *r, struct candidate *c)
 		if (t->fields[i].quoted == NULL)
 			buf_adds(&b, "NULL::text");
 		else
-			write_column(&b, &t->fields[i], "t");
+			write_column(r, &b, &t->fields[i], "t");
 		t->n_columns++;
 		write_parent_key(r, c, &b, i);
 		t->n_columns += t->parents[i].n_keys;
@@ -694,6 +726,7 @@ void fit_all(struct reading *r)
 				judge_reference(r, c, f);
 		if (c->table == NULL || c->problems.len > 0)
 			continue;
+		c->table->bytes = pg_bytes_of(c->table);
 		write_select_list(r, c);
 		write_from_clause(c);
 		write_mark(c);

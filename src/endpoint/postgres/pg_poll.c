@@ -26,6 +26,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_capture.h"
 #include "endpoint/postgres/pg_zone.h"
 
@@ -322,7 +323,7 @@ static void on_page(void *arg, PGresult *res, const struct err *e)
 	last = PQntuples(res) - 1;
 	pg_asked_forget(a);
 	pick_rows(a, res);
-	a->more = (size_t)(last + 1) == a->max;
+	a->more = (size_t)(last + 1) == a->max || pg_was_cut(res, pg_batch_bytes(a->home->pl, a->home->pl->table));
 	a->began_us = poll->began_us;
 	a->keep_versions = last >= 0 && pg_cell_true(res, last, 3);
 	a->next_position = next_position(a, res, a->keep_versions);
@@ -352,6 +353,14 @@ static void add_behind(struct pg_stmt *st, const struct pg_table *t, int at, int
 	buf_addf(&st->sql, " $%d::%s)", id, type);
 }
 
+static void add_bytes_by_moment(struct buf *sql, const struct pg_table *t)
+{
+	char *order = xasprintf("t.%s, t.%s", t->modified.quoted, t->id.quoted);
+
+	pg_add_bytes_columns(sql, t, order);
+	free(order);
+}
+
 static void ask_page(struct asked *a)
 {
 	struct pg_capture *c = a->home;
@@ -359,17 +368,24 @@ static void ask_page(struct asked *a)
 	const char *moment = pg_cast_type(&t->modified);
 	const struct pg_poll *poll = &c->poll;
 	struct buf *sql = &a->st.sql;
+	int64_t bytes = pg_batch_bytes(c->pl, t);
 	int at;
 
 	pg_stmt_again(&a->st);
 	at = pg_stmt_value(&a->st, value_of(poll->at));
-	buf_addf(sql, "SELECT t.%s::pg_catalog.text, t.xmin::pg_catalog.text, t.%s::pg_catalog.text, t.%s >= $%d::%s FROM %s AS t WHERE ",
-		 t->id.quoted, t->modified.quoted, t->modified.quoted, pg_stmt_value(&a->st, value_of(poll->low)), moment, t->quoted);
+	buf_addf(sql, "%sSELECT t.%s::pg_catalog.text, t.xmin::pg_catalog.text, t.%s::pg_catalog.text, t.%s >= $%d::%s",
+		 bytes > 0 ? PG_BYTES_BEGIN : "", t->id.quoted, t->modified.quoted, t->modified.quoted,
+		 pg_stmt_value(&a->st, value_of(poll->low)), moment);
+	if (bytes > 0)
+		add_bytes_by_moment(sql, t);
+	buf_addf(sql, " FROM %s AS t WHERE ", t->quoted);
 	if (poll->id != NULL)
 		add_behind(&a->st, t, at, pg_stmt_value(&a->st, value_of(poll->id)));
 	else
 		buf_addf(sql, "t.%s >= $%d::%s", t->modified.quoted, at, moment);
 	buf_addf(sql, " ORDER BY t.%s, t.%s LIMIT %zu", t->modified.quoted, t->id.quoted, a->max);
+	if (bytes > 0)
+		pg_add_bytes_end(sql, bytes);
 	c->busy = true;
 	pg_stmt_call(&a->st, c->pl->pg, on_page, a);
 }
