@@ -1007,7 +1007,7 @@ END_TEST
 static void send_in_doubt(size_t e)
 {
 	ck_assert(d.orders[e].action != ACTION_NONE);
-	doubt_add(base, e, &d.orders[e], &arena);
+	doubt_add(base, e, &d.orders[e], policy.entity, policy.key, &arena);
 }
 
 START_TEST(our_own_write_of_which_we_never_heard_is_not_an_edit)
