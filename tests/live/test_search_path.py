@@ -95,7 +95,7 @@ class SearchPath(Case):
         eventually(lambda: 'relation "marks" does not exist' in str(self.d.entity("thing")), "status says so")
 
 
-class BySearchPathAlone(SearchPath):
+class ByCopy(SearchPath):
     """No trigger before a row: many rows go by COPY."""
     more = ""
     kinds = SearchPath.kinds - {"before row"}
