@@ -133,6 +133,11 @@ struct topology *topology_load(const char *file, struct conf_problems *problems)
 	return t;
 }
 
+const char *mapping_zone(const struct mapping *m)
+{
+	return m->zone != NULL ? m->zone : m->endpoint->zone;
+}
+
 const struct mapping *topology_mapping(const struct topology *t, size_t entity, size_t endpoint)
 {
 	if (entity >= t->n_entities || endpoint >= t->n_endpoints)

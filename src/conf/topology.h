@@ -35,6 +35,7 @@ struct endpoint_conf {
 	int64_t connections;
 	int64_t overlap_us;		/* poll: how far to read back behind the bound when it is not exact */
 	int64_t statement_timeout_us, lock_timeout_us;
+	char *zone;			/* of its timestamps without time zone */
 };
 
 struct where_item {
@@ -49,6 +50,7 @@ struct mapping {
 	enum role role;
 	char *id;			/* local primary key column; NULL: the table's primary key */
 	char *modified;			/* NULL: none */
+	char *zone;			/* of its timestamps without time zone; NULL: the endpoint's */
 	char **columns;			/* by field index; never NULL after loading for mapped fields */
 	enum delete_mode delete_mode;
 	char *delete_column, *delete_set;
@@ -85,6 +87,7 @@ struct topology {
 	} journal;
 	struct {
 		int64_t batch_rows, batch_bytes, rounds;	/* bounds of one round; rounds in flight an entity */
+		int64_t value_bytes;				/* a longer value is not fetched: its record is parked */
 		int64_t max_ahead_us;				/* a stamp further in the future is clamped */
 	} limits;
 	struct endpoint_conf *endpoints;
@@ -128,6 +131,8 @@ void conf_secret_free(char **secret);		/* wipes it first; NULL is fine */
 
 /* "NAME built with X, runs on Y", for --version; into the caller's room. */
 const char *conf_library(char *out, size_t size);
+/* The zone in which the table's timestamps without time zone are to be read. */
+const char *mapping_zone(const struct mapping *);
 const struct mapping *topology_mapping(const struct topology *, size_t entity, size_t endpoint);
 const char *driver_name(enum driver);
 const char *capture_name(enum capture);

@@ -44,6 +44,7 @@ struct row {
 	int64_t stamp;			/* modified column, microseconds UTC by that database's clock; STAMP_UNKNOWN */
 	bool gone;			/* soft-deleted there */
 	bool outside;			/* not in the mapping's `where`: neither a row nor a delete */
+	bool large;			/* a value is above limits.value_bytes: it was not fetched, its column is NULL here */
 	const struct value *columns;	/* n_columns */
 };
 
@@ -52,6 +53,7 @@ struct rowset {
 	struct row *rows;
 	size_t n;
 	size_t bytes;			/* data volume read */
+	bool cut;			/* of a list: it ends here because limits.batch_bytes is reached */
 	void (*release)(struct rowset *);
 };
 static inline void rowset_free(struct rowset **rs)
@@ -146,14 +148,15 @@ struct greeting {
 typedef void greeted_fn(void *arg, const struct greeting *g, const struct err *e);
 
 struct link_ops {
-	/* News since `position` (NULL: from the beginning of what the log holds, or from now on for poll). At most max rows.
+	/* News since `position` (NULL: from the beginning of what the log holds, or from now on for poll). At most max rows,
+	 * and none behind that with which limits.batch_bytes is reached.
 	 * What was captured and not yet acked or dropped is not given again. */
 	void (*capture)(struct link *, const char *position, size_t max, captured_fn *done, void *arg);
 	/* Settled: forget those entries, exactly those. */
 	void (*ack)(struct link *, struct ack *, done_fn *done, void *arg);
 	/* Not settled (round failed): give them again at the next capture. */
 	void (*drop)(struct link *, struct ack *);
-	/* All rows by local id, after `after` (NULL: from the start), at most max; fewer than max rows: the end. */
+	/* All rows by local id, after `after` (NULL: from the start), at most max; fewer than max rows, and not cut: the end. */
 	void (*list)(struct link *, const char *after, size_t max, rowset_fn *done, void *arg);
 	/* Those rows that exist, in any order. */
 	void (*read)(struct link *, const struct value *ids, size_t n, rowset_fn *done, void *arg);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "model/record.h"
 
 /* ---- what it shows ----------------------------------------------------------------------------------- */
 
@@ -253,6 +254,16 @@ void decide_give_orders(struct work *w)
 	}
 }
 
+/*
+ * What the row of an insert shows in a field that was left out, because the record that it refers to waits for this very one. It is
+ * nobody's edit: older than anything agreed, so it is written as soon as that is possible.
+ */
+struct vdeviation decide_left_blank(const struct digest_key *key, const struct entity_def *def, size_t f)
+{
+	return (struct vdeviation){ .field = (uint8_t)f, .digest = digest_field(value_digest(key, def->fields[f].type, VALUE_NULL)),
+				    .key = { .eff = EFF_EMPTY, .origin = ORIGIN_NONE } };
+}
+
 /* ---- after the write --------------------------------------------------------------------------------- */
 
 void decide_applied(const struct decide_policy *policy, struct decision *d, size_t e, const struct observation *readback,
@@ -270,7 +281,14 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 	for (size_t f = 0; f < next->n_fields; f++) {
 		const struct vdeviation *old = d->orders[e].action == ACTION_UPDATE ? vseen_deviation(s, f) : NULL;
 
-		if (readback != NULL) {
+		if (d->orders[e].action == ACTION_INSERT && !(d->orders[e].fields & BIT(f))) {
+			struct vdeviation blank = decide_left_blank(policy->key, policy->entity, f);
+
+			if (readback != NULL)
+				blank.digest = digest_field(readback->digests[f]);
+			if (blank.digest != next->fields[f].digest)
+				list[n++] = blank;
+		} else if (readback != NULL) {
 			uint32_t digest = digest_field(readback->digests[f]);
 
 			if ((d->have & BIT(f)) ? readback->digests[f] == d->digests[f] : digest == next->fields[f].digest)

@@ -92,6 +92,7 @@ static inline bool is_mirrored(const struct entity_def *d, const struct edit_key
 int decide_compare(const struct work *w, size_t f, const struct edit_key *a, uint64_t digest_a,
 		   const struct edit_key *b, uint64_t digest_b);
 bool decide_is_blank(const struct work *w, size_t f, uint64_t digest);	/* NULL or empty text */
+struct vdeviation decide_left_blank(const struct digest_key *, const struct entity_def *, size_t f);
 struct edit_key decide_shown_key(const struct work *w, size_t e, size_t f);	/* of the value that the base says it shows */
 int64_t decide_reported_stamp(const struct work *w, size_t e, bool on_a_base);
 uint8_t decide_find_holder(const struct work *w, size_t f);	/* an endpoint that shows the value of the base; 255: none */

@@ -12,7 +12,8 @@ static bool same_entry(const struct vdeviation *a, const struct vdeviation *b)
 	return a->field == b->field && a->digest == b->digest && same_key(&a->key, &b->key);
 }
 
-void doubt_add(struct vector *next, size_t e, const struct order *o, struct arena *arena)
+void doubt_add(struct vector *next, size_t e, const struct order *o, const struct entity_def *def, const struct digest_key *key,
+	       struct arena *arena)
 {
 	struct vseen *s = &next->seen[e];
 	struct vdeviation list[INTENDED_MAX + FIELDS_MAX];
@@ -29,8 +30,10 @@ void doubt_add(struct vector *next, size_t e, const struct order *o, struct aren
 	before = n;
 	for (size_t f = 0; f < next->n_fields; f++) {
 		struct vdeviation x = { (uint8_t)f, next->fields[f].digest, next->fields[f].key };
-		bool known = !(o->fields & BIT(f));
+		bool known = o->action == ACTION_UPDATE && !(o->fields & BIT(f));
 
+		if (o->action == ACTION_INSERT && !(o->fields & BIT(f)))
+			x = decide_left_blank(key, def, f);
 		for (size_t i = 0; i < before && !known; i++)
 			known = same_entry(&list[i], &x);
 		if (!known)

@@ -18,8 +18,11 @@
 
 #include "model/decide.h"
 
-/* That order was given, and nobody knows what came of it: `next` is told. Lists live in the arena. */
-void doubt_add(struct vector *next, size_t endpoint, const struct order *, struct arena *);
+struct digest_key;
+
+/* That order was given, and nobody knows what came of it: `next` is told. Lists live in the arena. key: of the digests. */
+void doubt_add(struct vector *next, size_t endpoint, const struct order *, const struct entity_def *, const struct digest_key *key,
+	       struct arena *);
 
 enum doubt_verdict {
 	DOUBT_NONE,		/* nothing was in doubt, or nothing of it can be told from this look */

@@ -39,6 +39,9 @@ struct value {
 	int32_t len;		/* -1: NULL */
 };
 
+/* Behind a local time (and a blank): there is no such moment in its zone. Refused with the code skipped-time. */
+#define TIMESTAMP_SKIPPED "skipped"
+
 #define VALUE_NULL ((struct value){ NULL, -1 })
 static inline struct value value_of(const char *s) { return (struct value){ s, (int32_t)strlen(s) }; }
 static inline bool value_is_null(struct value v) { return v.len < 0; }

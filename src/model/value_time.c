@@ -273,6 +273,14 @@ static bool canon_infinity(struct value raw, struct arena *arena, struct value *
 	return sign != 0;
 }
 
+static bool is_skipped(struct value v)
+{
+	static const char word[] = " " TIMESTAMP_SKIPPED;
+	int32_t n = sizeof word - 1;
+
+	return v.len > n && memcmp(v.data + v.len - n, word, (size_t)n) == 0;
+}
+
 bool canon_timestamp(struct value raw, struct arena *arena, struct value *out, struct err *e)
 {
 	char text[TIME_TEXT_MAX];
@@ -280,6 +288,8 @@ bool canon_timestamp(struct value raw, struct arena *arena, struct value *out, s
 
 	if (canon_infinity(raw, arena, out))
 		return true;
+	if (is_skipped(raw))
+		return err_set(e, ERR_ROW, "skipped-time", "a local time that its time zone skips or cannot hold");
 	if (!moment_parse(raw.data, (size_t)raw.len, &t))
 		return err_set(e, ERR_ROW, "bad-timestamp", "not a timestamp");
 	if (t.days < FIRST_DAY || t.days > LAST_TIMESTAMP_DAY)

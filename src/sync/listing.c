@@ -190,7 +190,7 @@ static void on_listed(void *arg, struct rowset *rows, const struct err *e)
 		l->failed = true;
 	} else {
 		l->rows += (int64_t)rows->n;
-		l->ended = rows->n < batch_rows(flow);
+		l->ended = rows->n < batch_rows(flow) && !rows->cut;
 		if (rows->n > 0) {
 			last = &rows->rows[rows->n - 1];
 			free(l->after);

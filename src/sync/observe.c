@@ -40,6 +40,10 @@ bool observe_row(struct flow *flow, const struct side *side, const struct row *r
 		out->outside = row->outside;
 		return true;
 	}
+	if (row->large) {
+		flow->meter.rejected++;
+		return err_set(e, ERR_ROW, "too-large", "a value of it is larger than limits.value_bytes, and was not fetched");
+	}
 	values = arena_alloc(arena, def->n_fields * sizeof *values);
 	digests = arena_alloc(arena, def->n_fields * sizeof *digests);
 	for (size_t f = 0; f < def->n_fields; f++) {

@@ -429,6 +429,28 @@ void orphan_wait(struct flow *parent, const struct rid *parent_rid, struct flow 
 	}
 }
 
+enum { CIRCLE_STEPS = 1000 };
+
+static bool leads_to(struct flow *parent, const struct rid *parent_rid, const struct flow *child, const struct rid *child_rid, int *steps)
+{
+	struct orphan *o;
+
+	if (parent == child && rid_equal(parent_rid, child_rid))
+		return true;
+	HASH_FIND(hh, parent->orphans, parent_rid, sizeof *parent_rid, o);
+	for (; o != NULL && (*steps)-- > 0; o = o->next)
+		if (leads_to(o->child_flow, &o->child, child, child_rid, steps))
+			return true;
+	return false;
+}
+
+bool orphans_wait_for(struct flow *parent, const struct rid *parent_rid, const struct flow *child, const struct rid *child_rid)
+{
+	int steps = CIRCLE_STEPS;
+
+	return leads_to(parent, parent_rid, child, child_rid, &steps);
+}
+
 static void free_chain(struct orphan *o)
 {
 	while (o != NULL) {

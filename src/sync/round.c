@@ -123,6 +123,13 @@ static void ask_rest(struct round *r)
 
 /* ---- ACK --------------------------------------------------------------------------------------------- */
 
+/* News that was given back is to be had again: that a look meanwhile found nothing besides proves nothing. */
+static void side_news_again(struct side *side)
+{
+	side->wanted = true;
+	side->clean_us = 0;
+}
+
 static void on_acked(void *arg, const struct err *e)
 {
 	struct round *r = arg;
@@ -142,6 +149,7 @@ static void ask_ack(struct round *r)
 	r->captured->ack = NULL;
 	if (!side_usable(r->side)) {	/* it came back, and may be another one: its epoch must not move before it was asked */
 		r->side->link->ops->drop(r->side->link, ack);
+		side_news_again(r->side);
 		return;
 	}
 	if (r->epoch > r->side->link->endpoint->epoch)
@@ -224,7 +232,7 @@ static void round_end(struct round *r)
 	if (captured && ok)
 		capture_settled(side, position);
 	else if (captured)
-		side->wanted = true;
+		side_news_again(side);
 	else if (page)
 		listing_round_done(side, ok);
 	free(position);

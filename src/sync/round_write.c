@@ -326,6 +326,17 @@ void round_ask_parents(struct round *r)
 		recall_parents_of(r, &sync_of(r)->flows[i]);
 }
 
+/* Of records that wait for each other one has to go first, without the reference; its key it cannot do without. */
+static bool goes_first(const struct round *r, const struct subject *s, size_t f, const struct parent *p)
+{
+	uint64_t unit = decide_unit(r->flow->def, f);
+
+	for (size_t i = 0; i < r->flow->def->n_key; i++)
+		if (unit & BIT(r->flow->def->key[i]))
+			return false;
+	return orphans_wait_for(r->flow, &s->next_rid, p->flow, &p->rid);
+}
+
 /* The parent's row is not there yet: leave that field with its group (or the whole insert) until it is. */
 static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t f, const struct parent *p)
 {
@@ -334,7 +345,7 @@ static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t
 
 	s->orphaned |= BIT(e);
 	o->fields &= ~decide_unit(r->flow->def, f);
-	if (o->action == ACTION_INSERT || o->fields == 0)
+	if (o->fields == 0 || (o->action == ACTION_INSERT && !goes_first(r, s, f, p)))
 		o->action = ACTION_NONE;
 	orphan_wait(p->flow, &p->rid, r->flow, &s->next_rid);
 	if (p->flow->arrivals != p->arrivals)
@@ -414,7 +425,7 @@ static void add_intent(struct round *r, struct subject *s, struct buf *blob)
 
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (s->d.orders[e].action != ACTION_NONE) {
-			doubt_add(v, e, &s->d.orders[e], &r->arena);
+			doubt_add(v, e, &s->d.orders[e], r->flow->def, &sync_of(r)->store->key, &r->arena);
 			note_tried_key(s, &v->seen[e]);
 		}
 	vector_encode(v, &sync_of(r)->store->layouts[r->flow->index], &one);
@@ -645,7 +656,7 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 		break;
 	}
 	if (may_have_happened(&w->err))
-		doubt_add(s->d.next, side->endpoint, &s->d.orders[side->endpoint], &r->arena);
+		doubt_add(s->d.next, side->endpoint, &s->d.orders[side->endpoint], r->flow->def, &sync_of(r)->store->key, &r->arena);
 	else if (w->op == WRITE_INSERT)
 		seen->uncertain = true;
 	note_tried_key(s, seen);

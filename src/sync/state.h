@@ -337,6 +337,8 @@ bool is_parked(const struct side *, bool capture, const struct rid *, struct val
 /* Rows of that entity went away or point elsewhere: deletes of what they pointed to may go through now. */
 void blocked_release(struct flow *child);
 void orphan_wait(struct flow *parent, const struct rid *parent_rid, struct flow *child, const struct rid *child_rid);
+/* Does that child wait for that parent, itself or through others that wait, or is it the parent? (As far as a thousand steps tell.) */
+bool orphans_wait_for(struct flow *parent, const struct rid *parent_rid, const struct flow *child, const struct rid *child_rid);
 void orphans_release(struct flow *parent, const struct rid *parent_rid);
 void orphans_free(struct flow *);
 

@@ -118,7 +118,7 @@ static void tell_statements(void)
 {
 	rig_sql(&r, "CREATE TABLE public.came (id int, how text);"
 		"CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS "
-		"$$ BEGIN INSERT INTO public.came VALUES (NEW.id, substr(current_query(), 1, 4)); RETURN NULL; END $$;"
+		"$$ BEGIN INSERT INTO public.came VALUES (NEW.id, substring(current_query() FROM 'COPY|WITH')); RETURN NULL; END $$;"
 		"CREATE TRIGGER note AFTER INSERT ON public.company FOR EACH ROW EXECUTE FUNCTION public.note();"
 		"GRANT ALL ON public.came TO PUBLIC");
 }

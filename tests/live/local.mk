@@ -12,8 +12,10 @@ EXTRA_DIST += tests/live/test_failure_modes.py
 EXTRA_DIST += tests/live/test_first_contact.py
 EXTRA_DIST += tests/live/test_keep_every_edit.py
 EXTRA_DIST += tests/live/test_kill_matrix.py
+EXTRA_DIST += tests/live/test_large.py
 EXTRA_DIST += tests/live/test_late_commits.py
 EXTRA_DIST += tests/live/test_mass_delete.py
+EXTRA_DIST += tests/live/test_more_failure_modes.py
 EXTRA_DIST += tests/live/test_more_rules.py
 EXTRA_DIST += tests/live/test_one_writer.py
 EXTRA_DIST += tests/live/test_operator.py
@@ -21,9 +23,11 @@ EXTRA_DIST += tests/live/test_parked.py
 EXTRA_DIST += tests/live/test_put_back.py
 EXTRA_DIST += tests/live/test_rows.py
 EXTRA_DIST += tests/live/test_rules.py
+EXTRA_DIST += tests/live/test_search_path.py
 EXTRA_DIST += tests/live/test_topology.py
 EXTRA_DIST += tests/live/test_two_way.py
 EXTRA_DIST += tests/live/test_type_matrix.py
+EXTRA_DIST += tests/live/test_zones.py
 
 # Real servers, people at work and a nemesis, for as long as one likes: make soak SEED=1 MINUTES=60
 SEED = 1

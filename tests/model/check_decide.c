@@ -1041,7 +1041,7 @@ END_TEST
 static void send_in_doubt(size_t e)
 {
 	ck_assert(d.orders[e].action != ACTION_NONE);
-	doubt_add(base, e, &d.orders[e], &arena);
+	doubt_add(base, e, &d.orders[e], policy.entity, policy.key, &arena);
 }
 
 START_TEST(our_own_write_of_which_we_never_heard_is_not_an_edit)
@@ -1076,6 +1076,42 @@ START_TEST(our_own_insert_of_which_we_never_heard_is_not_an_edit)
 	expect_nothing_to_do();
 	ck_assert_uint_eq(base->fields[NAME].key.origin, A);
 	expect_quiet();
+}
+END_TEST
+
+/* The field is NULL in that row. */
+static void shows_without(size_t e, int64_t seconds, const char *text, size_t f)
+{
+	shows(e, seconds, text);
+	((struct value *)now[e].values)[f] = VALUE_NULL;
+	((uint64_t *)now[e].digests)[f] = value_digest(&key, FIELD_TEXT, VALUE_NULL);
+	now[e].row = row_digest(&key, now[e].digests, FIELDS);
+}
+
+/* What it refers to waits for this very record: heard of or not, the blank is nobody's edit, and it is filled in. */
+START_TEST(a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in)
+{
+	bool heard = _i == 0;
+
+	shows(A, 10, "ann Ann Elm Rome");
+	is_missing(B);
+	decide();
+	expect_order(B, ACTION_INSERT, EVERY_FIELD);
+	d.orders[B].fields &= ~MASK(CITY);
+	if (heard)
+		decide_applied(&policy, &d, B, NULL, value_of("b1"), &arena);
+	else
+		send_in_doubt(B);
+	shows_without(B, 300, "ann Ann Elm Rome", CITY);
+	shows(A, 10, "ann Ann Elm Rome");
+	decide();
+	ck_assert_uint_eq(d.edited, 0);
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+	write_all();
+	decide();
+	expect_nothing_to_do();
 }
 END_TEST
 
@@ -1684,6 +1720,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, half_of_a_group_is_never_written);
 	tcase_add_test(t, our_own_write_of_which_we_never_heard_is_not_an_edit);
 	tcase_add_test(t, our_own_insert_of_which_we_never_heard_is_not_an_edit);
+	tcase_add_loop_test(t, a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in, 0, 2);
 	tcase_add_test(t, a_write_in_doubt_does_not_come_back_as_an_edit);
 	tcase_add_test(t, a_field_that_was_edited_to_what_was_intended_does_not_make_an_edit_of_the_others);
 	tcase_add_test(t, a_write_in_doubt_that_did_not_happen_is_sent_again);

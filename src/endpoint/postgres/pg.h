@@ -15,6 +15,9 @@
  *   pg_write.c     insert, update, delete: set-based, guarded, read back, bisected; statements in pg_write_sql.c,
  *                  many inserts by COPY: pg_write_copy.c
  *   pg_state.c     our row there: the fencing number under which all is written, and the epoch
+ *   pg_bytes.c     how much a row brings, and where to stop
+ *   pg_zone.c      timestamps without time zone as moments
+ *   pg_path.c      the search_path that what our writes set off runs under
  *   pg_sql.c       a statement and its parameters, types, comparisons
  *
  * This is the only room that includes libpq-fe.h.
@@ -64,6 +67,7 @@ struct pg_column {
 	Oid oid;		/* base type of a domain */
 	int32_t typmod;
 	char category;		/* pg_type.typcategory of the base type */
+	char *zone;		/* a literal: the zone of a timestamp without one; NULL: none is needed */
 	bool not_null, generated, identity_always;
 	bool lets_go;		/* in a unique index, and NULL there holds no value: the way out of a cycle of unique values */
 };
@@ -95,6 +99,7 @@ struct pg_table {
 	bool installed;			/* our triggers are in place and current */
 	char *sequence;			/* quoted; ids may be drawn from it for rows sent by COPY. NULL: not for this table (pg_write_copy.c) */
 	char *select_list;		/* id::text, xmin::text, stamp, gone, then the columns of struct row; "t" is the table's alias */
+	char *bytes;			/* about how much a row "t" brings; NULL: no column may be long */
 	char *from_clause;		/* FROM quoted AS t LEFT JOIN parents ... */
 	size_t n_columns;		/* of struct row */
 	struct pg_table *next;		/* among the retired */
@@ -146,6 +151,7 @@ const char *pg_consumer(const struct postgres *);	/* the topology's name: who re
 const char *pg_channel(const struct postgres *);	/* crmsync_<topology>, as it is NOTIFYed; unquoted */
 int pg_server_version(const struct postgres *);		/* 150008; 0: not connected */
 const char *pg_role(const struct postgres *);		/* who we are there */
+const char *pg_search_path(const struct postgres *);	/* what the server gave us, without our own schema; as SET takes it */
 /* Quoted by the server's rules (libpq, for this connection); caller frees. NULL: not connected, or not valid UTF-8. */
 char *pg_quote_name(struct postgres *, const char *name);
 char *pg_quote_text(struct postgres *, const char *text);

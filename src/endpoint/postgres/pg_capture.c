@@ -102,6 +102,7 @@ void pg_asked_forget(struct asked *a)
 	arena_reset(&a->mem);
 	a->picks = NULL;
 	a->n_picks = a->entries = 0;
+	a->bytes = 0;
 	a->more = a->truncated = a->keep_versions = false;
 	ack_free(a->ack);
 	a->ack = NULL;

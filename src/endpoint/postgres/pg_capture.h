@@ -56,6 +56,7 @@ struct asked {
 	struct arena mem;
 	struct pick *picks;
 	size_t n_picks;
+	int64_t bytes;			/* listen: of the rows that were picked, as far as is known */
 	struct ack *ack;		/* owned until handed out */
 	size_t entries;
 	bool more, truncated;
@@ -73,6 +74,7 @@ struct log_chunk {
 };
 struct log_entry {
 	int64_t id, at;
+	int64_t bytes;			/* of the row, when the entry was fetched; 0: there was none, or it is short */
 	struct value pk, old_pk;
 	char op;
 	struct log_chunk *chunk;

@@ -210,6 +210,26 @@ static void fail(struct reading *r, const struct err *e)
 
 static void check_next(struct reading *r);
 
+/* The first column whose zone was declared; NULL: none. */
+static const char *zone_of(const struct pg_table *t)
+{
+	for (size_t i = 0; i < t->n_fields; i++)
+		if (t->fields[i].zone != NULL)
+			return t->fields[i].zone;
+	return t->modified.zone;
+}
+
+/* With a constant that is converted, for the name of the zone is looked up when the statement is planned. */
+static char *check_statement(const struct pg_table *t)
+{
+	const char *zone = zone_of(t);
+	char *more = zone != NULL ? xasprintf(", pg_catalog.timezone(%s, '2000-01-01'::pg_catalog.timestamp)", zone) : xstrdup("");
+	char *sql = xasprintf("SELECT %s%s %s LIMIT 0", t->select_list, more, t->from_clause);
+
+	free(more);
+	return sql;
+}
+
 static void got_check(void *arg, PGresult *res, const struct err *e)
 {
 	struct reading *r = arg;
@@ -220,7 +240,10 @@ static void got_check(void *arg, PGresult *res, const struct err *e)
 		fail(r, e);
 		return;
 	}
-	if (e != NULL)
+	if (e != NULL && strcmp(e->code, "22023") == 0 && zone_of(c->table) != NULL)
+		fit_problem(c, "zone: the database knows no time zone '%s'; pg_timezone_names there lists them",
+			    mapping_zone(c->pl->link.mapping));
+	else if (e != NULL)
 		fit_problem(c, "reading from it fails (%s): %s", e->code, e->text);
 	r->checking++;
 	check_next(r);
@@ -234,7 +257,7 @@ static void check_next(struct reading *r)
 	if (r->checking < r->n) {
 		struct candidate *c = &r->list[r->checking];
 
-		c->check = xasprintf("SELECT %s %s LIMIT 0", c->table->select_list, c->table->from_clause);
+		c->check = check_statement(c->table);
 		pg_call(r->pg, c->check, NULL, got_check, r);
 		return;
 	}
@@ -368,6 +391,7 @@ static void column_fini(struct pg_column *col)
 	free(col->name);
 	free(col->quoted);
 	free(col->type);
+	free(col->zone);
 }
 
 void pg_table_free(struct pg_table **tp)
@@ -394,6 +418,7 @@ void pg_table_free(struct pg_table **tp)
 	free(t->quoted);
 	free(t->select_list);
 	free(t->from_clause);
+	free(t->bytes);
 	free(t->sequence);
 	free(t);
 	*tp = NULL;

@@ -45,6 +45,7 @@ struct pg_conn {
 	struct err last_words;		/* what the server said before it closed: 57P01 and the like */
 	int version;			/* 150020 */
 	char server[64], role[64];
+	char *search_path;
 	unsigned entered;		/* frames of ours on the stack */
 	bool freed;			/* pg_conn_free() was called meanwhile */
 };
@@ -55,6 +56,7 @@ static void release(struct pg_conn *c)
 {
 	loop_timer_free(&c->soon);
 	loop_timer_free(&c->deadline);
+	free(c->search_path);
 	free(c);
 }
 
@@ -363,6 +365,7 @@ static void got_setup(void *arg, PGresult *res, const struct err *e)
 		snprintf(c->server, sizeof c->server, "PostgreSQL %.*s", (int)strcspn(PQgetvalue(res, 0, 0), " "),
 			 PQgetvalue(res, 0, 0));
 		snprintf(c->role, sizeof c->role, "%s", PQgetvalue(res, 0, 1));
+		c->search_path = xstrdup(PQgetvalue(res, 0, 3));
 		if (strcmp(PQgetvalue(res, 0, 2), "t") == 0)
 			err_set(&why, ERR_ENDPOINT, "", "is a standby: connect to the primary");
 		else if (encoding == NULL || strcmp(encoding, "UTF8") != 0)
@@ -377,23 +380,29 @@ static void got_setup(void *arg, PGresult *res, const struct err *e)
 		opened(c);
 }
 
-/* All settings in one statement, each by parameter. Fixed output forms: SEMANTICS 4, canonical forms. */
+/*
+ * All settings in one statement, each by parameter. Fixed output forms: SEMANTICS 4, canonical forms. It is looked up under the path that
+ * the server gave us, of which it takes note: so each name says its schema.
+ */
 static void ask_setup(struct pg_conn *c)
 {
 	static const char sql[] =
-		"SELECT current_setting('server_version'), current_user, pg_is_in_recovery(), "
-		"set_config('search_path', '', false), set_config('row_security', 'off', false), "
-		"set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO, YMD', false), "
-		"set_config('IntervalStyle', 'postgres', false), set_config('extra_float_digits', '1', false), "
-		"set_config('bytea_output', 'hex', false), set_config('standard_conforming_strings', 'on', false), "
-		"set_config('xmlbinary', 'base64', false), set_config('default_transaction_isolation', 'read committed', false), "
+		"SELECT pg_catalog.current_setting('server_version'), current_user, pg_catalog.pg_is_in_recovery(), p.path, "
+		"pg_catalog.set_config('search_path', '', false), pg_catalog.set_config('row_security', 'off', false), "
+		"pg_catalog.set_config('TimeZone', 'UTC', false), pg_catalog.set_config('DateStyle', 'ISO, YMD', false), "
+		"pg_catalog.set_config('IntervalStyle', 'postgres', false), pg_catalog.set_config('extra_float_digits', '1', false), "
+		"pg_catalog.set_config('bytea_output', 'hex', false), pg_catalog.set_config('standard_conforming_strings', 'on', false), "
+		"pg_catalog.set_config('xmlbinary', 'base64', false), pg_catalog.set_config('default_transaction_isolation', 'read committed', false), "
 		/* Statements are short or in batches with keys: compiling them costs more than it brings. */
-		"set_config('jit', 'off', false), "
+		"pg_catalog.set_config('jit', 'off', false), "
 		/* Batches by key: at the default of 4 the planner would rather read a whole table than 4,000 rows by index. */
-		"set_config('random_page_cost', '1.1', false), "
-		"set_config('client_min_messages', 'error', false), "
-		"set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false), "
-		"set_config('idle_in_transaction_session_timeout', $3, false), set_config('crmsync.writer', $4, false)";
+		"pg_catalog.set_config('random_page_cost', '1.1', false), "
+		"pg_catalog.set_config('client_min_messages', 'error', false), "
+		"pg_catalog.set_config('statement_timeout', $1, false), pg_catalog.set_config('lock_timeout', $2, false), "
+		"pg_catalog.set_config('idle_in_transaction_session_timeout', $3, false), pg_catalog.set_config('crmsync.writer', $4, false) "
+		"FROM (SELECT coalesce(pg_catalog.string_agg(pg_catalog.quote_ident(s.name), ', ' ORDER BY s.n), '') AS path "
+		"FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS s(name, n) "
+		"WHERE s.name OPERATOR(pg_catalog.<>) 'crmsync') AS p";
 	char statement[32], lock[32];
 	const char *values[] = { statement, lock, statement, c->writer };
 	struct pg_params p = { .n = countof(values), .values = values };
@@ -654,6 +663,11 @@ int pg_conn_version(const struct pg_conn *c)
 const char *pg_conn_role(const struct pg_conn *c)
 {
 	return c->role;
+}
+
+const char *pg_conn_search_path(const struct pg_conn *c)
+{
+	return c->search_path;
 }
 
 static char *own(char *from_libpq)

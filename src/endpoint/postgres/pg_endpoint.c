@@ -851,6 +851,11 @@ const char *pg_role(const struct postgres *pg)
 	return pg->slots[0].open ? pg_conn_role(pg->slots[0].conn) : "";
 }
 
+const char *pg_search_path(const struct postgres *pg)
+{
+	return pg->slots[0].open ? pg_conn_search_path(pg->slots[0].conn) : "";
+}
+
 char *pg_quote_name(struct postgres *pg, const char *name)
 {
 	return pg->slots[0].open ? pg_conn_quote_name(pg->slots[0].conn, name) : NULL;

@@ -2,13 +2,16 @@
  * pg_fit.c - does a table fit its mapping? Judges what the catalog said; asks the server nothing.
  */
 #include "endpoint/postgres/pg_fit.h"
+#include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_write_sql.h"
+#include "endpoint/postgres/pg_zone.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -122,6 +125,7 @@ static void no_such_column(const struct reading *r, struct candidate *c, const c
 
 static bool take_column(const struct reading *r, struct candidate *c, const char *name, const char *what, struct pg_column *col)
 {
+	const char *zone = mapping_zone(c->pl->link.mapping);
 	int row = column_row(r, c, name);
 
 	if (row < 0) {
@@ -141,6 +145,8 @@ static bool take_column(const struct reading *r, struct candidate *c, const char
 	col->not_null = is_true(r->columns, row, COL_NOT_NULL);
 	col->generated = is_true(r->columns, row, COL_GENERATED);
 	col->identity_always = is_true(r->columns, row, COL_IDENTITY);
+	if (col->oid == T_TIMESTAMP && zone != NULL && strcasecmp(zone, "UTC") != 0)
+		col->zone = pg_quote_text(r->pg, zone);
 	return true;
 }
 
@@ -511,7 +517,32 @@ static void judge_reference(struct reading *r, struct candidate *c, size_t field
 
 /* ---- the statements' parts --------------------------------------------------------------------------- */
 
-/* 'outside' of the filter, else 'gone' (soft-deleted), else NULL. */
+static int64_t value_bytes(const struct reading *r)
+{
+	return pg_topology(r->pg)->limits.value_bytes;
+}
+
+/* A row that is gone or outside is so whatever it holds: this comes last. */
+static void write_too_large(const struct reading *r, const struct candidate *c, struct buf *b)
+{
+	const char *glue = "WHEN ";
+
+	for (size_t f = 0; value_bytes(r) > 0 && f < c->table->n_fields; f++) {
+		const struct pg_column *col = &c->table->fields[f];
+		char *stored;
+
+		if (!pg_is_wide(col))
+			continue;
+		stored = xasprintf("t.%s", col->quoted);
+		buf_adds(b, glue);
+		pg_add_too_large(b, col, stored, value_bytes(r));
+		free(stored);
+		glue = " OR ";
+	}
+	buf_adds(b, *glue == ' ' ? " THEN 'large' " : "");
+}
+
+/* 'outside' of the filter, else 'gone' (soft-deleted), else 'large' (a value is not fetched), else NULL. */
 static void write_absence(struct reading *r, struct candidate *c, struct buf *b)
 {
 	const struct mapping *m = c->pl->link.mapping;
@@ -535,7 +566,57 @@ static void write_absence(struct reading *r, struct candidate *c, struct buf *b)
 	}
 	if (t->deleted.quoted != NULL)
 		buf_addf(b, "WHEN t.%s %s THEN 'gone' ", t->deleted.quoted, t->soft_delete_is_flag ? "IS TRUE" : "IS NOT NULL");
+	write_too_large(r, c, b);
 	buf_adds(b, "WHEN false THEN '' END");
+}
+
+/* An infinite moment, and one that its zone skips, is no stamp. */
+static void write_stamp(struct buf *b, const struct pg_table *t)
+{
+	const struct pg_column *c = &t->modified;
+	char *stored;
+
+	if (c->quoted == NULL) {
+		buf_adds(b, "NULL::bigint, ");
+		return;
+	}
+	stored = xasprintf("t.%s", c->quoted);
+	buf_addf(b, "CASE WHEN isfinite(%s) THEN (extract(epoch FROM ", stored);
+	if (c->zone != NULL)
+		pg_zone_moment(b, c, stored);
+	else
+		buf_adds(b, stored);
+	buf_adds(b, ") * 1000000)::bigint END, ");
+	free(stored);
+}
+
+static void write_column(const struct reading *r, struct buf *b, const struct pg_column *c, const char *table)
+{
+	char *stored = xasprintf("%s.%s", table, c->quoted);
+
+	if (c->zone != NULL) {
+		pg_zone_text(b, c, stored);
+	} else if (pg_is_wide(c) && value_bytes(r) > 0) {
+		buf_adds(b, "CASE WHEN ");
+		pg_add_too_large(b, c, stored, value_bytes(r));
+		buf_addf(b, " THEN NULL ELSE %s END", stored);
+	} else {
+		buf_adds(b, stored);
+	}
+	free(stored);
+}
+
+/* The parent's key, for a reference. */
+static void write_parent_key(struct reading *r, struct candidate *c, struct buf *b, size_t field)
+{
+	const struct entity_def *refers = entity_of(c)->fields[field].refers;
+	char alias[24];
+
+	snprintf(alias, sizeof alias, "p%zu", field);
+	for (size_t k = 0; k < c->table->parents[field].n_keys; k++) {
+		buf_adds(b, ", ");
+		write_column(r, b, &candidate_of(r, refers)->table->fields[refers->key[k]], alias);
+	}
 }
 
 static void write_select_list(struct reading *r, struct candidate *c)
@@ -544,21 +625,17 @@ static void write_select_list(struct reading *r, struct candidate *c)
 	struct buf b = { 0 };
 
 	buf_addf(&b, "t.%s::text, t.xmin::text, ", t->id.quoted);
-	if (t->modified.quoted != NULL)
-		/* A timestamp without zone counts as UTC; an infinite one has no stamp. */
-		buf_addf(&b, "CASE WHEN isfinite(t.%s) THEN (extract(epoch FROM t.%s) * 1000000)::bigint END, ", t->modified.quoted,
-			 t->modified.quoted);
-	else
-		buf_adds(&b, "NULL::bigint, ");
+	write_stamp(&b, t);
 	write_absence(r, c, &b);
 	for (size_t i = 0; i < entity_of(c)->n_fields; i++) {
+		buf_adds(&b, ", ");
 		if (t->fields[i].quoted == NULL)
-			buf_adds(&b, ", NULL::text");
+			buf_adds(&b, "NULL::text");
 		else
-			buf_addf(&b, ", t.%s", t->fields[i].quoted);
+			write_column(r, &b, &t->fields[i], "t");
 		t->n_columns++;
-		for (size_t k = 0; k < t->parents[i].n_keys; k++, t->n_columns++)
-			buf_addf(&b, ", p%zu.%s", i, t->parents[i].keys[k]);
+		write_parent_key(r, c, &b, i);
+		t->n_columns += t->parents[i].n_keys;
 	}
 	t->select_list = buf_take(&b);
 }
@@ -649,6 +726,7 @@ void fit_all(struct reading *r)
 				judge_reference(r, c, f);
 		if (c->table == NULL || c->problems.len > 0)
 			continue;
+		c->table->bytes = pg_bytes_of(c->table);
 		write_select_list(r, c);
 		write_from_clause(c);
 		write_mark(c);

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_capture.h"
 
 enum {
@@ -82,6 +83,14 @@ static struct pick *pick_id(struct picking *p, struct value id, ptrdiff_t found,
 	return pick;
 }
 
+/* No room for n more rows? One row is always taken, or it never would be. */
+static bool is_full(const struct asked *a, const struct log_entry *entry, int n)
+{
+	int64_t most = pg_topology(a->home->pl->pg)->limits.batch_bytes;
+
+	return a->n_picks > 0 && n > 0 && (a->n_picks + (size_t)n > a->max || (most > 0 && a->bytes + entry->bytes > most));
+}
+
 /* Takes the entry, or holds it and everything behind it that names the same ids. */
 static bool take(struct picking *p, const struct log_entry *entry)
 {
@@ -93,7 +102,7 @@ static bool take(struct picking *p, const struct log_entry *entry)
 		a->truncated = true;	/* or the trigger could not tell the id: what changed is for the sweep to find */
 	} else {
 		if (!may_pick(p, entry->pk, &at) || (renamed && !may_pick(p, entry->old_pk, &old_at)) ||
-		    (a->n_picks > 0 && a->n_picks + (at < 0) + (renamed && old_at < 0) > a->max)) {
+		    is_full(a, entry, (at < 0) + (renamed && old_at < 0))) {
 			pg_hset_put(&p->held, pg_value_hash(entry->pk), 0);
 			if (renamed)
 				pg_hset_put(&p->held, pg_value_hash(entry->old_pk), 0);
@@ -101,6 +110,7 @@ static bool take(struct picking *p, const struct log_entry *entry)
 		}
 		struct pick *pick = pick_id(p, entry->pk, at, entry->at);
 
+		a->bytes += at < 0 ? entry->bytes : 0;
 		if (renamed)
 			pick->old_id = pick_id(p, entry->old_pk, old_at, entry->at)->id;
 	}
@@ -159,7 +169,8 @@ static void take_chunk(struct pg_log *log, PGresult *res)
 	for (int i = 0; i < (int)n; i++)
 		log->queue[log->n++] = (struct log_entry){
 			.id = pg_cell_int(res, i, 0, 0), .op = PQgetvalue(res, i, 1)[0], .pk = pg_cell(res, i, 2),
-			.old_pk = pg_cell(res, i, 3), .at = pg_cell_int(res, i, 4, STAMP_UNKNOWN), .chunk = chunk };
+			.old_pk = pg_cell(res, i, 3), .at = pg_cell_int(res, i, 4, STAMP_UNKNOWN), .bytes = pg_cell_int(res, i, 5, 0),
+			.chunk = chunk };
 }
 
 static void on_fetched(void *arg, PGresult *res, const struct err *e)
@@ -198,6 +209,22 @@ static void add_log_id(struct buf *sql, const struct pg_table *t, const char *co
 	}
 }
 
+/* How much the row that an entry names would bring. */
+static void add_row_bytes(struct buf *sql, const struct pg_link *pl)
+{
+	const struct pg_table *t = pl->table;
+
+	if (pg_batch_bytes(pl, t) == 0) {
+		buf_addc(sql, '0');
+		return;
+	}
+	buf_addf(sql, "(SELECT %s FROM %s AS t WHERE t.%s ", t->bytes, t->quoted, t->id.quoted);
+	pg_add_operator(sql, &t->id, "=");
+	buf_adds(sql, " CASE WHEN c.op <> 'T' THEN (");
+	add_log_id(sql, t, "pk");
+	buf_addf(sql, ")::%s END)", pg_cast_type(&t->id));
+}
+
 static void fetch(struct asked *a)
 {
 	struct pg_capture *c = a->home;
@@ -220,7 +247,9 @@ static void fetch(struct asked *a)
 	add_log_id(sql, t, "pk");
 	buf_adds(sql, " END, CASE WHEN c.op <> 'T' THEN ");
 	add_log_id(sql, t, "old_pk");
-	buf_addf(sql, " END, (extract(epoch FROM c.at) * 1000000)::pg_catalog.int8 FROM crmsync.changelog AS c"
+	buf_adds(sql, " END, (extract(epoch FROM c.at) * 1000000)::pg_catalog.int8, ");
+	add_row_bytes(sql, c->pl);
+	buf_addf(sql, " FROM crmsync.changelog AS c"
 		 " WHERE c.consumer = $%d AND c.tab = $%d", pg_stmt_value(&a->st, value_of(pg_consumer(c->pl->pg))),
 		 pg_stmt_value(&a->st, value_of(pg_log_name(c->pl))));
 	if (n > 0)

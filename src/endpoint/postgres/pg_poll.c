@@ -12,6 +12,8 @@
  * already read are found by the next run only if the position still lies below them.
  *
  * A prepared transaction does not show when it began: while there is one the position stays.
+ * Where the column shows local time, a clock that is put back shows an hour again: from three hours before that on, the bound is the
+ * least that will still be shown.
  * What poll cannot see: rows whose `modified` is NULL or was set back, and rows that are gone. The sweep finds those.
  *
  * Position, printable: "1 MOMENT ID e" (behind that row) or "1 MOMENT - i" (from that moment on); MOMENT and ID are
@@ -24,7 +26,9 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_capture.h"
+#include "endpoint/postgres/pg_zone.h"
 
 enum { SETTLED_MAX = 200000 };	/* (id, version) remembered at most; beyond that rows are read again, which only costs */
 
@@ -121,27 +125,45 @@ void pg_poll_fini(struct pg_poll *poll)
 
 /* ---- the bound --------------------------------------------------------------------------------------- */
 
+/* A moment as the column shows it. least: the least that it shows from then on. */
+static void add_shown(struct buf *sql, const struct pg_column *c, bool least, const char *moment)
+{
+	if (c->zone == NULL)
+		buf_addf(sql, "(%s)::%s", moment, pg_cast_type(c));
+	else if (least)
+		pg_zone_least_local(sql, c, moment);
+	else
+		pg_zone_local(sql, c, moment);
+}
+
 void pg_poll_bound_sql(struct pg_stmt *st, const struct pg_link *pl, const char *at)
 {
-	const char *type = pg_cast_type(&pl->table->modified);
+	const struct pg_column *c = &pl->table->modified;
 	long long overlap = pl->link.mapping->endpoint->overlap_us, quantum = pl->link.quantum_us > 0 ? pl->link.quantum_us : 1;
 	int start = pg_stmt_value(st, at != NULL ? value_of(at) : VALUE_NULL);
+	struct buf *sql = &st->sql;
 
 	if (overlap < OVERLAP_LEAST_US)
 		overlap = OVERLAP_LEAST_US;
 	/* now(), not clock_timestamp(): a transaction that began after the look at pg_stat_activity began after it. One
 	 * second covers those that took their start time and have not shown it yet; one quantum what rounding takes away. */
-	buf_addf(&st->sql,
+	buf_addf(sql,
 		 "WITH f AS (SELECT now() AS at, (SELECT min(xact_start) FROM pg_catalog.pg_stat_activity"
 		 " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type IS DISTINCT FROM 'autovacuum worker')"
 		 " AS oldest, EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()) AS prepared,"
 		 " pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees),"
-		 " g AS (SELECT at::%s AS at, prepared, coalesce($%d::%s, (at - interval '%lld microseconds')::%s) AS start,"
-		 " (CASE WHEN sees THEN least(at, oldest) - interval '1 second' - interval '%lld microseconds'"
-		 " ELSE at - interval '%lld microseconds' END)::%s AS low FROM f),"
+		 " l AS (SELECT at, prepared, at - interval '%lld microseconds' AS back,"
+		 " CASE WHEN sees THEN least(at, oldest) - interval '1 second' - interval '%lld microseconds'"
+		 " ELSE at - interval '%lld microseconds' END AS low FROM f),"
+		 " g AS (SELECT ", overlap, quantum, overlap);
+	add_shown(sql, c, false, "at");
+	buf_addf(sql, " AS at, prepared, coalesce($%d::%s, ", start, pg_cast_type(c));
+	add_shown(sql, c, true, "back");
+	buf_adds(sql, ") AS start, ");
+	add_shown(sql, c, true, "low");
+	buf_adds(sql, " AS low FROM l),"
 		 " h AS (SELECT at, start, CASE WHEN prepared THEN start ELSE low END AS low FROM g)"
-		 " SELECT start::pg_catalog.text, low::pg_catalog.text, low > start, start > at FROM h",
-		 type, start, type, overlap, type, quantum, overlap, type);
+		 " SELECT start::pg_catalog.text, low::pg_catalog.text, low > start, start > at FROM h");
 }
 
 char *pg_poll_position_of(const PGresult *bound)
@@ -301,7 +323,7 @@ static void on_page(void *arg, PGresult *res, const struct err *e)
 	last = PQntuples(res) - 1;
 	pg_asked_forget(a);
 	pick_rows(a, res);
-	a->more = (size_t)(last + 1) == a->max;
+	a->more = (size_t)(last + 1) == a->max || pg_was_cut(res, pg_batch_bytes(a->home->pl, a->home->pl->table));
 	a->began_us = poll->began_us;
 	a->keep_versions = last >= 0 && pg_cell_true(res, last, 3);
 	a->next_position = next_position(a, res, a->keep_versions);
@@ -331,6 +353,14 @@ static void add_behind(struct pg_stmt *st, const struct pg_table *t, int at, int
 	buf_addf(&st->sql, " $%d::%s)", id, type);
 }
 
+static void add_bytes_by_moment(struct buf *sql, const struct pg_table *t)
+{
+	char *order = xasprintf("t.%s, t.%s", t->modified.quoted, t->id.quoted);
+
+	pg_add_bytes_columns(sql, t, order);
+	free(order);
+}
+
 static void ask_page(struct asked *a)
 {
 	struct pg_capture *c = a->home;
@@ -338,17 +368,24 @@ static void ask_page(struct asked *a)
 	const char *moment = pg_cast_type(&t->modified);
 	const struct pg_poll *poll = &c->poll;
 	struct buf *sql = &a->st.sql;
+	int64_t bytes = pg_batch_bytes(c->pl, t);
 	int at;
 
 	pg_stmt_again(&a->st);
 	at = pg_stmt_value(&a->st, value_of(poll->at));
-	buf_addf(sql, "SELECT t.%s::pg_catalog.text, t.xmin::pg_catalog.text, t.%s::pg_catalog.text, t.%s >= $%d::%s FROM %s AS t WHERE ",
-		 t->id.quoted, t->modified.quoted, t->modified.quoted, pg_stmt_value(&a->st, value_of(poll->low)), moment, t->quoted);
+	buf_addf(sql, "%sSELECT t.%s::pg_catalog.text, t.xmin::pg_catalog.text, t.%s::pg_catalog.text, t.%s >= $%d::%s",
+		 bytes > 0 ? PG_BYTES_BEGIN : "", t->id.quoted, t->modified.quoted, t->modified.quoted,
+		 pg_stmt_value(&a->st, value_of(poll->low)), moment);
+	if (bytes > 0)
+		add_bytes_by_moment(sql, t);
+	buf_addf(sql, " FROM %s AS t WHERE ", t->quoted);
 	if (poll->id != NULL)
 		add_behind(&a->st, t, at, pg_stmt_value(&a->st, value_of(poll->id)));
 	else
 		buf_addf(sql, "t.%s >= $%d::%s", t->modified.quoted, at, moment);
 	buf_addf(sql, " ORDER BY t.%s, t.%s LIMIT %zu", t->modified.quoted, t->id.quoted, a->max);
+	if (bytes > 0)
+		pg_add_bytes_end(sql, bytes);
 	c->busy = true;
 	pg_stmt_call(&a->st, c->pl->pg, on_page, a);
 }

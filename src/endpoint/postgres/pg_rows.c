@@ -9,8 +9,10 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "endpoint/postgres/pg.h"
+#include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_capture.h"
 #include "endpoint/postgres/pg_sql.h"
+#include "endpoint/postgres/pg_zone.h"
 #include "model/record.h"
 
 typedef void number_fn(void *arg, int64_t rows, const struct err *e);
@@ -107,21 +109,46 @@ static void answer_rowset(struct ask *a, PGresult *res, const struct err *e)
 	a->done.rowset(a->arg, e == NULL ? pg_rowset_take(a->pl->table, res) : NULL, e);
 }
 
+static void answer_list(struct ask *a, PGresult *res, const struct err *e)
+{
+	bool cut = e == NULL && pg_was_cut(res, pg_batch_bytes(a->pl, a->pl->table));
+	struct rowset *rows = e == NULL ? pg_rowset_take(a->pl->table, res) : NULL;
+
+	if (rows != NULL)
+		rows->cut = cut;
+	a->done.rowset(a->arg, rows, e);
+}
+
+static void add_bytes_by_id(struct buf *sql, const struct pg_table *t)
+{
+	char *order = xasprintf("t.%s", t->id.quoted);
+
+	pg_add_bytes_columns(sql, t, order);
+	free(order);
+}
+
 static void pg_list(struct link *l, const char *after, size_t max, rowset_fn *done, void *arg)
 {
-	struct ask *a = ask_new(l, "listing rows", answer_rowset, arg);
+	struct ask *a = ask_new(l, "listing rows", answer_list, arg);
 	const struct pg_table *t = a->pl->table;
+	int64_t bytes;
 
 	a->done.rowset = done;
 	if (ask_refuses(a))
 		return;
-	buf_addf(&a->st.sql, "SELECT %s %s", t->select_list, t->from_clause);
+	bytes = pg_batch_bytes(a->pl, t);
+	buf_addf(&a->st.sql, "%sSELECT %s", bytes > 0 ? PG_BYTES_BEGIN : "", t->select_list);
+	if (bytes > 0)
+		add_bytes_by_id(&a->st.sql, t);
+	buf_addf(&a->st.sql, " %s", t->from_clause);
 	if (after != NULL) {
 		buf_addf(&a->st.sql, " WHERE t.%s ", t->id.quoted);
 		pg_add_operator(&a->st.sql, &t->id, ">");
 		buf_addf(&a->st.sql, " $%d::%s", pg_stmt_value(&a->st, value_of(after)), pg_cast_type(&t->id));
 	}
 	buf_addf(&a->st.sql, " ORDER BY t.%s LIMIT %zu", t->id.quoted, max);
+	if (bytes > 0)
+		pg_add_bytes_end(&a->st.sql, bytes);
 	ask_send(a);
 }
 
@@ -146,6 +173,12 @@ static void add_key_match(struct buf *sql, const char *column, const struct pg_c
 		buf_addf(sql, "%s ", column);
 		pg_add_operator(sql, c, "=");
 		buf_addf(sql, " %s::%s", value, pg_cast_type(c));
+	} else if (c->zone != NULL) {
+		char *moment = xasprintf("%s::pg_catalog.timestamptz", value);
+
+		buf_addf(sql, "%s = ", column);
+		pg_zone_local(sql, c, moment);
+		free(moment);
 	} else if (type == FIELD_INTEGER && c->category == 'N') {
 		buf_addf(sql, "%s = %s::pg_catalog.int8", column, value);
 	} else if (type == FIELD_DECIMAL && c->category == 'N') {

@@ -54,6 +54,7 @@ struct rowset *pg_rowset_take(const struct pg_table *t, PGresult *res)
 		row->stamp = PQgetisnull(res, r, ROW_STAMP) ? STAMP_UNKNOWN : strtoll(PQgetvalue(res, r, ROW_STAMP), NULL, 10);
 		row->gone = PQgetvalue(res, r, ROW_ABSENCE)[0] == 'g';
 		row->outside = PQgetvalue(res, r, ROW_ABSENCE)[0] == 'o';
+		row->large = PQgetvalue(res, r, ROW_ABSENCE)[0] == 'l';
 		row->columns = values;
 		p->rs.bytes += (size_t)row->id.len;
 		for (size_t c = 0; c < t->n_columns; c++) {

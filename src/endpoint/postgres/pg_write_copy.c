@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "endpoint/postgres/pg_path.h"
 
 enum {
 	COPY_FROM = 100,		/* rows; for fewer the second round trip costs more than it saves */
@@ -111,11 +112,17 @@ void pg_copy_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_w
 {
 	const struct pg_table *t = pl->table;
 
-	buf_addf(&st->sql, "COPY %s (%s", t->quoted, t->id.quoted);
+	buf_adds(&st->sql, "SELECT ");
+	pg_path_plain_set(st, pl->pg);
+	buf_addf(&st->sql, "; COPY %s (%s", t->quoted, t->id.quoted);
 	for (size_t f = 0; f < t->n_fields; f++)
 		if (t->fields[f].quoted != NULL)
 			buf_addf(&st->sql, ", %s", t->fields[f].quoted);
-	buf_addf(&st->sql, ") FROM STDIN; SELECT pg_catalog.width_bucket(1, 0, 2, (NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g "
+	buf_adds(&st->sql, ") FROM STDIN");
+	pg_path_plain_back(st);
+	buf_adds(&st->sql, "SELECT ");
+	pg_path_plain_set(st, pl->pg);	/* what waits for the commit is to find it, too */
+	buf_addf(&st->sql, ", pg_catalog.width_bucket(1, 0, 2, (NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g "
 		 "WHERE g.tgrelid = %u AND " PG_CHANGES_INSERTS("g") "))::pg_catalog.int4)", t->oid);
 	pg_state_guard_plain(st, pl);
 	for (size_t i = 0; i < set->n; i++) {

@@ -1,9 +1,12 @@
 #include "endpoint/postgres/pg_write_sql.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "endpoint/postgres/pg_path.h"
+#include "endpoint/postgres/pg_zone.h"
 
 /* This transaction's id as xmin shows it: a row read later with this version is still the one we wrote. */
 #define OUR_VERSION "(pg_catalog.txid_current() % 4294967296)::pg_catalog.text"
@@ -52,6 +55,14 @@ static void add_ids_and_versions(struct pg_stmt *st, const struct pg_write_set *
  */
 static void add_sent(struct buf *sql, const struct pg_column *c, const char *from)
 {
+	char *moment;
+
+	if (c->zone != NULL) {
+		moment = xasprintf("%s::pg_catalog.timestamptz", from);
+		pg_zone_local(sql, c, moment);
+		free(moment);
+		return;
+	}
 	buf_adds(sql, from);
 	if (!pg_is_text(c))
 		buf_addf(sql, "::%s", pg_cast_type(c));
@@ -60,6 +71,11 @@ static void add_sent(struct buf *sql, const struct pg_column *c, const char *fro
 /* stored = sent, exactly; `equals` is "=" or "IS NOT DISTINCT FROM" */
 static void add_same_as_sent(struct buf *sql, const struct pg_column *c, const char *stored, const char *equals, const char *sent)
 {
+	if (c->zone != NULL) {	/* the second of two moments with one local time reads back as the first */
+		pg_zone_moment(sql, c, stored);
+		buf_addf(sql, " %s %s::pg_catalog.timestamptz", equals, sent);
+		return;
+	}
 	switch (pg_same_how(c)) {
 	case PG_SAME_CHAR:	/* a cast to text drops the blanks: right for finding a row, not for saying how it reads */
 		if (strcmp(equals, "=") == 0)
@@ -181,6 +197,7 @@ bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	const char *glue = "";
 
 	add_ids_and_versions(st, set);
+	pg_path_begin(st);
 	buf_addf(sql, "UPDATE %s AS t SET ", t->quoted);
 	for (size_t f = 0; f < n_fields(pl); f++) {
 		char from[32];
@@ -203,6 +220,7 @@ bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	buf_adds(sql, " RETURNING s.n, ");
 	add_update_mark(sql, pl, like);
 	pg_state_guard(st, pl);
+	pg_path_end(st, pl->pg);
 	return true;
 }
 
@@ -247,11 +265,13 @@ static void add_row_is(struct buf *sql, const struct pg_table *t)
 	buf_addf(sql, " u.id::%s AND t.xmin = ", pg_cast_type(&t->id));
 }
 
-static bool add_letting_go(struct buf *sql, const struct pg_link *pl, const struct pg_write_set *set)
+static bool add_letting_go(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set)
 {
 	const struct pg_table *t = pl->table;
+	struct buf *sql = &st->sql;
 	const char *glue = "";
 
+	pg_path_begin(st);
 	buf_addf(sql, "UPDATE %s AS t SET ", t->quoted);
 	for (size_t f = 0; f < n_fields(pl); f++)
 		if (has(nth(set, 0), f) && is_mapped(&t->fields[f]) && t->fields[f].lets_go) {
@@ -264,18 +284,22 @@ static bool add_letting_go(struct buf *sql, const struct pg_link *pl, const stru
 	add_hex_list(sql, set, HEX_VERSION);
 	buf_adds(sql, ") AS u(id, v)");
 	add_row_is(sql, t);
-	buf_adds(sql, "u.v::pg_catalog.xid; ");
+	buf_adds(sql, "u.v::pg_catalog.xid RETURNING 1) SELECT FROM w WHERE ");
+	pg_path_plain_condition(st, pl->pg);
+	pg_path_plain_back(st);
 	return *glue != '\0';
 }
 
 /* The rows that we have let go just now, and no others; when one is missing all is undone. */
-static void add_taking(struct buf *sql, const struct pg_link *pl, const struct pg_write_set *set)
+static void add_taking(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set)
 {
 	const struct pg_table *t = pl->table;
+	struct buf *sql = &st->sql;
 	const struct write *like = nth(set, 0);
 	const char *glue = "";
 
-	buf_addf(sql, "WITH w AS (UPDATE %s AS t SET ", t->quoted);
+	pg_path_begin(st);
+	buf_addf(sql, "UPDATE %s AS t SET ", t->quoted);
 	for (size_t f = 0; f < n_fields(pl); f++) {
 		char from[32];
 
@@ -302,7 +326,9 @@ static void add_taking(struct buf *sql, const struct pg_link *pl, const struct p
 	add_row_is(sql, t);
 	buf_adds(sql, OUR_VERSION "::pg_catalog.xid RETURNING u.n) ");
 	buf_addf(sql, "SELECT pg_catalog.width_bucket(1, 0, 2, (w.n IS NOT NULL)::pg_catalog.int4) "
-		 "FROM pg_catalog.generate_series(1, %zu) AS g(n) LEFT JOIN w ON w.n = g.n; ", set->n);
+		 "FROM pg_catalog.generate_series(1, %zu) AS g(n) LEFT JOIN w ON w.n = g.n WHERE ", set->n);
+	pg_path_plain_condition(st, pl->pg);
+	pg_path_plain_back(st);
 }
 
 /* The writes from i on that have the same fields. */
@@ -322,7 +348,7 @@ bool pg_write_cycle_sql(struct pg_stmt *st, const struct pg_link *pl, const stru
 
 	for (size_t i = 0; i < set->n; i += part.n) {
 		part = run_of(set, i);
-		if (!add_letting_go(sql, pl, &part) || sql->len > CYCLE_BYTES)
+		if (!add_letting_go(st, pl, &part) || sql->len > CYCLE_BYTES)
 			return false;
 	}
 	/* Where others refer to such a column and follow its changes the NULL would go on to them, and stay: then not. */
@@ -332,9 +358,10 @@ bool pg_write_cycle_sql(struct pg_stmt *st, const struct pg_link *pl, const stru
 		 pl->table->oid);
 	for (size_t i = 0; i < set->n && sql->len <= CYCLE_BYTES; i += part.n) {
 		part = run_of(set, i);
-		add_taking(sql, pl, &part);
+		add_taking(st, pl, &part);
 	}
-	buf_adds(sql, "SELECT " OUR_VERSION);
+	buf_adds(sql, "SELECT " OUR_VERSION ", ");
+	pg_path_plain_set(st, pl->pg);	/* what waits for the commit is to find it, too */
 	pg_state_guard_plain(st, pl);
 	return sql->len <= CYCLE_BYTES;
 }
@@ -421,6 +448,7 @@ static bool insert_one_sql(struct pg_stmt *st, const struct pg_link *pl, const s
 	struct buf *sql = &st->sql;
 	const char *glue = "";
 
+	pg_path_begin(st);
 	if (!add_insert_columns(sql, pl, w))
 		return false;
 	buf_adds(sql, " VALUES (");
@@ -442,6 +470,7 @@ static bool insert_one_sql(struct pg_stmt *st, const struct pg_link *pl, const s
 	add_insert_mark(sql, pl, w, params);
 	buf_addf(sql, ", t.%s::pg_catalog.text", t->id.quoted);
 	pg_state_guard(st, pl);
+	pg_path_end(st, pl->pg);
 	return true;
 }
 
@@ -509,6 +538,8 @@ bool pg_write_insert_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	buf_adds(sql, ", i.id::pg_catalog.text, pg_catalog.width_bucket(1, 0, 2, (s.n IS NOT NULL)::pg_catalog.int4)");
 	pg_state_guard(st, pl);
 	add_insert_join(sql, pl);
+	buf_adds(sql, " WHERE ");
+	pg_path_condition(st, pl->pg);
 	return true;
 }
 
@@ -520,10 +551,14 @@ static void add_soft_delete(struct pg_stmt *st, const struct pg_link *pl)
 	const char *set = pl->link.mapping->delete_set;
 
 	buf_addf(&st->sql, "UPDATE %s AS t SET %s = ", t->quoted, t->deleted.quoted);
-	if (set == NULL || strcmp(set, "now") == 0)
-		buf_adds(&st->sql, t->soft_delete_is_flag ? "true" : "pg_catalog.now()");
-	else
+	if (set != NULL && strcmp(set, "now") != 0)
 		buf_addf(&st->sql, "$%d::%s", pg_stmt_value(st, value_of(set)), pg_cast_type(&t->deleted));
+	else if (t->soft_delete_is_flag)
+		buf_adds(&st->sql, "true");
+	else if (t->deleted.zone != NULL)
+		pg_zone_local(&st->sql, &t->deleted, "pg_catalog.now()");
+	else
+		buf_adds(&st->sql, "pg_catalog.now()");
 	buf_adds(&st->sql, " FROM ");
 }
 
@@ -535,6 +570,7 @@ bool pg_write_delete_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	if (mode == DELETE_IGNORE || (mode == DELETE_SOFT && t->deleted.quoted == NULL))
 		return false;
 	add_ids_and_versions(st, set);
+	pg_path_begin(st);
 	if (mode == DELETE_SOFT)
 		add_soft_delete(st, pl);
 	else
@@ -547,6 +583,7 @@ bool pg_write_delete_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	else
 		buf_adds(&st->sql, "NULL");
 	pg_state_guard(st, pl);
+	pg_path_end(st, pl->pg);
 	return true;
 }
 
