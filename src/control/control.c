@@ -129,6 +129,16 @@ static void answer_text(struct http_exchange *x, int status, const char *extra, 
 
 static const char starting[] = "the daemon is starting or stopping";
 
+void control_sentence(const struct control *c, struct buf *out)
+{
+	struct pages p;
+
+	if (control_pages(c, &p))
+		summary_add(&p, out);
+	else
+		buf_adds(out, starting);
+}
+
 static void page_metrics(struct control *c, struct http_exchange *x)
 {
 	struct buf body = { 0 };

@@ -18,7 +18,11 @@
 #include "store/store.h"
 #include "sync/sync.h"
 
-enum { FINISH_MS = 30000, STATUS_MS = 1000, EXPIRE_MS = 60000 };
+enum {
+	FINISH_MS = 30000, EXPIRE_MS = 60000,
+	PULSE_MS = 1000, FIRST_PULSE_MS = 50,
+	FIRST_CONTACT_US = 30000000,		/* whoever has not answered by then is as good as tried */
+};
 
 struct daemon {
 	struct loop *loop;
@@ -28,7 +32,9 @@ struct daemon {
 	struct control *control;	/* owned */
 	struct sync *sync;		/* owned */
 	struct loop_timer *pulse, *expire;
+	int64_t started_us;		/* monotonic */
 	bool once, stopping;
+	bool announced;			/* the service manager knows that we are up */
 	bool hup_again;			/* SIGHUP came while a reload was under way: the file may have changed since that read it */
 	int exit_code;
 };
@@ -113,6 +119,7 @@ static void on_stop(void *arg)
 	}
 	d->stopping = true;
 	notify_stopping();
+	notify_status("stopping: the batches under way are finished");
 	log_info("stopping: rounds in flight are finished first");
 	sync_finish(d->sync, FINISH_MS, on_finished, d);
 }
@@ -130,6 +137,13 @@ static char *problems_text(const struct conf_problems *p, const char *file)
 	return buf_take(&b);
 }
 
+/* To the manager a reload ends with READY, as the start does; one that comes before the start's own does not end the start. */
+static void reload_over(const struct daemon *d)
+{
+	if (d->announced)
+		notify_ready();
+}
+
 static void on_hup(void *arg);
 
 static void on_old_finished(void *arg)
@@ -145,7 +159,7 @@ static void on_old_finished(void *arg)
 	d->next = NULL;
 	start_sync(d);
 	control_reloaded(d->control, true);
-	notify_ready();
+	reload_over(d);
 	log_info("topology reloaded", LOG_S("file", d->topology->file));
 	if (d->hup_again)
 		on_hup(d);
@@ -170,7 +184,7 @@ static enum reload_begun reload(void *arg, char **text)
 	conf_problems_fini(&problems);
 	if (next == NULL) {
 		control_reloaded(d->control, false);
-		notify_ready();
+		reload_over(d);
 		log_error("topology not reloaded, everything stays as it was", LOG_S("problems", *text));
 		return RELOAD_REFUSED;
 	}
@@ -190,26 +204,54 @@ static void on_hup(void *arg)
 
 /* ---- signs of life ----------------------------------------------------------------------------------- */
 
+/* Has everybody answered, or failed to, once? Whoever starts after us may then ask and gets more than "not yet". */
+static bool first_contact_tried(const struct daemon *d)
+{
+	struct sync_service_view v;
+	struct sync_endpoint_view e;
+
+	sync_service_view(d->sync, &v);
+	if (!v.redis_tried)
+		return false;
+	for (size_t i = 0; i < sync_endpoints(d->sync); i++) {
+		sync_endpoint_view(d->sync, i, &e);
+		if (e.endpoint->state == ENDPOINT_UNKNOWN && e.endpoint->tries == 0)
+			return false;
+	}
+	return true;
+}
+
+static void announce(struct daemon *d)
+{
+	if (d->announced || d->stopping)
+		return;
+	if (!first_contact_tried(d) && clock_mono_us() - d->started_us < FIRST_CONTACT_US)
+		return;
+	d->announced = true;
+	notify_ready();
+}
+
+static void tell_how_it_is(const struct daemon *d)
+{
+	struct buf sentence = { 0 };
+
+	control_sentence(d->control, &sentence);
+	notify_status("%s", sentence.p);
+	buf_fini(&sentence);
+}
+
+/* The manager's watchdog gets its food here and nowhere else: from a timer, so from a loop that turns. */
 static void on_pulse(void *arg)
 {
 	struct daemon *d = arg;
-	struct sync_service_view v;
-	size_t up = 0, n;
+	int64_t next_ms = d->announced ? PULSE_MS : FIRST_PULSE_MS, half_ms = notify_watchdog_us() / 2000;
 
-	loop_timer_set(d->pulse, STATUS_MS);
+	loop_timer_set(d->pulse, half_ms > 0 && half_ms < next_ms ? half_ms : next_ms);
 	notify_watchdog();
-	if (d->sync == NULL)
+	if (d->stopping || d->sync == NULL)
 		return;
-	sync_service_view(d->sync, &v);
-	n = sync_endpoints(d->sync);
-	for (size_t i = 0; i < n; i++) {
-		struct sync_endpoint_view e;
-
-		sync_endpoint_view(d->sync, i, &e);
-		up += e.endpoint->state == ENDPOINT_UP;
-	}
-	notify_status("%s%zu of %zu endpoints up; Redis %s; first reconcile %s", v.standby ? "stands by; " : "", up, n,
-		      v.redis_up ? "up" : "away", v.first_reconcile_done ? "done" : "under way");
+	announce(d);
+	tell_how_it_is(d);
 }
 
 static void on_expire(void *arg)
@@ -255,7 +297,7 @@ static void shut_down(struct daemon *d)
 
 int daemon_run(struct topology *topology, bool once)
 {
-	struct daemon d = { .topology = topology, .once = once };
+	struct daemon d = { .topology = topology, .once = once, .started_us = clock_mono_us() };
 	struct control_hooks hooks = { reload, &d };
 	struct err e = { 0 };
 
@@ -277,7 +319,6 @@ int daemon_run(struct topology *topology, bool once)
 	start_sync(&d);
 	on_pulse(&d);
 	on_expire(&d);
-	notify_ready();
 	log_info("crmsyncd runs", LOG_S("topology", topology->name), LOG_I("endpoints", topology->n_endpoints),
 		 LOG_I("entities", topology->n_entities));
 	loop_run(d.loop);

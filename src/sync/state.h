@@ -237,6 +237,7 @@ struct sync {
 	uint64_t losses;		/* of the state in the store: what was recalled before one is void */
 	int64_t started_us, born_us;	/* the same moment, wall and monotonic */
 	bool *endpoint_paused;
+	bool store_tried;		/* it was up, or said why it is not */
 	bool refused;			/* the store told us so once */
 	struct {
 		void (*done)(void *arg, int exit_code);		/* NULL: not asked for */

@@ -163,6 +163,7 @@ static void on_store_up(void *arg)
 {
 	struct sync *s = arg;
 
+	s->store_tried = true;
 	s->recovered = false;
 	epoch_forget_all(s);
 	flow_recover(s);
@@ -172,6 +173,7 @@ static void on_store_down(void *arg, const struct err *e)
 {
 	struct sync *s = arg;
 
+	s->store_tried = true;
 	s->recovered = false;
 	epoch_forget_all(s);
 	if (e->kind == ERR_CONFIG && !s->refused && s->seams.refused != NULL) {
@@ -353,6 +355,7 @@ void sync_service_view(const struct sync *s, struct sync_service_view *v)
 
 	*v = (struct sync_service_view){
 		.topology = s->topology, .redis_up = s->store->ready || standby, .standby = standby,
+		.redis_tried = s->store_tried || standby,
 		.redis_reason = s->store->ready ? "" : s->store->why.text,
 		.redis_server = s->store->server, .first_reconcile_done = first_reconcile_done(s), .started_us = s->started_us,
 		.rounds = s->rounds,
