@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -407,22 +408,6 @@ static bool read_stat(unsigned long long *field, size_t n)
 	return true;
 }
 
-/* Not getrlimit(): it is one with setting limits, which the unit's filter of system calls keeps from us. */
-static double max_fds(void)
-{
-	char line[256], soft[32];
-	FILE *f = fopen("/proc/self/limits", "re");
-	double n = NAN;
-
-	if (f == NULL)
-		return NAN;
-	while (fgets(line, sizeof line, f) != NULL)
-		if (sscanf(line, "Max open files %31s", soft) == 1)
-			n = strcmp(soft, "unlimited") == 0 ? INFINITY : strtod(soft, NULL);
-	fclose(f);
-	return n;
-}
-
 static double boot_time(void)
 {
 	return (double)(clock_wall_us() - clock_boot_us()) / 1e6;
@@ -434,6 +419,7 @@ static void process_read(struct process *p)
 	enum { UTIME = 14, STIME = 15, NUM_THREADS = 20, STARTTIME = 22, VSIZE = 23, RSS = 24, FIELDS = 25 };
 	unsigned long long stat[FIELDS] = { 0 };
 	double tick = (double)sysconf(_SC_CLK_TCK);
+	struct rlimit files;
 
 	p->cpu_seconds = p->start_seconds = p->resident = p->virtual = p->threads = NAN;
 	if (read_stat(stat, FIELDS)) {
@@ -444,7 +430,8 @@ static void process_read(struct process *p)
 		p->threads = (double)stat[NUM_THREADS];
 	}
 	p->fds = count_fds();
-	p->max_fds = max_fds();
+	p->max_fds = getrlimit(RLIMIT_NOFILE, &files) != 0 ? NAN :
+		     files.rlim_cur == RLIM_INFINITY ? INFINITY : (double)files.rlim_cur;
 }
 
 static void walk(struct sink *k, const struct pages *pages)
