@@ -139,8 +139,10 @@ void control_sentence(const struct control *c, struct buf *out)
 		buf_adds(out, starting);
 }
 
-static void page_metrics(struct control *c, struct http_exchange *x)
+static void page_metrics(struct control *c, struct http_exchange *x, const struct http_request *rq)
 {
+	int open_weight = http_accept_weight(rq->accept, "application/openmetrics-text");
+	bool open = open_weight > 0 && open_weight >= http_accept_weight(rq->accept, "text/plain");
 	struct buf body = { 0 };
 	struct pages p;
 
@@ -149,12 +151,16 @@ static void page_metrics(struct control *c, struct http_exchange *x)
 		answer_text(x, 503, NULL, &body);
 		return;
 	}
-	metrics_text(&p, &body);
-	http_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", NULL, body.p, body.len);
+	if (open)
+		metrics_openmetrics(&p, &body);
+	else
+		metrics_text(&p, &body);
+	http_reply(x, 200, open ? "application/openmetrics-text; version=1.0.0; charset=utf-8" :
+		   "text/plain; version=0.0.4; charset=utf-8", "Vary: Accept\r\n", body.p, body.len);
 	buf_fini(&body);
 }
 
-static void page_status(struct control *c, struct http_exchange *x)
+static void page_status(struct control *c, struct http_exchange *x, const struct http_request *rq)
 {
 	struct pages p;
 
@@ -164,7 +170,7 @@ static void page_status(struct control *c, struct http_exchange *x)
 		control_refuse(x, EXIT_UNAVAILABLE, "starting", "%s", starting);
 }
 
-static void page_healthz(struct control *c, struct http_exchange *x)
+static void page_healthz(struct control *c, struct http_exchange *x, const struct http_request *rq)
 {
 	struct buf body = { 0 };
 
@@ -172,7 +178,7 @@ static void page_healthz(struct control *c, struct http_exchange *x)
 	answer_text(x, 200, NULL, &body);
 }
 
-static void page_readyz(struct control *c, struct http_exchange *x)
+static void page_readyz(struct control *c, struct http_exchange *x, const struct http_request *rq)
 {
 	struct buf body = { 0 };
 	struct pages p;
@@ -189,10 +195,10 @@ static void page_readyz(struct control *c, struct http_exchange *x)
 
 static const struct page {
 	const char *path;
-	void (*answer)(struct control *, struct http_exchange *);
+	void (*answer)(struct control *, struct http_exchange *, const struct http_request *);
 	const char *help;
 } page_table[] = {
-	{ "/metrics", page_metrics, "Prometheus text" },
+	{ "/metrics", page_metrics, "Prometheus text, or OpenMetrics to whoever asks for it" },
 	{ "/status", page_status, "JSON: endpoints, entities, links, in one sentence and in numbers" },
 	{ "/healthz", page_healthz, "200 while the event loop turns" },
 	{ "/readyz", page_readyz, "200 when Redis and all endpoints answer and the first reconcile is done; else 503 and why" },
@@ -240,7 +246,7 @@ static void on_stats(void *arg, struct http_exchange *x, const struct http_reque
 	else if (page == NULL)
 		answer_unknown(x, false);
 	else
-		page->answer(arg, x);
+		page->answer(arg, x, rq);
 }
 
 static void on_orders(void *arg, struct http_exchange *x, const struct http_request *rq)

@@ -268,7 +268,7 @@ static void hand_over(struct conn *c, const struct http_head *head, const char *
 {
 	struct http_exchange *x = xcalloc(1, sizeof *x);
 	struct http_request rq = {
-		.method = head->method, .path = head->path, .query = head->query,
+		.method = head->method, .path = head->path, .query = head->query, .accept = head->accept,
 		.body = body, .body_len = head->body_len,
 	};
 

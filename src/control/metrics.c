@@ -68,7 +68,7 @@ static const struct {
 
 struct metric {
 	const char *name;
-	enum metric_type { GAUGE, COUNTER, HISTOGRAM } type;
+	enum metric_type { GAUGE, COUNTER, HISTOGRAM, INFO } type;	/* INFO: a gauge that is 1, what it says is in the label */
 	enum scope scope;
 	double (*get)(const struct subject *);
 	const struct histogram *(*histogram)(const struct subject *);
@@ -240,7 +240,7 @@ static const struct metric metrics[] = {
 	{ OURS "event_loop_lag_seconds", GAUGE, ONCE, loop_lag, NULL, "How late the last timer fired." },
 	{ OURS "config_last_reload_successful", GAUGE, ONCE, reload_ok, NULL, "0 after a reload that was refused, else 1." },
 	{ OURS "log_messages_total", COUNTER, PER_LEVEL, log_messages, NULL, "Log messages, also those below the level that is written." },
-	{ OURS "build_info", GAUGE, PER_VERSION, one, NULL, "Always 1; the version is in the label." },
+	{ OURS "build_info", INFO, PER_VERSION, one, NULL, "Always 1; the version is in the label." },
 
 	{ "process_cpu_seconds_total", COUNTER, ONCE, process_cpu, NULL, "Processor time used, user and system." },
 	{ "process_start_time_seconds", GAUGE, ONCE, process_start, NULL, "When the process started, Unix time." },
@@ -257,6 +257,7 @@ static const char *type_name(enum metric_type type)
 	case GAUGE:	return "gauge";
 	case COUNTER:	return "counter";
 	case HISTOGRAM:	return "histogram";
+	case INFO:	return "gauge";
 	}
 	return "untyped";
 }
@@ -285,6 +286,12 @@ struct sink {
 	void (*sample)(struct sink *, const struct metric *, const char *suffix, const struct labels *, double value);
 };
 
+/* As OpenMetrics wants a number in a label, in every format: a series is the same one whichever was asked for. */
+static void print_bound(char *out, size_t size, double bound)
+{
+	snprintf(out, size, "%.9g%s", bound, bound == floor(bound) ? ".0" : "");
+}
+
 static void walk_histogram(struct sink *k, const struct metric *m, const struct subject *s, struct labels l)
 {
 	const struct histogram *h = m->histogram(s);
@@ -296,7 +303,7 @@ static void walk_histogram(struct sink *k, const struct metric *m, const struct 
 	for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++) {
 		sum += h->counts[i];
 		if (i < HISTOGRAM_BOUNDS)
-			snprintf(bound, sizeof bound, "%.9g", histogram_bounds[i]);
+			print_bound(bound, sizeof bound, histogram_bounds[i]);
 		else
 			snprintf(bound, sizeof bound, "+Inf");
 		k->sample(k, m, "_bucket", &bucket, (double)sum);
@@ -509,6 +516,26 @@ void metrics_text(const struct pages *pages, struct buf *out)
 	struct sink k = { .out = out, .head = text_head, .sample = text_sample };
 
 	walk(&k, pages);
+}
+
+/* ---- OpenMetrics ------------------------------------------------------------------------------------- */
+
+/* There a family has the name of its samples without what their type adds. */
+static void open_head(struct sink *k, const struct metric *m)
+{
+	const char *added = m->type == COUNTER ? "_total" : m->type == INFO ? "_info" : "";
+	int n = (int)(strlen(m->name) - strlen(added));
+
+	buf_addf(k->out, "# TYPE %.*s %s\n# HELP %.*s %s\n", n, m->name, m->type == INFO ? "info" : type_name(m->type), n, m->name,
+		 m->help);
+}
+
+void metrics_openmetrics(const struct pages *pages, struct buf *out)
+{
+	struct sink k = { .out = out, .head = open_head, .sample = text_sample };
+
+	walk(&k, pages);
+	buf_adds(out, "# EOF\n");
 }
 
 /* ---- JSON lines -------------------------------------------------------------------------------------- */
