@@ -16,6 +16,7 @@
 #include "conf/topology.h"
 #include "config.h"
 #include "endpoint/endpoint.h"
+#include "journal/journal.h"
 #include "loop/loop.h"
 #include "meter/meter.h"
 #include "sync/sync.h"
@@ -99,6 +100,7 @@ GETTER(data_rate, rate_per_second(&s->endpoint.meter->volume, s->now_us))
 
 GETTER(link_consistency, ratio_clock_ratio(&s->link.meter->consistency, s->now_us))
 GETTER(link_lag, s->link.lag_seconds)
+GETTER(link_usable, s->link.link->usable)
 GETTER(link_consistent_seconds, clock_seconds(&s->link.meter->consistency, METER_GOOD, s))
 GETTER(link_inconsistent_seconds, clock_seconds(&s->link.meter->consistency, METER_BAD, s))
 GETTER(link_unknown_seconds, clock_seconds(&s->link.meter->consistency, METER_UNKNOWN, s))
@@ -124,6 +126,7 @@ GETTER(rounds, s->service.rounds)
 GETTER(rounds_in_flight, s->service.rounds_in_flight)
 GETTER(redis_up, s->service.redis_up)
 GETTER(standby, s->service.standby)
+GETTER(journal_writable, journal_trouble(sync_journal(s->pages->sync)) == NULL)
 GETTER(loop_lag, (double)loop_lag_us(s->pages->loop) / 1e6)
 GETTER(reload_ok, s->pages->reload_ok)
 GETTER(reconciled, s->service.first_reconcile_done)
@@ -198,6 +201,7 @@ static const struct metric metrics[] = {
 	  "Time consistent / time observed (consistent or inconsistent); NaN before anything was observed." },
 	{ OURS "link_lag_seconds", GAUGE, PER_LINK, link_lag, NULL,
 	  "Age of the oldest change that this link has yet to settle; 0 when there is none, NaN when unknown." },
+	{ OURS "link_usable", GAUGE, PER_LINK, link_usable, NULL, "1 while the endpoint is up and the table fits its mapping, else 0." },
 	{ OURS "link_consistent_seconds_total", COUNTER, PER_LINK, link_consistent_seconds, NULL, "Time the link was consistent." },
 	{ OURS "link_inconsistent_seconds_total", COUNTER, PER_LINK, link_inconsistent_seconds, NULL,
 	  "Time something was pending, held, in conflict or parked on the link." },
@@ -233,6 +237,8 @@ static const struct metric metrics[] = {
 	  "When verify last ended, Unix time; stays 0: verify is not built yet in this version." },
 
 	{ OURS "redis_up", GAUGE, ONCE, redis_up, NULL, "1 while Redis answers and is fit for use, else 0." },
+	{ OURS "journal_writable", GAUGE, ONCE, journal_writable, NULL,
+	  "1 while the journal can be written, else 0; then nothing is applied that needs it." },
 	{ OURS "standby", GAUGE, ONCE, standby, NULL, "1 while another crmsyncd holds the lease and this one only waits." },
 	{ OURS "first_reconcile_done", GAUGE, ONCE, reconciled, NULL, "1 once every enabled endpoint was surveyed." },
 	{ OURS "rounds_total", COUNTER, ONCE, rounds, NULL, "Rounds begun." },
