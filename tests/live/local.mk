@@ -15,6 +15,7 @@ EXTRA_DIST += tests/live/test_keep_every_edit.py
 EXTRA_DIST += tests/live/test_kill_matrix.py
 EXTRA_DIST += tests/live/test_late_commits.py
 EXTRA_DIST += tests/live/test_mass_delete.py
+EXTRA_DIST += tests/live/test_monitoring.py
 EXTRA_DIST += tests/live/test_more_rules.py
 EXTRA_DIST += tests/live/test_one_writer.py
 EXTRA_DIST += tests/live/test_operator.py
