@@ -1,9 +1,12 @@
 """As systemd runs it: what the service manager hears, and the filters of the unit."""
+import contextlib
+import json
 import os
 import re
 import resource
 import signal
 import socket
+import sqlite3
 import subprocess
 import unittest
 import urllib.request
@@ -160,6 +163,71 @@ class Credentials(ThreeCrms):
         connection = endpoints["sales"]["connection"].replace("user=crmsync", "user=locked")
         return {**endpoints, "sales": {**endpoints["sales"], "connection": connection,
                                        "password_file": "$CREDENTIALS_DIRECTORY/sales.secret"}}
+
+
+class Log(ThreeCrms):
+    """What the log says of trouble: its beginning, its end, and how much there was in between."""
+
+    def lines(self, word):
+        return [line for line in self.d.log.splitlines() if word in line]
+
+    def test_redis_away_and_back_is_said_once_each(self):
+        self.start(options=("--log-level", "info"))
+        self.populate(self.sales)
+        self.settled()
+        self.redis.stop()
+        eventually(lambda: self.lines("Redis cannot be used"), "it is said")
+        self.assertIn(" warn ", self.lines("Redis cannot be used")[0])
+        self.redis.start()
+        eventually(lambda: len(self.lines("Redis can be used")) == 2, "at the start, and now")
+        told = [line.split("meanwhile")[1] for line in self.lines("Redis cannot be used")]
+        self.assertEqual(len(told), len(set(told)), "each reason once")
+        self.assertGreater(float(self.lines("Redis can be used")[1].split("down_seconds=")[1]), 0)
+
+    def test_a_journal_that_is_held_is_said_once_with_a_count_at_its_end(self):
+        self.start(options=("--log-level", "info"))
+        self.populate(self.sales)
+        self.settled()
+        with contextlib.closing(sqlite3.connect(self.d.directory / "journal" / "journal.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            self.support.edit("p1@example.org", phone="1" * 21)         # to be parked: that has to be written down
+            eventually(lambda: self.lines("the journal cannot be written"), "it is said", patience=120)
+            eventually(lambda: self.d.metrics()["crmsyncd_journal_writable"] == 0, "and shown")
+            self.assertEqual(self.d.get("/readyz")[0], 503)
+            other.execute("ROLLBACK")
+        again = eventually(lambda: self.lines("the journal can be written again"), "its end is said")
+        self.assertEqual(len(self.lines("the journal cannot be written")), 1)
+        self.assertEqual(len(again), 1)
+        self.assertGreaterEqual(int(again[0].split("failures=")[1].split()[0]), 1)
+        eventually(lambda: len(self.d.parked()) == 1, "it is parked now")
+        self.assertEqual(self.d.metrics()["crmsyncd_journal_writable"], 1)
+
+    def test_the_journal_of_systemd_gets_priorities(self):
+        """stderr is the stream that JOURNAL_STREAM names."""
+        for name, options, begins in (("text", (), "<6>crmsyncd runs"), ("json", ("--log-format", "json"), '<6>{"time"')):
+            log = self.place.log_file(name)
+            log.touch()
+            stream = f"{log.stat().st_dev}:{log.stat().st_ino}"
+            daemon = self.daemon(self.topology(), name=name, options=options, environment={"JOURNAL_STREAM": stream})
+            eventually(lambda d=daemon: "endpoint up" in d.log, "something is logged")
+            daemon.stop()
+            for line in daemon.log.splitlines():
+                self.assertRegex(line, "^<[3467]>")
+            self.assertTrue(any(line.startswith(begins) for line in daemon.log.splitlines()), daemon.log)
+
+    def test_messages_are_counted_whether_written_or_not(self):
+        self.start(options=("--log-level", "error"))
+        self.populate(self.sales)
+        self.settled()
+        metrics = self.d.metrics()
+        self.assertGreater(metrics['crmsyncd_log_messages_total{level="info"}'], 0)
+        self.assertGreater(metrics['crmsyncd_log_messages_total{level="debug"}'], 0)
+        self.assertEqual(self.d.log, "")
+
+    def test_a_start_that_fails_is_an_error_in_the_log(self):
+        self.d = self.daemon(self.topology().replace("interval: 1s", "interval: soon"), run=False, options=("--log-format", "json"))
+        self.assertEqual(self.d.run_once(), 78)
+        self.assertEqual(json.loads(self.d.log.splitlines()[-1])["level"], "error")
 
 
 class UnderTheFilter(ThreeCrms):
