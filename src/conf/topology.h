@@ -112,6 +112,9 @@ void conf_problems_fini(struct conf_problems *);
 
 /* The effective topology with all defaults, secrets redacted, as YAML that loads again. */
 void topology_print(const struct topology *, struct buf *out);
+/* What is different in `is`, a line a setting: "endpoints.sales.interval: 1s -> 5s"; with "+ " or "- " in front what was not or
+ * is not there. No secrets. Returns how many. */
+size_t topology_diff(const struct topology *was, const struct topology *is, struct buf *out);
 /* JSON Schema (2020-12) of the file, from the same table as the parser. */
 void topology_print_schema(struct buf *out);
 /* Every setting once, for the manual and for tests: calls fn(path, type, default or NULL, help). */

@@ -316,6 +316,7 @@ static void socket_move(struct control *c, struct control_socket *s, const struc
 		return;
 	if (!socket_open(c, &next, kind, address, &e)) {
 		log_error("socket not moved, the old one stays", LOG_ERR(&e));
+		buf_addf(&c->kept, "%s; the old one stays\n", e.text);
 		return;
 	}
 	socket_close(s);
@@ -346,16 +347,17 @@ void control_show(struct control *c, struct sync *sync, const struct topology *t
 	if (sync != c->sync)
 		commands_move_waits(c, sync);
 	c->sync = sync;
+	buf_clear(&c->kept);
 	socket_move(c, &c->orders, &kind_orders, t->control.socket);
 	socket_move(c, &c->stats, &kind_stats, t->stats.socket);
 	socket_move(c, &c->tcp, &kind_tcp, t->stats.listen);
 }
 
-void control_reloaded(struct control *c, bool successful)
+void control_reloaded(struct control *c, bool successful, const char *changes)
 {
 	c->reload_ok = successful;
 	if (successful)
-		commands_reloaded(c);
+		commands_reloaded(c, changes);
 }
 
 void control_free(struct control **cp)
@@ -369,6 +371,7 @@ void control_free(struct control **cp)
 	socket_close(&c->tcp);
 	commands_end(c);
 	http_server_free(&c->http);
+	buf_fini(&c->kept);
 	free(c);
 	*cp = NULL;
 }

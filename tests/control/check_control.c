@@ -1087,7 +1087,11 @@ START_TEST(reload_is_all_or_nothing_and_shows)
 	fake->busy_reload = true;
 	error_is(order(&s, "reload", "", 504), 75, "under way");
 	fake->busy_reload = fake->refuse_reload = false;
-	ck_assert(flag_of(order(&s, "reload", "", 200), "reloaded"));
+	j = order(&s, "reload", "", 200);
+	ck_assert_uint_eq(json_array_size(json_object_get(j, "changes")), 2);
+	ck_assert_str_eq(json_string_value(json_array_get(json_object_get(j, "changes"), 1)), "+ stats.listen: localhost:1");
+	ck_assert_uint_eq(json_array_size(json_object_get(j, "kept")), 0);
+	json_decref(j);
 }
 END_TEST
 

@@ -150,6 +150,7 @@ class Credentials(ThreeCrms):
         eventually(lambda: "password" in self.d.endpoint("sales")["reason"], "a wrong one is refused")
         (credentials / "sales.secret").chmod(0o600)
         (credentials / "sales.secret").write_text("right-secret\n")
+        self.d.ctl("reload")        # else it is tried again within half a minute
         self.populate(self.support)
         self.settled()
         self.assert_clean_log(self.d, "wrong-secret", "right-secret")
