@@ -1,9 +1,11 @@
 """As systemd runs it: what the service manager hears, and the filters of the unit."""
 import contextlib
+import ctypes.util
 import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -231,6 +233,7 @@ class Log(ThreeCrms):
         self.assertEqual(json.loads(self.d.log.splitlines()[-1])["level"], "error")
 
 
+@unittest.skipUnless(shutil.which("systemd-analyze") and ctypes.util.find_library("seccomp"), "systemd is not here")
 class UnderTheFilter(ThreeCrms):
     """Everything the daemon does, with the system calls that the unit leaves it."""
 
