@@ -5,6 +5,7 @@
  * names of endpoints and entities, numbers and sets from the daemon; when that does not answer there are none, and that is all.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/asking.h"
@@ -194,6 +195,18 @@ static void offer_arguments(struct line *l)
 			ask(l, kinds[i].command, kinds[i].show);
 }
 
+static void offer_next(struct line *l)
+{
+	if (l->open != NULL && (l->open->val == 'e' || l->open->val == 'E'))
+		ask(l, "status", l->open->val == 'e' ? show_entities : show_endpoints);
+	else if (l->open == NULL && l->word[0] == '-')
+		offer_options(l);
+	else if (l->open == NULL && l->command == NULL)
+		offer_commands(l);
+	else if (l->open == NULL)
+		offer_arguments(l);
+}
+
 int complete(struct ctl *c, char **words, int n)
 {
 	struct line l = { .c = c, .word = n > 0 ? words[n - 1] : "", .args = words };
@@ -204,13 +217,7 @@ int complete(struct ctl *c, char **words, int n)
 		l.word = "";
 	if (l.lost || find_socket(c) != CTL_OK)
 		return CTL_OK;
-	if (l.open != NULL && (l.open->val == 'e' || l.open->val == 'E'))
-		ask(&l, "status", l.open->val == 'e' ? show_entities : show_endpoints);
-	else if (l.open == NULL && l.word[0] == '-')
-		offer_options(&l);
-	else if (l.open == NULL && l.command == NULL)
-		offer_commands(&l);
-	else if (l.open == NULL)
-		offer_arguments(&l);
+	offer_next(&l);
+	free(c->path);
 	return CTL_OK;
 }
