@@ -127,6 +127,8 @@ int main(int argc, char **argv)
 	topology = topology_load(c.file, &problems);
 	if (topology == NULL) {
 		conf_problems_print(&problems, c.file, stderr);
+		if (!c.check && !c.print)	/* whoever reads only what the log calls an error hears of it, too */
+			log_error("cannot start: the topology is wrong", LOG_S("file", c.file), LOG_I("problems", problems.n));
 		conf_problems_fini(&problems);
 		return EXIT_CONFIGURATION;
 	}

@@ -49,8 +49,9 @@ bool log_level_parse(const char *name, enum log_level *out)
 	return false;
 }
 
-bool log_wants(enum log_level level)
+bool log_begin(enum log_level level)
 {
+	counts[level]++;
 	return level <= threshold;
 }
 
@@ -113,10 +114,9 @@ void log_emit(enum log_level level, const char *event, const struct log_kv *kv)
 {
 	char when[32];
 
-	counts[level]++;
 	time_print(clock_wall_us(), when);
 	buf_clear(&line);
-	if (in_journal && !as_json)
+	if (in_journal)
 		buf_addf(&line, "<%d>", priorities[level]);
 	if (as_json) {
 		buf_addf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":", when, level_names[level]);
@@ -132,4 +132,20 @@ void log_emit(enum log_level level, const char *event, const struct log_kv *kv)
 	/* One write a line: lines of several processes on one pipe do not mix. A full disk must not stop the daemon. */
 	if (write(2, line.p, line.len) < 0)
 		return;
+}
+
+bool log_streak_begins(struct log_streak *k)
+{
+	if (k->n++ > 0)
+		return false;
+	k->since_us = clock_mono_us();
+	return true;
+}
+
+void log_streak_ends(struct log_streak *k, const char *event)
+{
+	if (k->n == 0)
+		return;
+	log_info(event, LOG_I("failures", k->n), LOG_D("seconds", (double)(clock_mono_us() - k->since_us) / 1e6));
+	k->n = 0;
 }

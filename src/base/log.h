@@ -5,8 +5,9 @@
  *	-> 2026-03-01T12:00:00.123Z warn endpoint down endpoint=sales code=57P01 reason="..."
  *
  * Never row values, never secrets. Strings are escaped (control characters, invalid UTF-8, bidi
- * controls) and cut at 1,000 bytes. Under systemd (JOURNAL_STREAM set) text lines carry an sd-daemon
- * priority prefix and no time. Counted by level: log_count().
+ * controls) and cut at 1,000 bytes. Where stderr is the journal of systemd (JOURNAL_STREAM) lines begin with an sd-daemon
+ * priority, which the journal takes off, and text lines have no time. All are counted by level, also those that are not
+ * written: log_count().
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -36,13 +37,21 @@ struct log_kv {
 
 void log_setup(enum log_level level, bool json);
 bool log_level_parse(const char *name, enum log_level *out);
-bool log_wants(enum log_level level);
+bool log_begin(enum log_level level);			/* counts a message; true: it is to be written */
 void log_emit(enum log_level level, const char *event, const struct log_kv *kv);
 uint64_t log_count(enum log_level level);
 
+/* Failures in a row of one kind: the first is logged, the others are counted, the end says how many they were. Starts as zeros. */
+struct log_streak {
+	uint64_t n;
+	int64_t since_us;	/* monotonic */
+};
+bool log_streak_begins(struct log_streak *);		/* one more failure; true: it is the first, log it */
+void log_streak_ends(struct log_streak *, const char *event);	/* "event failures=3 seconds=4.5", or nothing when there was none */
+
 #define log_at(level, event, ...) \
 	do { \
-		if (log_wants(level)) \
+		if (log_begin(level)) \
 			log_emit(level, event, (const struct log_kv[]){ __VA_ARGS__ __VA_OPT__(,) { .key = 0 } }); \
 	} while (0)
 #define log_error(event, ...)	log_at(LOG_LEVEL_ERROR, event __VA_OPT__(,) __VA_ARGS__)

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 /* A path, or with '@' in front a name in the abstract namespace; whatever else there may be is not for us. */
 static bool manager_address(struct sockaddr_un *address, socklen_t *len)
 {
@@ -68,6 +70,17 @@ bool notify_stopping(void)
 	return tell("STOPPING=1");
 }
 
+/* A second line would be a second assignment; and the manager drops a text that is not UTF-8, such as one cut within a character. */
+static void end_line(char *p)
+{
+	uint32_t code;
+	size_t step;
+
+	while (*p != '\0' && *p != '\n' && (step = utf8_step(p, strlen(p), &code)) > 0)
+		p += step;
+	*p = '\0';
+}
+
 bool notify_status(const char *fmt, ...)
 {
 	char message[512] = "STATUS=";
@@ -77,7 +90,7 @@ bool notify_status(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(message + head, sizeof message - head, fmt, ap);
 	va_end(ap);
-	message[head + strcspn(message + head, "\n")] = '\0';	/* a second line would be a second assignment */
+	end_line(message + head);
 	return tell(message);
 }
 

@@ -27,6 +27,13 @@ static bool is_credential(const char *file)
 	return n > 1 && strncmp(file, dir, n) == 0 && file[n] == '/' && strstr(file + n, "/../") == NULL;
 }
 
+static const char by_name[] = "$CREDENTIALS_DIRECTORY/";
+
+bool conf_secret_is_credential(const char *file)
+{
+	return strncmp(file, by_name, strlen(by_name)) == 0;
+}
+
 static char *refuse(char *why, size_t why_size, const char *text)
 {
 	snprintf(why, why_size, "%s", text);
@@ -64,7 +71,19 @@ static char *secret_take(char *p, size_t n, char *why, size_t why_size)
 	return xstrndup(p, n);
 }
 
-char *conf_read_secret(const char *file, char *why, size_t why_size)
+/* Where the file is; to be freed. The directory of the credentials is known only to a process that systemd has started. */
+static char *find(const char *file, char *why, size_t why_size)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+
+	if (!conf_secret_is_credential(file))
+		return xstrdup(file);
+	if (dir == NULL || dir[0] != '/')
+		return refuse(why, why_size, "CREDENTIALS_DIRECTORY is not set: systemd does that, for a unit with LoadCredential=");
+	return xasprintf("%s/%s", dir, file + strlen(by_name));
+}
+
+static char *read_secret(const char *file, char *why, size_t why_size)
 {
 	/* O_NONBLOCK: opening a FIFO nobody writes to must not hang the daemon */
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -85,6 +104,16 @@ char *conf_read_secret(const char *file, char *why, size_t why_size)
 	}
 	if (fd >= 0)
 		close(fd);
+	return secret;
+}
+
+char *conf_read_secret(const char *file, char *why, size_t why_size)
+{
+	char *path = find(file, why, why_size), *secret = NULL;
+
+	if (path != NULL)
+		secret = read_secret(path, why, why_size);
+	free(path);
 	return secret;
 }
 

@@ -95,7 +95,7 @@ const struct setting settings[] = {
 	  .schema = "{\"type\": \"string\", \"pattern\": \"^(unix:/|redis://|rediss://)\"}",
 	  .help = "Address of the Redis server: unix:/path, unix:///path?db=N, redis://[user:password@]host[:port][/db]; rediss:// is not built yet." },
 	{ .path = "state.password_file", .type = SET_SECRET, .at = TOP(state.password_file),
-	  .help = "File that holds the Redis password." },
+	  .help = "File that holds the Redis password. $CREDENTIALS_DIRECTORY/NAME is a credential of systemd's." },
 
 	{ .path = "stats", .type = SET_MAP, .help = "The read-only HTTP service: /metrics, /status, /healthz, /readyz." },
 	{ .path = "stats.socket", .type = SET_SOCKET, .at = TOP(stats.socket), .def = "/run/crmsyncd/stats.sock",
@@ -134,7 +134,7 @@ const struct setting settings[] = {
 	{ .path = "endpoints.*.connection", .type = SET_TEXT, .at = ENDP(connection), .required = true, .max = 4096,
 	  .help = "How to connect: libpq keywords (host=... dbname=... user=...) or a postgresql:// address. The client library's own defaults and environment apply." },
 	{ .path = "endpoints.*.password_file", .type = SET_SECRET, .at = ENDP(password_file),
-	  .help = "File that holds the password for the connection." },
+	  .help = "File that holds the password for the connection. $CREDENTIALS_DIRECTORY/NAME is a credential of systemd's." },
 	{ .path = "endpoints.*.capture", .type = SET_CHOICE, .at = ENDP(capture), .def = "listen", .word = capture_word, .built = capture_built,
 	  .help = "How changes are found: listen keeps a change log by trigger in the database and sees every change and delete at once; poll asks for rows by their modified column and finds deletes only by sweeping." },
 	{ .path = "endpoints.*.notify", .type = SET_BOOLEAN, .at = ENDP(notify), .def = "true", .word = boolean_word,

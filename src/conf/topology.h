@@ -115,6 +115,9 @@ void conf_problems_fini(struct conf_problems *);
 
 /* The effective topology with all defaults, secrets redacted, as YAML that loads again. */
 void topology_print(const struct topology *, struct buf *out);
+/* What is different in `is`, a line a setting: "endpoints.sales.interval: 1s -> 5s"; with "+ " or "- " in front what was not or
+ * is not there. No secrets. Returns how many. */
+size_t topology_diff(const struct topology *was, const struct topology *is, struct buf *out);
 /* JSON Schema (2020-12) of the file, from the same table as the parser. */
 void topology_print_schema(struct buf *out);
 /* Every setting once, for the manual and for tests: calls fn(path, type, default or NULL, help). */
@@ -124,8 +127,9 @@ void topology_each_setting(void (*fn)(const char *path, const char *type, const 
 void conf_redact(struct buf *out, const char *connection);
 /*
  * Reads a secret's file: refuses one that group or others can read (but for systemd's credentials, whose directory
- * nobody else can enter); strips one newline. NULL: `why` says why, without a newline. Give it back with conf_secret_free().
+ * nobody else can enter); strips one newline. $CREDENTIALS_DIRECTORY/NAME is the credential of that name, wherever systemd put it. NULL: `why` says why, without a newline. Give it back with conf_secret_free().
  */
+bool conf_secret_is_credential(const char *file);	/* is it named in that way? */
 char *conf_read_secret(const char *file, char *why, size_t why_size);
 void conf_secret_free(char **secret);		/* wipes it first; NULL is fine */
 

@@ -139,11 +139,13 @@ static json_t *lines_of(const char *text)
 	return list;
 }
 
-static void answer_reloaded(struct http_exchange *x)
+static void answer_reloaded(const struct control *c, struct http_exchange *x, const char *changes)
 {
 	json_t *j = control_object();
 
 	json_object_set_new(j, "reloaded", json_true());
+	json_object_set_new(j, "changes", lines_of(changes));
+	json_object_set_new(j, "kept", lines_of(c->kept.len > 0 ? c->kept.p : ""));
 	control_answer(x, 200, j);
 }
 
@@ -178,13 +180,13 @@ static void run_reload(struct control *c, struct http_exchange *x, const json_t 
 	free(problems);
 }
 
-void commands_reloaded(struct control *c)
+void commands_reloaded(struct control *c, const char *changes)
 {
 	struct http_exchange *x = c->reloading;
 
 	c->reloading = NULL;
 	if (x != NULL)
-		answer_reloaded(x);
+		answer_reloaded(c, x, changes);
 }
 
 /* ---- wait -------------------------------------------------------------------------------------------- */

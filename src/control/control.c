@@ -129,8 +129,20 @@ static void answer_text(struct http_exchange *x, int status, const char *extra, 
 
 static const char starting[] = "the daemon is starting or stopping";
 
-static void page_metrics(struct control *c, struct http_exchange *x)
+void control_sentence(const struct control *c, struct buf *out)
 {
+	struct pages p;
+
+	if (control_pages(c, &p))
+		summary_add(&p, out);
+	else
+		buf_adds(out, starting);
+}
+
+static void page_metrics(struct control *c, struct http_exchange *x, const struct http_request *rq)
+{
+	int open_weight = http_accept_weight(rq->accept, "application/openmetrics-text");
+	bool open = open_weight > 0 && open_weight >= http_accept_weight(rq->accept, "text/plain");
 	struct buf body = { 0 };
 	struct pages p;
 
@@ -139,12 +151,16 @@ static void page_metrics(struct control *c, struct http_exchange *x)
 		answer_text(x, 503, NULL, &body);
 		return;
 	}
-	metrics_text(&p, &body);
-	http_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", NULL, body.p, body.len);
+	if (open)
+		metrics_openmetrics(&p, &body);
+	else
+		metrics_text(&p, &body);
+	http_reply(x, 200, open ? "application/openmetrics-text; version=1.0.0; charset=utf-8" :
+		   "text/plain; version=0.0.4; charset=utf-8", "Vary: Accept\r\n", body.p, body.len);
 	buf_fini(&body);
 }
 
-static void page_status(struct control *c, struct http_exchange *x)
+static void page_status(struct control *c, struct http_exchange *x, const struct http_request *rq)
 {
 	struct pages p;
 
@@ -154,7 +170,7 @@ static void page_status(struct control *c, struct http_exchange *x)
 		control_refuse(x, EXIT_UNAVAILABLE, "starting", "%s", starting);
 }
 
-static void page_healthz(struct control *c, struct http_exchange *x)
+static void page_healthz(struct control *c, struct http_exchange *x, const struct http_request *rq)
 {
 	struct buf body = { 0 };
 
@@ -162,7 +178,7 @@ static void page_healthz(struct control *c, struct http_exchange *x)
 	answer_text(x, 200, NULL, &body);
 }
 
-static void page_readyz(struct control *c, struct http_exchange *x)
+static void page_readyz(struct control *c, struct http_exchange *x, const struct http_request *rq)
 {
 	struct buf body = { 0 };
 	struct pages p;
@@ -179,10 +195,10 @@ static void page_readyz(struct control *c, struct http_exchange *x)
 
 static const struct page {
 	const char *path;
-	void (*answer)(struct control *, struct http_exchange *);
+	void (*answer)(struct control *, struct http_exchange *, const struct http_request *);
 	const char *help;
 } page_table[] = {
-	{ "/metrics", page_metrics, "Prometheus text" },
+	{ "/metrics", page_metrics, "Prometheus text, or OpenMetrics to whoever asks for it" },
 	{ "/status", page_status, "JSON: endpoints, entities, links, in one sentence and in numbers" },
 	{ "/healthz", page_healthz, "200 while the event loop turns" },
 	{ "/readyz", page_readyz, "200 when Redis and all endpoints answer and the first reconcile is done; else 503 and why" },
@@ -230,7 +246,7 @@ static void on_stats(void *arg, struct http_exchange *x, const struct http_reque
 	else if (page == NULL)
 		answer_unknown(x, false);
 	else
-		page->answer(arg, x);
+		page->answer(arg, x, rq);
 }
 
 static void on_orders(void *arg, struct http_exchange *x, const struct http_request *rq)
@@ -300,6 +316,7 @@ static void socket_move(struct control *c, struct control_socket *s, const struc
 		return;
 	if (!socket_open(c, &next, kind, address, &e)) {
 		log_error("socket not moved, the old one stays", LOG_ERR(&e));
+		buf_addf(&c->kept, "%s; the old one stays\n", e.text);
 		return;
 	}
 	socket_close(s);
@@ -330,16 +347,17 @@ void control_show(struct control *c, struct sync *sync, const struct topology *t
 	if (sync != c->sync)
 		commands_move_waits(c, sync);
 	c->sync = sync;
+	buf_clear(&c->kept);
 	socket_move(c, &c->orders, &kind_orders, t->control.socket);
 	socket_move(c, &c->stats, &kind_stats, t->stats.socket);
 	socket_move(c, &c->tcp, &kind_tcp, t->stats.listen);
 }
 
-void control_reloaded(struct control *c, bool successful)
+void control_reloaded(struct control *c, bool successful, const char *changes)
 {
 	c->reload_ok = successful;
 	if (successful)
-		commands_reloaded(c);
+		commands_reloaded(c, changes);
 }
 
 void control_free(struct control **cp)
@@ -353,6 +371,7 @@ void control_free(struct control **cp)
 	socket_close(&c->tcp);
 	commands_end(c);
 	http_server_free(&c->http);
+	buf_fini(&c->kept);
 	free(c);
 	*cp = NULL;
 }

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 
+struct buf;
 struct control;
 struct loop;
 struct sync;
@@ -38,8 +39,11 @@ struct control *control_new(struct loop *, const struct topology *, const struct
  * while there is none: pages then answer 503. Call it with the next one or NULL before a shown sync is freed: those who
  * wait for quiet are then moved to the next sync. `topology` is used during the call only. */
 void control_show(struct control *, struct sync *, const struct topology *);
-/* After every reload, whoever asked for it: for config_last_reload_successful, and for the answer of `crmsyncctl reload`. */
-void control_reloaded(struct control *, bool successful);
+/* After every reload, whoever asked for it: for config_last_reload_successful, and for the answer of `crmsyncctl reload`.
+ * changes: what is new, a line each; NULL when it was refused. */
+void control_reloaded(struct control *, bool successful, const char *changes);
+/* Adds how it is, in one sentence, as status shows it first. */
+void control_sentence(const struct control *, struct buf *out);
 /* Call it, or control_show() with NULL, before the sync is freed. Answers that sync/ still owes go nowhere. */
 void control_free(struct control **);
 

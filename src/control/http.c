@@ -39,6 +39,7 @@ struct http_listener {
 	struct loop_watch *watch;
 	struct loop_timer *rest;
 	int64_t warned_us;		/* monotonic; 0: never */
+	unsigned unsaid;		/* turned away since, without a word */
 	unsigned conns;			/* open ones; the memory lives as long as one is */
 };
 
@@ -268,7 +269,7 @@ static void hand_over(struct conn *c, const struct http_head *head, const char *
 {
 	struct http_exchange *x = xcalloc(1, sizeof *x);
 	struct http_request rq = {
-		.method = head->method, .path = head->path, .query = head->query,
+		.method = head->method, .path = head->path, .query = head->query, .accept = head->accept,
 		.body = body, .body_len = head->body_len,
 	};
 
@@ -419,10 +420,13 @@ static void listener_warn(struct http_listener *l, const char *text)
 {
 	int64_t now = clock_mono_us();
 
-	if (l->warned_us != 0 && now - l->warned_us < WARN_EVERY_US)
+	if (l->warned_us != 0 && now - l->warned_us < WARN_EVERY_US) {
+		l->unsaid++;
 		return;
+	}
+	log_warn("connection turned away", LOG_S("reason", text), LOG_I("and_before", l->unsaid));
 	l->warned_us = now;
-	log_warn("connection turned away", LOG_S("reason", text));
+	l->unsaid = 0;
 }
 
 static void conn_new(struct http_listener *l, int fd)

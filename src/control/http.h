@@ -32,7 +32,7 @@ struct loop;
 
 struct http_request {
 	enum http_method method;
-	const char *path, *query;
+	const char *path, *query, *accept;
 	const char *body;		/* a NUL stands behind it */
 	size_t body_len;
 };

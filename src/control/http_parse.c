@@ -91,7 +91,7 @@ static int parse_length(const char *value, bool *seen, struct http_head *head, c
 	return 0;
 }
 
-/* Only the headers that change how the bytes are read; all others are skipped. */
+/* Only the headers that change how the bytes are read, and what a page looks like; all others are skipped. */
 static int parse_header(char *line, bool *length_seen, struct http_head *head, const char **why)
 {
 	char *colon = strchr(line, ':'), *value, *end;
@@ -112,6 +112,8 @@ static int parse_header(char *line, bool *length_seen, struct http_head *head, c
 		else if (strcasecmp(value, "keep-alive") == 0)
 			head->keep_alive = true;
 	}
+	if (strcasecmp(line, "Accept") == 0 && head->accept[0] == '\0')
+		head->accept = value;
 	if (strcasecmp(line, "Expect") == 0 && strcasecmp(value, "100-continue") == 0)
 		head->expect_continue = true;
 	return 0;
@@ -124,6 +126,7 @@ int http_head_parse(char *text, size_t len, struct http_head *head, const char *
 	int status, headers = 0;
 
 	memset(head, 0, sizeof *head);
+	head->accept = "";
 	*why = "";
 	if (memchr(text, '\0', len) != NULL)
 		return refuse(why, 400, "a NUL byte in the head");
@@ -138,6 +141,53 @@ int http_head_parse(char *text, size_t len, struct http_head *head, const char *
 		status = parse_header(line, &length_seen, head, why);
 	}
 	return status;
+}
+
+/* ---- Accept (RFC 9110, 12.5.1) ----------------------------------------------------------------------- */
+
+static const char blanks[] = " \t";
+
+/* "0.75": thousandths; what is no weight counts as none given. */
+static int weight_of(const char *p)
+{
+	int weight = 0, place = 100;
+
+	if (p[0] != '0')
+		return 1000;
+	for (p += p[1] == '.' ? 2 : 1; *p >= '0' && *p <= '9' && place > 0; p++, place /= 10)
+		weight += (*p - '0') * place;
+	return weight;
+}
+
+/* The q among the parameters of one range, which end at `end`. */
+static int range_weight(const char *p, const char *end)
+{
+	while ((p = memchr(p, ';', (size_t)(end - p))) != NULL) {
+		p++;
+		p += strspn(p, blanks);
+		if ((p[0] == 'q' || p[0] == 'Q') && p[1] == '=')
+			return weight_of(p + 2);
+	}
+	return 1000;
+}
+
+int http_accept_weight(const char *accept, const char *type)
+{
+	size_t n = strlen(type);
+	int most = 0;
+
+	for (const char *p = accept; *p != '\0'; p += *p == ',') {
+		const char *end = p + strcspn(p, ",");
+
+		p += strspn(p, blanks);
+		if (strncasecmp(p, type, n) == 0 && (p[n] == '\0' || strchr(",; \t", p[n]) != NULL)) {
+			int weight = range_weight(p + n, end);
+
+			most = weight > most ? weight : most;
+		}
+		p = end;
+	}
+	return most;
 }
 
 const char *http_status_words(int status)

@@ -18,6 +18,7 @@ struct http_head {
 	enum http_method method;
 	char *path;			/* as sent, up to the '?'; not decoded: no page needs it */
 	char *query;			/* behind the '?', or "" */
+	const char *accept;		/* of the first Accept, or "" */
 	bool http11;			/* chunks may be sent */
 	bool keep_alive;
 	bool expect_continue;		/* the client waits for "100 Continue" before it sends the body */
@@ -28,10 +29,13 @@ struct http_head {
 size_t http_head_end(const char *p, size_t n);
 
 /*
- * Reads a whole head (as http_head_end() found it) and cuts it up in place: head->path and ->query point
- * into it. Returns 0, or the HTTP status to refuse the request with and in *why a sentence.
+ * Reads a whole head (as http_head_end() found it) and cuts it up in place: head->path, ->query and ->accept
+ * point into it. Returns 0, or the HTTP status to refuse the request with and in *why a sentence.
  */
 int http_head_parse(char *text, size_t len, struct http_head *head, const char **why);
+
+/* How much an Accept wants that very type: its q in thousandths, 0 when it does not name it. Ranges with a * name nothing. */
+int http_accept_weight(const char *accept, const char *type);
 
 const char *http_status_words(int status);
 

@@ -16,6 +16,7 @@
 #include "conf/topology.h"
 #include "config.h"
 #include "endpoint/endpoint.h"
+#include "journal/journal.h"
 #include "loop/loop.h"
 #include "meter/meter.h"
 #include "sync/sync.h"
@@ -68,7 +69,7 @@ static const struct {
 
 struct metric {
 	const char *name;
-	enum metric_type { GAUGE, COUNTER, HISTOGRAM } type;
+	enum metric_type { GAUGE, COUNTER, HISTOGRAM, INFO } type;	/* INFO: a gauge that is 1, what it says is in the label */
 	enum scope scope;
 	double (*get)(const struct subject *);
 	const struct histogram *(*histogram)(const struct subject *);
@@ -99,6 +100,7 @@ GETTER(data_rate, rate_per_second(&s->endpoint.meter->volume, s->now_us))
 
 GETTER(link_consistency, ratio_clock_ratio(&s->link.meter->consistency, s->now_us))
 GETTER(link_lag, s->link.lag_seconds)
+GETTER(link_usable, s->link.link->usable)
 GETTER(link_consistent_seconds, clock_seconds(&s->link.meter->consistency, METER_GOOD, s))
 GETTER(link_inconsistent_seconds, clock_seconds(&s->link.meter->consistency, METER_BAD, s))
 GETTER(link_unknown_seconds, clock_seconds(&s->link.meter->consistency, METER_UNKNOWN, s))
@@ -124,6 +126,7 @@ GETTER(rounds, s->service.rounds)
 GETTER(rounds_in_flight, s->service.rounds_in_flight)
 GETTER(redis_up, s->service.redis_up)
 GETTER(standby, s->service.standby)
+GETTER(journal_writable, journal_trouble(sync_journal(s->pages->sync)) == NULL)
 GETTER(loop_lag, (double)loop_lag_us(s->pages->loop) / 1e6)
 GETTER(reload_ok, s->pages->reload_ok)
 GETTER(reconciled, s->service.first_reconcile_done)
@@ -198,6 +201,7 @@ static const struct metric metrics[] = {
 	  "Time consistent / time observed (consistent or inconsistent); NaN before anything was observed." },
 	{ OURS "link_lag_seconds", GAUGE, PER_LINK, link_lag, NULL,
 	  "Age of the oldest change that this link has yet to settle; 0 when there is none, NaN when unknown." },
+	{ OURS "link_usable", GAUGE, PER_LINK, link_usable, NULL, "1 while the endpoint is up and the table fits its mapping, else 0." },
 	{ OURS "link_consistent_seconds_total", COUNTER, PER_LINK, link_consistent_seconds, NULL, "Time the link was consistent." },
 	{ OURS "link_inconsistent_seconds_total", COUNTER, PER_LINK, link_inconsistent_seconds, NULL,
 	  "Time something was pending, held, in conflict or parked on the link." },
@@ -233,6 +237,8 @@ static const struct metric metrics[] = {
 	  "When verify last ended, Unix time; stays 0: verify is not built yet in this version." },
 
 	{ OURS "redis_up", GAUGE, ONCE, redis_up, NULL, "1 while Redis answers and is fit for use, else 0." },
+	{ OURS "journal_writable", GAUGE, ONCE, journal_writable, NULL,
+	  "1 while the journal can be written, else 0; then nothing is applied that needs it." },
 	{ OURS "standby", GAUGE, ONCE, standby, NULL, "1 while another crmsyncd holds the lease and this one only waits." },
 	{ OURS "first_reconcile_done", GAUGE, ONCE, reconciled, NULL, "1 once every enabled endpoint was surveyed." },
 	{ OURS "rounds_total", COUNTER, ONCE, rounds, NULL, "Rounds begun." },
@@ -240,7 +246,7 @@ static const struct metric metrics[] = {
 	{ OURS "event_loop_lag_seconds", GAUGE, ONCE, loop_lag, NULL, "How late the last timer fired." },
 	{ OURS "config_last_reload_successful", GAUGE, ONCE, reload_ok, NULL, "0 after a reload that was refused, else 1." },
 	{ OURS "log_messages_total", COUNTER, PER_LEVEL, log_messages, NULL, "Log messages, also those below the level that is written." },
-	{ OURS "build_info", GAUGE, PER_VERSION, one, NULL, "Always 1; the version is in the label." },
+	{ OURS "build_info", INFO, PER_VERSION, one, NULL, "Always 1; the version is in the label." },
 
 	{ "process_cpu_seconds_total", COUNTER, ONCE, process_cpu, NULL, "Processor time used, user and system." },
 	{ "process_start_time_seconds", GAUGE, ONCE, process_start, NULL, "When the process started, Unix time." },
@@ -257,6 +263,7 @@ static const char *type_name(enum metric_type type)
 	case GAUGE:	return "gauge";
 	case COUNTER:	return "counter";
 	case HISTOGRAM:	return "histogram";
+	case INFO:	return "gauge";
 	}
 	return "untyped";
 }
@@ -285,6 +292,12 @@ struct sink {
 	void (*sample)(struct sink *, const struct metric *, const char *suffix, const struct labels *, double value);
 };
 
+/* As OpenMetrics wants a number in a label, in every format: a series is the same one whichever was asked for. */
+static void print_bound(char *out, size_t size, double bound)
+{
+	snprintf(out, size, "%.9g%s", bound, bound == floor(bound) ? ".0" : "");
+}
+
 static void walk_histogram(struct sink *k, const struct metric *m, const struct subject *s, struct labels l)
 {
 	const struct histogram *h = m->histogram(s);
@@ -296,7 +309,7 @@ static void walk_histogram(struct sink *k, const struct metric *m, const struct 
 	for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++) {
 		sum += h->counts[i];
 		if (i < HISTOGRAM_BOUNDS)
-			snprintf(bound, sizeof bound, "%.9g", histogram_bounds[i]);
+			print_bound(bound, sizeof bound, histogram_bounds[i]);
 		else
 			snprintf(bound, sizeof bound, "+Inf");
 		k->sample(k, m, "_bucket", &bucket, (double)sum);
@@ -509,6 +522,26 @@ void metrics_text(const struct pages *pages, struct buf *out)
 	struct sink k = { .out = out, .head = text_head, .sample = text_sample };
 
 	walk(&k, pages);
+}
+
+/* ---- OpenMetrics ------------------------------------------------------------------------------------- */
+
+/* There a family has the name of its samples without what their type adds. */
+static void open_head(struct sink *k, const struct metric *m)
+{
+	const char *added = m->type == COUNTER ? "_total" : m->type == INFO ? "_info" : "";
+	int n = (int)(strlen(m->name) - strlen(added));
+
+	buf_addf(k->out, "# TYPE %.*s %s\n# HELP %.*s %s\n", n, m->name, m->type == INFO ? "info" : type_name(m->type), n, m->name,
+		 m->help);
+}
+
+void metrics_openmetrics(const struct pages *pages, struct buf *out)
+{
+	struct sink k = { .out = out, .head = open_head, .sample = text_sample };
+
+	walk(&k, pages);
+	buf_adds(out, "# EOF\n");
 }
 
 /* ---- JSON lines -------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /*
  * pages.h - what the read-only pages say, made from the views of sync/. No sockets here.
  *
- *   metrics.c   /metrics: one table of all metrics, rendered as Prometheus text or as JSON lines
+ *   metrics.c   /metrics: one table of all metrics, rendered as Prometheus text, OpenMetrics or JSON lines
  *   status.c    /status: the JSON object; /readyz: the reasons
  *   summary.c   the sentence that matters
  */
@@ -33,8 +33,9 @@ json_t *status_json(const struct pages *);
 /* True when ready; else adds the reasons, a line each. */
 bool status_ready(const struct pages *, struct buf *reasons);
 
-/* Prometheus text exposition 0.0.4. */
+/* Prometheus text exposition 0.0.4, and OpenMetrics 1.0: the same samples. */
 void metrics_text(const struct pages *, struct buf *out);
+void metrics_openmetrics(const struct pages *, struct buf *out);
 /* {"schema": 1, "name", "type", "labels": {}, "value"} a line a sample; what is not a number becomes null. */
 void metrics_json(const struct pages *, struct buf *out);
 /* Every row of the table, for tests and the manual page; `labels` is "entity, endpoint" or "". */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "control/control.h"
 #include "control/http.h"
 #include "control/listen.h"
@@ -31,6 +32,7 @@ struct control {
 	bool reload_ok;
 	struct control_socket stats, tcp, orders;
 	struct waiting *waits;		/* who asked to be told when all is settled; commands.c */
+	struct buf kept;		/* what the last topology wants and could not be had, a line each */
 	struct http_exchange *reloading;	/* who asked for the reload that is under way; NULL: nobody */
 };
 
@@ -67,7 +69,7 @@ void commands_list(struct http_exchange *);
 /* The sync is about to be replaced (NULL: it goes): those who wait, wait on the new one. Called before control->sync changes. */
 void commands_move_waits(struct control *, struct sync *next);
 /* A topology came into force: tells the one who asked for it. */
-void commands_reloaded(struct control *);
+void commands_reloaded(struct control *, const char *changes);
 /* The daemon stops: tells all who wait for something. */
 void commands_end(struct control *);
 /* Every row, for tests and manual pages; built: false for commands of later versions. */

@@ -12,6 +12,7 @@ struct asking {
 	struct ctl *c;
 	/* Shows one object of the answer; not called with --json, nor for an error. NULL: nothing to show. */
 	void (*show)(struct asking *, const json_t *);
+	void *arg;			/* for show */
 	struct buf *keep;		/* watch: shown there instead of on stdout */
 	size_t lines;
 	int rc;

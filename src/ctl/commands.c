@@ -26,7 +26,7 @@ void say(const struct buf *b)
 	fwrite(b->p, 1, b->len, stdout);
 }
 
-static void complain_list(const json_t *list)
+static void print_list(FILE *to, const json_t *list)
 {
 	const json_t *line;
 	size_t i;
@@ -37,7 +37,7 @@ static void complain_list(const json_t *list)
 
 		buf_adds(&safe, "");
 		text_escape(&safe, s, strlen(s), '\0', strlen(s));
-		fprintf(stderr, "  %s\n", safe.p);
+		fprintf(to, "  %s\n", safe.p);
 		buf_fini(&safe);
 	}
 }
@@ -51,8 +51,8 @@ static void on_error(struct asking *a, const json_t *object, const json_t *error
 	text_escape(&safe, s != NULL ? s : "", s != NULL ? strlen(s) : 0, '\0', 1000);
 	complain("%s", safe.p);
 	buf_fini(&safe);
-	complain_list(json_object_get(object, "problems"));
-	complain_list(json_object_get(object, "pending"));
+	print_list(stderr, json_object_get(object, "problems"));
+	print_list(stderr, json_object_get(object, "pending"));
 	a->rc = (int)json_integer_value(json_object_get(error, "exit"));
 	if (a->rc <= 0 || a->rc > 255)
 		a->rc = CTL_TROUBLE;
@@ -432,7 +432,17 @@ static int run_kick(struct ctl *c, char **args, int n)
 
 static void show_reloaded(struct asking *a, const json_t *j)
 {
-	puts("the topology was read again");
+	const json_t *changes = json_object_get(j, "changes"), *kept = json_object_get(j, "kept");
+	size_t n = json_array_size(changes);
+
+	if (n == 0)
+		puts("the topology was read again; nothing differs");
+	else
+		printf("the topology was read again; %zu setting%s\n", n, n == 1 ? " differs:" : "s differ:");
+	print_list(stdout, changes);
+	if (json_array_size(kept) > 0)
+		complain("not everything could be had:");
+	print_list(stderr, kept);
 }
 
 static int run_reload(struct ctl *c, char **args, int n)

@@ -2,6 +2,7 @@
  * ctl.h - crmsyncctl: what its files share.
  *
  *   main.c      options, help, dispatch
+ *   complete.c  what may stand next on a command line
  *   commands.c  the commands: what is asked of the daemon, what is shown of the answer
  *   client.c    one HTTP exchange over the control socket
  *   find.c      where the control socket is
@@ -14,6 +15,7 @@
 #ifndef CTL_CTL_H
 #define CTL_CTL_H
 
+#include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -42,6 +44,10 @@ struct ctl {
 };
 
 extern volatile sig_atomic_t ctl_interrupted;
+
+/* All options, ending with a NULL name; the first of them are the program's own, the others go with those commands that name them. */
+extern const struct option ctl_options[];
+enum { CTL_OPTIONS_OF_ALL = 7 };
 
 /* To stderr: "crmsyncctl: ...". */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -81,6 +87,11 @@ struct ctl_command {
 	const char *help;
 };
 extern const struct ctl_command ctl_commands[];	/* ends with a NULL name */
+
+/* ---- complete.c -------------------------------------------------------------------------------------- */
+
+/* Offers what may stand for the last of the words, a line each. */
+int complete(struct ctl *, char **words, int n);
 
 /* ---- status.c ---------------------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 crmsyncctl_SOURCES = \
 	src/ctl/asking.h \
 	src/ctl/client.c \
+	src/ctl/complete.c \
 	src/ctl/commands.c \
 	src/ctl/ctl.h \
 	src/ctl/find.c \

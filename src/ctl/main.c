@@ -1,4 +1,3 @@
-#include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 volatile sig_atomic_t ctl_interrupted;
 
 /* Upper part: options of the program, which every command takes. Lower part: of some commands; ctl_command.options names them. */
-static const struct option long_options[] = {
+const struct option ctl_options[] = {
 	{ "socket", required_argument, NULL, 's' },
 	{ "config", required_argument, NULL, 'c' },
 	{ "json", no_argument, NULL, 'j' },
@@ -31,7 +30,6 @@ static const struct option long_options[] = {
 	{ "key", required_argument, NULL, 'k' },
 	{ NULL },
 };
-enum { OF_THE_PROGRAM = 7 };
 
 void complain(const char *fmt, ...)
 {
@@ -125,12 +123,12 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 
 static bool option_fits(int option, const struct ctl_command *command)
 {
-	for (size_t i = 0; long_options[i].name != NULL; i++) {
-		if (long_options[i].val != option)
+	for (size_t i = 0; ctl_options[i].name != NULL; i++) {
+		if (ctl_options[i].val != option)
 			continue;
-		if (i < OF_THE_PROGRAM || (command != NULL && strchr(command->options, option) != NULL))
+		if (i < CTL_OPTIONS_OF_ALL || (command != NULL && strchr(command->options, option) != NULL))
 			return true;
-		complain("--%s belongs to other commands%s%s", long_options[i].name, command != NULL ? " than " : "",
+		complain("--%s belongs to other commands%s%s", ctl_options[i].name, command != NULL ? " than " : "",
 			 command != NULL ? command->name : "");
 		return false;
 	}
@@ -143,7 +141,7 @@ static int take_options(struct ctl *c, int argc, char **argv, const char *short_
 	int option, rc = GO_ON;
 
 	optind = 0;				/* GNU: start afresh */
-	while (rc == GO_ON && (option = getopt_long(argc, argv, short_options, long_options, NULL)) != -1)
+	while (rc == GO_ON && (option = getopt_long(argc, argv, short_options, ctl_options, NULL)) != -1)
 		rc = option_fits(option, command) ? take_option(c, option, command) : CTL_USAGE;
 	return rc;
 }
@@ -242,8 +240,11 @@ int main(int argc, char **argv)
 {
 	const struct ctl_command *command;
 	struct ctl c = { 0 };
-	int words, rc = take_options(&c, argc, argv, "+s:c:hV", NULL);
+	int words, rc;
 
+	if (argc > 2 && strcmp(argv[1], "--complete") == 0 && strcmp(argv[2], "--") == 0)
+		return finish(complete(&c, argv + 3, argc - 3));
+	rc = take_options(&c, argc, argv, "+s:c:hV", NULL);
 	if (rc != GO_ON)
 		return finish(rc);
 	if (optind >= argc) {

@@ -18,17 +18,26 @@
 #include "store/store.h"
 #include "sync/sync.h"
 
-enum { FINISH_MS = 30000, STATUS_MS = 1000, EXPIRE_MS = 60000 };
+enum {
+	FINISH_MS = 30000, EXPIRE_MS = 60000,
+	CHANGES_TOLD = 100,			/* of a reload, in the log; crmsyncctl shows all */
+	PULSE_MS = 1000, FIRST_PULSE_MS = 50,
+	FIRST_CONTACT_US = 30000000,		/* whoever has not answered by then is as good as tried */
+};
 
 struct daemon {
 	struct loop *loop;
-	struct topology *topology;	/* owned */
+	struct topology *topology;	/* owned; what the sync runs on */
+	struct topology *latest;	/* the same, or owned: read later, and different only around the sync */
 	struct topology *next;		/* owned; while a reload waits for the rounds in flight */
+	char *changes;			/* owned; what is different in the one that is being taken */
 	struct journal *journal;	/* owned */
 	struct control *control;	/* owned */
 	struct sync *sync;		/* owned */
 	struct loop_timer *pulse, *expire;
+	int64_t started_us;		/* monotonic */
 	bool once, stopping;
+	bool announced;			/* the service manager knows that we are up */
 	bool hup_again;			/* SIGHUP came while a reload was under way: the file may have changed since that read it */
 	int exit_code;
 };
@@ -87,7 +96,7 @@ static void start_sync(struct daemon *d)
 	struct sync_seams seams = { make_endpoint, make_store, on_refused, d };
 
 	d->sync = sync_new(d->loop, d->topology, d->journal, &seams);
-	control_show(d->control, d->sync, d->topology);
+	control_show(d->control, d->sync, d->latest);
 	if (d->once)
 		sync_once(d->sync, on_once_done, d);
 }
@@ -113,6 +122,7 @@ static void on_stop(void *arg)
 	}
 	d->stopping = true;
 	notify_stopping();
+	notify_status("stopping: the batches under way are finished");
 	log_info("stopping: rounds in flight are finished first");
 	sync_finish(d->sync, FINISH_MS, on_finished, d);
 }
@@ -130,6 +140,67 @@ static char *problems_text(const struct conf_problems *p, const char *file)
 	return buf_take(&b);
 }
 
+/* To the manager a reload ends with READY, as the start does; one that comes before the start's own does not end the start. */
+static void reload_over(const struct daemon *d)
+{
+	if (d->announced)
+		notify_ready();
+}
+
+static void free_topologies(struct daemon *d)
+{
+	if (d->latest != d->topology)
+		topology_free(&d->latest);
+	d->latest = NULL;
+	topology_free(&d->topology);
+}
+
+/* These the daemon can change by itself; for every other setting the sync begins anew. */
+static bool is_around(const char *line)
+{
+	static const char *const paths[] = { "stats.", "control.", "journal.keep:" };
+
+	line += line[1] == ' ' ? 2 : 0;		/* "+ ", "- " */
+	for (size_t i = 0; i < countof(paths); i++)
+		if (strncmp(line, paths[i], strlen(paths[i])) == 0)
+			return true;
+	return false;
+}
+
+/* False, too, when there is none. */
+static bool all_are_around(const char *changes)
+{
+	const char *line = changes;
+
+	for (; *line != '\0'; line += strcspn(line, "\n") + 1)
+		if (!is_around(line))
+			return false;
+	return line != changes;
+}
+
+static size_t log_changes(const char *changes)
+{
+	size_t n = 0;
+
+	for (const char *line = changes; *line != '\0'; line += strcspn(line, "\n") + 1, n++) {
+		char *text = xstrndup(line, strcspn(line, "\n"));
+
+		if (n < CHANGES_TOLD)
+			log_info("setting changed", LOG_S("change", text));
+		free(text);
+	}
+	return n;
+}
+
+static void taken(struct daemon *d)
+{
+	size_t n = log_changes(d->changes);
+
+	control_reloaded(d->control, true, d->changes);
+	reload_over(d);
+	log_info("topology reloaded", LOG_S("file", d->latest->file), LOG_I("changes", n));
+}
+
 static void on_hup(void *arg);
 
 static void on_old_finished(void *arg)
@@ -138,17 +209,62 @@ static void on_old_finished(void *arg)
 
 	if (d->stopping)
 		return;
-	control_show(d->control, NULL, d->topology);
+	control_show(d->control, NULL, d->latest);
 	sync_free(&d->sync);
-	topology_free(&d->topology);
-	d->topology = d->next;
+	free_topologies(d);
+	d->topology = d->latest = d->next;
 	d->next = NULL;
 	start_sync(d);
-	control_reloaded(d->control, true);
-	notify_ready();
-	log_info("topology reloaded", LOG_S("file", d->topology->file));
+	taken(d);
 	if (d->hup_again)
 		on_hup(d);
+}
+
+/* The rounds go on, and so do the counters. */
+static void take_around(struct daemon *d, struct topology *next)
+{
+	if (d->latest != d->topology)
+		topology_free(&d->latest);
+	d->latest = next;
+	control_show(d->control, d->sync, d->latest);
+	taken(d);
+}
+
+/* What the journal and the state in Redis are bound to. */
+static char *what_cannot_change(const struct topology *was, const struct topology *is)
+{
+	static const char words[] = "cannot change while running; restart for that";
+	struct buf b = { 0 };
+
+	if (strcmp(is->name, was->name) != 0)
+		buf_addf(&b, "%s: topology: %s\n", was->file, words);
+	if (strcmp(is->journal.directory, was->journal.directory) != 0)
+		buf_addf(&b, "%s: journal.directory: %s\n", was->file, words);
+	return b.len > 0 ? buf_take(&b) : NULL;
+}
+
+static void refuse(struct daemon *d, const char *why)
+{
+	control_reloaded(d->control, false, NULL);
+	reload_over(d);
+	log_error("topology not reloaded, everything stays as it was", LOG_S("problems", why));
+}
+
+/* A topology in which nothing differs is taken like any other: whoever asks wants everything to be looked at anew. */
+static void take(struct daemon *d, struct topology *next)
+{
+	struct buf changes = { 0 };
+
+	buf_adds(&changes, "");
+	topology_diff(d->latest, next, &changes);
+	free(d->changes);
+	d->changes = buf_take(&changes);
+	if (all_are_around(d->changes)) {
+		take_around(d, next);
+		return;
+	}
+	d->next = next;
+	sync_finish(d->sync, FINISH_MS, on_old_finished, d);
 }
 
 static enum reload_begun reload(void *arg, char **text)
@@ -160,22 +276,15 @@ static enum reload_begun reload(void *arg, char **text)
 	if (d->next != NULL || d->stopping)
 		return RELOAD_BUSY;
 	notify_reloading();
-	next = topology_load(d->topology->file, &problems);
-	if (next != NULL && strcmp(next->journal.directory, d->topology->journal.directory) != 0) {
-		*text = xasprintf("%s: journal.directory: cannot change while running; restart for that\n", d->topology->file);
-		topology_free(&next);
-	} else if (next == NULL) {
-		*text = problems_text(&problems, d->topology->file);
-	}
+	next = topology_load(d->latest->file, &problems);
+	*text = next != NULL ? what_cannot_change(d->latest, next) : problems_text(&problems, d->latest->file);
 	conf_problems_fini(&problems);
-	if (next == NULL) {
-		control_reloaded(d->control, false);
-		notify_ready();
-		log_error("topology not reloaded, everything stays as it was", LOG_S("problems", *text));
+	if (*text != NULL) {
+		topology_free(&next);
+		refuse(d, *text);
 		return RELOAD_REFUSED;
 	}
-	d->next = next;
-	sync_finish(d->sync, FINISH_MS, on_old_finished, d);
+	take(d, next);
 	return RELOAD_COMING;
 }
 
@@ -190,26 +299,54 @@ static void on_hup(void *arg)
 
 /* ---- signs of life ----------------------------------------------------------------------------------- */
 
+/* Has everybody answered, or failed to, once? Whoever starts after us may then ask and gets more than "not yet". */
+static bool first_contact_tried(const struct daemon *d)
+{
+	struct sync_service_view v;
+	struct sync_endpoint_view e;
+
+	sync_service_view(d->sync, &v);
+	if (!v.redis_tried)
+		return false;
+	for (size_t i = 0; i < sync_endpoints(d->sync); i++) {
+		sync_endpoint_view(d->sync, i, &e);
+		if (e.endpoint->state == ENDPOINT_UNKNOWN && e.endpoint->tries == 0)
+			return false;
+	}
+	return true;
+}
+
+static void announce(struct daemon *d)
+{
+	if (d->announced || d->stopping)
+		return;
+	if (!first_contact_tried(d) && clock_mono_us() - d->started_us < FIRST_CONTACT_US)
+		return;
+	d->announced = true;
+	notify_ready();
+}
+
+static void tell_how_it_is(const struct daemon *d)
+{
+	struct buf sentence = { 0 };
+
+	control_sentence(d->control, &sentence);
+	notify_status("%s", sentence.p);
+	buf_fini(&sentence);
+}
+
+/* The manager's watchdog gets its food here and nowhere else: from a timer, so from a loop that turns. */
 static void on_pulse(void *arg)
 {
 	struct daemon *d = arg;
-	struct sync_service_view v;
-	size_t up = 0, n;
+	int64_t next_ms = d->announced ? PULSE_MS : FIRST_PULSE_MS, half_ms = notify_watchdog_us() / 2000;
 
-	loop_timer_set(d->pulse, STATUS_MS);
+	loop_timer_set(d->pulse, half_ms > 0 && half_ms < next_ms ? half_ms : next_ms);
 	notify_watchdog();
-	if (d->sync == NULL)
+	if (d->stopping || d->sync == NULL)
 		return;
-	sync_service_view(d->sync, &v);
-	n = sync_endpoints(d->sync);
-	for (size_t i = 0; i < n; i++) {
-		struct sync_endpoint_view e;
-
-		sync_endpoint_view(d->sync, i, &e);
-		up += e.endpoint->state == ENDPOINT_UP;
-	}
-	notify_status("%s%zu of %zu endpoints up; Redis %s; first reconcile %s", v.standby ? "stands by; " : "", up, n,
-		      v.redis_up ? "up" : "away", v.first_reconcile_done ? "done" : "under way");
+	announce(d);
+	tell_how_it_is(d);
 }
 
 static void on_expire(void *arg)
@@ -218,7 +355,7 @@ static void on_expire(void *arg)
 	struct err e = { 0 };
 
 	loop_timer_set(d->expire, EXPIRE_MS);
-	if (!journal_expire(d->journal, clock_wall_us() - d->topology->journal.keep_us, &e))
+	if (!journal_expire(d->journal, clock_wall_us() - d->latest->journal.keep_us, &e))
 		log_error("journal not trimmed", LOG_ERR(&e));
 }
 
@@ -244,18 +381,19 @@ static void shut_down(struct daemon *d)
 	loop_timer_free(&d->pulse);
 	loop_timer_free(&d->expire);
 	if (d->control != NULL)
-		control_show(d->control, NULL, d->topology);
+		control_show(d->control, NULL, d->latest);
 	sync_free(&d->sync);
 	control_free(&d->control);
 	journal_close(&d->journal);
-	topology_free(&d->topology);
+	free_topologies(d);
 	topology_free(&d->next);
+	free(d->changes);
 	loop_free(&d->loop);
 }
 
 int daemon_run(struct topology *topology, bool once)
 {
-	struct daemon d = { .topology = topology, .once = once };
+	struct daemon d = { .topology = topology, .latest = topology, .once = once, .started_us = clock_mono_us() };
 	struct control_hooks hooks = { reload, &d };
 	struct err e = { 0 };
 
@@ -277,7 +415,6 @@ int daemon_run(struct topology *topology, bool once)
 	start_sync(&d);
 	on_pulse(&d);
 	on_expire(&d);
-	notify_ready();
 	log_info("crmsyncd runs", LOG_S("topology", topology->name), LOG_I("endpoints", topology->n_endpoints),
 		 LOG_I("entities", topology->n_entities));
 	loop_run(d.loop);

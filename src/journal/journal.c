@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "journal/journal_db.h"
 
@@ -87,6 +88,7 @@ struct journal {
 	 */
 	struct err failed;
 	struct err trouble;		/* of the last group that had something to write; empty: none */
+	struct log_streak failing;	/* the same, for the log */
 	int64_t changes;		/* before this group */
 	int64_t owed;			/* sides of decisions that are still to be written; -1: not known */
 	struct digest_key key;
@@ -200,17 +202,31 @@ static void roll_back(struct journal *j)
 		run(j, Q_ROLLBACK, NULL);
 }
 
+static void wrote(struct journal *j)
+{
+	err_clear(&j->trouble);
+	log_streak_ends(&j->failing, "the journal can be written again");
+}
+
+/* Whoever wanted to write comes again every second. */
+static void failed_to_write(struct journal *j)
+{
+	j->trouble = j->failed;
+	if (log_streak_begins(&j->failing))
+		log_error("the journal cannot be written; what needs it is not applied", LOG_S("file", j->path), LOG_ERR(&j->failed));
+}
+
 bool journal_commit(struct journal *j, struct err *e)
 {
 	assert(j->grouped);
 	j->grouped = false;
 	if (j->failed.kind == 0 && run(j, Q_COMMIT, &j->failed)) {
 		if (sqlite3_total_changes64(j->db) != j->changes)
-			err_clear(&j->trouble);
+			wrote(j);
 		return true;
 	}
 	roll_back(j);
-	j->trouble = j->failed;
+	failed_to_write(j);
 	j->owed = count(j, Q_COUNT_OWED);
 	if (e != NULL)
 		*e = j->failed;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 struct deferred {
@@ -128,10 +129,22 @@ static struct loop *loop_bare(void)
 	return l;
 }
 
+/* By itself libevent writes to stderr, in a form of its own. */
+static void on_said(int severity, const char *text)
+{
+	if (severity == EVENT_LOG_ERR)
+		log_error("libevent", LOG_S("reason", text));
+	else if (severity == EVENT_LOG_WARN)
+		log_warn("libevent", LOG_S("reason", text));
+	else
+		log_debug("libevent", LOG_S("reason", text));
+}
+
 struct loop *loop_new(void)
 {
 	struct loop *l = loop_bare();
 
+	event_set_log_callback(on_said);
 	l->base = event_base_new();
 	assert(l->base != NULL);
 	l->turn = event_new(l->base, -1, EV_PERSIST, on_turn, l);

@@ -238,6 +238,8 @@ struct sync {
 	int64_t started_us;		/* wall */
 	int64_t open_us;		/* monotonic: when the state was at hand and work could begin */
 	bool *endpoint_paused;
+	bool store_tried;		/* it was up, or said why it is not */
+	int64_t store_away_us;		/* monotonic, since when; 0: it is there */
 	bool refused;			/* the store told us so once */
 	struct {
 		void (*done)(void *arg, int exit_code);		/* NULL: not asked for */

@@ -159,10 +159,30 @@ static void on_endpoint_wake(void *arg, struct endpoint *e)
 		each_side(s, e->conf->index, wake_side);
 }
 
+/* The first failure and each of a new kind, as the store reports them; whoever stands by has no trouble. */
+static void tell_store_down(struct sync *s, const struct err *e)
+{
+	if (strcmp(e->code, STORE_STANDBY) == 0)
+		log_info("stands by: another crmsyncd does the work");
+	else
+		log_warn("Redis cannot be used; nothing is applied meanwhile", LOG_ERR(e));
+	if (s->store_away_us == 0)
+		s->store_away_us = clock_mono_us();
+}
+
+static void tell_store_up(struct sync *s)
+{
+	log_info("Redis can be used", LOG_S("server", s->store->server),
+		 LOG_D("down_seconds", s->store_away_us == 0 ? 0.0 : (double)(clock_mono_us() - s->store_away_us) / 1e6));
+	s->store_away_us = 0;
+}
+
 static void on_store_up(void *arg)
 {
 	struct sync *s = arg;
 
+	tell_store_up(s);
+	s->store_tried = true;
 	s->recovered = false;
 	epoch_forget_all(s);
 	flow_recover(s);
@@ -172,11 +192,14 @@ static void on_store_down(void *arg, const struct err *e)
 {
 	struct sync *s = arg;
 
+	s->store_tried = true;
 	s->recovered = false;
 	epoch_forget_all(s);
 	if (e->kind == ERR_CONFIG && !s->refused && s->seams.refused != NULL) {
 		s->refused = true;
 		s->seams.refused(s->seams.arg, e);
+	} else {
+		tell_store_down(s, e);
 	}
 }
 
@@ -352,6 +375,7 @@ void sync_service_view(const struct sync *s, struct sync_service_view *v)
 
 	*v = (struct sync_service_view){
 		.topology = s->topology, .redis_up = s->store->ready || standby, .standby = standby,
+		.redis_tried = s->store_tried || standby,
 		.redis_reason = s->store->ready ? "" : s->store->why.text,
 		.redis_server = s->store->server, .first_reconcile_done = first_reconcile_done(s), .started_us = s->started_us,
 		.rounds = s->rounds,

@@ -49,6 +49,7 @@ void sync_once(struct sync *, void (*done)(void *arg, int exit_code), void *arg)
 struct sync_service_view {
 	const struct topology *topology;
 	bool redis_up;
+	bool redis_tried;		/* it was reached, or could not be, since the start */
 	bool standby;			/* another process holds the lease: Redis is up, and nothing is written */
 	const char *redis_reason;	/* "" when up and not standing by */
 	const char *redis_server;

@@ -585,7 +585,11 @@ START_TEST(the_journal_of_systemd_gets_priorities_and_no_time)
 	log_warn("b", LOG_I("n", 1));
 	log_info("c");
 	log_debug("d");
-	ck_assert_str_eq(capture_end(), "<3>a\n<4>b n=1\n<6>c\n<7>d\n");
+	clock_fake(5, 1772366400123456);
+	log_setup(LOG_LEVEL_DEBUG, true);
+	log_error("a");
+	ck_assert_str_eq(capture_end(), "<3>a\n<4>b n=1\n<6>c\n<7>d\n"
+		"<3>{\"time\":\"2026-03-01T12:00:00.123456Z\",\"level\":\"error\",\"event\":\"a\"}\n");
 	unsetenv("JOURNAL_STREAM");
 }
 END_TEST
@@ -622,18 +626,38 @@ END_TEST
 START_TEST(levels_are_named_and_counted)
 {
 	enum log_level level = LOG_LEVELS;
-	uint64_t before = log_count(LOG_LEVEL_WARN);
+	uint64_t before, unwritten = log_count(LOG_LEVEL_INFO);
 
 	ck_assert(log_level_parse("warn", &level) && level == LOG_LEVEL_WARN);
 	ck_assert(log_level_parse("debug", &level) && level == LOG_LEVEL_DEBUG);
 	ck_assert(!log_level_parse("WARN", &level) && !log_level_parse("", &level));
 	log_fresh(LOG_LEVEL_WARN, false);
-	ck_assert(log_wants(LOG_LEVEL_ERROR) && log_wants(LOG_LEVEL_WARN) && !log_wants(LOG_LEVEL_INFO));
+	ck_assert(log_begin(LOG_LEVEL_ERROR) && log_begin(LOG_LEVEL_WARN) && !log_begin(LOG_LEVEL_INFO));
+	before = log_count(LOG_LEVEL_WARN);
 	capture_start();
 	log_warn("x");
 	log_info("x");
-	capture_end();
+	ck_assert_str_eq(capture_end(), "2026-03-01T12:00:00.123Z warn x\n");
 	ck_assert_uint_eq(log_count(LOG_LEVEL_WARN), before + 1);
+	ck_assert_uint_eq(log_count(LOG_LEVEL_INFO), unwritten + 2);
+}
+END_TEST
+
+START_TEST(failures_in_a_row_are_told_once_and_counted)
+{
+	struct log_streak k = { 0 };
+
+	log_fresh(LOG_LEVEL_INFO, false);
+	capture_start();
+	log_streak_ends(&k, "never began");
+	ck_assert(log_streak_begins(&k));
+	ck_assert(!log_streak_begins(&k));
+	clock_fake(5 + 2500000, 1772366400123456);
+	ck_assert(!log_streak_begins(&k));
+	log_streak_ends(&k, "can be used again");
+	log_streak_ends(&k, "twice");
+	ck_assert(log_streak_begins(&k));
+	ck_assert_str_eq(capture_end(), "2026-03-01T12:00:00.123Z info can be used again failures=3 seconds=2.5\n");
 }
 END_TEST
 
@@ -709,6 +733,7 @@ static void add_rest(Suite *s)
 	tcase_add_test(c, somebody_elses_journal_stream_gets_the_time);
 	tcase_add_test(c, long_strings_are_cut);
 	tcase_add_test(c, levels_are_named_and_counted);
+	tcase_add_test(c, failures_in_a_row_are_told_once_and_counted);
 	tcase_add_test(c, a_faked_clock_stands_still);
 	tcase_add_test(c, digests_depend_on_the_key);
 	suite_add_tcase(s, c);

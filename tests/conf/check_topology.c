@@ -91,9 +91,9 @@ START_TEST(what_is_not_said_has_its_default)
 	ck_assert_str_eq(t->control.socket, "/run/crmsyncd/control.sock");
 	ck_assert_str_eq(t->journal.directory, "/var/lib/crmsyncd");
 	ck_assert_int_eq(t->journal.keep_us, 30 * 86400000000);
-	ck_assert_int_eq(t->limits.batch_rows, 2000);
-	ck_assert_int_eq(t->limits.batch_bytes, 8 << 20);
-	ck_assert_int_eq(t->limits.rounds, 3);
+	ck_assert_int_eq(t->limits.batch_rows, 1000);
+	ck_assert_int_eq(t->limits.batch_bytes, 4 << 20);
+	ck_assert_int_eq(t->limits.rounds, 6);
 	ck_assert_int_eq(t->limits.max_ahead_us, 60000000);
 	ck_assert_int_eq(e->capture, CAPTURE_LISTEN);
 	ck_assert(e->notify && e->install_auto);
@@ -516,6 +516,33 @@ START_TEST(a_secret_that_others_may_read_is_refused)
 }
 END_TEST
 
+START_TEST(a_credential_is_found_by_its_name)
+{
+	static const char named[] = "$CREDENTIALS_DIRECTORY/a.secret";
+	char *path = make_file("a.secret", "x\n", 2, 0440), why[200], *secret;
+	char *text = xasprintf("%sstate: {password_file: %s}\n" ENDPOINTS "entities:\n  person:\n    key: [mail]\n"
+			       "    fields: {mail: {type: text}}\n" MAPPINGS, TOP, named), *out;
+	struct topology *t;
+
+	unsetenv("CREDENTIALS_DIRECTORY");
+	refused(named, "LoadCredential=");
+	setenv("CREDENTIALS_DIRECTORY", directory, 1);
+	secret = conf_read_secret(named, why, sizeof why);
+	ck_assert_pstr_eq(secret, "x");
+	conf_secret_free(&secret);
+	refused("$CREDENTIALS_DIRECTORY/none.secret", "No such file");
+	refused("$CREDENTIALS_DIRECTORY/../a.secret", "No such file");
+	t = parse(text);
+	out = printed(t);
+	ck_assert_msg(strstr(out, named) != NULL, "the name is kept, not where it led today: %s", out);
+	unsetenv("CREDENTIALS_DIRECTORY");
+	topology_free(&t);
+	free(out);
+	free(text);
+	free(path);
+}
+END_TEST
+
 START_TEST(a_secret_that_cannot_be_one_is_refused)
 {
 	char *path = make_file("secret", "", 0, 0600), big[4098];
@@ -858,6 +885,7 @@ int main(void)
 	tcase_add_checked_fixture(files, make_directory, remove_directory);
 	tcase_add_test(files, a_secret_is_one_line_of_a_private_file);
 	tcase_add_test(files, a_secret_that_others_may_read_is_refused);
+	tcase_add_test(files, a_credential_is_found_by_its_name);
 	tcase_add_test(files, a_secret_that_cannot_be_one_is_refused);
 	tcase_add_test(files, secrets_lie_beside_the_topology);
 	tcase_add_test(files, what_cannot_be_read_is_said_with_its_place);

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "config.h"
 #include "control/control.h"
 #include "control/http.h"
 #include "control/listen.h"
@@ -64,6 +65,30 @@ START_TEST(a_head_is_read)
 	ck_assert_str_eq(h.query, "");
 	ck_assert_int_eq(parse("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", &h), 0);
 	ck_assert(!h.keep_alive);
+}
+END_TEST
+
+START_TEST(an_accept_weighs_the_type_that_it_names)
+{
+	static const char prometheus[] = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+					 "text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+	struct http_head h;
+
+	ck_assert_int_eq(http_accept_weight(prometheus, "application/openmetrics-text"), 1000);
+	ck_assert_int_eq(http_accept_weight(prometheus, "text/plain"), 500);
+	ck_assert_int_eq(http_accept_weight(prometheus, "text/html"), 0);
+	ck_assert_int_eq(http_accept_weight("TEXT/Plain ; a=b ; Q=0.125, x/y", "text/plain"), 125);
+	ck_assert_int_eq(http_accept_weight("x/y;q=0.9,text/plain;q=0", "text/plain"), 0);
+	ck_assert_int_eq(http_accept_weight("text/plainly", "text/plain"), 0);
+	ck_assert_int_eq(http_accept_weight("text/plain;q=,", "text/plain"), 1000);
+	ck_assert_int_eq(http_accept_weight("text/plain;q", "text/plain"), 1000);
+	ck_assert_int_eq(http_accept_weight("*/*", "text/plain"), 0);
+	ck_assert_int_eq(http_accept_weight(",,", "text/plain"), 0);
+	ck_assert_int_eq(http_accept_weight("", "text/plain"), 0);
+	ck_assert_int_eq(parse("GET / HTTP/1.1\r\naccept:  x/y \r\nAccept: z\r\n\r\n", &h), 0);
+	ck_assert_str_eq(h.accept, "x/y");
+	ck_assert_int_eq(parse("GET / HTTP/1.1\r\n\r\n", &h), 0);
+	ck_assert_str_eq(h.accept, "");
 }
 END_TEST
 
@@ -505,7 +530,7 @@ static void has_line(const char *text, const char *line)
 {
 	char *wanted = xasprintf("\n%s\n", line);
 
-	ck_assert_msg(strstr(text, wanted) != NULL, "no line '%s' in\n%s", line, text);
+	ck_assert_msg(strstr(text, wanted) != NULL, "no line '%s' in\n%.2000s", line, text);
 	free(wanted);
 }
 
@@ -577,6 +602,61 @@ START_TEST(every_sample_stands_under_its_help_and_type)
 		samples++;
 	}
 	ck_assert_int_gt(samples, 150);
+	answer_fini(&a);
+}
+END_TEST
+
+static struct answer ask_accepting(const char *accept)
+{
+	char *text = xasprintf("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: %s\r\nConnection: close\r\n\r\n", accept);
+	int fd = dial(s.stats);
+	struct answer a;
+
+	say(fd, text);
+	a = answer_read(fd);
+	close(fd);
+	free(text);
+	return a;
+}
+
+/* What stands between "# TYPE " and the family's type, or NULL. */
+static const char *type_in_openmetrics(const char *body, const char *family)
+{
+	char *line = xasprintf("# TYPE %s ", family);
+	const char *at = strstr(body, line);
+
+	at = at != NULL ? at + strlen(line) : NULL;
+	free(line);
+	return at;
+}
+
+START_TEST(openmetrics_is_for_whoever_wants_it_most)
+{
+	static const char type[] = "Content-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n";
+	static const struct { const char *family, *type; } families[] = {
+		{ "crmsyncd_rounds", "counter\n" }, { "crmsyncd_endpoint_up", "gauge\n" }, { "crmsyncd_build", "info\n" },
+		{ "crmsyncd_propagation_delay_seconds", "histogram\n" }, { "process_cpu_seconds", "counter\n" },
+	};
+	struct answer a;
+
+	served_start(&s);
+	a = ask_accepting("text/plain;q=0.5, application/openmetrics-text;version=1.0.0;q=0.6");
+	ck_assert_ptr_nonnull(strstr(a.head, type));
+	ck_assert_str_eq(a.body + strlen(a.body) - 7, "\n# EOF\n");
+	for (size_t i = 0; i < countof(families); i++) {
+		const char *at = type_in_openmetrics(a.body, families[i].family);
+
+		ck_assert_msg(at != NULL && strncmp(at, families[i].type, strlen(families[i].type)) == 0, "%s", families[i].family);
+	}
+	ck_assert_ptr_null(strstr(a.body, "_total counter"));
+	has_line(a.body, "crmsyncd_build_info{version=\"" PACKAGE_VERSION "\"} 1");
+	has_line(a.body, "crmsyncd_propagation_delay_seconds_bucket{entity=\"contact\",le=\"1.0\"} 1");
+	has_line(a.body, "crmsyncd_changes_applied_total{entity=\"contact\",endpoint=\"support\"} 101");
+	answer_fini(&a);
+	a = ask_accepting("text/plain, application/openmetrics-text;q=0.6");
+	ck_assert_ptr_nonnull(strstr(a.head, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+	ck_assert_ptr_null(strstr(a.body, "# EOF"));
+	has_line(a.body, "crmsyncd_propagation_delay_seconds_bucket{entity=\"contact\",le=\"1.0\"} 1");
 	answer_fini(&a);
 }
 END_TEST
@@ -1007,7 +1087,11 @@ START_TEST(reload_is_all_or_nothing_and_shows)
 	fake->busy_reload = true;
 	error_is(order(&s, "reload", "", 504), 75, "under way");
 	fake->busy_reload = fake->refuse_reload = false;
-	ck_assert(flag_of(order(&s, "reload", "", 200), "reloaded"));
+	j = order(&s, "reload", "", 200);
+	ck_assert_uint_eq(json_array_size(json_object_get(j, "changes")), 2);
+	ck_assert_str_eq(json_string_value(json_array_get(json_object_get(j, "changes"), 1)), "+ stats.listen: localhost:1");
+	ck_assert_uint_eq(json_array_size(json_object_get(j, "kept")), 0);
+	json_decref(j);
 }
 END_TEST
 
@@ -1082,6 +1166,7 @@ static Suite *suite(void)
 
 	t = tcase_create("parse");
 	tcase_add_test(t, a_head_is_read);
+	tcase_add_test(t, an_accept_weighs_the_type_that_it_names);
 	tcase_add_test(t, a_malformed_head_is_refused);
 	tcase_add_test(t, a_head_has_an_end_only_at_an_empty_line);
 	suite_add_tcase(all, t);
@@ -1116,6 +1201,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, every_metric_of_the_contract_is_there_from_the_start);
 	tcase_add_test(t, every_sample_stands_under_its_help_and_type);
+	tcase_add_test(t, openmetrics_is_for_whoever_wants_it_most);
 	tcase_add_test(t, label_values_are_escaped);
 	tcase_add_test(t, status_holds_what_the_contract_says);
 	tcase_add_test(t, the_sentence_says_what_matters);

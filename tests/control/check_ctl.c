@@ -386,7 +386,9 @@ START_TEST(orders_reach_the_daemon)
 	is(ctl("kick", NULL), 0, "", NULL);
 	is(ctl("kick", "--sweep", NULL), 0, "", NULL);
 	ck_assert_int_eq(fake->sweeps, 1);
-	is(ctl("reload", NULL), 0, "the topology was read again\n", NULL);
+	is(ctl("reload", NULL), 0, "the topology was read again; nothing differs\n", NULL);
+	is(ctl("reload", NULL), 0, "the topology was read again; 2 settings differ:\n"
+	   "  journal.keep: 30d -> 10d\n  + stats.listen: localhost:1\n", NULL);
 	fake->refuse_reload = true;
 	r = ctl("reload", NULL);
 	ck_assert_int_eq(r.code, 78);
@@ -530,6 +532,66 @@ START_TEST(the_socket_is_found_by_the_topology_file)
 }
 END_TEST
 
+/* ---- completion ------------------------------------------------------------------------------------------------------- */
+
+/* crmsyncctl --complete -- -s SOCKET word... NULL; what it offers, a blank behind each. */
+static void offers(const char *wanted, ...)
+{
+	const char *words[WORDS_MAX] = { "crmsyncctl", "--complete", "--", "-s", s.control };
+	struct ran r;
+	size_t n = 5;
+	va_list ap;
+
+	va_start(ap, wanted);
+	while ((words[n] = va_arg(ap, const char *)) != NULL)
+		n++;
+	va_end(ap);
+	r = run_words((char **)(uintptr_t)words);
+	for (char *p = r.out; *p != '\0'; p++)
+		if (*p == '\n')
+			*p = ' ';
+	is(r, 0, wanted, NULL);
+}
+
+START_TEST(completion_knows_commands_options_and_asks_for_names)
+{
+	s.parked = 12;
+	served_start(&s);
+	offers("parked pause ", "pa", NULL);
+	offers("list show retry discard ", "parked", "", NULL);
+	offers("release ", "held", "r", NULL);
+	offers("", "frobnicate", "", NULL);
+	offers("", "plan", "a", NULL);		/* not built yet */
+	offers("--entity --endpoint ", "parked", "list", "--e", NULL);
+	offers("--print ", "install", "sales", "--pr", NULL);
+	offers("", "status", "--pr", NULL);
+	offers("sales support billing ", "install", "", NULL);
+	offers("", "install", "sales", "", NULL);
+	offers("sales support billing account contact ", "pause", "", NULL);
+	offers("contact ", "conflicts", "--entity", "c", NULL);
+	offers("contact ", "conflicts", "--entity", "=", "c", NULL);
+	offers("account contact ", "conflicts", "--entity", "=", NULL);
+	offers("support ", "parked", "list", "--endpoint", "su", NULL);
+	offers("", "conflicts", "--key", "", NULL);
+	offers("", "--config", "", NULL);
+	offers("1 10 11 12 ", "parked", "show", "1", NULL);
+	offers("10 12 ", "parked", "show", "11", "1", "1", NULL);
+	offers("status ", "--json", "--timeout", "30s", "stat", NULL);
+}
+END_TEST
+
+START_TEST(completion_without_a_daemon_offers_what_it_knows)
+{
+	static const char *const names[] = { "crmsyncctl", "--complete", "--", "-s", "/nowhere/control.sock", "pause", "", NULL };
+	static const char *const commands[] = { "crmsyncctl", "--complete", "--", "-s", "/nowhere/control.sock", "pau", NULL };
+	static const char *const wrong[] = { "crmsyncctl", "--complete", NULL };
+
+	is(run_words((char **)(uintptr_t)names), 0, "", "no daemon");
+	is(run_words((char **)(uintptr_t)commands), 0, "pause\n", NULL);
+	is(run_words((char **)(uintptr_t)wrong), 64, "", "unrecognized");
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *all = suite_create("ctl");
@@ -554,6 +616,8 @@ static Suite *suite(void)
 	tcase_add_test(t, wrong_words_are_64_with_a_hint);
 	tcase_add_test(t, a_full_disk_is_noticed);
 	tcase_add_test(t, the_socket_is_found_by_the_topology_file);
+	tcase_add_test(t, completion_knows_commands_options_and_asks_for_names);
+	tcase_add_test(t, completion_without_a_daemon_offers_what_it_knows);
 	suite_add_tcase(all, t);
 	return all;
 }

@@ -54,6 +54,8 @@ START_TEST(each_message_is_one_datagram)
 	ck_assert_str_eq(heard(), "READY=1");
 	ck_assert(notify_status("2 of %d endpoints up\nREADY=0", 3));
 	ck_assert_str_eq(heard(), "STATUS=2 of 3 endpoints up");
+	ck_assert(notify_status("%0499d\xc3\xa4\xc3\xa4\xc3\xa4", 0));	/* the last one is cut in half by the room for it */
+	ck_assert_uint_eq(strlen(heard()), strlen("STATUS=") + 499 + 4);
 	ck_assert(notify_watchdog());
 	ck_assert_str_eq(heard(), "WATCHDOG=1");
 	ck_assert(notify_stopping());

@@ -45,14 +45,14 @@ static enum reload_begun on_reload(void *arg, char **text)
 		return RELOAD_BUSY;
 	fake->reloads++;
 	if (fake->refuse_reload) {
-		control_reloaded(d->control, false);
+		control_reloaded(d->control, false, NULL);
 		*text = xstrdup("acme.yaml:3:1: endpoints: missing\nacme.yaml:9:2: entities.contcat: unknown key\n");
 		return RELOAD_REFUSED;
 	}
 	if (fake->slow_reload)
 		return RELOAD_COMING;	/* SIGUSR1 ends it */
 	control_show(d->control, d->sync, d->topology);
-	control_reloaded(d->control, true);
+	control_reloaded(d->control, true, fake->reloads == 1 ? "" : "journal.keep: 30d -> 10d\n+ stats.listen: localhost:1\n");
 	return RELOAD_COMING;
 }
 
@@ -72,7 +72,7 @@ static void on_usr1(void *arg)
 	fake_sync_free(&d->sync);
 	d->sync = next;
 	control_show(d->control, d->sync, d->topology);
-	control_reloaded(d->control, true);
+	control_reloaded(d->control, true, "");
 }
 
 static void fill_parked(struct journal *j, int n)

@@ -82,16 +82,25 @@ def _pg_bindir():
     return pathlib.Path(path).parent
 
 
-def start(command, log, death_signal, user=None, **options):
-    """A child with its output in `log`; gets `death_signal` when we die, however we die."""
+def start(command, log, death_signal, user=None, prepare=None, **options):
+    """A child with its output in `log`; gets `death_signal` when we die, however we die. prepare() runs in it before the command."""
     def before_exec():
         _prctl(PR_SET_PDEATHSIG, death_signal)
+        if prepare is not None:
+            prepare()
 
     if user is not None:
         options.update(user=user.pw_uid, group=user.pw_gid, extra_groups=[])
     with open(log, "ab") as out:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
                                 preexec_fn=before_exec, **options)
+
+
+def free_port():
+    """Free just now, on this machine's own address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 class Place:
@@ -437,13 +446,15 @@ class UnixConnection(http.client.HTTPConnection):
 class Daemon:
     """crmsyncd with a topology of its own. Started at once unless told otherwise."""
 
-    def __init__(self, place, topology, name="crmsyncd", run=True, options=("--log-level", "debug"), environment=None):
+    def __init__(self, place, topology, name="crmsyncd", run=True, options=("--log-level", "debug"), environment=None,
+                 prepare=None):
         self.place, self.name, self.options = place, name, options
         self.directory = place.path / name
         self.directory.mkdir(mode=0o700)
         self.file = self.directory / "topology.yaml"
         self.control, self.stats = self.directory / "control.sock", self.directory / "stats.sock"
         self.environment = {**os.environ, **(environment or {})}
+        self.prepare = prepare
         self.process = None
         self.write(topology)
         place.running.append(self)
@@ -457,7 +468,7 @@ class Daemon:
     def start(self, *more, answers=True):
         log = self.place.log_file(self.name)
         self.process = start([CRMSYNCD, "-c", self.file, *self.options, *more], log, signal.SIGKILL, cwd=self.directory,
-                             env=self.environment)
+                             env=self.environment, prepare=self.prepare)
         if answers:
             eventually(self._answers, "the daemon answers")
 
