@@ -78,6 +78,7 @@ struct pg_column {
  */
 struct pg_table {
 	Oid oid;
+	Oid toast;			/* where it keeps values that do not fit into a row; 0: it has no such place of its own */
 	char *schema, *name;
 	char *quoted;			/* "crm"."contacts" */
 	struct pg_column id;
@@ -99,6 +100,7 @@ struct pg_table {
 	bool installed;			/* our triggers are in place and current */
 	char *sequence;			/* quoted; ids may be drawn from it for rows sent by COPY. NULL: not for this table (pg_write_copy.c) */
 	char *select_list;		/* id::text, xmin::text, stamp, gone, then the columns of struct row; "t" is the table's alias */
+	char *short_list;		/* the same, for rows outside of which nothing lies: no value is measured */
 	char *bytes;			/* about how much a row "t" brings; NULL: no column may be long */
 	char *from_clause;		/* FROM quoted AS t LEFT JOIN parents ... */
 	size_t n_columns;		/* of struct row */
@@ -109,6 +111,7 @@ struct pg_link {
 	struct link link;		/* first member */
 	struct postgres *pg;
 	struct pg_table *table;		/* NULL until the catalog was read and fits */
+	bool wide;			/* its rows were larger than expected: their bytes are always asked for */
 	struct pg_capture *capture;	/* pg_capture.c's own; NULL until first used */
 	struct ack *acks;		/* pg_capture.c's own: handed out and not settled yet */
 	struct pg_copies {		/* pg_write.c's own: one COPY into the table at a time */

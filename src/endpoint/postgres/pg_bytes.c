@@ -9,7 +9,7 @@ enum { T_BYTEA = 17, T_JSON = 114, T_JSONB = 3802 };
 enum {
 	ROW_BYTES = 64,			/* what each row counts, with all its columns of fixed length */
 	SMALL_DOCUMENT = 2000,		/* stored bytes below which a document counts as these */
-	COMPRESSION_MOST = 256,		/* no way of the server to compress makes less of a value than this part of it */
+	COMPRESSION_MOST = PG_INLINE_MOST / 8192,	/* no way of the server to compress makes less of a value than this part of it */
 };
 
 static bool is_document(const struct pg_column *c)
@@ -70,6 +70,23 @@ char *pg_bytes_of(const struct pg_table *t)
 int64_t pg_batch_bytes(const struct pg_link *pl, const struct pg_table *t)
 {
 	return t->bytes != NULL ? pg_topology(pl->pg)->limits.batch_bytes : 0;
+}
+
+bool pg_may_be_short(const struct pg_link *pl, const struct pg_table *t)
+{
+	return t->toast != 0 && !pl->wide;
+}
+
+void pg_add_keeps_long(struct buf *sql, const struct pg_table *t)
+{
+	buf_addf(sql, "(SELECT pg_catalog.pg_relation_size(%u::pg_catalog.oid::pg_catalog.regclass) > 0)", t->toast);
+}
+
+void pg_note_bytes(struct pg_link *pl, const struct rowset *rows)
+{
+	int64_t most = pl->table != NULL ? pg_batch_bytes(pl, pl->table) : 0;
+
+	pl->wide |= most > 0 && rows != NULL && (int64_t)rows->bytes > most;
 }
 
 void pg_add_bytes_columns(struct buf *sql, const struct pg_table *t, const char *order)

@@ -13,6 +13,8 @@
 #include "base/buf.h"
 #include "endpoint/postgres/pg.h"
 
+enum { PG_INLINE_MOST = 8192 * 256 };	/* of a value that lies within its row, however it is compressed */
+
 /* May its values be long? All others count as nothing beside what every row counts. */
 bool pg_is_wide(const struct pg_column *c);
 /* A condition: the value is more than `most` bytes as text. */
@@ -21,6 +23,14 @@ void pg_add_too_large(struct buf *sql, const struct pg_column *c, const char *st
 char *pg_bytes_of(const struct pg_table *t);
 /* limits.batch_bytes; 0: no bound, or nothing there that it could be needed for. */
 int64_t pg_batch_bytes(const struct pg_link *pl, const struct pg_table *t);
+/*
+ * The question itself is not free (a window over a million rows of ten columns: 2.4 s of processor time), and where nothing lies outside
+ * of the rows they are short, but for what compresses well. So: a condition, decided once a statement, whether the table keeps
+ * anything outside; and once more came than was expected, the link counts as wide and is always asked.
+ */
+bool pg_may_be_short(const struct pg_link *pl, const struct pg_table *t);
+void pg_add_keeps_long(struct buf *sql, const struct pg_table *t);
+void pg_note_bytes(struct pg_link *pl, const struct rowset *rows);
 /* ", bytes up to and with this row, bytes of this row" for the list of a SELECT over "t" in that order. */
 void pg_add_bytes_columns(struct buf *sql, const struct pg_table *t, const char *order);
 /* Around that SELECT, all of its columns having come as x: rows up to the one that reaches `most`, in their order. */

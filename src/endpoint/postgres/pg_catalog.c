@@ -28,7 +28,7 @@ static const char tables_sql[] =
 	"CASE WHEN c.oid IS NULL THEN (SELECT string_agg(o.name, ', ') FROM (SELECT format('%I.%I', os.nspname, oc.relname) AS name "
 	"  FROM pg_class oc JOIN pg_namespace os ON os.oid = oc.relnamespace "
 	"  WHERE lower(oc.relname) = lower(w.v->>1) AND oc.relkind IN ('r', 'p', 'v', 'm', 'f') "
-	"  AND os.nspname !~ '^pg_' AND os.nspname <> 'information_schema' ORDER BY 1 LIMIT 4) o) END "
+	"  AND os.nspname !~ '^pg_' AND os.nspname <> 'information_schema' ORDER BY 1 LIMIT 4) o) END, c.reltoastrelid "
 	"FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS w(v, n) "
 	"LEFT JOIN pg_namespace s ON s.nspname = coalesce(w.v->>0, 'public') "
 	"LEFT JOIN pg_class c ON c.relnamespace = s.oid AND c.relname = w.v->>1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') "
@@ -417,6 +417,7 @@ void pg_table_free(struct pg_table **tp)
 	free(t->name);
 	free(t->quoted);
 	free(t->select_list);
+	free(t->short_list);
 	free(t->from_clause);
 	free(t->bytes);
 	free(t->sequence);

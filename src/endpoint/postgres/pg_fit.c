@@ -218,6 +218,7 @@ void fit_kind(const struct reading *r, struct candidate *c)
 	c->table->partitioned = kind == 'p';
 	c->table->has_rules = is_true(r->tables, c->row, TAB_RULES);
 	c->table->oid = (Oid)strtoul(PQgetvalue(r->tables, c->row, TAB_OID), NULL, 10);
+	c->table->toast = (Oid)strtoul(PQgetvalue(r->tables, c->row, TAB_TOAST), NULL, 10);
 	c->table->schema = xstrdup(PQgetvalue(r->tables, c->row, TAB_SCHEMA));
 	c->table->name = xstrdup(PQgetvalue(r->tables, c->row, TAB_NAME));
 }
@@ -517,9 +518,10 @@ static void judge_reference(struct reading *r, struct candidate *c, size_t field
 
 /* ---- the statements' parts --------------------------------------------------------------------------- */
 
+/* 0: no value is measured. */
 static int64_t value_bytes(const struct reading *r)
 {
-	return pg_topology(r->pg)->limits.value_bytes;
+	return r->unmeasured ? 0 : pg_topology(r->pg)->limits.value_bytes;
 }
 
 /* A row that is gone or outside is so whatever it holds: this comes last. */
@@ -619,11 +621,12 @@ static void write_parent_key(struct reading *r, struct candidate *c, struct buf 
 	}
 }
 
-static void write_select_list(struct reading *r, struct candidate *c)
+static char *select_list(struct reading *r, struct candidate *c)
 {
 	struct pg_table *t = c->table;
 	struct buf b = { 0 };
 
+	t->n_columns = 0;
 	buf_addf(&b, "t.%s::text, t.xmin::text, ", t->id.quoted);
 	write_stamp(&b, t);
 	write_absence(r, c, &b);
@@ -637,7 +640,15 @@ static void write_select_list(struct reading *r, struct candidate *c)
 		write_parent_key(r, c, &b, i);
 		t->n_columns += t->parents[i].n_keys;
 	}
-	t->select_list = buf_take(&b);
+	return buf_take(&b);
+}
+
+static void write_select_lists(struct reading *r, struct candidate *c)
+{
+	c->table->select_list = select_list(r, c);
+	r->unmeasured = value_bytes(r) >= PG_INLINE_MOST;
+	c->table->short_list = select_list(r, c);
+	r->unmeasured = false;
 }
 
 static void write_from_clause(struct candidate *c)
@@ -727,7 +738,7 @@ void fit_all(struct reading *r)
 		if (c->table == NULL || c->problems.len > 0)
 			continue;
 		c->table->bytes = pg_bytes_of(c->table);
-		write_select_list(r, c);
+		write_select_lists(r, c);
 		write_from_clause(c);
 		write_mark(c);
 	}

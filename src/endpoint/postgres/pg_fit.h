@@ -27,6 +27,7 @@ struct reading {
 	struct postgres *pg;
 	done_fn *done;
 	void *arg;
+	bool unmeasured;		/* pg_fit.c's own: the list that is being written measures no values */
 	struct candidate list[64];
 	size_t n, checking;
 	char *param;
@@ -37,7 +38,7 @@ struct reading {
 
 /* Columns of the results; the statements are in pg_catalog.c. */
 enum { TAB_N, TAB_OID, TAB_SCHEMA, TAB_NAME, TAB_KIND, TAB_USAGE, TAB_XMIN, TAB_DELETE, TAB_RLS, TAB_RULES, TAB_CHILDREN,
-       TAB_CHANGED_INSERTS, TAB_OTHERS };
+       TAB_CHANGED_INSERTS, TAB_OTHERS, TAB_TOAST };
 enum { COL_TABLE, COL_NAME, COL_TYPE, COL_BASE, COL_TYPMOD, COL_CATEGORY, COL_NOT_NULL, COL_GENERATED, COL_IDENTITY,
        COL_SELECT, COL_INSERT, COL_UPDATE, COL_SEQUENCE, COL_DRAWS };
 enum { IDX_TABLE, IDX_OID, IDX_PRIMARY, IDX_IMMEDIATE, IDX_COLUMN };

@@ -218,11 +218,16 @@ static void add_row_bytes(struct buf *sql, const struct pg_link *pl)
 		buf_addc(sql, '0');
 		return;
 	}
+	if (pg_may_be_short(pl, t)) {
+		buf_adds(sql, "CASE WHEN ");
+		pg_add_keeps_long(sql, t);
+		buf_adds(sql, " THEN ");
+	}
 	buf_addf(sql, "(SELECT %s FROM %s AS t WHERE t.%s ", t->bytes, t->quoted, t->id.quoted);
 	pg_add_operator(sql, &t->id, "=");
 	buf_adds(sql, " CASE WHEN c.op <> 'T' THEN (");
 	add_log_id(sql, t, "pk");
-	buf_addf(sql, ")::%s END)", pg_cast_type(&t->id));
+	buf_addf(sql, ")::%s END)%s", pg_cast_type(&t->id), pg_may_be_short(pl, t) ? " ELSE 0 END" : "");
 }
 
 static void fetch(struct asked *a)

@@ -32,6 +32,9 @@ struct ask {
 	} done;
 	void *arg;
 	struct err refusal;		/* kind 0: there is just nothing to answer */
+	char *after;			/* list: owned; NULL: from the beginning */
+	size_t max;
+	bool counted;			/* list: the bytes were asked for, too */
 };
 
 static struct ask *ask_new(struct link *l, const char *what, void (*answer)(struct ask *, PGresult *, const struct err *),
@@ -51,6 +54,7 @@ static struct ask *ask_new(struct link *l, const char *what, void (*answer)(stru
 static void ask_end(struct ask *a)
 {
 	pg_stmt_fini(&a->st);
+	free(a->after);
 	free(a);
 }
 
@@ -106,16 +110,22 @@ static void ask_send(struct ask *a)
 
 static void answer_rowset(struct ask *a, PGresult *res, const struct err *e)
 {
-	a->done.rowset(a->arg, e == NULL ? pg_rowset_take(a->pl->table, res) : NULL, e);
+	struct rowset *rows = e == NULL ? pg_rowset_take(a->pl->table, res) : NULL;
+
+	pg_note_bytes(a->pl, rows);
+	a->done.rowset(a->arg, rows, e);
 }
+
+static void list_send(struct ask *a, bool counted);
 
 static void answer_list(struct ask *a, PGresult *res, const struct err *e)
 {
-	bool cut = e == NULL && pg_was_cut(res, pg_batch_bytes(a->pl, a->pl->table));
+	bool cut = e == NULL && a->counted && pg_was_cut(res, pg_batch_bytes(a->pl, a->pl->table));
 	struct rowset *rows = e == NULL ? pg_rowset_take(a->pl->table, res) : NULL;
 
 	if (rows != NULL)
 		rows->cut = cut;
+	pg_note_bytes(a->pl, rows);
 	a->done.rowset(a->arg, rows, e);
 }
 
@@ -127,29 +137,56 @@ static void add_bytes_by_id(struct buf *sql, const struct pg_table *t)
 	free(order);
 }
 
+/* No row: the end of the table, or a table that keeps long values. */
+static void on_short_list(void *arg, PGresult *res, const struct err *e)
+{
+	struct ask *a = arg;
+
+	if (e != NULL || PQntuples(res) > 0 || pg_mark_table(a->pl, &a->mark) == NULL) {
+		on_result(arg, res, e);
+		return;
+	}
+	PQclear(res);
+	pg_stmt_again(&a->st);
+	list_send(a, true);
+}
+
+static void list_send(struct ask *a, bool counted)
+{
+	const struct pg_table *t = a->pl->table;
+	struct buf *sql = &a->st.sql;
+
+	a->counted = counted && pg_batch_bytes(a->pl, t) > 0;
+	buf_addf(sql, "%sSELECT %s", a->counted ? PG_BYTES_BEGIN : "", counted ? t->select_list : t->short_list);
+	if (a->counted)
+		add_bytes_by_id(sql, t);
+	buf_addf(sql, " %s WHERE true", t->from_clause);
+	if (!counted) {
+		buf_adds(sql, " AND NOT ");
+		pg_add_keeps_long(sql, t);
+	}
+	if (a->after != NULL) {
+		buf_addf(sql, " AND t.%s ", t->id.quoted);
+		pg_add_operator(sql, &t->id, ">");
+		buf_addf(sql, " $%d::%s", pg_stmt_value(&a->st, value_of(a->after)), pg_cast_type(&t->id));
+	}
+	buf_addf(sql, " ORDER BY t.%s LIMIT %zu", t->id.quoted, a->max);
+	if (a->counted)
+		pg_add_bytes_end(sql, pg_batch_bytes(a->pl, t));
+	pg_stmt_call(&a->st, a->pl->pg, counted ? on_result : on_short_list, a);
+}
+
 static void pg_list(struct link *l, const char *after, size_t max, rowset_fn *done, void *arg)
 {
 	struct ask *a = ask_new(l, "listing rows", answer_list, arg);
 	const struct pg_table *t = a->pl->table;
-	int64_t bytes;
 
 	a->done.rowset = done;
 	if (ask_refuses(a))
 		return;
-	bytes = pg_batch_bytes(a->pl, t);
-	buf_addf(&a->st.sql, "%sSELECT %s", bytes > 0 ? PG_BYTES_BEGIN : "", t->select_list);
-	if (bytes > 0)
-		add_bytes_by_id(&a->st.sql, t);
-	buf_addf(&a->st.sql, " %s", t->from_clause);
-	if (after != NULL) {
-		buf_addf(&a->st.sql, " WHERE t.%s ", t->id.quoted);
-		pg_add_operator(&a->st.sql, &t->id, ">");
-		buf_addf(&a->st.sql, " $%d::%s", pg_stmt_value(&a->st, value_of(after)), pg_cast_type(&t->id));
-	}
-	buf_addf(&a->st.sql, " ORDER BY t.%s LIMIT %zu", t->id.quoted, max);
-	if (bytes > 0)
-		pg_add_bytes_end(&a->st.sql, bytes);
-	ask_send(a);
+	a->after = after != NULL ? xstrdup(after) : NULL;
+	a->max = max;
+	list_send(a, pg_batch_bytes(a->pl, t) == 0 || !pg_may_be_short(a->pl, t));
 }
 
 static void pg_read(struct link *l, const struct value *ids, size_t n, rowset_fn *done, void *arg)
