@@ -113,10 +113,10 @@ class East(Zoned):
     changed = "timestamp(0)"
 
     def edit(self, base, note):
-        """No two edits within one of b's seconds: what is equal there is a tie."""
+        """No two edits within one of b's seconds, to which its column rounds: what is equal there is a tie."""
         base.run("UPDATE things SET note = $1", note)
-        began = self.b.one("SELECT date_trunc('second', clock_timestamp())")
-        eventually(lambda: self.b.one("SELECT date_trunc('second', clock_timestamp())") != began, "the next second")
+        began = self.b.one("SELECT clock_timestamp()::timestamptz(0)")
+        eventually(lambda: self.b.one("SELECT clock_timestamp()::timestamptz(0)") != began, "the next second")
 
     def later_wins(self, first, then):
         self.a.run("INSERT INTO things (k) VALUES ('k')")
