@@ -22,7 +22,7 @@ import time
 sys.dont_write_bytecode = True
 
 import libpq
-from case import COLUMNS, TABLES
+from case import ACCOUNT, COLUMNS, CONTACT, TABLES
 from crm import eventually
 from editors import Load
 
@@ -172,6 +172,8 @@ class Nemesis:
 
 
 class Soak(Load):
+    # They delete more people than anybody would believe of them.
+    entities = ACCOUNT + CONTACT.replace("  mappings:", "  limits: {mass_delete: 100%}\n  mappings:")
     people = 60
     story = ""
 
