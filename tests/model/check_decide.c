@@ -1079,6 +1079,22 @@ START_TEST(our_own_insert_of_which_we_never_heard_is_not_an_edit)
 }
 END_TEST
 
+/* Nothing of it is left in the row, but the answer to the insert had come before the store failed: people wrote over it. */
+START_TEST(a_row_that_we_are_known_to_have_inserted_is_ours_whatever_it_shows)
+{
+	shows(A, 10, "ann Ann Elm Rome");
+	is_missing(B);
+	decide();
+	send_in_doubt(B);
+	shows(B, 5, "ann Eve Oak Oslo");
+	now[B].ours = true;
+	decide();
+	expect_agreed("ann Eve Oak Oslo");
+	ck_assert_uint_eq(d.contact, CONTACT_NONE);
+	expect_order(A, ACTION_UPDATE, EVERY_FIELD & ~MASK(MAIL));
+}
+END_TEST
+
 /* The field is NULL in that row. */
 static void shows_without(size_t e, int64_t seconds, const char *text, size_t f)
 {
@@ -1720,6 +1736,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, half_of_a_group_is_never_written);
 	tcase_add_test(t, our_own_write_of_which_we_never_heard_is_not_an_edit);
 	tcase_add_test(t, our_own_insert_of_which_we_never_heard_is_not_an_edit);
+	tcase_add_test(t, a_row_that_we_are_known_to_have_inserted_is_ours_whatever_it_shows);
 	tcase_add_loop_test(t, a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in, 0, 2);
 	tcase_add_test(t, a_write_in_doubt_does_not_come_back_as_an_edit);
 	tcase_add_test(t, a_field_that_was_edited_to_what_was_intended_does_not_make_an_edit_of_the_others);

@@ -629,11 +629,15 @@ START_TEST(presize_makes_room_once)
 }
 END_TEST
 
-static size_t questions(void)
+/* By the server's own count. */
+static size_t calls_of(const char *command)
 {
-	char *stats = redis_server_text(&server, "INFO commandstats"), *hmget = stats != NULL ? strstr(stats, "cmdstat_hmget:calls=") : NULL;
-	size_t n = hmget != NULL ? strtoul(hmget + strlen("cmdstat_hmget:calls="), NULL, 10) : 0;
+	char *stats = redis_server_text(&server, "INFO commandstats"), name[64], *line;
+	size_t n;
 
+	snprintf(name, sizeof name, "cmdstat_%s:calls=", command);
+	line = stats != NULL ? strstr(stats, name) : NULL;
+	n = line != NULL ? strtoul(line + strlen(name), NULL, 10) : 0;
 	free(stats);
 	return n;
 }
@@ -645,14 +649,14 @@ START_TEST(records_of_an_empty_entity_are_not_asked_for_until_they_are_written)
 	recall(0, 0, 4000);
 	for (size_t i = 0; i < 4000; i++)
 		ck_assert_int_lt(got_blobs[i].len, 0);
-	ck_assert_uint_eq(questions(), 0);
+	ck_assert_uint_eq(calls_of("hmget"), 0);
 	start_writing(0, 0, 2000, 62);
 	start_recalling(0, 0, 4000);		/* behind the write, before its answer */
 	wait_for(&answers, answers + 2);
 	for (size_t i = 0; i < 4000; i++)
 		ck_assert_int_eq(got_blobs[i].len, i < 2000 ? 62 : -1);
-	ck_assert_uint_ge(questions(), 2000);
-	ck_assert_uint_lt(questions(), 2000 + 100);
+	ck_assert_uint_ge(calls_of("hmget"), 2000);
+	ck_assert_uint_lt(calls_of("hmget"), 2000 + 100);
 }
 END_TEST
 
@@ -667,7 +671,7 @@ START_TEST(what_others_write_into_an_empty_entity_is_seen_after_a_reconnect)
 	recall(0, 0, 100);
 	for (size_t i = 0; i < 100; i++)
 		ck_assert_int_eq(got_blobs[i].len, i < 10 ? 62 : -1);
-	ck_assert_uint_eq(questions(), 100);
+	ck_assert_uint_eq(calls_of("hmget"), 100);
 }
 END_TEST
 
@@ -1048,6 +1052,28 @@ START_TEST(an_intent_lives_until_its_write)
 	store->ops->intents(store, on_intents, NULL);
 	wait_for(&answers, 4);
 	ck_assert_str_eq(got_intents, "two=second;");
+}
+END_TEST
+
+/* The first leaves alone; what comes before its answer waits, and leaves in one transaction, whatever was read in between. */
+START_TEST(writes_that_wait_for_their_turn_go_together)
+{
+	size_t before = calls_of("exec"), found = 0;
+
+	for (int i = 0; i < 20; i++) {
+		char name[16];
+
+		snprintf(name, sizeof name, "n%02d", i);
+		store->ops->intend(store, name, "blob", 4, on_done, NULL);
+		store->ops->recall(store, 0, &(struct rid){ .b = { (unsigned char)i } }, 1, on_vectors, NULL);
+	}
+	wait_for(&answers, 40);
+	ck_assert_uint_le(calls_of("exec") - before, 2);
+	store->ops->intents(store, on_intents, NULL);
+	wait_for(&answers, 41);
+	for (const char *p = got_intents; (p = strchr(p, ';')) != NULL; p++)
+		found++;
+	ck_assert_uint_eq(found, 20);
 }
 END_TEST
 
@@ -1572,6 +1598,7 @@ int main(void)
 	tcase_add_test(normal, text_ids_move_with_the_splits);
 	tcase_add_test(normal, positions_are_kept_and_deleted);
 	tcase_add_test(normal, an_intent_lives_until_its_write);
+	tcase_add_test(normal, writes_that_wait_for_their_turn_go_together);
 	tcase_add_test(normal, freeing_answers_what_is_outstanding);
 	tcase_add_test(normal, the_store_may_be_freed_inside_an_answer);
 	tcase_add_test(normal, the_store_may_be_freed_inside_down);
