@@ -207,7 +207,8 @@ static const struct {
 	{ "WRONGPASS", ERR_CONFIG, true, "Redis refuses the user or the password: correct state.redis or state.password_file" },
 	{ "NOAUTH", ERR_CONFIG, true, "Redis asks for a password: name its file in state.password_file" },
 	{ "NOPERM", ERR_CONFIG, true, "the Redis user may not do what is needed: allow it keys crmsync:TOPOLOGY:* and the commands auth, select, "
-	  "info, client, multi, exec, watch, time, eval, exists, hget, hset, hsetnx, hmget, hgetall, hdel, hincrby, setrange, getrange, zadd, zscore, zremrangebyrank, scan and unlink" },
+	  "info, client, multi, exec, watch, time, eval, exists, hget, hset, hsetnx, hmget, hgetall, hdel, hincrby, setrange, getrange, "
+	  "zadd, zscore, zremrangebyrank, scan and unlink" },
 	{ "LOADING", ERR_TRANSIENT, true, "Redis is still loading its data" },
 	{ "READONLY", ERR_TRANSIENT, true, "Redis is a read-only replica" },
 	{ "MASTERDOWN", ERR_TRANSIENT, true, "Redis is a replica that lost its master" },

@@ -132,7 +132,8 @@ void round_ask_mark(struct round *r)
 				w.n_positions = 0;
 	}
 	/* The acknowledgement will leave this number there: it has to be known here before. */
-	r->epoch = r->captured != NULL && r->captured->ack != NULL && r->side->mapping->endpoint->capture == CAPTURE_LISTEN ? epoch_next(sync_of(r), r->side->endpoint) : 0;
+	r->epoch = r->captured != NULL && r->captured->ack != NULL && r->side->mapping->endpoint->capture == CAPTURE_LISTEN ?
+		epoch_next(sync_of(r), r->side->endpoint) : 0;
 	if (r->epoch != 0) {
 		epoch_name_mark(sync_of(r), r->side->endpoint, mark);
 		epoch_mark_text(sync_of(r), r->side->endpoint, text);
