@@ -219,8 +219,9 @@ static void order_alive(struct work *w, size_t e, const struct decide_endpoint *
 		}
 		break;
 	}
+	/* An insert in doubt is sent again only to whom was looked at. */
 	if (p->writable && !s->detached)
-		order_missing(w, e, w->seen[e].what == OBSERVED_ABSENT || s->known || p->surveyed);
+		order_missing(w, e, w->seen[e].what == OBSERVED_ABSENT || (!s->uncertain && (s->known || p->surveyed)));
 }
 
 static void order_dead(struct work *w, size_t e, const struct decide_endpoint *p)

@@ -324,11 +324,25 @@ static void read_keys_at(struct round *r, size_t e)
 	r->flow->sides[e]->link->ops->read_by_key(r->flow->sides[e]->link, keys, rd->n, on_read_keys, rd);
 }
 
+/* It was asked for rows and has gone since: what its vector takes for absent was not looked for. */
+static void forget_absent(struct round *r, size_t e)
+{
+	r->unasked |= BIT(e);
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (wants_key_read(s, e) && !s->seen[e].evidence)
+			s->seen[e].what = OBSERVED_NOTHING;
+	}
+}
+
 void round_ask_read_keys(struct round *r)
 {
 	for (size_t e = 0; e < n_endpoints(r); e++)
-		if (r->n > 0 && reachable(r, e))
+		if (reachable(r, e) && r->n > 0)
 			read_keys_at(r, e);
+		else
+			forget_absent(r, e);
 }
 
 /* ---- OWNERS: is a row found by its key another record's? --------------------------------------------- */
