@@ -228,7 +228,8 @@ static void read_secret(struct reader *r, const struct node *node, char **out)
 		wrong_type(r, node, "a file name");
 		return;
 	}
-	*out = text[0] == '/' || conf_secret_is_credential(text) ? arena_dup(r->arena, text, strlen(text)) : arena_printf(r->arena, "%s/%s", r->directory, text);
+	*out = text[0] == '/' || conf_secret_is_credential(text) ? arena_dup(r->arena, text, strlen(text)) :
+		arena_printf(r->arena, "%s/%s", r->directory, text);
 	if (!r->files)
 		return;
 	secret = conf_read_secret(*out, why, sizeof why);

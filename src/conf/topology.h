@@ -127,7 +127,8 @@ void topology_each_setting(void (*fn)(const char *path, const char *type, const 
 void conf_redact(struct buf *out, const char *connection);
 /*
  * Reads a secret's file: refuses one that group or others can read (but for systemd's credentials, whose directory
- * nobody else can enter); strips one newline. $CREDENTIALS_DIRECTORY/NAME is the credential of that name, wherever systemd put it. NULL: `why` says why, without a newline. Give it back with conf_secret_free().
+ * nobody else can enter); strips one newline. $CREDENTIALS_DIRECTORY/NAME is the credential of that name, wherever systemd put
+ * it. NULL: `why` says why, without a newline. Give it back with conf_secret_free().
  */
 bool conf_secret_is_credential(const char *file);	/* is it named in that way? */
 char *conf_read_secret(const char *file, char *why, size_t why_size);

@@ -15,7 +15,7 @@
 #include "store/redis_store.h"
 #include "store/resp.h"
 
-enum { COMMANDS_MOST = 20000 };		/* others wait while Redis runs them: some 20 ms */
+enum { COMMANDS_MOST = 20000 };		/* others wait while Redis runs them */
 
 struct tx {
 	struct redis_ask ask;		/* first member */

@@ -318,9 +318,9 @@ bool observe_row(struct flow *, const struct side *, const struct row *, struct 
 
 /* ---- own.c ------------------------------------------------------------------------------------------- */
 
-/* The side shows what the vector says because we wrote it. */
+/* The side shows what the vector says because we wrote it. inserted: and the row is there because of that. */
 void own_note(struct side *, const struct vector *, bool inserted);
-/* A row of which no vector tells what it showed before: when it is one of these, its stamp is that of its edits. */
+/* A row of which no vector tells what it showed before: when it is one of these, its stamp is that of its edits; and whether it is ours. */
 void own_recognise(const struct side *, struct observation *now);
 void own_free(struct side *);
 

@@ -224,6 +224,29 @@ START_TEST(many_changes_of_a_row_are_one_news)
 }
 END_TEST
 
+/* 3 MB each, which do not compress. */
+static void expect_one_by_one(void)
+{
+	rig_sql(&r, "UPDATE company SET title = (SELECT string_agg(md5(number || n || clock_timestamp()), '') FROM generate_series(1, 100000) n)");
+	expect_news(r.companies, "1");
+	expect_news(r.companies, "2");
+	expect_news(r.companies, "3");
+	expect_nothing(r.companies, NULL);
+}
+
+/* That makes another place for what does not fit into a row, before the catalog is looked at again. */
+START_TEST(long_rows_end_a_capture_also_in_a_table_that_was_rewritten)
+{
+	r.topology.limits.batch_bytes = 4 << 20;
+	rig_sql(&r, "INSERT INTO company (number) VALUES ('1'), ('2'), ('3')");
+	expect_news(r.companies, "1 2 3");
+	expect_one_by_one();
+	rig_sql(&r, "ALTER TABLE company ALTER title TYPE char(9) USING 'short', ALTER number TYPE varchar(9)");
+	rig_sql(&r, "ALTER TABLE company ALTER title TYPE text, ALTER number TYPE text");
+	expect_one_by_one();
+}
+END_TEST
+
 START_TEST(a_changed_id_names_both)
 {
 	rig_sql(&r, "INSERT INTO company (number) VALUES ('1')");
@@ -590,6 +613,7 @@ static Suite *capture_suite(void)
 	tcase_add_test(listen, an_entry_that_commits_between_capture_and_ack_survives_the_ack);
 	tcase_add_test(listen, a_row_in_hand_is_held_back_until_it_is_settled);
 	tcase_add_test(listen, many_changes_of_a_row_are_one_news);
+	tcase_add_test(listen, long_rows_end_a_capture_also_in_a_table_that_was_rewritten);
 	tcase_add_test(listen, a_changed_id_names_both);
 	tcase_add_test(listen, a_deleted_row_is_named_without_a_row);
 	tcase_add_test(listen, truncate_is_told);

@@ -1,4 +1,4 @@
-"""case.py - what the live tests share: servers of a test's own, three CRMs that know the same people, and what must hold."""
+"""case.py - what the live tests share: servers of a test's own, three CRMs that know the same people, two sides with one table, and what must hold."""
 import sys
 import unittest
 
@@ -151,6 +151,22 @@ COLUMNS = {
 ACCOUNTS = {"sales": ("crm.accounts", "id", "number", "name"), "support": ("companies", "company_id", "number", "title"),
             "billing": ("clients", "code", "client_no", "label")}
 FIELDS = ("email", "name", "phone", "score", "account")
+THINGS = """
+CREATE TABLE things (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE, code text, name text, amount numeric,
+	changed timestamptz NOT NULL DEFAULT clock_timestamp());
+"""
+THING = """
+thing:
+  key: [k]
+  fields:
+    k: {type: text}
+    code: {type: text}
+    name: {type: text}
+    amount: {type: decimal}
+  mappings:
+    a: {table: things, modified: changed}
+    b: {table: things, modified: changed}
+"""
 
 
 class Crm:
@@ -265,3 +281,36 @@ class ThreeCrms(Case):
         self.assertEqual(counted, [crm.base.counters() for crm in self.crms], "the servers counted writes after quiet")
         if goes_on:
             self.d.start()
+
+
+class Pair(Case):
+    """Two sides, a and b, with one table each."""
+    name = "modes"
+    a_sql = b_sql = THINGS
+    entities = THING
+    b_capture = {"capture": "listen", "interval": "1s", "sweep": "1h"}
+
+    def setUp(self):
+        super().setUp()
+        self.redis = Redis(self.place)
+        self.a, self.b = self.database(f"{self.name}_a", self.a_sql), self.database(f"{self.name}_b", self.b_sql)
+
+    def begin(self):
+        sides = {"a": {"connection": self.a.conninfo, "capture": "listen", "interval": "1s", "sweep": "1h"},
+                 "b": {"connection": self.b.conninfo, **self.b_capture}}
+        self.d = self.daemon(topology(self.redis, sides, self.entities))
+        self.d.wait()
+
+    def rows(self, base, columns="k, code, name, amount::text"):
+        return sorted(base.run(f"SELECT {columns} FROM things"), key=repr)
+
+    def settled(self, columns="k, code, name, amount::text"):
+        self.d.wait()
+        self.assertEqual(self.rows(self.a, columns), self.rows(self.b, columns))
+        return self.rows(self.a, columns)
+
+    def assert_quiet(self):
+        before = self.a.versions(), self.b.versions()
+        self.d.restart()
+        self.d.wait()
+        self.assertEqual(before, (self.a.versions(), self.b.versions()), "rows were written after quiet")

@@ -35,7 +35,7 @@ class Worker(threading.Thread):
 
     def __init__(self, crm, number, emails, seed):
         super().__init__(daemon=True)
-        self.crm, self.number, self.emails = crm, number, emails
+        self.crm, self.number, self.emails, self.seed = crm, number, emails, seed
         self.dice = random.Random(f"{seed} {crm.name} {number}")
         self.session, self.trouble = None, None
         self.wanted = threading.Event()
@@ -89,7 +89,7 @@ class Worker(threading.Thread):
         self.set(email, "account", self.accounts[number])
 
     def give_birth(self):
-        email = f"{self.crm.name}{self.number}.{self.done}@example.org"
+        email = f"{self.crm.name}{self.number}.{self.seed}.{self.done}@example.org"     # no episode before has had that one
         columns = COLUMNS[self.crm.name]
         self.sql(f"INSERT INTO {TABLES[self.crm.name]} ({columns['email']}, {columns['name']}) VALUES ($1, $2) ON CONFLICT DO NOTHING",
                  email, f"born {self.done}")

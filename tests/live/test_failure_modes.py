@@ -2,63 +2,14 @@
 import signal
 import unittest
 
-from case import Case
-from crm import Redis, eventually, topology
-
-TABLE = """
-CREATE TABLE things (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE, code text, name text, amount numeric,
-	changed timestamptz NOT NULL DEFAULT clock_timestamp());
-"""
-ENTITY = """
-thing:
-  key: [k]
-  fields:
-    k: {type: text}
-    code: {type: text}
-    name: {type: text}
-    amount: {type: decimal}
-  mappings:
-    a: {table: things, modified: changed}
-    b: {table: things, modified: changed}
-"""
-
-
-class Pair(Case):
-    """Two sides, a and b, with one table each. self.sql(side) may be another one."""
-    a_sql = b_sql = TABLE
-    entities = ENTITY
-    b_capture = {"capture": "listen", "interval": "1s", "sweep": "1h"}
-
-    def setUp(self):
-        super().setUp()
-        self.redis = Redis(self.place)
-        self.a, self.b = self.database("modes_a", self.a_sql), self.database("modes_b", self.b_sql)
-
-    def begin(self):
-        sides = {"a": {"connection": self.a.conninfo, "capture": "listen", "interval": "1s", "sweep": "1h"},
-                 "b": {"connection": self.b.conninfo, **self.b_capture}}
-        self.d = self.daemon(topology(self.redis, sides, self.entities))
-        self.d.wait()
-
-    def rows(self, base, columns="k, code, name, amount::text"):
-        return sorted(base.run(f"SELECT {columns} FROM things"), key=repr)
-
-    def settled(self, columns="k, code, name, amount::text"):
-        self.d.wait()
-        self.assertEqual(self.rows(self.a, columns), self.rows(self.b, columns))
-        return self.rows(self.a, columns)
-
-    def assert_quiet(self):
-        before = self.a.versions(), self.b.versions()
-        self.d.restart()
-        self.d.wait()
-        self.assertEqual(before, (self.a.versions(), self.b.versions()), "rows were written after quiet")
+from case import THING, THINGS, Pair
+from crm import eventually, topology
 
 
 class UniqueValues(Pair):
     """At a the constraint waits for the commit; at b it does not."""
-    a_sql = TABLE + "ALTER TABLE things ADD UNIQUE (code) DEFERRABLE INITIALLY DEFERRED;"
-    b_sql = TABLE + "ALTER TABLE things ADD UNIQUE (code);"
+    a_sql = THINGS + "ALTER TABLE things ADD UNIQUE (code) DEFERRABLE INITIALLY DEFERRED;"
+    b_sql = THINGS + "ALTER TABLE things ADD UNIQUE (code);"
 
     def setUp(self):
         super().setUp()
@@ -118,7 +69,7 @@ class UniqueValues(Pair):
 
 class NotNullUnique(UniqueValues):
     """No NULL is possible there: a cycle is parked with its cause, a chain goes."""
-    b_sql = TABLE + "ALTER TABLE things ADD UNIQUE (code); ALTER TABLE things ALTER code SET NOT NULL;"
+    b_sql = THINGS + "ALTER TABLE things ADD UNIQUE (code); ALTER TABLE things ALTER code SET NOT NULL;"
     test_f14_a_cycle_of_three_with_other_fields_in_it_is_turned_everywhere = None
     test_f14_a_cycle_in_a_column_that_others_follow_is_parked_and_nothing_follows = None
     test_f16_a_value_that_another_row_keeps_is_parked_and_the_others_go_on = None
@@ -131,7 +82,7 @@ class NotNullUnique(UniqueValues):
 
 
 class Normalised(Pair):
-    b_sql = TABLE.replace("amount numeric", "amount numeric(10,2)") + """
+    b_sql = THINGS.replace("amount numeric", "amount numeric(10,2)") + """
 CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := upper(NEW.name); RETURN NEW; END $$;
 CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION shout();
 """
@@ -162,8 +113,8 @@ CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNC
 
 
 class Refusing(Pair):
-    a_sql = b_sql = TABLE + "CREATE TABLE others (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE);"
-    entities = ENTITY + """
+    a_sql = b_sql = THINGS + "CREATE TABLE others (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE);"
+    entities = THING + """
 other:
   key: [k]
   fields:

@@ -3,8 +3,8 @@ import os
 import pathlib
 import unittest
 
-from case import Case
-from crm import CRMSYNCD, Redis, topology
+from case import Pair
+from crm import CRMSYNCD, topology
 
 LONG = bool(os.environ.get("CRM_LONG"))
 # What the address sanitizer keeps of memory that was given back, MB.
@@ -30,14 +30,11 @@ thing:
 DIGESTS = "SELECT k, md5(body), md5(raw), md5(doc::text) FROM things ORDER BY k"
 
 
-class Large(Case):
+class Large(Pair):
+    name = "large"
+    a_sql = b_sql = TABLE
     capture = "listen"
     more = ""
-
-    def setUp(self):
-        super().setUp()
-        self.redis = Redis(self.place)
-        self.a, self.b = self.database("large_a", TABLE), self.database("large_b", TABLE)
 
     def begin(self):
         sides = {"a": {"connection": self.a.conninfo, "capture": self.capture, "interval": "200ms", "sweep": "1h"},

@@ -73,7 +73,7 @@ struct pg_column {
 };
 
 /*
- * A mapped table as the catalog has it. Immutable (`installed` apart). Replaced as a whole when its definition changed; the old
+ * A mapped table as the catalog has it. Immutable (`installed` and `toast` apart). Replaced as a whole when its definition changed; the old
  * one lives on as long as statements are under way, so do not keep a pointer across a timer: ask link->table again.
  */
 struct pg_table {

@@ -79,7 +79,7 @@ bool pg_may_be_short(const struct pg_link *pl, const struct pg_table *t)
 
 void pg_add_keeps_long(struct buf *sql, const struct pg_table *t)
 {
-	buf_addf(sql, "(SELECT pg_catalog.pg_relation_size(%u::pg_catalog.oid::pg_catalog.regclass) > 0)", t->toast);
+	buf_addf(sql, "(SELECT COALESCE(pg_catalog.pg_relation_size(%u::pg_catalog.oid::pg_catalog.regclass) > 0, true))", t->toast);
 }
 
 void pg_note_bytes(struct pg_link *pl, const struct rowset *rows)

@@ -25,11 +25,14 @@ char *pg_bytes_of(const struct pg_table *t);
 int64_t pg_batch_bytes(const struct pg_link *pl, const struct pg_table *t);
 /*
  * The question itself is not free (a window over a million rows of ten columns: 2.4 s of processor time), and where nothing lies outside
- * of the rows they are short, but for what compresses well. So: a condition, decided once a statement, whether the table keeps
- * anything outside; and once more came than was expected, the link counts as wide and is always asked.
+ * of the rows they are short, but for what compresses well. So a statement first asks whether the table keeps anything outside.
  */
+/* False: the table cannot tell, or rows of the link have been larger than expected: their bytes are always asked for. */
 bool pg_may_be_short(const struct pg_link *pl, const struct pg_table *t);
+/* A condition, decided once a statement: the table keeps something outside of its rows. True, too, when its place for that is another
+ * one by now (some ALTER TABLEs make a new one, which the next look at the catalog finds). Only where pg_may_be_short(). */
 void pg_add_keeps_long(struct buf *sql, const struct pg_table *t);
+/* More than limits.batch_bytes came: the link counts as wide from now on. rows NULL: nothing came. */
 void pg_note_bytes(struct pg_link *pl, const struct rowset *rows);
 /* ", bytes up to and with this row, bytes of this row" for the list of a SELECT over "t" in that order. */
 void pg_add_bytes_columns(struct buf *sql, const struct pg_table *t, const char *order);

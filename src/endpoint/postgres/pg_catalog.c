@@ -162,6 +162,7 @@ static void publish(struct reading *r, struct candidate *c)
 	}
 	if (pl->table != NULL && c->table != NULL && strcmp(pl->link.schema_mark, c->mark) == 0) {
 		pl->table->installed = c->table->installed;
+		pl->table->toast = c->table->toast;
 		return;		/* as it was: whoever holds the old one may keep it */
 	}
 	pg_capture_free(&pl->capture);
