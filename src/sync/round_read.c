@@ -199,8 +199,24 @@ static void read_at(struct round *r, size_t e)
 	side->link->ops->read(side->link, rd->ids, rd->n, on_read, rd);
 }
 
+/*
+ * The side that the news is of went away, and with it what it shows of records that were put off (or read before a write of ours). What
+ * is not looked at must not pass for having nothing to say: the news comes again.
+ */
+static bool is_cut_off(const struct round *r)
+{
+	return r->side != NULL && (r->pass > 0 || r->stale) && !reachable(r, r->side->endpoint);
+}
+
 void round_ask_read(struct round *r)
 {
+	struct err gone = { 0 };
+
+	if (is_cut_off(r)) {
+		err_set(&gone, ERR_TRANSIENT, "side-away", "%s went away before its rows were read again", r->side->mapping->endpoint->name);
+		round_give_up(r, &gone);
+		return;
+	}
 	r->unasked = 0;
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		if (!reachable(r, e))
