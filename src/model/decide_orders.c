@@ -236,8 +236,8 @@ static void order_dead(struct work *w, size_t e, const struct decide_endpoint *p
 	} else if (w->seen[e].what == OBSERVED_ABSENT) {
 		forget_row(s, &w->seen[e]);
 	} else {
-		show_before(w, e);
-		s->owed = p->writable && !p->ignores_deletes && s->present;
+		show_before(w, e);	/* a row that may be there by an insert in doubt is yet to be looked for */
+		s->owed = p->writable && !p->ignores_deletes && (s->present || s->uncertain);
 	}
 }
 

@@ -1096,6 +1096,24 @@ START_TEST(an_insert_in_doubt_is_not_sent_again_to_whom_nobody_looked_at)
 }
 END_TEST
 
+START_TEST(an_insert_in_doubt_is_looked_for_where_the_record_was_deleted_meanwhile)
+{
+	shows(A, 10, "ann Ann Elm Rome");
+	is_missing(B);
+	decide();
+	send_in_doubt(B);
+	deletes(A, 20);
+	is_silent(B);
+	decide();
+	ck_assert(base->dead && base->seen[B].owed && base->seen[B].uncertain);
+	expect_order(B, ACTION_NONE, 0);
+	shows(B, STAMP_NONE, "ann Ann Elm Rome");
+	is_missing(A);
+	decide();
+	expect_order(B, ACTION_DELETE, 0);
+}
+END_TEST
+
 /* Nothing of it is left in the row, but the answer to the insert had come before the store failed: people wrote over it. */
 START_TEST(a_row_that_we_are_known_to_have_inserted_is_ours_whatever_it_shows)
 {
@@ -1754,6 +1772,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, our_own_write_of_which_we_never_heard_is_not_an_edit);
 	tcase_add_test(t, our_own_insert_of_which_we_never_heard_is_not_an_edit);
 	tcase_add_test(t, an_insert_in_doubt_is_not_sent_again_to_whom_nobody_looked_at);
+	tcase_add_test(t, an_insert_in_doubt_is_looked_for_where_the_record_was_deleted_meanwhile);
 	tcase_add_test(t, a_row_that_we_are_known_to_have_inserted_is_ours_whatever_it_shows);
 	tcase_add_loop_test(t, a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in, 0, 2);
 	tcase_add_test(t, a_write_in_doubt_does_not_come_back_as_an_edit);
