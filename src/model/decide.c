@@ -153,6 +153,20 @@ static uint64_t widen_to_units(const struct work *w, uint64_t mask)
 	return wide;
 }
 
+/* Another row took the place of the one that deviated: what it has in common with that was entered anew all the same. */
+static uint64_t entered_anew(const struct vector *v, size_t e, const struct observation *o)
+{
+	uint64_t mask = 0;
+
+	for (size_t i = 0; !same_id(v, e, o) && i < v->seen[e].n_deviations; i++) {
+		size_t f = v->seen[e].deviations[i].field;
+
+		if (digest_field(o->digests[f]) != v->fields[f].digest)
+			mask |= BIT(f);
+	}
+	return mask;
+}
+
 static void find_row_edits(struct work *w, size_t e)
 {
 	const struct vector *v = w->base;
@@ -166,7 +180,7 @@ static void find_row_edits(struct work *w, size_t e)
 	}
 	if (vector_shows(v, e, &w->seen[e]))
 		return;
-	x->changed = differing_fields(v, e, &w->seen[e]);
+	x->changed = differing_fields(v, e, &w->seen[e]) | entered_anew(v, e, &w->seen[e]);
 	if (shown_row(v, e) == 0 || shown_row(v, e) != digest_row(w->seen[e].row))
 		x->changed |= collided_fields(w, e, x->changed);
 	x->changed = widen_to_units(w, x->changed);

@@ -117,6 +117,12 @@ static void shows(size_t e, int64_t seconds, const char *text)
 	now[e] = row_of(text, T(seconds), first_id(e));
 }
 
+/* Deleted and entered once more: the same key, another local id. */
+static void shows_another_row(size_t e, int64_t seconds, const char *text)
+{
+	now[e] = row_of(text, T(seconds), value_of("another"));
+}
+
 /* The value gets another one's short digest, as happens by chance once in 2^24. */
 static void collides(size_t e, size_t f, const char *with)
 {
@@ -1096,6 +1102,21 @@ START_TEST(an_insert_in_doubt_is_not_sent_again_to_whom_nobody_looked_at)
 }
 END_TEST
 
+/* B never heard of Eve; its row shows Ann, as the one before did, because somebody has typed that. */
+START_TEST(what_a_row_shows_that_took_the_place_of_another_was_entered_anew)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	is_silent(B);
+	decide();
+	ck_assert(base->seen[B].owed);
+	shows_another_row(B, 20, "ann Ann Elm Rome");
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+}
+END_TEST
+
 START_TEST(an_insert_in_doubt_is_looked_for_where_the_record_was_deleted_meanwhile)
 {
 	shows(A, 10, "ann Ann Elm Rome");
@@ -1772,6 +1793,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, our_own_write_of_which_we_never_heard_is_not_an_edit);
 	tcase_add_test(t, our_own_insert_of_which_we_never_heard_is_not_an_edit);
 	tcase_add_test(t, an_insert_in_doubt_is_not_sent_again_to_whom_nobody_looked_at);
+	tcase_add_test(t, what_a_row_shows_that_took_the_place_of_another_was_entered_anew);
 	tcase_add_test(t, an_insert_in_doubt_is_looked_for_where_the_record_was_deleted_meanwhile);
 	tcase_add_test(t, a_row_that_we_are_known_to_have_inserted_is_ours_whatever_it_shows);
 	tcase_add_loop_test(t, a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in, 0, 2);
