@@ -76,6 +76,12 @@ void buf_be32(struct buf *b, uint32_t v)
 	buf_add(b, &v, sizeof v);
 }
 
+void buf_put_be32(struct buf *b, size_t at, uint32_t v)
+{
+	v = __builtin_bswap32(v);
+	memcpy(b->p + at, &v, sizeof v);
+}
+
 void buf_be64(struct buf *b, uint64_t v)
 {
 	v = __builtin_bswap64(v);

@@ -25,6 +25,7 @@ void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_be16(struct buf *b, uint16_t v);
 void buf_be32(struct buf *b, uint32_t v);
+void buf_put_be32(struct buf *b, size_t at, uint32_t v);	/* over four bytes that are there */
 void buf_be64(struct buf *b, uint64_t v);
 void buf_varint(struct buf *b, uint64_t v);	/* LEB128 */
 char *buf_take(struct buf *b);			/* the bytes are yours (free); never NULL */

@@ -47,11 +47,6 @@ static inline unsigned rank_of(const struct entity_def *d, uint8_t origin)
 	return origin < ENDPOINTS_MAX ? d->rank[origin] : 255;
 }
 
-static inline bool same_key(const struct edit_key *a, const struct edit_key *b)
-{
-	return a->eff == b->eff && a->origin == b->origin && a->n == b->n;
-}
-
 static inline uint32_t shown_digest(const struct vector *v, size_t e, size_t f)
 {
 	const struct vdeviation *dev = v->seen[e].same ? NULL : vseen_deviation(&v->seen[e], f);

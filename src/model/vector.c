@@ -12,6 +12,8 @@ enum {
 	FULL_TRIED_KEY = 0x02 /* without a row */,
 	FULL_DETACHED = 0x20 /* with a row: FULL_FORMER */, FULL_FORMER = 0x20, FULL_INT = 0x40, FULL_UNKNOWN = 0x80,
 	NUMBER_MASK = 0x1f, NUMBER_NONE = 31, KEYS_MAX = 250,
+	KEYS_BYTES_MAX = 1 + KEYS_MAX * 16 + 256 + 16,	/* a key: a varint of 10, a byte, one of 5 */
+	LIST_AGREED = 255,
 };
 /* 2024-01-01: stamps of today take seven bytes. */
 #define EPOCH_US INT64_C(1704067200000000)
@@ -79,7 +81,7 @@ static uint8_t key_index(struct key_table *t, const struct edit_key *k)
 	size_t i;
 
 	for (i = t->n; i-- > 0;)
-		if (t->keys[i].eff == k->eff && t->keys[i].origin == k->origin && t->keys[i].n == k->n)
+		if (same_key(&t->keys[i], k))
 			return (uint8_t)i;
 	if (t->n == KEYS_MAX)
 		return KEYS_MAX - 1;	/* at most FIELDS_MAX + deviations: out of reach, but never past the end */
@@ -142,7 +144,19 @@ static void put_list(struct buf *b, const struct vdeviation *list, size_t n, con
 	}
 }
 
-static void put_full(struct buf *b, const struct vseen *s, unsigned number, const struct vector_layout *l, struct key_table *keys)
+/* Every field as it is agreed, in order: what an insert intends. */
+static bool intends_agreed(const struct vector *v, const struct vseen *s)
+{
+	bool agreed = s->n_intended == v->n_fields;
+
+	for (size_t f = 0; agreed && f < v->n_fields; f++)
+		agreed = s->intended[f].field == f && v->fields[f].digest != 0 && s->intended[f].digest == v->fields[f].digest &&
+			 same_key(&s->intended[f].key, &v->fields[f].key);
+	return agreed;
+}
+
+static void put_full(struct buf *b, const struct vector *v, const struct vseen *s, unsigned number, const struct vector_layout *l,
+		     struct key_table *keys)
 {
 	uint64_t as_int = 0;
 	bool is_int = s->present && id_as_int(s->id, &as_int), tried = !s->present && s->uncertain && s->tried_key.len > 0;
@@ -152,7 +166,9 @@ static void put_full(struct buf *b, const struct vseen *s, unsigned number, cons
 			   (s->parked ? FULL_PARKED : 0) | (s->uncertain ? FULL_UNCERTAIN : 0) |
 			   (s->detached ? FULL_DETACHED : 0) | (s->former ? FULL_FORMER : 0) | (is_int ? FULL_INT : 0) |
 			   (s->known ? 0 : FULL_UNKNOWN)));
-	if (s->uncertain)
+	if (s->uncertain && intends_agreed(v, s))
+		buf_addc(b, (char)LIST_AGREED);
+	else if (s->uncertain)
 		put_list(b, s->intended, s->n_intended, l, keys);
 	if (tried)
 		put_text_id(b, s->tried_key);
@@ -168,7 +184,8 @@ static void put_full(struct buf *b, const struct vseen *s, unsigned number, cons
 		put_text_id(b, s->id);
 }
 
-static void put_endpoint(struct buf *b, const struct vseen *s, unsigned number, const struct vector_layout *l, struct key_table *keys)
+static void put_endpoint(struct buf *b, const struct vector *v, const struct vseen *s, unsigned number, const struct vector_layout *l,
+			 struct key_table *keys)
 {
 	bool settled = !s->owed && !s->parked && !s->uncertain && !s->detached && !s->former;
 	uint64_t as_int;
@@ -184,7 +201,7 @@ static void put_endpoint(struct buf *b, const struct vseen *s, unsigned number, 
 		buf_addc(b, (char)(number | FORM_TEXT << 5));
 		put_text_id(b, s->id);
 	} else {
-		put_full(b, s, number, l, keys);
+		put_full(b, v, s, number, l, keys);
 	}
 }
 
@@ -199,7 +216,7 @@ static void put_endpoints(const struct vector *v, const struct vector_layout *l,
 	for (size_t e = 0; e < v->n_endpoints; e++) {
 		size_t at = b->len;
 
-		put_endpoint(b, &v->seen[e], l->endpoint_number[e], l, keys);
+		put_endpoint(b, v, &v->seen[e], l->endpoint_number[e], l, keys);
 		if (b->len > at)
 			last = at;
 	}
@@ -230,33 +247,52 @@ static void put_fields(const struct vector *v, const struct vector_layout *l, st
 		put_u40(b, v->row);
 }
 
+static void put_keys(const struct vector *v, const struct vector_layout *l, struct buf *b, const struct key_table *keys,
+		     const uint8_t index[FIELDS_MAX])
+{
+	uint8_t stored[256] = { 0 };
+
+	if (keys->n == 1) {
+		put_key(b, &keys->keys[0], l);
+	} else {
+		buf_addc(b, (char)keys->n);
+		for (size_t i = 0; i < keys->n; i++)
+			put_key(b, &keys->keys[i], l);
+		for (size_t f = 0; f < v->n_fields; f++)
+			stored[l->field_number[f]] = index[f];
+		buf_add(b, stored, l->fields_stored);
+	}
+	if (v->dead)
+		put_key(b, &v->deleted, l);
+}
+
+/* The keys stand in front of the endpoints, which say what keys there are. */
+static void swap_tails(struct buf *b, size_t first, size_t second)
+{
+	char keys[KEYS_BYTES_MAX];
+	size_t len = b->len - second;
+
+	memcpy(keys, b->p + second, len);
+	memmove(b->p + first + len, b->p + first, second - first);
+	memcpy(b->p + first, keys, len);
+}
+
 void vector_encode(const struct vector *v, const struct vector_layout *l, struct buf *out)
 {
 	struct key_table keys;
-	struct buf tail = { 0 };
-	uint8_t index[FIELDS_MAX], stored[256] = { 0 };
-	size_t head_at = out->len;
+	uint8_t index[FIELDS_MAX];
+	size_t head_at = out->len, endpoints_at, keys_at;
 
 	keys.n = 0;
 	buf_addc(out, 0);
 	if (v->generation != 1)
 		buf_varint(out, v->generation);
 	put_fields(v, l, out, &keys, index);
-	put_endpoints(v, l, &tail, &keys);
-	if (keys.n == 1) {
-		put_key(out, &keys.keys[0], l);
-	} else {
-		buf_addc(out, (char)keys.n);
-		for (size_t i = 0; i < keys.n; i++)
-			put_key(out, &keys.keys[i], l);
-		for (size_t f = 0; f < v->n_fields; f++)
-			stored[l->field_number[f]] = index[f];
-		buf_add(out, stored, l->fields_stored);
-	}
-	if (v->dead)
-		put_key(out, &v->deleted, l);
-	buf_add(out, tail.p, tail.len);
-	buf_fini(&tail);
+	endpoints_at = out->len;
+	put_endpoints(v, l, out, &keys);
+	keys_at = out->len;
+	put_keys(v, l, out, &keys, index);
+	swap_tails(out, endpoints_at, keys_at);
 	out->p[head_at] = (char)(VERSION | (v->dead ? HEAD_DEAD : 0) | (keys.n != 1 ? HEAD_KEYS : 0) |
 				 (v->generation != 1 ? HEAD_GENERATION : 0) | (v->row == 0 ? HEAD_NO_ROW : 0));
 }
@@ -338,6 +374,16 @@ struct keys_read {
 	size_t n;
 };
 
+static struct vdeviation *list_agreed(const struct vector *v, size_t *out, struct arena *a)
+{
+	struct vdeviation *list = arena_alloc(a, (v->n_fields + 1) * sizeof *list);
+
+	for (size_t f = 0; f < v->n_fields; f++)
+		if (v->fields[f].digest != 0)	/* else the field is younger than the list */
+			list[(*out)++] = (struct vdeviation){ (uint8_t)f, v->fields[f].digest, v->fields[f].key };
+	return list;
+}
+
 static struct vdeviation *get_list(struct cut *c, size_t *out, const struct reverse *r, const struct keys_read *keys, struct arena *a)
 {
 	size_t n = cut_u8(c);
@@ -356,7 +402,17 @@ static struct vdeviation *get_list(struct cut *c, size_t *out, const struct reve
 	return list;
 }
 
-static void get_full(struct cut *c, struct vseen *s, const struct reverse *r, const struct keys_read *keys, struct arena *a)
+static struct vdeviation *get_intended(struct cut *c, const struct vector *v, size_t *out, const struct reverse *r,
+				       const struct keys_read *keys, struct arena *a)
+{
+	if (cut_left(c) == 0 || *c->p != LIST_AGREED)
+		return get_list(c, out, r, keys, a);
+	cut_u8(c);
+	return list_agreed(v, out, a);
+}
+
+static void get_full(struct cut *c, const struct vector *v, struct vseen *s, const struct reverse *r, const struct keys_read *keys,
+		     struct arena *a)
 {
 	uint8_t flags = cut_u8(c);
 
@@ -369,7 +425,7 @@ static void get_full(struct cut *c, struct vseen *s, const struct reverse *r, co
 	s->detached = !s->present && (flags & FULL_DETACHED);
 	s->former = s->present && (flags & FULL_FORMER);
 	if (s->uncertain)
-		s->intended = get_list(c, &s->n_intended, r, keys, a);
+		s->intended = get_intended(c, v, &s->n_intended, r, keys, a);
 	if (!s->present && (flags & FULL_TRIED_KEY))
 		s->tried_key = get_text_id(c);
 	if (!s->present)
@@ -400,7 +456,7 @@ static bool get_endpoint(struct cut *c, struct vector *v, const struct reverse *
 	case FORM_GONE:
 		break;
 	case FORM_FULL:
-		get_full(c, &s, r, keys, a);
+		get_full(c, v, &s, r, keys, a);
 		break;
 	}
 	if (e != 255)

@@ -47,6 +47,11 @@ struct edit_key {
 #define EFF_EMPTY (EFF_UNKNOWN - 1)	/* of a field new to the topology, where its column is empty */
 enum { ORIGIN_NONE = 255 };
 
+static inline bool same_key(const struct edit_key *a, const struct edit_key *b)
+{
+	return a->eff == b->eff && a->origin == b->origin && a->n == b->n;
+}
+
 /* Digests as the vector keeps them; never 0. */
 static inline uint32_t digest_field(uint64_t d) { return (d & 0xffffff) != 0 ? (uint32_t)(d & 0xffffff) : 1; }
 static inline uint64_t digest_row(uint64_t d) { return (d & 0xffffffffff) != 0 ? d & 0xffffffffff : 1; }

@@ -28,14 +28,21 @@ static struct own_write *find(const struct side *side, struct value id, uint64_t
 	struct own_write *o;
 
 	*digest = digest64(&side->flow->sync->store->key, id.data, (size_t)id.len);
-	HASH_FIND(hh, side->own, digest, sizeof *digest, o);
+	HASH_FIND_BYHASHVALUE(hh, side->own, digest, sizeof *digest, (unsigned)*digest, o);
 	return o;
 }
 
-static void forget(struct side *side, struct own_write *o)
+/* Where the next write is noted: the row's own place, an empty one, or that of the oldest. Nothing is ever taken out besides. */
+static struct own_write *place_for(struct side *side, struct own_write *own)
 {
-	HASH_DEL(side->own, o);
-	free(o);
+	if (side->own_places == NULL)
+		side->own_places = xcalloc(OWN_MAX, sizeof *side->own_places);
+	if (own == NULL && HASH_COUNT(side->own) < OWN_MAX)
+		return &side->own_places[HASH_COUNT(side->own)];
+	if (own == NULL)
+		own = side->own;
+	HASH_DEL(side->own, own);
+	return own;
 }
 
 void own_note(struct side *side, const struct vector *v, bool inserted)
@@ -47,13 +54,8 @@ void own_note(struct side *side, const struct vector *v, bool inserted)
 	if (!seen->present)
 		return;
 	o = find(side, seen->id, &digest);
-	if (o != NULL) {
-		inserted |= o->inserted;
-		forget(side, o);
-	} else if (HASH_COUNT(side->own) >= OWN_MAX) {
-		forget(side, side->own);
-	}
-	o = xcalloc(1, sizeof *o);
+	inserted |= o != NULL && o->inserted;
+	o = place_for(side, o);
 	o->id = digest;
 	o->row = seen->same ? v->row : seen->row;
 	o->inserted = inserted;
@@ -61,7 +63,7 @@ void own_note(struct side *side, const struct vector *v, bool inserted)
 	for (size_t f = 1; f < v->n_fields; f++)
 		if (v->fields[f].key.eff > o->eff)
 			o->eff = v->fields[f].key.eff;
-	HASH_ADD(hh, side->own, id, sizeof o->id, o);
+	HASH_ADD_BYHASHVALUE(hh, side->own, id, sizeof o->id, (unsigned)o->id, o);
 }
 
 void own_recognise(const struct side *side, struct observation *now)
@@ -81,8 +83,7 @@ void own_recognise(const struct side *side, struct observation *now)
 
 void own_free(struct side *side)
 {
-	struct own_write *o, *tmp;
-
-	HASH_ITER(hh, side->own, o, tmp)
-		forget(side, o);
+	HASH_CLEAR(hh, side->own);
+	free(side->own_places);
+	side->own_places = NULL;
 }

@@ -12,18 +12,34 @@
 
 /* ---- claims: a record is in work in one round at a time ---------------------------------------------- */
 
-/* NULL: it is ours now; else the round that has it in work (maybe this one, for another subject). */
-const struct round *round_claim(struct round *r, const struct rid *rid, bool *mine)
+/* A record id is a keyed digest: its first bytes are as good a hash as any. */
+static unsigned hash_of(const struct rid *rid)
+{
+	unsigned hash;
+
+	memcpy(&hash, rid->b, sizeof hash);
+	return hash;
+}
+
+static struct claim *claim_of(const struct round *r, const struct rid *rid)
 {
 	struct claim *c;
 
-	HASH_FIND(hh, r->flow->claims, rid, sizeof *rid, c);
+	HASH_FIND_BYHASHVALUE(hh, r->flow->claims, rid, sizeof *rid, hash_of(rid), c);
+	return c;
+}
+
+/* NULL: it is ours now; else the round that has it in work (maybe this one, for another subject). */
+const struct round *round_claim(struct round *r, const struct rid *rid, bool *mine)
+{
+	struct claim *c = claim_of(r, rid);
+
 	if (c != NULL)
 		return c->round;
-	c = xcalloc(1, sizeof *c);
+	c = arena_alloc(&r->arena, sizeof *c);
 	c->rid = *rid;
 	c->round = r;
-	HASH_ADD(hh, r->flow->claims, rid, sizeof c->rid, c);
+	HASH_ADD_BYHASHVALUE(hh, r->flow->claims, rid, sizeof c->rid, hash_of(rid), c);
 	*mine = true;
 	return NULL;
 }
@@ -34,10 +50,9 @@ static void unclaim(struct round *r, const struct rid *rid, bool *mine)
 
 	if (!*mine)
 		return;
-	HASH_FIND(hh, r->flow->claims, rid, sizeof *rid, c);
+	c = claim_of(r, rid);
 	assert(c != NULL && c->round == r);
 	HASH_DEL(r->flow->claims, c);
-	free(c);
 	*mine = false;
 }
 

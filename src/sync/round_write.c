@@ -421,21 +421,21 @@ static void add_intent(struct round *r, struct subject *s, struct buf *blob)
 {
 	struct vector *v = vector_copy(&r->arena, s->d.next);
 	const struct rid *from = round_leaves(s);
-	struct buf one = { 0 };
+	size_t len_at;
 
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (s->d.orders[e].action != ACTION_NONE) {
 			doubt_add(v, e, &s->d.orders[e], r->flow->def, &sync_of(r)->store->key, &r->arena);
 			note_tried_key(s, &v->seen[e]);
 		}
-	vector_encode(v, &sync_of(r)->store->layouts[r->flow->index], &one);
 	buf_add(blob, s->next_rid.b, RID_BYTES);
 	buf_addc(blob, from != NULL);
 	if (from != NULL)
 		buf_add(blob, from->b, RID_BYTES);
-	buf_be32(blob, (uint32_t)one.len);
-	buf_add(blob, one.p, one.len);
-	buf_fini(&one);
+	len_at = blob->len;
+	buf_be32(blob, 0);
+	vector_encode(v, &sync_of(r)->store->layouts[r->flow->index], blob);
+	buf_put_be32(blob, len_at, (uint32_t)(blob->len - len_at - sizeof(uint32_t)));
 }
 
 void round_ask_intend(struct round *r)

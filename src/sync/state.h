@@ -87,7 +87,7 @@ struct side {
 	unsigned failures;		/* of writes, in a row */
 	size_t writing;			/* batches of ours on their way there */
 	int64_t written_us;		/* monotonic: when the last one was answered */
-	struct own_write *own;		/* owned; the last of them */
+	struct own_write *own, *own_places;	/* the last of them, in order; owned: where they stand */
 
 	struct listing listing;
 	bool listing_open;		/* a question for a listing is out; maybe of one that was given up since */

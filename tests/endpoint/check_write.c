@@ -163,6 +163,46 @@ START_TEST(many_inserts_go_by_copy_and_learn_their_ids)
 }
 END_TEST
 
+/* A session takes ten numbers of that sequence at a time, so what ours draws next goes on behind those that another one took. */
+START_TEST(ids_that_others_drew_in_between_are_theirs)
+{
+	enum { FIRST = 105 };
+	struct write first[FIRST], list[MANY];
+
+	rig_sql(&r, "ALTER SEQUENCE public.company_id_seq CACHE 10");
+	for (int i = 0; i < FIRST; i++) {
+		char number[32];
+
+		snprintf(number, sizeof number, "first %d", i);
+		first[i] = rig_insert(&r, COMPANY_NUMBER, number, COMPANY_NAME, "x", -1);
+	}
+	rig_write(&r, r.companies, first, FIRST);
+	ck_assert_str_eq(rig_ask(&r, "SELECT nextval('public.company_id_seq')"), "111");
+	tell_statements();
+	many_companies(list);
+	rig_write(&r, r.companies, list, MANY);
+	ck_many(list, 0);
+	ck_assert_str_eq(how_they_came(), "150 COPY");
+	/* 106 to 110 and 121 to 265 were no run. */
+	ck_assert_str_eq(rig_ask(&r, "SELECT min(id) FROM public.company WHERE number LIKE 'HRB %%'"), "266");
+}
+END_TEST
+
+START_TEST(a_sequence_that_counts_down_or_in_steps_gives_ids_too)
+{
+	struct write list[MANY];
+
+	rig_sql(&r, "ALTER SEQUENCE public.company_id_seq INCREMENT %s RESTART %s", _i == 0 ? "-3 MINVALUE -1000" : "7", _i == 0 ? "-5" : "9");
+	tell_statements();
+	many_companies(list);
+	rig_write(&r, r.companies, list, MANY);
+	ck_many(list, 0);
+	ck_assert_str_eq(how_they_came(), "150 COPY");
+	ck_assert_str_eq(rig_ask(&r, "SELECT count(DISTINCT id) || ' ' || (SELECT last_value FROM public.company_id_seq) - "
+				 "CASE WHEN %d = 0 THEN min(id) ELSE max(id) END FROM public.company", _i), "150 0");
+}
+END_TEST
+
 START_TEST(a_row_that_copy_cannot_place_is_found_and_the_others_stay)
 {
 	struct write list[MANY];
@@ -775,6 +815,8 @@ static Suite *write_suite(void)
 	tcase_add_test(t, a_record_of_every_type_is_inserted_as_sent);
 	tcase_add_test(t, inserts_of_a_batch_learn_their_ids);
 	tcase_add_test(t, many_inserts_go_by_copy_and_learn_their_ids);
+	tcase_add_test(t, ids_that_others_drew_in_between_are_theirs);
+	tcase_add_loop_test(t, a_sequence_that_counts_down_or_in_steps_gives_ids_too, 0, 2);
 	tcase_add_test(t, a_row_that_copy_cannot_place_is_found_and_the_others_stay);
 	tcase_add_test(t, a_trigger_made_meanwhile_keeps_rows_from_copy);
 	tcase_add_test(t, blanks_that_a_column_would_cut_keep_rows_from_copy);

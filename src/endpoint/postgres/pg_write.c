@@ -38,6 +38,7 @@ struct piece {
 	bool aside;		/* leave locked rows aside */
 	bool equals;		/* insert: there are rows with an equal key; leave those out */
 	bool no_copy;		/* insert: not by COPY (any more) */
+	bool ids_singly;	/* COPY: others draw ids, too: ask for each */
 };
 
 struct job {
@@ -637,12 +638,11 @@ static void on_ids(void *arg, PGresult *res, const struct err *e)
 		give_up(j, &why);
 	} else if (e != NULL) {
 		piece_failed(j, e);
+	} else if (!pg_copy_take_ids(res, j->now.ids_singly, j->batch, set.order, set.n)) {
+		j->now.ids_singly = true;
+		push(j, j->now);
+		run(j);
 	} else {
-		for (size_t i = 0; i < j->now.n; i++) {
-			struct value id = pg_cell(res, (int)i, 0);
-
-			piece_write(j, i)->id = (struct value){ arena_dup(j->batch->arena, id.data, (size_t)id.len), id.len };
-		}
 		pg_stmt_again(&j->st);
 		pg_copy_sql(&j->st, j->pl, &set);
 		copy_in_turn(j);
@@ -668,7 +668,7 @@ static bool build(struct job *j)
 	pg_stmt_again(&j->st);
 	j->copying = may_copy(j, &set);
 	if (j->copying) {
-		pg_copy_ids_sql(&j->st, j->pl, j->now.n);
+		pg_copy_ids_sql(&j->st, j->pl, j->now.n, j->now.ids_singly);
 		return true;
 	}
 	switch (like->op) {

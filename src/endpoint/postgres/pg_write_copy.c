@@ -13,9 +13,12 @@
  */
 #include "endpoint/postgres/pg_write_sql.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/text.h"
 #include "endpoint/postgres/pg_path.h"
 
@@ -78,12 +81,47 @@ bool pg_copy_fits(const struct pg_link *pl, const struct pg_write_set *set)
 	return bytes < COPY_BYTES;
 }
 
-void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n)
+void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n, bool singly)
 {
 	char *name = pg_quote_text(pl->pg, pl->table->sequence);
+	const char *sequence = name != NULL ? name : "NULL";
 
-	buf_addf(&st->sql, "SELECT pg_catalog.nextval(%s) FROM pg_catalog.generate_series(1, %zu)", name != NULL ? name : "NULL", n);
+	if (singly)
+		buf_addf(&st->sql, "SELECT pg_catalog.nextval(%s) FROM pg_catalog.generate_series(1, %zu)", sequence, n);
+	else
+		buf_addf(&st->sql, "SELECT pg_catalog.min(d.id), pg_catalog.max(d.id), (SELECT s.seqincrement FROM pg_catalog.pg_sequence AS s "
+			 "WHERE s.seqrelid = %s::pg_catalog.regclass) FROM (SELECT pg_catalog.nextval(%s) AS id "
+			 "FROM pg_catalog.generate_series(1, %zu) OFFSET 0) AS d", sequence, sequence, n);
 	free(name);
+}
+
+/* n different numbers that lie no further apart than n numbers must: there is no other among them. */
+static bool is_one_run(int64_t least, int64_t most, int64_t step, size_t n)
+{
+	uint64_t width = (uint64_t)most - (uint64_t)least, one = step < 0 ? -(uint64_t)step : (uint64_t)step;
+
+	return one != 0 && width % one == 0 && width / one == n - 1;
+}
+
+bool pg_copy_take_ids(const PGresult *res, bool singly, struct write_batch *batch, const size_t *order, size_t n)
+{
+	int64_t least = pg_cell_int(res, 0, 0, 0), most = 0, step = 0;
+	char text[24];
+
+	if (!singly) {
+		most = pg_cell_int(res, 0, 1, 0);
+		step = pg_cell_int(res, 0, 2, 0);
+		if (!is_one_run(least, most, step, n))
+			return false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		int64_t id = (int64_t)((uint64_t)(step < 0 ? most : least) + i * (uint64_t)step);
+		struct value drawn = singly ? pg_cell(res, (int)i, 0) :
+			(struct value){ text, snprintf(text, sizeof text, "%" PRId64, id) };
+
+		batch->list[order[i]].id = (struct value){ arena_dup(batch->arena, drawn.data, (size_t)drawn.len), drawn.len };
+	}
+	return true;
 }
 
 /* COPY's text form: a tab between columns, a line a row, \N for NULL. */

@@ -51,7 +51,10 @@ void pg_write_look_sql(struct pg_stmt *st, const struct pg_link *pl, const struc
 bool pg_stores_as_sent(const struct pg_column *c);
 /* May these inserts go by COPY? */
 bool pg_copy_fits(const struct pg_link *pl, const struct pg_write_set *set);
-void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n);	/* n rows of one id */
+/* Draws n ids and answers the first, the last and the step from one to the next; singly: n rows of one id. */
+void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n, bool singly);
+/* That answer into the writes. False: somebody else drew some in between, and which are ours cannot be told: ask singly. */
+bool pg_copy_take_ids(const PGresult *res, bool singly, struct write_batch *batch, const size_t *order, size_t n);
 /* The writes have their ids. Fails with PG_WRITE_UNKNOWN_ROW when by now a trigger may have changed the rows: nothing is stored then. */
 void pg_copy_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set);
 
