@@ -370,6 +370,39 @@ START_TEST(a_usual_vector_is_small)
 }
 END_TEST
 
+/* The intents of a first load are many: what they intend is what is agreed, and need not be said twice. */
+START_TEST(an_insert_in_doubt_intends_what_is_agreed)
+{
+	struct vector_layout l = layout_of(10, 2), later = layout_of(11, 2);
+	struct vdeviation intended[10];
+	struct vector *v, *back;
+	struct buf b = { 0 };
+	struct arena a;
+	struct err e;
+
+	arena_init(&a);
+	v = vector_new(&a, 10, 2);
+	v->row = digest_row(12345);
+	for (size_t f = 0; f < 10; f++) {
+		v->fields[f] = (struct vfield){ .digest = 1000 + (uint32_t)f, .key = { INT64_C(1767225600000000) + (int64_t)f % 2, 1, 0 } };
+		intended[f] = (struct vdeviation){ (uint8_t)f, v->fields[f].digest, v->fields[f].key };
+	}
+	v->seen[0] = (struct vseen){ .known = true, .present = true, .same = true, .id = value_of("1234567") };
+	v->seen[1] = (struct vseen){ .known = true, .owed = true, .uncertain = true, .intended = intended, .n_intended = 10 };
+	vector_encode(v, &l, &b);
+	ck_assert_uint_le(b.len, 80);
+	ck_assert_msg(vector_decode(b.p, b.len, &later, &a, &back, &e), "%s", e.text);
+	lists_equal(back->seen[1].intended, back->seen[1].n_intended, intended, 10);
+	buf_clear(&b);
+	intended[3].digest++;		/* something else */
+	vector_encode(v, &l, &b);
+	ck_assert_msg(vector_decode(b.p, b.len, &l, &a, &back, &e), "%s", e.text);
+	lists_equal(back->seen[1].intended, back->seen[1].n_intended, intended, 10);
+	buf_fini(&b);
+	arena_fini(&a);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("vector");
@@ -386,6 +419,7 @@ int main(void)
 	tcase_add_test(t, changed_bytes_do_no_harm);
 	tcase_add_test(t, names_are_found_again_by_number);
 	tcase_add_test(t, a_usual_vector_is_small);
+	tcase_add_test(t, an_insert_in_doubt_intends_what_is_agreed);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
