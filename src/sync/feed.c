@@ -364,6 +364,7 @@ void flow_fini(struct flow *flow)
 	free_again(&flow->again);
 	free_again(&flow->later);
 	orphans_free(flow);
+	claims_free(&flow->claims);
 	loop_timer_free(&flow->later_timer);
 	for (size_t e = 0; e < ENDPOINTS_MAX; e++) {
 		struct side *side = flow->sides[e];

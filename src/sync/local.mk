@@ -1,4 +1,5 @@
 libcrmsync_a_SOURCES += \
+	src/sync/claims.c src/sync/claims.h \
 	src/sync/epoch.c \
 	src/sync/feed.c src/sync/feed.h \
 	src/sync/held.c \

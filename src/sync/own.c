@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "sync/state.h"
 
-enum { OWN_MAX = 20000 };		/* of a side: far more than is written between an edit and its arrival */
+enum { OWN_MAX = 8192 };		/* of a side: more than all rounds have in work */
 
 struct own_write {
 	uint64_t id;			/* digest of the local id */

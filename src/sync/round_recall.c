@@ -12,47 +12,20 @@
 
 /* ---- claims: a record is in work in one round at a time ---------------------------------------------- */
 
-/* A record id is a keyed digest: its first bytes are as good a hash as any. */
-static unsigned hash_of(const struct rid *rid)
-{
-	unsigned hash;
-
-	memcpy(&hash, rid->b, sizeof hash);
-	return hash;
-}
-
-static struct claim *claim_of(const struct round *r, const struct rid *rid)
-{
-	struct claim *c;
-
-	HASH_FIND_BYHASHVALUE(hh, r->flow->claims, rid, sizeof *rid, hash_of(rid), c);
-	return c;
-}
-
 /* NULL: it is ours now; else the round that has it in work (maybe this one, for another subject). */
 const struct round *round_claim(struct round *r, const struct rid *rid, bool *mine)
 {
-	struct claim *c = claim_of(r, rid);
+	const struct round *holder = claims_take(&r->flow->claims, rid, r);
 
-	if (c != NULL)
-		return c->round;
-	c = arena_alloc(&r->arena, sizeof *c);
-	c->rid = *rid;
-	c->round = r;
-	HASH_ADD_BYHASHVALUE(hh, r->flow->claims, rid, sizeof c->rid, hash_of(rid), c);
-	*mine = true;
-	return NULL;
+	if (holder == NULL)
+		*mine = true;
+	return holder;
 }
 
 static void unclaim(struct round *r, const struct rid *rid, bool *mine)
 {
-	struct claim *c;
-
-	if (!*mine)
-		return;
-	c = claim_of(r, rid);
-	assert(c != NULL && c->round == r);
-	HASH_DEL(r->flow->claims, c);
+	if (*mine)
+		claims_let_go(&r->flow->claims, rid, r);
 	*mine = false;
 }
 

@@ -4,7 +4,8 @@
  *   sync    all of it                            sync.c     birth, events, orders, views
  *   flow    one entity: its rounds and feeds     feed.h     what there is to do next: captures, scans, lists; recovery
  *   side    one entity at one endpoint           round.h    one round, from recall to acknowledge
- *   round   a bounded set of records in work     observe.c  rows to observations: canonical, cleaned, checked
+ *   round   a bounded set of records in work     claims.c   which round has a record in work
+ *                                                observe.c  rows to observations: canonical, cleaned, checked
  *                                                epoch.c     database or Redis put back: recognised how
  *                                                rebase.c    a database put back: what was known of it is void
  *                                                own.c      what we wrote lately, should the state be lost
@@ -25,6 +26,7 @@
 #include "model/decide.h"
 #include "model/record.h"
 #include "store/store.h"
+#include "sync/claims.h"
 #include "sync/sync.h"
 
 #define BIT(i) (UINT64_C(1) << (i))
@@ -111,12 +113,6 @@ struct side {
 
 /* ---- one entity -------------------------------------------------------------------------------------- */
 
-struct claim {				/* a record in work */
-	struct rid rid;
-	const struct round *round;
-	UT_hash_handle hh;
-};
-
 struct again {				/* a record to look at again */
 	struct rid rid;
 	uint64_t evidence;		/* endpoints where a sweep found its row gone */
@@ -151,7 +147,7 @@ struct flow {
 	struct side *sides[ENDPOINTS_MAX];	/* NULL: not mapped there */
 	struct meter_entity meter;
 	int64_t quantum_us;
-	struct claim *claims;
+	struct claims claims;		/* records in work */
 	struct again *again;
 	struct again *later;		/* the same, after a back-off */
 	struct loop_timer *later_timer;
