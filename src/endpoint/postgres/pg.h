@@ -116,6 +116,7 @@ struct pg_link {
 	struct ack *acks;		/* pg_capture.c's own: handed out and not settled yet */
 	struct pg_copies {		/* pg_write.c's own: one COPY into the table at a time */
 		struct job *at_work, *first, **last;	/* and those that wait for it; last NULL: nobody has yet */
+		unsigned draw;			/* the next so many draw their ids before */
 	} copies;
 	/* written by pg_catalog.c, read by pg_endpoint.c */
 	struct err misfit;		/* what does not fit; kind 0: nothing */

@@ -5,7 +5,7 @@
  *          | a row-class error: two halves, down to the single row that is to blame
  *          | a lock, a deadlock: REST on the server, then the piece again, leaving locked rows aside
  *          | anything else: the whole batch answers "not now"
- *   Many inserts: IDS -> WAIT for other COPYs into the table -> COPY, where the table allows that (pg_write_copy.c)
+ *   Many inserts: [IDS ->] WAIT for other COPYs into the table -> COPY, where the table allows that (pg_write_copy.c)
  *   Updates whose unique value another row still has WAIT until no update and no delete is left that could make room; they are
  *   tried again while that helps, and those still waiting then go in ONE TRANSACTION by way of NULL: a cycle (SEMANTICS F14)
  *
@@ -13,6 +13,8 @@
  * transaction, so that one bad row costs nobody else's. Read-back happens after the commit: a row counts as read back
  * only while its version is the one of our transaction, else it is "refused", which makes the caller look again.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +29,7 @@ enum {
 	TOGETHER_BYTES = 1 << 20,	/* of one COPY for several batches; the last of them may go beyond */
 	TRIES = 3,		/* of a piece that met a lock or a deadlock */
 	TANGLED_TRIES = 8,	/* of updates that wait for a unique value, one by one */
+	DRAWN_COPIES = 64,	/* so many COPYs draw their ids before, when others have been seen to draw some too */
 	SUSPICIOUS_BATCH = 20,	/* so many writes failing all in the same way are no accident of their rows */
 	SUSPICIOUS_SINGLES = 64,/* ... and so many singly are enough to know it */
 };
@@ -38,7 +41,7 @@ struct piece {
 	bool aside;		/* leave locked rows aside */
 	bool equals;		/* insert: there are rows with an equal key; leave those out */
 	bool no_copy;		/* insert: not by COPY (any more) */
-	bool ids_singly;	/* COPY: others draw ids, too: ask for each */
+	bool draws;		/* COPY: its ids are drawn before */
 };
 
 struct job {
@@ -430,7 +433,10 @@ static void row_failed(struct job *j, const struct err *e)
 	struct piece *now = &j->now;
 	size_t half = now->n / 2;
 
-	if (j->copying) {
+	if (j->copying && strcmp(e->code, PG_WRITE_NO_RUN) == 0) {
+		j->pl->copies.draw = DRAWN_COPIES;
+		push(j, *now);
+	} else if (j->copying) {
 		now->no_copy = true;
 		push(j, *now);
 	} else if (is_equal_row(j, e)) {
@@ -546,6 +552,11 @@ static void on_copied(void *arg, PGresult *res, const struct err *e);
 
 static void copy_send(struct job *j)
 {
+	size_t n = 0;
+
+	for (const struct job *with = j; with != NULL; with = with->with)
+		n += with->now.n;
+	pg_copy_sql(&j->st, j->pl, n, j->now.draws);
 	j->pl->copies.at_work = j;
 	pg_stmt_call(&j->st, j->pl->pg, on_copied, j);
 }
@@ -594,7 +605,8 @@ static void copy_over(struct pg_link *pl, const struct err *e)
 	if (j == NULL)
 		return;
 	c->first = j->next;
-	for (with = &j->with; j->st.copy.len < TOGETHER_BYTES && (more = copy_next(c)) != NULL; with = &more->with) {
+	for (with = &j->with; j->st.copy.len < TOGETHER_BYTES && (more = copy_next(c)) != NULL && more->now.draws == j->now.draws;
+	     with = &more->with) {
 		c->first = more->next;
 		buf_add(&j->st.copy, more->st.copy.p, more->st.copy.len);
 		*with = more;
@@ -602,10 +614,21 @@ static void copy_over(struct pg_link *pl, const struct err *e)
 	copy_send(j);
 }
 
-static void copy_done(struct job *j)
+/* next: the id of the first row, where the table drew them; moves on. */
+static void copy_done(struct job *j, int64_t *next, int64_t step)
 {
-	for (size_t i = 0; i < j->now.n; i++)
-		piece_write(j, i)->outcome = WRITE_DONE;
+	char text[24];
+
+	for (size_t i = 0; i < j->now.n; i++) {
+		struct write *w = piece_write(j, i);
+
+		w->outcome = WRITE_DONE;
+		if (j->now.draws)
+			continue;
+		w->id.len = snprintf(text, sizeof text, "%" PRId64, *next);
+		w->id.data = arena_dup(j->batch->arena, text, (size_t)w->id.len);
+		*next += step;
+	}
 	j->answered += j->now.n;
 	run(j);
 }
@@ -613,7 +636,10 @@ static void copy_done(struct job *j)
 static void on_copied(void *arg, PGresult *res, const struct err *e)
 {
 	struct job *j = arg, *with;
+	int64_t next = 0, step = 0;
 
+	if (e == NULL && !j->now.draws)
+		next = pg_copy_first_id(res, &step);
 	PQclear(res);
 	copy_over(j->pl, e);
 	if (e != NULL && strcmp(e->code, PG_WRITE_UNKNOWN_ROW) == 0)
@@ -621,16 +647,24 @@ static void on_copied(void *arg, PGresult *res, const struct err *e)
 	for (; j != NULL; j = with) {
 		with = j->with;
 		if (e == NULL)
-			copy_done(j);
+			copy_done(j, &next, step);
 		else
 			piece_failed(j, e);
 	}
 }
 
+static void copy_rows(struct job *j)
+{
+	struct pg_write_set set = { j->batch->list, j->order + j->now.first, j->now.n };
+
+	pg_stmt_again(&j->st);
+	pg_copy_rows(&j->st, j->pl, &set, j->now.draws);
+	copy_in_turn(j);
+}
+
 static void on_ids(void *arg, PGresult *res, const struct err *e)
 {
 	struct job *j = arg;
-	struct pg_write_set set = { j->batch->list, j->order + j->now.first, j->now.n };
 	struct err why;
 
 	if (e == NULL && pg_mark_table(j->pl, &j->mark) == NULL) {
@@ -638,26 +672,41 @@ static void on_ids(void *arg, PGresult *res, const struct err *e)
 		give_up(j, &why);
 	} else if (e != NULL) {
 		piece_failed(j, e);
-	} else if (!pg_copy_take_ids(res, j->now.ids_singly, j->batch, set.order, set.n)) {
-		j->now.ids_singly = true;
-		push(j, j->now);
-		run(j);
 	} else {
-		pg_stmt_again(&j->st);
-		pg_copy_sql(&j->st, j->pl, &set);
-		copy_in_turn(j);
+		for (size_t i = 0; i < j->now.n; i++) {
+			struct value id = pg_cell(res, (int)i, 0);
+
+			piece_write(j, i)->id = (struct value){ arena_dup(j->batch->arena, id.data, (size_t)id.len), id.len };
+		}
+		copy_rows(j);
 	}
 	PQclear(res);
 }
 
 /* ---- sending ----------------------------------------------------------------------------------------- */
 
-static bool may_copy(const struct job *j, const struct pg_write_set *set)
+static bool may_copy(const struct job *j)
 {
-	const struct write *like = &set->list[set->order[0]];
+	struct pg_write_set set = { j->batch->list, j->order + j->now.first, j->now.n };
+	const struct write *like = &set.list[set.order[0]];
 
 	return like->op == WRITE_INSERT && !is_forced(like) && !j->now.equals && !j->now.no_copy && !j->now.singly &&
-	       pg_copy_fits(j->pl, set);
+	       pg_copy_fits(j->pl, &set);
+}
+
+static void copy(struct job *j)
+{
+	struct pg_copies *c = &j->pl->copies;
+
+	j->now.draws = c->draw > 0;
+	if (!j->now.draws) {
+		copy_rows(j);
+		return;
+	}
+	c->draw--;
+	pg_stmt_again(&j->st);
+	pg_copy_ids_sql(&j->st, j->pl, j->now.n);
+	pg_stmt_call(&j->st, j->pl->pg, on_ids, j);
 }
 
 static bool build(struct job *j)
@@ -666,11 +715,6 @@ static bool build(struct job *j)
 	const struct write *like = piece_write(j, 0);
 
 	pg_stmt_again(&j->st);
-	j->copying = may_copy(j, &set);
-	if (j->copying) {
-		pg_copy_ids_sql(&j->st, j->pl, j->now.n, j->now.ids_singly);
-		return true;
-	}
 	switch (like->op) {
 	case WRITE_INSERT:
 		return pg_write_insert_sql(&j->st, j->pl, &set, j->now.equals);
@@ -804,8 +848,13 @@ static void run(struct job *j)
 			give_up(j, &why);
 			return;
 		}
+		j->copying = may_copy(j);
+		if (j->copying) {
+			copy(j);
+			return;
+		}
 		if (build(j)) {
-			pg_stmt_call(&j->st, j->pl->pg, j->copying ? on_ids : on_written, j);
+			pg_stmt_call(&j->st, j->pl->pg, on_written, j);
 			return;
 		}
 		for (size_t i = 0; i < j->now.n; i++)	/* nothing that could be written: the target does not do it */

@@ -51,11 +51,19 @@ void pg_write_look_sql(struct pg_stmt *st, const struct pg_link *pl, const struc
 bool pg_stores_as_sent(const struct pg_column *c);
 /* May these inserts go by COPY? */
 bool pg_copy_fits(const struct pg_link *pl, const struct pg_write_set *set);
-/* Draws n ids and answers the first, the last and the step from one to the next; singly: n rows of one id. */
-void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n, bool singly);
-/* That answer into the writes. False: somebody else drew some in between, and which are ours cannot be told: ask singly. */
-bool pg_copy_take_ids(const PGresult *res, bool singly, struct write_batch *batch, const size_t *order, size_t n);
-/* The writes have their ids. Fails with PG_WRITE_UNKNOWN_ROW when by now a trigger may have changed the rows: nothing is stored then. */
-void pg_copy_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set);
+/*
+ * The rows of a set, in COPY's text form; `drawn`: the writes have their ids, drawn by pg_copy_ids_sql() (n rows of one id). Else the table
+ * draws them, and pg_copy_first_id() tells what they are.
+ */
+void pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool drawn);
+void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n);
+/*
+ * The statement for n such rows. Nothing is stored when it fails with PG_WRITE_UNKNOWN_ROW: by now a trigger may have changed the rows;
+ * with PG_WRITE_NO_RUN: somebody else drew ids meanwhile, and which are ours cannot be told.
+ */
+#define PG_WRITE_NO_RUN "2201E"
+void pg_copy_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n, bool drawn);
+/* Of rows whose ids the table drew: that of the first, and the step to each next one. */
+int64_t pg_copy_first_id(const PGresult *res, int64_t *step);
 
 #endif
