@@ -37,7 +37,7 @@ static struct rig *rig_up(const char *endpoint, bool keeps_state)
 	rig->conf->install_auto = keeps_state;
 	rig->conf->connections = 1;
 	if (!keeps_state)
-		pg_server_sql(server, NULL, "DROP SCHEMA IF EXISTS crmsync CASCADE");
+		pg_server_sql(server, NULL, "SET client_min_messages = warning; DROP SCHEMA IF EXISTS crmsync CASCADE");
 	rig_start(rig);
 	rig_wait_up(rig);
 	ck_assert_int_eq(rig->ep->keeps_state, keeps_state);
