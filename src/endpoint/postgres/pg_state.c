@@ -182,15 +182,15 @@ static bool is_over(const struct pg_greeting *j, int64_t limit_us)
 	"ON me.pid = pg_catalog.pg_backend_pid() AND a.usesysid = me.usesysid AND a.datid = me.datid AND a.backend_type = 'client backend' " \
 	"CROSS JOIN LATERAL (SELECT " PG_SESSION_NAME("a") ") AS s(name) "
 
-static bool is_ended(const struct pg_greeting *j, int row)
+/* The session's name when it is to be ended; else NULL, which is nobody's. */
+static struct value ended(const struct pg_greeting *j, int row)
 {
 	int64_t own_us = pg_conf(pg_of(j->ep))->statement_timeout_us;
-
-	if (j->refused)
-		return false;
-	return pg_cell_true(j->left, row, LEFT_IS_LOST) ||
+	bool over = pg_cell_true(j->left, row, LEFT_IS_LOST) ||
 		(pg_cell_true(j->left, row, LEFT_HAS_NO_CLIENT) && is_over(j, PATIENCE_US)) ||
 		is_over(j, PATIENCE_US + (own_us > 0 ? own_us : 60000000));
+
+	return over && !j->refused ? pg_cell(j->left, row, LEFT_SESSION) : VALUE_NULL;
 }
 
 static void on_ended(void *arg, PGresult *res, const struct err *e)
@@ -212,16 +212,13 @@ static void on_ended(void *arg, PGresult *res, const struct err *e)
 static void end(struct pg_greeting *j)
 {
 	struct pg_stmt *st = &j->st;
-	size_t n = 0;
+	int n = PQntuples(j->left);
 
 	pg_stmt_again(st);
-	for (int i = 0; i < PQntuples(j->left); i++)
-		n += is_ended(j, i);
 	buf_addf(&st->sql, "SELECT pg_catalog.pg_sleep(0.1) FROM (SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid)) FROM "
-		 SESSIONS_LIKE_OURS "WHERE s.name = ANY ($%d)) AS ended(n) WHERE ended.n >= 0", pg_stmt_array(st, n));
-	for (int i = 0; i < PQntuples(j->left); i++)
-		if (is_ended(j, i))
-			pg_stmt_add(st, pg_cell(j->left, i, LEFT_SESSION));
+		 SESSIONS_LIKE_OURS "WHERE s.name = ANY ($%d)) AS ended(n) WHERE ended.n >= 0", pg_stmt_array(st, (size_t)n));
+	for (int i = 0; i < n; i++)
+		pg_stmt_add(st, ended(j, i));
 	pg_stmt_call(st, pg_of(j->ep), on_ended, j);
 }
 
