@@ -5,7 +5,7 @@
  * reconnecting with back-off, probes, catalog checks and SQL; it knows nothing of vectors, merging or
  * the other endpoints. Everything is asynchronous on the loop: an operation is answered by exactly one call
  * of its `done`, never before the call has returned, also when the endpoint goes down or is freed (then
- * with an error of kind ERR_TRANSIENT or ERR_ENDPOINT). Every operation has a deadline.
+ * with an error of kind ERR_TRANSIENT or ERR_ENDPOINT). Every operation but greet has a deadline.
  *
  * Several operations may be started on a link at once; the driver queues what its connections cannot take.
  *
@@ -204,7 +204,11 @@ struct endpoint_ops {
 	void (*start)(struct endpoint *);
 	void (*pause)(struct endpoint *);		/* closes connections; state becomes paused */
 	void (*resume)(struct endpoint *);
-	/* From here on only that fencing number writes there. Tells how it stood before. */
+	/*
+	 * From here on only that fencing number writes there. Tells how it stood before. Answered when no statement can commit
+	 * there any more that a former connection had sent, of this process or of its predecessor; that has no deadline, `waits_for` tells of it.
+	 * Of several under way only the last one can be answered without an error.
+	 */
 	void (*greet)(struct endpoint *, int64_t fence, greeted_fn *done, void *arg);
 	/* Puts the epoch there, under the fencing number in `fence`; an error when it is not the one there any more. */
 	void (*beat)(struct endpoint *, int64_t epoch, done_fn *done, void *arg);
@@ -221,6 +225,7 @@ struct endpoint {
 	const struct endpoint_conf *conf;
 	struct endpoint_events events;
 	enum endpoint_state state;
+	int64_t waits_for;		/* the server's process that a greeting waits for; 0: none */
 	bool keeps_state;		/* it has a place for our state row, and we may use it */
 	int64_t fence;			/* the caller's: what every write and acknowledgement must find there; 0: nothing */
 	int64_t epoch;			/* the caller's: what acknowledgements leave there */

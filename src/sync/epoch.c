@@ -315,6 +315,20 @@ static void greet(struct sync *s, size_t e)
 	s->endpoints[e]->ops->greet(s->endpoints[e], s->store->fence, on_greeted, b);
 }
 
+const char *epoch_waits(const struct sync *s, size_t e, char *text, size_t size)
+{
+	const struct endpoint *ep = s->endpoints[e];
+
+	if (ep->waits_for != 0)
+		snprintf(text, size, "a former connection of crmsyncd is still at work there (backend %lld): nothing is written before it has ended",
+			 (long long)ep->waits_for);
+	else
+		snprintf(text, size, "%s", !s->recovered ? "what Redis holds is still being read" :
+			 s->rebase != NULL ? "a database was put back: what was known of it is set right first" :
+			 "it has yet to say which database it is");
+	return text;
+}
+
 void epoch_forget(struct sync *s, size_t e)
 {
 	struct shake *k = shake_of(s, e);

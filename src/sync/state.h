@@ -264,6 +264,8 @@ void capture_settled(struct side *, const char *position);
 
 /* Greets who is up, and beats where something happened. Cheap; call often. */
 void epoch_look(struct sync *);
+/* Why an endpoint that is up is not used yet; into the caller's room. */
+const char *epoch_waits(const struct sync *, size_t endpoint, char *text, size_t size);
 void epoch_forget(struct sync *, size_t endpoint);	/* it went away: greet it again before it is used */
 void epoch_forget_all(struct sync *);
 int64_t epoch_next(struct sync *, size_t endpoint);	/* the next number, to be written as its mark; 0: it keeps none */

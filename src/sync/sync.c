@@ -448,6 +448,8 @@ static const char *reason_of(const struct side *side)
 		return "stands by: another crmsyncd does the work";
 	if (!side->flow->sync->store->ready)
 		return "Redis is away: nothing is applied, nothing is lost";
+	if (side->link->endpoint->state == ENDPOINT_UP && !side->flow->sync->shakes[side->endpoint].greeted)
+		return epoch_waits(side->flow->sync, side->endpoint, text, sizeof text);
 	if (side->guard.held > 0) {
 		snprintf(text, sizeof text, "%lld deletes held, the newest in %s/%s/%lld: more than limits.mass_delete at once; "
 			 "see crmsyncctl held list", (long long)side->guard.held, side->flow->def->name, side->mapping->endpoint->name,

@@ -37,10 +37,14 @@ static bool side_settled(struct side *side, int64_t since_us, struct buf *out)
 	const char *entity = side->flow->def->name, *endpoint = side->mapping->endpoint->name;
 
 	if (!side_usable(side)) {
+		char waits[200];
+
 		if (out != NULL)
 			buf_addf(out, "%s on %s: %s\n", entity, endpoint,
 				 side->paused || side->link->endpoint->state == ENDPOINT_PAUSED ? "paused" :
-				 side->link->endpoint->state != ENDPOINT_UP ? "the endpoint is not up" : side->link->why.text);
+				 side->link->endpoint->state != ENDPOINT_UP ? "the endpoint is not up" :
+				 !side->link->usable ? side->link->why.text :
+				 epoch_waits(side->flow->sync, side->endpoint, waits, sizeof waits));
 		return false;
 	}
 	if (!side->surveyed) {

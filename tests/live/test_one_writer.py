@@ -1,9 +1,11 @@
 """Two daemons, one topology: one writes, the other stands by and takes over; who was overtaken writes nothing."""
+import json
 import os
 import signal
 import time
 import unittest
 
+import libpq
 from case import ThreeCrms, alone
 from crm import Daemon, eventually
 
@@ -48,6 +50,28 @@ class OneWriter(ThreeCrms):
         self.assertEqual(self.settled()["p1@example.org"]["name"], "By the first")
         self.assertEqual(self.second.status()["rounds"], 0)
         self.assertEqual(self.fences(), [self.fence()] * 3)
+
+    def test_what_a_predecessor_left_at_work_is_waited_for_and_named(self):
+        self.start()
+        self.populate(self.sales)
+        self.settled()
+        self.d.stop()
+        with libpq.Connection(self.support.base.conninfo + " application_name=crmsyncd") as before:
+            before.run("BEGIN")
+            backend = int(before.run("SELECT pg_backend_pid()")[0][0])
+            os.kill(backend, signal.SIGSTOP)    # nobody can end it
+            try:
+                self.sales.edit("p1@example.org", name="Meanwhile")
+                self.d.start()
+                named = f"a former connection of crmsyncd is still at work there (backend {backend})"
+                eventually(lambda: named in json.dumps(self.d.status()), "status names it")
+                waited = self.d.try_ctl("wait", "--timeout", "1s")
+                self.assertEqual(waited.returncode, 75)
+                self.assertIn(named, waited.stdout + waited.stderr)
+                self.assertNotIn("Meanwhile", str(self.support.contents()))
+            finally:
+                os.kill(backend, signal.SIGCONT)
+            self.assertEqual(self.settled()["p1@example.org"]["name"], "Meanwhile")
 
     @alone
     def test_it_takes_over_from_a_killed_one_within_ten_seconds(self):

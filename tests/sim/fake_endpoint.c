@@ -3,7 +3,8 @@
  *
  * Every operation is a small conversation of steps, each an event of its own after a random delay: reading the log,
  * reading the rows, one statement per kind of write, the answer. Operations overtake each other. When the endpoint goes
- * away or the daemon dies, what was already sent may still take effect, now or later, with nobody to tell.
+ * away or the daemon dies, what was already sent may still take effect, at any moment until the next greeting is answered, with nobody
+ * to tell.
  */
 #include "world.h"
 
@@ -18,7 +19,7 @@
 #include "base/mem.h"
 #include "endpoint/endpoint.h"
 
-enum { LOCK_WAIT_US = 2 * SECOND, OVERLAP_US = 5 * SECOND };
+enum { LOCK_WAIT_US = 2 * SECOND, OVERLAP_US = 5 * SECOND, ORPHAN_LATE_US = 8 * SECOND };
 
 struct told {				/* a row that goes along with an answer */
 	int64_t id;
@@ -78,6 +79,8 @@ struct fake_op {
 	unsigned step, steps;
 	bool fails, effect_first;	/* an error at the end; with the effect before it or not */
 	int64_t deadline_us;		/* of a lock */
+	bool orphan;			/* counted among the database's */
+	int64_t late_us;		/* the next step waits for so long */
 	int64_t fence, epoch;		/* under which it writes, and which it leaves */
 	uint32_t asked_in;		/* epoch of the world: a round that asked before one is over */
 	struct greeting greeting;
@@ -838,6 +841,7 @@ static void answer(struct fake_op *op, const struct err *e)
 
 static void op_free(struct fake_op *op)
 {
+	op->db->orphans -= op->orphan;
 	if (op->got != NULL)
 		captured_free(&op->got);
 	rowset_free(&op->rows);
@@ -863,16 +867,21 @@ static void op_unlink(struct fake_op *op)
 
 /* ---- the conversation ---------------------------------------------------------------------------------------------------- */
 
-/* The row as it was, and the fencing number raised. */
-static void do_greet(struct fake_op *op)
+/* The row as it was, and the fencing number raised. False: writes of before are still on their way. */
+static bool do_greet(struct fake_op *op)
 {
 	struct db *db = op->db;
 
+	if (op->greeting.kept) {		/* that was done, and waits */
+		op->world->sometimes->greeting_waited++;
+		return db->orphans == 0;
+	}
 	op->greeting = (struct greeting){ .kept = true, .there = db->greeted, .epoch = db->epoch, .fence = db->fence,
 					  .raised = db->fence <= op->fence, .system = "1", .timeline = 1 };
 	db->greeted = true;
 	if (op->greeting.raised)
 		db->fence = op->fence;
+	return db->orphans == 0 || !op->greeting.raised;
 }
 
 /* Of a daemon that another one has overtaken: nothing happens. */
@@ -914,8 +923,7 @@ static bool op_effect(struct fake_op *op)
 		op->after = safe_bound(op) == INT64_MAX ? db_clock(op->db) : safe_bound(op);
 		break;
 	case OP_GREET:
-		do_greet(op);
-		break;
+		return do_greet(op);
 	case OP_ESTIMATE:
 	case OP_SCHEMA:
 	case OP_BEAT:
@@ -953,6 +961,11 @@ static void op_step(struct world *w, void *arg)
 
 	if (op->step >= op->steps) {
 		op_end(op);
+		return;
+	}
+	if (op->late_us > 0) {
+		world_after(w, op->late_us, op_step, op);
+		op->late_us = 0;
 		return;
 	}
 	if (op->fails && !op->effect_first)
@@ -1167,8 +1180,13 @@ static void ops_orphan(struct fake_endpoint *face)
 
 		w->sometimes->outage_writing += pending;
 		op_fail(op, ERR_TRANSIENT, "08006", "connection lost");
-		if (!pending || rng_chance(&w->rng, 50))
+		if (!pending || rng_chance(&w->rng, 50)) {
 			op->step = op->steps;
+			continue;
+		}
+		op->orphan = true;
+		op->db->orphans++;
+		op->late_us = rng_span(&w->rng, 0, ORPHAN_LATE_US);
 	}
 }
 

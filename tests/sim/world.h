@@ -146,6 +146,7 @@ struct db {
 	uint64_t reads;			/* times it read rows by id or key */
 	struct fake_endpoint *face;	/* of the living daemon; NULL between lives */
 	bool away;
+	unsigned orphans;		/* writes on their way whose connection was lost */
 	bool greeted;			/* its state row is there */
 	int64_t epoch, fence;		/* ... and says */
 };
@@ -224,6 +225,7 @@ struct store_keys {
 	X(reply_lost, "reply lost after the write was done") \
 	X(outage, "endpoint away") \
 	X(outage_writing, "endpoint went away with writes under way") \
+	X(greeting_waited, "a greeting waited for a write of before") \
 	X(store_outage, "store away") \
 	X(store_outage_cut, "store went away inside a pipeline") \
 	X(flush, "store flushed") \

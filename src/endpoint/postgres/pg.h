@@ -14,7 +14,8 @@
  *   pg_capture.c   capture, ack, drop: the line of captures; pg_log.c for listen, pg_poll.c for poll
  *   pg_write.c     insert, update, delete: set-based, guarded, read back, bisected; statements in pg_write_sql.c,
  *                  many inserts by COPY: pg_write_copy.c
- *   pg_state.c     our row there: the fencing number under which all is written, and the epoch
+ *   pg_state.c     our row there: the fencing number under which all is written, and the epoch; and a greeting's wait for what
+ *                  former lives of ours still do there, with pg_sessions.c, which knows our sessions
  *   pg_bytes.c     how much a row brings, and where to stop
  *   pg_zone.c      timestamps without time zone as moments
  *   pg_path.c      the search_path that what our writes set off runs under
@@ -166,6 +167,8 @@ void pg_catalog_stale(struct postgres *);		/* a statement failed as if the schem
 #define PG_FENCED "2201W"			/* SQLSTATE of a guard that found another number: nothing happened */
 #define PG_FENCED_WORDS "fenced: another crmsyncd took over"
 struct pg_stmt;
+struct pg_greeting;
+struct pg_greeting **pg_greeting(struct postgres *);	/* where the one under way is kept; NULL: none is */
 void pg_greet_op(struct endpoint *, int64_t fence, greeted_fn *done, void *arg);
 void pg_beat_op(struct endpoint *, int64_t epoch, done_fn *done, void *arg);
 /* One more column of a RETURNING list: fails when the fencing number there is not ours. */

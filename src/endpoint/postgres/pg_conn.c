@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "endpoint/postgres/pg_resolve.h"
+#include "endpoint/postgres/pg_sessions.h"
 #include "loop/loop.h"
 
 enum { CONNECT_MS = 10000, OLDEST_SERVER = 130000 };
@@ -44,7 +45,7 @@ struct pg_conn {
 	struct err failure;		/* kind 0: none; found, to be told by `soon` */
 	struct err last_words;		/* what the server said before it closed: 57P01 and the like */
 	int version;			/* 150020 */
-	char server[64], role[64];
+	char server[64], role[64], session[32];
 	char *search_path;
 	unsigned entered;		/* frames of ours on the stack */
 	bool freed;			/* pg_conn_free() was called meanwhile */
@@ -366,6 +367,7 @@ static void got_setup(void *arg, PGresult *res, const struct err *e)
 			 PQgetvalue(res, 0, 0));
 		snprintf(c->role, sizeof c->role, "%s", PQgetvalue(res, 0, 1));
 		c->search_path = xstrdup(PQgetvalue(res, 0, 3));
+		snprintf(c->session, sizeof c->session, "%s", PQgetvalue(res, 0, 4));
 		if (strcmp(PQgetvalue(res, 0, 2), "t") == 0)
 			err_set(&why, ERR_ENDPOINT, "", "is a standby: connect to the primary");
 		else if (encoding == NULL || strcmp(encoding, "UTF8") != 0)
@@ -388,6 +390,7 @@ static void ask_setup(struct pg_conn *c)
 {
 	static const char sql[] =
 		"SELECT pg_catalog.current_setting('server_version'), current_user, pg_catalog.pg_is_in_recovery(), p.path, "
+		"(SELECT " PG_SESSION_NAME("a") " FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS a), "
 		"pg_catalog.set_config('search_path', '', false), pg_catalog.set_config('row_security', 'off', false), "
 		"pg_catalog.set_config('TimeZone', 'UTC', false), pg_catalog.set_config('DateStyle', 'ISO, YMD', false), "
 		"pg_catalog.set_config('IntervalStyle', 'postgres', false), pg_catalog.set_config('extra_float_digits', '1', false), "
@@ -663,6 +666,11 @@ int pg_conn_version(const struct pg_conn *c)
 const char *pg_conn_role(const struct pg_conn *c)
 {
 	return c->role;
+}
+
+const char *pg_conn_session(const struct pg_conn *c)
+{
+	return c->session;
 }
 
 const char *pg_conn_search_path(const struct pg_conn *c)

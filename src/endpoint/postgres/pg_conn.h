@@ -40,6 +40,7 @@ void pg_conn_query(struct pg_conn *, const char *sql, const struct pg_params *, 
 const char *pg_conn_server(const struct pg_conn *);	/* "PostgreSQL 15.8" */
 int pg_conn_version(const struct pg_conn *);		/* 150008 */
 const char *pg_conn_role(const struct pg_conn *);	/* current_user */
+const char *pg_conn_session(const struct pg_conn *);	/* what pg_sessions.h calls it */
 const char *pg_conn_search_path(const struct pg_conn *);	/* as the server gave it, without our own schema */
 /* Quoted by libpq's rule for this connection; caller frees. NULL: not valid UTF-8, or the connection is dead. */
 char *pg_conn_quote_name(struct pg_conn *, const char *name);

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "endpoint/postgres/pg.h"
 #include "endpoint/postgres/pg_conn.h"
+#include "endpoint/postgres/pg_sessions.h"
 #include "loop/loop.h"
 
 enum {
@@ -51,7 +52,9 @@ struct pg_slot {
 	struct postgres *pg;
 	struct pg_conn *conn;		/* NULL: closed */
 	bool open;			/* `opened` came */
+	struct pg_session *session;	/* as the server calls it; NULL: not open */
 	struct pg_request *request;	/* in flight */
+	bool unanswered;		/* it was lost with a request in flight */
 	bool probing;
 	int64_t sent_mono_us, sent_wall_us;	/* of the probe */
 };
@@ -69,6 +72,7 @@ struct postgres {
 	struct pg_slot *slots;
 	size_t n_slots;
 	struct pg_requests waiting, refused;
+	struct pg_greeting *greeting;	/* pg_state.c's own */
 	struct loop_timer *soon, *retry, *probe, *catalog;
 	int64_t extra_not_before_us;	/* mono: when a further connection may be tried again */
 	bool reading;			/* the catalog is being read, or an install is running */
@@ -221,7 +225,9 @@ static void close_slot(struct postgres *pg, struct pg_slot *s, const struct err 
 	struct pg_request *r = s->request;
 
 	s->request = NULL;
-	s->open = s->probing = false;
+	/* What was sent before it came up reads the catalog or installs: no row of anybody's hangs on it. */
+	pg_session_end(&s->session, (r != NULL || s->unanswered) && pg->ep.state == ENDPOINT_UP);
+	s->open = s->probing = s->unanswered = false;
 	pg_conn_free(&s->conn);
 	if (r != NULL)
 		refuse(pg, r, why);
@@ -357,6 +363,7 @@ static void got_answer(void *arg, PGresult *res, const struct err *e)
 	struct pg_request *r = s->request;
 
 	s->request = NULL;
+	s->unanswered = !pg_conn_ready(s->conn);	/* the connection is gone: that is all the answer says */
 	if (e == NULL || e->code[0] != '\0')
 		pg->ep.last_success_us = clock_mono_us();	/* a refusal is an answer too */
 	enter(pg);
@@ -437,6 +444,7 @@ static void on_opened(void *arg, const struct err *e)
 		return;
 	}
 	s->open = true;
+	s->session = pg_session_new(pg->ep.conf->name, pg_conn_session(s->conn));
 	if (s == &pg->slots[0]) {
 		pg->phase = PG_PREPARING;
 		pg->ep.last_success_us = clock_mono_us();
@@ -849,6 +857,11 @@ int pg_server_version(const struct postgres *pg)
 const char *pg_role(const struct postgres *pg)
 {
 	return pg->slots[0].open ? pg_conn_role(pg->slots[0].conn) : "";
+}
+
+struct pg_greeting **pg_greeting(struct postgres *pg)
+{
+	return &pg->greeting;
 }
 
 const char *pg_search_path(const struct postgres *pg)

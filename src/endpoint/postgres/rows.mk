@@ -5,6 +5,7 @@ libcrmsync_a_SOURCES += \
 	src/endpoint/postgres/pg_capture.c src/endpoint/postgres/pg_capture.h \
 	src/endpoint/postgres/pg_log.c src/endpoint/postgres/pg_poll.c \
 	src/endpoint/postgres/pg_path.c src/endpoint/postgres/pg_path.h \
+	src/endpoint/postgres/pg_sessions.c src/endpoint/postgres/pg_sessions.h \
 	src/endpoint/postgres/pg_state.c \
 	src/endpoint/postgres/pg_write.c \
 	src/endpoint/postgres/pg_write_copy.c \
