@@ -49,7 +49,7 @@ int edit_key_compare(const struct entity_def *d, enum rule rule, const struct ed
 }
 
 /* Of a base that nobody shows only the short digest is known; of everything else the whole one. */
-static bool is_digest_of(uint64_t digest, uint64_t whole)
+bool decide_is_digest_of(uint64_t digest, uint64_t whole)
 {
 	return digest > 0xffffff ? digest == whole : digest == digest_field(whole);
 }
@@ -58,8 +58,8 @@ bool decide_is_blank(const struct work *w, size_t f, uint64_t digest)
 {
 	enum field_type type = w->entity->fields[f].type;
 
-	return is_digest_of(digest, value_digest(w->policy->key, type, VALUE_NULL)) ||
-	       (type == FIELD_TEXT && is_digest_of(digest, value_digest(w->policy->key, type, value_of(""))));
+	return decide_is_digest_of(digest, value_digest(w->policy->key, type, VALUE_NULL)) ||
+	       (type == FIELD_TEXT && decide_is_digest_of(digest, value_digest(w->policy->key, type, value_of(""))));
 }
 
 int decide_compare(const struct work *w, size_t f, const struct edit_key *a, uint64_t digest_a,
@@ -72,6 +72,12 @@ int decide_compare(const struct work *w, size_t f, const struct edit_key *a, uin
 
 		if (blank_a != blank_b)
 			return blank_b ? 1 : -1;
+	}
+	if (is_extreme(rule)) {
+		int by_value = decide_extreme_compare(w, f, digest_a, digest_b);
+
+		if (by_value != 0)
+			return by_value;
 	}
 	return edit_key_compare(w->entity, rule, a, digest_field(digest_a), b, digest_field(digest_b));
 }
@@ -91,6 +97,11 @@ struct edit_key decide_shown_key(const struct work *w, size_t e, size_t f)
 		if (w->unit[f] & BIT(seen->deviations[i].field))
 			dev = &seen->deviations[i];
 	return dev != NULL ? dev->key : w->base->fields[f].key;
+}
+
+struct edit_key decide_key_now(const struct work *w, size_t e, size_t f)
+{
+	return w->edits[e].changed & BIT(f) ? w->edits[e].keys[f] : decide_shown_key(w, e, f);
 }
 
 static bool same_id(const struct vector *v, size_t e, const struct observation *o)
@@ -303,6 +314,8 @@ static uint8_t pick_winner(const struct work *w, size_t f, bool new_life)
 	uint64_t digest = 0;
 	uint8_t winner = 255;
 
+	if (is_extreme(w->entity->fields[f].rule))
+		return decide_extreme_winner(w, f, new_life);
 	if (has_base) {
 		uint8_t holder = w->entity->fields[f].rule == RULE_NEWEST_FILLED ? decide_find_holder(w, f) : 255;
 
@@ -348,7 +361,7 @@ static void agree_on(struct work *w, size_t f, bool new_life)
 	w->winner[f] = winner;
 	holder = winner != 255 ? winner : decide_find_holder(w, f);
 	if (winner != 255)
-		d->next->fields[f] = (struct vfield){ digest_field(w->seen[winner].digests[f]), w->edits[winner].keys[f] };
+		d->next->fields[f] = (struct vfield){ digest_field(w->seen[winner].digests[f]), decide_key_now(w, winner, f) };
 	if (holder != 255) {
 		d->values[f] = w->seen[holder].values[f];
 		d->digests[f] = w->seen[holder].digests[f];

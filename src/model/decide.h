@@ -11,6 +11,7 @@
  *   stamp   eff = max(floor(min(reported, now + max_ahead), quantum), base eff + quantum)          (9.3)
  *   order   last-writer-wins: (eff, rank of the writer, n, digest); source-priority: (n, rank, eff, digest), n = base n + 1
  *           newest-filled: what is blank (NULL, empty text) loses to any value, then as last-writer-wins.
+ *           max, min: by the values themselves, then as last-writer-wins; a value out of reach stands (decide_extreme.c).
  *           mirror: what the endpoint of rank 0 wrote beats what others wrote, then as last-writer-wins.
  *   delete  needs evidence. update-wins: the record lives when some field holds an edit that the deleter had not
  *           seen, whatever the clocks say; delete-wins: it is dead. A new row after the delete is a new generation.

@@ -26,6 +26,8 @@ static const char *tie_break(const struct work *w, const struct lost_edit *l)
 
 	if (rule == RULE_NEWEST_FILLED && decide_is_blank(w, f, l->winner_digest) != decide_is_blank(w, f, l->loser_digest))
 		return "value";
+	if (is_extreme(rule))
+		return "value";
 	if (rule == RULE_MIRROR && is_mirrored(w->entity, a) != is_mirrored(w->entity, b))
 		return "priority";
 	if (rule == RULE_SOURCE_PRIORITY)
@@ -91,7 +93,7 @@ static void lost_agreement(struct work *w, size_t f)
 	l->loser = v->fields[f].key.origin;
 	l->winner = e;
 	l->loser_key = v->fields[f].key;
-	l->winner_key = w->edits[e].keys[f];
+	l->winner_key = decide_key_now(w, e, f);
 	l->loser_value = holder != 255 ? w->seen[holder].values[f] : VALUE_NULL;
 	l->loser_digest = holder != 255 ? w->seen[holder].digests[f] : v->fields[f].digest;
 	l->winner_value = w->seen[e].values[f];
@@ -150,7 +152,7 @@ static void note_lost_to_rebirth(struct work *w)
 
 /* ---- what is shown nowhere any more ------------------------------------------------------------------ */
 
-static bool all_observed(const struct work *w)
+bool decide_all_observed(const struct work *w)
 {
 	for (size_t e = 0; e < w->policy->n_endpoints; e++)
 		if (w->policy->endpoints[e].mapped && w->seen[e].what == OBSERVED_NOTHING)
@@ -168,7 +170,7 @@ static uint8_t next_best(const struct work *w, size_t f)
 	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
 		if (w->seen[e].what != OBSERVED_ROW || !(base_knows(w, e) || (w->edits[e].changed & BIT(f))))
 			continue;
-		key = w->edits[e].changed & BIT(f) ? w->edits[e].keys[f] : decide_shown_key(w, e, f);
+		key = decide_key_now(w, e, f);
 		if (found != 255 && decide_compare(w, f, &key, w->seen[e].digests[f], &best, digest) <= 0)
 			continue;
 		best = key;
@@ -187,7 +189,7 @@ static void replace_vanished(struct work *w)
 	struct decision *d = w->out;
 	uint64_t gone = all_fields(w->entity) & ~d->have;
 
-	if (w->base == NULL || w->base->dead || gone == 0 || !all_observed(w))
+	if (w->base == NULL || w->base->dead || gone == 0 || !decide_all_observed(w))
 		return;
 	for (size_t e = 0; e < w->policy->n_endpoints; e++)
 		if (w->edits[e].missing)
@@ -223,6 +225,9 @@ static bool is_unseen(const struct work *w, size_t deleter, size_t f)
 	uint32_t digest = shown_digest(w->base, deleter, f);
 	struct edit_key shown = decide_shown_key(w, deleter, f);
 
+	/* By value it is told whether an edit stands, not whether it was seen. */
+	if (is_extreme(w->entity->fields[f].rule))
+		return (now->digest != digest && !same_key(&now->key, &shown)) || decide_extreme_undecided(w, f, deleter);
 	/* Under one key it is the deleter's own edit, in another form or with what took its place. */
 	return now->digest != digest && !same_key(&now->key, &shown) &&
 	       decide_compare(w, f, &now->key, now->digest, &shown, digest) > 0;
@@ -294,7 +299,9 @@ static bool stays_dead(struct work *w)
 		if (e == 255)
 			continue;
 		if (w->entity->deletes == DELETES_UPDATE_WINS) {
-			note_lost_record(w, LOST_DELETE, w->base->deleted.origin, e, &w->base->deleted, &w->edits[e].keys[f]);
+			struct edit_key key = decide_key_now(w, e, f);
+
+			note_lost_record(w, LOST_DELETE, w->base->deleted.origin, e, &w->base->deleted, &key);
 			return false;
 		}
 		note_lost_field(w, f, w->base->deleted.origin, &w->base->deleted);

@@ -2,6 +2,7 @@
  * decide_work.h - inside a decision: its parts, and what its files call of each other.
  *
  *   decide.c         which edits there are, their stamps, the join; putting it together
+ *   decide_extreme.c max and min: by value, not by key
  *   decide_life.c    deletes against edits, new generations; what lost, for the journal
  *   decide_orders.c  what everybody shows now, and what has to be written where
  */
@@ -87,15 +88,29 @@ static inline bool is_mirrored(const struct entity_def *d, const struct edit_key
 	return rank_of(d, key->origin) == 0;
 }
 
+static inline bool is_extreme(enum rule rule)
+{
+	return rule == RULE_MAX || rule == RULE_MIN;
+}
+
 /* decide.c */
 /* Total order of two edits of one field, by its rule; for a unit that of its leader. A digest below 2^24 is a short one. */
 int decide_compare(const struct work *w, size_t f, const struct edit_key *a, uint64_t digest_a,
 		   const struct edit_key *b, uint64_t digest_b);
 bool decide_is_blank(const struct work *w, size_t f, uint64_t digest);	/* NULL or empty text */
 struct edit_key decide_shown_key(const struct work *w, size_t e, size_t f);	/* of the value that the base says it shows */
+struct edit_key decide_key_now(const struct work *w, size_t e, size_t f);	/* of the value that it shows now */
+bool decide_is_digest_of(uint64_t digest, uint64_t whole);	/* digest: whole, or a short one */
+bool decide_all_observed(const struct work *w);
 int64_t decide_reported_stamp(const struct work *w, size_t e, bool on_a_base);
 uint8_t decide_find_holder(const struct work *w, size_t f);	/* an endpoint that shows the value of the base; 255: none */
 void decide_join_fields(struct work *w, bool new_life);
+
+/* decide_extreme.c */
+/* Order of two values by an extreme rule: the one that stands is the greater. 0 also where one of them is out of reach. */
+int decide_extreme_compare(const struct work *w, size_t f, uint64_t digest_a, uint64_t digest_b);
+uint8_t decide_extreme_winner(const struct work *w, size_t f, bool new_life);	/* as the winner of any other rule */
+bool decide_extreme_undecided(const struct work *w, size_t f, size_t but);	/* somebody else's edit waits for a value that is out of reach */
 
 /* decide_life.c */
 ptrdiff_t decide_unseen_edit(const struct work *w, size_t deleter);	/* the first field with one; -1: it had seen everything */

@@ -26,6 +26,46 @@ class NewestFilled(Conflict):
         self.assert_quiet()
 
 
+class Max(Conflict):
+    entities = rules("{rule: last-writer-wins, fields: {score: max, phone: min}, priority: [sales, support, billing]}")
+
+    def test_the_greatest_stands_although_it_was_earlier(self):
+        people = self.concurrently(lambda: self.support.edit(ANN, score=70),
+                                   lambda: self.billing.edit(ANN, score=9))
+        self.assertEqual(people[ANN]["score"], 70)
+        self.assertEqual(self.d.entity("contact")["conflicts"], 1)
+        self.assert_quiet()
+
+    def test_the_greatest_stands_when_it_was_later(self):
+        people = self.concurrently(lambda: self.billing.edit(ANN, score=9),
+                                   lambda: self.support.edit(ANN, score=70))
+        self.assertEqual(people[ANN]["score"], 70)
+
+    def test_all_three_sides_at_once(self):
+        """Nobody shows the value that all began with any more: the least of what is there stands."""
+        people = self.concurrently(lambda: self.billing.edit(ANN, score=40, phone="+1 b"),
+                                   lambda: self.support.edit(ANN, score=300, phone="+1 c"),
+                                   lambda: self.sales.edit(ANN, score=5, phone="+1 a"))
+        self.assertEqual((people[ANN]["score"], people[ANN]["phone"]), (300, "+1 a"))
+        self.assert_quiet()
+
+    def test_what_one_side_lowered_is_put_back(self):
+        people = self.concurrently(lambda: self.support.edit(ANN, score=-3))
+        self.assertEqual(people[ANN]["score"], 1)
+        self.assert_quiet()
+
+    def test_null_never_stands_against_a_value(self):
+        people = self.concurrently(lambda: self.sales.edit(ANN, score=None),
+                                   lambda: self.billing.edit(ANN, phone=None))
+        self.assertEqual((people[ANN]["score"], people[ANN]["phone"]), (1, "+1 555 0001"))
+
+    def test_least_and_greatest_travel_each_on_its_own(self):
+        people = self.concurrently(lambda: self.sales.edit(ANN, score=50, phone="+1 000"),
+                                   lambda: self.billing.edit(ANN, score=2, phone="+1 999"))
+        self.assertEqual((people[ANN]["score"], people[ANN]["phone"]), (50, "+1 000"))
+        self.assert_quiet()
+
+
 class Mirror(Conflict):
     entities = rules("{rule: mirror, priority: [billing, sales, support]}")
 

@@ -17,7 +17,7 @@ enum { ENDPOINTS = 3, VALUES = 3, STAMPS = 2, EDITS = 1 + VALUES * STAMPS, WAYS 
 #define US INT64_C(1000000)
 #define T(s) ((INT64_C(1767225600) + (s)) * US)
 
-static const enum rule rules[] = { RULE_LAST_WRITER_WINS, RULE_SOURCE_PRIORITY, RULE_MIRROR, RULE_NEWEST_FILLED };
+static const enum rule rules[] = { RULE_LAST_WRITER_WINS, RULE_SOURCE_PRIORITY, RULE_MIRROR, RULE_NEWEST_FILLED, RULE_MAX, RULE_MIN };
 enum { N_RULES = sizeof rules / sizeof *rules, BASES = 3 };	/* agreed: a value, nothing; a first contact */
 
 static struct arena arena;

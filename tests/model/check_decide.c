@@ -416,6 +416,111 @@ START_TEST(newest_filled_never_writes_what_is_out_of_reach)
 }
 END_TEST
 
+START_TEST(max_puts_back_what_was_lowered_and_min_what_was_raised)
+{
+	fields[NAME].rule = _i == 0 ? RULE_MAX : RULE_MIN;
+	all_know("ann Joe Elm Rome");
+	shows(A, 500, _i == 0 ? "ann Eve Elm Rome" : "ann Tom Elm Rome");
+	decide();
+	expect_agreed("ann Joe Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	ck_assert_str_eq(only_lost(LOST_CONFLICT, A, A)->tie_break, "value");
+	write_all();
+	expect_quiet();
+	shows(A, 510, _i == 0 ? "ann Tom Elm Rome" : "ann Eve Elm Rome");
+	decide();
+	expect_agreed(_i == 0 ? "ann Tom Elm Rome" : "ann Eve Elm Rome");
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	ck_assert_uint_eq(d.n_lost, 0);
+}
+END_TEST
+
+START_TEST(max_takes_the_greatest_whenever_it_was_written_and_whatever_is_seen_first)
+{
+	fields[NAME].rule = RULE_MAX;
+	both_edit(_i, 500, 10);		/* Eve and Joe, on top of Ann: seen together, nobody shows Ann any more */
+	now[A] = row_of("ann Eve Elm Rome", T(500), first_id(A));
+	now[B] = row_of("ann Joe Elm Rome", T(10), first_id(B));
+	if (_i != 2)
+		decide();
+	expect_agreed("ann Joe Elm Rome");
+	ck_assert_uint_eq(base->fields[NAME].key.origin, B);
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	expect_order(B, ACTION_NONE, 0);
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(max_waits_while_the_agreed_value_is_out_of_reach)
+{
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann Joe Elm Rome");
+	shows(A, 10, "ann Tom Elm Oslo");	/* greater, as only B can tell */
+	is_silent(B);
+	decide();
+	expect_agreed("ann Joe Elm Oslo");
+	expect_order(A, ACTION_NONE, 0);
+	ck_assert(base->seen[A].owed);
+	shows(B, 0, "ann Joe Elm Rome");
+	decide();
+	expect_agreed("ann Tom Elm Oslo");
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(NAME) | MASK(CITY));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_seen)
+{
+	policy.n_endpoints = 3;
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann Joe Elm Rome");
+	shows(A, 10, "ann Tom Elm Rome");
+	is_silent(B);
+	is_silent(C);
+	decide();
+	deletes(C, 20);
+	decide();
+	ck_assert(!base->dead);
+	only_lost(LOST_DELETE, C, A);
+}
+END_TEST
+
+START_TEST(null_is_neither_the_greatest_nor_the_least)
+{
+	fields[NAME].rule = _i == 0 ? RULE_MAX : RULE_MIN;
+	all_know("ann Ann Elm Rome");
+	shows_no_name(A, 10, VALUE_NULL);
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	setup();
+	fields[NAME].rule = _i == 0 ? RULE_MAX : RULE_MIN;
+	shows_no_name(A, 10, VALUE_NULL);
+	shows(B, 5, "ann Ann Elm Rome");
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+}
+END_TEST
+
+START_TEST(the_targets_own_form_of_the_greatest_value_is_not_greater)
+{
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	now[B] = row_of("ann Evelyn Elm Rome", STAMP_NONE, first_id(B));
+	decide_applied(&policy, &d, B, &now[B], first_id(B), &arena);
+	shows(A, 20, "ann Eve Elm Oslo");
+	decide();
+	expect_agreed("ann Eve Elm Oslo");
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+}
+END_TEST
+
 START_TEST(mirror_imposes_the_first_endpoint_whatever_the_stamps_say)
 {
 	rule_for_all(RULE_MIRROR);
@@ -1580,6 +1685,12 @@ static void add_edits(TCase *t)
 	tcase_add_test(t, newest_filled_lets_a_value_take_the_place_of_a_later_blank);
 	tcase_add_loop_test(t, newest_filled_is_last_writer_wins_among_values, 0, 3);
 	tcase_add_test(t, newest_filled_never_writes_what_is_out_of_reach);
+	tcase_add_loop_test(t, max_puts_back_what_was_lowered_and_min_what_was_raised, 0, 2);
+	tcase_add_loop_test(t, max_takes_the_greatest_whenever_it_was_written_and_whatever_is_seen_first, 0, 3);
+	tcase_add_test(t, max_waits_while_the_agreed_value_is_out_of_reach);
+	tcase_add_test(t, what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_seen);
+	tcase_add_loop_test(t, null_is_neither_the_greatest_nor_the_least, 0, 2);
+	tcase_add_test(t, the_targets_own_form_of_the_greatest_value_is_not_greater);
 	tcase_add_loop_test(t, mirror_imposes_the_first_endpoint_whatever_the_stamps_say, 0, 3);
 	tcase_add_test(t, mirror_reverts_an_edit_on_top_of_the_mirrored_value_and_writes_it_down);
 	tcase_add_test(t, mirror_keeps_and_copies_a_record_made_elsewhere);

@@ -170,6 +170,7 @@ struct edit {
 	bool is_delete, renamed, ambiguous, invalid, initial;
 	bool covered, covered_by_delete;	/* something was done on top of it */
 	bool shared, no_base;		/* several endpoints began with it; made before the daemon knew the row */
+	bool put_back;			/* max and min: the daemon wrote what beats it in its place */
 	bool unseen_change;		/* put back what the daemon had last been given: it cannot be noticed */
 	uint32_t parent;		/* the edit that the row showed; 0: none */
 	bool parent_brought;		/* and the daemon had brought it here */
@@ -373,6 +374,7 @@ void daemon_kill(struct world *);
 
 /* check.c */
 bool oracle_may_win(struct world *, const struct edit *winner, const struct edit *loser);
+bool oracle_by_value(const struct world *, const struct edit *);	/* its rule is max or min */
 void check_all(struct world *);
 int64_t world_wall(const struct world *, int64_t mono_us);
 uint64_t world_written(const struct world *);
