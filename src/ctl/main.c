@@ -29,6 +29,9 @@ static const struct option long_options[] = {
 	{ "endpoint", required_argument, NULL, 'E' },
 	{ "since", required_argument, NULL, 'i' },
 	{ "key", required_argument, NULL, 'k' },
+	{ "waiting", no_argument, NULL, 'W' },
+	{ "value", required_argument, NULL, 'v' },
+	{ "null", no_argument, NULL, '0' },
 	{ NULL },
 };
 enum { OF_THE_PROGRAM = 7 };
@@ -102,6 +105,9 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	case 'E': c->endpoint = optarg; break;
 	case 'i': c->since = optarg; break;
 	case 'k': c->key = optarg; break;
+	case 'W': c->waiting = true; break;
+	case 'v': c->value = optarg; break;
+	case '0': c->null = true; break;
 	case 'h':
 		if (command != NULL)
 			help_command(command);

@@ -306,7 +306,7 @@ static void level_units(struct work *w, size_t e)
 
 /* ---- the join ---------------------------------------------------------------------------------------- */
 
-static uint8_t pick_winner(const struct work *w, size_t f, bool new_life)
+static uint8_t pick_winner(struct work *w, size_t f, bool new_life)
 {
 	const struct vector *v = w->base;
 	bool has_base = v != NULL && !new_life && v->fields[f].digest != 0;
@@ -316,6 +316,8 @@ static uint8_t pick_winner(const struct work *w, size_t f, bool new_life)
 
 	if (is_extreme(w->entity->fields[f].rule))
 		return decide_extreme_winner(w, f, new_life);
+	if (w->entity->fields[f].rule == RULE_MANUAL && decide_manual_winner(w, f, new_life, &winner))
+		return winner;
 	if (has_base) {
 		uint8_t holder = w->entity->fields[f].rule == RULE_NEWEST_FILLED ? decide_find_holder(w, f) : 255;
 
@@ -353,16 +355,31 @@ uint8_t decide_find_holder(const struct work *w, size_t f)
 	return maybe;
 }
 
+static struct edit_key winning_key(const struct work *w, size_t e, size_t f)
+{
+	const struct edit_key *word = &w->word_key[leader_of(w, f)];
+
+	return word->n != 0 ? *word : decide_key_now(w, e, f);
+}
+
 static void agree_on(struct work *w, size_t f, bool new_life)
 {
 	struct decision *d = w->out;
 	uint8_t winner = pick_winner(w, leader_of(w, f), new_life), holder;
+	const struct settlement *given;
 
 	w->winner[f] = winner;
-	holder = winner != 255 ? winner : decide_find_holder(w, f);
 	if (winner != 255)
-		d->next->fields[f] = (struct vfield){ digest_field(w->seen[winner].digests[f]), decide_key_now(w, winner, f) };
-	if (holder != 255) {
+		d->next->fields[f] = (struct vfield){ digest_field(w->seen[winner].digests[f]), winning_key(w, winner, f) };
+	else if (new_life && (d->waits & BIT(f)))
+		d->next->fields[f] = (struct vfield){ 0 };	/* nothing is agreed in this life yet */
+	given = decide_given_value(w, f);
+	holder = winner != 255 ? winner : decide_find_holder(w, f);
+	if (given != NULL) {
+		d->values[f] = given->value;
+		d->digests[f] = given->digest;
+		d->have |= BIT(f);
+	} else if (holder != 255) {
 		d->values[f] = w->seen[holder].values[f];
 		d->digests[f] = w->seen[holder].digests[f];
 		d->have |= BIT(f);
@@ -373,7 +390,7 @@ void decide_join_fields(struct work *w, bool new_life)
 {
 	struct decision *d = w->out;
 
-	d->have = 0;
+	d->have = d->waits = d->settled = 0;
 	for (size_t f = 0; f < w->entity->n_fields; f++)
 		agree_on(w, f, new_life);
 	if (d->have == all_fields(w->entity))
@@ -405,6 +422,8 @@ static void note_contact(struct work *w)
 	for (size_t i = 0; i < d->n_lost; i++)
 		if (d->lost[i].kind == LOST_FIRST_CONTACT)
 			d->contact = CONTACT_MERGED;
+	if (d->waits != 0)
+		d->contact = CONTACT_MERGED;
 	if (d->contact == CONTACT_NONE && inserts)
 		d->contact = CONTACT_COPIED;
 }
@@ -468,11 +487,14 @@ void decide_record(const struct decide_policy *policy, const struct vector *base
 	out->orders = arena_zalloc(arena, n_endpoints * sizeof *out->orders);
 	out->values = arena_alloc(arena, n_fields * sizeof *out->values);
 	out->digests = arena_alloc(arena, n_fields * sizeof *out->digests);
+	out->words = arena_zalloc(arena, n_fields * sizeof *out->words);
+	out->marks = arena_zalloc(arena, n_fields * sizeof *out->marks);
 	map_units(&w);
 	find_edits(&w);
 	for (size_t e = 0; e < n_endpoints; e++) {
 		stamp_edits(&w, e);
 		level_units(&w, e);
+		decide_release_words(&w, e);
 	}
 	decide_life(&w);
 	decide_give_orders(&w);

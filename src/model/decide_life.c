@@ -28,6 +28,8 @@ static const char *tie_break(const struct work *w, const struct lost_edit *l)
 		return "value";
 	if (is_extreme(rule))
 		return "value";
+	if (w->out->settled & BIT(l->field))
+		return "operator";
 	if (rule == RULE_MIRROR && is_mirrored(w->entity, a) != is_mirrored(w->entity, b))
 		return "priority";
 	if (rule == RULE_SOURCE_PRIORITY)
@@ -46,28 +48,32 @@ static void lost_edit_of(struct work *w, size_t e, size_t f)
 {
 	const struct edit *x = &w->edits[e];
 	const struct vfield *now = &w->out->next->fields[f];
-	bool known = !(x->changed & BIT(f));	/* no edit, as far as we can tell */
+	bool known = !((x->changed | x->spoke) & BIT(f));	/* no edit, as far as we can tell */
 	struct lost_edit *l;
+
+	if ((w->out->waits & BIT(f)) || w->seen[e].what != OBSERVED_ROW)
+		return;		/* nothing is decided, or what it shows is not at hand */
 
 	if ((known && !(x->suspect & BIT(f))) || w->winner[f] == e || digest_field(w->seen[e].digests[f]) == now->digest)
 		return;
 	if (is_new_field(w, e, f) && value_is_null(w->seen[e].values[f]))
 		return;		/* nothing was there that could be lost */
 	/* A group's member that was only drawn along by its neighbour had not been edited itself. */
-	if (!known && base_digest(w, e, f) == digest_field(w->seen[e].digests[f]))
+	if ((x->changed & BIT(f)) && base_digest(w, e, f) == digest_field(w->seen[e].digests[f]))
 		return;
 	l = add_lost(w);
 	l->kind = x->no_base & BIT(f) ? LOST_FIRST_CONTACT : LOST_CONFLICT;
 	l->field = (uint8_t)f;
 	l->loser = (uint8_t)e;
 	l->winner = now->key.origin;
-	l->loser_key = known ? decide_shown_key(w, e, f) : x->keys[f];
+	l->loser_key = decide_key_now(w, e, f);
 	l->winner_key = now->key;
 	l->loser_value = w->seen[e].values[f];
 	l->loser_digest = w->seen[e].digests[f];
 	l->winner_value = w->out->have & BIT(f) ? w->out->values[f] : VALUE_NULL;
 	l->winner_digest = w->out->have & BIT(f) ? w->out->digests[f] : now->digest;
-	l->base_digest = base_digest(w, e, f);
+	/* A word that was kept: what it was before is what all knew. */
+	l->base_digest = x->changed & BIT(f) ? base_digest(w, e, f) : w->base->fields[f].digest;
 	l->tie_break = tie_break(w, l);
 }
 
@@ -79,6 +85,8 @@ static void lost_agreement(struct work *w, size_t f)
 	struct edit_key shown;
 	struct lost_edit *l;
 
+	if (w->entity->fields[f].rule == RULE_MANUAL && !(w->late & BIT(f)))
+		return;		/* whose word it was lost with that */
 	if (v == NULL || e == 255 || v->fields[f].digest == 0 || v->fields[f].digest == w->out->next->fields[f].digest)
 		return;
 	if (base_knows(w, e)) {
@@ -187,7 +195,7 @@ static uint8_t next_best(const struct work *w, size_t f)
 static void replace_vanished(struct work *w)
 {
 	struct decision *d = w->out;
-	uint64_t gone = all_fields(w->entity) & ~d->have;
+	uint64_t gone = all_fields(w->entity) & ~d->have & ~d->waits;
 
 	if (w->base == NULL || w->base->dead || gone == 0 || !decide_all_observed(w))
 		return;
@@ -225,9 +233,11 @@ static bool is_unseen(const struct work *w, size_t deleter, size_t f)
 	uint32_t digest = shown_digest(w->base, deleter, f);
 	struct edit_key shown = decide_shown_key(w, deleter, f);
 
-	/* By value it is told whether an edit stands, not whether it was seen. */
+	/* By value, or by a person, it is told whether an edit stands, not whether it was seen. */
 	if (is_extreme(w->entity->fields[f].rule))
 		return (now->digest != digest && !same_key(&now->key, &shown)) || decide_extreme_undecided(w, f, deleter);
+	if (w->entity->fields[f].rule == RULE_MANUAL)
+		return (now->digest != digest && !same_key(&now->key, &shown)) || decide_manual_unseen(w, f, deleter);
 	/* Under one key it is the deleter's own edit, in another form or with what took its place. */
 	return now->digest != digest && !same_key(&now->key, &shown) &&
 	       decide_compare(w, f, &now->key, now->digest, &shown, digest) > 0;
@@ -294,7 +304,7 @@ static bool killed_now(struct work *w)
 static bool stays_dead(struct work *w)
 {
 	for (size_t f = 0; f < w->entity->n_fields; f++) {
-		uint8_t e = w->winner[f];
+		uint8_t e = w->out->waits & BIT(f) ? (uint8_t)__builtin_ctzll(w->out->words[f]) : w->winner[f];
 
 		if (e == 255)
 			continue;
@@ -379,4 +389,6 @@ void decide_life(struct work *w)
 	if (next->dead)		/* edits that lost to the delete leave no trace: the tombstone keeps what the deleter saw */
 		for (size_t f = 0; was_dead && f < next->n_fields; f++)
 			next->fields[f] = base->fields[f];
+	if (next->dead)
+		w->out->waits = 0;	/* nobody is asked about what is gone */
 }

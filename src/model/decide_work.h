@@ -3,6 +3,7 @@
  *
  *   decide.c         which edits there are, their stamps, the join; putting it together
  *   decide_extreme.c max and min: by value, not by key
+ *   decide_manual.c  manual: what waits for a person
  *   decide_life.c    deletes against edits, new generations; what lost, for the journal
  *   decide_orders.c  what everybody shows now, and what has to be written where
  */
@@ -23,6 +24,7 @@ struct edit {			/* of one endpoint in this observation */
 	bool reborn;		/* a row where the vector knows there was none */
 	enum doubt_verdict doubt;
 	uint64_t guessed;	/* fields that may or may not have been edited on top of a write of ours in doubt */
+	uint64_t spoke;		/* RULE_MANUAL: fields where its word was among those that do not wait any more */
 	uint64_t suspect;	/* fields that show what we know, and may be somebody's edit all the same */
 };
 
@@ -35,6 +37,9 @@ struct work {
 	struct decision *out;
 	struct edit *edits;
 	uint8_t *winner;	/* by field: endpoint whose edit of this observation won; 255: the base stands */
+	uint32_t word_n[FIELDS_MAX];	/* RULE_MANUAL: a word has a greater n */
+	struct edit_key word_key[FIELDS_MAX];	/* RULE_MANUAL, by unit: of what is agreed where words were heard; n 0: none were */
+	uint64_t late;		/* RULE_MANUAL: fields where somebody edited who had not seen the agreed value */
 	uint64_t unit[FIELDS_MAX];	/* by field: those that win or lose with it, itself among them */
 };
 
@@ -111,6 +116,19 @@ void decide_join_fields(struct work *w, bool new_life);
 int decide_extreme_compare(const struct work *w, size_t f, uint64_t digest_a, uint64_t digest_b);
 uint8_t decide_extreme_winner(const struct work *w, size_t f, bool new_life);	/* as the winner of any other rule */
 bool decide_extreme_undecided(const struct work *w, size_t f, size_t but);	/* somebody else's edit waits for a value that is out of reach */
+
+/* decide_manual.c */
+/* False: nobody says anything of his own there, and it is as last-writer-wins. 255: what is agreed stands, or was given. */
+bool decide_manual_winner(struct work *w, size_t f, bool new_life, uint8_t *winner);
+void decide_release_words(struct work *w, size_t e);
+struct edit_key decide_word_key(const struct work *w, size_t e, size_t f);
+const struct settlement *decide_given_value(const struct work *w, size_t f);	/* what was given is what is agreed; NULL: not so */
+bool decide_manual_unseen(const struct work *w, size_t f, size_t deleter);	/* another's word there waits */
+
+static inline bool keeps_word(const struct work *w, size_t e, size_t f)
+{
+	return (w->out->waits & BIT(f)) && (w->out->words[f] & BIT(e));
+}
 
 /* decide_life.c */
 ptrdiff_t decide_unseen_edit(const struct work *w, size_t deleter);	/* the first field with one; -1: it had seen everything */

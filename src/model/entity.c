@@ -18,7 +18,7 @@ static const struct word rules[RULES] = {
 	[RULE_MAX]		= { "max", true },
 	[RULE_MIN]		= { "min", true },
 	[RULE_ADD]		= { "add", false },
-	[RULE_MANUAL]		= { "manual", false },
+	[RULE_MANUAL]		= { "manual", true },
 };
 
 static const struct word cleans[CLEAN_KINDS] = {

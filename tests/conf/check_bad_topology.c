@@ -623,10 +623,10 @@ static const struct bad {
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n" "      rule: add\n"
 	     MAPPINGS),
 	  "14:13: entities.c.conflict.rule: \"add\" is not built yet in this version\n" },
-	{ "rule manual",
+	{ "rule manual of a key",
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
-	     "      rule: manual\n" MAPPINGS),
-	  "14:13: entities.c.conflict.rule: \"manual\" is not built yet in this version\n" },
+	     "      fields: {k: manual}\n" MAPPINGS),
+	  "14:19: entities.c.conflict.fields.k: field \"k\" is of the key: manual is for other fields\n" },
 	{ "rule unknown",
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
 	     "      rule: last-write-wins\n" MAPPINGS),

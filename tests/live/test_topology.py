@@ -53,7 +53,7 @@ class Topology(ThreeCrms):
         self.one_problem("capture: poll", "capture: wal", "not built yet in this version")
 
     def test_a_rule_that_is_not_built_yet_is_said(self):
-        self.one_problem("rule: last-writer-wins", "rule: manual", "not built yet in this version")
+        self.one_problem("rule: last-writer-wins", "rule: add", "not built yet in this version")
 
     def test_all_problems_in_one_run(self):
         text = self.topology().replace("interval: 1s", "interval: soon").replace("version: 1", "version: 7") \
