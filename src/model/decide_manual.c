@@ -69,7 +69,8 @@ static bool is_late(const struct work *w, size_t e, size_t f)
 
 	if (!(w->edits[e].changed & BIT(f)))
 		return false;
-	if (!base_knows(w, e) || (w->edits[e].no_base & BIT(f)))
+	/* Also where it may have been made over a write of ours that never happened. */
+	if (!base_knows(w, e) || ((w->edits[e].no_base | w->edits[e].guessed) & BIT(f)))
 		return true;
 	shown = decide_shown_key(w, e, f);
 	return shown.n <= w->base->fields[f].key.n && !same_key(&shown, &w->base->fields[f].key);

@@ -294,8 +294,9 @@ void side_changed(struct side *side)
 		side->failures = side->capture_failures = 0;
 		side->flow->settle_wanted |= side->owed > 0;
 		side->flow->held_wanted |= side->guard.held > 0;
-		side->flow->verdicts_wanted |= side->flow->verdicts > 0;	/* the chosen side may be this one */
 	}
+	if (usable)	/* also one that has only been greeted anew: it may be the side that was chosen */
+		side->flow->verdicts_wanted |= side->flow->verdicts > 0;
 	side->was_usable = usable;
 	tell_stopped(side);
 	flow_pump(side->flow);

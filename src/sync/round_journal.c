@@ -295,7 +295,7 @@ static bool note_waiting(struct telling *t, const char *key, struct err *e)
 	bool fresh;
 
 	tell_words(t, key);
-	rid_print(s->moved ? &s->old_rid : &s->rid, rid);
+	rid_print(&s->next_rid, rid);
 	*w = (struct journal_waiting){
 		.entity = t->d->entity, .rid = rid, .key = key, .field = t->d->field, .since_us = t->d->time_us,
 		.mark = s->d.marks[t->index], .base_digest = t->d->base_digest, .base = t->d->base, .n_sides = t->d->n_sides };
@@ -325,6 +325,15 @@ static bool differs(const struct subject *s, size_t f)
 	return false;
 }
 
+static bool move_lines(struct round *r, const struct subject *s, const char *key, struct err *e)
+{
+	char old[2 * RID_BYTES + 1], new[2 * RID_BYTES + 1];
+
+	rid_print(round_leaves(s), old);
+	rid_print(&s->next_rid, new);
+	return journal_wait_move(sync_of(r)->journal, r->flow->def->name, old, new, key, e);
+}
+
 static bool note_all_waiting(struct round *r, const struct subject *s, struct err *e)
 {
 	struct telling t = { .r = r, .s = s };
@@ -332,6 +341,8 @@ static bool note_all_waiting(struct round *r, const struct subject *s, struct er
 	bool ok = true;
 
 	round_print_key(r, s, &key);
+	if (r->flow->waiting > 0 && round_leaves(s) != NULL)
+		ok = move_lines(r, s, key.p, e);
 	for (size_t f = 0; ok && f < r->flow->def->n_fields; f++) {
 		if (!(s->d.waits & BIT(f)) || !differs(s, f))
 			continue;

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "model/clean.h"
 #include "model/decide.h"
 #include "model/record.h"
@@ -190,6 +191,7 @@ void round_add_settlements(struct round *r, const struct subject *s, struct deci
 struct ending {
 	const struct round *r;
 	const struct subject *s;
+	bool left;			/* there is no record under that key any more */
 	int64_t ids[FIELDS_MAX];
 	size_t n;
 };
@@ -213,33 +215,30 @@ static bool find_over(void *arg, const struct journal_waiting *w)
 {
 	struct ending *x = arg;
 	size_t f = field_of_line(x->r->flow, w), n_fields = x->r->flow->def->n_fields;
-	bool waits = f < n_fields && (x->s->d.waits & BIT(f));
+	bool waits = !x->left && f < n_fields && (x->s->d.waits & BIT(f));
 
-	if (!waits && (f == n_fields || !is_still_needed(x, w, f)))
+	if (!waits && (x->left || f == n_fields || !is_still_needed(x, w, f)))
 		x->ids[x->n++] = w->id;
 	return x->n < FIELDS_MAX;
 }
 
-static bool end_lines(struct round *r, struct subject *s, struct err *e)
+static bool end_lines(struct round *r, struct subject *s, const struct rid *of, struct err *e)
 {
-	struct ending x = { .r = r, .s = s };
-	const struct rid *from = round_leaves(s);
-	char rid[2 * RID_BYTES + 1], old[2 * RID_BYTES + 1];
-	bool ok = true;
+	struct ending x = { .r = r, .s = s, .left = of != &s->next_rid };
+	char rid[2 * RID_BYTES + 1];
+	bool ok;
 
-	rid_print(&s->next_rid, rid);
-	if (from != NULL) {
-		struct buf key = { 0 };
-
-		rid_print(from, old);
-		round_print_key(r, s, &key);
-		ok = journal_wait_move(sync_of(r)->journal, r->flow->def->name, old, rid, key.p, e);
-		buf_fini(&key);
-	}
-	ok = ok && journal_waiting_each(sync_of(r)->journal, r->flow->def->name, rid, NULL, 0, 0, find_over, &x, e);
+	rid_print(of, rid);
+	ok = journal_waiting_each(sync_of(r)->journal, r->flow->def->name, rid, NULL, 0, 0, find_over, &x, e);
 	for (size_t i = 0; ok && i < x.n; i++)
 		ok = journal_wait_end(sync_of(r)->journal, x.ids[i], e);
 	return ok;
+}
+
+/* Its record is not under that key any more, or is gone: there is no vector. */
+static bool is_nobody(const struct round *r, const struct subject *s)
+{
+	return s->fate == FATE_DROPPED && s->has_rid && s->base == NULL && r->side == NULL;
 }
 
 /* After the vectors are marked: a line that is gone must not be needed again. */
@@ -251,9 +250,15 @@ void round_settle_waiting(struct round *r)
 	if (r->flow->waiting == 0)
 		return;
 	journal_begin(sync_of(r)->journal);
-	for (size_t i = 0; ok && i < r->n; i++)
-		if (is_live(&r->subjects[i]) && r->subjects[i].decided && !r->subjects[i].aside)
-			ok = end_lines(r, &r->subjects[i], &e);
+	for (size_t i = 0; ok && i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (is_nobody(r, s))
+			ok = end_lines(r, s, &s->rid, &e);
+		if (!is_live(s) || !s->decided || s->aside)
+			continue;
+		ok = (round_leaves(s) == NULL || end_lines(r, s, round_leaves(s), &e)) && end_lines(r, s, &s->next_rid, &e);
+	}
 	if (!journal_commit(sync_of(r)->journal, &e) || !ok)
 		log_error("what waits for a person is not up to date in the journal", LOG_S("entity", r->flow->def->name), LOG_ERR(&e));
 	count_lines(r->flow);
@@ -266,8 +271,12 @@ struct choosing {
 	const struct sync_verdict *verdict;
 	struct arena *arena;
 	struct value value;		/* canonical */
-	int64_t id;			/* 0: nothing of that name waits */
-	struct rid rid;
+	/* Of one record there is one line. Another of its name is of a key that it had, and ends when it is looked at. */
+	struct {
+		int64_t id;
+		struct rid rid;
+	} lines[8];
+	size_t n;
 	struct err why;
 };
 
@@ -299,14 +308,14 @@ static bool choose(void *arg, const struct journal_waiting *w)
 	struct choosing *c = arg;
 	size_t f = field_of_line(c->flow, w);
 
-	if (strcmp(w->field, c->verdict->field) != 0 || is_released(c->flow, w) || !rid_parse(w->rid, &c->rid))
+	if (strcmp(w->field, c->verdict->field) != 0 || is_released(c->flow, w) || !rid_parse(w->rid, &c->lines[c->n].rid))
 		return true;
-	c->id = w->id;
+	c->lines[c->n++].id = w->id;
 	if (c->verdict->endpoint != NULL && side_of_line(w, c->verdict->endpoint) == NULL)
 		err_set(&c->why, ERR_ROW, "no-such-side", "%s shows no value of it; crmsyncctl conflicts --waiting shows who does", c->verdict->endpoint);
 	else if (c->verdict->endpoint == NULL)
 		take_value(c, f);
-	return false;
+	return c->why.kind == 0 && c->n < countof(c->lines);
 }
 
 static bool carry_out(struct choosing *c, struct err *e)
@@ -315,18 +324,23 @@ static bool carry_out(struct choosing *c, struct err *e)
 	struct journal *journal = c->flow->sync->journal;
 	const char *value = value_is_null(c->value) ? NULL : arena_dup(c->arena, c->value.data, (size_t)c->value.len);
 
-	if (c->id == 0)
+	if (c->n == 0)
 		return err_set(e, ERR_ROW, "no-such-conflict", "nothing waits in %s %s, %s; crmsyncctl conflicts --waiting shows what does",
 			       v->entity, v->key, v->field);
 	if (c->why.kind != 0) {
 		*e = c->why;
 		return false;
 	}
-	if (!journal_verdict(journal, c->id, v->endpoint != NULL ? VERDICT_SIDE : VERDICT_VALUE, v->endpoint != NULL ? v->endpoint : value, e))
+	journal_begin(journal);
+	for (size_t i = 0; i < c->n; i++)
+		journal_verdict(journal, c->lines[i].id, v->endpoint != NULL ? VERDICT_SIDE : VERDICT_VALUE,
+				v->endpoint != NULL ? v->endpoint : value, NULL);
+	if (!journal_commit(journal, e))
 		return false;
 	log_info("conflict decided by the operator", LOG_S("entity", v->entity), LOG_S("field", v->field));
 	count_lines(c->flow);
-	flow_look_again(c->flow, &c->rid, 0);
+	for (size_t i = 0; i < c->n; i++)
+		flow_look_again(c->flow, &c->lines[i].rid, 0);
 	flow_pump(c->flow);
 	return true;
 }

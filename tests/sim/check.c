@@ -177,6 +177,11 @@ bool oracle_by_value(const struct world *w, const struct edit *e)
 	return field_of(w, e)->rule == RULE_MAX || field_of(w, e)->rule == RULE_MIN;
 }
 
+bool oracle_waits(const struct world *w, const struct edit *e)
+{
+	return field_of(w, e)->rule == RULE_MANUAL;
+}
+
 /* Order of two single values; NULL comes before all. */
 static int compare_values(const struct field_def *f, const char *a, const char *b)
 {
@@ -209,6 +214,8 @@ bool oracle_may_win(struct world *w, const struct edit *a, const struct edit *b)
 	first |= a->shared || b->shared || a->endpoint == b->endpoint;
 	if (oracle_by_value(w, a))
 		return value_may_win(w, a, b);
+	if (oracle_waits(w, a))	/* whatever the operator said */
+		return true;
 	if (field_of(w, a)->rule == RULE_SOURCE_PRIORITY) {
 		if (a->n_high != b->n_low)
 			return a->n_high > b->n_low;
@@ -658,8 +665,8 @@ static void check_unit(struct world *w, uint32_t record, size_t unit, const stru
 	}
 	if (f->ambiguous)
 		goto out;
-	/* Where values decide, one may come back that somebody had replaced: others had been given it. */
-	if (!oracle_by_value(w, f) && surely_covered(w, f) && !any_maybe_unseen(w, record, unit))
+	/* Where values or people decide, one may come back that somebody had replaced: others had been given it. */
+	if (!oracle_by_value(w, f) && !(oracle_waits(w, f) && r->judged) && surely_covered(w, f) && !any_maybe_unseen(w, record, unit))
 		world_fail(w, "C4", "%s/%s unit %zu ends as <%s> (edit %zu), though somebody edited on top of it",
 			   entity, r->key, unit, tuple, (size_t)(f - w->edits));
 	for (size_t i = 1; i < w->n_edits; i++) {

@@ -61,7 +61,7 @@ static void field_make(struct world *w, struct entity_def *d, size_t i, bool ref
 /* From a chance of its own, so that what else a seed brings does not depend on the rules that there are. */
 static void rules_vary(struct world *w, struct entity_def *d)
 {
-	static const enum rule others[] = { RULE_MAX, RULE_MIN };
+	static const enum rule others[] = { RULE_MAX, RULE_MIN, RULE_MANUAL };
 	struct rng rng = { .s = w->seed * 31 + d->index };
 
 	for (size_t f = 0; f < d->n_fields; f++) {

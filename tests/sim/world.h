@@ -157,6 +157,7 @@ struct sim_record {
 	char *key;
 	uint32_t lineage;		/* records joined by renames share it */
 	bool complex;			/* deleted and inserted again, renamed, invalid: the strict oracle does not apply */
+	bool judged;			/* the operator has decided about a field of it */
 	bool invalid;			/* some endpoint showed a value that the checks refuse */
 	struct rid rid;
 	bool intended;			/* the daemon is about to write to it, or has, and did not mark it yet */
@@ -242,6 +243,7 @@ struct store_keys {
 	X(poison, "row refused by the target's check") \
 	X(invalid, "invalid value captured") \
 	X(parked, "record parked at the end") \
+	X(judged, "the operator decided what waited") \
 	X(unseen, "change and change back between two looks") \
 	X(echo, "our own write came back as news") \
 	X(same_insert, "same key inserted on two sides") \
@@ -259,6 +261,7 @@ struct sometimes {
 struct world {
 	uint64_t seed;
 	struct rng rng;
+	struct rng operator;		/* of its own, as the rules are: see plan.c */
 	enum mutation mutation;
 	uint32_t left_out;		/* bit = place in PLAN_PARTS */
 	struct plan plan;
@@ -375,6 +378,7 @@ void daemon_kill(struct world *);
 /* check.c */
 bool oracle_may_win(struct world *, const struct edit *winner, const struct edit *loser);
 bool oracle_by_value(const struct world *, const struct edit *);	/* its rule is max or min */
+bool oracle_waits(const struct world *, const struct edit *);	/* it is manual */
 void check_all(struct world *);
 int64_t world_wall(const struct world *, int64_t mono_us);
 uint64_t world_written(const struct world *);
