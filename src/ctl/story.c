@@ -193,6 +193,8 @@ static void tell_reason(struct buf *out, const json_t *j)
 		buf_addf(out, "%s: it waits for a person to decide; each side keeps its own value meanwhile. ", rule);
 	} else if (strcmp(tie, "operator") == 0) {
 		buf_addf(out, "%s: a person has decided. ", rule);
+	} else if (strcmp(tie, "doubt") == 0) {
+		buf_addf(out, "%s: the difference counts, but may have been made over a write of which nobody knows whether it had happened; check the sum. ", rule);
 	} else if (strcmp(rule, "update-wins") == 0) {
 		buf_adds(out, "update-wins: an edit that whoever deleted had not seen keeps the record. ");
 	} else if (strcmp(rule, "delete-wins") == 0) {

@@ -365,10 +365,13 @@ static struct edit_key winning_key(const struct work *w, size_t e, size_t f)
 static void agree_on(struct work *w, size_t f, bool new_life)
 {
 	struct decision *d = w->out;
-	uint8_t winner = pick_winner(w, leader_of(w, f), new_life), holder;
+	uint8_t winner, holder;
 	const struct settlement *given;
 
-	w->winner[f] = winner;
+	w->winner[f] = 255;
+	if (w->entity->fields[f].rule == RULE_ADD && decide_add_up(w, f, new_life))
+		return;
+	winner = w->winner[f] = pick_winner(w, leader_of(w, f), new_life);
 	if (winner != 255)
 		d->next->fields[f] = (struct vfield){ digest_field(w->seen[winner].digests[f]), winning_key(w, winner, f) };
 	else if (new_life && (d->waits & BIT(f)))
@@ -383,6 +386,8 @@ static void agree_on(struct work *w, size_t f, bool new_life)
 		d->values[f] = w->seen[holder].values[f];
 		d->digests[f] = w->seen[holder].digests[f];
 		d->have |= BIT(f);
+	} else {
+		decide_add_at_hand(w, f);
 	}
 }
 
@@ -398,7 +403,7 @@ void decide_join_fields(struct work *w, bool new_life)
 	else if (w->base == NULL || new_life)
 		d->next->row = 0;
 	for (size_t f = 0; f < w->entity->n_fields; f++)
-		if (w->winner[f] != 255 && d->have != all_fields(w->entity))
+		if ((w->winner[f] != 255 || (w->added & BIT(f))) && d->have != all_fields(w->entity))
 			d->next->row = 0;	/* part of the agreed row is out of reach: fields decide until it is seen whole */
 }
 
@@ -498,6 +503,7 @@ void decide_record(const struct decide_policy *policy, const struct vector *base
 	}
 	decide_life(&w);
 	decide_give_orders(&w);
+	decide_keep_amounts(&w);
 	note_contact(&w);
 	note_edits(&w);
 }

@@ -13,6 +13,7 @@
  *           newest-filled: what is blank (NULL, empty text) loses to any value, then as last-writer-wins.
  *           max, min: by the values themselves, then as last-writer-wins; a value out of reach stands (decide_extreme.c).
  *           mirror: what the endpoint of rank 0 wrote beats what others wrote, then as last-writer-wins.
+ *           add: the differences of all edits are added up (decide_add.c).
  *           manual: different values wait until a person has decided (decide_manual.c).
  *   delete  needs evidence. update-wins: the record lives when some field holds an edit that the deleter had not
  *           seen, whatever the clocks say; delete-wins: it is dead. A new row after the delete is a new generation.
@@ -89,11 +90,11 @@ struct order {				/* what to do at one endpoint */
 struct lost_edit {			/* for the journal */
 	enum lost_kind { LOST_CONFLICT, LOST_FIRST_CONTACT, LOST_DELETE, LOST_TO_DELETE } kind;
 	uint8_t field;			/* FIELDS_MAX: the record as a whole (deletes) */
-	uint8_t loser, winner;		/* endpoint indexes; ORIGIN_NONE as winner: nobody's value, a person gave it */
+	uint8_t loser, winner;		/* endpoint indexes; ORIGIN_NONE as winner: nobody's value, a person gave it or it is a sum */
 	struct edit_key loser_key, winner_key;
 	struct value loser_value, winner_value;
 	uint64_t loser_digest, winner_digest, base_digest;	/* 0: not known */
-	const char *tie_break;		/* stamp | priority | value | policy | operator */
+	const char *tie_break;		/* stamp | priority | value | policy | operator | doubt */
 };
 
 enum contact { CONTACT_NONE, CONTACT_EQUAL, CONTACT_MERGED, CONTACT_COPIED };

@@ -44,6 +44,23 @@ static uint64_t base_digest(const struct work *w, size_t e, size_t f)
 	return base_knows(w, e) ? shown_digest(w->base, e, f) : 0;
 }
 
+/*
+ * Its difference counts, and nobody knows whether it was made on top of a write of ours in doubt or on what was there before:
+ * the sum may be off by that write, which people have to be told.
+ */
+static void note_guessed(struct work *w, size_t e, size_t f)
+{
+	struct lost_edit *l;
+
+	if (!(w->edits[e].guessed & w->edits[e].changed & BIT(f)))
+		return;
+	l = add_lost(w);
+	*l = (struct lost_edit){ .kind = LOST_CONFLICT, .field = (uint8_t)f, .loser = (uint8_t)e, .winner = ORIGIN_NONE,
+		.loser_key = w->edits[e].keys[f], .winner_key = w->out->next->fields[f].key, .loser_value = w->seen[e].values[f],
+		.winner_value = w->out->values[f], .loser_digest = w->seen[e].digests[f], .winner_digest = w->out->digests[f],
+		.base_digest = base_digest(w, e, f), .tie_break = "doubt" };
+}
+
 static void lost_edit_of(struct work *w, size_t e, size_t f)
 {
 	const struct edit *x = &w->edits[e];
@@ -51,6 +68,10 @@ static void lost_edit_of(struct work *w, size_t e, size_t f)
 	bool known = !((x->changed | x->spoke) & BIT(f));	/* no edit, as far as we can tell */
 	struct lost_edit *l;
 
+	if (w->added & BIT(f)) {
+		note_guessed(w, e, f);
+		return;
+	}
 	if ((w->out->waits & BIT(f)) || w->seen[e].what != OBSERVED_ROW)
 		return;		/* nothing is decided, or what it shows is not at hand */
 
@@ -85,8 +106,8 @@ static void lost_agreement(struct work *w, size_t f)
 	struct edit_key shown;
 	struct lost_edit *l;
 
-	if (w->entity->fields[f].rule == RULE_MANUAL && !(w->late & BIT(f)))
-		return;		/* whose word it was lost with that */
+	if ((w->added & BIT(f)) || (w->entity->fields[f].rule == RULE_MANUAL && !(w->late & BIT(f))))
+		return;		/* it is in the sum; whose word it was lost with that */
 	if (v == NULL || e == 255 || v->fields[f].digest == 0 || v->fields[f].digest == w->out->next->fields[f].digest)
 		return;
 	if (base_knows(w, e)) {
@@ -234,6 +255,8 @@ static bool is_unseen(const struct work *w, size_t deleter, size_t f)
 	struct edit_key shown = decide_shown_key(w, deleter, f);
 
 	/* By value, or by a person, it is told whether an edit stands, not whether it was seen. */
+	if (w->entity->fields[f].rule == RULE_ADD)
+		return now->digest != digest && !same_key(&now->key, &shown);
 	if (is_extreme(w->entity->fields[f].rule))
 		return (now->digest != digest && !same_key(&now->key, &shown)) || decide_extreme_undecided(w, f, deleter);
 	if (w->entity->fields[f].rule == RULE_MANUAL)

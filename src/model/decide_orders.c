@@ -290,6 +290,7 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 	s->id = id;
 	s->same = n == 0;
 	keep_deviations(s, list, n, arena);
+	decide_keep_readback(policy, next, s, readback, arena);
 	s->owed = false;
 	s->row = 0;
 	if (n > 0 && readback != NULL)

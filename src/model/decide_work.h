@@ -3,6 +3,7 @@
  *
  *   decide.c         which edits there are, their stamps, the join; putting it together
  *   decide_extreme.c max and min: by value, not by key
+ *   decide_add.c     add: by differences
  *   decide_manual.c  manual: what waits for a person
  *   decide_life.c    deletes against edits, new generations; what lost, for the journal
  *   decide_orders.c  what everybody shows now, and what has to be written where
@@ -37,6 +38,7 @@ struct work {
 	struct decision *out;
 	struct edit *edits;
 	uint8_t *winner;	/* by field: endpoint whose edit of this observation won; 255: the base stands */
+	uint64_t added;		/* RULE_ADD: fields whose differences were added up */
 	uint32_t word_n[FIELDS_MAX];	/* RULE_MANUAL: a word has a greater n */
 	struct edit_key word_key[FIELDS_MAX];	/* RULE_MANUAL, by unit: of what is agreed where words were heard; n 0: none were */
 	uint64_t late;		/* RULE_MANUAL: fields where somebody edited who had not seen the agreed value */
@@ -116,6 +118,13 @@ void decide_join_fields(struct work *w, bool new_life);
 int decide_extreme_compare(const struct work *w, size_t f, uint64_t digest_a, uint64_t digest_b);
 uint8_t decide_extreme_winner(const struct work *w, size_t f, bool new_life);	/* as the winner of any other rule */
 bool decide_extreme_undecided(const struct work *w, size_t f, size_t but);	/* somebody else's edit waits for a value that is out of reach */
+
+/* decide_add.c */
+bool decide_add_up(struct work *w, size_t f, bool new_life);	/* false: it is as under last-writer-wins */
+void decide_add_at_hand(struct work *w, size_t f);		/* the agreed value, from the vector */
+void decide_keep_amounts(struct work *w);
+void decide_keep_readback(const struct decide_policy *policy, struct vector *next, const struct vseen *s, const struct observation *readback,
+			  struct arena *arena);
 
 /* decide_manual.c */
 /* False: nobody says anything of his own there, and it is as last-writer-wins. 255: what is agreed stands, or was given. */

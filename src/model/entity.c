@@ -17,7 +17,7 @@ static const struct word rules[RULES] = {
 	[RULE_NEWEST_FILLED]	= { "newest-filled", true },
 	[RULE_MAX]		= { "max", true },
 	[RULE_MIN]		= { "min", true },
-	[RULE_ADD]		= { "add", false },
+	[RULE_ADD]		= { "add", true },
 	[RULE_MANUAL]		= { "manual", true },
 };
 

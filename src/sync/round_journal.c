@@ -177,14 +177,20 @@ static bool is_given(const struct lost_edit *l)
 	return l->winner == ORIGIN_NONE && strcmp(l->tie_break, "operator") == 0;
 }
 
+/* Nobody's value: the differences of several. */
+static bool is_sum(const struct lost_edit *l)
+{
+	return l->winner == ORIGIN_NONE && strcmp(l->tie_break, "doubt") == 0;
+}
+
 static const char *winner_name(const struct round *r, const struct lost_edit *l)
 {
-	return is_given(l) ? "(operator)" : endpoint_name(r, l->winner);
+	return is_given(l) ? "(operator)" : is_sum(l) ? "(sum)" : endpoint_name(r, l->winner);
 }
 
 static void add_given(const struct telling *t, const struct lost_edit *l)
 {
-	struct journal_side *side = add_side(t, "(operator)", l->winner_value, l->winner_key.eff, l->winner_digest);
+	struct journal_side *side = add_side(t, winner_name(t->r, l), l->winner_value, l->winner_key.eff, l->winner_digest);
 
 	if (side != NULL)
 		side->competed = true;
@@ -206,7 +212,7 @@ static void begin(struct telling *t, const struct lost_edit *l, const char *key)
 		.time_us = clock_wall_us(), .base_digest = "", .round = t->r->number,
 	};
 	find_base(t, l->base_digest);
-	if (is_given(l))
+	if (is_given(l) || is_sum(l))
 		add_given(t, l);
 	else
 		add_competitor(t, l->winner, l->winner_value, &l->winner_key, l->winner_digest, l->kind == LOST_TO_DELETE);

@@ -619,10 +619,10 @@ static const struct bad {
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
 	     "      fields: {k: max}\n" MAPPINGS),
 	  "14:19: entities.c.conflict.fields.k: field \"k\" is of the key: max is for other fields\n" },
-	{ "rule add",
-	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n" "      rule: add\n"
+	{ "rule add of text",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: integer}\n" "    conflict:\n" "      rule: add\n"
 	     MAPPINGS),
-	  "14:13: entities.c.conflict.rule: \"add\" is not built yet in this version\n" },
+	  "14:13: entities.c.conflict.rule: field \"n\" is text: add is for integer and decimal\n" },
 	{ "rule manual of a key",
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
 	     "      fields: {k: manual}\n" MAPPINGS),

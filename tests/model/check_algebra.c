@@ -6,6 +6,7 @@
 #include "model/decide.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +19,7 @@ enum { ENDPOINTS = 3, VALUES = 3, STAMPS = 2, EDITS = 1 + VALUES * STAMPS, WAYS 
 #define T(s) ((INT64_C(1767225600) + (s)) * US)
 
 static const enum rule rules[] = { RULE_LAST_WRITER_WINS, RULE_SOURCE_PRIORITY, RULE_MIRROR, RULE_NEWEST_FILLED, RULE_MAX, RULE_MIN,
-	RULE_MANUAL };
+	RULE_MANUAL, RULE_ADD };
 enum { N_RULES = sizeof rules / sizeof *rules, BASES = 3 };	/* agreed: a value, nothing; a first contact */
 
 static struct arena arena;
@@ -35,7 +36,7 @@ static struct observation row_of(struct value v, int64_t stamp)
 	uint64_t *digest = arena_alloc(&arena, sizeof *digest);
 
 	*value = v;
-	*digest = value_digest(&key, FIELD_TEXT, v);
+	*digest = value_digest(&key, field.type, v);
 	return (struct observation){ .what = OBSERVED_ROW, .stamp = stamp, .id = value_of("1"), .values = value, .digests = digest,
 		.row = row_digest(&key, digest, 1) };
 }
@@ -43,7 +44,9 @@ static struct observation row_of(struct value v, int64_t stamp)
 /* Number 0 is no edit: it shows what all began with. */
 static struct observation edit_of(size_t number, struct value first)
 {
-	const struct value values[VALUES] = { VALUE_NULL, value_of("x"), value_of("y") };
+	const struct value texts[VALUES] = { VALUE_NULL, value_of("x"), value_of("y") };
+	const struct value numbers[VALUES] = { VALUE_NULL, value_of("7"), value_of("-2") };
+	const struct value *values = field.type == FIELD_INTEGER ? numbers : texts;
 
 	return number == 0 ? row_of(first, T(0)) : row_of(values[(number - 1) % VALUES], T(10 + (int64_t)(number - 1) / VALUES));
 }
@@ -131,7 +134,7 @@ static void all_ways_wait(struct value first, bool known, const size_t *edits)
 
 	for (size_t e = 0; e < ENDPOINTS; e++) {
 		rows[e] = edit_of(edits[e], first);
-		if (!known || rows[e].digests[0] != value_digest(&key, FIELD_TEXT, first))
+		if (!known || rows[e].digests[0] != value_digest(&key, field.type, first))
 			values[n++] = rows[e].digests[0];
 	}
 	ask(base, rows, 0, &waits, chosen);
@@ -144,6 +147,23 @@ static void all_ways_wait(struct value first, bool known, const size_t *edits)
 	}
 }
 
+/* Under add: what all began with, and each side's difference to that; an empty one counts as nothing. */
+static uint32_t sum_of(struct value first, const struct observation *rows)
+{
+	long long begin = value_is_null(first) ? 0 : atoll(first.data), sum = begin;
+	bool any = false;
+	char text[24];
+
+	for (size_t e = 0; e < ENDPOINTS; e++) {
+		struct value v = rows[e].values[0];
+
+		any |= !value_equal(v, first);
+		sum += (value_is_null(v) ? 0 : atoll(v.data)) - begin;
+	}
+	snprintf(text, sizeof text, "%lld", sum);
+	return digest_field(value_digest(&key, field.type, any ? value_of(text) : first));
+}
+
 static void all_ways_agree(struct value first, bool known, const size_t *edits)
 {
 	struct observation rows[ENDPOINTS];
@@ -153,6 +173,8 @@ static void all_ways_agree(struct value first, bool known, const size_t *edits)
 	for (size_t e = 0; e < ENDPOINTS; e++)
 		rows[e] = edit_of(edits[e], first);
 	agreed = watch(base, rows, 0);
+	if (field.rule == RULE_ADD && known)
+		ck_assert_msg(agreed.digest == sum_of(first, rows), "edits %zu %zu %zu: not the sum", edits[0], edits[1], edits[2]);
 	for (size_t way = 1; way < WAYS; way++) {
 		struct vfield other = watch(base, rows, way);
 
@@ -164,8 +186,10 @@ static void all_ways_agree(struct value first, bool known, const size_t *edits)
 
 START_TEST(whatever_the_order_and_whatever_is_seen_together_the_same_value_is_agreed)
 {
-	struct value first = _i % BASES == 1 ? VALUE_NULL : value_of("first");
+	bool adds = rules[_i / BASES] == RULE_ADD;
+	struct value first = _i % BASES == 1 ? VALUE_NULL : value_of(adds ? "10" : "first");
 
+	field.type = adds ? FIELD_INTEGER : FIELD_TEXT;
 	entity.rule = field.rule = rules[_i / BASES];
 	for (size_t e = 0; e < ENDPOINTS; e++) {
 		endpoints[e] = (struct decide_endpoint){ .mapped = true, .votes = true, .writable = true };
