@@ -58,13 +58,16 @@ static void field_make(struct world *w, struct entity_def *d, size_t i, bool ref
 		f->rule = f->rule == RULE_LAST_WRITER_WINS ? RULE_SOURCE_PRIORITY : RULE_LAST_WRITER_WINS;
 }
 
-/* From a chance of its own, so that what else a seed brings does not depend on the rules that there are. */
+/*
+ * From a chance of its own, so that what else a seed brings does not depend on the rules that there are. Not where keys are
+ * renamed: which records such a history ends with is told from the two classic rules.
+ */
 static void rules_vary(struct world *w, struct entity_def *d)
 {
 	static const enum rule others[] = { RULE_MAX, RULE_MIN, RULE_MANUAL };
 	struct rng rng = { .s = w->seed * 31 + d->index };
 
-	for (size_t f = 0; f < d->n_fields; f++) {
+	for (size_t f = 0; !w->plan.renames && f < d->n_fields; f++) {
 		struct field_def *x = &d->fields[f];
 
 		if (!x->is_key && x->type != FIELD_REFERENCE && x->group < 0 && rng_chance(&rng, 30))
