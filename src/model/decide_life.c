@@ -26,6 +26,10 @@ static const char *tie_break(const struct work *w, const struct lost_edit *l)
 
 	if (rule == RULE_NEWEST_FILLED && decide_is_blank(w, f, l->winner_digest) != decide_is_blank(w, f, l->loser_digest))
 		return "value";
+	if (is_extreme(rule))
+		return "value";
+	if (w->out->settled & BIT(l->field))
+		return "operator";
 	if (rule == RULE_MIRROR && is_mirrored(w->entity, a) != is_mirrored(w->entity, b))
 		return "priority";
 	if (rule == RULE_SOURCE_PRIORITY)
@@ -40,32 +44,57 @@ static uint64_t base_digest(const struct work *w, size_t e, size_t f)
 	return base_knows(w, e) ? shown_digest(w->base, e, f) : 0;
 }
 
+/*
+ * Its difference counts, and nobody knows whether it was made on top of a write of ours in doubt or on what was there before:
+ * the sum may be off by that write, which people have to be told.
+ */
+static void note_guessed(struct work *w, size_t e, size_t f)
+{
+	struct lost_edit *l;
+
+	if (!(w->edits[e].guessed & w->edits[e].changed & BIT(f)))
+		return;
+	l = add_lost(w);
+	*l = (struct lost_edit){ .kind = LOST_CONFLICT, .field = (uint8_t)f, .loser = (uint8_t)e, .winner = ORIGIN_NONE,
+		.loser_key = w->edits[e].keys[f], .winner_key = w->out->next->fields[f].key, .loser_value = w->seen[e].values[f],
+		.winner_value = w->out->values[f], .loser_digest = w->seen[e].digests[f], .winner_digest = w->out->digests[f],
+		.base_digest = base_digest(w, e, f), .tie_break = "doubt" };
+}
+
 static void lost_edit_of(struct work *w, size_t e, size_t f)
 {
 	const struct edit *x = &w->edits[e];
 	const struct vfield *now = &w->out->next->fields[f];
-	bool known = !(x->changed & BIT(f));	/* no edit, as far as we can tell */
+	bool known = !((x->changed | x->spoke) & BIT(f));	/* no edit, as far as we can tell */
 	struct lost_edit *l;
+
+	if (w->added & BIT(f)) {
+		note_guessed(w, e, f);
+		return;
+	}
+	if ((w->out->waits & BIT(f)) || w->seen[e].what != OBSERVED_ROW)
+		return;		/* nothing is decided, or what it shows is not at hand */
 
 	if ((known && !(x->suspect & BIT(f))) || w->winner[f] == e || digest_field(w->seen[e].digests[f]) == now->digest)
 		return;
 	if (is_new_field(w, e, f) && value_is_null(w->seen[e].values[f]))
 		return;		/* nothing was there that could be lost */
 	/* A group's member that was only drawn along by its neighbour had not been edited itself. */
-	if (!known && base_digest(w, e, f) == digest_field(w->seen[e].digests[f]))
+	if ((x->changed & BIT(f)) && base_digest(w, e, f) == digest_field(w->seen[e].digests[f]))
 		return;
 	l = add_lost(w);
 	l->kind = x->no_base & BIT(f) ? LOST_FIRST_CONTACT : LOST_CONFLICT;
 	l->field = (uint8_t)f;
 	l->loser = (uint8_t)e;
 	l->winner = now->key.origin;
-	l->loser_key = known ? decide_shown_key(w, e, f) : x->keys[f];
+	l->loser_key = decide_key_now(w, e, f);
 	l->winner_key = now->key;
 	l->loser_value = w->seen[e].values[f];
 	l->loser_digest = w->seen[e].digests[f];
 	l->winner_value = w->out->have & BIT(f) ? w->out->values[f] : VALUE_NULL;
 	l->winner_digest = w->out->have & BIT(f) ? w->out->digests[f] : now->digest;
-	l->base_digest = base_digest(w, e, f);
+	/* A word that was kept: what it was before is what all knew. */
+	l->base_digest = x->changed & BIT(f) ? base_digest(w, e, f) : w->base->fields[f].digest;
 	l->tie_break = tie_break(w, l);
 }
 
@@ -77,6 +106,8 @@ static void lost_agreement(struct work *w, size_t f)
 	struct edit_key shown;
 	struct lost_edit *l;
 
+	if ((w->added & BIT(f)) || (w->entity->fields[f].rule == RULE_MANUAL && !(w->late & BIT(f))))
+		return;		/* it is in the sum; whose word it was lost with that */
 	if (v == NULL || e == 255 || v->fields[f].digest == 0 || v->fields[f].digest == w->out->next->fields[f].digest)
 		return;
 	if (base_knows(w, e)) {
@@ -91,7 +122,7 @@ static void lost_agreement(struct work *w, size_t f)
 	l->loser = v->fields[f].key.origin;
 	l->winner = e;
 	l->loser_key = v->fields[f].key;
-	l->winner_key = w->edits[e].keys[f];
+	l->winner_key = decide_key_now(w, e, f);
 	l->loser_value = holder != 255 ? w->seen[holder].values[f] : VALUE_NULL;
 	l->loser_digest = holder != 255 ? w->seen[holder].digests[f] : v->fields[f].digest;
 	l->winner_value = w->seen[e].values[f];
@@ -150,7 +181,7 @@ static void note_lost_to_rebirth(struct work *w)
 
 /* ---- what is shown nowhere any more ------------------------------------------------------------------ */
 
-static bool all_observed(const struct work *w)
+bool decide_all_observed(const struct work *w)
 {
 	for (size_t e = 0; e < w->policy->n_endpoints; e++)
 		if (w->policy->endpoints[e].mapped && w->seen[e].what == OBSERVED_NOTHING)
@@ -168,7 +199,7 @@ static uint8_t next_best(const struct work *w, size_t f)
 	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
 		if (w->seen[e].what != OBSERVED_ROW || !(base_knows(w, e) || (w->edits[e].changed & BIT(f))))
 			continue;
-		key = w->edits[e].changed & BIT(f) ? w->edits[e].keys[f] : decide_shown_key(w, e, f);
+		key = decide_key_now(w, e, f);
 		if (found != 255 && decide_compare(w, f, &key, w->seen[e].digests[f], &best, digest) <= 0)
 			continue;
 		best = key;
@@ -185,9 +216,9 @@ static uint8_t next_best(const struct work *w, size_t f)
 static void replace_vanished(struct work *w)
 {
 	struct decision *d = w->out;
-	uint64_t gone = all_fields(w->entity) & ~d->have;
+	uint64_t gone = all_fields(w->entity) & ~d->have & ~d->waits;
 
-	if (w->base == NULL || w->base->dead || gone == 0 || !all_observed(w))
+	if (w->base == NULL || w->base->dead || gone == 0 || !decide_all_observed(w))
 		return;
 	for (size_t e = 0; e < w->policy->n_endpoints; e++)
 		if (w->edits[e].missing)
@@ -223,6 +254,13 @@ static bool is_unseen(const struct work *w, size_t deleter, size_t f)
 	uint32_t digest = shown_digest(w->base, deleter, f);
 	struct edit_key shown = decide_shown_key(w, deleter, f);
 
+	/* By value, or by a person, it is told whether an edit stands, not whether it was seen. */
+	if (w->entity->fields[f].rule == RULE_ADD)
+		return now->digest != digest && !same_key(&now->key, &shown);
+	if (is_extreme(w->entity->fields[f].rule))
+		return (now->digest != digest && !same_key(&now->key, &shown)) || decide_extreme_undecided(w, f, deleter);
+	if (w->entity->fields[f].rule == RULE_MANUAL)
+		return (now->digest != digest && !same_key(&now->key, &shown)) || decide_manual_unseen(w, f, deleter);
 	/* Under one key it is the deleter's own edit, in another form or with what took its place. */
 	return now->digest != digest && !same_key(&now->key, &shown) &&
 	       decide_compare(w, f, &now->key, now->digest, &shown, digest) > 0;
@@ -289,12 +327,14 @@ static bool killed_now(struct work *w)
 static bool stays_dead(struct work *w)
 {
 	for (size_t f = 0; f < w->entity->n_fields; f++) {
-		uint8_t e = w->winner[f];
+		uint8_t e = w->out->waits & BIT(f) ? (uint8_t)__builtin_ctzll(w->out->words[f]) : w->winner[f];
 
 		if (e == 255)
 			continue;
 		if (w->entity->deletes == DELETES_UPDATE_WINS) {
-			note_lost_record(w, LOST_DELETE, w->base->deleted.origin, e, &w->base->deleted, &w->edits[e].keys[f]);
+			struct edit_key key = decide_key_now(w, e, f);
+
+			note_lost_record(w, LOST_DELETE, w->base->deleted.origin, e, &w->base->deleted, &key);
 			return false;
 		}
 		note_lost_field(w, f, w->base->deleted.origin, &w->base->deleted);
@@ -372,4 +412,6 @@ void decide_life(struct work *w)
 	if (next->dead)		/* edits that lost to the delete leave no trace: the tombstone keeps what the deleter saw */
 		for (size_t f = 0; was_dead && f < next->n_fields; f++)
 			next->fields[f] = base->fields[f];
+	if (next->dead)
+		w->out->waits = 0;	/* nobody is asked about what is gone */
 }

@@ -11,6 +11,7 @@
  * The binary form (vector_encode) is versioned and length-checked:
  *
  *   u8  version | dead | several keys | generation given | row unknown
+ *   version 2 only: u8 amounts, (u8 field, u24, varint length, text) * amounts; one without amounts is written as version 1
  *   varint generation (when given); u8 fields; u24 digest * fields (0: no base); u40 row digest (when known)
  *   one key, or u8 keys, key * keys, u8 key index * fields;   dead: the key of the delete
  *   per endpoint: u8 (number | form << 5 | 0x80 on the last, which ends the vector), then by form; where none is known,
@@ -62,6 +63,13 @@ struct vdeviation {
 	struct edit_key key;	/* of that value */
 };
 
+/* The value behind a digest, where the rule of the field needs it (add); of what is agreed, deviates or is intended. */
+struct vamount {
+	uint8_t field;
+	uint32_t digest;
+	struct value value;
+};
+
 struct vseen {
 	bool known;		/* we know whether a row is there */
 	bool present;		/* it is */
@@ -90,7 +98,10 @@ struct vector {
 	size_t n_fields;
 	struct vseen *seen;		/* by endpoint index */
 	size_t n_endpoints;
+	struct vamount *amounts;
+	size_t n_amounts;
 };
+enum { AMOUNTS_MAX = 255 };
 
 /* How names map to stored numbers; made by the store. Endpoint numbers are below 31. */
 struct vector_layout {
@@ -106,6 +117,8 @@ struct vector *vector_copy(struct arena *, const struct vector *);
 bool vector_owed_any(const struct vector *);
 /* True when nothing refers to the record any more: dead, and no endpoint has a row, may have one or is owed anything. */
 bool vector_spent(const struct vector *);
+/* NULL: not known. */
+const struct value *vector_amount(const struct vector *, size_t field, uint32_t digest);
 /* The deviation of that endpoint's field, or NULL: it shows what was agreed. */
 const struct vdeviation *vseen_deviation(const struct vseen *, size_t field);
 

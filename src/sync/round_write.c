@@ -59,7 +59,7 @@ static void lose_buried(struct round *r, struct subject *s)
 			.winner_value = VALUE_NULL, .loser_digest = s->seen[e].digests[f], .tie_break = "policy" };
 }
 
-static void decide_subject(struct round *r, struct subject *s, const struct decide_policy *p)
+static void decide_subject(struct round *r, struct subject *s, struct decide_policy *p)
 {
 	const struct entity_def *def = r->flow->def;
 	bool have_key = true;
@@ -68,6 +68,7 @@ static void decide_subject(struct round *r, struct subject *s, const struct deci
 		if (s->seen[e].what == OBSERVED_ROW && (s->base == NULL || !s->base->seen[e].present))
 			own_recognise(r->flow->sides[e], &s->seen[e]);
 	stamp_past(r, s);
+	round_add_settlements(r, s, p);
 	decide_record(p, round_base_of(r, s), s->seen, &r->arena, &s->d);
 	if (round_holds(r, s))
 		decide_record(p, s->base, s->seen, &r->arena, &s->d);

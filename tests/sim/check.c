@@ -4,6 +4,7 @@
  * Who may win: an edit made on top of another one always beats it. Between concurrent edits the effective stamps decide
  * (or the depth and the priority), and of each stamp the oracle only knows an interval: what the daemon was told while it
  * might still have been making up its mind (SEMANTICS 9.5.2). Within that uncertainty either may win; nothing else may.
+ * Under max and min only values decide: no edit that nobody replaced may be greater (less) than what stands.
  */
 #include "world.h"
 
@@ -160,14 +161,46 @@ static void work_out(struct world *w, struct edit *e)
 	e->mark = 2;
 }
 
-static enum rule rule_of(const struct world *w, const struct edit *e)
+/* The first of the unit's fields; all of them have its rule. */
+static const struct field_def *field_of(const struct world *w, const struct edit *e)
 {
 	const struct entity_def *d = &w->topology->entities[w->records[e->record].entity].def;
+	size_t f = 0;
 
-	for (size_t f = 0; f < d->n_fields; f++)
-		if (w->unit_fields[d->index][e->unit] & UINT32_C(1) << f)
-			return d->fields[f].rule;
-	return d->rule;
+	while (!(w->unit_fields[d->index][e->unit] & UINT32_C(1) << f))
+		f++;
+	return &d->fields[f];
+}
+
+bool oracle_by_value(const struct world *w, const struct edit *e)
+{
+	return field_of(w, e)->rule == RULE_MAX || field_of(w, e)->rule == RULE_MIN;
+}
+
+bool oracle_waits(const struct world *w, const struct edit *e)
+{
+	return field_of(w, e)->rule == RULE_MANUAL;
+}
+
+/* Order of two single values; NULL comes before all. */
+static int compare_values(const struct field_def *f, const char *a, const char *b)
+{
+	bool null_a = strcmp(a, "\\N") == 0, null_b = strcmp(b, "\\N") == 0;
+
+	if (null_a || null_b)
+		return (int)null_b - (int)null_a;
+	if (f->type == FIELD_INTEGER)
+		return (atoll(a) > atoll(b)) - (atoll(a) < atoll(b));
+	return strcmp(a, b);
+}
+
+static bool value_may_win(const struct world *w, const struct edit *a, const struct edit *b)
+{
+	int order = compare_values(field_of(w, a), a->tuple, b->tuple);
+
+	if (strcmp(a->tuple, "\\N") == 0 || strcmp(b->tuple, "\\N") == 0 || field_of(w, a)->rule == RULE_MAX)
+		return order >= 0;
+	return order <= 0;
 }
 
 bool oracle_may_win(struct world *w, const struct edit *a, const struct edit *b)
@@ -179,7 +212,11 @@ bool oracle_may_win(struct world *w, const struct edit *a, const struct edit *b)
 	work_out(w, &w->edits[b - w->edits]);
 	/* What several endpoints began with may count as any one's. */
 	first |= a->shared || b->shared || a->endpoint == b->endpoint;
-	if (rule_of(w, a) == RULE_SOURCE_PRIORITY) {
+	if (oracle_by_value(w, a))
+		return value_may_win(w, a, b);
+	if (oracle_waits(w, a))	/* whatever the operator said */
+		return true;
+	if (field_of(w, a)->rule == RULE_SOURCE_PRIORITY) {
 		if (a->n_high != b->n_low)
 			return a->n_high > b->n_low;
 		return first;
@@ -635,13 +672,14 @@ static void check_unit(struct world *w, uint32_t record, size_t unit, const stru
 	}
 	if (f->ambiguous)
 		goto out;
-	if (surely_covered(w, f) && !any_maybe_unseen(w, record, unit))
+	/* Where values or people decide, one may come back that somebody had replaced: others had been given it. */
+	if (!oracle_by_value(w, f) && !(oracle_waits(w, f) && r->judged) && surely_covered(w, f) && !any_maybe_unseen(w, record, unit))
 		world_fail(w, "C4", "%s/%s unit %zu ends as <%s> (edit %zu), though somebody edited on top of it",
 			   entity, r->key, unit, tuple, (size_t)(f - w->edits));
 	for (size_t i = 1; i < w->n_edits; i++) {
 		const struct edit *m = &w->edits[i];
 
-		if (m == f || m->record != record || m->is_delete || m->unit != unit || m->covered || maybe_unseen(m) ||
+		if (m == f || m->record != record || m->is_delete || m->unit != unit || m->covered || m->put_back || maybe_unseen(m) ||
 		    oracle_may_win(w, f, m))
 			continue;
 		world_fail(w, "C4", "%s/%s unit %zu: edit %zu of %s [%" PRId64 " %" PRId64 "] n %" PRId64 "-%" PRId64

@@ -515,6 +515,33 @@ static bool is_empty(const char *tuple)
 	return true;
 }
 
+/* Where values decide, no row is given what is beaten by the value that it shows. */
+static void put_back_by_value(struct world *w, struct db *db, const struct db_row *row, size_t u, uint32_t writer)
+{
+	struct edit *was = &w->edits[row->shown[u]];
+
+	if (row->shown[u] == 0 || writer == 0 || writer == row->shown[u] || !oracle_by_value(w, was))
+		return;
+	was->put_back = true;
+	if (!w->records[row->record].complex && !w->plan.flushes && !oracle_may_win(w, &w->edits[writer], was))
+		world_fail(w, "C4", "%s %s: <%s> was put in the place of <%s>, which beats it", db->name, w->records[row->record].key,
+			   w->edits[writer].tuple, was->tuple);
+}
+
+/* Where a person decides, nobody's edit is written over before. */
+static void keep_until_judged(struct world *w, struct db *db, const struct db_row *row, size_t u, uint32_t writer)
+{
+	const struct edit *was = &w->edits[row->shown[u]], *now = &w->edits[writer];
+	const struct sim_record *r = &w->records[row->record];
+
+	if (row->shown[u] == 0 || writer == 0 || writer == row->shown[u] || !oracle_waits(w, was) || says_the_same(w, was, now))
+		return;
+	if (r->judged || r->complex || w->plan.flushes || was->covered || was->covered_by_delete || was->unseen_change ||
+	    was->row_doubtful || was->no_base)
+		return;
+	world_fail(w, "C4", "%s %s: <%s> was put in the place of <%s>, and nobody has decided", db->name, r->key, now->tuple, was->tuple);
+}
+
 void history_brought(struct world *w, struct db *db, struct db_row *row, size_t entity, uint32_t fields)
 {
 	for (size_t u = 0; u < w->n_units[entity]; u++) {
@@ -533,6 +560,8 @@ void history_brought(struct world *w, struct db *db, struct db_row *row, size_t 
 			world_trace(w, "%s %s/%s #%lld unit %zu: brought <%s> of edit %u", db->name,
 				    w->topology->entities[entity].def.name, w->records[row->record].key,
 				    (long long)row->id, u, tuple, writer);
+		put_back_by_value(w, db, row, u, writer);
+		keep_until_judged(w, db, row, u, writer);
 		row->shown[u] = writer;
 		row->brought[u] = world_now(w);
 		free(tuple);

@@ -157,6 +157,7 @@ struct sim_record {
 	char *key;
 	uint32_t lineage;		/* records joined by renames share it */
 	bool complex;			/* deleted and inserted again, renamed, invalid: the strict oracle does not apply */
+	bool judged;			/* the operator has decided about a field of it */
 	bool invalid;			/* some endpoint showed a value that the checks refuse */
 	struct rid rid;
 	bool intended;			/* the daemon is about to write to it, or has, and did not mark it yet */
@@ -171,6 +172,7 @@ struct edit {
 	bool is_delete, renamed, ambiguous, invalid, initial;
 	bool covered, covered_by_delete;	/* something was done on top of it */
 	bool shared, no_base;		/* several endpoints began with it; made before the daemon knew the row */
+	bool put_back;			/* max and min: the daemon wrote what beats it in its place */
 	bool unseen_change;		/* put back what the daemon had last been given: it cannot be noticed */
 	uint32_t parent;		/* the edit that the row showed; 0: none */
 	bool parent_brought;		/* and the daemon had brought it here */
@@ -242,6 +244,7 @@ struct store_keys {
 	X(poison, "row refused by the target's check") \
 	X(invalid, "invalid value captured") \
 	X(parked, "record parked at the end") \
+	X(judged, "the operator decided what waited") \
 	X(unseen, "change and change back between two looks") \
 	X(echo, "our own write came back as news") \
 	X(same_insert, "same key inserted on two sides") \
@@ -259,6 +262,7 @@ struct sometimes {
 struct world {
 	uint64_t seed;
 	struct rng rng;
+	struct rng operator;		/* of its own, as the rules are: see plan.c */
 	enum mutation mutation;
 	uint32_t left_out;		/* bit = place in PLAN_PARTS */
 	struct plan plan;
@@ -376,6 +380,8 @@ void daemon_kill(struct world *);
 
 /* check.c */
 bool oracle_may_win(struct world *, const struct edit *winner, const struct edit *loser);
+bool oracle_by_value(const struct world *, const struct edit *);	/* its rule is max or min */
+bool oracle_waits(const struct world *, const struct edit *);	/* it is manual */
 void check_all(struct world *);
 int64_t world_wall(const struct world *, int64_t mono_us);
 uint64_t world_written(const struct world *);
