@@ -78,9 +78,16 @@ void daemon_kill(struct world *w)
 	world_after(w, rng_span(&w->rng, 1000, 5 * SECOND), daemon_start, NULL);
 }
 
+static void exit_now(struct world *w, void *arg)
+{
+	(void)arg;
+	w->kill = true;
+}
+
+/* As an event of the world's: it may be the only one left, and dying waits for the end of one. */
 static void finished(void *arg)
 {
-	((struct world *)arg)->kill = true;
+	world_after(arg, 0, exit_now, NULL);
 }
 
 /* ---- what goes wrong -------------------------------------------------------------------------------------------- */
