@@ -44,6 +44,17 @@ static bool is_shown_nowhere(const struct work *w)
 	return decide_all_observed(w);
 }
 
+/*
+ * Nobody can tell yet whether they stand: their keys say that they were not made before what is agreed, as those of rows that are
+ * only behind do.
+ */
+static void keep_undecided(struct work *w, size_t f)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if ((w->edits[e].changed & BIT(f)) && w->edits[e].keys[f].n <= w->base->fields[f].key.n)
+			w->edits[e].keys[f].n = w->base->fields[f].key.n + 1;
+}
+
 static bool anybody_edited(const struct work *w, size_t f)
 {
 	for (size_t e = 0; e < w->policy->n_endpoints; e++)
@@ -65,7 +76,7 @@ static bool competes(const struct work *w, size_t e, size_t f, bool has_base)
 	return !has_base || !same_key(&shown, &w->base->fields[f].key);
 }
 
-uint8_t decide_extreme_winner(const struct work *w, size_t f, bool new_life)
+uint8_t decide_extreme_winner(struct work *w, size_t f, bool new_life)
 {
 	const struct vector *v = w->base;
 	bool has_base = v != NULL && !new_life && v->fields[f].digest != 0;
@@ -78,8 +89,11 @@ uint8_t decide_extreme_winner(const struct work *w, size_t f, bool new_life)
 			return 255;
 		has_base = false;	/* it may live again, with the best of what is left of it */
 	} else if (has_base && value_at_hand(w, f, v->fields[f].digest) == NULL) {
-		if (!is_shown_nowhere(w))
+		if (!is_shown_nowhere(w)) {
+			keep_undecided(w, f);
 			return 255;
+		}
+		w->vanished |= BIT(f);
 		has_base = false;
 	}
 	if (has_base) {
@@ -104,7 +118,8 @@ uint8_t decide_extreme_winner(const struct work *w, size_t f, bool new_life)
 bool decide_extreme_undecided(const struct work *w, size_t f, size_t but)
 {
 	for (size_t e = 0; !(w->out->have & BIT(f)) && e < w->policy->n_endpoints; e++)
-		if (e != but && w->seen[e].what == OBSERVED_ROW && competes(w, e, f, true))
+		if (e != but && w->seen[e].what == OBSERVED_ROW && competes(w, e, f, true) &&
+		    decide_key_now(w, e, f).n > w->base->fields[f].key.n)
 			return true;
 	return false;
 }

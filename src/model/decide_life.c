@@ -61,6 +61,12 @@ static void note_guessed(struct work *w, size_t e, size_t f)
 		.base_digest = base_digest(w, e, f), .tie_break = "doubt" };
 }
 
+/* What waits, where nothing is agreed yet. */
+static uint8_t first_word(const struct work *w, size_t f)
+{
+	return w->out->waits & BIT(f) ? (uint8_t)__builtin_ctzll(w->out->words[f]) : ORIGIN_NONE;
+}
+
 static void lost_edit_of(struct work *w, size_t e, size_t f)
 {
 	const struct edit *x = &w->edits[e];
@@ -72,9 +78,8 @@ static void lost_edit_of(struct work *w, size_t e, size_t f)
 		note_guessed(w, e, f);
 		return;
 	}
-	if ((w->out->waits & BIT(f)) || w->seen[e].what != OBSERVED_ROW)
-		return;		/* nothing is decided, or what it shows is not at hand */
-
+	if (keeps_word(w, e, f) || w->seen[e].what != OBSERVED_ROW)
+		return;		/* nothing is decided about it, or what it shows is not at hand */
 	if ((known && !(x->suspect & BIT(f))) || w->winner[f] == e || digest_field(w->seen[e].digests[f]) == now->digest)
 		return;
 	if (is_new_field(w, e, f) && value_is_null(w->seen[e].values[f]))
@@ -86,7 +91,7 @@ static void lost_edit_of(struct work *w, size_t e, size_t f)
 	l->kind = x->no_base & BIT(f) ? LOST_FIRST_CONTACT : LOST_CONFLICT;
 	l->field = (uint8_t)f;
 	l->loser = (uint8_t)e;
-	l->winner = now->key.origin;
+	l->winner = now->digest != 0 ? now->key.origin : first_word(w, f);
 	l->loser_key = decide_key_now(w, e, f);
 	l->winner_key = now->key;
 	l->loser_value = w->seen[e].values[f];
@@ -171,6 +176,33 @@ static void note_lost_field(struct work *w, size_t f, size_t winner, const struc
 	}
 }
 
+static bool is_told_lost(const struct work *w, size_t f, size_t e)
+{
+	for (size_t i = 0; i < w->out->n_lost; i++)
+		if (w->out->lost[i].kind == LOST_TO_DELETE && w->out->lost[i].field == f && w->out->lost[i].loser == e)
+			return true;
+	return false;
+}
+
+/* And with it the words that wait there. */
+static void note_lost_words(struct work *w, size_t f, size_t deleter, const struct edit_key *winner_key)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
+		struct edit_key key = { 0 };
+		struct lost_edit *l;
+
+		if (!decide_word_unseen(w, f, e, deleter) || is_told_lost(w, f, e))
+			continue;
+		key = decide_word_key(w, e, f);
+		note_lost_record(w, LOST_TO_DELETE, e, winner_key->origin, &key, winner_key);
+		l = &w->out->lost[w->out->n_lost - 1];
+		l->field = (uint8_t)f;
+		l->loser_digest = w->seen[e].what == OBSERVED_ROW ? w->seen[e].digests[f] : shown_digest(w->base, e, f);
+		if (w->seen[e].what == OBSERVED_ROW)
+			l->loser_value = w->seen[e].values[f];
+	}
+}
+
 /* No field of the life before survives; an edit of it that comes now is lost as any other. */
 static void note_lost_to_rebirth(struct work *w)
 {
@@ -247,23 +279,50 @@ static void replace_vanished(struct work *w)
 
 /* ---- life and death ---------------------------------------------------------------------------------- */
 
-/* The field holds an edit which the deleter had not seen. */
-static bool is_unseen(const struct work *w, size_t deleter, size_t f)
+/* The agreed value is gone, and what takes its place is only what was there before it: the deleter, who showed it, knew that. */
+static bool is_left_over(const struct work *w, const struct edit_key *shown, size_t f)
+{
+	const struct edit_key *was = &w->base->fields[f].key;
+
+	return (w->vanished & BIT(f)) && w->winner[f] != 255 && !(w->edits[w->winner[f]].changed & BIT(f)) &&
+	       same_key(shown, was) && w->out->next->fields[f].key.n <= was->n;
+}
+
+/* The agreed value is an edit which the deleter had not seen. */
+static bool is_agreed_unseen(const struct work *w, size_t deleter, size_t f)
 {
 	const struct vfield *now = &w->out->next->fields[f];
 	uint32_t digest = shown_digest(w->base, deleter, f);
 	struct edit_key shown = decide_shown_key(w, deleter, f);
+	enum rule rule = w->entity->fields[f].rule;
 
-	/* By value, or by a person, it is told whether an edit stands, not whether it was seen. */
-	if (w->entity->fields[f].rule == RULE_ADD)
-		return now->digest != digest && !same_key(&now->key, &shown);
-	if (is_extreme(w->entity->fields[f].rule))
-		return (now->digest != digest && !same_key(&now->key, &shown)) || decide_extreme_undecided(w, f, deleter);
-	if (w->entity->fields[f].rule == RULE_MANUAL)
-		return (now->digest != digest && !same_key(&now->key, &shown)) || decide_manual_unseen(w, f, deleter);
 	/* Under one key it is the deleter's own edit, in another form or with what took its place. */
-	return now->digest != digest && !same_key(&now->key, &shown) &&
-	       decide_compare(w, f, &now->key, now->digest, &shown, digest) > 0;
+	if (now->digest == digest || same_key(&now->key, &shown))
+		return false;
+	/* By value, by a sum or by a person it is told whether an edit stands, not whether it was seen. */
+	if (is_extreme(rule))
+		return !is_left_over(w, &shown, f);
+	return rule == RULE_ADD || rule == RULE_MANUAL || decide_compare(w, f, &now->key, now->digest, &shown, digest) > 0;
+}
+
+/* The field holds an edit which the deleter had not seen. */
+static bool is_unseen(const struct work *w, size_t deleter, size_t f)
+{
+	if (is_agreed_unseen(w, deleter, f) || (is_extreme(w->entity->fields[f].rule) && decide_extreme_undecided(w, f, deleter)))
+		return true;
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if (decide_word_unseen(w, f, e, deleter))
+			return true;
+	return false;
+}
+
+/* The key of that edit. */
+static struct edit_key unseen_key(const struct work *w, size_t deleter, size_t f)
+{
+	for (size_t e = 0; !is_agreed_unseen(w, deleter, f) && e < w->policy->n_endpoints; e++)
+		if (decide_word_unseen(w, f, e, deleter))
+			return decide_word_key(w, e, f);
+	return w->out->next->fields[f].key;
 }
 
 /* The first such field; -1: it had seen everything. */
@@ -290,10 +349,9 @@ static struct edit_key delete_key(const struct work *w, size_t e)
 /* A row that is brought back before its delete was proven: the delete loses all the same, and is written down. */
 void decide_note_lost_delete(struct work *w, size_t e)
 {
-	const struct edit_key *winner = &w->out->next->fields[decide_unseen_edit(w, e)].key;
-	struct edit_key key = delete_key(w, e);
+	struct edit_key key = delete_key(w, e), winner = unseen_key(w, e, (size_t)decide_unseen_edit(w, e));
 
-	note_lost_record(w, LOST_DELETE, e, winner->origin, &key, winner);
+	note_lost_record(w, LOST_DELETE, e, winner.origin, &key, &winner);
 }
 
 /* The deleters of this observation: does any of them end the record? */
@@ -303,19 +361,19 @@ static bool killed_now(struct work *w)
 
 	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
 		struct edit_key key;
-		ptrdiff_t f;
 
 		if (!w->edits[e].removed)
 			continue;
 		key = delete_key(w, e);
-		f = decide_unseen_edit(w, e);
-		if (f >= 0 && w->entity->deletes == DELETES_UPDATE_WINS) {
-			note_lost_record(w, LOST_DELETE, e, w->out->next->fields[f].key.origin, &key, &w->out->next->fields[f].key);
+		if (decide_unseen_edit(w, e) >= 0 && w->entity->deletes == DELETES_UPDATE_WINS) {
+			decide_note_lost_delete(w, e);
 			continue;
 		}
-		for (size_t i = 0; i < w->entity->n_fields; i++)
-			if (is_unseen(w, e, i))
+		for (size_t i = 0; i < w->entity->n_fields; i++) {
+			if (is_agreed_unseen(w, e, i))
 				note_lost_field(w, i, e, &key);
+			note_lost_words(w, i, e, &key);
+		}
 		if (!dead || edit_key_compare(w->entity, RULE_LAST_WRITER_WINS, &key, 0, &w->out->next->deleted, 0) > 0)
 			w->out->next->deleted = key;
 		dead = true;
@@ -337,7 +395,9 @@ static bool stays_dead(struct work *w)
 			note_lost_record(w, LOST_DELETE, w->base->deleted.origin, e, &w->base->deleted, &key);
 			return false;
 		}
-		note_lost_field(w, f, w->base->deleted.origin, &w->base->deleted);
+		note_lost_words(w, f, ORIGIN_NONE, &w->base->deleted);
+		if (w->winner[f] != 255)
+			note_lost_field(w, f, w->base->deleted.origin, &w->base->deleted);
 	}
 	return true;
 }

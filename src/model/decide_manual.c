@@ -289,11 +289,8 @@ bool decide_manual_winner(struct work *w, size_t f, bool new_life, uint8_t *winn
 	return true;
 }
 
-bool decide_manual_unseen(const struct work *w, size_t f, size_t deleter)
+bool decide_word_unseen(const struct work *w, size_t f, size_t e, size_t deleter)
 {
-	for (size_t e = 0; (w->out->waits & BIT(f)) && e < w->policy->n_endpoints; e++)
-		if (e != deleter && (w->out->words[f] & BIT(e)) &&
-		    digest_field(word_digest(w, e, f)) != shown_digest(w->base, deleter, f))
-			return true;
-	return false;
+	return keeps_word(w, e, f) && e != deleter &&
+	       (deleter == ORIGIN_NONE || digest_field(word_digest(w, e, f)) != shown_digest(w->base, deleter, f));
 }

@@ -39,6 +39,7 @@ struct work {
 	struct edit *edits;
 	uint8_t *winner;	/* by field: endpoint whose edit of this observation won; 255: the base stands */
 	uint64_t added;		/* RULE_ADD: fields whose differences were added up */
+	uint64_t vanished;	/* max and min: fields whose agreed value is shown nowhere any more */
 	uint32_t word_n[FIELDS_MAX];	/* RULE_MANUAL: a word has a greater n */
 	struct edit_key word_key[FIELDS_MAX];	/* RULE_MANUAL, by unit: of what is agreed where words were heard; n 0: none were */
 	uint64_t late;		/* RULE_MANUAL: fields where somebody edited who had not seen the agreed value */
@@ -117,7 +118,7 @@ void decide_join_fields(struct work *w, bool new_life);
 /* decide_extreme.c */
 /* Order of two values by an extreme rule: the one that stands is the greater. 0 also where one of them is out of reach. */
 int decide_extreme_compare(const struct work *w, size_t f, uint64_t digest_a, uint64_t digest_b);
-uint8_t decide_extreme_winner(const struct work *w, size_t f, bool new_life);	/* as the winner of any other rule */
+uint8_t decide_extreme_winner(struct work *w, size_t f, bool new_life);	/* as the winner of any other rule */
 bool decide_extreme_undecided(const struct work *w, size_t f, size_t but);	/* somebody else's edit waits for a value that is out of reach */
 
 /* decide_add.c */
@@ -133,7 +134,8 @@ bool decide_manual_winner(struct work *w, size_t f, bool new_life, uint8_t *winn
 void decide_release_words(struct work *w, size_t e);
 struct edit_key decide_word_key(const struct work *w, size_t e, size_t f);
 const struct settlement *decide_given_value(const struct work *w, size_t f);	/* what was given is what is agreed; NULL: not so */
-bool decide_manual_unseen(const struct work *w, size_t f, size_t deleter);	/* another's word there waits */
+/* Its word there waits, and the deleter showed something else; nobody (ORIGIN_NONE) has seen any. */
+bool decide_word_unseen(const struct work *w, size_t f, size_t e, size_t deleter);
 
 static inline bool keeps_word(const struct work *w, size_t e, size_t f)
 {

@@ -528,13 +528,25 @@ static bool lineage_alive(const struct world *w, const struct final *finals, uin
 	return false;
 }
 
-/* Somebody deleted the row while it showed that very value: it was put back elsewhere, and went with the record. */
-static bool seen_by_deleter(const struct world *w, const struct edit *e)
+/* What is there now was inserted after that delete. */
+static bool inserted_since(const struct world *w, const struct edit *d)
+{
+	for (size_t i = (size_t)(d - w->edits) + 1; i < w->n_edits; i++)
+		if (w->edits[i].record == d->record && !w->edits[i].is_delete && w->edits[i].parent == 0 && !is_reference_unit(w, &w->edits[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Somebody deleted the row while it showed that very value: it was put back elsewhere, and went with the record. Had the delete lost,
+ * the value would be shown, or a line would name the delete.
+ */
+static bool seen_by_deleter(const struct world *w, const struct edit *e, bool alive)
 {
 	for (size_t i = 1; i < w->n_edits && !e->is_delete; i++) {
 		const struct edit *d = &w->edits[i];
 
-		if (d->is_delete && d->record == e->record && d->seen[e->unit] != 0 &&
+		if (d->is_delete && d->record == e->record && d->seen[e->unit] != 0 && (!alive || inserted_since(w, d)) &&
 		    strcmp(w->edits[d->seen[e->unit]].tuple, e->tuple) == 0)
 			return true;
 	}
@@ -578,7 +590,7 @@ static void check_lost(struct world *w, const struct final *finals, const struct
 
 		if (e->covered || e->covered_by_delete || e->unseen_change || e->renamed)
 			continue;
-		if (!finals[e->record].alive && seen_by_deleter(w, e))
+		if (seen_by_deleter(w, e, finals[e->record].alive))
 			continue;
 		/* The key is another row's since: inserted again, or renamed. */
 		if (e->is_delete && given_again(w, e))
