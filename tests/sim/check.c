@@ -563,8 +563,18 @@ static bool given_again(const struct world *w, const struct edit *e)
 	return r->complex && w->plan.renames;
 }
 
-/* Its row showed nothing but what another deleter's row had shown before: that life had ended already, and what was inserted since
- * is another one, of which it knew nothing (SEMANTICS F11). */
+/* What that row showed before the edits of its own of which the daemon was never told. */
+static uint32_t last_told(const struct world *w, const struct edit *deletion, size_t unit)
+{
+	uint32_t id = deletion->seen[unit];
+
+	while (id != 0 && w->edits[id].told_us == 0 && w->edits[id].endpoint == deletion->endpoint && w->edits[id].row == deletion->row)
+		id = w->edits[id].parent;
+	return id;
+}
+
+/* Its row showed nothing but what another deleter's row had shown before, and edits that went with it unheard of: that life had
+ * ended already, and what was inserted since is another one, of which it knew nothing (SEMANTICS F11). */
 static bool life_had_ended(const struct world *w, const struct edit *e)
 {
 	const struct edit *d;
@@ -574,7 +584,7 @@ static bool life_had_ended(const struct world *w, const struct edit *e)
 		d = &w->edits[i];
 		if (!d->is_delete || d->record != e->record || d->endpoint == e->endpoint || d >= e || d->renamed)
 			continue;
-		for (u = 0; u < units && d->seen[u] == e->seen[u]; u++)
+		for (u = 0; u < units && (d->seen[u] == e->seen[u] || d->seen[u] == last_told(w, e, u)); u++)
 			;
 		if (u == units)
 			return true;
