@@ -78,16 +78,20 @@ void daemon_kill(struct world *w)
 	world_after(w, rng_span(&w->rng, 1000, 5 * SECOND), daemon_start, NULL);
 }
 
-static void exit_now(struct world *w, void *arg)
+static void nothing_happens(struct world *w, void *arg)
 {
+	(void)w;
 	(void)arg;
-	w->kill = true;
 }
 
-/* As an event of the world's: it may be the only one left, and dying waits for the end of one. */
+/* Dying waits for the end of an event, and there may be none any more. */
 static void finished(void *arg)
 {
-	world_after(arg, 0, exit_now, NULL);
+	struct world *w = arg;
+
+	w->kill = true;
+	if (w->n_events == 0)
+		world_after(w, 0, nothing_happens, NULL);
 }
 
 /* ---- what goes wrong -------------------------------------------------------------------------------------------- */
@@ -212,6 +216,16 @@ static bool operate(struct world *w, unsigned percent)
 	return any;
 }
 
+/* Where nothing can, a seed's story is what it was before there was an operator. */
+static bool anything_can_wait(const struct world *w)
+{
+	for (size_t i = 0; i < w->topology->n_entities; i++)
+		for (size_t f = 0; f < w->topology->entities[i].def.n_fields; f++)
+			if (w->topology->entities[i].def.fields[f].rule == RULE_MANUAL)
+				return true;
+	return false;
+}
+
 static void operator_looks(struct world *w, void *arg)
 {
 	if (w->quiet)
@@ -277,7 +291,7 @@ static void run(struct world *w)
 	apps_start(w);
 	fate_again(w);
 	strike(w, NULL);
-	if (!w->plan.renames)	/* nothing waits there: rules_vary() */
+	if (anything_can_wait(w))
 		operator_looks(w, NULL);
 	world_run_until(w, world_now(w) + w->plan.edit_us);
 	mend(w);
