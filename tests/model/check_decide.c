@@ -488,6 +488,24 @@ START_TEST(what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_s
 }
 END_TEST
 
+/* B was to be given Eve, and never was. */
+START_TEST(what_is_only_behind_under_max_is_no_edit_that_a_deleter_had_not_seen)
+{
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	is_missing(A);
+	decide();
+	expect_order(A, ACTION_NONE, 0);
+	ck_assert_uint_eq(d.n_lost, 0);
+	deletes(A, 20);
+	decide();
+	ck_assert(base->dead);
+	expect_order(B, ACTION_DELETE, 0);
+}
+END_TEST
+
 START_TEST(null_is_neither_the_greatest_nor_the_least)
 {
 	fields[NAME].rule = _i == 0 ? RULE_MAX : RULE_MIN;
@@ -662,6 +680,39 @@ START_TEST(what_waits_is_an_edit_that_a_deleter_had_not_seen)
 	expect_agreed("ann Joe Elm Oslo");
 	expect_order(A, ACTION_INSERT, EVERY_FIELD);
 	expect_order(C, ACTION_UPDATE, MASK(NAME));
+}
+END_TEST
+
+START_TEST(what_waits_brings_back_what_somebody_else_deleted)
+{
+	quarrel();
+	write_all();
+	deletes(C, 40);
+	decide();
+	ck_assert(!base->dead);
+	ck_assert_uint_eq(d.waits, MASK(NAME));
+	only_lost(LOST_DELETE, C, A);
+}
+END_TEST
+
+START_TEST(a_delete_that_wins_takes_the_words_that_wait_and_they_are_written_down)
+{
+	entity.deletes = DELETES_DELETE_WINS;
+	quarrel();
+	write_all();
+	deletes(C, 40);
+	if (_i == 1)
+		is_silent(B);
+	decide();
+	ck_assert(base->dead);
+	ck_assert_uint_eq(d.n_lost, 2);
+	for (size_t i = 0; i < 2; i++) {
+		ck_assert_int_eq(d.lost[i].kind, LOST_TO_DELETE);
+		ck_assert_uint_eq(d.lost[i].field, NAME);
+		ck_assert_uint_eq(d.lost[i].loser, i == 0 ? A : B);
+		ck_assert_uint_eq(d.lost[i].winner, C);
+	}
+	ck_assert_uint_eq(digest_field(d.lost[1].loser_digest), digest_field(value_digest(&key, FIELD_TEXT, value_of("Joe"))));
 }
 END_TEST
 
@@ -2011,10 +2062,13 @@ static void add_edits(TCase *t)
 	tcase_add_test(t, manual_takes_no_verdict_on_what_has_changed_since);
 	tcase_add_test(t, manual_asks_about_an_edit_by_somebody_who_had_not_seen_the_agreed_value);
 	tcase_add_test(t, what_waits_is_an_edit_that_a_deleter_had_not_seen);
+	tcase_add_test(t, what_waits_brings_back_what_somebody_else_deleted);
+	tcase_add_loop_test(t, a_delete_that_wins_takes_the_words_that_wait_and_they_are_written_down, 0, 2);
 	tcase_add_test(t, another_rule_decides_what_waited_under_manual);
 	tcase_add_test(t, a_group_waits_and_is_settled_as_a_whole);
 	tcase_add_test(t, max_waits_while_the_agreed_value_is_out_of_reach);
 	tcase_add_test(t, what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_seen);
+	tcase_add_test(t, what_is_only_behind_under_max_is_no_edit_that_a_deleter_had_not_seen);
 	tcase_add_loop_test(t, null_is_neither_the_greatest_nor_the_least, 0, 2);
 	tcase_add_test(t, the_targets_own_form_of_the_greatest_value_is_not_greater);
 	tcase_add_loop_test(t, mirror_imposes_the_first_endpoint_whatever_the_stamps_say, 0, 3);
