@@ -5,6 +5,10 @@
  * who can be asked shows the agreed one it stands, and whoever deviates stays as it is; so every row that deviates competes
  * whenever it is looked at, under the key that it has, and not only when it was edited. Where everybody was asked and nobody
  * shows the agreed value any more, it is the extreme of nothing, and the best of what is there stands.
+ *
+ * A key does not tell here who beats whom, so its n can tell what else has to be known of a row that deviates: up to that of what
+ * is agreed it is only behind; one more: an edit by somebody who had not seen what is agreed; two more, or further up: one by
+ * somebody who had.
  */
 #include "model/decide_work.h"
 
@@ -44,15 +48,22 @@ static bool is_shown_nowhere(const struct work *w)
 	return decide_all_observed(w);
 }
 
-/*
- * Nobody can tell yet whether they stand: their keys say that they were not made before what is agreed, as those of rows that are
- * only behind do.
- */
-static void keep_undecided(struct work *w, size_t f)
+bool decide_extreme_had_seen(const struct work *w, size_t e, size_t f)
+{
+	const struct edit_key *agreed = &w->base->fields[f].key;
+	struct edit_key shown;
+
+	if (!base_knows(w, e) || ((w->edits[e].no_base | w->edits[e].guessed) & BIT(f)))
+		return false;
+	shown = decide_shown_key(w, e, f);
+	return same_key(&shown, agreed) || shown.n > agreed->n + 1;
+}
+
+static void tell_who_had_seen(struct work *w, size_t f)
 {
 	for (size_t e = 0; e < w->policy->n_endpoints; e++)
-		if ((w->edits[e].changed & BIT(f)) && w->edits[e].keys[f].n <= w->base->fields[f].key.n)
-			w->edits[e].keys[f].n = w->base->fields[f].key.n + 1;
+		if (w->edits[e].changed & BIT(f))
+			w->edits[e].keys[f].n = w->base->fields[f].key.n + (decide_extreme_had_seen(w, e, f) ? 2 : 1);
 }
 
 static bool anybody_edited(const struct work *w, size_t f)
@@ -84,15 +95,15 @@ uint8_t decide_extreme_winner(struct work *w, size_t f, bool new_life)
 	uint64_t digest = 0;
 	uint8_t winner = 255;
 
+	if (has_base)
+		tell_who_had_seen(w, f);
 	if (has_base && v->dead) {
 		if (!anybody_edited(w, f))
 			return 255;
 		has_base = false;	/* it may live again, with the best of what is left of it */
 	} else if (has_base && value_at_hand(w, f, v->fields[f].digest) == NULL) {
-		if (!is_shown_nowhere(w)) {
-			keep_undecided(w, f);
+		if (!is_shown_nowhere(w))
 			return 255;
-		}
 		w->vanished |= BIT(f);
 		has_base = false;
 	}

@@ -279,13 +279,13 @@ static void replace_vanished(struct work *w)
 
 /* ---- life and death ---------------------------------------------------------------------------------- */
 
-/* The agreed value is gone, and what takes its place is only what was there before it: the deleter, who showed it, knew that. */
-static bool is_left_over(const struct work *w, const struct edit_key *shown, size_t f)
+/* What is agreed is no news to somebody who had seen what was: it is that, or what is left of the time before it went away. */
+static bool is_no_news(const struct work *w, size_t f)
 {
-	const struct edit_key *was = &w->base->fields[f].key;
+	const struct edit_key *was = &w->base->fields[f].key, *now = &w->out->next->fields[f].key;
 
-	return (w->vanished & BIT(f)) && w->winner[f] != 255 && !(w->edits[w->winner[f]].changed & BIT(f)) &&
-	       same_key(shown, was) && w->out->next->fields[f].key.n <= was->n;
+	return same_key(now, was) ||
+	       ((w->vanished & BIT(f)) && w->winner[f] != 255 && !(w->edits[w->winner[f]].changed & BIT(f)) && now->n <= was->n);
 }
 
 /* The agreed value is an edit which the deleter had not seen. */
@@ -301,7 +301,7 @@ static bool is_agreed_unseen(const struct work *w, size_t deleter, size_t f)
 		return false;
 	/* By value, by a sum or by a person it is told whether an edit stands, not whether it was seen. */
 	if (is_extreme(rule))
-		return !is_left_over(w, &shown, f);
+		return !decide_extreme_had_seen(w, deleter, f) || !is_no_news(w, f);
 	return rule == RULE_ADD || rule == RULE_MANUAL || decide_compare(w, f, &now->key, now->digest, &shown, digest) > 0;
 }
 

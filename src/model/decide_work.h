@@ -119,6 +119,8 @@ void decide_join_fields(struct work *w, bool new_life);
 /* Order of two values by an extreme rule: the one that stands is the greater. 0 also where one of them is out of reach. */
 int decide_extreme_compare(const struct work *w, size_t f, uint64_t digest_a, uint64_t digest_b);
 uint8_t decide_extreme_winner(struct work *w, size_t f, bool new_life);	/* as the winner of any other rule */
+/* What it showed before this observation is what is agreed, or was written on top of that. */
+bool decide_extreme_had_seen(const struct work *w, size_t e, size_t f);
 bool decide_extreme_undecided(const struct work *w, size_t f, size_t but);	/* somebody else's edit waits for a value that is out of reach */
 
 /* decide_add.c */

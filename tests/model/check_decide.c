@@ -506,6 +506,27 @@ START_TEST(what_is_only_behind_under_max_is_no_edit_that_a_deleter_had_not_seen)
 }
 END_TEST
 
+/* A lowers what it knows, and goes before that is put back; or somebody else has raised it meanwhile. */
+START_TEST(who_writes_against_max_and_deletes_had_seen_what_stands)
+{
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann Joe Elm Rome");
+	if (_i == 1) {
+		shows(B, 5, "ann Tom Elm Rome");
+		decide();
+	}
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	shows(A, 11, "ann Eva Elm Rome");
+	decide();
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	deletes(A, 20);
+	decide();
+	ck_assert_int_eq(base->dead, _i == 0);
+	expect_order(A, _i == 0 ? ACTION_NONE : ACTION_INSERT, _i == 0 ? 0 : EVERY_FIELD);
+}
+END_TEST
+
 START_TEST(null_is_neither_the_greatest_nor_the_least)
 {
 	fields[NAME].rule = _i == 0 ? RULE_MAX : RULE_MIN;
@@ -2069,6 +2090,7 @@ static void add_edits(TCase *t)
 	tcase_add_test(t, max_waits_while_the_agreed_value_is_out_of_reach);
 	tcase_add_test(t, what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_seen);
 	tcase_add_test(t, what_is_only_behind_under_max_is_no_edit_that_a_deleter_had_not_seen);
+	tcase_add_loop_test(t, who_writes_against_max_and_deletes_had_seen_what_stands, 0, 2);
 	tcase_add_loop_test(t, null_is_neither_the_greatest_nor_the_least, 0, 2);
 	tcase_add_test(t, the_targets_own_form_of_the_greatest_value_is_not_greater);
 	tcase_add_loop_test(t, mirror_imposes_the_first_endpoint_whatever_the_stamps_say, 0, 3);
