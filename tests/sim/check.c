@@ -4,7 +4,8 @@
  * Who may win: an edit made on top of another one always beats it. Between concurrent edits the effective stamps decide
  * (or the depth and the priority), and of each stamp the oracle only knows an interval: what the daemon was told while it
  * might still have been making up its mind (SEMANTICS 9.5.2). Within that uncertainty either may win; nothing else may.
- * Under max and min only values decide: no edit that nobody replaced may be greater (less) than what stands.
+ * Under max and min only values decide: no edit that nobody replaced may be greater (less) than what stands. Under add nobody wins:
+ * what stands is what the record began with and the differences of all edits.
  */
 #include "world.h"
 
@@ -162,14 +163,23 @@ static void work_out(struct world *w, struct edit *e)
 }
 
 /* The first of the unit's fields; all of them have its rule. */
-static const struct field_def *field_of(const struct world *w, const struct edit *e)
+static const struct field_def *first_of_unit(const struct world *w, size_t entity, size_t unit)
 {
-	const struct entity_def *d = &w->topology->entities[w->records[e->record].entity].def;
 	size_t f = 0;
 
-	while (!(w->unit_fields[d->index][e->unit] & UINT32_C(1) << f))
+	while (!(w->unit_fields[entity][unit] & UINT32_C(1) << f))
 		f++;
-	return &d->fields[f];
+	return &w->topology->entities[entity].def.fields[f];
+}
+
+static const struct field_def *field_of(const struct world *w, const struct edit *e)
+{
+	return first_of_unit(w, w->records[e->record].entity, e->unit);
+}
+
+bool oracle_adds(const struct world *w, size_t entity, size_t unit)
+{
+	return first_of_unit(w, entity, unit)->rule == RULE_ADD;
 }
 
 bool oracle_by_value(const struct world *w, const struct edit *e)
@@ -584,7 +594,8 @@ static bool life_had_ended(const struct world *w, const struct edit *e)
 		d = &w->edits[i];
 		if (!d->is_delete || d->record != e->record || d->endpoint == e->endpoint || d >= e || d->renamed)
 			continue;
-		for (u = 0; u < units && (d->seen[u] == e->seen[u] || d->seen[u] == last_told(w, e, u)); u++)
+		for (u = 0; u < units && (d->seen[u] == e->seen[u] || d->seen[u] == last_told(w, e, u) ||
+					  oracle_adds(w, w->records[e->record].entity, u)); u++)
 			;
 		if (u == units)
 			return true;
@@ -600,6 +611,8 @@ static void check_lost(struct world *w, const struct final *finals, const struct
 
 		if (e->covered || e->covered_by_delete || e->unseen_change || e->renamed)
 			continue;
+		if (!e->is_delete && oracle_adds(w, r->entity, e->unit))
+			continue;	/* it is in the sum: check_sum() */
 		if (seen_by_deleter(w, e, finals[e->record].alive))
 			continue;
 		/* The key is another row's since: inserted again, or renamed. */
@@ -680,6 +693,43 @@ static bool surely_covered(const struct world *w, const struct edit *f)
 	return f->covered;
 }
 
+/*
+ * What a record began with and all differences since. False: nobody can say so exactly. Rows that met for the first time
+ * competed; a delete may have taken edits along, unheard of or not; and where a write of the daemon's was in doubt it cannot tell on top of
+ * what an edit was made.
+ */
+static bool expected_sum(const struct world *w, uint32_t record, size_t unit, int64_t *sum)
+{
+	size_t begun = 0;
+
+	*sum = 0;
+	for (size_t i = 1; i < w->n_edits; i++) {
+		const struct edit *e = &w->edits[i];
+
+		if (e->record != record || (!e->is_delete && e->unit != unit))
+			continue;
+		if (e->is_delete || e->row_doubtful)
+			return false;
+		begun += e->parent == 0;
+		*sum += e->difference;
+	}
+	return begun == 1;
+}
+
+static void check_sum(struct world *w, uint32_t record, size_t unit, const struct db *db, const struct db_row *row)
+{
+	char *tuple = db_tuple(db, row, w->records[record].entity, unit);
+	int64_t sum;
+
+	if (expected_sum(w, record, unit, &sum)) {
+		w->sometimes->sums++;
+		if (atoll(tuple) != sum)
+			world_fail(w, "C4", "%s/%s unit %zu ends as <%s>, and all differences come to %" PRId64,
+				   w->topology->entities[w->records[record].entity].def.name, w->records[record].key, unit, tuple, sum);
+	}
+	free(tuple);
+}
+
 static void check_unit(struct world *w, uint32_t record, size_t unit, const struct db *db, const struct db_row *row)
 {
 	const struct sim_record *r = &w->records[record];
@@ -756,6 +806,8 @@ static void check_life(struct world *w, uint32_t record, bool alive)
 		if (e->is_delete || e->covered || e->covered_by_delete || e->unseen_change)
 			continue;
 		unseen = true;
+		if (oracle_adds(w, r->entity, e->unit))
+			continue;	/* perhaps in a sum that the deleter's row showed */
 		sure |= !e->ambiguous && surely_unseen(w, e);
 	}
 	if (!deleted && !alive)
@@ -779,7 +831,10 @@ static void check_winners(struct world *w, const struct final *finals)
 			continue;
 		check_life(w, i, finals[i].alive);
 		for (size_t u = 0; finals[i].alive && u < w->n_units[r->entity]; u++)
-			check_unit(w, i, u, &w->dbs[0], finals[i].rows[0]);
+			if (oracle_adds(w, r->entity, u))
+				check_sum(w, i, u, &w->dbs[0], finals[i].rows[0]);
+			else
+				check_unit(w, i, u, &w->dbs[0], finals[i].rows[0]);
 	}
 }
 

@@ -65,13 +65,15 @@ static void field_make(struct world *w, struct entity_def *d, size_t i, bool ref
 static void rules_vary(struct world *w, struct entity_def *d)
 {
 	static const enum rule others[] = { RULE_MAX, RULE_MIN, RULE_MANUAL };
-	struct rng rng = { .s = w->seed * 31 + d->index };
+	struct rng rng = { .s = w->seed * 31 + d->index }, adds = { .s = w->seed * 37 + d->index };
 
-	for (size_t f = 0; !w->plan.renames && f < d->n_fields; f++) {
+	for (size_t f = 0; f < d->n_fields; f++) {
 		struct field_def *x = &d->fields[f];
 
 		if (!x->is_key && x->type != FIELD_REFERENCE && x->group < 0 && rng_chance(&rng, 30))
 			x->rule = others[rng_below(&rng, countof(others))];
+		if (!x->is_key && x->type == FIELD_INTEGER && x->group < 0 && rng_chance(&adds, 30))
+			x->rule = RULE_ADD;
 	}
 }
 

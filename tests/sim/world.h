@@ -87,6 +87,7 @@ struct db_row {
 	char *text[SIM_FIELDS];		/* as the database shows it; NULL: NULL. References: the local foreign key */
 	uint32_t shown[SIM_UNITS];	/* the edit behind what each unit shows; 0: none known */
 	int64_t brought[SIM_UNITS];	/* when the daemon brought it; 0: somebody here wrote it */
+	int64_t amount[SIM_UNITS];	/* rule add: what it shows */
 	bool doubtful;			/* the daemon sends or sent it a write, and its vector does not know yet what came of it */
 	uint32_t learned_in;		/* the epoch in which it was asked what it learned */
 	uint32_t told_in;		/* and in which it was last told of the row */
@@ -178,6 +179,7 @@ struct edit {
 	bool parent_brought;		/* and the daemon had brought it here */
 	bool row_doubtful;		/* made while the daemon was not sure what the row showed */
 	char *tuple;			/* canonical values of the unit's fields, joined */
+	int64_t difference;		/* rule add: to what the row showed before */
 	uint32_t seen[SIM_UNITS];	/* deletes: what the deleter's row showed */
 	int64_t at, modified;		/* that database's clock */
 	int64_t commit_us;		/* world time */
@@ -245,6 +247,7 @@ struct store_keys {
 	X(invalid, "invalid value captured") \
 	X(parked, "record parked at the end") \
 	X(judged, "the operator decided what waited") \
+	X(sums, "a sum of all differences held against the oracle's") \
 	X(unseen, "change and change back between two looks") \
 	X(echo, "our own write came back as news") \
 	X(same_insert, "same key inserted on two sides") \
@@ -382,6 +385,7 @@ void daemon_kill(struct world *);
 bool oracle_may_win(struct world *, const struct edit *winner, const struct edit *loser);
 bool oracle_by_value(const struct world *, const struct edit *);	/* its rule is max or min */
 bool oracle_waits(const struct world *, const struct edit *);	/* it is manual */
+bool oracle_adds(const struct world *, size_t entity, size_t unit);	/* it is add */
 void check_all(struct world *);
 int64_t world_wall(const struct world *, int64_t mono_us);
 uint64_t world_written(const struct world *);
