@@ -86,6 +86,7 @@ enum action { ACTION_NONE, ACTION_INSERT, ACTION_UPDATE, ACTION_DELETE };
 struct order {				/* what to do at one endpoint */
 	enum action action;
 	uint64_t fields;		/* insert, update */
+	uint64_t astray;		/* when it was carried out: references that came to mean another record than they should */
 };
 
 struct lost_edit {			/* for the journal */
@@ -126,7 +127,8 @@ void decide_record(const struct decide_policy *, const struct vector *base, cons
 		   struct arena *, struct decision *out);
 
 /* After a successful write to that endpoint: it shows the agreed state, or `readback` where the target changed what was
- * written (those fields count as normalised and are not sent again). readback NULL: as sent. id: its local id (after an insert). */
+ * written (those fields count as normalised and are not sent again; but those astray are). readback NULL: as sent. id: its local
+ * id (after an insert). */
 void decide_applied(const struct decide_policy *, struct decision *, size_t endpoint, const struct observation *readback,
 		    struct value id, struct arena *);
 

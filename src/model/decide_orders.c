@@ -283,6 +283,7 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 	struct vector *next = d->next;
 	struct vseen *s = &next->seen[e];
 	struct vdeviation list[FIELDS_MAX];
+	uint64_t astray = d->orders[e].astray;
 	size_t n = 0;
 
 	if (d->orders[e].action == ACTION_DELETE) {
@@ -303,6 +304,9 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 				list[n++] = blank;
 		} else if (readback != NULL && word) {
 			list[n++] = (struct vdeviation){ (uint8_t)f, digest_field(readback->digests[f]), old->key };
+		} else if (readback != NULL && (astray & BIT(f))) {
+			list[n] = decide_left_blank(policy->key, policy->entity, f);
+			list[n++].digest = digest_field(readback->digests[f]);
 		} else if (readback != NULL) {
 			uint32_t digest = digest_field(readback->digests[f]);
 
@@ -326,7 +330,7 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 	s->same = n == 0;
 	keep_deviations(s, list, n, arena);
 	decide_keep_readback(policy, next, s, readback, arena);
-	s->owed = false;
+	s->owed = astray != 0;
 	s->row = 0;
 	if (n > 0 && readback != NULL)
 		s->row = digest_row(readback->row);
