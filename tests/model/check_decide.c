@@ -1491,6 +1491,24 @@ static void shows_without(size_t e, int64_t seconds, const char *text, size_t f)
 }
 
 /* What it refers to waits for this very record: heard of or not, the blank is nobody's edit, and it is filled in. */
+START_TEST(a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Ann Elm Oslo");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+	d.orders[B].astray = MASK(CITY);
+	now[B] = row_of("ann Ann Elm Bonn", STAMP_NONE, first_id(B));
+	decide_applied(&policy, &d, B, &now[B], first_id(B), &arena);
+	ck_assert(base->seen[B].owed);
+	decide();
+	expect_agreed("ann Ann Elm Oslo");
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
 START_TEST(a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in)
 {
 	bool heard = _i == 0;
@@ -2142,6 +2160,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, our_own_insert_of_which_we_never_heard_is_not_an_edit);
 	tcase_add_test(t, an_insert_in_doubt_is_not_sent_again_to_whom_nobody_looked_at);
 	tcase_add_test(t, a_row_that_we_are_known_to_have_inserted_is_ours_whatever_it_shows);
+	tcase_add_test(t, a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again);
 	tcase_add_loop_test(t, a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in, 0, 2);
 	tcase_add_test(t, a_write_in_doubt_does_not_come_back_as_an_edit);
 	tcase_add_test(t, a_field_that_was_edited_to_what_was_intended_does_not_make_an_edit_of_the_others);
