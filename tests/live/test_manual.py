@@ -52,7 +52,7 @@ class Manual(Conflict):
         self.sales.edit("p0@example.org", phone="+1 other")
         self.d.wait()
         self.assertEqual(self.billing.people()["p0@example.org"]["phone"], "+1 other")
-        self.assert_quiet()
+        self.assert_quiet(goes_on=True)
         self.assertEqual(self.waiting(), [line])
 
     def test_a_side_is_chosen(self):
@@ -75,7 +75,7 @@ class Manual(Conflict):
         self.decide("--value", "+1 c")
         self.settles_to("+1 c")
         self.assertEqual(self.d.ctl_lines("conflicts")[-1]["winner"], "(operator)")
-        self.assert_quiet()
+        self.assert_quiet(goes_on=True)
         self.sales.edit(ANN, phone="+1 later")
         self.assertEqual(self.settled()[ANN]["phone"], "+1 later")
 
