@@ -423,7 +423,7 @@ static bool names_row(const struct world *w, const struct note *n, int64_t id, s
 	return same;
 }
 
-/* The key was not at hand: the line names a row by its local id. Somebody edited that row, or it is there still. */
+/* The key was not at hand: the line names a row by its local id. Somebody edited that row, the daemon brought it, or it is there still. */
 static bool note_names_row(const struct world *w, const struct note *n, uint32_t record)
 {
 	const struct sim_record *r = &w->records[record];
@@ -431,6 +431,10 @@ static bool note_names_row(const struct world *w, const struct note *n, uint32_t
 	for (size_t i = 1; i < w->n_edits; i++)
 		if (w->records[w->edits[i].record].lineage == r->lineage && names_row(w, n, w->edits[i].row, w->edits[i].endpoint))
 			return true;
+	for (size_t i = 0; i < w->n_records; i++)
+		for (size_t b = 0; w->records[i].lineage == r->lineage && b < w->records[i].n_brought; b++)
+			if (names_row(w, n, w->records[i].brought[b].id, w->records[i].brought[b].endpoint))
+				return true;
 	for (size_t e = 0; e < w->plan.n_endpoints; e++) {
 		const struct db_row *row = db_row_by_key(&w->dbs[e], r->entity, r->key);
 

@@ -564,6 +564,14 @@ static void brought_sum(struct world *w, struct db_row *row, size_t entity, size
 			row->shown[unit] = i;
 }
 
+void history_inserted(struct world *w, const struct db *db, const struct db_row *row)
+{
+	struct sim_record *r = &w->records[row->record];
+
+	r->brought = xrealloc(r->brought, (r->n_brought + 1) * sizeof *r->brought);
+	r->brought[r->n_brought++] = (struct brought_row){ db->index, row->id };
+}
+
 void history_brought(struct world *w, struct db *db, struct db_row *row, size_t entity, uint32_t fields)
 {
 	for (size_t u = 0; u < w->n_units[entity]; u++) {

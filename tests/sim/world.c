@@ -245,8 +245,10 @@ void world_free(struct world **wp)
 		db_fini(&w->dbs[e]);
 	store_keys_fini(w);
 	journal_close(&w->journal);
-	for (size_t i = 0; i < w->n_records; i++)
+	for (size_t i = 0; i < w->n_records; i++) {
 		free(w->records[i].key);
+		free(w->records[i].brought);
+	}
 	for (size_t i = 1; i < w->n_edits; i++) {
 		free(w->edits[i].tuple);
 		free(w->edits[i].together);

@@ -153,6 +153,11 @@ struct db {
 
 /* ---- history -------------------------------------------------------------------------------------------- */
 
+struct brought_row {
+	size_t endpoint;
+	int64_t id;
+};
+
 struct sim_record {
 	size_t entity;
 	char *key;
@@ -160,6 +165,8 @@ struct sim_record {
 	bool complex;			/* deleted and inserted again, renamed, invalid: the strict oracle does not apply */
 	bool judged;			/* the operator has decided about a field of it */
 	bool invalid;			/* some endpoint showed a value that the checks refuse */
+	struct brought_row *brought;	/* rows that the daemon inserted */
+	size_t n_brought;
 	struct rid rid;
 	bool intended;			/* the daemon is about to write to it, or has, and did not mark it yet */
 	bool tried;			/* it was, at some time */
@@ -375,6 +382,8 @@ void history_recalled(struct world *, size_t entity, const struct rid *);
 void history_flushed(struct world *);
 void history_position(struct world *, const char *name);
 void history_put(struct world *, size_t entity, const struct rid *);
+/* The daemon inserted it. */
+void history_inserted(struct world *, const struct db *, const struct db_row *row);
 /* The daemon changed those fields of a row (already in place): who wrote that? Fails C5 when nobody did. */
 void history_brought(struct world *, struct db *, struct db_row *, size_t entity, uint32_t fields);
 
