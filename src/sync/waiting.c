@@ -241,6 +241,19 @@ static bool is_nobody(const struct round *r, const struct subject *s)
 	return s->fate == FATE_DROPPED && s->has_rid && s->base == NULL && r->side == NULL;
 }
 
+/* The chosen side may be one that was away when rows were read and is there by now: when it came up, this round had the record. */
+static bool missed_a_side(const struct round *r)
+{
+	bool waits = false;
+
+	for (size_t i = 0; i < r->n; i++)
+		waits |= is_live(&r->subjects[i]) && r->subjects[i].decided && r->subjects[i].d.waits != 0;
+	for (size_t e = 0; waits && e < n_endpoints(r); e++)
+		if (r->flow->sides[e] != NULL && (r->unasked & BIT(e)) && side_usable(r->flow->sides[e]))
+			return true;
+	return false;
+}
+
 /* After the vectors are marked: a line that is gone must not be needed again. */
 void round_settle_waiting(struct round *r)
 {
@@ -262,6 +275,7 @@ void round_settle_waiting(struct round *r)
 	if (!journal_commit(sync_of(r)->journal, &e) || !ok)
 		log_error("what waits for a person is not up to date in the journal", LOG_S("entity", r->flow->def->name), LOG_ERR(&e));
 	count_lines(r->flow);
+	r->flow->verdicts_wanted |= r->flow->verdicts > 0 && missed_a_side(r);
 }
 
 /* ---- orders ------------------------------------------------------------------------------------------ */

@@ -807,6 +807,8 @@ static void check_life(struct world *w, uint32_t record, bool alive)
 		/* The daemon could not tell whether the deleter had seen what it was about to write there. */
 		doubtful |= e->is_delete && e->row_doubtful;
 		unseen |= !e->is_delete && !e->covered && e->covered_by_delete && seen_unbeknown(w, e);
+		/* Where a person decides, what may have been replaced without having been seen waits like any other word. */
+		unseen |= !e->is_delete && oracle_waits(w, e) && e->covered && !surely_covered(w, e);
 		if (e->is_delete || e->covered || e->covered_by_delete || e->unseen_change)
 			continue;
 		unseen = true;
