@@ -58,10 +58,7 @@ static void field_make(struct world *w, struct entity_def *d, size_t i, bool ref
 		f->rule = f->rule == RULE_LAST_WRITER_WINS ? RULE_SOURCE_PRIORITY : RULE_LAST_WRITER_WINS;
 }
 
-/*
- * From a chance of its own, so that what else a seed brings does not depend on the rules that there are. Not where keys are
- * renamed: which records such a history ends with is told from the two classic rules.
- */
+/* From chances of their own, so that what else a seed brings does not depend on the rules that there are. */
 static void rules_vary(struct world *w, struct entity_def *d)
 {
 	static const enum rule others[] = { RULE_MAX, RULE_MIN, RULE_MANUAL };
