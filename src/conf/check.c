@@ -114,6 +114,25 @@ static void complete_ranks(struct reader *r, struct entity_conf *e, const struct
 				e->def.rank[i] = next++;
 }
 
+#define BIT_OF(type) (UINT32_C(1) << (type))
+enum {
+	NUMBERS = BIT_OF(FIELD_INTEGER) | BIT_OF(FIELD_DECIMAL),
+	ORDERED = NUMBERS | BIT_OF(FIELD_TEXT) | BIT_OF(FIELD_BOOLEAN) | BIT_OF(FIELD_TIMESTAMP) | BIT_OF(FIELD_DATE),
+};
+
+/* What a rule asks of its fields; of a group only that it is one. */
+static const struct rule_needs {
+	uint32_t types;			/* 0: any */
+	const char *types_said;
+	bool alone, not_key;
+} needs[RULES] = {
+	[RULE_NEWEST_FILLED]	= { .alone = true },
+	[RULE_MAX]		= { ORDERED, "text, integer, decimal, boolean, timestamp and date", true, true },
+	[RULE_MIN]		= { ORDERED, "text, integer, decimal, boolean, timestamp and date", true, true },
+	[RULE_ADD]		= { NUMBERS, "integer and decimal", true, true },
+	[RULE_MANUAL]		= { .not_key = true },
+};
+
 /* A group moves as a whole, so it has one rule: that of any of its fields that names one. */
 static void complete_rules(struct reader *r, struct entity_def *e, const struct node *node)
 {
@@ -136,29 +155,43 @@ static void complete_rules(struct reader *r, struct entity_def *e, const struct 
 
 		if (f->rule == RULES && f->group >= 0 && f->group < FIELDS_MAX)
 			f->rule = of_group[f->group];
-		if (f->rule == RULES)
-			f->rule = e->rule;
+		if (f->rule == RULES)	/* what is not for a key does not keep the entity from having it for the rest */
+			f->rule = f->is_key && e->rule < RULES && needs[e->rule].not_key ? RULE_LAST_WRITER_WINS : e->rule;
 	}
 }
 
-/* Blank or not is a matter of one field; a group as a whole is neither. */
-static void check_group_rules(struct reader *r, const struct entity_def *e, const struct node *node)
+/* Where it is said that a field has its rule. */
+static const struct node *rule_node(const struct entity_def *e, size_t f, const struct node *conflict)
+{
+	const struct node *at = get2(conflict, "fields", e->fields[f].name);
+
+	for (size_t g = 0; at == NULL && e->fields[f].group >= 0 && g < e->n_fields; g++)
+		if (e->fields[g].group == e->fields[f].group)
+			at = get2(conflict, "fields", e->fields[g].name);
+	return at != NULL ? at : node_get(conflict, "rule");
+}
+
+/* Blank or not, greater or not, is a matter of one field and of its type; and a record is found by its key while others are asked about it. */
+static void check_rule_needs(struct reader *r, const struct entity_def *e, const struct node *node)
 {
 	const struct node *conflict = node_get(node, "conflict");
 	bool said[FIELDS_MAX] = { false };
 
 	for (size_t i = 0; i < e->n_fields; i++) {
 		const struct field_def *f = &e->fields[i];
-		const struct node *at = get2(conflict, "fields", f->name);
+		const struct rule_needs *n = f->rule < RULES ? &needs[f->rule] : &needs[RULE_LAST_WRITER_WINS];
+		const struct node *at = rule_node(e, i, conflict);
+		bool grouped = f->group >= 0 && f->group < FIELDS_MAX;
 
-		if (f->rule != RULE_NEWEST_FILLED || f->group < 0 || f->group >= FIELDS_MAX || said[f->group])
-			continue;
-		said[f->group] = true;
-		for (size_t g = i + 1; at == NULL && g < e->n_fields; g++)
-			if (e->fields[g].group == f->group)
-				at = get2(conflict, "fields", e->fields[g].name);
-		wrong(r, at != NULL ? at : node_get(conflict, "rule"), "field %s is in a group: %s is for fields of their own",
-		      quoted(r, f->name), rule_name(f->rule));
+		if (n->not_key && f->is_key)
+			wrong(r, at, "field %s is of the key: %s is for other fields", quoted(r, f->name), rule_name(f->rule));
+		else if (n->alone && grouped && !said[f->group])
+			wrong(r, at, "field %s is in a group: %s is for fields of their own", quoted(r, f->name), rule_name(f->rule));
+		else if (n->types != 0 && !(n->types & BIT_OF(f->type)) && !(n->alone && grouped))
+			wrong(r, at, "field %s is %s: %s is for %s", quoted(r, f->name), field_type_name(f->type), rule_name(f->rule),
+			      n->types_said);
+		if (grouped)
+			said[f->group] = true;
 	}
 }
 
@@ -240,7 +273,7 @@ static void check_entity(struct reader *r, struct entity_conf *e, const struct n
 
 	complete_rules(r, &e->def, node);
 	complete_ranks(r, e, node);
-	check_group_rules(r, &e->def, node);
+	check_rule_needs(r, &e->def, node);
 	check_mirror(r, e, node);
 	for (size_t i = 0; i < r->t->n_endpoints; i++)
 		if (e->mapping[i] != NULL)

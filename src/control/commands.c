@@ -10,7 +10,7 @@
 #include "control/room.h"
 #include "sync/sync.h"
 
-enum { PARAMS_MAX = 4 };
+enum { PARAMS_MAX = 6 };
 
 struct command {
 	const char *name;			/* what stands behind /v1/ */
@@ -225,6 +225,19 @@ static int64_t held_records(const struct sync *sync)
 	return held;
 }
 
+static int64_t waiting_fields(const struct sync *sync)
+{
+	int64_t waiting = 0;
+
+	for (size_t i = 0; i < sync_entities(sync); i++) {
+		struct sync_entity_view v;
+
+		sync_entity_view(sync, i, &v);
+		waiting += v.waiting;
+	}
+	return waiting;
+}
+
 static void on_settled(void *arg, bool settled, const char *pending, int64_t parked)
 {
 	struct waiting *w = arg;
@@ -234,6 +247,7 @@ static void on_settled(void *arg, bool settled, const char *pending, int64_t par
 	json_object_set_new(j, "seconds", json_real((double)(clock_mono_us() - w->began_us) / 1e6));
 	json_object_set_new(j, "parked", json_integer(parked));
 	json_object_set_new(j, "held", json_integer(held_records(w->control->sync)));
+	json_object_set_new(j, "waiting", json_integer(waiting_fields(w->control->sync)));
 	json_object_set_new(j, "pending", lines_of(pending != NULL ? pending : ""));
 	control_answer(w->x, settled ? 200 : 504, j);
 	waiting_free(w);
@@ -327,7 +341,7 @@ static enum control_exit exit_of(const struct err *e)
 {
 	if (strcmp(e->code, "42501") == 0 || strncmp(e->code, "28", 2) == 0)	/* no privilege; login refused */
 		return EXIT_NOT_PERMITTED;
-	if (strcmp(e->code, "no-such-record") == 0)
+	if (strncmp(e->code, "no-such-", 8) == 0)
 		return EXIT_USAGE;
 	switch (e->kind) {
 	case ERR_CONFIG:	return EXIT_CONFIGURATION;
@@ -338,7 +352,7 @@ static enum control_exit exit_of(const struct err *e)
 	return EXIT_TROUBLE;
 }
 
-static void refuse_err(struct http_exchange *x, const struct err *e)
+void control_refuse_err(struct http_exchange *x, const struct err *e)
 {
 	control_refuse(x, exit_of(e), e->code[0] != '\0' ? e->code : err_kind_name(e->kind), "%s", e->text);
 }
@@ -348,7 +362,7 @@ static void on_order_done(void *arg, const struct err *e)
 	struct order *o = arg;
 
 	if (e != NULL) {
-		refuse_err(o->x, e);
+		control_refuse_err(o->x, e);
 	} else {
 		json_t *j = control_object();
 
@@ -364,7 +378,7 @@ static void on_print_done(void *arg, const char *text, const struct err *e)
 	struct order *o = arg;
 
 	if (e != NULL) {
-		refuse_err(o->x, e);
+		control_refuse_err(o->x, e);
 	} else {
 		json_t *j = control_object();
 
@@ -377,7 +391,7 @@ static void on_print_done(void *arg, const char *text, const struct err *e)
 
 static void order_refused(struct order *o, const struct err *e)
 {
-	refuse_err(o->x, e);
+	control_refuse_err(o->x, e);
 	order_free(o);
 }
 
@@ -435,7 +449,7 @@ static void pause_or_resume(struct control *c, struct http_exchange *x, const js
 	if (!name_is_known(c, x, name))
 		return;
 	if (!act(c->sync, name, &e)) {
-		refuse_err(x, &e);
+		control_refuse_err(x, &e);
 		return;
 	}
 	j = control_object();
@@ -468,7 +482,7 @@ static void run_parked_retry(struct control *c, struct http_exchange *x, const j
 		return;
 	retried = sync_parked_retry(c->sync, entity, id, &e);
 	if (e.kind != 0) {
-		refuse_err(x, &e);
+		control_refuse_err(x, &e);
 		return;
 	}
 	if (id != 0 && retried == 0) {
@@ -487,7 +501,7 @@ static void run_parked_discard(struct control *c, struct http_exchange *x, const
 	json_t *j;
 
 	if (!sync_parked_discard(c->sync, id, &e)) {
-		refuse_err(x, &e);
+		control_refuse_err(x, &e);
 		return;
 	}
 	j = control_object();
@@ -514,8 +528,13 @@ static const struct command commands[] = {
 	{ "held/show", held_show, false, { { "set", PARAM_TEXT, true } }, "The records of a set, a line each." },
 	{ "held/release", held_release, false, { { "set", PARAM_TEXT, true } }, "Carries the deletes of a set out." },
 	{ "held/discard", held_discard, false, { { "set", PARAM_TEXT, true } }, "Brings the rows back where they are gone." },
-	{ "conflicts", list_conflicts, false, { { "entity", PARAM_TEXT }, { "since", PARAM_TEXT }, { "key", PARAM_TEXT } },
-	  "The newest thousand decisions, oldest first, a line each." },
+	{ "conflicts", list_conflicts, false,
+	  { { "entity", PARAM_TEXT }, { "since", PARAM_TEXT }, { "key", PARAM_TEXT }, { "waiting", PARAM_FLAG } },
+	  "The newest thousand decisions, oldest first, a line each; with waiting, all that waits for one by a person." },
+	{ "decide", decide_waiting, false,
+	  { { "entity", PARAM_TEXT, true }, { "key", PARAM_TEXT, true }, { "field", PARAM_TEXT, true }, { "endpoint", PARAM_TEXT },
+	    { "value", PARAM_TEXT }, { "null", PARAM_FLAG } },
+	  "Settles what waits: by an endpoint's value, by this one or by NULL." },
 	{ "pause", run_pause, false, { { "name", PARAM_TEXT, true } }, "Stops an endpoint or an entity." },
 	{ "resume", run_resume, false, { { "name", PARAM_TEXT, true } }, "Lets it go on." },
 	{ "kick", run_kick, false, { { "sweep", PARAM_FLAG } }, "Looks at every endpoint now; with sweep, compares everything." },
@@ -528,7 +547,6 @@ static const struct command commands[] = {
 	{ "repair", NULL, true, { { 0 } }, "Makes differing rows agree." },
 	{ "history", NULL, true, { { 0 } }, "The before-images." },
 	{ "undo", NULL, true, { { 0 } }, "Puts before-images back." },
-	{ "decide", NULL, true, { { 0 } }, "Settles a conflict by hand." },
 };
 
 static const struct command *command_find(const char *name)

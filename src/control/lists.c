@@ -171,7 +171,7 @@ void show_parked(struct control *c, struct http_exchange *x, const json_t *param
 /* ---- decisions --------------------------------------------------------------------------------------- */
 
 /* Nobody knows how old the first rows are that are seen of a record. */
-static json_t *stamp_json(int64_t stamp_us)
+json_t *stamp_json(int64_t stamp_us)
 {
 	return stamp_us > 0 ? control_time(stamp_us) : json_null();
 }
@@ -204,7 +204,7 @@ static void add_sides(json_t *j, const struct journal_decision *d)
 
 		if (s->written != JOURNAL_NOT_WRITTEN)
 			json_array_append_new(s->written == JOURNAL_WRITTEN ? written : owed, control_text(s->endpoint));
-		if (i > 0 && s->competed)
+		if (i > 0 && s->competed && d->winner[0] != '\0')
 			json_array_append_new(lost, lost_json(s));
 		if (s->deleted)
 			json_array_append_new(deleted, control_text(s->endpoint));
@@ -223,14 +223,14 @@ static void add_sides(json_t *j, const struct journal_decision *d)
 	json_object_set_new(j, "owed", owed);
 }
 
-static bool is_private(const struct sync *sync, const struct journal_decision *d)
+bool is_private_field(const struct sync *sync, const char *entity, const char *field)
 {
 	for (size_t i = 0; i < sync_entities(sync); i++) {
 		struct sync_entity_view v;
 
 		sync_entity_view(sync, i, &v);
-		for (size_t f = 0; strcmp(v.conf->def.name, d->entity) == 0 && f < v.conf->def.n_fields; f++)
-			if (strcmp(v.conf->def.fields[f].name, d->field) == 0)
+		for (size_t f = 0; strcmp(v.conf->def.name, entity) == 0 && f < v.conf->def.n_fields; f++)
+			if (strcmp(v.conf->def.fields[f].name, field) == 0)
 				return v.conf->def.fields[f].private_value;
 	}
 	return false;
@@ -248,11 +248,11 @@ static json_t *decision_json(const struct sync *sync, const struct journal_decis
 	json_object_set_new(j, "kind", control_text(d->kind));
 	json_object_set_new(j, "rule", control_text(d->rule));
 	json_object_set_new(j, "tie_break", control_text(d->tie_break));
-	json_object_set_new(j, "winner", control_text(d->winner));
+	json_object_set_new(j, "winner", d->winner[0] != '\0' ? control_text(d->winner) : json_null());
 	json_object_set_new(j, "base", control_text(d->base));
 	json_object_set_new(j, "base_digest", has_base ? control_text(d->base_digest) : json_null());
 	add_sides(j, d);
-	json_object_set_new(j, "private", json_boolean(is_private(sync, d)));
+	json_object_set_new(j, "private", json_boolean(is_private_field(sync, d->entity, d->field)));
 	json_object_set_new(j, "round", json_integer((json_int_t)d->round));
 	return j;
 }
@@ -301,6 +301,10 @@ void list_conflicts(struct control *c, struct http_exchange *x, const json_t *pa
 
 	if (!entity_is_known(c, x, param_text(params, "entity")))
 		return;
+	if (json_is_true(json_object_get(params, "waiting"))) {
+		list_waiting(c, x, params);
+		return;
+	}
 	if (since != NULL && !since_parse(since, &since_us)) {
 		control_refuse(x, EXIT_USAGE, "usage", "since: '%s' is neither a time like 2026-03-01T12:00:00Z nor a duration like 15m", since);
 		return;

@@ -3,6 +3,7 @@ libcrmsync_a_SOURCES += \
 	src/control/commands.c \
 	src/control/control.c src/control/control.h \
 	src/control/held.c \
+	src/control/waiting.c \
 	src/control/http.c src/control/http.h \
 	src/control/http_parse.c src/control/http_parse.h \
 	src/control/lists.c \

@@ -116,6 +116,7 @@ GETTER(refused, s->link.meter->refused)
 
 GETTER(conflicts, s->entity.meter->conflicts[s->variant])
 GETTER(parked, s->entity.parked)
+GETTER(waiting, s->entity.waiting)
 GETTER(pending, s->entity.pending)
 GETTER(tracked, s->entity.records)
 GETTER(cleaned, s->entity.meter->cleaned)
@@ -221,6 +222,7 @@ static const struct metric metrics[] = {
 	  "Rows that had changed under our hands and were decided again." },
 
 	{ OURS "conflicts_total", COUNTER, PER_RULE, conflicts, NULL, "Concurrent edits decided, by the rule that decided." },
+	{ OURS "waiting_conflicts", GAUGE, PER_ENTITY, waiting, NULL, "Fields that wait for a person's decision (rule manual)." },
 	{ OURS "parked_records", GAUGE, PER_ENTITY, parked, NULL, "Records that could not be read or applied and stand aside." },
 	{ OURS "pending_records", GAUGE, PER_ENTITY, pending, NULL, "Captured records that are not settled everywhere." },
 	{ OURS "tracked_records", GAUGE, PER_ENTITY, tracked, NULL, "Records with a last-seen vector." },

@@ -79,7 +79,14 @@ void commands_each(void (*fn)(void *arg, const char *name, bool built, const cha
 
 void list_parked(struct control *, struct http_exchange *, const json_t *params);
 void show_parked(struct control *, struct http_exchange *, const json_t *params);
+json_t *stamp_json(int64_t stamp_us);		/* null: nobody knows */
+bool is_private_field(const struct sync *, const char *entity, const char *field);
 void list_conflicts(struct control *, struct http_exchange *, const json_t *params);
+
+/* ---- what waits for a person: waiting.c -------------------------------------------------------------- */
+
+void list_waiting(struct control *, struct http_exchange *, const json_t *params);
+void decide_waiting(struct control *, struct http_exchange *, const json_t *params);
 
 /* ---- held deletes: held.c ---------------------------------------------------------------------------- */
 
@@ -88,6 +95,8 @@ void held_show(struct control *, struct http_exchange *, const json_t *params);
 void held_release(struct control *, struct http_exchange *, const json_t *params);
 void held_discard(struct control *, struct http_exchange *, const json_t *params);
 
+/* As the error's kind and code deserve. */
+void control_refuse_err(struct http_exchange *, const struct err *);
 /* A parameter's text, or NULL when it was not given. */
 const char *param_text(const json_t *params, const char *name);
 /* True when the name is NULL or an entity's / an endpoint's; else refuses with the nearest name. */

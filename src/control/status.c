@@ -183,6 +183,7 @@ static json_t *entity_json(struct sync *sync, size_t index)
 	json_object_set_new(j, "pending", json_integer(v.pending));
 	json_object_set_new(j, "parked", json_integer(v.parked));
 	json_object_set_new(j, "held", json_integer(v.held));
+	json_object_set_new(j, "waiting", json_integer(v.waiting));
 	json_object_set_new(j, "conflicts", json_integer(v.conflicts));
 	json_object_set_new(j, "conflicts_by_rule", conflicts_by_rule(v.meter));
 	json_object_set_new(j, "paused", json_boolean(v.paused));

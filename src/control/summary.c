@@ -161,7 +161,7 @@ static void say_links(const struct links *a, struct buf *out, size_t start)
 void summary_add(const struct pages *p, struct buf *out)
 {
 	size_t start = out->len, before;
-	int64_t parked = 0, pending = 0;
+	int64_t parked = 0, pending = 0, waiting = 0;
 	struct links links;
 	bool well;
 
@@ -172,6 +172,7 @@ void summary_add(const struct pages *p, struct buf *out)
 		sync_entity_view(p->sync, i, &v);
 		parked += v.parked;
 		pending += v.pending;
+		waiting += v.waiting;
 	}
 	well = say_redis(p, out, start);
 	well = say_journal(p, out, start) && well;
@@ -181,6 +182,10 @@ void summary_add(const struct pages *p, struct buf *out)
 	if (parked > 0) {
 		part(out, start);
 		buf_addf(out, "%lld record%s parked", (long long)parked, plural(parked));
+	}
+	if (waiting > 0) {
+		part(out, start);
+		buf_addf(out, "%lld value%s wait%s for a decision", (long long)waiting, plural(waiting), waiting == 1 ? "s" : "");
 	}
 	if (out->len > before || !well)
 		return;				/* whoever reads of trouble need not hear what is fine */

@@ -33,7 +33,12 @@ int run_held_show(struct ctl *c, char **args, int n);
 int run_held_release(struct ctl *c, char **args, int n);
 int run_held_discard(struct ctl *c, char **args, int n);
 
+/* waiting.c */
+int run_waiting(struct ctl *c);
+int run_decide(struct ctl *c, char **args, int n);
+
 /* story.c */
+void add_value(struct buf *out, const json_t *value, bool is_private);
 int run_conflicts(struct ctl *c, char **args, int n);
 
 #endif

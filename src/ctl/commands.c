@@ -229,6 +229,8 @@ static void show_settled(struct asking *a, const json_t *j)
 		printf("; %lld parked", (long long)parked);
 	if (held > 0)
 		printf("; %lld held", (long long)held);
+	if (json_integer_value(json_object_get(j, "waiting")) > 0)
+		printf("; %lld waiting for a decision", (long long)json_integer_value(json_object_get(j, "waiting")));
 	putchar('\n');
 }
 
@@ -501,8 +503,11 @@ const struct ctl_command ctl_commands[] = {
 	{ "held release", "SET...", "", 1, 1000, run_held_release,
 	  "Carries the deletes of a set out; records whose row is back by now are left alone." },
 	{ "held discard", "SET...", "", 1, 1000, run_held_discard, "Does not delete: brings the rows back where they are gone." },
-	{ "conflicts", "[--entity E] [--since T] [--key K]", "eik", 0, 0, run_conflicts,
-	  "Shows the decisions as a table; with --key one record's story. T is a time (RFC 3339) or a duration back (15m)." },
+	{ "conflicts", "[--entity E] [--since T] [--key K] [--waiting]", "eikW", 0, 0, run_conflicts,
+	  "Shows the decisions as a table; with --key one record's story; with --waiting what waits for a person. "
+	  "T is a time (RFC 3339) or a duration back (15m)." },
+	{ "decide", "ENTITY KEY FIELD ENDPOINT | ENTITY KEY FIELD --value V | ENTITY KEY FIELD --null", "v0", 3, 4, run_decide,
+	  "Settles what waits in a field: by the value that an endpoint shows, by a value of your own, or by NULL." },
 	{ "pause", "ENDPOINT|ENTITY", "", 1, 1, run_pause, "Lets it rest; what happens there meanwhile is caught up on later." },
 	{ "resume", "ENDPOINT|ENTITY", "", 1, 1, run_resume, "Lets it go on." },
 	{ "kick", "[--sweep]", "S", 0, 0, run_kick, "Looks at every endpoint now; --sweep compares everything." },

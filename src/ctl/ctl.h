@@ -36,8 +36,8 @@ struct ctl {
 	const char *socket, *config;
 	int64_t timeout_us;
 	bool json, no_color;
-	bool watch, print, sweep;
-	const char *entity, *endpoint, *since, *key, *id;
+	bool watch, print, sweep, waiting, null;
+	const char *entity, *endpoint, *since, *key, *id, *value;
 	/* made from it */
 	char *path;			/* of the control socket */
 	bool color;			/* stdout is a terminal that may be coloured */

@@ -10,5 +10,6 @@ crmsyncctl_SOURCES = \
 	src/ctl/main.c \
 	src/ctl/status.c \
 	src/ctl/story.c \
-	src/ctl/table.c
+	src/ctl/table.c \
+	src/ctl/waiting.c
 crmsyncctl_LDADD = libcrmsync.a $(JANSSON_LIBS)

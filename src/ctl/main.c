@@ -28,6 +28,9 @@ const struct option ctl_options[] = {
 	{ "endpoint", required_argument, NULL, 'E' },
 	{ "since", required_argument, NULL, 'i' },
 	{ "key", required_argument, NULL, 'k' },
+	{ "waiting", no_argument, NULL, 'W' },
+	{ "value", required_argument, NULL, 'v' },
+	{ "null", no_argument, NULL, '0' },
 	{ NULL },
 };
 
@@ -100,6 +103,9 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	case 'E': c->endpoint = optarg; break;
 	case 'i': c->since = optarg; break;
 	case 'k': c->key = optarg; break;
+	case 'W': c->waiting = true; break;
+	case 'v': c->value = optarg; break;
+	case '0': c->null = true; break;
 	case 'h':
 		if (command != NULL)
 			help_command(command);

@@ -269,10 +269,10 @@ static void show_entities(const json_t *entities, struct buf *out, size_t width,
 {
 	static const struct table_column columns[] = {
 		{ "ENTITY", .elastic = true }, { "RECORDS", .right = true }, { "PENDING", .right = true }, { "PARKED", .right = true },
-		{ "HELD", .right = true }, { "CONFLICTS", .right = true }, { "DELAY p50", .right = true },
+		{ "HELD", .right = true }, { "WAITING", .right = true }, { "CONFLICTS", .right = true }, { "DELAY p50", .right = true },
 		{ "p99", .right = true }, { "" },
 	};
-	struct table t = { .columns = columns, .n_columns = 9 };
+	struct table t = { .columns = columns, .n_columns = 10 };
 	const json_t *e;
 	size_t i;
 
@@ -282,6 +282,7 @@ static void show_entities(const json_t *entities, struct buf *out, size_t width,
 		cell_count(&t, num(e, "pending"), YELLOW);
 		cell_count(&t, num(e, "parked"), RED);
 		cell_count(&t, num(e, "held"), RED);
+		cell_count(&t, num(e, "waiting"), YELLOW);
 		cell_count(&t, num(e, "conflicts"), PLAIN);
 		cell_delay(&t, num(e, "propagation_p50_seconds"));
 		cell_delay(&t, num(e, "propagation_p99_seconds"));

@@ -40,7 +40,7 @@ static void add_moment(struct buf *out, const char *rfc3339)
 }
 
 /* As it is: what prints it, escapes it. */
-static void add_value(struct buf *out, const json_t *value, bool is_private)
+void add_value(struct buf *out, const json_t *value, bool is_private)
 {
 	if (is_private) {
 		buf_adds(out, "a value that is not kept");
@@ -89,7 +89,9 @@ static void take_row(struct asking *a, const json_t *j)
 	size_t i;
 
 	buf_adds(&losers, "");
-	if (is_in(json_object_get(j, "deleted"), str(j, "winner")))
+	if (str(j, "winner")[0] == '\0')
+		buf_adds(&stands, "(waits)");
+	else if (is_in(json_object_get(j, "deleted"), str(j, "winner")))
 		buf_adds(&stands, "(delete)");
 	else if (str(j, "field")[0] == '\0')
 		buf_adds(&stands, "(edit)");
@@ -146,11 +148,30 @@ static void tell_edit(struct buf *out, const json_t *j, const char *endpoint, co
 	}
 }
 
+/* Nobody has won yet. */
+static void tell_words(struct buf *out, const json_t *j)
+{
+	json_t *values = json_object_get(j, "values"), *value;
+	const char *endpoint, *sep = "";
+
+	json_object_foreach(values, endpoint, value) {
+		buf_adds(out, sep);
+		tell_edit(out, j, endpoint, value, str(json_object_get(j, "stamps"), endpoint), false);
+		sep = "; ";
+	}
+	buf_adds(out, ". ");
+}
+
 static void tell_sides(struct buf *out, const json_t *j)
 {
 	const char *winner = str(j, "winner");
 	const json_t *lost;
 	size_t i;
+
+	if (winner[0] == '\0') {
+		tell_words(out, j);
+		return;
+	}
 
 	tell_edit(out, j, winner, json_object_get(json_object_get(j, "values"), winner), str(json_object_get(j, "stamps"), winner),
 		  is_in(json_object_get(j, "deleted"), winner));
@@ -168,7 +189,13 @@ static void tell_reason(struct buf *out, const json_t *j)
 	const json_t *lost = json_array_get(json_object_get(j, "lost"), 0);
 	int64_t won, other;
 
-	if (strcmp(rule, "update-wins") == 0) {
+	if (winner[0] == '\0') {
+		buf_addf(out, "%s: it waits for a person to decide; each side keeps its own value meanwhile. ", rule);
+	} else if (strcmp(tie, "operator") == 0) {
+		buf_addf(out, "%s: a person has decided. ", rule);
+	} else if (strcmp(tie, "doubt") == 0) {
+		buf_addf(out, "%s: the difference counts, but may have been made over a write of which nobody knows whether it had happened; check the sum. ", rule);
+	} else if (strcmp(rule, "update-wins") == 0) {
 		buf_adds(out, "update-wins: an edit that whoever deleted had not seen keeps the record. ");
 	} else if (strcmp(rule, "delete-wins") == 0) {
 		buf_addf(out, "delete-wins: the record is gone, and with it what had been changed%s. ", str(j, "field")[0] != '\0' ? " there" : "");
@@ -181,6 +208,8 @@ static void tell_reason(struct buf *out, const json_t *j)
 		buf_addf(out, "%s: %s's was made with the other in sight, so it stands. ", rule, winner);
 	} else if (strcmp(tie, "priority") == 0) {
 		buf_addf(out, "%s: %s comes first in priority, so it stands. ", rule, winner);
+	} else if (strcmp(tie, "value") == 0 && strcmp(rule, "last-writer-wins") != 0 && strcmp(rule, "source-priority") != 0) {
+		buf_addf(out, "%s: by the values themselves, %s's stands. ", rule, winner);
 	} else {
 		buf_addf(out, "%s: they are equal in age and rank; %s's stands. ", rule, winner);
 	}
@@ -254,6 +283,10 @@ int run_conflicts(struct ctl *c, char **args, int n)
 	struct buf out = { 0 };
 	int rc;
 
+	if (c->waiting) {
+		json_decref(params);
+		return run_waiting(c);
+	}
 	set_text(params, "entity", c->entity);
 	set_text(params, "since", c->since);
 	set_text(params, "key", c->key);

@@ -33,8 +33,8 @@ struct journal_parked {
 struct journal_decision {
 	const char *entity, *key, *field, *rule;
 	const char *kind;		/* conflict | delete-update | first-contact */
-	const char *winner;		/* endpoint */
-	const char *tie_break;		/* stamp | priority | value | policy */
+	const char *winner;		/* endpoint; "": nobody yet, it waits */
+	const char *tie_break;		/* stamp | priority | value | policy | operator | doubt; "" while it waits */
 	int64_t time_us;
 	const char *base_digest;	/* hex, "" when there was no base */
 	const char *base;		/* NULL: NULL, not kept when private, or shown by nobody any more: then only its digest is known */
@@ -67,6 +67,20 @@ struct journal_held_set {
 	const char *entity, *endpoint;
 	enum journal_held_state state;
 	int64_t deletes, first_us, last_us;
+};
+
+/* A field that waits for a person (rule manual), with every side's value. */
+struct journal_waiting {
+	int64_t id;			/* answers: its number */
+	const char *entity, *rid;	/* 20 hex digits */
+	const char *key, *field;
+	int64_t since_us;
+	uint64_t mark;			/* of what waits: a verdict is about nothing else */
+	const char *base_digest, *base;	/* as of a decision */
+	struct journal_side sides[32];	/* competed: one of those that differ */
+	size_t n_sides;
+	enum journal_verdict { VERDICT_NONE, VERDICT_SIDE, VERDICT_VALUE } verdict;	/* answers; as in the file */
+	const char *chosen;		/* answers: the side; or the value, NULL: NULL */
 };
 
 /* "NAME built with X, runs on Y", for --version; into the caller's room. */
@@ -116,6 +130,16 @@ bool journal_held_move(struct journal *, const char *entity, const char *from_ri
 /* ERR_ROW, no-such-set: there is none of that entity and endpoint. */
 bool journal_held_order(struct journal *, const struct journal_held_set *, struct err *e);
 
+/* Adds it, or renews it (same entity, rid and field): then a verdict is void if something else waits now. *fresh: it was not so before. */
+bool journal_wait(struct journal *, const struct journal_waiting *, bool *fresh, struct err *e);
+bool journal_wait_end(struct journal *, int64_t id, struct err *e);
+bool journal_wait_forget(struct journal *, const char *entity, struct err *e);	/* all of it */
+/* The record has another key now. */
+bool journal_wait_move(struct journal *, const char *entity, const char *from_rid, const char *to_rid, const char *key, struct err *e);
+/* ERR_ROW, no-such-conflict: it waits no more. */
+bool journal_verdict(struct journal *, int64_t id, enum journal_verdict, const char *chosen, struct err *e);
+int64_t journal_waiting_count(struct journal *, const char *entity, bool decided);	/* decided: only those with a verdict. -1: cannot be read */
+
 /*
  * fn returns false to stop; what it is shown lives until it returns. entity, endpoint may be NULL: any. limit 0: no limit.
  * Parked records come in the order of their numbers; of the decisions the newest `limit`, oldest first.
@@ -128,6 +152,9 @@ bool journal_decisions_each(struct journal *, const char *entity, int64_t since_
 bool journal_held_sets_each(struct journal *, bool (*fn)(void *arg, const struct journal_held_set *), void *arg, struct err *e);
 bool journal_held_each(struct journal *, int64_t set, int64_t after_id, size_t limit,
 		       bool (*fn)(void *arg, const struct journal_held *), void *arg, struct err *e);
+/* In the order of their numbers, of one record (rid) or one printed key, or all (NULL). */
+bool journal_waiting_each(struct journal *, const char *entity, const char *rid, const char *key, int64_t after_id, size_t limit,
+			  bool (*fn)(void *arg, const struct journal_waiting *), void *arg, struct err *e);
 /* Those of one record, by its printed key. */
 bool journal_story_each(struct journal *, const char *entity, const char *key, int64_t since_us, size_t limit,
 			bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e);

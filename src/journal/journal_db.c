@@ -14,7 +14,7 @@
 
 enum {
 	APPLICATION_ID = 0x63726d73,	/* "crms": file(1) and we tell our files from others by it */
-	SCHEMA_VERSION = 2,
+	SCHEMA_VERSION = 3,
 	BUSY_MS = 250,			/* somebody's shell may hold the file for a moment; the loop waits no longer than this */
 };
 
@@ -59,6 +59,18 @@ static const char version_2[] =
 	"ALTER TABLE side ADD written INTEGER NOT NULL DEFAULT 0;"
 	"CREATE INDEX decision_key ON decision (key, time_us);"
 	"CREATE INDEX side_owed ON side (endpoint) WHERE written = 2;";
+
+static const char version_3[] =
+	"CREATE TABLE waiting ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" entity TEXT NOT NULL, rid TEXT NOT NULL, field TEXT NOT NULL, key TEXT NOT NULL, since_us INTEGER NOT NULL,"
+	" mark INTEGER NOT NULL, base_digest TEXT NOT NULL, base TEXT, verdict INTEGER NOT NULL DEFAULT 0, chosen TEXT,"
+	" UNIQUE (entity, rid, field));"
+	"CREATE INDEX waiting_key ON waiting (key);"
+	"CREATE TABLE waiting_side ("
+	" waiting INTEGER NOT NULL REFERENCES waiting ON DELETE CASCADE, n INTEGER NOT NULL,"
+	" endpoint TEXT NOT NULL, value TEXT, stamp_us INTEGER NOT NULL, digest TEXT NOT NULL, competed INTEGER NOT NULL,"
+	" PRIMARY KEY (waiting, n)) WITHOUT ROWID;";
 
 /* ---- errors ------------------------------------------------------------------------------------------ */
 
@@ -234,7 +246,8 @@ static bool upgrade(sqlite3 *db, const char *path, struct err *e)
 
 	if (!ask_number(db, path, "PRAGMA user_version", &version, e))
 		return false;
-	return version >= 2 || (run(db, path, version_2, e) && run(db, path, "PRAGMA user_version = 2", e));
+	return (version >= 2 || run(db, path, version_2, e)) && (version >= 3 || run(db, path, version_3, e)) &&
+	       (version >= SCHEMA_VERSION || run(db, path, "PRAGMA user_version = 3", e));
 }
 
 /* Looks in the same transaction that creates: two daemons that start at once must not both create. */

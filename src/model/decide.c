@@ -49,7 +49,7 @@ int edit_key_compare(const struct entity_def *d, enum rule rule, const struct ed
 }
 
 /* Of a base that nobody shows only the short digest is known; of everything else the whole one. */
-static bool is_digest_of(uint64_t digest, uint64_t whole)
+bool decide_is_digest_of(uint64_t digest, uint64_t whole)
 {
 	return digest > 0xffffff ? digest == whole : digest == digest_field(whole);
 }
@@ -58,8 +58,8 @@ bool decide_is_blank(const struct work *w, size_t f, uint64_t digest)
 {
 	enum field_type type = w->entity->fields[f].type;
 
-	return is_digest_of(digest, value_digest(w->policy->key, type, VALUE_NULL)) ||
-	       (type == FIELD_TEXT && is_digest_of(digest, value_digest(w->policy->key, type, value_of(""))));
+	return decide_is_digest_of(digest, value_digest(w->policy->key, type, VALUE_NULL)) ||
+	       (type == FIELD_TEXT && decide_is_digest_of(digest, value_digest(w->policy->key, type, value_of(""))));
 }
 
 int decide_compare(const struct work *w, size_t f, const struct edit_key *a, uint64_t digest_a,
@@ -72,6 +72,12 @@ int decide_compare(const struct work *w, size_t f, const struct edit_key *a, uin
 
 		if (blank_a != blank_b)
 			return blank_b ? 1 : -1;
+	}
+	if (is_extreme(rule)) {
+		int by_value = decide_extreme_compare(w, f, digest_a, digest_b);
+
+		if (by_value != 0)
+			return by_value;
 	}
 	return edit_key_compare(w->entity, rule, a, digest_field(digest_a), b, digest_field(digest_b));
 }
@@ -91,6 +97,11 @@ struct edit_key decide_shown_key(const struct work *w, size_t e, size_t f)
 		if (w->unit[f] & BIT(seen->deviations[i].field))
 			dev = &seen->deviations[i];
 	return dev != NULL ? dev->key : w->base->fields[f].key;
+}
+
+struct edit_key decide_key_now(const struct work *w, size_t e, size_t f)
+{
+	return w->edits[e].changed & BIT(f) ? w->edits[e].keys[f] : decide_shown_key(w, e, f);
 }
 
 static bool same_id(const struct vector *v, size_t e, const struct observation *o)
@@ -309,7 +320,7 @@ static void level_units(struct work *w, size_t e)
 
 /* ---- the join ---------------------------------------------------------------------------------------- */
 
-static uint8_t pick_winner(const struct work *w, size_t f, bool new_life)
+static uint8_t pick_winner(struct work *w, size_t f, bool new_life)
 {
 	const struct vector *v = w->base;
 	bool has_base = v != NULL && !new_life && v->fields[f].digest != 0;
@@ -317,6 +328,10 @@ static uint8_t pick_winner(const struct work *w, size_t f, bool new_life)
 	uint64_t digest = 0;
 	uint8_t winner = 255;
 
+	if (is_extreme(w->entity->fields[f].rule))
+		return decide_extreme_winner(w, f, new_life);
+	if (w->entity->fields[f].rule == RULE_MANUAL && decide_manual_winner(w, f, new_life, &winner))
+		return winner;
 	if (has_base) {
 		uint8_t holder = w->entity->fields[f].rule == RULE_NEWEST_FILLED ? decide_find_holder(w, f) : 255;
 
@@ -354,19 +369,39 @@ uint8_t decide_find_holder(const struct work *w, size_t f)
 	return maybe;
 }
 
+static struct edit_key winning_key(const struct work *w, size_t e, size_t f)
+{
+	const struct edit_key *word = &w->word_key[leader_of(w, f)];
+
+	return word->n != 0 ? *word : decide_key_now(w, e, f);
+}
+
 static void agree_on(struct work *w, size_t f, bool new_life)
 {
 	struct decision *d = w->out;
-	uint8_t winner = pick_winner(w, leader_of(w, f), new_life), holder;
+	uint8_t winner, holder;
+	const struct settlement *given;
 
-	w->winner[f] = winner;
-	holder = winner != 255 ? winner : decide_find_holder(w, f);
+	w->winner[f] = 255;
+	if (w->entity->fields[f].rule == RULE_ADD && decide_add_up(w, f, new_life))
+		return;
+	winner = w->winner[f] = pick_winner(w, leader_of(w, f), new_life);
 	if (winner != 255)
-		d->next->fields[f] = (struct vfield){ digest_field(w->seen[winner].digests[f]), w->edits[winner].keys[f] };
-	if (holder != 255) {
+		d->next->fields[f] = (struct vfield){ digest_field(w->seen[winner].digests[f]), winning_key(w, winner, f) };
+	else if (new_life && (d->waits & BIT(f)))
+		d->next->fields[f] = (struct vfield){ 0 };	/* nothing is agreed in this life yet */
+	given = decide_given_value(w, f);
+	holder = winner != 255 ? winner : decide_find_holder(w, f);
+	if (given != NULL) {
+		d->values[f] = given->value;
+		d->digests[f] = given->digest;
+		d->have |= BIT(f);
+	} else if (holder != 255) {
 		d->values[f] = w->seen[holder].values[f];
 		d->digests[f] = w->seen[holder].digests[f];
 		d->have |= BIT(f);
+	} else {
+		decide_add_at_hand(w, f);
 	}
 }
 
@@ -374,7 +409,7 @@ void decide_join_fields(struct work *w, bool new_life)
 {
 	struct decision *d = w->out;
 
-	d->have = 0;
+	d->have = d->waits = d->settled = 0;
 	for (size_t f = 0; f < w->entity->n_fields; f++)
 		agree_on(w, f, new_life);
 	if (d->have == all_fields(w->entity))
@@ -382,7 +417,7 @@ void decide_join_fields(struct work *w, bool new_life)
 	else if (w->base == NULL || new_life)
 		d->next->row = 0;
 	for (size_t f = 0; f < w->entity->n_fields; f++)
-		if (w->winner[f] != 255 && d->have != all_fields(w->entity))
+		if ((w->winner[f] != 255 || (w->added & BIT(f))) && d->have != all_fields(w->entity))
 			d->next->row = 0;	/* part of the agreed row is out of reach: fields decide until it is seen whole */
 }
 
@@ -406,6 +441,8 @@ static void note_contact(struct work *w)
 	for (size_t i = 0; i < d->n_lost; i++)
 		if (d->lost[i].kind == LOST_FIRST_CONTACT)
 			d->contact = CONTACT_MERGED;
+	if (d->waits != 0)
+		d->contact = CONTACT_MERGED;
 	if (d->contact == CONTACT_NONE && inserts)
 		d->contact = CONTACT_COPIED;
 }
@@ -469,14 +506,18 @@ void decide_record(const struct decide_policy *policy, const struct vector *base
 	out->orders = arena_zalloc(arena, n_endpoints * sizeof *out->orders);
 	out->values = arena_alloc(arena, n_fields * sizeof *out->values);
 	out->digests = arena_alloc(arena, n_fields * sizeof *out->digests);
+	out->words = arena_zalloc(arena, n_fields * sizeof *out->words);
+	out->marks = arena_zalloc(arena, n_fields * sizeof *out->marks);
 	map_units(&w);
 	find_edits(&w);
 	for (size_t e = 0; e < n_endpoints; e++) {
 		stamp_edits(&w, e);
 		level_units(&w, e);
+		decide_release_words(&w, e);
 	}
 	decide_life(&w);
 	decide_give_orders(&w);
+	decide_keep_amounts(&w);
 	note_contact(&w);
 	note_edits(&w);
 }

@@ -11,7 +11,10 @@
  *   stamp   eff = max(floor(min(reported, now + max_ahead), quantum), base eff + quantum)          (9.3)
  *   order   last-writer-wins: (eff, rank of the writer, n, digest); source-priority: (n, rank, eff, digest), n = base n + 1
  *           newest-filled: what is blank (NULL, empty text) loses to any value, then as last-writer-wins.
+ *           max, min: by the values themselves, then as last-writer-wins; a value out of reach stands (decide_extreme.c).
  *           mirror: what the endpoint of rank 0 wrote beats what others wrote, then as last-writer-wins.
+ *           add: the differences of all edits are added up (decide_add.c).
+ *           manual: different values wait until a person has decided (decide_manual.c).
  *   delete  needs evidence. update-wins: the record lives when some field holds an edit that the deleter had not
  *           seen, whatever the clocks say; delete-wins: it is dead. A new row after the delete is a new generation.
  *   new     a field that is new to the topology competes as on first contact; an empty column loses to any value.
@@ -58,12 +61,24 @@ struct decide_endpoint {		/* what an endpoint may do for this entity */
 	bool ignores_deletes;		/* deletes neither come from nor go there */
 };
 
+/* What a person decided about a field that waits; also where its value is at hand until somebody shows it. */
+struct settlement {
+	uint8_t field;
+	uint8_t endpoint;		/* that side's value; or, with `given`, */
+	bool given;
+	struct value value;		/* this one, canonical and cleaned */
+	uint64_t digest;
+	uint64_t mark;			/* of what waited when it was decided: nothing else is settled by it */
+};
+
 struct decide_policy {
 	const struct entity_def *entity;
 	const struct decide_endpoint *endpoints;	/* by endpoint index */
 	size_t n_endpoints;
 	const struct digest_key *key;
 	int64_t now_us, max_ahead_us, quantum_us;
+	const struct settlement *settlements;		/* of this record */
+	size_t n_settlements;
 };
 
 enum action { ACTION_NONE, ACTION_INSERT, ACTION_UPDATE, ACTION_DELETE };
@@ -71,16 +86,17 @@ enum action { ACTION_NONE, ACTION_INSERT, ACTION_UPDATE, ACTION_DELETE };
 struct order {				/* what to do at one endpoint */
 	enum action action;
 	uint64_t fields;		/* insert, update */
+	uint64_t astray;		/* when it was carried out: references that came to mean another record than they should */
 };
 
 struct lost_edit {			/* for the journal */
 	enum lost_kind { LOST_CONFLICT, LOST_FIRST_CONTACT, LOST_DELETE, LOST_TO_DELETE } kind;
 	uint8_t field;			/* FIELDS_MAX: the record as a whole (deletes) */
-	uint8_t loser, winner;		/* endpoint indexes */
+	uint8_t loser, winner;		/* endpoint indexes; ORIGIN_NONE as winner: nobody's value, a person gave it or it is a sum */
 	struct edit_key loser_key, winner_key;
 	struct value loser_value, winner_value;
 	uint64_t loser_digest, winner_digest, base_digest;	/* 0: not known */
-	const char *tie_break;		/* stamp | priority | value | policy */
+	const char *tie_break;		/* stamp | priority | value | policy | operator | doubt */
 };
 
 enum contact { CONTACT_NONE, CONTACT_EQUAL, CONTACT_MERGED, CONTACT_COPIED };
@@ -96,6 +112,10 @@ struct decision {
 	enum contact contact;		/* whether this was a first contact, and what came of it */
 	uint64_t edited;		/* endpoints with an edit, insert or delete of their own in this observation */
 	int64_t oldest_edit_us;		/* smallest reported stamp among them; STAMP_NONE */
+	uint64_t waits;			/* fields that wait for a person */
+	uint64_t settled;		/* fields that a person has decided in this decision */
+	uint64_t *words;		/* of what waits, by field index: endpoints whose values differ there ... */
+	uint64_t *marks;		/* ... and what these are, for a settlement */
 	bool key_changed;		/* a key field's agreed value is not the base's: the record moves to a new id */
 };
 
@@ -107,7 +127,8 @@ void decide_record(const struct decide_policy *, const struct vector *base, cons
 		   struct arena *, struct decision *out);
 
 /* After a successful write to that endpoint: it shows the agreed state, or `readback` where the target changed what was
- * written (those fields count as normalised and are not sent again). readback NULL: as sent. id: its local id (after an insert). */
+ * written (those fields count as normalised and are not sent again; but those astray are). readback NULL: as sent. id: its local
+ * id (after an insert). */
 void decide_applied(const struct decide_policy *, struct decision *, size_t endpoint, const struct observation *readback,
 		    struct value id, struct arena *);
 

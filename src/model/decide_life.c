@@ -26,6 +26,10 @@ static const char *tie_break(const struct work *w, const struct lost_edit *l)
 
 	if (rule == RULE_NEWEST_FILLED && decide_is_blank(w, f, l->winner_digest) != decide_is_blank(w, f, l->loser_digest))
 		return "value";
+	if (is_extreme(rule))
+		return "value";
+	if (w->out->settled & BIT(l->field))
+		return "operator";
 	if (rule == RULE_MIRROR && is_mirrored(w->entity, a) != is_mirrored(w->entity, b))
 		return "priority";
 	if (rule == RULE_SOURCE_PRIORITY)
@@ -40,32 +44,62 @@ static uint64_t base_digest(const struct work *w, size_t e, size_t f)
 	return base_knows(w, e) ? shown_digest(w->base, e, f) : 0;
 }
 
+/*
+ * Its difference counts, and nobody knows whether it was made on top of a write of ours in doubt or on what was there before:
+ * the sum may be off by that write, which people have to be told.
+ */
+static void note_guessed(struct work *w, size_t e, size_t f)
+{
+	struct lost_edit *l;
+
+	if (!(w->edits[e].guessed & w->edits[e].changed & BIT(f)))
+		return;
+	l = add_lost(w);
+	*l = (struct lost_edit){ .kind = LOST_CONFLICT, .field = (uint8_t)f, .loser = (uint8_t)e, .winner = ORIGIN_NONE,
+		.loser_key = w->edits[e].keys[f], .winner_key = w->out->next->fields[f].key, .loser_value = w->seen[e].values[f],
+		.winner_value = w->out->values[f], .loser_digest = w->seen[e].digests[f], .winner_digest = w->out->digests[f],
+		.base_digest = base_digest(w, e, f), .tie_break = "doubt" };
+}
+
+/* What waits, where nothing is agreed yet. */
+static uint8_t first_word(const struct work *w, size_t f)
+{
+	return w->out->waits & BIT(f) ? (uint8_t)__builtin_ctzll(w->out->words[f]) : ORIGIN_NONE;
+}
+
 static void lost_edit_of(struct work *w, size_t e, size_t f)
 {
 	const struct edit *x = &w->edits[e];
 	const struct vfield *now = &w->out->next->fields[f];
-	bool known = !(x->changed & BIT(f));	/* no edit, as far as we can tell */
+	bool known = !((x->changed | x->spoke) & BIT(f));	/* no edit, as far as we can tell */
 	struct lost_edit *l;
 
+	if (w->added & BIT(f)) {
+		note_guessed(w, e, f);
+		return;
+	}
+	if (keeps_word(w, e, f) || w->seen[e].what != OBSERVED_ROW)
+		return;		/* nothing is decided about it, or what it shows is not at hand */
 	if ((known && !(x->suspect & BIT(f))) || w->winner[f] == e || digest_field(w->seen[e].digests[f]) == now->digest)
 		return;
 	if (is_new_field(w, e, f) && value_is_null(w->seen[e].values[f]))
 		return;		/* nothing was there that could be lost */
 	/* A group's member that was only drawn along by its neighbour had not been edited itself. */
-	if (!known && base_digest(w, e, f) == digest_field(w->seen[e].digests[f]))
+	if ((x->changed & BIT(f)) && base_digest(w, e, f) == digest_field(w->seen[e].digests[f]))
 		return;
 	l = add_lost(w);
 	l->kind = x->no_base & BIT(f) ? LOST_FIRST_CONTACT : LOST_CONFLICT;
 	l->field = (uint8_t)f;
 	l->loser = (uint8_t)e;
-	l->winner = now->key.origin;
-	l->loser_key = known ? decide_shown_key(w, e, f) : x->keys[f];
+	l->winner = now->digest != 0 ? now->key.origin : first_word(w, f);
+	l->loser_key = decide_key_now(w, e, f);
 	l->winner_key = now->key;
 	l->loser_value = w->seen[e].values[f];
 	l->loser_digest = w->seen[e].digests[f];
 	l->winner_value = w->out->have & BIT(f) ? w->out->values[f] : VALUE_NULL;
 	l->winner_digest = w->out->have & BIT(f) ? w->out->digests[f] : now->digest;
-	l->base_digest = base_digest(w, e, f);
+	/* A word that was kept: what it was before is what all knew. */
+	l->base_digest = x->changed & BIT(f) ? base_digest(w, e, f) : w->base->fields[f].digest;
 	l->tie_break = tie_break(w, l);
 }
 
@@ -77,6 +111,8 @@ static void lost_agreement(struct work *w, size_t f)
 	struct edit_key shown;
 	struct lost_edit *l;
 
+	if ((w->added & BIT(f)) || (w->entity->fields[f].rule == RULE_MANUAL && !(w->late & BIT(f))))
+		return;		/* it is in the sum; whose word it was lost with that */
 	if (v == NULL || e == 255 || v->fields[f].digest == 0 || v->fields[f].digest == w->out->next->fields[f].digest)
 		return;
 	if (base_knows(w, e)) {
@@ -91,7 +127,7 @@ static void lost_agreement(struct work *w, size_t f)
 	l->loser = v->fields[f].key.origin;
 	l->winner = e;
 	l->loser_key = v->fields[f].key;
-	l->winner_key = w->edits[e].keys[f];
+	l->winner_key = decide_key_now(w, e, f);
 	l->loser_value = holder != 255 ? w->seen[holder].values[f] : VALUE_NULL;
 	l->loser_digest = holder != 255 ? w->seen[holder].digests[f] : v->fields[f].digest;
 	l->winner_value = w->seen[e].values[f];
@@ -140,6 +176,33 @@ static void note_lost_field(struct work *w, size_t f, size_t winner, const struc
 	}
 }
 
+static bool is_told_lost(const struct work *w, size_t f, size_t e)
+{
+	for (size_t i = 0; i < w->out->n_lost; i++)
+		if (w->out->lost[i].kind == LOST_TO_DELETE && w->out->lost[i].field == f && w->out->lost[i].loser == e)
+			return true;
+	return false;
+}
+
+/* And with it the words that wait there. */
+static void note_lost_words(struct work *w, size_t f, size_t deleter, const struct edit_key *winner_key)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
+		struct edit_key key = { 0 };
+		struct lost_edit *l;
+
+		if (!decide_word_unseen(w, f, e, deleter) || is_told_lost(w, f, e))
+			continue;
+		key = decide_word_key(w, e, f);
+		note_lost_record(w, LOST_TO_DELETE, e, winner_key->origin, &key, winner_key);
+		l = &w->out->lost[w->out->n_lost - 1];
+		l->field = (uint8_t)f;
+		l->loser_digest = w->seen[e].what == OBSERVED_ROW ? w->seen[e].digests[f] : shown_digest(w->base, e, f);
+		if (w->seen[e].what == OBSERVED_ROW)
+			l->loser_value = w->seen[e].values[f];
+	}
+}
+
 /* No field of the life before survives; an edit of it that comes now is lost as any other. */
 static void note_lost_to_rebirth(struct work *w)
 {
@@ -150,7 +213,7 @@ static void note_lost_to_rebirth(struct work *w)
 
 /* ---- what is shown nowhere any more ------------------------------------------------------------------ */
 
-static bool all_observed(const struct work *w)
+bool decide_all_observed(const struct work *w)
 {
 	for (size_t e = 0; e < w->policy->n_endpoints; e++)
 		if (w->policy->endpoints[e].mapped && w->seen[e].what == OBSERVED_NOTHING)
@@ -168,7 +231,7 @@ static uint8_t next_best(const struct work *w, size_t f)
 	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
 		if (w->seen[e].what != OBSERVED_ROW || !(base_knows(w, e) || (w->edits[e].changed & BIT(f))))
 			continue;
-		key = w->edits[e].changed & BIT(f) ? w->edits[e].keys[f] : decide_shown_key(w, e, f);
+		key = decide_key_now(w, e, f);
 		if (found != 255 && decide_compare(w, f, &key, w->seen[e].digests[f], &best, digest) <= 0)
 			continue;
 		best = key;
@@ -185,9 +248,9 @@ static uint8_t next_best(const struct work *w, size_t f)
 static void replace_vanished(struct work *w)
 {
 	struct decision *d = w->out;
-	uint64_t gone = all_fields(w->entity) & ~d->have;
+	uint64_t gone = all_fields(w->entity) & ~d->have & ~d->waits;
 
-	if (w->base == NULL || w->base->dead || gone == 0 || !all_observed(w))
+	if (w->base == NULL || w->base->dead || gone == 0 || !decide_all_observed(w))
 		return;
 	for (size_t e = 0; e < w->policy->n_endpoints; e++)
 		if (w->edits[e].missing)
@@ -216,16 +279,50 @@ static void replace_vanished(struct work *w)
 
 /* ---- life and death ---------------------------------------------------------------------------------- */
 
-/* The field holds an edit which the deleter had not seen. */
-static bool is_unseen(const struct work *w, size_t deleter, size_t f)
+/* What is agreed is no news to somebody who had seen what was: it is that, or what is left of the time before it went away. */
+static bool is_no_news(const struct work *w, size_t f)
+{
+	const struct edit_key *was = &w->base->fields[f].key, *now = &w->out->next->fields[f].key;
+
+	return same_key(now, was) ||
+	       ((w->vanished & BIT(f)) && w->winner[f] != 255 && !(w->edits[w->winner[f]].changed & BIT(f)) && now->n <= was->n);
+}
+
+/* The agreed value is an edit which the deleter had not seen. */
+static bool is_agreed_unseen(const struct work *w, size_t deleter, size_t f)
 {
 	const struct vfield *now = &w->out->next->fields[f];
 	uint32_t digest = shown_digest(w->base, deleter, f);
 	struct edit_key shown = decide_shown_key(w, deleter, f);
+	enum rule rule = w->entity->fields[f].rule;
 
 	/* Under one key it is the deleter's own edit, in another form or with what took its place. */
-	return now->digest != digest && !same_key(&now->key, &shown) &&
-	       decide_compare(w, f, &now->key, now->digest, &shown, digest) > 0;
+	if (now->digest == digest || same_key(&now->key, &shown))
+		return false;
+	/* By value, by a sum or by a person it is told whether an edit stands, not whether it was seen. */
+	if (is_extreme(rule))
+		return !decide_extreme_had_seen(w, deleter, f) || !is_no_news(w, f);
+	return rule == RULE_ADD || rule == RULE_MANUAL || decide_compare(w, f, &now->key, now->digest, &shown, digest) > 0;
+}
+
+/* The field holds an edit which the deleter had not seen. */
+static bool is_unseen(const struct work *w, size_t deleter, size_t f)
+{
+	if (is_agreed_unseen(w, deleter, f) || (is_extreme(w->entity->fields[f].rule) && decide_extreme_undecided(w, f, deleter)))
+		return true;
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if (decide_word_unseen(w, f, e, deleter))
+			return true;
+	return false;
+}
+
+/* The key of that edit. */
+static struct edit_key unseen_key(const struct work *w, size_t deleter, size_t f)
+{
+	for (size_t e = 0; !is_agreed_unseen(w, deleter, f) && e < w->policy->n_endpoints; e++)
+		if (decide_word_unseen(w, f, e, deleter))
+			return decide_word_key(w, e, f);
+	return w->out->next->fields[f].key;
 }
 
 /* The first such field; -1: it had seen everything. */
@@ -252,10 +349,9 @@ static struct edit_key delete_key(const struct work *w, size_t e)
 /* A row that is brought back before its delete was proven: the delete loses all the same, and is written down. */
 void decide_note_lost_delete(struct work *w, size_t e)
 {
-	const struct edit_key *winner = &w->out->next->fields[decide_unseen_edit(w, e)].key;
-	struct edit_key key = delete_key(w, e);
+	struct edit_key key = delete_key(w, e), winner = unseen_key(w, e, (size_t)decide_unseen_edit(w, e));
 
-	note_lost_record(w, LOST_DELETE, e, winner->origin, &key, winner);
+	note_lost_record(w, LOST_DELETE, e, winner.origin, &key, &winner);
 }
 
 /* The deleters of this observation: does any of them end the record? */
@@ -265,19 +361,19 @@ static bool killed_now(struct work *w)
 
 	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
 		struct edit_key key;
-		ptrdiff_t f;
 
 		if (!w->edits[e].removed)
 			continue;
 		key = delete_key(w, e);
-		f = decide_unseen_edit(w, e);
-		if (f >= 0 && w->entity->deletes == DELETES_UPDATE_WINS) {
-			note_lost_record(w, LOST_DELETE, e, w->out->next->fields[f].key.origin, &key, &w->out->next->fields[f].key);
+		if (decide_unseen_edit(w, e) >= 0 && w->entity->deletes == DELETES_UPDATE_WINS) {
+			decide_note_lost_delete(w, e);
 			continue;
 		}
-		for (size_t i = 0; i < w->entity->n_fields; i++)
-			if (is_unseen(w, e, i))
+		for (size_t i = 0; i < w->entity->n_fields; i++) {
+			if (is_agreed_unseen(w, e, i))
 				note_lost_field(w, i, e, &key);
+			note_lost_words(w, i, e, &key);
+		}
 		if (!dead || edit_key_compare(w->entity, RULE_LAST_WRITER_WINS, &key, 0, &w->out->next->deleted, 0) > 0)
 			w->out->next->deleted = key;
 		dead = true;
@@ -289,15 +385,19 @@ static bool killed_now(struct work *w)
 static bool stays_dead(struct work *w)
 {
 	for (size_t f = 0; f < w->entity->n_fields; f++) {
-		uint8_t e = w->winner[f];
+		uint8_t e = w->out->waits & BIT(f) ? (uint8_t)__builtin_ctzll(w->out->words[f]) : w->winner[f];
 
 		if (e == 255)
 			continue;
 		if (w->entity->deletes == DELETES_UPDATE_WINS) {
-			note_lost_record(w, LOST_DELETE, w->base->deleted.origin, e, &w->base->deleted, &w->edits[e].keys[f]);
+			struct edit_key key = decide_key_now(w, e, f);
+
+			note_lost_record(w, LOST_DELETE, w->base->deleted.origin, e, &w->base->deleted, &key);
 			return false;
 		}
-		note_lost_field(w, f, w->base->deleted.origin, &w->base->deleted);
+		note_lost_words(w, f, ORIGIN_NONE, &w->base->deleted);
+		if (w->winner[f] != 255)
+			note_lost_field(w, f, w->base->deleted.origin, &w->base->deleted);
 	}
 	return true;
 }
@@ -372,4 +472,6 @@ void decide_life(struct work *w)
 	if (next->dead)		/* edits that lost to the delete leave no trace: the tombstone keeps what the deleter saw */
 		for (size_t f = 0; was_dead && f < next->n_fields; f++)
 			next->fields[f] = base->fields[f];
+	if (next->dead)
+		w->out->waits = 0;	/* nobody is asked about what is gone */
 }

@@ -37,12 +37,14 @@ static void show_now(struct work *w, size_t e)
 	for (size_t f = 0; f < next->n_fields; f++) {
 		const struct edit *x = &w->edits[e];
 		uint32_t digest = digest_field(o->digests[f]);
-		bool agreed = digest == next->fields[f].digest && (!(w->out->have & BIT(f)) || o->digests[f] == w->out->digests[f]);
+		bool agreed = !keeps_word(w, e, f) && digest == next->fields[f].digest && (!(w->out->have & BIT(f)) || o->digests[f] == w->out->digests[f]);
 
 		if (agreed)
 			continue;
 		list[n] = (struct vdeviation){ .field = (uint8_t)f, .digest = digest };
-		if (x->changed & BIT(f))
+		if (keeps_word(w, e, f))
+			list[n].key = decide_word_key(w, e, f);
+		else if (x->changed & BIT(f))
 			list[n].key = x->keys[f];
 		else if (base_knows(w, e))
 			list[n].key = decide_shown_key(w, e, f);
@@ -93,7 +95,9 @@ static void show_before(struct work *w, size_t e)
 		uint32_t digest = shown_digest(base, e, f);
 		struct edit_key key = decide_shown_key(w, e, f);
 
-		if (digest != next->fields[f].digest || shows_older_edit(w, e, f, &key))
+		if (keeps_word(w, e, f))
+			key = decide_word_key(w, e, f);
+		if (keeps_word(w, e, f) || digest != next->fields[f].digest || shows_older_edit(w, e, f, &key))
 			list[n++] = (struct vdeviation){ (uint8_t)f, digest, key };
 	}
 	s->former |= base->generation != next->generation;
@@ -107,13 +111,15 @@ static void show_before(struct work *w, size_t e)
 /* ---- orders ------------------------------------------------------------------------------------------ */
 
 /* Some field it shows is not a form of what is agreed now. */
-static bool is_behind(const struct vector *v, size_t e)
+static bool is_behind(const struct work *w, size_t e)
 {
+	const struct vector *v = w->out->next;
+
 	for (size_t i = 0; i < v->seen[e].n_deviations; i++) {
 		const struct vdeviation *dev = &v->seen[e].deviations[i];
 		const struct vfield *now = &v->fields[dev->field];
 
-		if (dev->digest != now->digest && !same_key(&dev->key, &now->key))
+		if (!keeps_word(w, e, dev->field) && dev->digest != now->digest && !same_key(&dev->key, &now->key))
 			return true;
 	}
 	return false;
@@ -140,11 +146,13 @@ static void order_row(struct work *w, size_t e)
 	bool short_of_values = false;
 
 	for (size_t i = 0; i < s->n_deviations; i++)
-		if (!is_normalised(w, e, s->deviations[i].field))
+		if (!is_normalised(w, e, s->deviations[i].field) && !keeps_word(w, e, s->deviations[i].field))
 			wanted |= BIT(s->deviations[i].field);
 	for (size_t f = 0; f < next->n_fields; f++) {
 		if (!(wanted & BIT(f)))
 			continue;
+		if (w->out->waits & w->unit[f] & ~w->out->have)
+			continue;	/* nobody has it: it comes when a person has decided */
 		if (wanted & w->unit[f] & ~w->out->have)	/* half of it would be a value that nobody wrote */
 			short_of_values = true;
 		else
@@ -163,6 +171,8 @@ static void order_missing(struct work *w, size_t e, bool absent)
 	struct vseen *s = &w->out->next->seen[e];
 
 	s->owed = true;
+	if (w->out->waits & ~w->out->have)
+		s->parked = true;	/* not before a person has decided */
 	if (!absent || w->out->have != all_fields(w->entity))
 		return;
 	o->action = ACTION_INSERT;
@@ -214,7 +224,7 @@ static void order_alive(struct work *w, size_t e, const struct decide_endpoint *
 	case OBSERVED_NOTHING:
 		show_before(w, e);
 		if (was_present) {
-			s->owed = p->writable && (s->owed || is_behind(w->out->next, e));
+			s->owed = p->writable && (s->owed || is_behind(w, e));
 			return;
 		}
 		break;
@@ -273,6 +283,7 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 	struct vector *next = d->next;
 	struct vseen *s = &next->seen[e];
 	struct vdeviation list[FIELDS_MAX];
+	uint64_t astray = d->orders[e].astray;
 	size_t n = 0;
 
 	if (d->orders[e].action == ACTION_DELETE) {
@@ -282,6 +293,8 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 	for (size_t f = 0; f < next->n_fields; f++) {
 		const struct vdeviation *old = d->orders[e].action == ACTION_UPDATE ? vseen_deviation(s, f) : NULL;
 
+		bool word = old != NULL && (d->waits & BIT(f)) && old->key.n > next->fields[f].key.n;
+
 		if (d->orders[e].action == ACTION_INSERT && !(d->orders[e].fields & BIT(f))) {
 			struct vdeviation blank = decide_left_blank(policy->key, policy->entity, f);
 
@@ -289,6 +302,11 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 				blank.digest = digest_field(readback->digests[f]);
 			if (blank.digest != next->fields[f].digest)
 				list[n++] = blank;
+		} else if (readback != NULL && word) {
+			list[n++] = (struct vdeviation){ (uint8_t)f, digest_field(readback->digests[f]), old->key };
+		} else if (readback != NULL && (astray & BIT(f))) {
+			list[n] = decide_left_blank(policy->key, policy->entity, f);
+			list[n++].digest = digest_field(readback->digests[f]);
 		} else if (readback != NULL) {
 			uint32_t digest = digest_field(readback->digests[f]);
 
@@ -311,11 +329,12 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 	s->id = id;
 	s->same = n == 0;
 	keep_deviations(s, list, n, arena);
-	s->owed = false;
+	decide_keep_readback(policy, next, s, readback, arena);
+	s->owed = astray != 0;
 	s->row = 0;
 	if (n > 0 && readback != NULL)
 		s->row = digest_row(readback->row);
 	for (size_t i = 0; i < n; i++)
-		if (!(d->have & BIT(list[i].field)))
+		if (!((d->have | d->waits) & BIT(list[i].field)))
 			s->owed = true;
 }

@@ -2,6 +2,9 @@
  * decide_work.h - inside a decision: its parts, and what its files call of each other.
  *
  *   decide.c         which edits there are, their stamps, the join; putting it together
+ *   decide_extreme.c max and min: by value, not by key
+ *   decide_add.c     add: by differences
+ *   decide_manual.c  manual: what waits for a person
  *   decide_life.c    deletes against edits, new generations; what lost, for the journal
  *   decide_orders.c  what everybody shows now, and what has to be written where
  */
@@ -22,6 +25,7 @@ struct edit {			/* of one endpoint in this observation */
 	bool reborn;		/* a row where the vector knows there was none */
 	enum doubt_verdict doubt;
 	uint64_t guessed;	/* fields that may or may not have been edited on top of a write of ours in doubt */
+	uint64_t spoke;		/* RULE_MANUAL: fields where its word was among those that do not wait any more */
 	uint64_t suspect;	/* fields that show what we know, and may be somebody's edit all the same */
 };
 
@@ -34,6 +38,11 @@ struct work {
 	struct decision *out;
 	struct edit *edits;
 	uint8_t *winner;	/* by field: endpoint whose edit of this observation won; 255: the base stands */
+	uint64_t added;		/* RULE_ADD: fields whose differences were added up */
+	uint64_t vanished;	/* max and min: fields whose agreed value is shown nowhere any more */
+	uint32_t word_n[FIELDS_MAX];	/* RULE_MANUAL: a word has a greater n */
+	struct edit_key word_key[FIELDS_MAX];	/* RULE_MANUAL, by unit: of what is agreed where words were heard; n 0: none were */
+	uint64_t late;		/* RULE_MANUAL: fields where somebody edited who had not seen the agreed value */
 	uint64_t unit[FIELDS_MAX];	/* by field: those that win or lose with it, itself among them */
 };
 
@@ -82,6 +91,11 @@ static inline bool is_mirrored(const struct entity_def *d, const struct edit_key
 	return rank_of(d, key->origin) == 0;
 }
 
+static inline bool is_extreme(enum rule rule)
+{
+	return rule == RULE_MAX || rule == RULE_MIN;
+}
+
 /* decide.c */
 /* Total order of two edits of one field, by its rule; for a unit that of its leader. A digest below 2^24 is a short one. */
 int decide_compare(const struct work *w, size_t f, const struct edit_key *a, uint64_t digest_a,
@@ -89,9 +103,41 @@ int decide_compare(const struct work *w, size_t f, const struct edit_key *a, uin
 bool decide_is_blank(const struct work *w, size_t f, uint64_t digest);	/* NULL or empty text */
 struct vdeviation decide_left_blank(const struct digest_key *, const struct entity_def *, size_t f);
 struct edit_key decide_shown_key(const struct work *w, size_t e, size_t f);	/* of the value that the base says it shows */
+struct edit_key decide_key_now(const struct work *w, size_t e, size_t f);	/* of the value that it shows now */
+bool decide_is_digest_of(uint64_t digest, uint64_t whole);	/* digest: whole, or a short one */
+bool decide_all_observed(const struct work *w);
 int64_t decide_reported_stamp(const struct work *w, size_t e, bool on_a_base);
 uint8_t decide_find_holder(const struct work *w, size_t f);	/* an endpoint that shows the value of the base; 255: none */
 void decide_join_fields(struct work *w, bool new_life);
+
+/* decide_extreme.c */
+/* Order of two values by an extreme rule: the one that stands is the greater. 0 also where one of them is out of reach. */
+int decide_extreme_compare(const struct work *w, size_t f, uint64_t digest_a, uint64_t digest_b);
+uint8_t decide_extreme_winner(struct work *w, size_t f, bool new_life);	/* as the winner of any other rule */
+/* What it showed before this observation is what is agreed, or was written on top of that. */
+bool decide_extreme_had_seen(const struct work *w, size_t e, size_t f);
+bool decide_extreme_undecided(const struct work *w, size_t f, size_t but);	/* somebody else's edit waits for a value that is out of reach */
+
+/* decide_add.c */
+bool decide_add_up(struct work *w, size_t f, bool new_life);	/* false: it is as under last-writer-wins */
+void decide_add_at_hand(struct work *w, size_t f);		/* the agreed value, from the vector */
+void decide_keep_amounts(struct work *w);
+void decide_keep_readback(const struct decide_policy *policy, struct vector *next, const struct vseen *s, const struct observation *readback,
+			  struct arena *arena);
+
+/* decide_manual.c */
+/* False: nobody says anything of his own there, and it is as last-writer-wins. 255: what is agreed stands, or was given. */
+bool decide_manual_winner(struct work *w, size_t f, bool new_life, uint8_t *winner);
+void decide_release_words(struct work *w, size_t e);
+struct edit_key decide_word_key(const struct work *w, size_t e, size_t f);
+const struct settlement *decide_given_value(const struct work *w, size_t f);	/* what was given is what is agreed; NULL: not so */
+/* Its word there waits, and the deleter showed something else; nobody (ORIGIN_NONE) has seen any. */
+bool decide_word_unseen(const struct work *w, size_t f, size_t e, size_t deleter);
+
+static inline bool keeps_word(const struct work *w, size_t e, size_t f)
+{
+	return (w->out->waits & BIT(f)) && (w->out->words[f] & BIT(e));
+}
 
 /* decide_life.c */
 ptrdiff_t decide_unseen_edit(const struct work *w, size_t deleter);	/* the first field with one; -1: it had seen everything */

@@ -15,10 +15,10 @@ static const struct word rules[RULES] = {
 	[RULE_SOURCE_PRIORITY]	= { "source-priority", true },
 	[RULE_MIRROR]		= { "mirror", true },
 	[RULE_NEWEST_FILLED]	= { "newest-filled", true },
-	[RULE_MAX]		= { "max", false },
-	[RULE_MIN]		= { "min", false },
-	[RULE_ADD]		= { "add", false },
-	[RULE_MANUAL]		= { "manual", false },
+	[RULE_MAX]		= { "max", true },
+	[RULE_MIN]		= { "min", true },
+	[RULE_ADD]		= { "add", true },
+	[RULE_MANUAL]		= { "manual", true },
 };
 
 static const struct word cleans[CLEAN_KINDS] = {

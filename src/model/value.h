@@ -65,6 +65,9 @@ bool value_canon(enum field_type type, struct value raw, struct arena *arena, st
 bool value_to_time(struct value canonical, int64_t *us);
 struct value value_from_time(int64_t us, struct arena *arena);
 
+/* a + b, or a - b, of two canonical integers or decimals, exactly. False where one is not finite or the result is out of range. */
+bool value_sum(enum field_type type, struct value a, struct value b, bool minus, struct arena *arena, struct value *out);
+
 /* Order of two canonical, non-NULL values of an orderable type (integer, decimal, timestamp, date, text bytewise): <0, 0, >0. */
 int value_compare(enum field_type type, struct value a, struct value b);
 

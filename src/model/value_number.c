@@ -253,3 +253,90 @@ int decimal_compare(struct value a, struct value b)
 		order = (a.len > b.len) - (a.len < b.len);
 	return class_a == 1 ? -order : order;
 }
+
+/* ---- sums -------------------------------------------------------------------------------------------- */
+
+struct digits {				/* of a canonical number, most significant first */
+	char *p;
+	bool negative;
+};
+
+static bool is_finite(struct value v)
+{
+	int class = magnitude_class(v);
+
+	return class == 1 || class == 2;
+}
+
+static size_t fraction_length(struct value v)
+{
+	size_t whole = whole_digits(v);		/* with the sign */
+
+	return (size_t)v.len > whole ? (size_t)v.len - whole - 1 : 0;
+}
+
+/* Spread over `whole` digits before the point and `fraction` behind it. */
+static struct digits spread(struct value v, size_t whole, size_t fraction, struct arena *arena)
+{
+	bool negative = v.data[0] == '-';
+	size_t own_whole = whole_digits(v) - negative, own_fraction = fraction_length(v);
+	struct digits d = { arena_alloc(arena, whole + fraction + 1), negative };
+
+	memset(d.p, '0', whole + fraction);
+	memcpy(d.p + whole - own_whole, v.data + negative, own_whole);
+	if (own_fraction > 0)
+		memcpy(d.p + whole, v.data + v.len - own_fraction, own_fraction);
+	return d;
+}
+
+static void add_digits(char *a, const char *b, size_t n)
+{
+	int carry = 0;
+
+	for (size_t i = n; i-- > 0;) {
+		int sum = (a[i] - '0') + (b[i] - '0') + carry;
+
+		a[i] = (char)('0' + sum % 10);
+		carry = sum / 10;
+	}
+}
+
+/* a is not less than b. */
+static void take_digits(char *a, const char *b, size_t n)
+{
+	int borrow = 0;
+
+	for (size_t i = n; i-- > 0;) {
+		int rest = (a[i] - '0') - (b[i] - '0') - borrow;
+
+		borrow = rest < 0;
+		a[i] = (char)('0' + rest + 10 * borrow);
+	}
+}
+
+bool value_sum(enum field_type type, struct value a, struct value b, bool minus, struct arena *arena, struct value *out)
+{
+	size_t whole, fraction;
+	struct digits x, y;
+	char *text;
+	struct err e;
+
+	if (!is_finite(a) || !is_finite(b))
+		return false;
+	whole = (whole_digits(a) > whole_digits(b) ? whole_digits(a) : whole_digits(b)) + 1;	/* for the carry */
+	fraction = fraction_length(a) > fraction_length(b) ? fraction_length(a) : fraction_length(b);
+	x = spread(a, whole, fraction, arena);
+	y = spread(b, whole, fraction, arena);
+	y.negative ^= minus;
+	if (x.negative == y.negative) {
+		add_digits(x.p, y.p, whole + fraction);
+	} else if (memcmp(x.p, y.p, whole + fraction) >= 0) {
+		take_digits(x.p, y.p, whole + fraction);
+	} else {
+		take_digits(y.p, x.p, whole + fraction);
+		x = y;
+	}
+	x.p[whole + fraction] = '\0';
+	text = arena_printf(arena, "%s%.*s%s%s", x.negative ? "-" : "", (int)whole, x.p, fraction > 0 ? "." : "", x.p + whole);
+	return value_canon(type, value_of(text), arena, out, &e);
+}

@@ -6,7 +6,7 @@
 #include "base/buf.h"
 
 enum {
-	VERSION = 1, VERSION_MASK = 0x0f, HEAD_DEAD = 0x10, HEAD_KEYS = 0x20, HEAD_GENERATION = 0x40, HEAD_NO_ROW = 0x80,
+	VERSION = 1, VERSION_AMOUNTS = 2, VERSION_MASK = 0x0f, HEAD_DEAD = 0x10, HEAD_KEYS = 0x20, HEAD_GENERATION = 0x40, HEAD_NO_ROW = 0x80,
 	FORM_INT = 0, FORM_TEXT = 1, FORM_GONE = 2, FORM_FULL = 3, FORM_MASK = 0x3, FORM_LAST = 0x80,
 	FULL_PRESENT = 0x01, FULL_SAME = 0x02, FULL_OWED = 0x04, FULL_PARKED = 0x08, FULL_UNCERTAIN = 0x10,
 	FULL_TRIED_KEY = 0x02 /* without a row */,
@@ -40,6 +40,8 @@ struct vector *vector_copy(struct arena *a, const struct vector *from)
 	v->row = from->row;
 	memcpy(v->fields, from->fields, from->n_fields * sizeof *v->fields);
 	memcpy(v->seen, from->seen, from->n_endpoints * sizeof *v->seen);
+	v->amounts = from->amounts;
+	v->n_amounts = from->n_amounts;
 	return v;
 }
 
@@ -59,6 +61,14 @@ bool vector_spent(const struct vector *v)
 		if (v->seen[e].present || v->seen[e].owed || v->seen[e].uncertain)
 			return false;
 	return true;
+}
+
+const struct value *vector_amount(const struct vector *v, size_t field, uint32_t digest)
+{
+	for (size_t i = 0; i < v->n_amounts; i++)
+		if (v->amounts[i].field == field && v->amounts[i].digest == digest)
+			return &v->amounts[i].value;
+	return NULL;
 }
 
 const struct vdeviation *vseen_deviation(const struct vseen *s, size_t field)
@@ -132,6 +142,16 @@ static void put_text_id(struct buf *b, struct value id)
 {
 	buf_varint(b, (uint64_t)id.len);
 	buf_add(b, id.data, (size_t)id.len);
+}
+
+static void put_amounts(struct buf *b, const struct vector *v, const struct vector_layout *l)
+{
+	buf_addc(b, (char)v->n_amounts);
+	for (size_t i = 0; i < v->n_amounts; i++) {
+		buf_addc(b, (char)l->field_number[v->amounts[i].field]);
+		put_u24(b, v->amounts[i].digest);
+		put_text_id(b, v->amounts[i].value);
+	}
 }
 
 static void put_list(struct buf *b, const struct vdeviation *list, size_t n, const struct vector_layout *l, struct key_table *keys)
@@ -285,6 +305,8 @@ void vector_encode(const struct vector *v, const struct vector_layout *l, struct
 
 	keys.n = 0;
 	buf_addc(out, 0);
+	if (v->n_amounts > 0)
+		put_amounts(out, v, l);
 	if (v->generation != 1)
 		buf_varint(out, v->generation);
 	put_fields(v, l, out, &keys, index);
@@ -293,7 +315,7 @@ void vector_encode(const struct vector *v, const struct vector_layout *l, struct
 	keys_at = out->len;
 	put_keys(v, l, out, &keys, index);
 	swap_tails(out, endpoints_at, keys_at);
-	out->p[head_at] = (char)(VERSION | (v->dead ? HEAD_DEAD : 0) | (keys.n != 1 ? HEAD_KEYS : 0) |
+	out->p[head_at] = (char)((v->n_amounts > 0 ? VERSION_AMOUNTS : VERSION) | (v->dead ? HEAD_DEAD : 0) | (keys.n != 1 ? HEAD_KEYS : 0) |
 				 (v->generation != 1 ? HEAD_GENERATION : 0) | (v->row == 0 ? HEAD_NO_ROW : 0));
 }
 
@@ -475,6 +497,21 @@ static void get_fields(struct cut *c, struct vector *v, const struct reverse *r,
 	}
 }
 
+static void get_amounts(struct cut *c, struct vector *v, const struct reverse *r, struct arena *a)
+{
+	size_t n = cut_u8(c);
+
+	v->amounts = arena_alloc(a, (n + 1) * sizeof *v->amounts);
+	for (size_t i = 0; i < n && !c->bad; i++) {
+		struct vamount x = { .field = r->field[cut_u8(c)] };
+
+		x.digest = get_u24(c);
+		x.value = get_text_id(c);
+		if (x.field != 255 && !c->bad)
+			v->amounts[v->n_amounts++] = x;
+	}
+}
+
 bool vector_decode(const void *p, size_t len, const struct vector_layout *l, struct arena *a, struct vector **out, struct err *e)
 {
 	struct cut c = cut_of(p, len);
@@ -485,9 +522,11 @@ bool vector_decode(const void *p, size_t len, const struct vector_layout *l, str
 	struct vector *v = vector_new(a, l->n_fields, l->n_endpoints);
 	size_t n;
 
-	if ((head & VERSION_MASK) != VERSION)
-		return err_set(e, ERR_ROW, "bad-vector", "vector of version %u, this build knows %u", head & VERSION_MASK, VERSION);
+	if ((head & VERSION_MASK) != VERSION && (head & VERSION_MASK) != VERSION_AMOUNTS)
+		return err_set(e, ERR_ROW, "bad-vector", "vector of version %u, this build knows %u", head & VERSION_MASK, VERSION_AMOUNTS);
 	reverse_layout(l, &r);
+	if ((head & VERSION_MASK) == VERSION_AMOUNTS)
+		get_amounts(&c, v, &r, a);
 	v->generation = head & HEAD_GENERATION ? (uint32_t)cut_varint(&c) : 1;
 	v->dead = head & HEAD_DEAD;
 	n = cut_u8(&c);

@@ -11,13 +11,15 @@
  * The binary form (vector_encode) is versioned and length-checked:
  *
  *   u8  version | dead | several keys | generation given | row unknown
+ *   version 2 only: u8 amounts, (u8 field, u24, varint length, text) * amounts; one without amounts is written as version 1
  *   varint generation (when given); u8 fields; u24 digest * fields (0: no base); u40 row digest (when known)
  *   one key, or u8 keys, key * keys, u8 key index * fields;   dead: the key of the delete
  *   per endpoint: u8 (number | form << 5 | 0x80 on the last, which ends the vector), then by form; where none is known,
  *   a filler of number 31 ends it
  *	FORM_INT   same, settled:   varint id        FORM_TEXT  same, settled:  varint length, id
  *	FORM_GONE  no row, settled                   FORM_FULL  u8 flags, [list intended], [u40 row, list deviations], [id or tried key]
- *   list: u8 n, (u8 field, u24, u8 key) * n		intended: when uncertain; row and deviations: a row that is not the agreed one
+ *   list: u8 n, (u8 field, u24, u8 key) * n; n 255: every field as it is agreed
+ *							intended: when uncertain; row and deviations: a row that is not the agreed one
  *   key: varint zigzag(stamp - EPOCH), u8 (origin | n << 5), varint n when it is 7 or more
  *
  * Fields and endpoints are named by numbers that the store hands out once per name and keeps, so that a
@@ -67,6 +69,13 @@ struct vdeviation {
 	struct edit_key key;	/* of that value */
 };
 
+/* The value behind a digest, where the rule of the field needs it (add); of what is agreed, deviates or is intended. */
+struct vamount {
+	uint8_t field;
+	uint32_t digest;
+	struct value value;
+};
+
 struct vseen {
 	bool known;		/* we know whether a row is there */
 	bool present;		/* it is */
@@ -95,7 +104,10 @@ struct vector {
 	size_t n_fields;
 	struct vseen *seen;		/* by endpoint index */
 	size_t n_endpoints;
+	struct vamount *amounts;
+	size_t n_amounts;
 };
+enum { AMOUNTS_MAX = 255 };
 
 /* How names map to stored numbers; made by the store. Endpoint numbers are below 31. */
 struct vector_layout {
@@ -111,6 +123,8 @@ struct vector *vector_copy(struct arena *, const struct vector *);
 bool vector_owed_any(const struct vector *);
 /* True when nothing refers to the record any more: dead, and no endpoint has a row, may have one or is owed anything. */
 bool vector_spent(const struct vector *);
+/* NULL: not known. */
+const struct value *vector_amount(const struct vector *, size_t field, uint32_t digest);
 /* The deviation of that endpoint's field, or NULL: it shows what was agreed. */
 const struct vdeviation *vseen_deviation(const struct vseen *, size_t field);
 

@@ -245,7 +245,7 @@ void flow_pump(struct flow *flow)
 	if (flow->pumping || !ready(flow))
 		return;
 	flow->pumping = true;
-	while (has_room(flow) && (feed_again(flow) || feed_held(flow) || feed_in_turn(flow)))
+	while (has_room(flow) && (feed_again(flow) || feed_held(flow) || feed_verdicts(flow) || feed_in_turn(flow)))
 		;
 	flow->pumping = false;
 }
@@ -253,7 +253,7 @@ void flow_pump(struct flow *flow)
 bool flow_settled(const struct flow *flow)
 {
 	if (!flow->counted || flow->n_rounds > 0 || flow->again != NULL || flow->later != NULL || flow->settle_wanted || flow->held_wanted ||
-	    flow->scan.kind != SCAN_NONE)
+	    flow->verdicts_wanted || flow->scan.kind != SCAN_NONE)
 		return false;
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
 		const struct side *side = flow->sides[e];
@@ -301,6 +301,8 @@ void side_changed(struct side *side)
 		side->flow->settle_wanted |= side->owed > 0;
 		side->flow->held_wanted |= side->guard.held > 0;
 	}
+	if (usable)	/* also one that has only been greeted anew: it may be the side that was chosen */
+		side->flow->verdicts_wanted |= side->flow->verdicts > 0;
 	side->was_usable = usable;
 	tell_stopped(side);
 	flow_pump(side->flow);
@@ -315,6 +317,7 @@ void side_forget(struct side *side)
 	side->owed = side->owed_since_us = 0;
 	side->clean_us = side->swept_us = 0;
 	held_forget(side);
+	waiting_forget(side->flow);
 }
 
 /* ---- birth and death --------------------------------------------------------------------------------- */

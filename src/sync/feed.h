@@ -31,6 +31,9 @@ static inline size_t batch_rows(const struct flow *flow)
 /* held.c */
 bool feed_held(struct flow *flow);
 
+/* waiting.c */
+bool feed_verdicts(struct flow *flow);
+
 /* scan.c */
 bool feed_scan(struct flow *flow);
 void vanished_clear(struct side *side);

@@ -18,4 +18,5 @@ libcrmsync_a_SOURCES += \
 	src/sync/scan.c \
 	src/sync/state.h \
 	src/sync/sync.c src/sync/sync.h \
-	src/sync/wait.c
+	src/sync/wait.c \
+	src/sync/waiting.c

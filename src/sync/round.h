@@ -191,6 +191,10 @@ const struct vector *round_base_of(struct round *r, struct subject *s);	/* what 
 bool round_holds(struct round *r, struct subject *s);	/* true: its delete is held; decide again without that evidence */
 void round_settle_held(struct round *r);
 
+/* waiting.c */
+void round_add_settlements(struct round *r, const struct subject *s, struct decide_policy *p);
+void round_settle_waiting(struct round *r);
+
 /* round_mark.c */
 void round_ask_mark(struct round *r);
 void round_got_mark(struct round *r);

@@ -4,18 +4,35 @@
  * It is written before anything is applied, since a losing value may be gone after. It names the winner, everybody whose edit
  * lost, and who else showed a value at that moment; where it has yet to be written is noted as owed, and as written once that
  * endpoint has answered, in this round or a later one. An endpoint that takes part twice (its agreed value and a newer edit)
- * makes two decisions of it: a decision has one value of each.
+ * makes two decisions of it: a decision has one value of each. What waits for a person is a decision without a winner, and a
+ * line of the queue (waiting.c).
  */
 #include "sync/round.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "model/decide.h"
 
 static const char *const lost_kinds[] = {
 	[LOST_CONFLICT] = "conflict", [LOST_FIRST_CONTACT] = "first-contact", [LOST_DELETE] = "delete-update",
 	[LOST_TO_DELETE] = "delete-update",
 };
+
+/* As the vector will have it. */
+static uint32_t word_digest(const struct subject *s, size_t e, size_t f)
+{
+	const struct vdeviation *dev = vseen_deviation(&s->d.next->seen[e], f);
+
+	return dev != NULL ? dev->digest : s->d.next->fields[f].digest;
+}
+
+static int64_t word_stamp(const struct subject *s, size_t e, size_t f)
+{
+	const struct vdeviation *dev = vseen_deviation(&s->d.next->seen[e], f);
+
+	return dev != NULL ? dev->key.eff : EFF_UNKNOWN;
+}
 
 static const char *endpoint_name(const struct round *r, uint8_t e)
 {
@@ -154,6 +171,31 @@ static bool belongs_to(const struct lost_edit *first, const struct lost_edit *l)
 	return l->field == first->field && l->kind == first->kind && l->winner == first->winner;
 }
 
+/* Nobody's value: a person gave it. */
+static bool is_given(const struct lost_edit *l)
+{
+	return l->winner == ORIGIN_NONE && strcmp(l->tie_break, "operator") == 0;
+}
+
+/* Nobody's value: the differences of several. */
+static bool is_sum(const struct lost_edit *l)
+{
+	return l->winner == ORIGIN_NONE && strcmp(l->tie_break, "doubt") == 0;
+}
+
+static const char *winner_name(const struct round *r, const struct lost_edit *l)
+{
+	return is_given(l) ? "(operator)" : is_sum(l) ? "(sum)" : endpoint_name(r, l->winner);
+}
+
+static void add_given(const struct telling *t, const struct lost_edit *l)
+{
+	struct journal_side *side = add_side(t, winner_name(t->r, l), l->winner_value, l->winner_key.eff, l->winner_digest);
+
+	if (side != NULL)
+		side->competed = true;
+}
+
 static void begin(struct telling *t, const struct lost_edit *l, const char *key)
 {
 	const struct entity_def *def = t->r->flow->def;
@@ -166,11 +208,14 @@ static void begin(struct telling *t, const struct lost_edit *l, const char *key)
 	*t->d = (struct journal_decision){
 		.entity = def->name, .key = key, .field = t->field != NULL ? t->field->name : "",
 		.rule = !about_life ? rule_name(t->field->rule) : def->deletes == DELETES_UPDATE_WINS ? "update-wins" : "delete-wins",
-		.kind = lost_kinds[l->kind], .winner = endpoint_name(t->r, l->winner), .tie_break = l->tie_break,
+		.kind = lost_kinds[l->kind], .winner = winner_name(t->r, l), .tie_break = l->tie_break,
 		.time_us = clock_wall_us(), .base_digest = "", .round = t->r->number,
 	};
 	find_base(t, l->base_digest);
-	add_competitor(t, l->winner, l->winner_value, &l->winner_key, l->winner_digest, l->kind == LOST_TO_DELETE);
+	if (is_given(l) || is_sum(l))
+		add_given(t, l);
+	else
+		add_competitor(t, l->winner, l->winner_value, &l->winner_key, l->winner_digest, l->kind == LOST_TO_DELETE);
 }
 
 /* The first that is not told yet, with all that belong to it. */
@@ -217,6 +262,106 @@ static bool tell_all(struct round *r, const struct subject *s, struct err *e)
 	return ok;
 }
 
+/* ---- what waits for a person ------------------------------------------------------------------------- */
+
+/* As one decision more, in which nobody has won yet: the words are kept with that whatever becomes of them. */
+static void tell_words(struct telling *t, const char *key)
+{
+	const struct subject *s = t->s;
+
+	t->hide = t->field->private_value;
+	t->d = arena_zalloc(&t->r->arena, sizeof *t->d);
+	*t->d = (struct journal_decision){
+		.entity = t->r->flow->def->name, .key = key, .field = t->field->name, .rule = rule_name(t->field->rule),
+		.kind = s->base == NULL ? "first-contact" : "conflict", .winner = "", .tie_break = "", .time_us = clock_wall_us(),
+		.base_digest = "", .round = t->r->number,
+	};
+	if (s->base != NULL)
+		find_base(t, s->base->fields[t->index].digest);
+	for (size_t e = 0; e < n_endpoints(t->r); e++) {
+		bool at_hand = s->seen[e].what == OBSERVED_ROW;
+
+		if (!(s->d.words[t->index] & BIT(e)))
+			continue;
+		if (at_hand)
+			add_competitor(t, (uint8_t)e, s->seen[e].values[t->index],
+				       &(struct edit_key){ .eff = word_stamp(s, e, t->index) }, s->seen[e].digests[t->index], false);
+		else
+			add_competitor(t, (uint8_t)e, VALUE_NULL, &(struct edit_key){ .eff = word_stamp(s, e, t->index) },
+				       word_digest(s, e, t->index), false);
+	}
+	add_bystanders(t);
+}
+
+static bool note_waiting(struct telling *t, const char *key, struct err *e)
+{
+	const struct subject *s = t->s;
+	struct journal_waiting *w = arena_zalloc(&t->r->arena, sizeof *w);
+	char rid[2 * RID_BYTES + 1];
+	bool fresh;
+
+	tell_words(t, key);
+	rid_print(&s->next_rid, rid);
+	*w = (struct journal_waiting){
+		.entity = t->d->entity, .rid = rid, .key = key, .field = t->d->field, .since_us = t->d->time_us,
+		.mark = s->d.marks[t->index], .base_digest = t->d->base_digest, .base = t->d->base, .n_sides = t->d->n_sides };
+	memcpy(w->sides, t->d->sides, t->d->n_sides * sizeof *w->sides);
+	if (!journal_wait(sync_of(t->r)->journal, w, &fresh, e))
+		return false;
+	if (!fresh)
+		return true;
+	t->r->flow->waiting++;		/* counted anew when the round is marked */
+	t->r->flow->decisions++;
+	t->r->flow->meter.conflicts[RULE_MANUAL]++;
+	return journal_decided(sync_of(t->r)->journal, t->d, e);
+}
+
+/* Of a group only the members that differ: the others have nothing to choose. */
+static bool differs(const struct subject *s, size_t f)
+{
+	uint32_t first = 0;
+
+	for (size_t e = 0; e < s->d.next->n_endpoints; e++) {
+		uint32_t digest = s->d.words[f] & BIT(e) ? word_digest(s, e, f) : 0;
+
+		if (first != 0 && digest != 0 && digest != first)
+			return true;
+		first = digest != 0 ? digest : first;
+	}
+	return false;
+}
+
+static bool move_lines(struct round *r, const struct subject *s, const char *key, struct err *e)
+{
+	char old[2 * RID_BYTES + 1], new[2 * RID_BYTES + 1];
+
+	rid_print(round_leaves(s), old);
+	rid_print(&s->next_rid, new);
+	return journal_wait_move(sync_of(r)->journal, r->flow->def->name, old, new, key, e);
+}
+
+static bool note_all_waiting(struct round *r, const struct subject *s, struct err *e)
+{
+	struct telling t = { .r = r, .s = s };
+	struct buf key = { 0 };
+	bool ok = true;
+
+	round_print_key(r, s, &key);
+	if (r->flow->waiting > 0 && round_leaves(s) != NULL)
+		ok = move_lines(r, s, key.p, e);
+	for (size_t f = 0; ok && f < r->flow->def->n_fields; f++) {
+		if (!(s->d.waits & BIT(f)) || !differs(s, f))
+			continue;
+		t.index = f;
+		t.field = &r->flow->def->fields[f];
+		ok = note_waiting(&t, key.p, e);
+	}
+	buf_fini(&key);
+	return ok;
+}
+
+/* ---- all --------------------------------------------------------------------------------------------- */
+
 bool round_journal_all(struct round *r, struct err *e)
 {
 	bool begun = false, ok = true;
@@ -224,12 +369,12 @@ bool round_journal_all(struct round *r, struct err *e)
 	for (size_t i = 0; ok && i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
-		if (!is_live(s) || !s->decided || s->d.n_lost == 0)
+		if (!is_live(s) || !s->decided || (s->d.n_lost == 0 && s->d.waits == 0))
 			continue;
 		if (!begun)
 			journal_begin(sync_of(r)->journal);
 		begun = true;
-		ok = tell_all(r, s, e);
+		ok = (s->d.n_lost == 0 || tell_all(r, s, e)) && (s->d.waits == 0 || note_all_waiting(r, s, e));
 	}
 	return !begun || (journal_commit(sync_of(r)->journal, e) && ok);
 }

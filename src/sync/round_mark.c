@@ -232,6 +232,7 @@ void round_got_mark(struct round *r)
 		if (r->touched & BIT(e))
 			epoch_touched(sync_of(r), e);
 	round_settle_held(r);
+	round_settle_waiting(r);
 	r->intent[0] = '\0';
 	round_unclaim_all(r);
 	if (r->writes_sent)

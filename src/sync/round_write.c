@@ -59,7 +59,7 @@ static void lose_buried(struct round *r, struct subject *s)
 			.winner_value = VALUE_NULL, .loser_digest = s->seen[e].digests[f], .tie_break = "policy" };
 }
 
-static void decide_subject(struct round *r, struct subject *s, const struct decide_policy *p)
+static void decide_subject(struct round *r, struct subject *s, struct decide_policy *p)
 {
 	const struct entity_def *def = r->flow->def;
 	bool have_key = true;
@@ -68,6 +68,7 @@ static void decide_subject(struct round *r, struct subject *s, const struct deci
 		if (s->seen[e].what == OBSERVED_ROW && (s->base == NULL || !s->base->seen[e].present))
 			own_recognise(r->flow->sides[e], &s->seen[e]);
 	stamp_past(r, s);
+	round_add_settlements(r, s, p);
 	decide_record(p, round_base_of(r, s), s->seen, &r->arena, &s->d);
 	if (round_holds(r, s))
 		decide_record(p, s->base, s->seen, &r->arena, &s->d);
@@ -577,28 +578,6 @@ static void note_done(struct round *r, struct side *side, const struct subject *
 	ratio_clock_set_from(&side->meter.consistency, METER_BAD, mono - (now - s->d.oldest_edit_us), mono);
 }
 
-static void write_done(struct round *r, struct side *side, struct subject *s, const struct write *w, const struct decide_policy *p)
-{
-	size_t e = side->endpoint;
-	enum action action = s->d.orders[e].action;
-	struct observation back, *readback = NULL;
-	const struct field_def *field;
-	struct err bad = { 0 };
-
-	if (w->readback != NULL && observe_row(r->flow, side, w->readback, &r->arena, &back, &field, &bad))
-		readback = back.what == OBSERVED_ROW ? &back : NULL;
-	decide_applied(p, &s->d, e, readback, action == ACTION_INSERT ? w->id : s->seen[e].id, &r->arena);
-	own_note(side, s->d.next, action == ACTION_INSERT);
-	side->failures = 0;
-	err_clear(&side->why);
-	if (s->orphaned & BIT(e))
-		s->d.next->seen[e].owed = s->d.next->seen[e].parked = true;
-	else
-		unpark_record(side, false, &s->next_rid, VALUE_NULL);
-	round_note_written(r, s, e);
-	note_done(r, side, s, action);
-}
-
 static void write_parked(struct round *r, struct side *side, struct subject *s, const struct err *why)
 {
 	struct err e = *why;
@@ -624,6 +603,77 @@ static void wait_for_parents(struct round *r, struct subject *s, size_t e)
 		rid = parent_rid(r, &def->fields[f], s->d.values[f]);
 		orphan_wait(&sync_of(r)->flows[def->fields[f].refers->index], &rid, r->flow, &s->next_rid);
 	}
+}
+
+/* The target has its own form of that key. */
+static bool has_own_key(const struct vector *v, size_t e, const struct entity_def *def)
+{
+	for (size_t i = 0; i < def->n_key; i++) {
+		const struct vdeviation *dev = v->seen[e].same ? NULL : vseen_deviation(&v->seen[e], def->key[i]);
+
+		if (dev != NULL && edit_key_compare(def, RULE_LAST_WRITER_WINS, &dev->key, 0, &v->fields[def->key[i]].key, 0) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A reference is written as the local id of the record that it means. Where that row has another key (its new one is still owed
+ * there, and will perhaps never be its) the reference reads back as another record, which is no form of what was meant.
+ */
+static uint64_t find_astray(struct round *r, const struct subject *s, size_t e, const struct observation *readback)
+{
+	const struct entity_def *def = r->flow->def;
+	uint64_t astray = 0;
+
+	for (size_t f = 0; readback != NULL && f < def->n_fields; f++) {
+		struct rid rid;
+
+		if (def->fields[f].type != FIELD_REFERENCE || !writes_field(s, e, f) || readback->digests[f] == s->d.digests[f])
+			continue;
+		rid = parent_rid(r, &def->fields[f], s->d.values[f]);
+		if (!has_own_key(find_parent(r, &rid)->vector, e, def->fields[f].refers))
+			astray |= BIT(f);
+	}
+	return astray;
+}
+
+static void try_astray_again(struct round *r, struct side *side, struct subject *s)
+{
+	struct err why = { 0 };
+
+	if (++s->tries < FOREIGN_TRIES) {
+		s->later = true;
+		return;
+	}
+	wait_for_parents(r, s, side->endpoint);
+	err_set(&why, ERR_ROW, "waits-for-parent", "the row that it points to has another key there; it follows by itself");
+	write_parked(r, side, s, &why);
+}
+
+static void write_done(struct round *r, struct side *side, struct subject *s, const struct write *w, const struct decide_policy *p)
+{
+	size_t e = side->endpoint;
+	enum action action = s->d.orders[e].action;
+	struct observation back, *readback = NULL;
+	const struct field_def *field;
+	struct err bad = { 0 };
+
+	if (w->readback != NULL && observe_row(r->flow, side, w->readback, &r->arena, &back, &field, &bad))
+		readback = back.what == OBSERVED_ROW ? &back : NULL;
+	s->d.orders[e].astray = find_astray(r, s, e, readback);
+	decide_applied(p, &s->d, e, readback, action == ACTION_INSERT ? w->id : s->seen[e].id, &r->arena);
+	own_note(side, s->d.next, action == ACTION_INSERT);
+	side->failures = 0;
+	err_clear(&side->why);
+	if (s->orphaned & BIT(e))
+		s->d.next->seen[e].owed = s->d.next->seen[e].parked = true;
+	else if (s->d.orders[e].astray != 0)
+		try_astray_again(r, side, s);
+	else
+		unpark_record(side, false, &s->next_rid, VALUE_NULL);
+	round_note_written(r, s, e);
+	note_done(r, side, s, action);
 }
 
 /* A database that answers with an error has undone the write; one that is gone (no answer, SQLSTATE 08, 57P) may have done it. */

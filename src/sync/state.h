@@ -163,6 +163,11 @@ struct flow {
 		bool release;
 		size_t page;
 	} held;
+	int64_t waiting, verdicts;	/* fields that wait for a person; those decided, and not yet carried out */
+	bool verdicts_wanted;		/* these are looked at again, from */
+	int64_t verdicts_after;
+	size_t verdicts_page;
+	bool released;			/* some waited under a topology that had another rule for them */
 	bool let_go;			/* a row is parked no more: what stood aside with it is looked at after the next sweep */
 	bool counted, paused, pumping;
 	int64_t last_write_us;		/* monotonic: end of the last round that wrote */
@@ -345,6 +350,11 @@ void orphans_free(struct flow *);
 struct side *side_named(struct sync *s, const char *entity, const char *endpoint);	/* NULL: not mapped there (any more) */
 void rid_print(const struct rid *rid, char out[2 * RID_BYTES + 1]);
 bool rid_parse(const char *text, struct rid *rid);
+
+/* ---- waiting.c --------------------------------------------------------------------------------------- */
+
+void waiting_load(struct sync *);
+void waiting_forget(struct flow *);		/* the state was lost: what still differs waits anew */
 
 /* ---- held.c ------------------------------------------------------------------------------------------ */
 

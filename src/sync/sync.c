@@ -24,7 +24,7 @@ static enum sync_link_state link_state(const struct side *side)
 {
 	int64_t promised = 2 * side->mapping->endpoint->interval_us + FRESH_US;
 
-	if (side->owed > 0 || side->parked > 0 || side->guard.held > 0)
+	if (side->owed > 0 || side->parked > 0 || side->guard.held > 0 || side->flow->waiting > 0)
 		return SYNC_LINK_INCONSISTENT;
 	if (!side->surveyed || !side_usable(side) || !side->flow->sync->store->ready || !side->flow->counted)
 		return SYNC_LINK_UNKNOWN;
@@ -250,6 +250,7 @@ struct sync *sync_new(struct loop *loop, const struct topology *topology, struct
 		flow_init(&s->flows[i], s, i);
 	park_load(s);
 	held_load(s);
+	waiting_load(s);
 	s->tick = loop_timer_new(loop, on_tick, s);
 	on_tick(s);
 	for (size_t e = 0; e < topology->n_endpoints; e++)
@@ -406,7 +407,7 @@ void sync_entity_view(const struct sync *s, size_t entity, struct sync_entity_vi
 {
 	const struct flow *flow = &s->flows[entity];
 
-	*v = (struct sync_entity_view){ .conf = flow->conf, .meter = &flow->meter, .paused = flow->paused,
+	*v = (struct sync_entity_view){ .conf = flow->conf, .meter = &flow->meter, .paused = flow->paused, .waiting = flow->waiting,
 					.records = s->store->records != NULL ? s->store->records[entity] : 0,
 					.conflicts = (int64_t)flow->decisions };
 	for (size_t e = 0; e < s->topology->n_endpoints; e++) {
@@ -460,6 +461,8 @@ static const char *reason_of(const struct side *side)
 		return side->why.text[0] != '\0' ? side->why.text : "records are still to be written";
 	if (side->parked > 0)
 		return "records are parked; see crmsyncctl parked list";
+	if (side->flow->waiting > 0)
+		return "values wait for a person's decision; see crmsyncctl conflicts --waiting";
 	if (!side->surveyed)
 		return "the first listing is not complete";
 	return "";

@@ -71,6 +71,7 @@ struct sync_entity_view {
 	const struct entity_conf *conf;
 	const struct meter_entity *meter;
 	int64_t records, pending, parked, held, conflicts;
+	int64_t waiting;		/* fields that wait for a person (rule manual) */
 	bool paused;
 };
 enum sync_link_state { SYNC_LINK_UNKNOWN, SYNC_LINK_CONSISTENT, SYNC_LINK_INCONSISTENT };
@@ -119,6 +120,12 @@ int64_t sync_parked_retry(struct sync *, const char *entity, int64_t id, struct 
 bool sync_parked_discard(struct sync *, int64_t id, struct err *e);
 /* Carries out a set of held deletes (contact/sales/17; rows that are back by now stay), or brings their rows back. */
 bool sync_held_order(struct sync *, const char *set, bool discard, struct err *e);
+/* What waits in a field is settled: by an endpoint's value, or (endpoint NULL) by this one, NULL: NULL. */
+struct sync_verdict {
+	const char *entity, *key, *field;	/* key as it is printed */
+	const char *endpoint, *value;
+};
+bool sync_decide(struct sync *, const struct sync_verdict *, struct err *e);
 /* Looks at every endpoint now instead of at its next interval; with `sweep` compares everything. */
 void sync_kick(struct sync *, bool sweep);
 

@@ -92,7 +92,7 @@ static bool all_settled(struct sync *s, int64_t asked_us, bool without_away, str
 				 HASH_COUNT(flow->again) + HASH_COUNT(flow->later));
 		if (without_away)
 			sides &= flow->counted && flow->n_rounds == 0 && flow->again == NULL && flow->scan.kind == SCAN_NONE &&
-				 !flow->settle_wanted && !flow->held_wanted;
+				 !flow->settle_wanted && !flow->held_wanted && !flow->verdicts_wanted;
 		else
 			sides &= flow_settled(flow);
 		settled &= sides;
@@ -118,6 +118,14 @@ static bool any_held(const struct sync *s)
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (s->flows[i].sides[e] != NULL && s->flows[i].sides[e]->guard.held > 0)
 				return true;
+	return false;
+}
+
+static bool any_waiting(const struct sync *s)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		if (s->flows[i].waiting > 0)
+			return true;
 	return false;
 }
 
@@ -232,7 +240,7 @@ void once_check(struct sync *s)
 	if (done == NULL || !once_swept(s, &away) || !all_settled(s, s->once.began_us, away, NULL))
 		return;
 	s->once.done = NULL;
-	done(s->once.arg, away ? 69 : parked_of(s) > 0 || any_held(s) ? 1 : 0);
+	done(s->once.arg, away ? 69 : parked_of(s) > 0 || any_held(s) || any_waiting(s) ? 1 : 0);
 }
 
 void sync_once(struct sync *s, void (*done)(void *, int), void *arg)

@@ -607,22 +607,26 @@ static const struct bad {
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
 	     "      groups: [[n, m]]\n" "      fields: {m: newest-filled}\n" MAPPINGS),
 	  "15:19: entities.c.conflict.fields.m: field \"n\" is in a group: newest-filled is for fields of their own\n" },
-	{ "rule max",
-	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n" "      rule: max\n"
+	{ "rule max of json",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: json}\n" "    conflict:\n" "      rule: max\n"
 	     MAPPINGS),
-	  "14:13: entities.c.conflict.rule: \"max\" is not built yet in this version\n" },
-	{ "rule min",
-	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n" "      rule: min\n"
-	     MAPPINGS),
-	  "14:13: entities.c.conflict.rule: \"min\" is not built yet in this version\n" },
-	{ "rule add",
-	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n" "      rule: add\n"
-	     MAPPINGS),
-	  "14:13: entities.c.conflict.rule: \"add\" is not built yet in this version\n" },
-	{ "rule manual",
+	  "14:13: entities.c.conflict.rule: field \"m\" is json: max is for text, integer, decimal, boolean, timestamp and date\n" },
+	{ "rule min in a group",
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
-	     "      rule: manual\n" MAPPINGS),
-	  "14:13: entities.c.conflict.rule: \"manual\" is not built yet in this version\n" },
+	     "      groups: [[n, m]]\n" "      fields: {m: min}\n" MAPPINGS),
+	  "15:19: entities.c.conflict.fields.m: field \"n\" is in a group: min is for fields of their own\n" },
+	{ "rule max of a key",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
+	     "      fields: {k: max}\n" MAPPINGS),
+	  "14:19: entities.c.conflict.fields.k: field \"k\" is of the key: max is for other fields\n" },
+	{ "rule add of text",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: integer}\n" "    conflict:\n" "      rule: add\n"
+	     MAPPINGS),
+	  "14:13: entities.c.conflict.rule: field \"n\" is text: add is for integer and decimal\n" },
+	{ "rule manual of a key",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
+	     "      fields: {k: manual}\n" MAPPINGS),
+	  "14:19: entities.c.conflict.fields.k: field \"k\" is of the key: manual is for other fields\n" },
 	{ "rule unknown",
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
 	     "      rule: last-write-wins\n" MAPPINGS),
@@ -651,10 +655,6 @@ static const struct bad {
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
 	     "      fields: {nn: source-priority}\n" MAPPINGS),
 	  "14:16: entities.c.conflict.fields.nn: no field of this name; did you mean \"n\"?\n" },
-	{ "field rule max",
-	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
-	     "      fields: {n: max}\n" MAPPINGS),
-	  "14:19: entities.c.conflict.fields.n: \"max\" is not built yet in this version\n" },
 	{ "group of one",
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
 	     "      groups: [[n]]\n" MAPPINGS),

@@ -50,7 +50,8 @@ END_TEST
 START_TEST(what_is_built_is_what_the_manual_says)
 {
 	static const bool rules[RULES] = { [RULE_LAST_WRITER_WINS] = true, [RULE_SOURCE_PRIORITY] = true,
-		[RULE_MIRROR] = true, [RULE_NEWEST_FILLED] = true };
+		[RULE_MIRROR] = true, [RULE_NEWEST_FILLED] = true, [RULE_MAX] = true, [RULE_MIN] = true,
+		[RULE_MANUAL] = true, [RULE_ADD] = true };
 	static const bool cleans[CLEAN_KINDS] = {
 		[CLEAN_TRIM] = true, [CLEAN_SQUEEZE] = true, [CLEAN_LOWER] = true, [CLEAN_UPPER] = true,
 		[CLEAN_EMPTY_TO_NULL] = true, [CLEAN_MAP] = true, [CLEAN_DEFAULT] = true,

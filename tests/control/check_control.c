@@ -813,6 +813,41 @@ static bool flag_of(json_t *j, const char *name)
 	return on;
 }
 
+START_TEST(what_waits_is_listed_and_decided)
+{
+	json_t *j;
+
+	s.waiting = 1;
+	served_start(&s);
+	j = order(&s, "conflicts", "{\"waiting\": true, \"entity\": \"contact\"}", 200);
+	ck_assert_str_eq(json_string_value(json_object_get(j, "key")), "ann@example.org");
+	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(j, "values"), "support")), "+3");
+	ck_assert_uint_eq(json_array_size(json_object_get(j, "between")), 2);
+	ck_assert(json_is_null(json_object_get(j, "winner")) && json_is_false(json_object_get(j, "decided")));
+	json_decref(j);
+	ck_assert(flag_of(order(&s, "decide", "{\"entity\": \"contact\", \"key\": \"ann@example.org\", \"field\": \"phone\","
+				" \"endpoint\": \"support\"}", 200), "decided"));
+	ck_assert_str_eq(fake->decided, "contact/ann@example.org/phone: support -");
+	ck_assert(flag_of(order(&s, "decide", "{\"entity\": \"contact\", \"key\": \"ann@example.org\", \"field\": \"phone\","
+				" \"value\": \"+4\"}", 200), "decided"));
+	ck_assert_str_eq(fake->decided, "contact/ann@example.org/phone: - +4");
+}
+END_TEST
+
+START_TEST(a_verdict_says_one_thing_about_what_waits)
+{
+	served_start(&s);
+	error_is(order(&s, "decide", "{\"entity\": \"contact\", \"key\": \"k\", \"field\": \"phone\"}", 400), 64, "one of endpoint");
+	error_is(order(&s, "decide", "{\"entity\": \"contact\", \"key\": \"k\", \"field\": \"phone\", \"null\": true,"
+		       " \"value\": \"x\"}", 400), 64, "one of endpoint");
+	error_is(order(&s, "decide", "{\"entity\": \"contact\", \"key\": \"k\", \"field\": \"phone\", \"endpoint\": \"suport\"}", 400),
+		 64, "did you mean 'support'");
+	error_is(order(&s, "decide", "{\"entity\": \"contact\", \"key\": \"k\", \"field\": \"phone\", \"null\": true}", 400),
+		 64, "nothing waits");
+	error_is(order(&s, "decide", "{\"entity\": \"contact\"}", 400), 64, "key is missing");
+}
+END_TEST
+
 START_TEST(wait_answers_when_settled)
 {
 	json_t *j;
@@ -1211,6 +1246,8 @@ static Suite *suite(void)
 	t = tcase_create("commands");
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
+	tcase_add_test(t, what_waits_is_listed_and_decided);
+	tcase_add_test(t, a_verdict_says_one_thing_about_what_waits);
 	tcase_add_test(t, wait_answers_when_settled);
 	tcase_add_test(t, wait_says_what_is_pending_when_time_is_up);
 	tcase_add_test(t, a_wait_ends_when_the_asker_leaves);

@@ -352,6 +352,20 @@ START_TEST(parked_records_in_words_and_as_json)
 }
 END_TEST
 
+START_TEST(what_waits_is_shown_and_decided)
+{
+	s.waiting = 1;
+	served_start(&s);
+	is(ctl("conflicts", "--waiting", NULL), 0, "contact ann@example.org, phone: sales \"+2\", support \"+3\", billing \"+1\" (since 1970-01-01 00:00:01)\n", "");
+	is(ctl("decide", "contact", "ann@example.org", "phone", "support", NULL), 0, "contact ann@example.org, phone: decided; it is written to all sides now\n", "");
+	ck_assert_str_eq(fake->decided, "contact/ann@example.org/phone: support -");
+	is(ctl("decide", "contact", "ann@example.org", "phone", "--null", NULL), 0, "contact ann@example.org, phone: decided; it is written to all sides now\n", "");
+	ck_assert_str_eq(fake->decided, "contact/ann@example.org/phone: - -");
+	is(ctl("decide", "contact", "ann@example.org", "phone", NULL), 64, "", "says what stands");
+	is(ctl("decide", "contact", "joe@example.org", "phone", "--value", "x", NULL), 64, "", "nothing waits");
+}
+END_TEST
+
 START_TEST(conflicts_show_every_side)
 {
 	struct ran r;
@@ -607,6 +621,7 @@ static Suite *suite(void)
 	tcase_add_test(t, interrupted_is_130_and_the_daemon_hears_of_it);
 	tcase_add_test(t, install_prints_sql_as_it_is);
 	tcase_add_test(t, parked_records_in_words_and_as_json);
+	tcase_add_test(t, what_waits_is_shown_and_decided);
 	tcase_add_test(t, conflicts_show_every_side);
 	tcase_add_test(t, orders_reach_the_daemon);
 	tcase_add_test(t, metrics_are_passed_through);

@@ -22,7 +22,7 @@ struct fake {
 	int64_t settle_ms;		/* a wait is answered after that; -1: it runs into its timeout */
 	/* what was ordered */
 	int waits, cancels, kicks, sweeps, installs, uninstalls, reloads, releases, discards;
-	char paused[32], resumed[32];
+	char paused[32], resumed[32], decided[100];
 };
 extern struct fake *fake;
 

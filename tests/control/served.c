@@ -113,6 +113,19 @@ static void fill_decisions(struct journal *j, int n)
 	}
 }
 
+static void fill_waiting(struct journal *j)
+{
+	struct journal_waiting w = {
+		.entity = "contact", .rid = "00112233445566778899", .key = "ann@example.org", .field = "phone", .since_us = 1000000,
+		.mark = 7, .base_digest = "0000ab", .base = "+1",
+		.sides = { { .endpoint = "sales", .value = "+2", .stamp_us = 1000000, .digest = "2", .competed = true },
+			   { .endpoint = "support", .value = "+3", .stamp_us = 2000000, .digest = "3", .competed = true },
+			   { .endpoint = "billing", .value = "+1", .digest = "1" } }, .n_sides = 3 };
+	bool fresh;
+
+	ck_assert(journal_wait(j, &w, &fresh, NULL) && fresh);
+}
+
 static void serve(const struct served *s, int ready)
 {
 	struct control_hooks hooks = { .reload = on_reload };
@@ -129,6 +142,8 @@ static void serve(const struct served *s, int ready)
 	journal_begin(d.journal);
 	fill_parked(d.journal, s->parked);
 	fill_decisions(d.journal, s->decisions);
+	if (s->waiting > 0)
+		fill_waiting(d.journal);
 	if (!journal_commit(d.journal, &e))
 		exit(3);
 	d.control = control_new(d.loop, d.topology, &hooks, &e);

@@ -15,7 +15,7 @@ struct served {
 	/* set before served_start(), all may stay zero */
 	bool without_sync, odd_names, listen_tcp;
 	int64_t idle_ms;
-	int parked, decisions;			/* lines in the journal */
+	int parked, decisions, waiting;		/* lines in the journal */
 	/* answers */
 	char dir[64], stats[96], control[96], listen[32];
 	pid_t pid;

@@ -240,7 +240,7 @@ START_TEST(a_newer_journal_is_not_touched)
 
 	journal_close(&j);
 	sql("PRAGMA user_version = 7");
-	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 7, this one knows 2");
+	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 7, this one knows 3");
 }
 END_TEST
 
@@ -905,6 +905,104 @@ START_TEST(an_order_about_held_deletes_stays)
 }
 END_TEST
 
+/* ---- what waits for a person */
+
+static const char *wait_side[] = { "sales", "support" };
+
+static bool lets_wait(struct journal *j, const char *rid, uint64_t mark, const char *value)
+{
+	struct journal_waiting w = { .entity = "contact", .rid = rid, .key = "ann", .field = "phone", .since_us = 5, .mark = mark,
+		.base_digest = "0000ab", .n_sides = 2 };
+	bool fresh;
+
+	for (size_t i = 0; i < 2; i++)
+		w.sides[i] = (struct journal_side){ .endpoint = wait_side[i], .value = i == 0 ? value : NULL, .stamp_us = 10 + (int64_t)i,
+						    .digest = "12", .competed = i == 0 };
+	ck_assert(journal_wait(j, &w, &fresh, NULL));
+	return fresh;
+}
+
+struct seen_waiting {
+	struct journal_waiting last;
+	char key[32], value[32], chosen[32];
+	size_t n;
+};
+
+static bool see_waiting(void *arg, const struct journal_waiting *w)
+{
+	struct seen_waiting *seen = arg;
+
+	seen->last = *w;
+	seen->n++;
+	snprintf(seen->key, sizeof seen->key, "%s", w->key);
+	snprintf(seen->value, sizeof seen->value, "%s", w->sides[0].value);
+	snprintf(seen->chosen, sizeof seen->chosen, "%s", w->chosen != NULL ? w->chosen : "NULL");
+	return true;
+}
+
+static struct seen_waiting waiting_of(struct journal *j, const char *rid)
+{
+	struct seen_waiting seen = { 0 };
+
+	ck_assert(journal_waiting_each(j, "contact", rid, NULL, 0, 0, see_waiting, &seen, NULL));
+	return seen;
+}
+
+START_TEST(what_waits_is_kept_until_it_ends)
+{
+	struct journal *j = open_ok();
+	struct seen_waiting seen;
+
+	ck_assert(lets_wait(j, "aa", 1, "x"));
+	ck_assert(!lets_wait(j, "aa", 1, "not looked at"));
+	ck_assert(lets_wait(j, "bb", UINT64_MAX, "y"));
+	ck_assert_int_eq(journal_waiting_count(j, "contact", false), 2);
+	journal_close(&j);
+	j = open_ok();
+	seen = waiting_of(j, "aa");
+	ck_assert_uint_eq(seen.n, 1);
+	ck_assert_str_eq(seen.value, "x");
+	ck_assert_uint_eq(seen.last.n_sides, 2);
+	ck_assert(seen.last.sides[0].competed && !seen.last.sides[1].competed && seen.last.sides[1].value == NULL);
+	ck_assert_uint_eq(waiting_of(j, "bb").last.mark, UINT64_MAX);
+	ck_assert(journal_wait_move(j, "contact", "bb", "cc", "bob", NULL));
+	ck_assert_str_eq(waiting_of(j, "cc").key, "bob");
+	ck_assert(journal_wait_end(j, seen.last.id, NULL));
+	ck_assert_uint_eq(waiting_of(j, NULL).n, 1);
+	ck_assert(journal_wait_forget(j, "contact", NULL));
+	ck_assert_int_eq(journal_waiting_count(j, "contact", false), 0);
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(a_verdict_is_about_what_waited_when_it_was_made)
+{
+	struct journal *j = open_ok();
+	struct seen_waiting seen;
+	struct err e = { 0 };
+
+	lets_wait(j, "aa", 1, "x");
+	seen = waiting_of(j, "aa");
+	ck_assert_int_eq(seen.last.verdict, VERDICT_NONE);
+	ck_assert(journal_verdict(j, seen.last.id, VERDICT_SIDE, "support", NULL));
+	ck_assert(!lets_wait(j, "aa", 1, "x"));
+	seen = waiting_of(j, "aa");
+	ck_assert_int_eq(seen.last.verdict, VERDICT_SIDE);
+	ck_assert_str_eq(seen.chosen, "support");
+	ck_assert_int_eq(journal_waiting_count(j, "contact", true), 1);
+	ck_assert(journal_verdict(j, seen.last.id, VERDICT_VALUE, NULL, NULL));
+	ck_assert_str_eq(waiting_of(j, "aa").chosen, "NULL");
+	ck_assert(lets_wait(j, "aa", 2, "z"));
+	seen = waiting_of(j, "aa");
+	ck_assert_int_eq(seen.last.verdict, VERDICT_NONE);
+	ck_assert_str_eq(seen.value, "z");
+	ck_assert_int_eq(seen.last.since_us, 5);
+	ck_assert(!journal_verdict(j, 99, VERDICT_SIDE, "sales", &e));
+	ck_assert_str_eq(e.code, "no-such-conflict");
+	journal_close(&j);
+}
+END_TEST
+
 /* As the first version made it. */
 START_TEST(a_journal_of_the_first_version_is_brought_up)
 {
@@ -916,7 +1014,7 @@ START_TEST(a_journal_of_the_first_version_is_brought_up)
 	journal_close(&j);
 	ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE held; DROP TABLE held_set; DROP INDEX decision_key; DROP INDEX side_owed; ALTER TABLE decision DROP base;"
-				      "ALTER TABLE parked DROP discarded; ALTER TABLE side DROP competed; ALTER TABLE side DROP written; PRAGMA user_version = 1",
+				      "DROP TABLE waiting_side; DROP TABLE waiting; ALTER TABLE parked DROP discarded; ALTER TABLE side DROP competed; ALTER TABLE side DROP written; PRAGMA user_version = 1",
 				      NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 	j = open_ok();
@@ -967,6 +1065,8 @@ int main(void)
 	tcase_add_test(records, expired_values_are_gone_from_the_disk);
 	tcase_add_test(records, held_deletes_stay_until_they_end);
 	tcase_add_test(records, an_order_about_held_deletes_stays);
+	tcase_add_test(records, what_waits_is_kept_until_it_ends);
+	tcase_add_test(records, a_verdict_is_about_what_waited_when_it_was_made);
 	tcase_add_test(files, a_journal_of_the_first_version_is_brought_up);
 	suite_add_tcase(s, files);
 	suite_add_tcase(s, records);

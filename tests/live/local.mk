@@ -16,6 +16,7 @@ EXTRA_DIST += tests/live/test_keep_every_edit.py
 EXTRA_DIST += tests/live/test_kill_matrix.py
 EXTRA_DIST += tests/live/test_large.py
 EXTRA_DIST += tests/live/test_late_commits.py
+EXTRA_DIST += tests/live/test_manual.py
 EXTRA_DIST += tests/live/test_mass_delete.py
 EXTRA_DIST += tests/live/test_monitoring.py
 EXTRA_DIST += tests/live/test_more_failure_modes.py

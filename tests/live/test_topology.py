@@ -52,9 +52,6 @@ class Topology(ThreeCrms):
     def test_what_is_not_built_yet_is_said(self):
         self.one_problem("capture: poll", "capture: wal", "not built yet in this version")
 
-    def test_a_rule_that_is_not_built_yet_is_said(self):
-        self.one_problem("rule: last-writer-wins", "rule: manual", "not built yet in this version")
-
     def test_all_problems_in_one_run(self):
         text = self.topology().replace("interval: 1s", "interval: soon").replace("version: 1", "version: 7") \
             .replace("captrue", "capture").replace("key: [email]", "key: [mail]")

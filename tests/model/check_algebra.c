@@ -6,6 +6,7 @@
 #include "model/decide.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +18,8 @@ enum { ENDPOINTS = 3, VALUES = 3, STAMPS = 2, EDITS = 1 + VALUES * STAMPS, WAYS 
 #define US INT64_C(1000000)
 #define T(s) ((INT64_C(1767225600) + (s)) * US)
 
-static const enum rule rules[] = { RULE_LAST_WRITER_WINS, RULE_SOURCE_PRIORITY, RULE_MIRROR, RULE_NEWEST_FILLED };
+static const enum rule rules[] = { RULE_LAST_WRITER_WINS, RULE_SOURCE_PRIORITY, RULE_MIRROR, RULE_NEWEST_FILLED, RULE_MAX, RULE_MIN,
+	RULE_MANUAL, RULE_ADD };
 enum { N_RULES = sizeof rules / sizeof *rules, BASES = 3 };	/* agreed: a value, nothing; a first contact */
 
 static struct arena arena;
@@ -34,7 +36,7 @@ static struct observation row_of(struct value v, int64_t stamp)
 	uint64_t *digest = arena_alloc(&arena, sizeof *digest);
 
 	*value = v;
-	*digest = value_digest(&key, FIELD_TEXT, v);
+	*digest = value_digest(&key, field.type, v);
 	return (struct observation){ .what = OBSERVED_ROW, .stamp = stamp, .id = value_of("1"), .values = value, .digests = digest,
 		.row = row_digest(&key, digest, 1) };
 }
@@ -42,7 +44,9 @@ static struct observation row_of(struct value v, int64_t stamp)
 /* Number 0 is no edit: it shows what all began with. */
 static struct observation edit_of(size_t number, struct value first)
 {
-	const struct value values[VALUES] = { VALUE_NULL, value_of("x"), value_of("y") };
+	const struct value texts[VALUES] = { VALUE_NULL, value_of("x"), value_of("y") };
+	const struct value numbers[VALUES] = { VALUE_NULL, value_of("7"), value_of("-2") };
+	const struct value *values = field.type == FIELD_INTEGER ? numbers : texts;
 
 	return number == 0 ? row_of(first, T(0)) : row_of(values[(number - 1) % VALUES], T(10 + (int64_t)(number - 1) / VALUES));
 }
@@ -56,7 +60,7 @@ static struct vector *look(const struct vector *base, const struct observation *
 }
 
 /* A way names for every endpoint the step at which it is seen first; at the end all are seen, twice. */
-static struct vfield watch(const struct vector *base, const struct observation *rows, size_t way)
+static struct vector *watched(const struct vector *base, const struct observation *rows, size_t way)
 {
 	size_t step_of[ENDPOINTS] = { way % 3, way / 3 % 3, way / 9 };
 	struct vector *once, *twice;
@@ -75,21 +79,102 @@ static struct vfield watch(const struct vector *base, const struct observation *
 	ck_assert_uint_eq(once->fields[0].digest, twice->fields[0].digest);
 	ck_assert(once->fields[0].key.eff == twice->fields[0].key.eff);
 	ck_assert_uint_eq(once->fields[0].key.origin, twice->fields[0].key.origin);
-	return once->fields[0];
+	return once;
+}
+
+static struct vfield watch(const struct vector *base, const struct observation *rows, size_t way)
+{
+	return watched(base, rows, way)->fields[0];
+}
+
+static struct vector *begin(struct value first)
+{
+	struct observation start[ENDPOINTS];
+
+	for (size_t e = 0; e < ENDPOINTS; e++)
+		start[e] = row_of(first, T(0));
+	return look(NULL, start);
+}
+
+/* What the operator is asked, and gets: whether it waits, and then for each side what is agreed when that one is chosen. */
+static void ask(const struct vector *base, const struct observation *rows, size_t way, bool *waits, uint32_t chosen[ENDPOINTS])
+{
+	struct vector *once = watched(base, rows, way);
+	struct settlement s = { 0 };
+	struct decision d;
+
+	decide_record(&policy, once, rows, &arena, &d);
+	*waits = d.waits != 0;
+	ck_assert_uint_eq(d.next->fields[0].digest, once->fields[0].digest);
+	policy.settlements = &s;
+	policy.n_settlements = 1;
+	for (size_t e = 0; d.waits != 0 && e < ENDPOINTS; e++) {
+		struct decision after;
+
+		s = (struct settlement){ .endpoint = (uint8_t)e, .mark = d.marks[0] };
+		decide_record(&policy, once, rows, &arena, &after);
+		ck_assert_uint_eq(after.waits, 0);
+		chosen[e] = after.next->fields[0].digest;
+		ck_assert_uint_eq(chosen[e], digest_field(rows[e].digests[0]));
+		for (size_t o = 0; o < ENDPOINTS; o++)
+			ck_assert(after.orders[o].action == (rows[o].digests[0] == rows[e].digests[0] ? ACTION_NONE : ACTION_UPDATE));
+	}
+	policy.n_settlements = 0;
+}
+
+/* Under manual the same values wait whatever the order; and nothing waits that all who edited agree on. */
+static void all_ways_wait(struct value first, bool known, const size_t *edits)
+{
+	struct observation rows[ENDPOINTS];
+	struct vector *base = known ? begin(first) : NULL;
+	bool waits, other_waits;
+	uint32_t chosen[ENDPOINTS] = { 0 }, other[ENDPOINTS] = { 0 };
+	uint64_t values[ENDPOINTS];
+	size_t n = 0;
+
+	for (size_t e = 0; e < ENDPOINTS; e++) {
+		rows[e] = edit_of(edits[e], first);
+		if (!known || rows[e].digests[0] != value_digest(&key, field.type, first))
+			values[n++] = rows[e].digests[0];
+	}
+	ask(base, rows, 0, &waits, chosen);
+	ck_assert_msg(waits == ((n > 1 && values[0] != values[1]) || (n > 2 && values[0] != values[2])),
+		      "edits %zu %zu %zu: %s", edits[0], edits[1], edits[2], waits ? "waits" : "does not wait");
+	for (size_t way = 1; way < WAYS; way++) {
+		ask(base, rows, way, &other_waits, other);
+		ck_assert_msg(other_waits == waits && memcmp(chosen, other, sizeof chosen) == 0,
+			      "edits %zu %zu %zu, way %zu: waits otherwise", edits[0], edits[1], edits[2], way);
+	}
+}
+
+/* Under add: what all began with, and each side's difference to that; an empty one counts as nothing. */
+static uint32_t sum_of(struct value first, const struct observation *rows)
+{
+	long long begin = value_is_null(first) ? 0 : atoll(first.data), sum = begin;
+	bool any = false;
+	char text[24];
+
+	for (size_t e = 0; e < ENDPOINTS; e++) {
+		struct value v = rows[e].values[0];
+
+		any |= !value_equal(v, first);
+		sum += (value_is_null(v) ? 0 : atoll(v.data)) - begin;
+	}
+	snprintf(text, sizeof text, "%lld", sum);
+	return digest_field(value_digest(&key, field.type, any ? value_of(text) : first));
 }
 
 static void all_ways_agree(struct value first, bool known, const size_t *edits)
 {
-	struct observation start[ENDPOINTS], rows[ENDPOINTS];
-	struct vector *base;
+	struct observation rows[ENDPOINTS];
+	struct vector *base = known ? begin(first) : NULL;
 	struct vfield agreed;
 
-	for (size_t e = 0; e < ENDPOINTS; e++) {
-		start[e] = row_of(first, T(0));
+	for (size_t e = 0; e < ENDPOINTS; e++)
 		rows[e] = edit_of(edits[e], first);
-	}
-	base = known ? look(NULL, start) : NULL;
 	agreed = watch(base, rows, 0);
+	if (field.rule == RULE_ADD && known)
+		ck_assert_msg(agreed.digest == sum_of(first, rows), "edits %zu %zu %zu: not the sum", edits[0], edits[1], edits[2]);
 	for (size_t way = 1; way < WAYS; way++) {
 		struct vfield other = watch(base, rows, way);
 
@@ -101,8 +186,10 @@ static void all_ways_agree(struct value first, bool known, const size_t *edits)
 
 START_TEST(whatever_the_order_and_whatever_is_seen_together_the_same_value_is_agreed)
 {
-	struct value first = _i % BASES == 1 ? VALUE_NULL : value_of("first");
+	bool adds = rules[_i / BASES] == RULE_ADD;
+	struct value first = _i % BASES == 1 ? VALUE_NULL : value_of(adds ? "10" : "first");
 
+	field.type = adds ? FIELD_INTEGER : FIELD_TEXT;
 	entity.rule = field.rule = rules[_i / BASES];
 	for (size_t e = 0; e < ENDPOINTS; e++) {
 		endpoints[e] = (struct decide_endpoint){ .mapped = true, .votes = true, .writable = true };
@@ -111,7 +198,7 @@ START_TEST(whatever_the_order_and_whatever_is_seen_together_the_same_value_is_ag
 	memset(key.secret, 7, sizeof key.secret);
 	for (size_t set = 0; set < EDITS * EDITS * EDITS; set++) {
 		arena_init(&arena);
-		all_ways_agree(first, _i % BASES != 2, (const size_t[]){ set % EDITS, set / EDITS % EDITS, set / EDITS / EDITS });
+		(field.rule == RULE_MANUAL ? all_ways_wait : all_ways_agree)(first, _i % BASES != 2, (const size_t[]){ set % EDITS, set / EDITS % EDITS, set / EDITS / EDITS });
 		arena_fini(&arena);
 	}
 }

@@ -422,6 +422,375 @@ START_TEST(newest_filled_never_writes_what_is_out_of_reach)
 }
 END_TEST
 
+START_TEST(max_puts_back_what_was_lowered_and_min_what_was_raised)
+{
+	fields[NAME].rule = _i == 0 ? RULE_MAX : RULE_MIN;
+	all_know("ann Joe Elm Rome");
+	shows(A, 500, _i == 0 ? "ann Eve Elm Rome" : "ann Tom Elm Rome");
+	decide();
+	expect_agreed("ann Joe Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	ck_assert_str_eq(only_lost(LOST_CONFLICT, A, A)->tie_break, "value");
+	write_all();
+	expect_quiet();
+	shows(A, 510, _i == 0 ? "ann Tom Elm Rome" : "ann Eve Elm Rome");
+	decide();
+	expect_agreed(_i == 0 ? "ann Tom Elm Rome" : "ann Eve Elm Rome");
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	ck_assert_uint_eq(d.n_lost, 0);
+}
+END_TEST
+
+START_TEST(max_takes_the_greatest_whenever_it_was_written_and_whatever_is_seen_first)
+{
+	fields[NAME].rule = RULE_MAX;
+	both_edit(_i, 500, 10);		/* Eve and Joe, on top of Ann: seen together, nobody shows Ann any more */
+	now[A] = row_of("ann Eve Elm Rome", T(500), first_id(A));
+	now[B] = row_of("ann Joe Elm Rome", T(10), first_id(B));
+	if (_i != 2)
+		decide();
+	expect_agreed("ann Joe Elm Rome");
+	ck_assert_uint_eq(base->fields[NAME].key.origin, B);
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	expect_order(B, ACTION_NONE, 0);
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(max_waits_while_the_agreed_value_is_out_of_reach)
+{
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann Joe Elm Rome");
+	shows(A, 10, "ann Tom Elm Oslo");	/* greater, as only B can tell */
+	is_silent(B);
+	decide();
+	expect_agreed("ann Joe Elm Oslo");
+	expect_order(A, ACTION_NONE, 0);
+	ck_assert(base->seen[A].owed);
+	shows(B, 0, "ann Joe Elm Rome");
+	decide();
+	expect_agreed("ann Tom Elm Oslo");
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(NAME) | MASK(CITY));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_seen)
+{
+	policy.n_endpoints = 3;
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann Joe Elm Rome");
+	shows(A, 10, "ann Tom Elm Rome");
+	is_silent(B);
+	is_silent(C);
+	decide();
+	deletes(C, 20);
+	decide();
+	ck_assert(!base->dead);
+	only_lost(LOST_DELETE, C, A);
+}
+END_TEST
+
+/* B was to be given Eve, and never was. */
+START_TEST(what_is_only_behind_under_max_is_no_edit_that_a_deleter_had_not_seen)
+{
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	is_missing(A);
+	decide();
+	expect_order(A, ACTION_NONE, 0);
+	ck_assert_uint_eq(d.n_lost, 0);
+	deletes(A, 20);
+	decide();
+	ck_assert(base->dead);
+	expect_order(B, ACTION_DELETE, 0);
+}
+END_TEST
+
+/* A lowers what it knows, and goes before that is put back; or somebody else has raised it meanwhile. */
+START_TEST(who_writes_against_max_and_deletes_had_seen_what_stands)
+{
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann Joe Elm Rome");
+	if (_i == 1) {
+		shows(B, 5, "ann Tom Elm Rome");
+		decide();
+	}
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	shows(A, 11, "ann Eva Elm Rome");
+	decide();
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	deletes(A, 20);
+	decide();
+	ck_assert_int_eq(base->dead, _i == 0);
+	expect_order(A, _i == 0 ? ACTION_NONE : ACTION_INSERT, _i == 0 ? 0 : EVERY_FIELD);
+}
+END_TEST
+
+START_TEST(null_is_neither_the_greatest_nor_the_least)
+{
+	fields[NAME].rule = _i == 0 ? RULE_MAX : RULE_MIN;
+	all_know("ann Ann Elm Rome");
+	shows_no_name(A, 10, VALUE_NULL);
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	setup();
+	fields[NAME].rule = _i == 0 ? RULE_MAX : RULE_MIN;
+	shows_no_name(A, 10, VALUE_NULL);
+	shows(B, 5, "ann Ann Elm Rome");
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+}
+END_TEST
+
+START_TEST(the_targets_own_form_of_the_greatest_value_is_not_greater)
+{
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	now[B] = row_of("ann Evelyn Elm Rome", STAMP_NONE, first_id(B));
+	decide_applied(&policy, &d, B, &now[B], first_id(B), &arena);
+	shows(A, 20, "ann Eve Elm Oslo");
+	decide();
+	expect_agreed("ann Eve Elm Oslo");
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+}
+END_TEST
+
+static void quarrel(void)
+{
+	policy.n_endpoints = 3;
+	fields[NAME].rule = RULE_MANUAL;
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Oslo");
+	shows(B, 11, "ann Joe Elm Rome");
+	decide();
+}
+
+static void settle_by(struct settlement *s)
+{
+	s->field = NAME;
+	s->mark = d.marks[NAME];
+	policy.settlements = s;
+	policy.n_settlements = 1;
+	decide();
+}
+
+START_TEST(manual_leaves_both_sides_alone_and_lets_the_rest_flow)
+{
+	quarrel();
+	ck_assert_uint_eq(d.waits, MASK(NAME));
+	ck_assert_uint_eq(d.words[NAME], MASK(A) | MASK(B));
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+	expect_order(C, ACTION_UPDATE, MASK(CITY));
+	write_all();
+	expect_quiet();
+	ck_assert_uint_eq(d.waits, MASK(NAME));
+	shows(C, 20, "ann Ann Oak Oslo");
+	decide();
+	expect_order(A, ACTION_UPDATE, MASK(STREET));
+	ck_assert_uint_eq(d.waits, MASK(NAME));
+}
+END_TEST
+
+START_TEST(manual_writes_the_chosen_side_everywhere)
+{
+	quarrel();
+	write_all();
+	settle_by(&(struct settlement){ .endpoint = B });
+	expect_agreed("ann Joe Elm Oslo");
+	ck_assert_uint_eq(d.waits, 0);
+	ck_assert_str_eq(only_lost(LOST_CONFLICT, A, B)->tie_break, "operator");
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	expect_order(B, ACTION_NONE, 0);
+	expect_order(C, ACTION_UPDATE, MASK(NAME));
+	write_all();
+	policy.n_settlements = 0;
+	expect_quiet();
+	shows(C, 20, "ann Tom Elm Oslo");
+	decide();
+	expect_agreed("ann Tom Elm Oslo");
+	ck_assert_uint_eq(d.n_lost, 0);
+}
+END_TEST
+
+START_TEST(manual_keeps_a_given_value_at_hand_until_it_is_shown)
+{
+	struct settlement s = { .given = true, .value = value_of("Sue"), .digest = value_digest(&key, FIELD_TEXT, value_of("Sue")) };
+
+	quarrel();
+	write_all();
+	settle_by(&s);
+	expect_agreed("ann Sue Elm Oslo");
+	ck_assert_uint_eq(d.n_lost, 2);
+	for (size_t e = 0; e < 3; e++)
+		expect_order(e, ACTION_UPDATE, MASK(NAME));
+	decide();		/* nothing was written */
+	expect_agreed("ann Sue Elm Oslo");
+	ck_assert_uint_eq(d.n_lost, 0);
+	for (size_t e = 0; e < 3; e++)
+		expect_order(e, ACTION_UPDATE, MASK(NAME));
+	write_all();
+	policy.n_settlements = 0;
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(manual_takes_no_verdict_on_what_has_changed_since)
+{
+	struct settlement s = { .endpoint = B, .field = NAME };
+
+	quarrel();
+	write_all();
+	s.mark = d.marks[NAME];
+	policy.settlements = &s;
+	policy.n_settlements = 1;
+	shows(B, 30, "ann Sue Elm Oslo");
+	decide();
+	ck_assert_uint_eq(d.waits, MASK(NAME));
+	ck_assert(d.marks[NAME] != s.mark);
+	s.mark = d.marks[NAME];
+	decide();
+	expect_agreed("ann Sue Elm Oslo");
+}
+END_TEST
+
+START_TEST(manual_asks_about_an_edit_by_somebody_who_had_not_seen_the_agreed_value)
+{
+	policy.n_endpoints = 3;
+	fields[NAME].rule = RULE_MANUAL;
+	all_know("ann Ann Elm Rome");
+	is_silent(B);
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	write_to(C);
+	expect_agreed("ann Eve Elm Rome");
+	shows(B, 20, "ann Joe Elm Rome");
+	decide();
+	ck_assert_uint_eq(d.waits, MASK(NAME));
+	ck_assert_uint_eq(d.words[NAME], MASK(A) | MASK(B));
+	ck_assert_uint_eq(d.n_lost, 0);
+	for (size_t e = 0; e < 3; e++)
+		expect_order(e, ACTION_NONE, 0);
+	shows(A, 30, "ann Sue Elm Rome");	/* a word more: it does not flow */
+	decide();
+	ck_assert_uint_eq(d.waits, MASK(NAME));
+	expect_order(C, ACTION_NONE, 0);
+	shows(A, 40, "ann Joe Elm Rome");
+	decide();
+	expect_agreed("ann Joe Elm Rome");
+	expect_order(C, ACTION_UPDATE, MASK(NAME));
+	ck_assert_uint_eq(d.n_lost, 0);
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(what_waits_is_an_edit_that_a_deleter_had_not_seen)
+{
+	quarrel();
+	write_all();
+	deletes(A, 40);
+	decide();
+	ck_assert(!base->dead);
+	expect_agreed("ann Joe Elm Oslo");
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+	expect_order(C, ACTION_UPDATE, MASK(NAME));
+}
+END_TEST
+
+START_TEST(what_waits_brings_back_what_somebody_else_deleted)
+{
+	quarrel();
+	write_all();
+	deletes(C, 40);
+	decide();
+	ck_assert(!base->dead);
+	ck_assert_uint_eq(d.waits, MASK(NAME));
+	only_lost(LOST_DELETE, C, A);
+}
+END_TEST
+
+START_TEST(a_delete_that_wins_takes_the_words_that_wait_and_they_are_written_down)
+{
+	entity.deletes = DELETES_DELETE_WINS;
+	quarrel();
+	write_all();
+	deletes(C, 40);
+	if (_i == 1)
+		is_silent(B);
+	decide();
+	ck_assert(base->dead);
+	ck_assert_uint_eq(d.n_lost, 2);
+	for (size_t i = 0; i < 2; i++) {
+		ck_assert_int_eq(d.lost[i].kind, LOST_TO_DELETE);
+		ck_assert_uint_eq(d.lost[i].field, NAME);
+		ck_assert_uint_eq(d.lost[i].loser, i == 0 ? A : B);
+		ck_assert_uint_eq(d.lost[i].winner, C);
+	}
+	ck_assert_uint_eq(digest_field(d.lost[1].loser_digest), digest_field(value_digest(&key, FIELD_TEXT, value_of("Joe"))));
+}
+END_TEST
+
+START_TEST(another_rule_decides_what_waited_under_manual)
+{
+	struct settlement s = { .field = NAME };
+
+	quarrel();
+	write_all();
+	fields[NAME].rule = RULE_LAST_WRITER_WINS;
+	policy.settlements = &s;
+	policy.n_settlements = 1;
+	decide();
+	expect_agreed("ann Joe Elm Oslo");
+	only_lost(LOST_CONFLICT, A, B);
+	write_all();
+	policy.n_settlements = 0;
+	expect_quiet();
+}
+END_TEST
+
+static void settle_group_by(size_t e)
+{
+	static struct settlement s;
+
+	s = (struct settlement){ .field = CITY, .endpoint = (uint8_t)e, .mark = d.marks[CITY] };
+	policy.settlements = &s;
+	policy.n_settlements = 1;
+	decide();
+}
+
+START_TEST(a_group_waits_and_is_settled_as_a_whole)
+{
+	policy.n_endpoints = 3;
+	group_the_address();
+	fields[STREET].rule = fields[CITY].rule = RULE_MANUAL;
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Ann Oak Rome");
+	shows(B, 11, "ann Ann Elm Oslo");
+	decide();
+	ck_assert_uint_eq(d.waits, MASK(STREET) | MASK(CITY));
+	expect_quiet();
+	settle_group_by(B);
+	expect_agreed("ann Ann Elm Oslo");
+	expect_order(A, ACTION_UPDATE, MASK(STREET) | MASK(CITY));
+	write_all();
+	policy.n_settlements = 0;
+	expect_quiet();
+}
+END_TEST
+
 START_TEST(mirror_imposes_the_first_endpoint_whatever_the_stamps_say)
 {
 	rule_for_all(RULE_MIRROR);
@@ -1161,6 +1530,24 @@ static void shows_without(size_t e, int64_t seconds, const char *text, size_t f)
 }
 
 /* What it refers to waits for this very record: heard of or not, the blank is nobody's edit, and it is filled in. */
+START_TEST(a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Ann Elm Oslo");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+	d.orders[B].astray = MASK(CITY);
+	now[B] = row_of("ann Ann Elm Bonn", STAMP_NONE, first_id(B));
+	decide_applied(&policy, &d, B, &now[B], first_id(B), &arena);
+	ck_assert(base->seen[B].owed);
+	decide();
+	expect_agreed("ann Ann Elm Oslo");
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
 START_TEST(a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in)
 {
 	bool heard = _i == 0;
@@ -1745,6 +2132,24 @@ static void add_edits(TCase *t)
 	tcase_add_test(t, newest_filled_lets_a_value_take_the_place_of_a_later_blank);
 	tcase_add_loop_test(t, newest_filled_is_last_writer_wins_among_values, 0, 3);
 	tcase_add_test(t, newest_filled_never_writes_what_is_out_of_reach);
+	tcase_add_loop_test(t, max_puts_back_what_was_lowered_and_min_what_was_raised, 0, 2);
+	tcase_add_loop_test(t, max_takes_the_greatest_whenever_it_was_written_and_whatever_is_seen_first, 0, 3);
+	tcase_add_test(t, manual_leaves_both_sides_alone_and_lets_the_rest_flow);
+	tcase_add_test(t, manual_writes_the_chosen_side_everywhere);
+	tcase_add_test(t, manual_keeps_a_given_value_at_hand_until_it_is_shown);
+	tcase_add_test(t, manual_takes_no_verdict_on_what_has_changed_since);
+	tcase_add_test(t, manual_asks_about_an_edit_by_somebody_who_had_not_seen_the_agreed_value);
+	tcase_add_test(t, what_waits_is_an_edit_that_a_deleter_had_not_seen);
+	tcase_add_test(t, what_waits_brings_back_what_somebody_else_deleted);
+	tcase_add_loop_test(t, a_delete_that_wins_takes_the_words_that_wait_and_they_are_written_down, 0, 2);
+	tcase_add_test(t, another_rule_decides_what_waited_under_manual);
+	tcase_add_test(t, a_group_waits_and_is_settled_as_a_whole);
+	tcase_add_test(t, max_waits_while_the_agreed_value_is_out_of_reach);
+	tcase_add_test(t, what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_seen);
+	tcase_add_test(t, what_is_only_behind_under_max_is_no_edit_that_a_deleter_had_not_seen);
+	tcase_add_loop_test(t, who_writes_against_max_and_deletes_had_seen_what_stands, 0, 2);
+	tcase_add_loop_test(t, null_is_neither_the_greatest_nor_the_least, 0, 2);
+	tcase_add_test(t, the_targets_own_form_of_the_greatest_value_is_not_greater);
 	tcase_add_loop_test(t, mirror_imposes_the_first_endpoint_whatever_the_stamps_say, 0, 3);
 	tcase_add_test(t, mirror_reverts_an_edit_on_top_of_the_mirrored_value_and_writes_it_down);
 	tcase_add_test(t, mirror_keeps_and_copies_a_record_made_elsewhere);
@@ -1796,6 +2201,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, what_a_row_shows_that_took_the_place_of_another_was_entered_anew);
 	tcase_add_test(t, an_insert_in_doubt_is_looked_for_where_the_record_was_deleted_meanwhile);
 	tcase_add_test(t, a_row_that_we_are_known_to_have_inserted_is_ours_whatever_it_shows);
+	tcase_add_test(t, a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again);
 	tcase_add_loop_test(t, a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in, 0, 2);
 	tcase_add_test(t, a_write_in_doubt_does_not_come_back_as_an_edit);
 	tcase_add_test(t, a_field_that_was_edited_to_what_was_intended_does_not_make_an_edit_of_the_others);

@@ -566,6 +566,37 @@ START_TEST(decimals_are_equal_when_the_numbers_are)
 }
 END_TEST
 
+START_TEST(sums_are_exact)
+{
+	static const struct {
+		enum field_type type;
+		const char *a, *b;
+		bool minus;
+		const char *sum;	/* NULL: there is none */
+	} rows[] = {
+		{ FIELD_INTEGER, "10", "3", false, "13" }, { FIELD_INTEGER, "10", "13", true, "-3" }, { FIELD_INTEGER, "-5", "5", false, "0" },
+		{ FIELD_INTEGER, "999", "1", false, "1000" }, { FIELD_INTEGER, "-1", "-999", true, "998" },
+		{ FIELD_INTEGER, "9223372036854775806", "1", false, "9223372036854775807" },
+		{ FIELD_INTEGER, "9223372036854775807", "1", false, NULL },
+		{ FIELD_DECIMAL, "0.1", "0.2", false, "0.3" }, { FIELD_DECIMAL, "1", "0.0000000000000000001", true, "0.9999999999999999999" },
+		{ FIELD_DECIMAL, "123456789012345678901234567890.5", "0.5", false, "123456789012345678901234567891" },
+		{ FIELD_DECIMAL, "-0.25", "1.5", false, "1.25" }, { FIELD_DECIMAL, "2.50", "2.5", true, "0" },
+		{ FIELD_DECIMAL, "NaN", "1", false, NULL }, { FIELD_DECIMAL, "1", "-Infinity", true, NULL },
+	};
+	struct arena a;
+	struct value sum;
+
+	arena_init(&a);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		bool ok = value_sum(rows[i].type, value_of(rows[i].a), value_of(rows[i].b), rows[i].minus, &a, &sum);
+
+		ck_assert_msg(ok == (rows[i].sum != NULL), "%s and %s", rows[i].a, rows[i].b);
+		ck_assert_msg(!ok || value_equal(sum, value_of(rows[i].sum)), "%s and %s: %.*s", rows[i].a, rows[i].b, (int)sum.len, sum.data);
+	}
+	arena_fini(&a);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("value");
@@ -574,6 +605,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(forms, setup, teardown);
+	tcase_add_test(forms, sums_are_exact);
 	tcase_add_test(forms, null_stays_null_in_every_type);
 	tcase_add_test(forms, empty_text_is_a_value_and_nothing_in_other_types);
 	tcase_add_test(forms, text_is_kept_as_it_is);

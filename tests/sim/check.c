@@ -4,6 +4,8 @@
  * Who may win: an edit made on top of another one always beats it. Between concurrent edits the effective stamps decide
  * (or the depth and the priority), and of each stamp the oracle only knows an interval: what the daemon was told while it
  * might still have been making up its mind (SEMANTICS 9.5.2). Within that uncertainty either may win; nothing else may.
+ * Under max and min only values decide: no edit that nobody replaced may be greater (less) than what stands. Under add nobody wins:
+ * what stands is what the record began with and the differences of all edits.
  */
 #include "world.h"
 
@@ -160,14 +162,55 @@ static void work_out(struct world *w, struct edit *e)
 	e->mark = 2;
 }
 
-static enum rule rule_of(const struct world *w, const struct edit *e)
+/* The first of the unit's fields; all of them have its rule. */
+static const struct field_def *first_of_unit(const struct world *w, size_t entity, size_t unit)
 {
-	const struct entity_def *d = &w->topology->entities[w->records[e->record].entity].def;
+	size_t f = 0;
 
-	for (size_t f = 0; f < d->n_fields; f++)
-		if (w->unit_fields[d->index][e->unit] & UINT32_C(1) << f)
-			return d->fields[f].rule;
-	return d->rule;
+	while (!(w->unit_fields[entity][unit] & UINT32_C(1) << f))
+		f++;
+	return &w->topology->entities[entity].def.fields[f];
+}
+
+static const struct field_def *field_of(const struct world *w, const struct edit *e)
+{
+	return first_of_unit(w, w->records[e->record].entity, e->unit);
+}
+
+bool oracle_adds(const struct world *w, size_t entity, size_t unit)
+{
+	return first_of_unit(w, entity, unit)->rule == RULE_ADD;
+}
+
+bool oracle_by_value(const struct world *w, const struct edit *e)
+{
+	return field_of(w, e)->rule == RULE_MAX || field_of(w, e)->rule == RULE_MIN;
+}
+
+bool oracle_waits(const struct world *w, const struct edit *e)
+{
+	return field_of(w, e)->rule == RULE_MANUAL;
+}
+
+/* Order of two single values; NULL comes before all. */
+static int compare_values(const struct field_def *f, const char *a, const char *b)
+{
+	bool null_a = strcmp(a, "\\N") == 0, null_b = strcmp(b, "\\N") == 0;
+
+	if (null_a || null_b)
+		return (int)null_b - (int)null_a;
+	if (f->type == FIELD_INTEGER)
+		return (atoll(a) > atoll(b)) - (atoll(a) < atoll(b));
+	return strcmp(a, b);
+}
+
+static bool value_may_win(const struct world *w, const struct edit *a, const struct edit *b)
+{
+	int order = compare_values(field_of(w, a), a->tuple, b->tuple);
+
+	if (strcmp(a->tuple, "\\N") == 0 || strcmp(b->tuple, "\\N") == 0 || field_of(w, a)->rule == RULE_MAX)
+		return order >= 0;
+	return order <= 0;
 }
 
 bool oracle_may_win(struct world *w, const struct edit *a, const struct edit *b)
@@ -179,7 +222,11 @@ bool oracle_may_win(struct world *w, const struct edit *a, const struct edit *b)
 	work_out(w, &w->edits[b - w->edits]);
 	/* What several endpoints began with may count as any one's. */
 	first |= a->shared || b->shared || a->endpoint == b->endpoint;
-	if (rule_of(w, a) == RULE_SOURCE_PRIORITY) {
+	if (oracle_by_value(w, a))
+		return value_may_win(w, a, b);
+	if (oracle_waits(w, a))	/* whatever the operator said */
+		return true;
+	if (field_of(w, a)->rule == RULE_SOURCE_PRIORITY) {
 		if (a->n_high != b->n_low)
 			return a->n_high > b->n_low;
 		return first;
@@ -376,7 +423,7 @@ static bool names_row(const struct world *w, const struct note *n, int64_t id, s
 	return same;
 }
 
-/* The key was not at hand: the line names a row by its local id. Somebody edited that row, or it is there still. */
+/* The key was not at hand: the line names a row by its local id. Somebody edited that row, the daemon brought it, or it is there still. */
 static bool note_names_row(const struct world *w, const struct note *n, uint32_t record)
 {
 	const struct sim_record *r = &w->records[record];
@@ -384,6 +431,10 @@ static bool note_names_row(const struct world *w, const struct note *n, uint32_t
 	for (size_t i = 1; i < w->n_edits; i++)
 		if (w->records[w->edits[i].record].lineage == r->lineage && names_row(w, n, w->edits[i].row, w->edits[i].endpoint))
 			return true;
+	for (size_t i = 0; i < w->n_records; i++)
+		for (size_t b = 0; w->records[i].lineage == r->lineage && b < w->records[i].n_brought; b++)
+			if (names_row(w, n, w->records[i].brought[b].id, w->records[i].brought[b].endpoint))
+				return true;
 	for (size_t e = 0; e < w->plan.n_endpoints; e++) {
 		const struct db_row *row = db_row_by_key(&w->dbs[e], r->entity, r->key);
 
@@ -491,13 +542,25 @@ static bool lineage_alive(const struct world *w, const struct final *finals, uin
 	return false;
 }
 
-/* Somebody deleted the row while it showed that very value: it was put back elsewhere, and went with the record. */
-static bool seen_by_deleter(const struct world *w, const struct edit *e)
+/* What is there now was inserted after that delete. */
+static bool inserted_since(const struct world *w, const struct edit *d)
+{
+	for (size_t i = (size_t)(d - w->edits) + 1; i < w->n_edits; i++)
+		if (w->edits[i].record == d->record && !w->edits[i].is_delete && w->edits[i].parent == 0 && !is_reference_unit(w, &w->edits[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Somebody deleted the row while it showed that very value: it was put back elsewhere, and went with the record. Had the delete lost,
+ * the value would be shown, or a line would name the delete.
+ */
+static bool seen_by_deleter(const struct world *w, const struct edit *e, bool alive)
 {
 	for (size_t i = 1; i < w->n_edits && !e->is_delete; i++) {
 		const struct edit *d = &w->edits[i];
 
-		if (d->is_delete && d->record == e->record && d->seen[e->unit] != 0 &&
+		if (d->is_delete && d->record == e->record && d->seen[e->unit] != 0 && (!alive || inserted_since(w, d)) &&
 		    strcmp(w->edits[d->seen[e->unit]].tuple, e->tuple) == 0)
 			return true;
 	}
@@ -514,8 +577,18 @@ static bool given_again(const struct world *w, const struct edit *e)
 	return r->complex && w->plan.renames;
 }
 
-/* Its row showed nothing but what another deleter's row had shown before: that life had ended already, and what was inserted since
- * is another one, of which it knew nothing (SEMANTICS F11). */
+/* What that row showed before the edits of its own of which the daemon was never told. */
+static uint32_t last_told(const struct world *w, const struct edit *deletion, size_t unit)
+{
+	uint32_t id = deletion->seen[unit];
+
+	while (id != 0 && w->edits[id].told_us == 0 && w->edits[id].endpoint == deletion->endpoint && w->edits[id].row == deletion->row)
+		id = w->edits[id].parent;
+	return id;
+}
+
+/* Its row showed nothing but what another deleter's row had shown before, and edits that went with it unheard of: that life had
+ * ended already, and what was inserted since is another one, of which it knew nothing (SEMANTICS F11). */
 static bool life_had_ended(const struct world *w, const struct edit *e)
 {
 	const struct edit *d;
@@ -525,7 +598,8 @@ static bool life_had_ended(const struct world *w, const struct edit *e)
 		d = &w->edits[i];
 		if (!d->is_delete || d->record != e->record || d->endpoint == e->endpoint || d >= e || d->renamed)
 			continue;
-		for (u = 0; u < units && d->seen[u] == e->seen[u]; u++)
+		for (u = 0; u < units && (d->seen[u] == e->seen[u] || d->seen[u] == last_told(w, e, u) ||
+					  oracle_adds(w, w->records[e->record].entity, u)); u++)
 			;
 		if (u == units)
 			return true;
@@ -541,7 +615,9 @@ static void check_lost(struct world *w, const struct final *finals, const struct
 
 		if (e->covered || e->covered_by_delete || e->unseen_change || e->renamed)
 			continue;
-		if (!finals[e->record].alive && seen_by_deleter(w, e))
+		if (!e->is_delete && oracle_adds(w, r->entity, e->unit))
+			continue;	/* it is in the sum: check_sum() */
+		if (seen_by_deleter(w, e, finals[e->record].alive))
 			continue;
 		/* The key is another row's since: inserted again, or renamed. */
 		if (e->is_delete && given_again(w, e))
@@ -621,6 +697,43 @@ static bool surely_covered(const struct world *w, const struct edit *f)
 	return f->covered;
 }
 
+/*
+ * What a record began with and all differences since. False: nobody can say so exactly. Rows that met for the first time
+ * competed; a delete may have taken edits along, unheard of or not; and where a write of the daemon's was in doubt it cannot tell on top of
+ * what an edit was made.
+ */
+static bool expected_sum(const struct world *w, uint32_t record, size_t unit, int64_t *sum)
+{
+	size_t begun = 0;
+
+	*sum = 0;
+	for (size_t i = 1; i < w->n_edits; i++) {
+		const struct edit *e = &w->edits[i];
+
+		if (e->record != record || (!e->is_delete && e->unit != unit))
+			continue;
+		if (e->is_delete || e->row_doubtful)
+			return false;
+		begun += e->parent == 0;
+		*sum += e->difference;
+	}
+	return begun == 1;
+}
+
+static void check_sum(struct world *w, uint32_t record, size_t unit, const struct db *db, const struct db_row *row)
+{
+	char *tuple = db_tuple(db, row, w->records[record].entity, unit);
+	int64_t sum;
+
+	if (expected_sum(w, record, unit, &sum)) {
+		w->sometimes->sums++;
+		if (atoll(tuple) != sum)
+			world_fail(w, "C4", "%s/%s unit %zu ends as <%s>, and all differences come to %" PRId64,
+				   w->topology->entities[w->records[record].entity].def.name, w->records[record].key, unit, tuple, sum);
+	}
+	free(tuple);
+}
+
 static void check_unit(struct world *w, uint32_t record, size_t unit, const struct db *db, const struct db_row *row)
 {
 	const struct sim_record *r = &w->records[record];
@@ -635,13 +748,14 @@ static void check_unit(struct world *w, uint32_t record, size_t unit, const stru
 	}
 	if (f->ambiguous)
 		goto out;
-	if (surely_covered(w, f) && !any_maybe_unseen(w, record, unit))
+	/* Where values or people decide, one may come back that somebody had replaced: others had been given it. */
+	if (!oracle_by_value(w, f) && !(oracle_waits(w, f) && r->judged) && surely_covered(w, f) && !any_maybe_unseen(w, record, unit))
 		world_fail(w, "C4", "%s/%s unit %zu ends as <%s> (edit %zu), though somebody edited on top of it",
 			   entity, r->key, unit, tuple, (size_t)(f - w->edits));
 	for (size_t i = 1; i < w->n_edits; i++) {
 		const struct edit *m = &w->edits[i];
 
-		if (m == f || m->record != record || m->is_delete || m->unit != unit || m->covered || maybe_unseen(m) ||
+		if (m == f || m->record != record || m->is_delete || m->unit != unit || m->covered || m->put_back || maybe_unseen(m) ||
 		    oracle_may_win(w, f, m))
 			continue;
 		world_fail(w, "C4", "%s/%s unit %zu: edit %zu of %s [%" PRId64 " %" PRId64 "] n %" PRId64 "-%" PRId64
@@ -693,9 +807,13 @@ static void check_life(struct world *w, uint32_t record, bool alive)
 		/* The daemon could not tell whether the deleter had seen what it was about to write there. */
 		doubtful |= e->is_delete && e->row_doubtful;
 		unseen |= !e->is_delete && !e->covered && e->covered_by_delete && seen_unbeknown(w, e);
+		/* Where a person decides, what may have been replaced without having been seen waits like any other word. */
+		unseen |= !e->is_delete && oracle_waits(w, e) && e->covered && !surely_covered(w, e);
 		if (e->is_delete || e->covered || e->covered_by_delete || e->unseen_change)
 			continue;
 		unseen = true;
+		if (oracle_adds(w, r->entity, e->unit))
+			continue;	/* perhaps in a sum that the deleter's row showed */
 		sure |= !e->ambiguous && surely_unseen(w, e);
 	}
 	if (!deleted && !alive)
@@ -719,7 +837,10 @@ static void check_winners(struct world *w, const struct final *finals)
 			continue;
 		check_life(w, i, finals[i].alive);
 		for (size_t u = 0; finals[i].alive && u < w->n_units[r->entity]; u++)
-			check_unit(w, i, u, &w->dbs[0], finals[i].rows[0]);
+			if (oracle_adds(w, r->entity, u))
+				check_sum(w, i, u, &w->dbs[0], finals[i].rows[0]);
+			else
+				check_unit(w, i, u, &w->dbs[0], finals[i].rows[0]);
 	}
 }
 

@@ -584,6 +584,7 @@ static void write_insert(struct fake_op *op, struct fake_write *x)
 		for (size_t i = 1; i < w->n_edits; i++)
 			w->sometimes->resurrected += w->edits[i].record == r->record && w->edits[i].is_delete &&
 						     !w->edits[i].renamed && w->edits[i].endpoint == op->db->index;
+		history_inserted(w, op->db, r);
 		history_brought(w, op->db, r, op->entity, UINT32_MAX);
 	}
 	free(key);

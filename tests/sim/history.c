@@ -173,6 +173,16 @@ static void row_open(struct db_row *row, uint32_t id)
 	row->open[row->n_open++] = id;
 }
 
+/* Rule add: the row shows another amount; by how much more? */
+static int64_t take_amount(struct world *w, struct db_row *row, size_t entity, size_t unit, const char *tuple)
+{
+	int64_t before = row->amount[unit];
+
+	if (oracle_adds(w, entity, unit))
+		row->amount[unit] = atoll(tuple);	/* NULL counts as zero */
+	return row->amount[unit] - before;
+}
+
 struct edit *history_edit(struct world *w, struct db *db, struct db_row *row, size_t unit, int64_t at)
 {
 	uint32_t id = (uint32_t)w->n_edits;
@@ -183,6 +193,7 @@ struct edit *history_edit(struct world *w, struct db *db, struct db_row *row, si
 	e = edit_new(w, db, row, at);
 	e->unit = (uint8_t)unit;
 	e->tuple = db_tuple(db, row, entity, unit);
+	e->difference = take_amount(w, row, entity, unit, e->tuple);
 	e->modified = row->modified;
 	e->version = row->version;
 	e->parent = row->shown[unit];
@@ -205,6 +216,7 @@ struct edit *history_edit(struct world *w, struct db *db, struct db_row *row, si
 void history_share(struct world *w, struct db_row *row, size_t unit, uint32_t id)
 {
 	w->edits[id].shared = true;
+	take_amount(w, row, w->records[row->record].entity, unit, w->edits[id].tuple);
 	row->shown[unit] = id;
 	row_open(row, id);
 }
@@ -515,6 +527,51 @@ static bool is_empty(const char *tuple)
 	return true;
 }
 
+/* Where values decide, no row is given what is beaten by the value that it shows. */
+static void put_back_by_value(struct world *w, struct db *db, const struct db_row *row, size_t u, uint32_t writer)
+{
+	struct edit *was = &w->edits[row->shown[u]];
+
+	if (row->shown[u] == 0 || writer == 0 || writer == row->shown[u] || !oracle_by_value(w, was))
+		return;
+	was->put_back = true;
+	if (!w->records[row->record].complex && !w->plan.flushes && !oracle_may_win(w, &w->edits[writer], was))
+		world_fail(w, "C4", "%s %s: <%s> was put in the place of <%s>, which beats it", db->name, w->records[row->record].key,
+			   w->edits[writer].tuple, was->tuple);
+}
+
+/* Where a person decides, nobody's edit is written over before. */
+static void keep_until_judged(struct world *w, struct db *db, const struct db_row *row, size_t u, uint32_t writer)
+{
+	const struct edit *was = &w->edits[row->shown[u]], *now = &w->edits[writer];
+	const struct sim_record *r = &w->records[row->record];
+
+	if (row->shown[u] == 0 || writer == 0 || writer == row->shown[u] || !oracle_waits(w, was) || says_the_same(w, was, now))
+		return;
+	if (r->judged || r->complex || w->plan.flushes || was->covered || was->covered_by_delete || was->unseen_change ||
+	    was->row_doubtful || was->no_base)
+		return;
+	world_fail(w, "C4", "%s %s: <%s> was put in the place of <%s>, and nobody has decided", db->name, r->key, now->tuple, was->tuple);
+}
+
+/* A sum has no writer. It was brought on top of whatever was there; on a new row, of what the record began with. */
+static void brought_sum(struct world *w, struct db_row *row, size_t entity, size_t unit, const char *tuple)
+{
+	take_amount(w, row, entity, unit, tuple);
+	for (uint32_t i = 1; row->shown[unit] == 0 && i < w->n_edits; i++)
+		if (!w->edits[i].is_delete && w->edits[i].unit == unit &&
+		    w->records[w->edits[i].record].lineage == w->records[row->record].lineage)
+			row->shown[unit] = i;
+}
+
+void history_inserted(struct world *w, const struct db *db, const struct db_row *row)
+{
+	struct sim_record *r = &w->records[row->record];
+
+	r->brought = xrealloc(r->brought, (r->n_brought + 1) * sizeof *r->brought);
+	r->brought[r->n_brought++] = (struct brought_row){ db->index, row->id };
+}
+
 void history_brought(struct world *w, struct db *db, struct db_row *row, size_t entity, uint32_t fields)
 {
 	for (size_t u = 0; u < w->n_units[entity]; u++) {
@@ -524,6 +581,14 @@ void history_brought(struct world *w, struct db *db, struct db_row *row, size_t 
 		if ((fields & w->unit_fields[entity][u]) == 0)
 			continue;
 		tuple = db_tuple(db, row, entity, u);
+		if (oracle_adds(w, entity, u)) {
+			world_trace(w, "%s %s/%s #%lld unit %zu: brought %s", db->name, w->topology->entities[entity].def.name,
+				    w->records[row->record].key, (long long)row->id, u, tuple);
+			brought_sum(w, row, entity, u, tuple);
+			row->brought[u] = world_now(w);
+			free(tuple);
+			continue;
+		}
 		writer = find_writer(w, row, u, tuple);
 		/* A reference follows its parent's key; a row may come before its parent, with nothing there yet. */
 		if (writer == 0 && !has_reference(w, entity, u) && !is_empty(tuple))
@@ -533,6 +598,8 @@ void history_brought(struct world *w, struct db *db, struct db_row *row, size_t 
 			world_trace(w, "%s %s/%s #%lld unit %zu: brought <%s> of edit %u", db->name,
 				    w->topology->entities[entity].def.name, w->records[row->record].key,
 				    (long long)row->id, u, tuple, writer);
+		put_back_by_value(w, db, row, u, writer);
+		keep_until_judged(w, db, row, u, writer);
 		row->shown[u] = writer;
 		row->brought[u] = world_now(w);
 		free(tuple);

@@ -58,6 +58,22 @@ static void field_make(struct world *w, struct entity_def *d, size_t i, bool ref
 		f->rule = f->rule == RULE_LAST_WRITER_WINS ? RULE_SOURCE_PRIORITY : RULE_LAST_WRITER_WINS;
 }
 
+/* From chances of their own, so that what else a seed brings does not depend on the rules that there are. */
+static void rules_vary(struct world *w, struct entity_def *d)
+{
+	static const enum rule others[] = { RULE_MAX, RULE_MIN, RULE_MANUAL };
+	struct rng rng = { .s = w->seed * 31 + d->index }, adds = { .s = w->seed * 37 + d->index };
+
+	for (size_t f = 0; f < d->n_fields; f++) {
+		struct field_def *x = &d->fields[f];
+
+		if (!x->is_key && x->type != FIELD_REFERENCE && x->group < 0 && rng_chance(&rng, 30))
+			x->rule = others[rng_below(&rng, countof(others))];
+		if (!x->is_key && x->type == FIELD_INTEGER && x->group < 0 && rng_chance(&adds, 30))
+			x->rule = RULE_ADD;
+	}
+}
+
 /* The first two fields that are neither key nor reference become a group, with one rule. */
 static void group_make(struct entity_def *d)
 {
@@ -129,6 +145,7 @@ static void entity_make(struct world *w, size_t i)
 		field_make(w, d, f, reference && f == d->n_fields - 1);
 	if (w->plan.groups)
 		group_make(d);
+	rules_vary(w, d);
 	units_make(w, i);
 }
 
@@ -286,7 +303,7 @@ void plan_make(struct world *w)
 			const struct entity_def *d = &t->entities[i].def;
 
 			world_trace(w, "  %s.%s: %s%s%s%s%s", d->name, d->fields[f].name, d->fields[f].is_key ? "key" :
-				    d->fields[f].rule == RULE_LAST_WRITER_WINS ? "last writer" : "priority",
+				    rule_name(d->fields[f].rule),
 				    d->fields[f].group >= 0 ? ", group" : "", d->fields[f].type == FIELD_INTEGER ? ", integer" : "",
 				    f == 0 ? (d->deletes == DELETES_UPDATE_WINS ? ", update wins" : ", delete wins") : "",
 				    f == 0 && d->rank[0] == 0 ? ", east first" : f == 0 && d->rank[1] == 0 ? ", north first" : "");

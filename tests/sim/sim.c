@@ -13,6 +13,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -26,6 +27,7 @@
 #include "sync/sync.h"
 
 enum {
+	OPERATED_US = 60 * SECOND, OPERATE_MOST = 50,
 	LIVENESS_US = 300 * SECOND,	/* three sweeps and the longest rest */
 	STILL_US = 200 * SECOND,	/* and two more sweeps of each table in which nothing may be written */
 	STILL_SWEEPS = 5,		/* or more; each that finds the row of a parked record tries it again */
@@ -76,9 +78,20 @@ void daemon_kill(struct world *w)
 	world_after(w, rng_span(&w->rng, 1000, 5 * SECOND), daemon_start, NULL);
 }
 
+static void nothing_happens(struct world *w, void *arg)
+{
+	(void)w;
+	(void)arg;
+}
+
+/* Dying waits for the end of an event, and there may be none any more. */
 static void finished(void *arg)
 {
-	((struct world *)arg)->kill = true;
+	struct world *w = arg;
+
+	w->kill = true;
+	if (w->n_events == 0)
+		world_after(w, 0, nothing_happens, NULL);
 }
 
 /* ---- what goes wrong -------------------------------------------------------------------------------------------- */
@@ -134,6 +147,91 @@ static void strike(struct world *w, void *arg)
 	if (w->plan.crashes && (w->intended || w->marked) && rng_chance(&w->rng, 4))
 		w->kill = true;
 	world_after(w, rng_span(&w->rng, 500, 30000), strike, NULL);
+}
+
+/* ---- the operator: decides what waits, by one of the sides ---------------------------------------------------------- */
+
+struct picked {				/* a line of the list, and a side of it */
+	char *entity, *key, *field, *rid, *endpoint;
+};
+
+struct looking {
+	struct world *w;
+	struct picked list[20];
+	size_t n;
+};
+
+static bool pick_side(void *arg, const struct journal_waiting *line)
+{
+	struct looking *l = arg;
+	const struct journal_side *sides[SIM_ENDPOINTS];
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < line->n_sides; i++)
+		if (line->sides[i].competed)
+			sides[n++] = &line->sides[i];
+	if (n > 0 && line->verdict == VERDICT_NONE)
+		l->list[l->n++] = (struct picked){ xstrdup(line->entity), xstrdup(line->key), xstrdup(line->field), xstrdup(line->rid),
+			xstrdup(sides[rng_below(&l->w->operator, n)]->endpoint) };
+	return l->n < countof(l->list);
+}
+
+static void judge(struct world *w, const struct picked *p)
+{
+	struct sync_verdict v = { .entity = p->entity, .key = p->key, .field = p->field, .endpoint = p->endpoint };
+	struct err e = { 0 };
+	struct rid rid;
+
+	if (w->sync == NULL)
+		return;
+	for (size_t i = 0; i < RID_BYTES; i++)
+		sscanf(p->rid + 2 * i, "%2hhx", &rid.b[i]);
+	for (size_t i = 0; i < w->n_records; i++)
+		w->records[i].judged |= rid_equal(&w->records[i].rid, &rid);
+	world_trace(w, "the operator decides %s/%s.%s: %s", p->entity, p->key, p->field, p->endpoint);
+	if (sync_decide(w->sync, &v, &e))
+		w->sometimes->judged++;
+}
+
+/* percent: of what waits, so much is decided. True: something was. */
+static bool operate(struct world *w, unsigned percent)
+{
+	struct looking l = { .w = w };
+	bool any = false;
+
+	journal_waiting_each(w->journal, NULL, NULL, NULL, 0, 0, pick_side, &l, NULL);
+	for (size_t i = 0; i < l.n; i++) {
+		struct picked *p = &l.list[i];
+
+		if (rng_chance(&w->operator, percent)) {
+			judge(w, p);
+			any = true;
+		}
+		free(p->entity);
+		free(p->key);
+		free(p->field);
+		free(p->rid);
+		free(p->endpoint);
+	}
+	return any;
+}
+
+/* Where nothing can, a seed's story is what it was before there was an operator. */
+static bool anything_can_wait(const struct world *w)
+{
+	for (size_t i = 0; i < w->topology->n_entities; i++)
+		for (size_t f = 0; f < w->topology->entities[i].def.n_fields; f++)
+			if (w->topology->entities[i].def.fields[f].rule == RULE_MANUAL)
+				return true;
+	return false;
+}
+
+static void operator_looks(struct world *w, void *arg)
+{
+	if (w->quiet)
+		return;
+	operate(w, 30);
+	world_after(w, rng_span(&w->operator, SECOND, 6 * SECOND), operator_looks, NULL);
 }
 
 static void mend(struct world *w)
@@ -193,9 +291,16 @@ static void run(struct world *w)
 	apps_start(w);
 	fate_again(w);
 	strike(w, NULL);
+	if (anything_can_wait(w))
+		operator_looks(w, NULL);
 	world_run_until(w, world_now(w) + w->plan.edit_us);
 	mend(w);
 	world_run_until(w, world_now(w) + LIVENESS_US);
+	for (unsigned times = 0; !w->failed && operate(w, 100); times++) {
+		if (times == OPERATE_MOST)
+			world_fail(w, "manual", "what the operator decides waits all the same");
+		world_run_until(w, world_now(w) + OPERATED_US);
+	}
 	if (w->failed)
 		return;
 	before = world_written(w);

@@ -219,6 +219,7 @@ struct world *world_new(uint64_t seed, enum mutation mutation, uint32_t left_out
 	w->left_out = left_out;
 	w->trace = trace;
 	w->sometimes = sometimes;
+	w->operator = (struct rng){ .s = seed * 17 + 5 };
 	w->n_edits = 1;			/* number 0 is nobody's */
 	w->room_edits = 256;
 	w->edits = xcalloc(w->room_edits, sizeof *w->edits);
@@ -244,8 +245,10 @@ void world_free(struct world **wp)
 		db_fini(&w->dbs[e]);
 	store_keys_fini(w);
 	journal_close(&w->journal);
-	for (size_t i = 0; i < w->n_records; i++)
+	for (size_t i = 0; i < w->n_records; i++) {
 		free(w->records[i].key);
+		free(w->records[i].brought);
+	}
 	for (size_t i = 1; i < w->n_edits; i++) {
 		free(w->edits[i].tuple);
 		free(w->edits[i].together);

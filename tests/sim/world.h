@@ -87,6 +87,7 @@ struct db_row {
 	char *text[SIM_FIELDS];		/* as the database shows it; NULL: NULL. References: the local foreign key */
 	uint32_t shown[SIM_UNITS];	/* the edit behind what each unit shows; 0: none known */
 	int64_t brought[SIM_UNITS];	/* when the daemon brought it; 0: somebody here wrote it */
+	int64_t amount[SIM_UNITS];	/* rule add: what it shows */
 	bool doubtful;			/* the daemon sends or sent it a write, and its vector does not know yet what came of it */
 	uint32_t learned_in;		/* the epoch in which it was asked what it learned */
 	uint32_t told_in;		/* and in which it was last told of the row */
@@ -153,12 +154,20 @@ struct db {
 
 /* ---- history -------------------------------------------------------------------------------------------- */
 
+struct brought_row {
+	size_t endpoint;
+	int64_t id;
+};
+
 struct sim_record {
 	size_t entity;
 	char *key;
 	uint32_t lineage;		/* records joined by renames share it */
 	bool complex;			/* deleted and inserted again, renamed, invalid: the strict oracle does not apply */
+	bool judged;			/* the operator has decided about a field of it */
 	bool invalid;			/* some endpoint showed a value that the checks refuse */
+	struct brought_row *brought;	/* rows that the daemon inserted */
+	size_t n_brought;
 	struct rid rid;
 	bool intended;			/* the daemon is about to write to it, or has, and did not mark it yet */
 	bool tried;			/* it was, at some time */
@@ -172,11 +181,13 @@ struct edit {
 	bool is_delete, renamed, ambiguous, invalid, initial;
 	bool covered, covered_by_delete;	/* something was done on top of it */
 	bool shared, no_base;		/* several endpoints began with it; made before the daemon knew the row */
+	bool put_back;			/* max and min: the daemon wrote what beats it in its place */
 	bool unseen_change;		/* put back what the daemon had last been given: it cannot be noticed */
 	uint32_t parent;		/* the edit that the row showed; 0: none */
 	bool parent_brought;		/* and the daemon had brought it here */
 	bool row_doubtful;		/* made while the daemon was not sure what the row showed */
 	char *tuple;			/* canonical values of the unit's fields, joined */
+	int64_t difference;		/* rule add: to what the row showed before */
 	uint32_t seen[SIM_UNITS];	/* deletes: what the deleter's row showed */
 	int64_t at, modified;		/* that database's clock */
 	int64_t commit_us;		/* world time */
@@ -244,6 +255,8 @@ struct store_keys {
 	X(poison, "row refused by the target's check") \
 	X(invalid, "invalid value captured") \
 	X(parked, "record parked at the end") \
+	X(judged, "the operator decided what waited") \
+	X(sums, "a sum of all differences held against the oracle's") \
 	X(unseen, "change and change back between two looks") \
 	X(echo, "our own write came back as news") \
 	X(same_insert, "same key inserted on two sides") \
@@ -261,6 +274,7 @@ struct sometimes {
 struct world {
 	uint64_t seed;
 	struct rng rng;
+	struct rng operator;		/* of its own, as the rules are: see plan.c */
 	enum mutation mutation;
 	uint32_t left_out;		/* bit = place in PLAN_PARTS */
 	struct plan plan;
@@ -370,6 +384,8 @@ void history_recalled(struct world *, size_t entity, const struct rid *);
 void history_flushed(struct world *);
 void history_position(struct world *, const char *name);
 void history_put(struct world *, size_t entity, const struct rid *);
+/* The daemon inserted it. */
+void history_inserted(struct world *, const struct db *, const struct db_row *row);
 /* The daemon changed those fields of a row (already in place): who wrote that? Fails C5 when nobody did. */
 void history_brought(struct world *, struct db *, struct db_row *, size_t entity, uint32_t fields);
 
@@ -378,6 +394,9 @@ void daemon_kill(struct world *);
 
 /* check.c */
 bool oracle_may_win(struct world *, const struct edit *winner, const struct edit *loser);
+bool oracle_by_value(const struct world *, const struct edit *);	/* its rule is max or min */
+bool oracle_waits(const struct world *, const struct edit *);	/* it is manual */
+bool oracle_adds(const struct world *, size_t entity, size_t unit);	/* it is add */
 void check_all(struct world *);
 int64_t world_wall(const struct world *, int64_t mono_us);
 uint64_t world_written(const struct world *);

@@ -1,0 +1,136 @@
+/*
+ * decide_extreme.c - the rules max and min: what stands is the greatest (least) value that anybody shows.
+ *
+ * They compare values, and a vector has only digests: a value is at hand as long as somebody shows it. While nobody
+ * who can be asked shows the agreed one it stands, and whoever deviates stays as it is; so every row that deviates competes
+ * whenever it is looked at, under the key that it has, and not only when it was edited. Where everybody was asked and nobody
+ * shows the agreed value any more, it is the extreme of nothing, and the best of what is there stands.
+ *
+ * A key does not tell here who beats whom, so its n can tell what else has to be known of a row that deviates: up to that of what
+ * is agreed it is only behind; one more: an edit by somebody who had not seen what is agreed; two more, or further up: one by
+ * somebody who had.
+ */
+#include "model/decide_work.h"
+
+#include "model/record.h"
+
+static const struct value null_value = { NULL, -1 };
+
+static const struct value *value_at_hand(const struct work *w, size_t f, uint64_t digest)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if (w->seen[e].what == OBSERVED_ROW && decide_is_digest_of(digest, w->seen[e].digests[f]))
+			return &w->seen[e].values[f];
+	if (decide_is_digest_of(digest, value_digest(w->policy->key, w->entity->fields[f].type, VALUE_NULL)))
+		return &null_value;
+	return NULL;
+}
+
+int decide_extreme_compare(const struct work *w, size_t f, uint64_t digest_a, uint64_t digest_b)
+{
+	const struct value *a = value_at_hand(w, f, digest_a), *b = value_at_hand(w, f, digest_b);
+	int order;
+
+	if (a == NULL || b == NULL || (value_is_null(*a) && value_is_null(*b)))
+		return 0;
+	if (value_is_null(*a) || value_is_null(*b))
+		return value_is_null(*b) ? 1 : -1;
+	order = value_compare(w->entity->fields[f].type, *a, *b);
+	return w->entity->fields[f].rule == RULE_MAX ? order : -order;
+}
+
+/* Whoever is missing may have it; and nobody knows yet whether its row is to come back. */
+static bool is_shown_nowhere(const struct work *w)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if (w->edits[e].missing)
+			return false;
+	return decide_all_observed(w);
+}
+
+bool decide_extreme_had_seen(const struct work *w, size_t e, size_t f)
+{
+	const struct edit_key *agreed = &w->base->fields[f].key;
+	struct edit_key shown;
+
+	if (!base_knows(w, e) || ((w->edits[e].no_base | w->edits[e].guessed) & BIT(f)))
+		return false;
+	shown = decide_shown_key(w, e, f);
+	return same_key(&shown, agreed) || shown.n > agreed->n + 1;
+}
+
+static void tell_who_had_seen(struct work *w, size_t f)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if (w->edits[e].changed & BIT(f))
+			w->edits[e].keys[f].n = w->base->fields[f].key.n + (decide_extreme_had_seen(w, e, f) ? 2 : 1);
+}
+
+static bool anybody_edited(const struct work *w, size_t f)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if (w->edits[e].changed & BIT(f))
+			return true;
+	return false;
+}
+
+/* What it shows may stand. With a base to compare with: not its own form of that. */
+static bool competes(const struct work *w, size_t e, size_t f, bool has_base)
+{
+	struct edit_key shown;
+
+	if (w->edits[e].changed & BIT(f))
+		return true;
+	if (w->seen[e].what != OBSERVED_ROW || !w->policy->endpoints[e].votes || !base_knows(w, e) || w->base->fields[f].digest == 0)
+		return false;
+	shown = decide_shown_key(w, e, f);
+	return !has_base || !same_key(&shown, &w->base->fields[f].key);
+}
+
+uint8_t decide_extreme_winner(struct work *w, size_t f, bool new_life)
+{
+	const struct vector *v = w->base;
+	bool has_base = v != NULL && !new_life && v->fields[f].digest != 0;
+	struct edit_key best = { 0 }, key;
+	uint64_t digest = 0;
+	uint8_t winner = 255;
+
+	if (has_base)
+		tell_who_had_seen(w, f);
+	if (has_base && v->dead) {
+		if (!anybody_edited(w, f))
+			return 255;
+		has_base = false;	/* it may live again, with the best of what is left of it */
+	} else if (has_base && value_at_hand(w, f, v->fields[f].digest) == NULL) {
+		if (!is_shown_nowhere(w))
+			return 255;
+		w->vanished |= BIT(f);
+		has_base = false;
+	}
+	if (has_base) {
+		uint8_t holder = decide_find_holder(w, f);
+
+		best = v->fields[f].key;
+		digest = holder != 255 ? w->seen[holder].digests[f] : v->fields[f].digest;
+	}
+	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
+		if (new_life ? !w->edits[e].reborn || !(w->edits[e].changed & BIT(f)) : !competes(w, e, f, has_base))
+			continue;
+		key = decide_key_now(w, e, f);
+		if ((winner == 255 && !has_base) || decide_compare(w, f, &key, w->seen[e].digests[f], &best, digest) > 0) {
+			best = key;
+			digest = w->seen[e].digests[f];
+			winner = (uint8_t)e;
+		}
+	}
+	return winner;
+}
+
+bool decide_extreme_undecided(const struct work *w, size_t f, size_t but)
+{
+	for (size_t e = 0; !(w->out->have & BIT(f)) && e < w->policy->n_endpoints; e++)
+		if (e != but && w->seen[e].what == OBSERVED_ROW && competes(w, e, f, true) &&
+		    decide_key_now(w, e, f).n > w->base->fields[f].key.n)
+			return true;
+	return false;
+}

@@ -1,0 +1,183 @@
+"""The rule manual on real servers: what waits, who keeps what meanwhile, and every way in which it ends."""
+import unittest
+
+from crm import eventually, has_failpoints
+from test_rules import Conflict, rules
+
+ANN = "p1@example.org"
+
+
+class Manual(Conflict):
+    entities = rules("{rule: last-writer-wins, fields: {phone: manual}, priority: [sales, support, billing]}")
+
+    def quarrel(self, **more):
+        """Sales says +1 a, billing +1 b; support still shows what all began with."""
+        self.start()
+        self.populate(self.sales)
+        self.settled()
+        self.d.ctl("pause", "contact")
+        self.sales.edit(ANN, phone="+1 a", **more)
+        self.billing.edit(ANN, phone="+1 b")
+        self.d.ctl("resume", "contact")
+        self.d.wait()
+
+    def phones(self):
+        return [crm.people()[ANN]["phone"] for crm in (self.sales, self.support, self.billing)]
+
+    def waiting(self):
+        return self.d.ctl_lines("conflicts", "--waiting")
+
+    def decide(self, *words, code=0):
+        self.d.ctl("decide", "contact", ANN, "phone", *words, code=code)
+        self.d.wait()
+
+    def settles_to(self, phone):
+        self.assertEqual(self.settled()[ANN]["phone"], phone)
+        self.assertEqual(self.waiting(), [])
+        self.assertEqual(self.d.entity("contact")["waiting"], 0)
+
+    def test_each_side_keeps_its_own_and_the_rest_flows(self):
+        self.quarrel(name="Renamed")
+        self.assertEqual(self.phones(), ["+1 a", "+1 555 0001", "+1 b"])
+        self.assertEqual({crm.people()[ANN]["name"] for crm in self.crms}, {"Renamed"})
+        line, = self.waiting()
+        self.assertEqual((line["entity"], line["key"], line["field"], line["rule"], line["winner"], line["base"]),
+                         ("contact", ANN, "phone", "manual", None, "+1 555 0001"))
+        self.assertEqual(line["values"], {"sales": "+1 a", "billing": "+1 b", "support": "+1 555 0001"})
+        self.assertEqual(sorted(line["between"]), ["billing", "sales"])
+        contact = self.d.entity("contact")
+        self.assertEqual((contact["waiting"], contact["conflicts"], contact["pending"]), (1, 1, 0))
+        self.assertEqual({link["state"] for link in contact["links"]}, {"inconsistent"})
+        self.assertEqual(self.d.metrics()['crmsyncd_waiting_conflicts{entity="contact"}'], 1)
+        self.sales.edit("p0@example.org", phone="+1 other")
+        self.d.wait()
+        self.assertEqual(self.billing.people()["p0@example.org"]["phone"], "+1 other")
+        self.assert_quiet(goes_on=True)
+        self.assertEqual(self.waiting(), [line])
+
+    def test_a_side_is_chosen(self):
+        self.quarrel()
+        self.decide("billing")
+        self.settles_to("+1 b")
+        decision = self.d.ctl_lines("conflicts")[-1]
+        self.assertEqual((decision["winner"], decision["tie_break"], decision["lost"][0]["value"]), ("billing", "operator", "+1 a"))
+        self.assertEqual(sorted(decision["written"]), ["sales", "support"])
+        self.assert_quiet()
+
+    def test_what_nobody_edited_is_chosen(self):
+        self.quarrel()
+        self.decide("support")
+        self.settles_to("+1 555 0001")
+        self.assert_quiet()
+
+    def test_a_value_is_given(self):
+        self.quarrel()
+        self.decide("--value", "+1 c")
+        self.settles_to("+1 c")
+        self.assertEqual(self.d.ctl_lines("conflicts")[-1]["winner"], "(operator)")
+        self.assert_quiet(goes_on=True)
+        self.sales.edit(ANN, phone="+1 later")
+        self.assertEqual(self.settled()[ANN]["phone"], "+1 later")
+
+    def test_nothing_is_given(self):
+        self.quarrel()
+        self.decide("--null")
+        self.settles_to(None)
+
+    @unittest.skipUnless(has_failpoints(), "built without failure points")
+    def test_a_value_that_was_given_outlives_a_kill_before_it_is_written(self):
+        self.quarrel()
+        self.d.stop()
+        self.d.environment["CRMSYNCD_FAILPOINTS"] = "round/apply/before:1"
+        self.d.start()
+        del self.d.environment["CRMSYNCD_FAILPOINTS"]
+        self.d.try_ctl("decide", "contact", ANN, "phone", "--value", "+1 c")
+        eventually(lambda: self.d.process.poll() is not None, "the daemon comes to where it writes")
+        self.assertEqual(self.d.finish(), -9)
+        self.assertEqual(self.phones(), ["+1 a", "+1 555 0001", "+1 b"])
+        self.d.start()
+        self.d.wait()
+        self.settles_to("+1 c")
+
+    def test_it_closes_when_the_sides_come_to_agree(self):
+        self.quarrel()
+        self.billing.edit(ANN, phone="+1 a")
+        self.d.wait()
+        self.settles_to("+1 a")
+        self.assertEqual(self.d.entity("contact")["conflicts"], 1)
+
+    def test_an_edit_that_is_taken_back_is_a_word_as_well(self):
+        self.quarrel()
+        self.billing.edit(ANN, phone="+1 555 0001")
+        self.d.wait()
+        self.assertEqual(self.phones(), ["+1 a", "+1 555 0001", "+1 555 0001"])
+        self.assertEqual(sorted(self.waiting()[0]["between"]), ["billing", "sales"])
+        self.sales.edit(ANN, phone="+1 555 0001")
+        self.d.wait()
+        self.settles_to("+1 555 0001")
+
+    def test_one_edit_alone_flows(self):
+        people = self.concurrently(lambda: self.support.edit(ANN, phone="+1 alone"))
+        self.assertEqual(people[ANN]["phone"], "+1 alone")
+        self.assertEqual(self.waiting(), [])
+
+    def test_an_edit_by_somebody_who_had_not_seen_the_one_that_flowed_waits(self):
+        self.start()
+        self.populate(self.sales)
+        self.settled()
+        self.d.ctl("pause", "billing")
+        self.sales.edit(ANN, phone="+1 a")
+        eventually(lambda: self.support.people()[ANN]["phone"] == "+1 a", "it flowed to support")
+        self.billing.edit(ANN, phone="+1 b")
+        self.d.ctl("resume", "billing")
+        self.d.wait()
+        self.assertEqual(self.phones(), ["+1 a", "+1 a", "+1 b"])
+        self.assertEqual(self.waiting()[0]["values"], {"sales": "+1 a", "support": "+1 a", "billing": "+1 b"})
+        self.decide("billing")
+        self.settles_to("+1 b")
+
+    def test_a_verdict_on_what_has_changed_since_is_void(self):
+        self.quarrel()
+        self.d.ctl("pause", "contact")
+        self.d.ctl("decide", "contact", ANN, "phone", "billing")
+        self.billing.edit(ANN, phone="+1 changed")
+        self.d.ctl("resume", "contact")
+        self.d.wait()
+        self.assertEqual(self.phones(), ["+1 a", "+1 555 0001", "+1 changed"])
+        self.assertEqual(self.waiting()[0]["values"]["billing"], "+1 changed")
+        self.assertFalse(self.waiting()[0]["decided"])
+
+    def test_a_delete_on_one_side_leaves_the_others_word(self):
+        self.quarrel()
+        self.billing.remove(ANN)
+        self.d.wait()
+        self.settles_to("+1 a")
+
+    def test_what_cannot_be_decided_is_refused(self):
+        self.quarrel()
+        self.decide("nobody", code=64)
+        self.decide(code=64)
+        self.decide("sales", "--null", code=64)
+        self.d.ctl("decide", "contact", "p0@example.org", "phone", "sales", code=64)
+        self.d.ctl("decide", "contact", ANN, "name", "sales", code=64)
+        self.assertEqual(len(self.waiting()), 1)
+
+
+class FirstContact(Conflict):
+    entities = rules("{rule: last-writer-wins, fields: {phone: manual}, priority: [sales, support, billing]}")
+
+    def test_rows_that_differ_when_they_meet_wait(self):
+        self.sales.add(ANN, name="Ann", phone="+1 a")
+        self.billing.add(ANN, name="Ann", phone="+1 b")
+        self.start()
+        self.d.wait()
+        values = self.d.ctl_lines("conflicts", "--waiting")[0]["values"]
+        self.assertEqual((values["sales"], values["billing"]), ("+1 a", "+1 b"))
+        self.assertEqual([crm.people()[ANN]["phone"] for crm in (self.sales, self.billing)], ["+1 a", "+1 b"])
+        self.d.ctl("decide", "contact", ANN, "phone", "sales")
+        self.assertEqual(self.settled()[ANN]["phone"], "+1 a")
+        self.assertEqual(len(self.support.people()), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
