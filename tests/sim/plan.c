@@ -282,7 +282,7 @@ void plan_make(struct world *w)
 		entity_make(w, i);
 		mappings_make(w, &t->entities[i]);
 	}
-	if (w->mutation == MUTATE_CURSOR_BY_TIME)
+	if (w->mutation == MUTATE_CURSOR_BY_TIME || w->mutation == MUTATE_ACK_BY_MAX)	/* a sweep heals what these lose */
 		for (size_t e = 0; e < t->n_endpoints; e++)
 			t->endpoints[e].sweep_us = 0;
 	world_trace(w, "seed %llu: %zu endpoints, %zu entities, %zu records%s%s%s%s%s%s%s%s%s%s%s%s", (unsigned long long)w->seed,
