@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -20,11 +19,7 @@
 #include "endpoint/postgres/pg_sessions.h"
 #include "loop/loop.h"
 
-enum {
-	CONNECT_MS = 10000,
-	OLDEST_SERVER = 130000,
-	SEND_BUFFER = 1 << 20,		/* the kernel gives what it may */
-};
+enum { CONNECT_MS = 10000, OLDEST_SERVER = 130000 };
 
 enum pg_conn_state { PG_CONN_START, PG_CONN_LOOKUP, PG_CONN_CONNECT, PG_CONN_SETUP, PG_CONN_READY, PG_CONN_DEAD };
 
@@ -480,19 +475,6 @@ static void connect_error(PGconn *pq, struct err *e)
 	buf_fini(&text);
 }
 
-/*
- * A COPY is to lie in the socket while the server works on it. A unix socket holds a thousand rows or less by default, and after each
- * of these the server would wait for us, who are at work on something else. TCP sizes its buffers by itself.
- */
-static void widen_unix_socket(int fd)
-{
-	int domain = 0, size = SEND_BUFFER;
-	socklen_t len = sizeof domain;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX)
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);	/* without it, only slower */
-}
-
 static void step_connect(struct pg_conn *c)
 {
 	PostgresPollingStatusType next;
@@ -511,7 +493,6 @@ static void step_connect(struct pg_conn *c)
 	case PGRES_POLLING_OK:
 		PQsetErrorVerbosity(c->pq, PQERRORS_DEFAULT);
 		PQsetnonblocking(c->pq, 1);
-		widen_unix_socket(PQsocket(c->pq));
 		c->version = PQserverVersion(c->pq);
 		if (c->version >= OLDEST_SERVER) {
 			ask_setup(c);
