@@ -1497,7 +1497,7 @@ START_TEST(an_insert_in_doubt_is_looked_for_where_the_record_was_deleted_meanwhi
 	decide();
 	ck_assert(base->dead && base->seen[B].owed && base->seen[B].uncertain);
 	expect_order(B, ACTION_NONE, 0);
-	shows(B, STAMP_NONE, "ann Ann Elm Rome");
+	shows(B, 10, "ann Ann Elm Rome");
 	is_missing(A);
 	decide();
 	expect_order(B, ACTION_DELETE, 0);
