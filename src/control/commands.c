@@ -212,30 +212,20 @@ static void waiting_free(struct waiting *w)
 	free(w);
 }
 
-static int64_t held_records(const struct sync *sync)
+/* What stands aside everywhere. */
+static void add_aside(json_t *j, const struct sync *sync)
 {
-	int64_t held = 0;
+	int64_t held = 0, waiting = 0;
 
 	for (size_t i = 0; i < sync_entities(sync); i++) {
 		struct sync_entity_view v;
 
 		sync_entity_view(sync, i, &v);
 		held += v.held;
-	}
-	return held;
-}
-
-static int64_t waiting_fields(const struct sync *sync)
-{
-	int64_t waiting = 0;
-
-	for (size_t i = 0; i < sync_entities(sync); i++) {
-		struct sync_entity_view v;
-
-		sync_entity_view(sync, i, &v);
 		waiting += v.waiting;
 	}
-	return waiting;
+	json_object_set_new(j, "held", json_integer(held));
+	json_object_set_new(j, "waiting", json_integer(waiting));
 }
 
 static void on_settled(void *arg, bool settled, const char *pending, int64_t parked)
@@ -246,8 +236,7 @@ static void on_settled(void *arg, bool settled, const char *pending, int64_t par
 	json_object_set_new(j, "settled", json_boolean(settled));
 	json_object_set_new(j, "seconds", json_real((double)(clock_mono_us() - w->began_us) / 1e6));
 	json_object_set_new(j, "parked", json_integer(parked));
-	json_object_set_new(j, "held", json_integer(held_records(w->control->sync)));
-	json_object_set_new(j, "waiting", json_integer(waiting_fields(w->control->sync)));
+	add_aside(j, w->control->sync);
 	json_object_set_new(j, "pending", lines_of(pending != NULL ? pending : ""));
 	control_answer(w->x, settled ? 200 : 504, j);
 	waiting_free(w);

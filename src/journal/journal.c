@@ -11,15 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "journal/journal_db.h"
-
-enum query {
-	Q_BEGIN, Q_COMMIT, Q_ROLLBACK,
-	Q_PARK, Q_UNPARK, Q_DISCARD, Q_IS_DISCARDED, Q_COUNT_PARKED,
-	Q_DECIDE, Q_SIDE, Q_WRITTEN, Q_COUNT_OWED, Q_COUNT_DECISIONS, Q_EXPIRE, Q_TRY,
-	Q_NEW_SET, Q_HOLD, Q_HELD_STATE, Q_END_HELD, Q_END_SETS, Q_MOVE_HELD, Q_ORDER_SET,
-	Q_WAITS, Q_WAIT, Q_WAIT_SIDES, Q_WAIT_SIDE, Q_WAIT_END, Q_WAIT_FORGET, Q_WAIT_MOVE, Q_VERDICT, Q_COUNT_WAITING,
-	QUERIES
-};
+#include "journal/room.h"
 
 /* The same order of parameters in Q_PARK and Q_UNPARK, see bind_identity(). */
 #define IDENT "CASE WHEN ?4 <> '' THEN 'r' || ?4 ELSE 'l' || ?5 END"
@@ -79,12 +71,6 @@ static const char list_sets[] =
 static const char list_held[] =
 	"SELECT id, held_set, entity, endpoint, rid, key, time_us FROM held WHERE held_set = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
 
-static const char list_waiting[] =
-	"SELECT w.id, w.entity, w.rid, w.key, w.field, w.since_us, w.mark, w.base_digest, w.base, w.verdict, w.chosen,"
-	" s.endpoint, s.value, s.stamp_us, s.digest, s.competed"
-	" FROM (SELECT * FROM waiting WHERE id > ?4 AND (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR rid = ?2) AND (?3 IS NULL OR key = ?3)"
-	"  ORDER BY id LIMIT ?5) w LEFT JOIN waiting_side s ON s.waiting = w.id ORDER BY w.id, s.n";
-
 static const char list_parked[] =
 	"SELECT id, entity, endpoint, capture, key, local_id, rid, code, cause, field, since_us, last_us, tries,"
 	" discarded FROM parked WHERE id > ?3 AND (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR endpoint = ?2) ORDER BY id LIMIT ?4";
@@ -96,28 +82,9 @@ static const char list_decisions[] =
 	"  ORDER BY time_us DESC, id DESC LIMIT ?3) d LEFT JOIN side s ON s.decision = d.id"
 	" ORDER BY d.time_us, d.id, s.n";
 
-struct journal {
-	sqlite3 *db;
-	char *path;			/* for errors */
-	sqlite3_stmt *stmts[QUERIES];	/* prepared once */
-	bool grouped;			/* between journal_begin() and journal_commit() */
-	/*
-	 * The first failure since journal_begin(). After some of them SQLite has rolled back by itself: what came
-	 * behind would be written on its own, so nothing more is written until journal_commit() has reported it.
-	 */
-	struct err failed;
-	struct err trouble;		/* of the last group that had something to write; empty: none */
-	struct log_streak failing;	/* the same, for the log */
-	int64_t changes;		/* before this group */
-	int64_t owed;			/* sides of decisions that are still to be written; -1: not known */
-	struct digest_key key;
-	struct buf scratch;
-};
-
 /* ---- statements -------------------------------------------------------------------------------------- */
 
-/* A step is also the end of the statement: none is left open, which would hold a transaction. */
-static bool finish(struct journal *j, sqlite3_stmt *stmt, struct err *e)
+bool journal_finish(struct journal *j, sqlite3_stmt *stmt, struct err *e)
 {
 	int rc;
 
@@ -128,12 +95,12 @@ static bool finish(struct journal *j, sqlite3_stmt *stmt, struct err *e)
 	return rc == SQLITE_DONE || journal_db_error(j->path, rc, e);
 }
 
-static bool run(struct journal *j, enum query q, struct err *e)
+bool journal_run(struct journal *j, enum query q, struct err *e)
 {
-	return finish(j, j->stmts[q], e);
+	return journal_finish(j, j->stmts[q], e);
 }
 
-static void bind_text(sqlite3_stmt *stmt, int at, const char *s)
+void journal_bind_text(sqlite3_stmt *stmt, int at, const char *s)
 {
 	if (s == NULL)
 		sqlite3_bind_null(stmt, at);
@@ -141,19 +108,17 @@ static void bind_text(sqlite3_stmt *stmt, int at, const char *s)
 		sqlite3_bind_text(stmt, at, s, -1, SQLITE_STATIC);	/* the caller's, until finish() */
 }
 
-/* Nothing to say and not known are the same to most columns. */
-static void bind_word(sqlite3_stmt *stmt, int at, const char *s)
+void journal_bind_word(sqlite3_stmt *stmt, int at, const char *s)
 {
-	bind_text(stmt, at, s != NULL ? s : "");
+	journal_bind_text(stmt, at, s != NULL ? s : "");
 }
 
-static const char *column(sqlite3_stmt *stmt, int at)
+static const char *journal_column(sqlite3_stmt *stmt, int at)
 {
 	return (const char *)sqlite3_column_text(stmt, at);
 }
 
-/* -1 when the journal cannot be read. */
-static int64_t count(struct journal *j, enum query q)
+int64_t journal_count(struct journal *j, enum query q)
 {
 	sqlite3_stmt *stmt = j->stmts[q];
 	int64_t n = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : -1;
@@ -180,7 +145,7 @@ struct journal *journal_open(const char *directory, const char *topology, struct
 			goto failed;
 		}
 	}
-	j->owed = count(j, Q_COUNT_OWED);
+	j->owed = journal_count(j, Q_COUNT_OWED);
 	return j;
 failed:
 	err_while(e, "journal");
@@ -212,13 +177,13 @@ void journal_begin(struct journal *j)
 	j->grouped = true;
 	err_clear(&j->failed);
 	j->changes = sqlite3_total_changes64(j->db);
-	run(j, Q_BEGIN, &j->failed);
+	journal_run(j, Q_BEGIN, &j->failed);
 }
 
 static void roll_back(struct journal *j)
 {
 	if (sqlite3_get_autocommit(j->db) == 0)
-		run(j, Q_ROLLBACK, NULL);
+		journal_run(j, Q_ROLLBACK, NULL);
 }
 
 static void wrote(struct journal *j)
@@ -239,23 +204,20 @@ bool journal_commit(struct journal *j, struct err *e)
 {
 	assert(j->grouped);
 	j->grouped = false;
-	if (j->failed.kind == 0 && run(j, Q_COMMIT, &j->failed)) {
+	if (j->failed.kind == 0 && journal_run(j, Q_COMMIT, &j->failed)) {
 		if (sqlite3_total_changes64(j->db) != j->changes)
 			wrote(j);
 		return true;
 	}
 	roll_back(j);
 	failed_to_write(j);
-	j->owed = count(j, Q_COUNT_OWED);
+	j->owed = journal_count(j, Q_COUNT_OWED);
 	if (e != NULL)
 		*e = j->failed;
 	return err_while(e, "journal");
 }
 
-/* Every change is one `write`: on its own, or a part of the group that is open. */
-typedef bool write_fn(struct journal *j, const void *what, struct err *e);
-
-static bool change(struct journal *j, write_fn *write, const void *what, struct err *e)
+bool journal_change(struct journal *j, journal_write_fn *write, const void *what, struct err *e)
 {
 	bool alone = !j->grouped;
 
@@ -276,11 +238,11 @@ static bool change(struct journal *j, write_fn *write, const void *what, struct 
 
 static void bind_identity(sqlite3_stmt *stmt, const struct journal_parked *p)
 {
-	bind_word(stmt, 1, p->entity);
-	bind_word(stmt, 2, p->endpoint);
+	journal_bind_word(stmt, 1, p->entity);
+	journal_bind_word(stmt, 2, p->endpoint);
 	sqlite3_bind_int(stmt, 3, p->capture);
-	bind_word(stmt, 4, p->rid);
-	bind_word(stmt, 5, p->local_id);
+	journal_bind_word(stmt, 4, p->rid);
+	journal_bind_word(stmt, 5, p->local_id);
 }
 
 static bool write_parked(struct journal *j, const void *what, struct err *e)
@@ -289,20 +251,20 @@ static bool write_parked(struct journal *j, const void *what, struct err *e)
 	sqlite3_stmt *stmt = j->stmts[Q_PARK];
 
 	bind_identity(stmt, p);
-	bind_word(stmt, 6, p->key);
-	bind_word(stmt, 7, p->code);
-	bind_word(stmt, 8, p->cause);
-	bind_word(stmt, 9, p->field);
+	journal_bind_word(stmt, 6, p->key);
+	journal_bind_word(stmt, 7, p->code);
+	journal_bind_word(stmt, 8, p->cause);
+	journal_bind_word(stmt, 9, p->field);
 	sqlite3_bind_int64(stmt, 10, p->since_us);
 	sqlite3_bind_int64(stmt, 11, p->last_us);
 	sqlite3_bind_int64(stmt, 12, p->tries);
-	return finish(j, stmt, e);
+	return journal_finish(j, stmt, e);
 }
 
 static bool write_unparked(struct journal *j, const void *what, struct err *e)
 {
 	bind_identity(j->stmts[Q_UNPARK], what);
-	return run(j, Q_UNPARK, e);
+	return journal_run(j, Q_UNPARK, e);
 }
 
 static bool write_discarded(struct journal *j, const void *what, struct err *e)
@@ -310,22 +272,22 @@ static bool write_discarded(struct journal *j, const void *what, struct err *e)
 	const int64_t *id = what;
 
 	sqlite3_bind_int64(j->stmts[Q_DISCARD], 1, *id);
-	return run(j, Q_DISCARD, e);
+	return journal_run(j, Q_DISCARD, e);
 }
 
 bool journal_park(struct journal *j, const struct journal_parked *p, struct err *e)
 {
-	return change(j, write_parked, p, e);
+	return journal_change(j, write_parked, p, e);
 }
 
 bool journal_unpark(struct journal *j, const struct journal_parked *p, struct err *e)
 {
-	return change(j, write_unparked, p, e);
+	return journal_change(j, write_unparked, p, e);
 }
 
 bool journal_discard(struct journal *j, int64_t id, struct err *e)
 {
-	if (!change(j, write_discarded, &id, e))
+	if (!journal_change(j, write_discarded, &id, e))
 		return false;
 	return sqlite3_changes(j->db) > 0 ||
 	       err_set(e, ERR_ROW, "no-such-record", "there is no parked record %lld", (long long)id);
@@ -334,29 +296,29 @@ bool journal_discard(struct journal *j, int64_t id, struct err *e)
 bool journal_is_discarded(struct journal *j, const struct journal_parked *p)
 {
 	bind_identity(j->stmts[Q_IS_DISCARDED], p);
-	return count(j, Q_IS_DISCARDED) > 0;
+	return journal_count(j, Q_IS_DISCARDED) > 0;
 }
 
 int64_t journal_parked_count(struct journal *j, const char *entity, const char *endpoint)
 {
-	bind_text(j->stmts[Q_COUNT_PARKED], 1, entity);
-	bind_text(j->stmts[Q_COUNT_PARKED], 2, endpoint);
-	return count(j, Q_COUNT_PARKED);
+	journal_bind_text(j->stmts[Q_COUNT_PARKED], 1, entity);
+	journal_bind_text(j->stmts[Q_COUNT_PARKED], 2, endpoint);
+	return journal_count(j, Q_COUNT_PARKED);
 }
 
 static struct journal_parked read_parked(sqlite3_stmt *row)
 {
 	return (struct journal_parked){
 		.id = sqlite3_column_int64(row, 0),
-		.entity = column(row, 1),
-		.endpoint = column(row, 2),
+		.entity = journal_column(row, 1),
+		.endpoint = journal_column(row, 2),
 		.capture = sqlite3_column_int(row, 3) != 0,
-		.key = column(row, 4),
-		.local_id = column(row, 5),
-		.rid = column(row, 6),
-		.code = column(row, 7),
-		.cause = column(row, 8),
-		.field = column(row, 9),
+		.key = journal_column(row, 4),
+		.local_id = journal_column(row, 5),
+		.rid = journal_column(row, 6),
+		.code = journal_column(row, 7),
+		.cause = journal_column(row, 8),
+		.field = journal_column(row, 9),
 		.since_us = sqlite3_column_int64(row, 10),
 		.last_us = sqlite3_column_int64(row, 11),
 		.tries = sqlite3_column_int64(row, 12),
@@ -364,7 +326,7 @@ static struct journal_parked read_parked(sqlite3_stmt *row)
 	};
 }
 
-static sqlite3_int64 limit_or_all(size_t limit)
+sqlite3_int64 journal_limit(size_t limit)
 {
 	return limit > 0 && limit < INT64_MAX ? (sqlite3_int64)limit : -1;
 }
@@ -378,10 +340,10 @@ bool journal_parked_each(struct journal *j, const char *entity, const char *endp
 	bool go_on = rc == SQLITE_OK;
 
 	if (go_on) {
-		bind_text(stmt, 1, entity);
-		bind_text(stmt, 2, endpoint);
+		journal_bind_text(stmt, 1, entity);
+		journal_bind_text(stmt, 2, endpoint);
 		sqlite3_bind_int64(stmt, 3, after_id);
-		sqlite3_bind_int64(stmt, 4, limit_or_all(limit));
+		sqlite3_bind_int64(stmt, 4, journal_limit(limit));
 	}
 	while (go_on && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
 		struct journal_parked p = read_parked(stmt);
@@ -429,15 +391,15 @@ static bool write_side(struct journal *j, int64_t decision, const struct journal
 
 	sqlite3_bind_int64(stmt, 1, decision);
 	sqlite3_bind_int(stmt, 2, n);
-	bind_word(stmt, 3, s->endpoint);
-	bind_text(stmt, 4, s->value);
+	journal_bind_word(stmt, 3, s->endpoint);
+	journal_bind_text(stmt, 4, s->value);
 	sqlite3_bind_int(stmt, 5, s->deleted);
 	sqlite3_bind_int64(stmt, 6, s->stamp_us);
-	bind_word(stmt, 7, s->digest);
+	journal_bind_word(stmt, 7, s->digest);
 	sqlite3_bind_int(stmt, 8, s->competed);
 	sqlite3_bind_int(stmt, 9, s->written);
 	j->owed += s->written == JOURNAL_OWED;
-	return finish(j, stmt, e);
+	return journal_finish(j, stmt, e);
 }
 
 static bool write_decision(struct journal *j, const void *what, struct err *e)
@@ -449,18 +411,18 @@ static bool write_decision(struct journal *j, const void *what, struct err *e)
 
 	print_of(j, d, print);
 	sqlite3_bind_blob(stmt, 1, print, sizeof print, SQLITE_STATIC);
-	bind_word(stmt, 2, d->entity);
-	bind_word(stmt, 3, d->key);
-	bind_word(stmt, 4, d->field);
-	bind_word(stmt, 5, d->rule);
-	bind_word(stmt, 6, d->kind);
-	bind_word(stmt, 7, d->winner);
-	bind_word(stmt, 8, d->tie_break);
+	journal_bind_word(stmt, 2, d->entity);
+	journal_bind_word(stmt, 3, d->key);
+	journal_bind_word(stmt, 4, d->field);
+	journal_bind_word(stmt, 5, d->rule);
+	journal_bind_word(stmt, 6, d->kind);
+	journal_bind_word(stmt, 7, d->winner);
+	journal_bind_word(stmt, 8, d->tie_break);
 	sqlite3_bind_int64(stmt, 9, d->time_us);
-	bind_word(stmt, 10, d->base_digest);
+	journal_bind_word(stmt, 10, d->base_digest);
 	sqlite3_bind_int64(stmt, 11, (sqlite3_int64)d->round);
-	bind_text(stmt, 12, d->base);
-	if (!finish(j, stmt, e))
+	journal_bind_text(stmt, 12, d->base);
+	if (!journal_finish(j, stmt, e))
 		return false;
 	if (sqlite3_changes(j->db) == 0)
 		return true;	/* known already */
@@ -474,7 +436,7 @@ static bool write_decision(struct journal *j, const void *what, struct err *e)
 bool journal_decided(struct journal *j, const struct journal_decision *d, struct err *e)
 {
 	assert(d->n_sides <= countof(d->sides));
-	return change(j, write_decision, d, e);
+	return journal_change(j, write_decision, d, e);
 }
 
 bool journal_owes(const struct journal *j)
@@ -491,11 +453,11 @@ static bool write_written(struct journal *j, const void *what, struct err *e)
 	const struct writing *w = what;
 	sqlite3_stmt *stmt = j->stmts[Q_WRITTEN];
 
-	bind_word(stmt, 1, w->entity);
-	bind_word(stmt, 2, w->key);
-	bind_text(stmt, 3, w->field);
-	bind_word(stmt, 4, w->endpoint);
-	if (!run(j, Q_WRITTEN, e))
+	journal_bind_word(stmt, 1, w->entity);
+	journal_bind_word(stmt, 2, w->key);
+	journal_bind_text(stmt, 3, w->field);
+	journal_bind_word(stmt, 4, w->endpoint);
+	if (!journal_run(j, Q_WRITTEN, e))
 		return false;
 	j->owed -= sqlite3_changes(j->db);
 	return true;
@@ -505,12 +467,12 @@ bool journal_written(struct journal *j, const char *entity, const char *key, con
 {
 	struct writing w = { entity, key, field, endpoint };
 
-	return change(j, write_written, &w, e);
+	return journal_change(j, write_written, &w, e);
 }
 
-static const char *column_dup(struct arena *arena, sqlite3_stmt *row, int at)
+const char *journal_column_dup(struct arena *arena, sqlite3_stmt *row, int at)
 {
-	const char *s = column(row, at);
+	const char *s = journal_column(row, at);
 
 	return s != NULL ? arena_dup(arena, s, (size_t)sqlite3_column_bytes(row, at)) : NULL;
 }
@@ -518,17 +480,17 @@ static const char *column_dup(struct arena *arena, sqlite3_stmt *row, int at)
 static void read_decision(sqlite3_stmt *row, struct arena *arena, struct journal_decision *d)
 {
 	*d = (struct journal_decision){
-		.entity = column_dup(arena, row, 1),
-		.key = column_dup(arena, row, 2),
-		.field = column_dup(arena, row, 3),
-		.rule = column_dup(arena, row, 4),
-		.kind = column_dup(arena, row, 5),
-		.winner = column_dup(arena, row, 6),
-		.tie_break = column_dup(arena, row, 7),
+		.entity = journal_column_dup(arena, row, 1),
+		.key = journal_column_dup(arena, row, 2),
+		.field = journal_column_dup(arena, row, 3),
+		.rule = journal_column_dup(arena, row, 4),
+		.kind = journal_column_dup(arena, row, 5),
+		.winner = journal_column_dup(arena, row, 6),
+		.tie_break = journal_column_dup(arena, row, 7),
 		.time_us = sqlite3_column_int64(row, 8),
-		.base_digest = column_dup(arena, row, 9),
+		.base_digest = journal_column_dup(arena, row, 9),
 		.round = (uint64_t)sqlite3_column_int64(row, 10),
-		.base = column_dup(arena, row, 18),
+		.base = journal_column_dup(arena, row, 18),
 	};
 }
 
@@ -538,11 +500,11 @@ static void read_side(sqlite3_stmt *row, struct arena *arena, struct journal_dec
 	if (sqlite3_column_type(row, 11) == SQLITE_NULL || d->n_sides == countof(d->sides))
 		return;
 	d->sides[d->n_sides++] = (struct journal_side){
-		.endpoint = column_dup(arena, row, 11),
-		.value = column_dup(arena, row, 12),
+		.endpoint = journal_column_dup(arena, row, 11),
+		.value = journal_column_dup(arena, row, 12),
 		.deleted = sqlite3_column_int(row, 13) != 0,
 		.stamp_us = sqlite3_column_int64(row, 14),
-		.digest = column_dup(arena, row, 15),
+		.digest = journal_column_dup(arena, row, 15),
 		.competed = sqlite3_column_int(row, 16) != 0,
 		.written = (enum journal_written)sqlite3_column_int(row, 17),
 	};
@@ -583,10 +545,10 @@ bool journal_story_each(struct journal *j, const char *entity, const char *key, 
 	int rc = sqlite3_prepare_v2(j->db, list_decisions, -1, &stmt, NULL);
 
 	if (rc == SQLITE_OK) {
-		bind_text(stmt, 1, entity);
+		journal_bind_text(stmt, 1, entity);
 		sqlite3_bind_int64(stmt, 2, since_us);
-		sqlite3_bind_int64(stmt, 3, limit_or_all(limit));
-		bind_text(stmt, 4, key);
+		sqlite3_bind_int64(stmt, 3, journal_limit(limit));
+		journal_bind_text(stmt, 4, key);
 		rc = each_decision(stmt, fn, arg);
 	}
 	sqlite3_finalize(stmt);
@@ -604,23 +566,23 @@ bool journal_decisions_each(struct journal *j, const char *entity, int64_t since
 
 int64_t journal_decision_count(struct journal *j, const char *entity)
 {
-	bind_text(j->stmts[Q_COUNT_DECISIONS], 1, entity);
-	return count(j, Q_COUNT_DECISIONS);
+	journal_bind_text(j->stmts[Q_COUNT_DECISIONS], 1, entity);
+	return journal_count(j, Q_COUNT_DECISIONS);
 }
 
 static bool write_expired(struct journal *j, const void *what, struct err *e)
 {
 	const int64_t *before_us = what;
 
-	if (j->trouble.kind != 0 && !run(j, Q_TRY, e))
+	if (j->trouble.kind != 0 && !journal_run(j, Q_TRY, e))
 		return false;
 	sqlite3_bind_int64(j->stmts[Q_EXPIRE], 1, *before_us);
-	return run(j, Q_EXPIRE, e);
+	return journal_run(j, Q_EXPIRE, e);
 }
 
 bool journal_expire(struct journal *j, int64_t before_us, struct err *e)
 {
-	return change(j, write_expired, &before_us, e);
+	return journal_change(j, write_expired, &before_us, e);
 }
 
 /* ---- how it is --------------------------------------------------------------------------------------- */
@@ -651,16 +613,16 @@ static bool write_set(struct journal *j, const void *what, struct err *e)
 {
 	const struct journal_held_set *set = what;
 
-	bind_word(j->stmts[Q_NEW_SET], 1, set->entity);
-	bind_word(j->stmts[Q_NEW_SET], 2, set->endpoint);
-	return run(j, Q_NEW_SET, e);
+	journal_bind_word(j->stmts[Q_NEW_SET], 1, set->entity);
+	journal_bind_word(j->stmts[Q_NEW_SET], 2, set->endpoint);
+	return journal_run(j, Q_NEW_SET, e);
 }
 
 int64_t journal_held_set_new(struct journal *j, const char *entity, const char *endpoint, struct err *e)
 {
 	struct journal_held_set set = { .entity = entity, .endpoint = endpoint };
 
-	return change(j, write_set, &set, e) ? sqlite3_last_insert_rowid(j->db) : 0;
+	return journal_change(j, write_set, &set, e) ? sqlite3_last_insert_rowid(j->db) : 0;
 }
 
 static bool write_held(struct journal *j, const void *what, struct err *e)
@@ -669,19 +631,19 @@ static bool write_held(struct journal *j, const void *what, struct err *e)
 	sqlite3_stmt *stmt = j->stmts[Q_HOLD];
 
 	sqlite3_bind_int64(stmt, 1, h->set);
-	bind_word(stmt, 2, h->entity);
-	bind_word(stmt, 3, h->endpoint);
-	bind_word(stmt, 4, h->rid);
-	bind_word(stmt, 5, h->key);
+	journal_bind_word(stmt, 2, h->entity);
+	journal_bind_word(stmt, 3, h->endpoint);
+	journal_bind_word(stmt, 4, h->rid);
+	journal_bind_word(stmt, 5, h->key);
 	sqlite3_bind_int64(stmt, 6, h->time_us);
-	return finish(j, stmt, e);
+	return journal_finish(j, stmt, e);
 }
 
 bool journal_hold(struct journal *j, const struct journal_held *h, bool *fresh, struct err *e)
 {
 	int64_t before = sqlite3_total_changes64(j->db);
 
-	if (!change(j, write_held, h, e))
+	if (!journal_change(j, write_held, h, e))
 		return false;
 	*fresh = sqlite3_total_changes64(j->db) > before;
 	return true;
@@ -693,9 +655,9 @@ enum journal_held_state journal_held_state(struct journal *j, const char *entity
 	enum journal_held_state state = HELD_WAITS;
 	int rc;
 
-	bind_word(stmt, 1, entity);
-	bind_word(stmt, 2, endpoint);
-	bind_word(stmt, 3, rid);
+	journal_bind_word(stmt, 1, entity);
+	journal_bind_word(stmt, 2, endpoint);
+	journal_bind_word(stmt, 3, rid);
 	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_DONE)
 		state = HELD_NOT;
@@ -710,19 +672,19 @@ static bool write_end(struct journal *j, const void *what, struct err *e)
 {
 	const struct journal_held *h = what;
 
-	bind_word(j->stmts[Q_END_HELD], 1, h->entity);
-	bind_word(j->stmts[Q_END_HELD], 2, h->endpoint);
-	bind_text(j->stmts[Q_END_HELD], 3, h->rid);
-	return run(j, Q_END_HELD, e);
+	journal_bind_word(j->stmts[Q_END_HELD], 1, h->entity);
+	journal_bind_word(j->stmts[Q_END_HELD], 2, h->endpoint);
+	journal_bind_text(j->stmts[Q_END_HELD], 3, h->rid);
+	return journal_run(j, Q_END_HELD, e);
 }
 
 static bool write_end_sets(struct journal *j, const void *what, struct err *e)
 {
 	const struct journal_held *h = what;
 
-	bind_word(j->stmts[Q_END_SETS], 1, h->entity);
-	bind_word(j->stmts[Q_END_SETS], 2, h->endpoint);
-	return run(j, Q_END_SETS, e);
+	journal_bind_word(j->stmts[Q_END_SETS], 1, h->entity);
+	journal_bind_word(j->stmts[Q_END_SETS], 2, h->endpoint);
+	return journal_run(j, Q_END_SETS, e);
 }
 
 bool journal_held_end(struct journal *j, const char *entity, const char *endpoint, const char *rid, int64_t *n, struct err *e)
@@ -730,31 +692,31 @@ bool journal_held_end(struct journal *j, const char *entity, const char *endpoin
 	struct journal_held h = { .entity = entity, .endpoint = endpoint, .rid = rid };
 	int64_t before = sqlite3_total_changes64(j->db);
 
-	if (!change(j, write_end, &h, e))
+	if (!journal_change(j, write_end, &h, e))
 		return false;
 	*n = sqlite3_total_changes64(j->db) - before;
-	return *n == 0 || change(j, write_end_sets, &h, e);
+	return *n == 0 || journal_change(j, write_end_sets, &h, e);
 }
 
 struct moving {
-	const char *entity, *from, *to, *key;
+	const char *entity, *from, *to;
 };
 
 static bool write_moved(struct journal *j, const void *what, struct err *e)
 {
 	const struct moving *m = what;
 
-	bind_word(j->stmts[Q_MOVE_HELD], 1, m->entity);
-	bind_word(j->stmts[Q_MOVE_HELD], 2, m->from);
-	bind_word(j->stmts[Q_MOVE_HELD], 3, m->to);
-	return run(j, Q_MOVE_HELD, e);
+	journal_bind_word(j->stmts[Q_MOVE_HELD], 1, m->entity);
+	journal_bind_word(j->stmts[Q_MOVE_HELD], 2, m->from);
+	journal_bind_word(j->stmts[Q_MOVE_HELD], 3, m->to);
+	return journal_run(j, Q_MOVE_HELD, e);
 }
 
 bool journal_held_move(struct journal *j, const char *entity, const char *from_rid, const char *to_rid, struct err *e)
 {
 	struct moving m = { entity, from_rid, to_rid };
 
-	return change(j, write_moved, &m, e);
+	return journal_change(j, write_moved, &m, e);
 }
 
 static bool write_order(struct journal *j, const void *what, struct err *e)
@@ -763,17 +725,17 @@ static bool write_order(struct journal *j, const void *what, struct err *e)
 	sqlite3_stmt *stmt = j->stmts[Q_ORDER_SET];
 
 	sqlite3_bind_int64(stmt, 1, set->number);
-	bind_word(stmt, 2, set->entity);
-	bind_word(stmt, 3, set->endpoint);
+	journal_bind_word(stmt, 2, set->entity);
+	journal_bind_word(stmt, 3, set->endpoint);
 	sqlite3_bind_int(stmt, 4, set->state);
-	return run(j, Q_ORDER_SET, e);
+	return journal_run(j, Q_ORDER_SET, e);
 }
 
 bool journal_held_order(struct journal *j, const struct journal_held_set *set, struct err *e)
 {
 	int64_t before = sqlite3_total_changes64(j->db);
 
-	if (!change(j, write_order, set, e))
+	if (!journal_change(j, write_order, set, e))
 		return false;
 	return sqlite3_total_changes64(j->db) > before ||
 	       err_set(e, ERR_ROW, "no-such-set", "there are no held deletes %s/%s/%lld", set->entity, set->endpoint, (long long)set->number);
@@ -787,7 +749,7 @@ bool journal_held_sets_each(struct journal *j, bool (*fn)(void *arg, const struc
 
 	while (go_on && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
 		struct journal_held_set set = {
-			.number = sqlite3_column_int64(stmt, 0), .entity = column(stmt, 1), .endpoint = column(stmt, 2),
+			.number = sqlite3_column_int64(stmt, 0), .entity = journal_column(stmt, 1), .endpoint = journal_column(stmt, 2),
 			.state = (enum journal_held_state)sqlite3_column_int(stmt, 3), .deletes = sqlite3_column_int64(stmt, 4),
 			.first_us = sqlite3_column_int64(stmt, 5), .last_us = sqlite3_column_int64(stmt, 6),
 		};
@@ -811,192 +773,16 @@ bool journal_held_each(struct journal *j, int64_t set, int64_t after_id, size_t 
 	if (go_on) {
 		sqlite3_bind_int64(stmt, 1, set);
 		sqlite3_bind_int64(stmt, 2, after_id);
-		sqlite3_bind_int64(stmt, 3, limit_or_all(limit));
+		sqlite3_bind_int64(stmt, 3, journal_limit(limit));
 	}
 	while (go_on && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
 		struct journal_held h = {
-			.id = sqlite3_column_int64(stmt, 0), .set = sqlite3_column_int64(stmt, 1), .entity = column(stmt, 2),
-			.endpoint = column(stmt, 3), .rid = column(stmt, 4), .key = column(stmt, 5), .time_us = sqlite3_column_int64(stmt, 6),
+			.id = sqlite3_column_int64(stmt, 0), .set = sqlite3_column_int64(stmt, 1), .entity = journal_column(stmt, 2),
+			.endpoint = journal_column(stmt, 3), .rid = journal_column(stmt, 4), .key = journal_column(stmt, 5), .time_us = sqlite3_column_int64(stmt, 6),
 		};
 
 		go_on = fn(arg, &h);
 	}
-	sqlite3_finalize(stmt);
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		return true;
-	journal_db_error(j->path, rc, e);
-	return err_while(e, "journal");
-}
-
-/* ---- what waits for a person ------------------------------------------------------------------------- */
-
-static void bind_waiting(sqlite3_stmt *stmt, const struct journal_waiting *w)
-{
-	bind_word(stmt, 1, w->entity);
-	bind_word(stmt, 2, w->rid);
-	bind_word(stmt, 3, w->field);
-}
-
-static bool write_waiting_side(struct journal *j, const struct journal_waiting *w, size_t n, struct err *e)
-{
-	const struct journal_side *s = &w->sides[n];
-	sqlite3_stmt *stmt = j->stmts[Q_WAIT_SIDE];
-
-	bind_waiting(stmt, w);
-	sqlite3_bind_int(stmt, 4, (int)n);
-	bind_word(stmt, 5, s->endpoint);
-	bind_text(stmt, 6, s->value);
-	sqlite3_bind_int64(stmt, 7, s->stamp_us);
-	bind_word(stmt, 8, s->digest);
-	sqlite3_bind_int(stmt, 9, s->competed);
-	return finish(j, stmt, e);
-}
-
-static bool write_waiting(struct journal *j, const void *what, struct err *e)
-{
-	const struct journal_waiting *w = what;
-	sqlite3_stmt *stmt = j->stmts[Q_WAIT];
-	bool ok;
-
-	bind_waiting(stmt, w);
-	sqlite3_bind_int64(stmt, 4, (sqlite3_int64)w->mark);
-	bind_word(stmt, 5, w->key);
-	sqlite3_bind_int64(stmt, 6, w->since_us);
-	bind_word(stmt, 7, w->base_digest);
-	bind_text(stmt, 8, w->base);
-	ok = finish(j, stmt, e);
-	bind_waiting(j->stmts[Q_WAIT_SIDES], w);
-	ok = ok && run(j, Q_WAIT_SIDES, e);
-	for (size_t n = 0; ok && n < w->n_sides; n++)
-		ok = write_waiting_side(j, w, n, e);
-	return ok;
-}
-
-bool journal_wait(struct journal *j, const struct journal_waiting *w, bool *fresh, struct err *e)
-{
-	bind_waiting(j->stmts[Q_WAITS], w);
-	sqlite3_bind_int64(j->stmts[Q_WAITS], 4, (sqlite3_int64)w->mark);
-	*fresh = count(j, Q_WAITS) != 1;
-	return !*fresh || change(j, write_waiting, w, e);
-}
-
-static bool write_wait_end(struct journal *j, const void *what, struct err *e)
-{
-	const int64_t *id = what;
-
-	sqlite3_bind_int64(j->stmts[Q_WAIT_END], 1, *id);
-	return run(j, Q_WAIT_END, e);
-}
-
-bool journal_wait_end(struct journal *j, int64_t id, struct err *e)
-{
-	return change(j, write_wait_end, &id, e);
-}
-
-static bool write_wait_forget(struct journal *j, const void *what, struct err *e)
-{
-	bind_word(j->stmts[Q_WAIT_FORGET], 1, what);
-	return run(j, Q_WAIT_FORGET, e);
-}
-
-bool journal_wait_forget(struct journal *j, const char *entity, struct err *e)
-{
-	return change(j, write_wait_forget, entity, e);
-}
-
-static bool write_wait_move(struct journal *j, const void *what, struct err *e)
-{
-	const struct moving *m = what;
-
-	bind_word(j->stmts[Q_WAIT_MOVE], 1, m->entity);
-	bind_word(j->stmts[Q_WAIT_MOVE], 2, m->from);
-	bind_word(j->stmts[Q_WAIT_MOVE], 3, m->to);
-	bind_word(j->stmts[Q_WAIT_MOVE], 4, m->key);
-	return run(j, Q_WAIT_MOVE, e);
-}
-
-bool journal_wait_move(struct journal *j, const char *entity, const char *from_rid, const char *to_rid, const char *key, struct err *e)
-{
-	struct moving m = { entity, from_rid, to_rid, key };
-
-	return change(j, write_wait_move, &m, e);
-}
-
-static bool write_verdict(struct journal *j, const void *what, struct err *e)
-{
-	const struct journal_waiting *w = what;
-	sqlite3_stmt *stmt = j->stmts[Q_VERDICT];
-
-	sqlite3_bind_int64(stmt, 1, w->id);
-	sqlite3_bind_int(stmt, 2, w->verdict);
-	bind_text(stmt, 3, w->chosen);
-	return finish(j, stmt, e);
-}
-
-bool journal_verdict(struct journal *j, int64_t id, enum journal_verdict verdict, const char *chosen, struct err *e)
-{
-	struct journal_waiting w = { .id = id, .verdict = verdict, .chosen = chosen };
-	int64_t before = sqlite3_total_changes64(j->db);
-
-	if (!change(j, write_verdict, &w, e))
-		return false;
-	return sqlite3_total_changes64(j->db) > before || err_set(e, ERR_ROW, "no-such-conflict", "it does not wait any more");
-}
-
-int64_t journal_waiting_count(struct journal *j, const char *entity, bool decided)
-{
-	bind_word(j->stmts[Q_COUNT_WAITING], 1, entity);
-	sqlite3_bind_int(j->stmts[Q_COUNT_WAITING], 2, decided);
-	return count(j, Q_COUNT_WAITING);
-}
-
-/* Into the arena: one is made of several rows. */
-static void read_waiting(sqlite3_stmt *row, struct arena *a, struct journal_waiting *w)
-{
-	*w = (struct journal_waiting){
-		.id = sqlite3_column_int64(row, 0), .entity = column_dup(a, row, 1), .rid = column_dup(a, row, 2), .key = column_dup(a, row, 3),
-		.field = column_dup(a, row, 4), .since_us = sqlite3_column_int64(row, 5), .mark = (uint64_t)sqlite3_column_int64(row, 6),
-		.base_digest = column_dup(a, row, 7), .base = column_dup(a, row, 8),
-		.verdict = (enum journal_verdict)sqlite3_column_int(row, 9), .chosen = column_dup(a, row, 10),
-	};
-}
-
-static void read_waiting_side(sqlite3_stmt *row, struct arena *a, struct journal_waiting *w)
-{
-	if (sqlite3_column_type(row, 11) == SQLITE_NULL || w->n_sides == countof(w->sides))
-		return;
-	w->sides[w->n_sides++] = (struct journal_side){ .endpoint = column_dup(a, row, 11), .value = column_dup(a, row, 12),
-		.stamp_us = sqlite3_column_int64(row, 13), .digest = column_dup(a, row, 14), .competed = sqlite3_column_int(row, 15) != 0 };
-}
-
-bool journal_waiting_each(struct journal *j, const char *entity, const char *rid, const char *key, int64_t after_id, size_t limit,
-			  bool (*fn)(void *arg, const struct journal_waiting *), void *arg, struct err *e)
-{
-	sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(j->db, list_waiting, -1, &stmt, NULL);
-	bool go_on = rc == SQLITE_OK;
-	struct journal_waiting w = { 0 };
-	struct arena a;
-
-	arena_init(&a);
-	if (go_on) {
-		bind_text(stmt, 1, entity);
-		bind_text(stmt, 2, rid);
-		bind_text(stmt, 3, key);
-		sqlite3_bind_int64(stmt, 4, after_id);
-		sqlite3_bind_int64(stmt, 5, limit_or_all(limit));
-	}
-	while (go_on && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		if (w.id != sqlite3_column_int64(stmt, 0)) {
-			go_on = w.id == 0 || fn(arg, &w);
-			arena_reset(&a);
-			read_waiting(stmt, &a, &w);
-		}
-		read_waiting_side(stmt, &a, &w);
-	}
-	if (go_on && rc == SQLITE_DONE && w.id != 0)
-		fn(arg, &w);
-	arena_fini(&a);
 	sqlite3_finalize(stmt);
 	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
 		return true;

@@ -124,14 +124,16 @@ static void keep_listed(const struct work *w, const struct vdeviation *list, siz
 void decide_keep_amounts(struct work *w)
 {
 	struct vector *next = w->out->next;
-	bool any = false;
+	size_t most = 0;
 
 	next->n_amounts = 0;
 	for (size_t f = 0; f < w->entity->n_fields; f++)
-		any |= w->entity->fields[f].rule == RULE_ADD;
-	if (!any)
+		most += w->entity->fields[f].rule == RULE_ADD;
+	if (most == 0)
 		return;
-	next->amounts = arena_alloc(w->arena, AMOUNTS_MAX * sizeof *next->amounts);
+	for (size_t e = 0; e < next->n_endpoints; e++)
+		most += next->seen[e].n_deviations + next->seen[e].n_intended;
+	next->amounts = arena_alloc(w->arena, most * sizeof *next->amounts);
 	for (size_t f = 0; f < w->entity->n_fields; f++)
 		if (w->entity->fields[f].rule == RULE_ADD)
 			keep_amount(next, f, next->fields[f].digest, find_amount(w, f, next->fields[f].digest));
@@ -150,7 +152,7 @@ void decide_keep_readback(const struct decide_policy *policy, struct vector *nex
 
 	if (next->n_amounts == 0 || readback == NULL)
 		return;
-	next->amounts = arena_alloc(arena, AMOUNTS_MAX * sizeof *next->amounts);
+	next->amounts = arena_alloc(arena, (next->n_amounts + s->n_deviations) * sizeof *next->amounts);
 	memcpy(next->amounts, old, next->n_amounts * sizeof *old);
 	for (size_t i = 0; i < s->n_deviations; i++) {
 		size_t f = s->deviations[i].field;

@@ -197,7 +197,7 @@ static void note_lost_words(struct work *w, size_t f, size_t deleter, const stru
 		note_lost_record(w, LOST_TO_DELETE, e, winner_key->origin, &key, winner_key);
 		l = &w->out->lost[w->out->n_lost - 1];
 		l->field = (uint8_t)f;
-		l->loser_digest = w->seen[e].what == OBSERVED_ROW ? w->seen[e].digests[f] : shown_digest(w->base, e, f);
+		l->loser_digest = digest_now(w, e, f);
 		if (w->seen[e].what == OBSERVED_ROW)
 			l->loser_value = w->seen[e].values[f];
 	}

@@ -76,11 +76,6 @@ static bool is_late(const struct work *w, size_t e, size_t f)
 	return shown.n <= w->base->fields[f].key.n && !same_key(&shown, &w->base->fields[f].key);
 }
 
-static uint64_t word_digest(const struct work *w, size_t e, size_t g)
-{
-	return w->seen[e].what == OBSERVED_ROW ? w->seen[e].digests[g] : shown_digest(w->base, e, g);
-}
-
 static bool shows_agreed(const struct work *w, size_t e, size_t f)
 {
 	if (!w->policy->endpoints[e].mapped || w->seen[e].what == OBSERVED_ABSENT || !base_knows(w, e) || (w->edits[e].changed & BIT(f)))
@@ -88,7 +83,7 @@ static bool shows_agreed(const struct work *w, size_t e, size_t f)
 	for (uint64_t rest = w->unit[f]; rest != 0; rest &= rest - 1) {
 		size_t g = (size_t)__builtin_ctzll(rest);
 
-		if (digest_field(word_digest(w, e, g)) != w->base->fields[g].digest)
+		if (digest_field(digest_now(w, e, g)) != w->base->fields[g].digest)
 			return false;
 	}
 	return true;
@@ -125,7 +120,7 @@ static bool same_word(const struct work *w, size_t a, size_t b, size_t f)
 {
 	for (uint64_t rest = w->unit[f]; rest != 0; rest &= rest - 1) {
 		size_t g = (size_t)__builtin_ctzll(rest);
-		uint64_t of_a = word_digest(w, a, g), of_b = word_digest(w, b, g);
+		uint64_t of_a = digest_now(w, a, g), of_b = digest_now(w, b, g);
 
 		if (of_a > 0xffffff && of_b > 0xffffff ? of_a != of_b : digest_field(of_a) != digest_field(of_b))
 			return false;
@@ -143,7 +138,7 @@ static uint64_t mark_word(const struct work *w, uint64_t mark, size_t e, size_t 
 {
 	mark = mix(mark, e + 1);
 	for (uint64_t rest = w->unit[f]; rest != 0; rest &= rest - 1)
-		mark = mix(mark, digest_field(word_digest(w, e, (size_t)__builtin_ctzll(rest))));
+		mark = mix(mark, digest_field(digest_now(w, e, (size_t)__builtin_ctzll(rest))));
 	return mix(mark, decide_word_key(w, e, f).n);
 }
 
@@ -292,5 +287,5 @@ bool decide_manual_winner(struct work *w, size_t f, bool new_life, uint8_t *winn
 bool decide_word_unseen(const struct work *w, size_t f, size_t e, size_t deleter)
 {
 	return keeps_word(w, e, f) && e != deleter &&
-	       (deleter == ORIGIN_NONE || digest_field(word_digest(w, e, f)) != shown_digest(w->base, deleter, f));
+	       (deleter == ORIGIN_NONE || digest_field(digest_now(w, e, f)) != shown_digest(w->base, deleter, f));
 }

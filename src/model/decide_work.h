@@ -56,13 +56,6 @@ static inline unsigned rank_of(const struct entity_def *d, uint8_t origin)
 	return origin < ENDPOINTS_MAX ? d->rank[origin] : 255;
 }
 
-static inline uint32_t shown_digest(const struct vector *v, size_t e, size_t f)
-{
-	const struct vdeviation *dev = v->seen[e].same ? NULL : vseen_deviation(&v->seen[e], f);
-
-	return dev != NULL ? dev->digest : v->fields[f].digest;
-}
-
 static inline uint64_t shown_row(const struct vector *v, size_t e)
 {
 	return v->seen[e].same ? v->row : v->seen[e].row;
@@ -146,5 +139,11 @@ void decide_life(struct work *w);
 
 /* decide_orders.c */
 void decide_give_orders(struct work *w);
+
+/* What it shows, or showed last: whole, or the short form of which the base knows. */
+static inline uint64_t digest_now(const struct work *w, size_t e, size_t f)
+{
+	return w->seen[e].what == OBSERVED_ROW ? w->seen[e].digests[f] : shown_digest(w->base, e, f);
+}
 
 #endif

@@ -128,6 +128,14 @@ const struct value *vector_amount(const struct vector *, size_t field, uint32_t 
 /* The deviation of that endpoint's field, or NULL: it shows what was agreed. */
 const struct vdeviation *vseen_deviation(const struct vseen *, size_t field);
 
+/* Of what that endpoint showed last. */
+static inline uint32_t shown_digest(const struct vector *v, size_t e, size_t f)
+{
+	const struct vdeviation *dev = v->seen[e].same ? NULL : vseen_deviation(&v->seen[e], f);
+
+	return dev != NULL ? dev->digest : v->fields[f].digest;
+}
+
 void vector_encode(const struct vector *, const struct vector_layout *, struct buf *out);
 /* ERR_ROW with code bad-vector for anything but a whole, known form; callers then treat the record as without base.
  * ids point into p. */

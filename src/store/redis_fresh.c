@@ -6,7 +6,7 @@
 #include "base/mem.h"
 
 enum {
-	BITS_PER_RECORD = 16, PROBES = 4,	/* one record in 400 is asked for in vain */
+	BITS_PER_RECORD = 16, PROBES = 4,	/* one record in 370 is asked for in vain, by the formula for such lines */
 	BITS_LEAST = 1 << 13, BITS_MOST = 1 << 25,	/* 1 KiB, 4 MiB */
 	BITS_FULL = 6,				/* with fewer for a record it is of little use */
 	LINE_BITS = 512,			/* 2^9: nine bits of the record id for a probe */

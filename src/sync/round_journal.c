@@ -19,14 +19,6 @@ static const char *const lost_kinds[] = {
 	[LOST_TO_DELETE] = "delete-update",
 };
 
-/* As the vector will have it. */
-static uint32_t word_digest(const struct subject *s, size_t e, size_t f)
-{
-	const struct vdeviation *dev = vseen_deviation(&s->d.next->seen[e], f);
-
-	return dev != NULL ? dev->digest : s->d.next->fields[f].digest;
-}
-
 static int64_t word_stamp(const struct subject *s, size_t e, size_t f)
 {
 	const struct vdeviation *dev = vseen_deviation(&s->d.next->seen[e], f);
@@ -279,16 +271,14 @@ static void tell_words(struct telling *t, const char *key)
 	if (s->base != NULL)
 		find_base(t, s->base->fields[t->index].digest);
 	for (size_t e = 0; e < n_endpoints(t->r); e++) {
-		bool at_hand = s->seen[e].what == OBSERVED_ROW;
+		const struct observation *o = &s->seen[e];
+		struct edit_key said = { .eff = word_stamp(s, e, t->index) };
+		bool at_hand = o->what == OBSERVED_ROW;
 
 		if (!(s->d.words[t->index] & BIT(e)))
 			continue;
-		if (at_hand)
-			add_competitor(t, (uint8_t)e, s->seen[e].values[t->index],
-				       &(struct edit_key){ .eff = word_stamp(s, e, t->index) }, s->seen[e].digests[t->index], false);
-		else
-			add_competitor(t, (uint8_t)e, VALUE_NULL, &(struct edit_key){ .eff = word_stamp(s, e, t->index) },
-				       word_digest(s, e, t->index), false);
+		add_competitor(t, (uint8_t)e, at_hand ? o->values[t->index] : VALUE_NULL, &said,
+			       at_hand ? o->digests[t->index] : shown_digest(s->d.next, e, t->index), false);
 	}
 	add_bystanders(t);
 }
@@ -322,7 +312,7 @@ static bool differs(const struct subject *s, size_t f)
 	uint32_t first = 0;
 
 	for (size_t e = 0; e < s->d.next->n_endpoints; e++) {
-		uint32_t digest = s->d.words[f] & BIT(e) ? word_digest(s, e, f) : 0;
+		uint32_t digest = s->d.words[f] & BIT(e) ? shown_digest(s->d.next, e, f) : 0;
 
 		if (first != 0 && digest != 0 && digest != first)
 			return true;
