@@ -28,6 +28,10 @@ class Reload(ThreeCrms):
     def backends(self):
         return self.sales.base.run("SELECT pid, backend_start FROM pg_stat_activity WHERE usename = 'crmsync' ORDER BY 1")
 
+    def assert_connections_kept(self, before):
+        """All that there were; the pool may have been opening another one when they were noted."""
+        self.assertEqual([backend for backend in self.backends() if backend in before], before)
+
     def test_what_differs_is_answered_and_logged(self):
         changed = self.topology().replace("interval: 200ms", "interval: 300ms") \
             .replace("phone: {type: text}", "phone: {type: text, clean: [trim]}")
@@ -59,12 +63,12 @@ class Reload(ThreeCrms):
         self.assertEqual(page.getresponse().status, 200)
         page.close()
         self.assertEqual(self.applied(), 20, "the counters went on")
-        self.assertEqual(self.backends(), before, "and the connections")
+        self.assert_connections_kept(before)
         self.assertIn("journal.keep: 30d -> 3d", self.d.log)
         back = self.take(self.topology())
         self.assertEqual(len(back["changes"]), 3, back)
         self.d.control = self.d.directory / "control.sock"
-        self.assertEqual(self.backends(), before)
+        self.assert_connections_kept(before)
         with self.assertRaises(OSError):
             socket.create_connection(("127.0.0.1", port), 5)
         self.sales.edit("p1@example.org", name="Goes on")
@@ -94,7 +98,8 @@ class Reload(ThreeCrms):
         self.assertEqual(len(answer["problems"]), 2)
         for problem, setting in zip(answer["problems"], ("topology", "journal.directory")):
             self.assertIn(f": {setting}: cannot change while running", problem)
-        self.assertEqual((self.backends(), self.applied()), (before, 20))
+        self.assertEqual(self.applied(), 20)
+        self.assert_connections_kept(before)
         self.assertEqual(self.d.get("/healthz")[0], 200)
         self.assertFalse((self.d.directory / "elsewhere").exists())
         self.assertEqual(self.d.metrics()["crmsyncd_config_last_reload_successful"], 0)
