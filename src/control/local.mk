@@ -8,7 +8,7 @@ libcrmsync_a_SOURCES += \
 	src/control/http_parse.c src/control/http_parse.h \
 	src/control/lists.c \
 	src/control/listen.c src/control/listen.h \
-	src/control/metrics.c \
+	src/control/metrics.c src/control/ratios.c \
 	src/control/pages.h \
 	src/control/room.h \
 	src/control/status.c \

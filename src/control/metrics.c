@@ -41,6 +41,7 @@ struct subject {
 
 enum scope {
 	ONCE, PER_VERSION, PER_LEVEL, PER_ENDPOINT, PER_DIRECTION, PER_ENTITY, PER_RULE, PER_OUTCOME, PER_LINK, PER_OP,
+	PER_WINDOW, PER_ENDPOINT_WINDOW, PER_LINK_WINDOW,
 };
 
 static const char *const versions[] = { PACKAGE_VERSION, NULL };
@@ -65,6 +66,9 @@ static const struct {
 	[PER_OUTCOME]	= { true, false, "outcome", outcomes },
 	[PER_LINK]	= { true, true, NULL, NULL },
 	[PER_OP]	= { true, true, "operation", operations },
+	[PER_WINDOW]	= { false, false, "window", window_names },
+	[PER_ENDPOINT_WINDOW] = { false, true, "window", window_names },
+	[PER_LINK_WINDOW] = { true, true, "window", window_names },
 };
 
 struct metric {
@@ -78,33 +82,71 @@ struct metric {
 
 /* ---- getters ----------------------------------------------------------------------------------------- */
 
-static double clock_seconds(const struct ratio_clock *c, enum meter_state state, const struct subject *s)
+/* A counter shows what is kept: it must not go back when the process is killed. */
+static double kept(const struct timeline *t, enum meter_state state)
 {
-	return ratio_clock_seconds(c, state, s->now_us);
+	return spent_seconds(timeline_kept(t), state);
+}
+
+static double kept_bad(const struct timeline *t)
+{
+	return spent_bad_seconds(timeline_kept(t));
+}
+
+static struct ratio total_ratio(const struct timeline *t, enum ratio_kind kind)
+{
+	struct spent total = timeline_total(t);
+
+	return ratio_of(&total, kind);
+}
+
+static struct ratio window_ratio(const struct timeline *t, enum ratio_kind kind, const struct subject *s)
+{
+	struct spent spent = timeline_window(t, (enum window)s->variant);
+
+	return ratio_of(&spent, kind);
 }
 
 #define GETTER(name, expression) \
 	static double name(const struct subject *s) { return (double)(expression); }
 
 GETTER(endpoint_up, s->endpoint.endpoint->state == ENDPOINT_UP)
-GETTER(endpoint_availability, ratio_clock_ratio(&s->endpoint.meter->availability, s->now_us))
-GETTER(endpoint_up_seconds, clock_seconds(&s->endpoint.meter->availability, METER_GOOD, s))
-GETTER(endpoint_down_seconds, clock_seconds(&s->endpoint.meter->availability, METER_BAD, s))
-GETTER(endpoint_unknown_seconds, clock_seconds(&s->endpoint.meter->availability, METER_UNKNOWN, s))
-GETTER(endpoint_paused_seconds, clock_seconds(&s->endpoint.meter->availability, METER_PAUSED, s))
+GETTER(endpoint_availability, total_ratio(&s->endpoint.meter->availability, RATIO_GOOD).value)
+GETTER(endpoint_coverage, total_ratio(&s->endpoint.meter->availability, RATIO_GOOD).coverage)
+GETTER(endpoint_window, window_ratio(&s->endpoint.meter->availability, RATIO_GOOD, s).value)
+GETTER(endpoint_window_coverage, window_ratio(&s->endpoint.meter->availability, RATIO_GOOD, s).coverage)
+GETTER(endpoint_up_seconds, kept(&s->endpoint.meter->availability, METER_GOOD))
+GETTER(endpoint_down_seconds, kept(&s->endpoint.meter->availability, METER_BAD))
+GETTER(endpoint_unknown_seconds, kept(&s->endpoint.meter->availability, METER_UNKNOWN))
+GETTER(endpoint_paused_seconds, kept(&s->endpoint.meter->availability, METER_PAUSED))
 GETTER(endpoint_clock_offset, s->endpoint.endpoint->server[0] != '\0' ? s->endpoint.endpoint->clock_offset_s : NAN)
 GETTER(endpoint_failures, s->endpoint.endpoint->tries)
 GETTER(endpoint_last_capture, (double)s->endpoint.endpoint->last_capture_us / 1e6)
-GETTER(data_volume, s->variant == 0 ? s->endpoint.meter->bytes_read : s->endpoint.meter->bytes_written)
-GETTER(data_rate, rate_per_second(&s->endpoint.meter->volume, s->now_us))
+GETTER(data_volume, s->variant == 0 ? s->endpoint.meter->volume.read : s->endpoint.meter->volume.written)
+GETTER(data_rate, meter_data_rate(&s->endpoint.meter->volume, s->now_us))
+GETTER(throughput, meter_throughput(&s->endpoint.meter->volume, s->now_us))
 
-GETTER(link_consistency, ratio_clock_ratio(&s->link.meter->consistency, s->now_us))
+GETTER(link_availability, total_ratio(&s->link.meter->availability, RATIO_GOOD).value)
+GETTER(link_availability_coverage, total_ratio(&s->link.meter->availability, RATIO_GOOD).coverage)
+GETTER(link_availability_window, window_ratio(&s->link.meter->availability, RATIO_GOOD, s).value)
+GETTER(link_availability_window_coverage, window_ratio(&s->link.meter->availability, RATIO_GOOD, s).coverage)
+GETTER(link_available_seconds, kept(&s->link.meter->availability, METER_GOOD))
+GETTER(link_unavailable_seconds, kept(&s->link.meter->availability, METER_BAD))
+GETTER(link_unobserved_seconds, kept(&s->link.meter->availability, METER_UNKNOWN))
+GETTER(link_consistency, total_ratio(&s->link.meter->consistency, RATIO_GOOD).value)
+GETTER(link_timely, total_ratio(&s->link.meter->consistency, RATIO_TIMELY).value)
+GETTER(link_coverage, total_ratio(&s->link.meter->consistency, RATIO_GOOD).coverage)
+GETTER(link_window, window_ratio(&s->link.meter->consistency, RATIO_GOOD, s).value)
+GETTER(link_timely_window, window_ratio(&s->link.meter->consistency, RATIO_TIMELY, s).value)
+GETTER(link_window_coverage, window_ratio(&s->link.meter->consistency, RATIO_GOOD, s).coverage)
 GETTER(link_lag, s->link.lag_seconds)
 GETTER(link_usable, s->link.link->usable)
-GETTER(link_consistent_seconds, clock_seconds(&s->link.meter->consistency, METER_GOOD, s))
-GETTER(link_inconsistent_seconds, clock_seconds(&s->link.meter->consistency, METER_BAD, s))
-GETTER(link_unknown_seconds, clock_seconds(&s->link.meter->consistency, METER_UNKNOWN, s))
-GETTER(link_paused_seconds, clock_seconds(&s->link.meter->consistency, METER_PAUSED, s))
+GETTER(link_consistent_seconds, kept(&s->link.meter->consistency, METER_GOOD))
+GETTER(link_inconsistent_seconds, kept_bad(&s->link.meter->consistency))
+GETTER(link_late_seconds, kept_bad(&s->link.meter->consistency) - kept(&s->link.meter->consistency, METER_BAD))
+GETTER(link_aside_seconds, kept(&s->link.meter->consistency, METER_ASIDE))
+GETTER(link_unknown_seconds, kept(&s->link.meter->consistency, METER_UNKNOWN))
+GETTER(link_paused_seconds, kept(&s->link.meter->consistency, METER_PAUSED))
 GETTER(link_owed, s->link.owed)
 GETTER(link_held, s->link.held_deletes)
 GETTER(link_last_sweep, (double)s->link.last_sweep_us / 1e6)
@@ -123,6 +165,14 @@ GETTER(cleaned, s->entity.meter->cleaned)
 GETTER(rejected, s->entity.meter->rejected)
 GETTER(not_built, 0)
 
+GETTER(service_availability, total_ratio(s->service.availability, RATIO_GOOD).value)
+GETTER(service_coverage, total_ratio(s->service.availability, RATIO_GOOD).coverage)
+GETTER(service_window, window_ratio(s->service.availability, RATIO_GOOD, s).value)
+GETTER(service_window_coverage, window_ratio(s->service.availability, RATIO_GOOD, s).coverage)
+GETTER(service_up_seconds, kept(s->service.availability, METER_GOOD))
+GETTER(service_down_seconds, kept(s->service.availability, METER_BAD))
+GETTER(service_unknown_seconds, kept(s->service.availability, METER_UNKNOWN))
+GETTER(service_paused_seconds, kept(s->service.availability, METER_PAUSED))
 GETTER(rounds, s->service.rounds)
 GETTER(rounds_in_flight, s->service.rounds_in_flight)
 GETTER(redis_up, s->service.redis_up)
@@ -141,14 +191,6 @@ GETTER(process_virtual, s->process->virtual)
 GETTER(process_fds, s->process->fds)
 GETTER(process_max_fds, s->process->max_fds)
 GETTER(process_threads, s->process->threads)
-
-/* Bytes moved while somebody waited for them: volume / latency of the last minute. */
-static double throughput(const struct subject *s)
-{
-	double busy = rate_per_second(&s->endpoint.meter->busy, s->now_us) / 1e6;	/* seconds waited, a second */
-
-	return busy > 0 ? data_rate(s) / busy : 0;
-}
 
 static double first_contact(const struct subject *s)
 {
@@ -179,6 +221,12 @@ static const struct metric metrics[] = {
 	{ OURS "endpoint_up", GAUGE, PER_ENDPOINT, endpoint_up, NULL, "1 while the endpoint answers, else 0." },
 	{ OURS "endpoint_availability_ratio", GAUGE, PER_ENDPOINT, endpoint_availability, NULL,
 	  "Time up / time observed (up or down); NaN before anything was observed." },
+	{ OURS "endpoint_availability_coverage_ratio", GAUGE, PER_ENDPOINT, endpoint_coverage, NULL,
+	  "Time observed / time not paused: for so much of the time the availability ratio speaks." },
+	{ OURS "endpoint_availability_window_ratio", GAUGE, PER_ENDPOINT_WINDOW, endpoint_window, NULL,
+	  "The availability ratio over the last hour, day and 30 days." },
+	{ OURS "endpoint_availability_window_coverage_ratio", GAUGE, PER_ENDPOINT_WINDOW, endpoint_window_coverage, NULL,
+	  "For how much of that time it speaks." },
 	{ OURS "endpoint_up_seconds_total", COUNTER, PER_ENDPOINT, endpoint_up_seconds, NULL, "Time the endpoint answered." },
 	{ OURS "endpoint_down_seconds_total", COUNTER, PER_ENDPOINT, endpoint_down_seconds, NULL,
 	  "Time the endpoint did not answer, from the last success before a failure on." },
@@ -198,14 +246,41 @@ static const struct metric metrics[] = {
 	{ OURS "throughput_bytes_per_second", GAUGE, PER_ENDPOINT, throughput, NULL,
 	  "Row data read and written, volume / latency over the last minute: per second spent waiting for the endpoint." },
 
+	{ OURS "link_availability_ratio", GAUGE, PER_LINK, link_availability, NULL,
+	  "Time the endpoint, its table and Redis could be used / time observed; NaN before anything was observed." },
+	{ OURS "link_availability_coverage_ratio", GAUGE, PER_LINK, link_availability_coverage, NULL,
+	  "Time observed / time not paused: for so much of the time the ratio speaks." },
+	{ OURS "link_availability_window_ratio", GAUGE, PER_LINK_WINDOW, link_availability_window, NULL,
+	  "The same ratio over the last hour, day and 30 days." },
+	{ OURS "link_availability_window_coverage_ratio", GAUGE, PER_LINK_WINDOW, link_availability_window_coverage, NULL,
+	  "For how much of that time it speaks." },
+	{ OURS "link_available_seconds_total", COUNTER, PER_LINK, link_available_seconds, NULL,
+	  "Time the endpoint, its table and Redis could be used." },
+	{ OURS "link_unavailable_seconds_total", COUNTER, PER_LINK, link_unavailable_seconds, NULL,
+	  "Time one of them could not be used, from the last time on that all could." },
+	{ OURS "link_unobserved_seconds_total", COUNTER, PER_LINK, link_unobserved_seconds, NULL,
+	  "Time nobody knows whether they could be used; never counted as available." },
 	{ OURS "link_consistency_ratio", GAUGE, PER_LINK, link_consistency, NULL,
-	  "Time consistent / time observed (consistent or inconsistent); NaN before anything was observed." },
+	  "K: time consistent / time observed (consistent or inconsistent); NaN before anything was observed." },
+	{ OURS "link_consistency_5s_ratio", GAUGE, PER_LINK, link_timely, NULL,
+	  "K(5 s): time without a difference older than 5 seconds / time observed." },
+	{ OURS "link_consistency_coverage_ratio", GAUGE, PER_LINK, link_coverage, NULL,
+	  "Time observed / time not paused: for so much of the time K and K(5 s) speak." },
+	{ OURS "link_consistency_window_ratio", GAUGE, PER_LINK_WINDOW, link_window, NULL, "K over the last hour, day and 30 days." },
+	{ OURS "link_consistency_5s_window_ratio", GAUGE, PER_LINK_WINDOW, link_timely_window, NULL,
+	  "K(5 s) over the last hour, day and 30 days." },
+	{ OURS "link_consistency_window_coverage_ratio", GAUGE, PER_LINK_WINDOW, link_window_coverage, NULL,
+	  "For how much of that time K and K(5 s) speak." },
 	{ OURS "link_lag_seconds", GAUGE, PER_LINK, link_lag, NULL,
 	  "Age of the oldest change that this link has yet to settle; 0 when there is none, NaN when unknown." },
 	{ OURS "link_usable", GAUGE, PER_LINK, link_usable, NULL, "1 while the endpoint is up and the table fits its mapping, else 0." },
 	{ OURS "link_consistent_seconds_total", COUNTER, PER_LINK, link_consistent_seconds, NULL, "Time the link was consistent." },
 	{ OURS "link_inconsistent_seconds_total", COUNTER, PER_LINK, link_inconsistent_seconds, NULL,
-	  "Time something was pending, held, in conflict or parked on the link." },
+	  "Time something was pending, held, in conflict or parked on the link, from the edit on." },
+	{ OURS "link_late_seconds_total", COUNTER, PER_LINK, link_late_seconds, NULL,
+	  "The part of the inconsistent time in which the oldest difference was older than 5 seconds." },
+	{ OURS "link_aside_seconds_total", COUNTER, PER_LINK, link_aside_seconds, NULL,
+	  "The part of the late time that is due to records alone that wait for a person: parked, held or undecided." },
 	{ OURS "link_unknown_seconds_total", COUNTER, PER_LINK, link_unknown_seconds, NULL,
 	  "Time the link was not observed; never counted as consistent." },
 	{ OURS "link_paused_seconds_total", COUNTER, PER_LINK, link_paused_seconds, NULL, "Time the link was paused by the operator." },
@@ -243,6 +318,20 @@ static const struct metric metrics[] = {
 	  "1 while the journal can be written, else 0; then nothing is applied that needs it." },
 	{ OURS "standby", GAUGE, ONCE, standby, NULL, "1 while another crmsyncd holds the lease and this one only waits." },
 	{ OURS "first_reconcile_done", GAUGE, ONCE, reconciled, NULL, "1 once every enabled endpoint was surveyed." },
+	{ OURS "service_availability_ratio", GAUGE, ONCE, service_availability, NULL,
+	  "Time all links that are not paused were available / time observed; NaN before anything was observed." },
+	{ OURS "service_availability_coverage_ratio", GAUGE, ONCE, service_coverage, NULL,
+	  "Time observed / time not paused: for so much of the time the ratio speaks." },
+	{ OURS "service_availability_window_ratio", GAUGE, PER_WINDOW, service_window, NULL,
+	  "The same ratio over the last hour, day and 30 days." },
+	{ OURS "service_availability_window_coverage_ratio", GAUGE, PER_WINDOW, service_window_coverage, NULL,
+	  "For how much of that time it speaks." },
+	{ OURS "service_up_seconds_total", COUNTER, ONCE, service_up_seconds, NULL, "Time all links that are not paused were available." },
+	{ OURS "service_down_seconds_total", COUNTER, ONCE, service_down_seconds, NULL, "Time at least one of them was not." },
+	{ OURS "service_unknown_seconds_total", COUNTER, ONCE, service_unknown_seconds, NULL,
+	  "Time nobody knows, also that in which the daemon did not run; never counted as up." },
+	{ OURS "service_paused_seconds_total", COUNTER, ONCE, service_paused_seconds, NULL,
+	  "Time all links were paused by the operator." },
 	{ OURS "rounds_total", COUNTER, ONCE, rounds, NULL, "Rounds begun." },
 	{ OURS "rounds_in_flight", GAUGE, ONCE, rounds_in_flight, NULL, "Rounds under way." },
 	{ OURS "event_loop_lag_seconds", GAUGE, ONCE, loop_lag, NULL, "How late the last timer fired." },
@@ -454,6 +543,7 @@ static void walk(struct sink *k, const struct pages *pages)
 	struct process process;
 	struct subject s = { .pages = pages, .process = &process, .now_us = clock_mono_us() };
 
+	sync_keep(pages->sync);
 	process_read(&process);
 	sync_service_view(pages->sync, &s.service);
 	for (unsigned r = 0; r < RULES; r++)

@@ -14,6 +14,7 @@
 #include "control/listen.h"
 #include "control/pages.h"
 
+struct timeline;
 struct waiting;
 
 /* One listening socket; address NULL: none. */
@@ -59,6 +60,14 @@ void control_refuse(struct http_exchange *, enum control_exit, const char *code,
 /* A text of unknown origin as a JSON string; NULL becomes null. */
 json_t *control_text(const char *);
 json_t *control_time(int64_t wall_us);
+json_t *control_number(double);		/* null when it is not one */
+
+/* ---- ratios.c ---------------------------------------------------------------------------------------- */
+
+/* availability_ratio, availability_coverage_ratio, and all that belongs to them in `availability`. */
+void ratios_add_availability(json_t *object, const struct sync *, const struct timeline *);
+/* consistency_ratio, ... */
+void ratios_add_consistency(json_t *object, const struct sync *, const struct timeline *);
 
 /* ---- commands.c -------------------------------------------------------------------------------------- */
 

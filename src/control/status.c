@@ -14,20 +14,6 @@
 
 /* ---- values ------------------------------------------------------------------------------------------ */
 
-static json_t *number(double v)
-{
-	return isfinite(v) ? json_real(v) : json_null();
-}
-
-/* Share of the time that could have been observed (paused time aside) that was; NAN before any. */
-static double coverage(const struct ratio_clock *c, int64_t now_us)
-{
-	double seen = ratio_clock_seconds(c, METER_GOOD, now_us) + ratio_clock_seconds(c, METER_BAD, now_us);
-	double all = seen + ratio_clock_seconds(c, METER_UNKNOWN, now_us);
-
-	return all > 0 ? seen / all : NAN;
-}
-
 static const char *phase_name(enum sync_phase phase)
 {
 	switch (phase) {
@@ -52,11 +38,10 @@ static const char *link_state_name(enum sync_link_state state)
 
 /* ---- endpoints --------------------------------------------------------------------------------------- */
 
-static json_t *endpoint_json(const struct sync_endpoint_view *v)
+static json_t *endpoint_json(const struct sync *sync, const struct sync_endpoint_view *v)
 {
 	const struct endpoint *p = v->endpoint;
 	int64_t now = clock_mono_us();
-	const struct ratio_clock *a = &v->meter->availability;
 	bool met = p->server[0] != '\0';	/* else its clock was never asked either */
 	json_t *j = json_object();
 
@@ -68,19 +53,20 @@ static json_t *endpoint_json(const struct sync_endpoint_view *v)
 	json_object_set_new(j, "code", control_text(p->why.code));
 	json_object_set_new(j, "server", control_text(p->server));
 	json_object_set_new(j, "since", control_time(p->state_since_us));
-	json_object_set_new(j, "availability_ratio", number(ratio_clock_ratio(a, now)));
-	json_object_set_new(j, "availability_coverage_ratio", number(coverage(a, now)));
-	json_object_set_new(j, "clock_offset_seconds", number(met ? p->clock_offset_s : NAN));
-	json_object_set_new(j, "clock_error_seconds", number(met ? p->clock_error_s : NAN));
+	ratios_add_availability(j, sync, &v->meter->availability);
+	json_object_set_new(j, "clock_offset_seconds", control_number(met ? p->clock_offset_s : NAN));
+	json_object_set_new(j, "clock_error_seconds", control_number(met ? p->clock_error_s : NAN));
 	json_object_set_new(j, "last_capture", control_time(p->last_capture_us));
 	json_object_set_new(j, "failed_attempts", json_integer(p->tries));
 	json_object_set_new(j, "next_attempt_seconds",
-			    p->next_try_us == 0 ? json_null() : number(fmax(0, (double)(p->next_try_us - now) / 1e6)));
+			    p->next_try_us == 0 ? json_null() : control_number(fmax(0, (double)(p->next_try_us - now) / 1e6)));
 	json_object_set_new(j, "guarded", json_boolean(v->guarded));
 	json_object_set_new(j, "recognised", v->recognised_us == 0 ? json_null() : control_text(v->recognised));
 	json_object_set_new(j, "recognised_time", control_time(v->recognised_us));
-	json_object_set_new(j, "bytes_read", json_integer((json_int_t)v->meter->bytes_read));
-	json_object_set_new(j, "bytes_written", json_integer((json_int_t)v->meter->bytes_written));
+	json_object_set_new(j, "bytes_read", json_integer((json_int_t)v->meter->volume.read));
+	json_object_set_new(j, "bytes_written", json_integer((json_int_t)v->meter->volume.written));
+	json_object_set_new(j, "data_rate_bytes_per_second", control_number(meter_data_rate(&v->meter->volume, now)));
+	json_object_set_new(j, "throughput_bytes_per_second", control_number(meter_throughput(&v->meter->volume, now)));
 	return j;
 }
 
@@ -95,7 +81,7 @@ static json_t *progress_json(const struct sync_link_view *v)
 	j = json_object();
 	json_object_set_new(j, "rows_done", json_integer(v->rows_done));
 	json_object_set_new(j, "rows_expected", v->rows_expected < 0 ? json_null() : json_integer(v->rows_expected));
-	json_object_set_new(j, "rows_per_second", number(v->rows_per_second));
+	json_object_set_new(j, "rows_per_second", control_number(v->rows_per_second));
 	return j;
 }
 
@@ -123,10 +109,8 @@ static void add_counts(json_t *j, const struct meter_link *m)
 	json_object_set_new(j, "refused", json_integer((json_int_t)m->refused));
 }
 
-static json_t *link_json(const struct sync_link_view *v)
+static json_t *link_json(const struct sync *sync, const struct sync_link_view *v)
 {
-	const struct ratio_clock *c = &v->meter->consistency;
-	int64_t now = clock_mono_us();
 	json_t *j = json_object();
 	/* A table that does not fit is the reason for everything else that is wrong with the link. */
 	const char *reason = !v->link->usable && v->link->why.text[0] != '\0' ? v->link->why.text : v->reason;
@@ -137,9 +121,9 @@ static json_t *link_json(const struct sync_link_view *v)
 	json_object_set_new(j, "state", json_string(link_state_name(v->state)));
 	json_object_set_new(j, "reason", control_text(reason));
 	json_object_set_new(j, "usable", json_boolean(v->link->usable));
-	json_object_set_new(j, "consistency_ratio", number(ratio_clock_ratio(c, now)));
-	json_object_set_new(j, "consistency_coverage_ratio", number(coverage(c, now)));
-	json_object_set_new(j, "lag_seconds", number(v->lag_seconds));
+	ratios_add_availability(j, sync, &v->meter->availability);
+	ratios_add_consistency(j, sync, &v->meter->consistency);
+	json_object_set_new(j, "lag_seconds", control_number(v->lag_seconds));
 	json_object_set_new(j, "owed", json_integer(v->owed));
 	json_object_set_new(j, "parked", json_integer(v->parked));
 	json_object_set_new(j, "held_deletes", json_integer(v->held_deletes));
@@ -168,7 +152,7 @@ static json_t *links_json(struct sync *sync, size_t entity)
 
 	for (size_t p = 0; p < sync_endpoints(sync); p++)
 		if (sync_link_view(sync, entity, p, &v))
-			json_array_append_new(list, link_json(&v));
+			json_array_append_new(list, link_json(sync, &v));
 	return list;
 }
 
@@ -189,8 +173,8 @@ static json_t *entity_json(struct sync *sync, size_t index)
 	json_object_set_new(j, "paused", json_boolean(v.paused));
 	json_object_set_new(j, "cleaned", json_integer((json_int_t)v.meter->cleaned));
 	json_object_set_new(j, "rejected", json_integer((json_int_t)v.meter->rejected));
-	json_object_set_new(j, "propagation_p50_seconds", number(histogram_quantile(&v.meter->propagation, 0.5)));
-	json_object_set_new(j, "propagation_p99_seconds", number(histogram_quantile(&v.meter->propagation, 0.99)));
+	json_object_set_new(j, "propagation_p50_seconds", control_number(histogram_quantile(&v.meter->propagation, 0.5)));
+	json_object_set_new(j, "propagation_p99_seconds", control_number(histogram_quantile(&v.meter->propagation, 0.99)));
 	json_object_set_new(j, "links", links_json(sync, index));
 	return j;
 }
@@ -204,6 +188,14 @@ static json_t *redis_json(const struct sync_service_view *v)
 	json_object_set_new(j, "state", json_string(v->redis_up ? "up" : "down"));
 	json_object_set_new(j, "reason", control_text(v->redis_reason));
 	json_object_set_new(j, "server", control_text(v->redis_server));
+	return j;
+}
+
+static json_t *service_json(const struct sync *sync, const struct sync_service_view *v)
+{
+	json_t *j = json_object();
+
+	ratios_add_availability(j, sync, v->availability);
 	return j;
 }
 
@@ -231,20 +223,21 @@ json_t *status_json(const struct pages *p)
 	json_object_set_new(j, "schema", json_integer(1));
 	json_object_set_new(j, "topology", control_text(v.topology->name));
 	json_object_set_new(j, "version", json_string(PACKAGE_VERSION));
-	json_object_set_new(j, "uptime_seconds", number((double)(clock_mono_us() - p->started_us) / 1e6));
+	json_object_set_new(j, "uptime_seconds", control_number((double)(clock_mono_us() - p->started_us) / 1e6));
 	json_object_set_new(j, "time", control_time(clock_wall_us()));
 	json_object_set_new(j, "last_reload_successful", json_boolean(p->reload_ok));
 	json_object_set_new(j, "first_reconcile_done", json_boolean(v.first_reconcile_done));
 	json_object_set_new(j, "standby", json_boolean(v.standby));
 	json_object_set_new(j, "rounds", json_integer((json_int_t)v.rounds));
 	json_object_set_new(j, "rounds_in_flight", json_integer((json_int_t)v.rounds_in_flight));
+	json_object_set_new(j, "service", service_json(p->sync, &v));
 	json_object_set_new(j, "redis", redis_json(&v));
 	json_object_set_new(j, "journal", journal_json(sync_journal(p->sync)));
 	for (size_t i = 0; i < sync_endpoints(p->sync); i++) {
 		struct sync_endpoint_view e;
 
 		sync_endpoint_view(p->sync, i, &e);
-		json_array_append_new(endpoints, endpoint_json(&e));
+		json_array_append_new(endpoints, endpoint_json(p->sync, &e));
 	}
 	json_object_set_new(j, "endpoints", endpoints);
 	for (size_t i = 0; i < sync_entities(p->sync); i++)

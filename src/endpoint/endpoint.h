@@ -234,6 +234,7 @@ struct endpoint {
 	int64_t next_try_us;		/* clock_mono_us() of the next attempt, 0: none planned */
 	int64_t state_since_us;		/* clock_wall_us() */
 	int64_t last_success_us;	/* clock_mono_us() of the last answer */
+	int64_t probe_us;		/* while up it is asked whether it lives so often; 0: by no rule */
 	int64_t last_capture_us;	/* clock_wall_us(); 0: never */
 	double clock_offset_s, clock_error_s;	/* database minus ours, and how wrong that may be */
 	char server[96];		/* "PostgreSQL 15.18", for status */

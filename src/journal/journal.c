@@ -61,6 +61,11 @@ static const char *const queries[QUERIES] = {
 	[Q_WAIT_MOVE] = "UPDATE OR REPLACE waiting SET rid = ?3, key = ?4 WHERE entity = ?1 AND rid = ?2",
 	[Q_VERDICT] = "UPDATE waiting SET verdict = ?2, chosen = ?3 WHERE id = ?1",
 	[Q_COUNT_WAITING] = "SELECT count(*) FROM waiting WHERE entity = ?1 AND (verdict <> 0 OR NOT ?2)",
+	[Q_KEEP_SPENT] = "INSERT OR REPLACE INTO spent (subject, ring, start_us, us0, us1, us2, us3, us4, us5)"
+			 " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	[Q_DROP_SPENT] = "DELETE FROM spent WHERE ring = ?1 AND start_us < ?2",
+	[Q_DROP_WHOLE] = "DELETE FROM spent WHERE ring = -1 AND start_us + us0 + us1 + us2 + us3 + us4 + us5 < ?1",
+	[Q_KEEP_CLOCKS] = "INSERT OR REPLACE INTO clocks (one, axis_us, boot_us, wall_us) VALUES (1, ?1, ?2, ?3)",
 	[Q_ORDER_SET] = "UPDATE held_set SET state = ?4 WHERE number = ?1 AND entity = ?2 AND endpoint = ?3",
 };
 
@@ -180,7 +185,7 @@ void journal_begin(struct journal *j)
 	journal_run(j, Q_BEGIN, &j->failed);
 }
 
-static void roll_back(struct journal *j)
+void journal_roll_back(struct journal *j)
 {
 	if (sqlite3_get_autocommit(j->db) == 0)
 		journal_run(j, Q_ROLLBACK, NULL);
@@ -209,7 +214,7 @@ bool journal_commit(struct journal *j, struct err *e)
 			wrote(j);
 		return true;
 	}
-	roll_back(j);
+	journal_roll_back(j);
 	failed_to_write(j);
 	j->owed = journal_count(j, Q_COUNT_OWED);
 	if (e != NULL)

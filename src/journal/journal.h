@@ -83,6 +83,22 @@ struct journal_waiting {
 	const char *chosen;		/* answers: the side; or the value, NULL: NULL */
 };
 
+/*
+ * How long something was in which state, for a stretch of time; what the numbers mean is the caller's. A row is known by its
+ * subject, ring and begin.
+ */
+enum { JOURNAL_STATES = 6, JOURNAL_RINGS = 3 };
+struct journal_spent {
+	const char *subject;
+	int ring;			/* -1: the whole time since start_us; from 0: one stretch of many */
+	int64_t start_us;
+	int64_t us[JOURNAL_STATES];
+};
+/* The clocks when they were kept: the one that the rows are counted by, and two to tell how far it has gone on since. */
+struct journal_clocks {
+	int64_t axis_us, boot_us, wall_us;
+};
+
 /* "NAME built with X, runs on Y", for --version; into the caller's room. */
 const char *journal_library(char *out, size_t size);
 /*
@@ -141,6 +157,14 @@ bool journal_verdict(struct journal *, int64_t id, enum journal_verdict, const c
 int64_t journal_waiting_count(struct journal *, const char *entity, bool decided);	/* decided: only those with a verdict. -1: cannot be read */
 
 /*
+ * Renews or adds the rows, drops those of each ring that began before drop_us[ring], and whole times that ended before the least of
+ * these. Not a part of any group, and outlives the process, but maybe not the loss of power in the next moment.
+ */
+bool journal_spent_keep(struct journal *, const struct journal_clocks *, const struct journal_spent *rows, size_t n,
+			const int64_t drop_us[JOURNAL_RINGS], struct err *e);
+bool journal_clocks(struct journal *, struct journal_clocks *);	/* false: none were kept */
+
+/*
  * fn returns false to stop; what it is shown lives until it returns. entity, endpoint may be NULL: any. limit 0: no limit.
  * Parked records come in the order of their numbers; of the decisions the newest `limit`, oldest first.
  */
@@ -158,6 +182,8 @@ bool journal_waiting_each(struct journal *, const char *entity, const char *rid,
 /* Those of one record, by its printed key. */
 bool journal_story_each(struct journal *, const char *entity, const char *key, int64_t since_us, size_t limit,
 			bool (*fn)(void *arg, const struct journal_decision *), void *arg, struct err *e);
+/* In any order. */
+bool journal_spent_each(struct journal *, bool (*fn)(void *arg, const struct journal_spent *), void *arg, struct err *e);
 int64_t journal_decision_count(struct journal *, const char *entity);
 /*
  * Why the last group that had something to write was not kept; NULL: it was. So that this is over when the disk is mended

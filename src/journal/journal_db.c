@@ -14,7 +14,7 @@
 
 enum {
 	APPLICATION_ID = 0x63726d73,	/* "crms": file(1) and we tell our files from others by it */
-	SCHEMA_VERSION = 3,
+	SCHEMA_VERSION = 4,
 	BUSY_MS = 250,			/* somebody's shell may hold the file for a moment; the loop waits no longer than this */
 };
 
@@ -71,6 +71,15 @@ static const char version_3[] =
 	" waiting INTEGER NOT NULL REFERENCES waiting ON DELETE CASCADE, n INTEGER NOT NULL,"
 	" endpoint TEXT NOT NULL, value TEXT, stamp_us INTEGER NOT NULL, digest TEXT NOT NULL, competed INTEGER NOT NULL,"
 	" PRIMARY KEY (waiting, n)) WITHOUT ROWID;";
+
+/* The newest stretches of all subjects lie side by side: they are what is written again and again. */
+static const char version_4[] =
+	"CREATE TABLE spent ("
+	" ring INTEGER NOT NULL, start_us INTEGER NOT NULL, subject TEXT NOT NULL,"
+	" us0 INTEGER NOT NULL, us1 INTEGER NOT NULL, us2 INTEGER NOT NULL, us3 INTEGER NOT NULL, us4 INTEGER NOT NULL,"
+	" us5 INTEGER NOT NULL, PRIMARY KEY (ring, start_us, subject)) WITHOUT ROWID;"
+	"CREATE TABLE clocks ("
+	" one INTEGER PRIMARY KEY CHECK (one = 1), axis_us INTEGER NOT NULL, boot_us INTEGER NOT NULL, wall_us INTEGER NOT NULL);";
 
 /* ---- errors ------------------------------------------------------------------------------------------ */
 
@@ -247,7 +256,8 @@ static bool upgrade(sqlite3 *db, const char *path, struct err *e)
 	if (!ask_number(db, path, "PRAGMA user_version", &version, e))
 		return false;
 	return (version >= 2 || run(db, path, version_2, e)) && (version >= 3 || run(db, path, version_3, e)) &&
-	       (version >= SCHEMA_VERSION || run(db, path, "PRAGMA user_version = 3", e));
+	       (version >= 4 || run(db, path, version_4, e)) &&
+	       (version >= SCHEMA_VERSION || run(db, path, "PRAGMA user_version = 4", e));
 }
 
 /* Looks in the same transaction that creates: two daemons that start at once must not both create. */

@@ -22,6 +22,7 @@ enum query {
 	Q_DECIDE, Q_SIDE, Q_WRITTEN, Q_COUNT_OWED, Q_COUNT_DECISIONS, Q_EXPIRE, Q_TRY,
 	Q_NEW_SET, Q_HOLD, Q_HELD_STATE, Q_END_HELD, Q_END_SETS, Q_MOVE_HELD, Q_ORDER_SET,
 	Q_WAITS, Q_WAIT, Q_WAIT_SIDES, Q_WAIT_SIDE, Q_WAIT_END, Q_WAIT_FORGET, Q_WAIT_MOVE, Q_VERDICT, Q_COUNT_WAITING,
+	Q_KEEP_SPENT, Q_DROP_SPENT, Q_DROP_WHOLE, Q_KEEP_CLOCKS,
 	QUERIES
 };
 
@@ -46,6 +47,7 @@ struct journal {
 /* A step is also the end of the statement: none is left open, which would hold a transaction. */
 bool journal_finish(struct journal *, sqlite3_stmt *, struct err *e);
 bool journal_run(struct journal *, enum query, struct err *e);
+void journal_roll_back(struct journal *);			/* what is open; nothing when SQLite did it by itself */
 int64_t journal_count(struct journal *, enum query);		/* -1 when the journal cannot be read */
 /* Texts are the caller's until journal_finish(). NULL is NULL; as a word it is "": nothing to say and not known are the same to most columns. */
 void journal_bind_text(sqlite3_stmt *, int at, const char *s);

@@ -5,47 +5,6 @@
 
 enum { SECOND_US = 1000000, RATE_SLOTS = 60 };
 
-/* ---- ratio clocks ------------------------------------------------------------------------------------ */
-
-void ratio_clock_set_from(struct ratio_clock *c, enum meter_state state, int64_t from_us, int64_t now_us)
-{
-	if (c->since_us == 0) {		/* nothing was observed before now */
-		c->state = state;
-		c->since_us = now_us > 0 ? now_us : 1;
-		return;
-	}
-	if (state == c->state)
-		return;
-	if (from_us > now_us)
-		from_us = now_us;
-	if (from_us < c->since_us)
-		from_us = c->since_us;
-	c->spent_us[c->state] += from_us - c->since_us;
-	c->state = state;
-	c->since_us = from_us;
-}
-
-void ratio_clock_set(struct ratio_clock *c, enum meter_state state, int64_t now_us)
-{
-	ratio_clock_set_from(c, state, now_us, now_us);
-}
-
-double ratio_clock_seconds(const struct ratio_clock *c, enum meter_state state, int64_t now_us)
-{
-	int64_t us = c->spent_us[state];
-
-	if (c->since_us != 0 && state == c->state && now_us > c->since_us)
-		us += now_us - c->since_us;
-	return (double)us / SECOND_US;
-}
-
-double ratio_clock_ratio(const struct ratio_clock *c, int64_t now_us)
-{
-	double good = ratio_clock_seconds(c, METER_GOOD, now_us), bad = ratio_clock_seconds(c, METER_BAD, now_us);
-
-	return good + bad > 0 ? good / (good + bad) : (double)NAN;
-}
-
 /* ---- histograms -------------------------------------------------------------------------------------- */
 
 /* From one turn of the loop to the longest wait that is still a delay and not an outage. */
@@ -121,4 +80,39 @@ double rate_per_second(const struct rate *r, int64_t now_us)
 	for (int64_t s = r->second; s > oldest && s > r->second - RATE_SLOTS; s--)
 		sum += r->slots[(s % RATE_SLOTS + RATE_SLOTS) % RATE_SLOTS];
 	return (double)sum / RATE_SLOTS;
+}
+
+/* ---- volume, and the rates of it --------------------------------------------------------------------- */
+
+/* A statement that carried nothing is not part of any throughput: a poll that finds nothing would make the fastest link look slow. */
+static void move_bytes(struct meter_volume *v, uint64_t bytes, int64_t asked, int64_t now)
+{
+	if (bytes == 0)
+		return;
+	rate_add(&v->bytes, bytes, now);
+	rate_add(&v->waited, now > asked ? (uint64_t)(now - asked) : 0, now);
+}
+
+void meter_read(struct meter_volume *v, uint64_t bytes, int64_t asked, int64_t now)
+{
+	v->read += bytes;
+	move_bytes(v, bytes, asked, now);
+}
+
+void meter_written(struct meter_volume *v, uint64_t bytes, int64_t asked, int64_t now)
+{
+	v->written += bytes;
+	move_bytes(v, bytes, asked, now);
+}
+
+double meter_data_rate(const struct meter_volume *v, int64_t now)
+{
+	return rate_per_second(&v->bytes, now);
+}
+
+double meter_throughput(const struct meter_volume *v, int64_t now)
+{
+	double waited = rate_per_second(&v->waited, now) / SECOND_US;	/* seconds waited, a second */
+
+	return waited > 0 ? meter_data_rate(v, now) / waited : 0;
 }

@@ -1,8 +1,8 @@
 /*
  * meter.h - what is counted and timed. Pure arithmetic over given times.
  *
- * Plain structs of numbers which their owner (sync/) changes in place and control/ reads. A ratio clock
- * divides observed time between states; time in METER_UNKNOWN is never counted as good.
+ * Plain structs of numbers which their owner (sync/) changes in place and control/ reads. How long something was in which state is
+ * timeline.h; debts.h has since when the oldest of many open things is open.
  */
 #ifndef METER_METER_H
 #define METER_METER_H
@@ -11,19 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum meter_state { METER_UNKNOWN, METER_GOOD, METER_BAD, METER_PAUSED, METER_STATES };
-
-struct ratio_clock {
-	enum meter_state state;
-	int64_t since_us;		/* monotonic, when `state` began; 0: not started */
-	int64_t spent_us[METER_STATES];	/* finished pieces */
-};
-void ratio_clock_set(struct ratio_clock *, enum meter_state, int64_t now_us);
-/* Books the current state from `from_us` on, retroactively (a failure counts from the last success). Never before the state before it began. */
-void ratio_clock_set_from(struct ratio_clock *, enum meter_state, int64_t from_us, int64_t now_us);
-double ratio_clock_seconds(const struct ratio_clock *, enum meter_state, int64_t now_us);
-/* good / (good + bad); NAN while neither was observed. */
-double ratio_clock_ratio(const struct ratio_clock *, int64_t now_us);
+#include "meter/timeline.h"
 
 /* Histogram with fixed bounds, in seconds; counts[n] is +Inf. */
 enum { HISTOGRAM_BOUNDS = 16 };
@@ -44,14 +32,23 @@ struct rate {
 void rate_add(struct rate *, uint64_t amount, int64_t now_us);
 double rate_per_second(const struct rate *, int64_t now_us);
 
+/* Row data that came from there or went there, and how long the statements took that carried it. */
+struct meter_volume {
+	uint64_t read, written;		/* bytes */
+	struct rate bytes;		/* both */
+	struct rate waited;		/* microseconds */
+};
+void meter_read(struct meter_volume *, uint64_t bytes, int64_t asked_us, int64_t now_us);
+void meter_written(struct meter_volume *, uint64_t bytes, int64_t asked_us, int64_t now_us);
+double meter_data_rate(const struct meter_volume *, int64_t now_us);	/* volume / time of the last minute, bytes per second */
+double meter_throughput(const struct meter_volume *, int64_t now_us);	/* volume / latency of the last minute; 0: nothing was moved */
+
 struct meter_endpoint {
-	struct ratio_clock availability;
-	uint64_t bytes_read, bytes_written;
-	struct rate volume;		/* bytes, for data rate */
-	struct rate busy;		/* microseconds spent waiting for its answers, for throughput */
+	struct timeline availability;
+	struct meter_volume volume;
 };
 struct meter_link {
-	struct ratio_clock consistency;
+	struct timeline availability, consistency;
 	uint64_t captured, applied, echoes, failures;
 	uint64_t inserts, updates, deletes;	/* of applied */
 	uint64_t refused;			/* guard refusals: decided again */

@@ -241,10 +241,10 @@ static void change(struct timeline *t, int64_t from, int64_t to, enum meter_stat
 {
 	if (from < t->settled_us)
 		from = t->settled_us;
-	if (to > t->now_us)
-		to = t->now_us;
 	if (t->since_us == 0 || to <= from)
 		return;
+	if (to > t->now_us)
+		t->now_us = to;
 	make_room(t);
 	split(t, to);
 	for (size_t i = split(t, from); i < t->n_pieces && t->pieces[i].from_us < to; i++)
@@ -292,6 +292,8 @@ void timeline_settle(struct timeline *t, int64_t until)
 
 void timeline_expire(struct timeline *t, int64_t until)
 {
+	if (until > t->now_us)
+		until = t->now_us;
 	timeline_worsen(t, METER_UNKNOWN, t->settled_us, until);
 	timeline_settle(t, until);
 }
@@ -310,6 +312,11 @@ static size_t keep_ring(const struct timeline *t, int ring, int64_t from, struct
 		n += spent_all_seconds(&rows[n].spent) > 0;
 	}
 	return n;
+}
+
+int64_t timeline_oldest_us(enum window ring, int64_t now)
+{
+	return (now / rings[ring].width_us - rings[ring].n + 1) * rings[ring].width_us;
 }
 
 size_t timeline_keep(struct timeline *t, struct timeline_row *rows)
@@ -356,6 +363,16 @@ void timeline_restore(struct timeline *t, const struct timeline_row *row, int64_
 	t->slots[slot_at(row->ring, number)] = row->spent;
 }
 
+/* Where good time is known from, to the slot: too early by less than a slot's width. */
+static int64_t last_good(const struct timeline *t)
+{
+	for (int ring = 0; ring < WINDOWS; ring++)
+		for (int64_t i = t->newest[ring]; i > t->newest[ring] - rings[ring].n && i > 0; i--)
+			if (slot_of(t, ring, i).us[METER_GOOD] > 0)
+				return i * rings[ring].width_us;
+	return 0;
+}
+
 void timeline_resume(struct timeline *t, int64_t now)
 {
 	if (t->since_us == 0)
@@ -366,6 +383,7 @@ void timeline_resume(struct timeline *t, int64_t now)
 	if (t->settled_us > now)	/* of a time that is still to come: that axis was another one */
 		t->settled_us = now;
 	t->now_us = now;
+	t->good_us = last_good(t);
 	t->kept_us = t->settled_us;
 	t->pieces[0] = (struct piece){ t->settled_us, METER_UNKNOWN };
 	t->n_pieces = 1;

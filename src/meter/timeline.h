@@ -12,7 +12,7 @@
  *
  * One clock that is shown to people:
  *
- *	const struct timeline *t = &view->meter->availability;
+ *	const struct timeline *t = &view->meter->availability;	// of an endpoint; of a link also ->consistency
  *	struct spent hour = timeline_window(t, WINDOW_HOUR);
  *	struct ratio a = ratio_of(&hour, RATIO_GOOD);	// a.value, never without a.coverage; NAN where nothing was observed
  *
@@ -81,7 +81,7 @@ struct timeline {
 	int64_t since_us;		/* when counting began; 0: it has not */
 	int64_t settled_us;		/* everything before is settled */
 	int64_t now_us;			/* the newest time it was told */
-	int64_t good_us;		/* end of the newest settled good time; 0: none in this life */
+	int64_t good_us;		/* end of the newest settled good time, of an earlier life to a minute or so; 0: none */
 	struct piece {			/* provisional, each up to the next one's begin, the last up to now_us */
 		int64_t from_us;
 		enum meter_state state;
@@ -98,6 +98,7 @@ void timeline_set(struct timeline *, enum meter_state, int64_t now_us);
 /*
  * It was (also) in `state` from `from_us` to `to_us`, as far as that is not settled yet: the worse of two states stands. Worse is,
  * in this order: good, unknown, bad, aside, late, paused; a young difference beside one that stands aside makes late.
+ * Time that it was not told of yet is, for the rest, as what went before.
  */
 void timeline_worsen(struct timeline *, enum meter_state, int64_t from_us, int64_t to_us);
 /* Nobody looked: what is not settled of that time is unknown (or paused), whatever it seemed to be. */
@@ -126,5 +127,8 @@ const struct spent *timeline_kept(const struct timeline *);
 void timeline_restore(struct timeline *, const struct timeline_row *, int64_t now_us);
 /* From the end of what was kept to now it is unknown, and settled. */
 void timeline_resume(struct timeline *, int64_t now_us);
+
+/* Rows of that ring that begin before are too old for it. */
+int64_t timeline_oldest_us(enum window ring, int64_t now_us);
 
 #endif

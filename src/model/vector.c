@@ -63,6 +63,33 @@ bool vector_spent(const struct vector *v)
 	return true;
 }
 
+/* The difference in a field began with the later one of the two edits that disagree. */
+static int64_t differs_since(const struct vector *v, const struct vseen *seen, size_t f)
+{
+	const struct vdeviation *dev = seen->present ? vseen_deviation(seen, f) : NULL;
+
+	return dev != NULL && dev->key.eff > v->fields[f].key.eff ? dev->key.eff : v->fields[f].key.eff;
+}
+
+int64_t vector_owed_since(const struct vector *v, size_t e)
+{
+	const struct vseen *seen = &v->seen[e];
+	bool some = seen->present && !seen->same && seen->n_deviations > 0;
+	int64_t oldest = INT64_MAX;
+
+	if (v->dead)
+		return v->deleted.eff;
+	for (size_t f = 0; f < v->n_fields; f++) {
+		int64_t since = differs_since(v, seen, f);
+
+		if (some && vseen_deviation(seen, f) == NULL)
+			continue;
+		if (since < oldest)
+			oldest = since;
+	}
+	return oldest != INT64_MAX ? oldest : EFF_UNKNOWN;
+}
+
 const struct value *vector_amount(const struct vector *v, size_t field, uint32_t digest)
 {
 	for (size_t i = 0; i < v->n_amounts; i++)

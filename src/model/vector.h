@@ -123,6 +123,11 @@ struct vector *vector_copy(struct arena *, const struct vector *);
 bool vector_owed_any(const struct vector *);
 /* True when nothing refers to the record any more: dead, and no endpoint has a row, may have one or is owed anything. */
 bool vector_spent(const struct vector *);
+/*
+ * Since when that endpoint has been behind: the stamp of the oldest edit that it has yet to get. EFF_UNKNOWN or less: nobody knows.
+ * Says the same of a vector and of what is read back of it.
+ */
+int64_t vector_owed_since(const struct vector *, size_t endpoint);
 /* NULL: not known. */
 const struct value *vector_amount(const struct vector *, size_t field, uint32_t digest);
 /* The deviation of that endpoint's field, or NULL: it shows what was agreed. */

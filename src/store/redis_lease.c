@@ -85,6 +85,7 @@ bool lease_take(struct redis_store *s, const struct reply *r)
 		return false;
 	s->store.fence = r->integer;
 	s->lease_until_us = s->lease_asked_us + LEASE_MS * INT64_C(1000);
+	s->store.proven_us = s->lease_asked_us;
 	return true;
 }
 

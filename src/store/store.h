@@ -109,6 +109,7 @@ struct store {
 	struct store_events events;
 	bool ready;
 	struct err why;			/* when not ready */
+	int64_t proven_us;		/* monotonic: it could be written to, and we held the lease; 0: never */
 	int64_t fence;			/* valid when ready */
 	struct digest_key key;		/* valid when ready */
 	struct vector_layout *layouts;	/* by entity index; valid when ready */

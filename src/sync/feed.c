@@ -159,15 +159,20 @@ static void on_look(void *arg)
 
 static void take_news(struct side *side, struct captured *got)
 {
+	int64_t news_from_us;
+
 	side->capture_failures = 0;
 	side->captured_us = clock_mono_us();
 	side->link->endpoint->last_capture_us = clock_wall_us();
 	look_in(side, side->mapping->endpoint->interval_us / 1000);
 	if (got->truncated)
 		side->sweep_wanted = true;
+	news_from_us = side->heard_us;
+	if (!got->more)
+		side->heard_us = got->began_us;
 	if (got->n > 0) {
 		side->wanted = true;		/* there may be more behind it */
-		round_of_capture(side->flow, side, got);
+		round_of_capture(side->flow, side, got, news_from_us);
 		return;
 	}
 	if (!got->more && !got->truncated)
@@ -314,8 +319,8 @@ void side_forget(struct side *side)
 	side->surveyed = side->survey_known = false;
 	free(side->position);
 	side->position = NULL;
-	side->owed = side->owed_since_us = 0;
-	side->clean_us = side->swept_us = 0;
+	side_owes_nothing(side);
+	side->clean_us = side->swept_us = side->heard_us = 0;
 	held_forget(side);
 	waiting_forget(side->flow);
 }
@@ -378,6 +383,7 @@ void flow_fini(struct flow *flow)
 		loop_timer_free(&side->timer);
 		free(side->position);
 		free(side->stopped);
+		debts_clear(&side->debts);
 		own_free(side);
 		vanished_clear(side);
 		free(side->vanished.rows);

@@ -4,6 +4,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/feed.c src/sync/feed.h \
 	src/sync/held.c \
 	src/sync/listing.c \
+	src/sync/meters.c src/sync/meters_keep.c \
 	src/sync/observe.c \
 	src/sync/own.c \
 	src/sync/park.c \

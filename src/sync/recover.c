@@ -254,7 +254,7 @@ void flow_recover(struct sync *s)
 		flow->scan = (struct scan){ .kind = SCAN_NONE };
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (flow->sides[e] != NULL) {
-				flow->sides[e]->owed = flow->sides[e]->owed_since_us = 0;
+				side_owes_nothing(flow->sides[e]);
 				listing_over(flow->sides[e]);
 			}
 	}

@@ -41,12 +41,9 @@ void round_keep_rows(struct round *r, struct rowset *rows)
 	r->reads[r->n_reads++] = rows;
 }
 
-void round_count_read(const struct round *r, size_t e, size_t bytes)
+void round_count_read(const struct round *r, size_t e, size_t bytes, int64_t asked_us)
 {
-	struct meter_endpoint *m = &sync_of(r)->meters[e];
-
-	m->bytes_read += bytes;
-	rate_add(&m->volume, bytes, clock_mono_us());
+	meter_read(&sync_of(r)->meters[e].volume, bytes, asked_us, clock_mono_us());
 }
 
 /* An answer came; when it was the last, go on. */
@@ -124,10 +121,12 @@ static void ask_rest(struct round *r)
 /* ---- ACK --------------------------------------------------------------------------------------------- */
 
 /* News that was given back is to be had again: that a look meanwhile found nothing besides proves nothing. */
-static void side_news_again(struct side *side)
+static void side_news_again(struct side *side, int64_t news_from_us)
 {
 	side->wanted = true;
 	side->clean_us = 0;
+	if (news_from_us < side->heard_us)
+		side->heard_us = news_from_us;
 }
 
 static void on_acked(void *arg, const struct err *e)
@@ -149,7 +148,7 @@ static void ask_ack(struct round *r)
 	r->captured->ack = NULL;
 	if (!side_usable(r->side)) {	/* it came back, and may be another one: its epoch must not move before it was asked */
 		r->side->link->ops->drop(r->side->link, ack);
-		side_news_again(r->side);
+		side_news_again(r->side, r->news_from_us);
 		return;
 	}
 	if (r->epoch > r->side->link->endpoint->epoch)
@@ -213,6 +212,7 @@ static void round_end(struct round *r)
 	struct side *side = r->side;
 	bool ok = r->why.kind == 0;
 	bool captured = r->captured != NULL, page = r->is_page;
+	int64_t news_from_us = r->news_from_us;
 	char *position = ok && captured && r->captured->position != NULL ? xstrdup(r->captured->position) : NULL;
 
 	if (!ok && captured && r->captured->ack != NULL) {
@@ -232,10 +232,12 @@ static void round_end(struct round *r)
 	if (captured && ok)
 		capture_settled(side, position);
 	else if (captured)
-		side_news_again(side);
+		side_news_again(side, news_from_us);
 	else if (page)
 		listing_round_done(side, ok);
 	free(position);
+	if (!flow->sync->closing)
+		meters_look_at(flow);
 	flow_pump(flow);
 	waits_check(flow->sync);
 }
@@ -340,15 +342,16 @@ static bool may_be_stale(const struct side *side, int64_t read_us)
 	return side->writing > 0 || side->written_us >= read_us;
 }
 
-void round_of_capture(struct flow *flow, struct side *side, struct captured *captured)
+void round_of_capture(struct flow *flow, struct side *side, struct captured *captured, int64_t news_from_us)
 {
 	struct round *r = round_new(flow, side, captured->n);
 
 	r->captured = captured;
+	r->news_from_us = news_from_us;
 	r->touched = BIT(side->endpoint);
 	r->stale = may_be_stale(side, captured->began_us);
 	if (captured->rows != NULL)
-		round_count_read(r, side->endpoint, captured->rows->bytes);
+		round_count_read(r, side->endpoint, captured->rows->bytes, captured->began_us);
 	for (size_t i = 0; i < captured->n; i++) {
 		const struct news *n = &captured->news[i];
 
@@ -368,7 +371,7 @@ void round_of_listing(struct flow *flow, struct side *side, struct rowset *rows,
 	r->touched = BIT(side->endpoint);
 	r->is_page = page;
 	r->stale = may_be_stale(side, asked_us);
-	round_count_read(r, side->endpoint, rows->bytes);
+	round_count_read(r, side->endpoint, rows->bytes, asked_us);
 	for (size_t i = 0; i < rows->n; i++)
 		add_row(r, &rows->rows[i], STAMP_UNKNOWN);
 	round_run(r);

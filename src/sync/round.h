@@ -77,6 +77,7 @@ struct reading {			/* one read on its way */
 	struct subject **subjects;	/* the n-th id is of the n-th subject */
 	struct value *ids;
 	size_t n, n_keys;
+	int64_t asked_us;		/* monotonic */
 };
 
 struct round {
@@ -85,6 +86,7 @@ struct round {
 	struct side *side;		/* where the news came from; NULL: records from everywhere */
 	struct captured *captured;	/* owned; or */
 	struct rowset *listed;		/* owned; or neither */
+	int64_t news_from_us;		/* captured: what was committed at the side before is not in it, monotonic */
 	bool is_page;			/* of the side's listing */
 	bool stale;			/* we wrote to the side since its rows were read: what looks like an edit is read again */
 	uint64_t number;
@@ -108,7 +110,9 @@ struct round {
 	bool asked;			/* this state's questions are out */
 	bool writes_sent;
 	int64_t epoch;			/* that its acknowledgement leaves at the side; 0: none */
-	uint64_t writing_at;		/* endpoints whose answer to our writes is still to come */
+	uint64_t writing_at;		/* endpoints whose answer to our writes is still to come, by endpoint: */
+	int64_t sent_us[ENDPOINTS_MAX];	/* when they were asked, monotonic */
+	int64_t written_for_us[ENDPOINTS_MAX];	/* since when they have been behind, wall */
 	uint64_t touched;		/* endpoints that it read from or wrote to */
 	bool holding;			/* deletes are held by this decision: a group of the journal is open */
 	struct recalling_old *old;	/* between ask_recall_old() and got_recall_old() */
@@ -138,7 +142,7 @@ static inline bool reachable(const struct round *r, size_t e)
 
 /* round.c */
 void round_keep_rows(struct round *r, struct rowset *rows);
-void round_count_read(const struct round *r, size_t e, size_t bytes);
+void round_count_read(const struct round *r, size_t e, size_t bytes, int64_t asked_us);
 void round_answered(struct round *r);
 /* The round ends with this cause, and what it had to look at comes again. e NULL: nothing. */
 void round_give_up(struct round *r, const struct err *e);

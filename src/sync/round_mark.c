@@ -71,11 +71,10 @@ static void count_debts(struct round *r, const struct subject *s)
 			continue;
 		before = s->base != NULL && !s->buried && s->base->seen[e].owed && !s->base->seen[e].parked;
 		now = s->d.next->seen[e].owed && !s->d.next->seen[e].parked && !vector_spent(s->d.next);
-		side->owed += now - before;
-		if (side->owed <= 0)
-			side->owed = side->owed_since_us = 0;
-		else if (side->owed_since_us == 0)
-			side->owed_since_us = clock_mono_us();
+		if (before)
+			side_pays(side, vector_owed_since(s->base, e));
+		if (now)
+			side_owes(side, vector_owed_since(s->d.next, e));
 	}
 }
 

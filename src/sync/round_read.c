@@ -148,7 +148,7 @@ static void on_read(void *arg, struct rowset *rows, const struct err *e)
 			round_give_up(r, e);
 	} else {
 		round_keep_rows(r, rows);
-		round_count_read(r, rd->endpoint, rows->bytes);
+		round_count_read(r, rd->endpoint, rows->bytes, rd->asked_us);
 		if (r->why.kind == 0)
 			take_rows(rd, rows);
 	}
@@ -174,7 +174,7 @@ static void read_at(struct round *r, size_t e)
 	struct reading *rd = arena_alloc(&r->arena, sizeof *rd);
 	struct side *side = r->flow->sides[e];
 
-	*rd = (struct reading){ .round = r, .endpoint = e };
+	*rd = (struct reading){ .round = r, .endpoint = e, .asked_us = clock_mono_us() };
 	rd->subjects = arena_alloc(&r->arena, r->n * sizeof *rd->subjects);
 	rd->ids = arena_alloc(&r->arena, r->n * sizeof *rd->ids);
 	for (size_t i = 0; i < r->n; i++) {
@@ -301,7 +301,7 @@ static void on_read_keys(void *arg, struct rowset *rows, const struct err *e)
 		return;
 	}
 	round_keep_rows(r, rows);
-	round_count_read(r, rd->endpoint, rows->bytes);
+	round_count_read(r, rd->endpoint, rows->bytes, rd->asked_us);
 	for (size_t i = 0; i < rows->n; i++)
 		take_row_by_key(rd, side, &rows->rows[i]);
 	round_answered(r);
@@ -321,7 +321,7 @@ static void read_keys_at(struct round *r, size_t e)
 	size_t n_key = r->flow->def->n_key;
 	struct value *keys = arena_alloc(&r->arena, 2 * r->n * n_key * sizeof *keys);
 
-	*rd = (struct reading){ .round = r, .endpoint = e, .n_keys = n_key };
+	*rd = (struct reading){ .round = r, .endpoint = e, .asked_us = clock_mono_us(), .n_keys = n_key };
 	rd->subjects = arena_alloc(&r->arena, 2 * r->n * sizeof *rd->subjects);
 	rd->ids = arena_alloc(&r->arena, 2 * r->n * sizeof *rd->ids);
 	for (size_t i = 0; i < r->n; i++) {
@@ -397,7 +397,7 @@ void round_ask_owners(struct round *r)
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		struct reading *rd = arena_alloc(&r->arena, sizeof *rd);
 
-		*rd = (struct reading){ .round = r, .endpoint = e };
+		*rd = (struct reading){ .round = r, .endpoint = e, .asked_us = clock_mono_us() };
 		rd->subjects = arena_alloc(&r->arena, (r->n + 1) * sizeof *rd->subjects);
 		rd->ids = arena_alloc(&r->arena, (r->n + 1) * sizeof *rd->ids);
 		for (size_t i = 0; i < r->n; i++)
@@ -444,7 +444,7 @@ void round_ask_stamps(struct round *r)
 		if (r->n == 0 || !reachable(r, e) || !r->flow->sides[e]->link->promises.exact)
 			continue;
 		rd = arena_alloc(&r->arena, sizeof *rd);
-		*rd = (struct reading){ .round = r, .endpoint = e };
+		*rd = (struct reading){ .round = r, .endpoint = e, .asked_us = clock_mono_us() };
 		rd->subjects = arena_alloc(&r->arena, r->n * sizeof *rd->subjects);
 		rd->ids = arena_alloc(&r->arena, r->n * sizeof *rd->ids);
 		for (size_t i = 0; i < r->n; i++)

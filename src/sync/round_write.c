@@ -530,10 +530,23 @@ static void on_written(void *arg, struct write_batch *batch)
 			r->flow->sides[e]->writing--;
 			r->flow->sides[e]->written_us = clock_mono_us();
 			claim_inserted(r, e);
-			sync_of(r)->meters[e].bytes_written += batch->bytes;
-			rate_add(&sync_of(r)->meters[e].volume, batch->bytes, clock_mono_us());
+			meter_written(&sync_of(r)->meters[e].volume, batch->bytes, r->sent_us[e], clock_mono_us());
 		}
 	round_answered(r);
+}
+
+static int64_t behind_since(const struct round *r, size_t e)
+{
+	int64_t oldest = INT64_MAX;
+
+	for (size_t i = 0; i < r->batches[e]->n; i++) {
+		const struct subject *s = r->batches[e]->list[i].subject;
+		int64_t since = vector_owed_since(s->d.next, e);
+
+		if (since < oldest)
+			oldest = since;
+	}
+	return oldest;
 }
 
 static void write_at(struct round *r, size_t e)
@@ -553,6 +566,8 @@ static void write_at(struct round *r, size_t e)
 	r->writes_sent = true;
 	r->touched |= BIT(e);
 	r->writing_at |= BIT(e);
+	r->sent_us[e] = clock_mono_us();
+	r->written_for_us[e] = behind_since(r, e);
 	r->flow->sides[e]->link->ops->write(r->flow->sides[e]->link, b, on_written, r);
 }
 
@@ -565,7 +580,7 @@ void round_ask_apply(struct round *r)
 
 static void note_done(struct round *r, struct side *side, const struct subject *s, enum action action)
 {
-	int64_t now = clock_wall_us(), mono = clock_mono_us();
+	int64_t now = clock_wall_us();
 
 	side->meter.applied++;
 	side->meter.inserts += action == ACTION_INSERT;
@@ -574,8 +589,6 @@ static void note_done(struct round *r, struct side *side, const struct subject *
 	if (r->captured == NULL || s->d.oldest_edit_us == STAMP_NONE || now <= s->d.oldest_edit_us)
 		return;
 	histogram_add(&r->flow->meter.propagation, (double)(now - s->d.oldest_edit_us) / 1e6);
-	/* The link was behind since the edit was made, not since we heard of it. */
-	ratio_clock_set_from(&side->meter.consistency, METER_BAD, mono - (now - s->d.oldest_edit_us), mono);
 }
 
 static void write_parked(struct round *r, struct side *side, struct subject *s, const struct err *why)
@@ -742,6 +755,8 @@ void round_got_apply(struct round *r)
 		}
 		if (trouble)
 			r->flow->sides[e]->failures++;
+		if (b != NULL)	/* behind since the oldest edit was made, not since we heard of it */
+			side_got(r->flow->sides[e], r->written_for_us[e]);
 		r->batches[e] = NULL;
 	}
 	if (!journal_commit(sync_of(r)->journal, &failed))

@@ -111,8 +111,7 @@ static void count_owed(struct flow *flow, const struct vector *v)
 
 		if (side == NULL || !v->seen[e].owed || v->seen[e].parked)
 			continue;
-		if (side->owed++ == 0)
-			side->owed_since_us = clock_mono_us();
+		side_owes(side, vector_owed_since(v, e));
 	}
 }
 

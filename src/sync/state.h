@@ -12,6 +12,7 @@
  *                                                park.c     records that stand aside, and orphans that wait
  *                                                held.c     the mass-delete guard
  *                                                wait.c     crmsyncctl wait, --once
+ *                                                meters.c   what everything is right now, and how long it has been so
  */
 #ifndef SYNC_STATE_H
 #define SYNC_STATE_H
@@ -19,9 +20,11 @@
 #include <uthash.h>
 
 #include "base/arena.h"
+#include "base/log.h"
 #include "endpoint/endpoint.h"
 #include "journal/journal.h"
 #include "loop/loop.h"
+#include "meter/debts.h"
 #include "meter/meter.h"
 #include "model/decide.h"
 #include "model/record.h"
@@ -85,6 +88,7 @@ struct side {
 	struct loop_timer *timer;	/* next look */
 	int64_t clean_us;		/* began of the last capture that found nothing, monotonic; 0: never */
 	int64_t captured_us;		/* last answer of a capture, monotonic */
+	int64_t heard_us;		/* monotonic: what was committed there before has been captured; 0: not known */
 	unsigned capture_failures;	/* in a row */
 	unsigned failures;		/* of writes, in a row */
 	size_t writing;			/* batches of ours on their way there */
@@ -104,7 +108,8 @@ struct side {
 	int64_t discarded;		/* parked ones that stay different by the operator's will */
 	bool reread_wanted;
 	size_t rereads;			/* of parked rows, under way */
-	int64_t owed_since_us;		/* monotonic; 0: nothing owed */
+	struct debts debts;		/* since when these are owed, wall */
+	int64_t aside_us;		/* timelines: since when something stands aside; 0: nothing does */
 	char schema_mark[20];
 	bool was_usable;
 	char *stopped;			/* owned; why it cannot be used although its endpoint is up, as the log was told; NULL: it can */
@@ -210,6 +215,12 @@ struct parked_mark {			/* what is parked, by identity; the words are in the jour
 	UT_hash_handle hh;
 };
 
+struct timed {				/* a timeline, and the name under which it is kept */
+	char *subject;			/* owned */
+	struct timeline *timeline;
+	UT_hash_handle hh;
+};
+
 struct sync {
 	struct loop *loop;
 	const struct topology *topology;
@@ -218,6 +229,13 @@ struct sync {
 	struct store *store;
 	struct endpoint **endpoints;
 	struct meter_endpoint *meters;
+	struct timeline service;	/* all links that are not paused can be used */
+	struct {
+		struct timed *all;	/* owned; by subject */
+		int64_t ahead_us;	/* of the clock of timelines before that of the boot */
+		int64_t looked_us, kept_us;	/* by that clock: when last */
+		struct log_streak not_kept;
+	} timing;
 	struct flow *flows;
 	struct parked_mark *parked;
 	struct shake *shakes;		/* by endpoint */
@@ -303,7 +321,8 @@ void flow_recover(struct sync *);		/* put back the intents, then go */
 /* ---- round.c ----------------------------------------------------------------------------------------- */
 
 /* Each takes over what it is given and starts; the flow has room. */
-void round_of_capture(struct flow *, struct side *, struct captured *);
+/* news_from_us: what was committed there before is not among them, monotonic. */
+void round_of_capture(struct flow *, struct side *, struct captured *, int64_t news_from_us);
 /* asked_us: when the rows were asked for, monotonic. page: one of the side's listing, which is told of its end. */
 void round_of_listing(struct flow *, struct side *, struct rowset *, int64_t asked_us, bool page);
 void round_of_records(struct flow *, const struct again *const *list, size_t n);
@@ -365,6 +384,22 @@ bool held_is(const struct side *, const struct rid *);
 bool held_add(struct side *, const struct rid *, const char *key, int64_t when_us, struct err *e);
 void held_forget(struct side *);		/* the state was lost */
 void held_free(struct side *);
+
+/* ---- meters.c ---------------------------------------------------------------------------------------- */
+
+void meters_load(struct sync *);		/* goes on with what was kept; the time since then is unknown */
+void meters_look(struct sync *);		/* books what everything is now; call it on each change and every moment */
+void meters_look_at(struct flow *);		/* only the links of one entity */
+void meters_keep(struct sync *);
+void meters_free(struct sync *);
+bool sync_stands_by(const struct sync *);	/* another process holds the lease */
+enum sync_link_state side_state(const struct side *);
+double side_lag(const struct side *);		/* age of the oldest thing that it has yet to get; 0 none, NAN unknown */
+/* Writes that it had to get since then, wall, have just been carried out (or refused). */
+void side_got(struct side *, int64_t since_us);
+void side_owes(struct side *, int64_t since_us);
+void side_pays(struct side *, int64_t since_us);
+void side_owes_nothing(struct side *);
 
 /* ---- wait.c ------------------------------------------------------------------------------------------ */
 

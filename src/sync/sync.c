@@ -14,51 +14,14 @@
 #include "sync/state.h"
 
 enum {
-	TICK_MS = 250, FRESH_US = 10000000,
+	TICK_MS = 250,
 	IDLE_US = 5000000, COUNT_AGAIN_US = 30000000,
 };
 
-/* ---- what the link is, right now --------------------------------------------------------------------- */
-
-static enum sync_link_state link_state(const struct side *side)
-{
-	int64_t promised = 2 * side->mapping->endpoint->interval_us + FRESH_US;
-
-	if (side->owed > 0 || side->parked > 0 || side->guard.held > 0 || side->flow->waiting > 0)
-		return SYNC_LINK_INCONSISTENT;
-	if (!side->surveyed || !side_usable(side) || !side->flow->sync->store->ready || !side->flow->counted)
-		return SYNC_LINK_UNKNOWN;
-	if (side->captures && clock_mono_us() - side->captured_us > promised)
-		return SYNC_LINK_UNKNOWN;
-	return SYNC_LINK_CONSISTENT;
-}
-
-static enum meter_state link_meter_state(const struct side *side)
-{
-	if (side->paused || side->flow->paused || side->link->endpoint->state == ENDPOINT_PAUSED)
-		return METER_PAUSED;
-	switch (link_state(side)) {
-	case SYNC_LINK_UNKNOWN:		return METER_UNKNOWN;
-	case SYNC_LINK_CONSISTENT:	return METER_GOOD;
-	case SYNC_LINK_INCONSISTENT:	return METER_BAD;
-	}
-	return METER_UNKNOWN;
-}
-
-static enum meter_state endpoint_meter_state(const struct endpoint *e)
-{
-	switch (e->state) {
-	case ENDPOINT_UNKNOWN:	return METER_UNKNOWN;
-	case ENDPOINT_UP:	return METER_GOOD;
-	case ENDPOINT_DOWN:	return METER_BAD;
-	case ENDPOINT_PAUSED:	return METER_PAUSED;
-	}
-	return METER_UNKNOWN;
-}
+/* ---- every moment ------------------------------------------------------------------------------------- */
 
 static void side_tick(struct side *side, int64_t now)
 {
-	ratio_clock_set(&side->meter.consistency, link_meter_state(side), now);
 	if (side->next_sweep_us != 0 && now >= side->next_sweep_us && side->surveyed) {
 		side->next_sweep_us = now + side->mapping->endpoint->sweep_us;
 		side->sweep_wanted = true;
@@ -96,7 +59,7 @@ static void flow_audit(struct flow *flow, int64_t now)
 	flow->counted = false;
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
 		if (flow->sides[e] != NULL)
-			flow->sides[e]->owed = flow->sides[e]->owed_since_us = 0;
+			side_owes_nothing(flow->sides[e]);
 }
 
 static void on_tick(void *arg)
@@ -105,6 +68,8 @@ static void on_tick(void *arg)
 	int64_t now = clock_mono_us();
 
 	loop_timer_set(s->tick, TICK_MS);
+	meters_look(s);
+	meters_keep(s);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (s->flows[i].sides[e] != NULL)
@@ -131,12 +96,9 @@ static void each_side(struct sync *s, size_t e, void (*fn)(struct side *))
 static void on_endpoint_state(void *arg, struct endpoint *e)
 {
 	struct sync *s = arg;
-	struct ratio_clock *c = &s->meters[e->conf->index].availability;
-	int64_t now = clock_mono_us();
 
-	if (e->state == ENDPOINT_DOWN && c->state == METER_GOOD && e->last_success_us > 0)
-		ratio_clock_set_from(c, METER_BAD, e->last_success_us, now);
-	ratio_clock_set(c, endpoint_meter_state(e), now);
+	if (!s->closing)
+		meters_look(s);
 	if (e->state != ENDPOINT_UP)
 		epoch_forget(s, e->conf->index);
 	epoch_look(s);
@@ -183,6 +145,7 @@ static void on_store_up(void *arg)
 
 	tell_store_up(s);
 	s->store_tried = true;
+	meters_look(s);
 	s->recovered = false;
 	epoch_forget_all(s);
 	flow_recover(s);
@@ -193,6 +156,8 @@ static void on_store_down(void *arg, const struct err *e)
 	struct sync *s = arg;
 
 	s->store_tried = true;
+	if (!s->closing)
+		meters_look(s);
 	s->recovered = false;
 	epoch_forget_all(s);
 	if (e->kind == ERR_CONFIG && !s->refused && s->seams.refused != NULL) {
@@ -251,6 +216,7 @@ struct sync *sync_new(struct loop *loop, const struct topology *topology, struct
 	park_load(s);
 	held_load(s);
 	waiting_load(s);
+	meters_load(s);
 	s->tick = loop_timer_new(loop, on_tick, s);
 	on_tick(s);
 	for (size_t e = 0; e < topology->n_endpoints; e++)
@@ -270,10 +236,13 @@ static void on_finishing(void *arg)
 {
 	struct sync *s = arg;
 
-	if (any_rounds(s) && clock_mono_us() < s->finish.until_us)
+	if (any_rounds(s) && clock_mono_us() < s->finish.until_us) {
 		loop_timer_set(s->finish.timer, 10);
-	else
-		s->finish.done(s->finish.arg);	/* which may free the sync */
+		return;
+	}
+	meters_look(s);
+	sync_keep(s);
+	s->finish.done(s->finish.arg);	/* which may free the sync */
 }
 
 void sync_finish(struct sync *s, int64_t limit_ms, void (*done)(void *), void *arg)
@@ -305,6 +274,7 @@ void sync_leave(struct sync *s, void (*done)(void *), void *arg)
 	struct leaving *l = xcalloc(1, sizeof *l);
 
 	*l = (struct leaving){ done, arg };
+	sync_keep(s);
 	s->store->ops->leave(s->store, on_left, l);
 }
 
@@ -345,6 +315,7 @@ void sync_free(struct sync **sp)
 	}
 	loop_timer_free(&s->tick);
 	loop_timer_free(&s->finish.timer);
+	meters_free(s);
 	free(s->endpoints);
 	free(s->endpoint_paused);
 	free(s->meters);
@@ -356,7 +327,7 @@ void sync_free(struct sync **sp)
 
 /* ---- views ------------------------------------------------------------------------------------------- */
 
-static bool is_standby(const struct sync *s)
+bool sync_stands_by(const struct sync *s)
 {
 	return !s->store->ready && strcmp(s->store->why.code, STORE_STANDBY) == 0;
 }
@@ -372,14 +343,14 @@ static bool first_reconcile_done(const struct sync *s)
 
 void sync_service_view(const struct sync *s, struct sync_service_view *v)
 {
-	bool standby = is_standby(s);
+	bool standby = sync_stands_by(s);
 
 	*v = (struct sync_service_view){
 		.topology = s->topology, .redis_up = s->store->ready || standby, .standby = standby,
 		.redis_tried = s->store_tried || standby,
 		.redis_reason = s->store->ready ? "" : s->store->why.text,
 		.redis_server = s->store->server, .first_reconcile_done = first_reconcile_done(s), .started_us = s->started_us,
-		.rounds = s->rounds,
+		.rounds = s->rounds, .availability = &s->service,
 	};
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		v->rounds_in_flight += s->flows[i].n_rounds;
@@ -445,7 +416,7 @@ static const char *reason_of(const struct side *side)
 		return "the entity is paused by the operator";
 	if (side->link->endpoint->state == ENDPOINT_UP && !side->link->usable)
 		return side->link->why.text;
-	if (is_standby(side->flow->sync))
+	if (sync_stands_by(side->flow->sync))
 		return "stands by: another crmsyncd does the work";
 	if (!side->flow->sync->store->ready)
 		return "Redis is away: nothing is applied, nothing is lost";
@@ -468,13 +439,6 @@ static const char *reason_of(const struct side *side)
 	return "";
 }
 
-static double lag_of(const struct side *side)
-{
-	if (!side->surveyed)
-		return NAN;
-	return side->owed_since_us > 0 ? (double)(clock_mono_us() - side->owed_since_us) / 1e6 : 0;
-}
-
 bool sync_link_view(const struct sync *s, size_t entity, size_t e, struct sync_link_view *v)
 {
 	const struct side *side = s->flows[entity].sides[e];
@@ -483,8 +447,8 @@ bool sync_link_view(const struct sync *s, size_t entity, size_t e, struct sync_l
 	if (side == NULL)
 		return false;
 	*v = (struct sync_link_view){
-		.mapping = side->mapping, .link = side->link, .meter = &side->meter, .state = link_state(side),
-		.phase = phase_of(side), .reason = reason_of(side), .lag_seconds = lag_of(side), .owed = side->owed,
+		.mapping = side->mapping, .link = side->link, .meter = &side->meter, .state = side_state(side),
+		.phase = phase_of(side), .reason = reason_of(side), .lag_seconds = side_lag(side), .owed = side->owed,
 		.parked = side->parked, .held_deletes = side->guard.held,
 		.rows_done = side->listing.rows, .rows_expected = side->listing.expected, .last_sweep_us = side->last_sweep_us,
 	};

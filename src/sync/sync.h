@@ -57,6 +57,7 @@ struct sync_service_view {
 	int64_t started_us;		/* wall */
 	uint64_t rounds;
 	size_t rounds_in_flight;
+	const struct timeline *availability;	/* of all links that are not paused, together */
 };
 struct sync_endpoint_view {
 	const struct endpoint_conf *conf;
@@ -97,6 +98,13 @@ size_t sync_entities(const struct sync *);
 void sync_entity_view(const struct sync *, size_t entity, struct sync_entity_view *);
 /* False: the entity is not mapped there. */
 bool sync_link_view(const struct sync *, size_t entity, size_t endpoint, struct sync_link_view *);
+/* What the wall clock shows for a time of a timeline. */
+int64_t sync_timeline_wall(const struct sync *, int64_t at_us);
+/*
+ * Keeps what the timelines hold, unless that was done within the last second. Call it before timeline_kept() is shown to somebody who
+ * may come again after the process was killed.
+ */
+void sync_keep(struct sync *);
 struct journal *sync_journal(const struct sync *);
 
 /* ---- orders ------------------------------------------------------------------------------------------ */

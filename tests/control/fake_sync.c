@@ -24,6 +24,7 @@ struct sync {
 	struct link links[ENTITIES][ENDPOINTS];
 	struct meter_endpoint meter_endpoints[ENDPOINTS];
 	struct meter_entity meter_entities[ENTITIES];
+	struct timeline service;
 	struct meter_link meter_links[ENTITIES][ENDPOINTS];
 };
 
@@ -82,24 +83,36 @@ void fake_odd_names(struct topology *t)
 
 /* ---- birth ------------------------------------------------------------------------------------------------------ */
 
+/* Three seconds of nothing known, six in `first`, three in `last`. */
+static void fill_timeline(struct timeline *t, enum meter_state first, enum meter_state last, int64_t now)
+{
+	struct timeline_row rows[TIMELINE_ROWS];
+
+	timeline_set(t, METER_UNKNOWN, now - 12000000);
+	timeline_set(t, first, now - 9000000);
+	timeline_set(t, last, now - 3000000);
+	timeline_set(t, last, now);
+	timeline_settle(t, now);
+	timeline_keep(t, rows);
+}
+
 struct sync *fake_sync_new(struct loop *loop, const struct topology *t, struct journal *journal)
 {
 	struct sync *s = xcalloc(1, sizeof *s);
-	int64_t now = clock_mono_us();
+	int64_t now = clock_wall_us();
 
 	s->loop = loop;
 	s->topology = t;
 	s->journal = journal;
+	fill_timeline(&s->service, METER_GOOD, METER_BAD, now);
 	for (size_t p = 0; p < ENDPOINTS; p++) {
 		s->endpoints[p].conf = &t->endpoints[p];
 		strcpy(s->endpoints[p].server, "PostgreSQL 15.18");
 		s->endpoints[p].clock_offset_s = 0.25;
 		s->endpoints[p].last_capture_us = clock_wall_us() - 2000000;
-		s->meter_endpoints[p].bytes_read = 1000 * (p + 1);
-		s->meter_endpoints[p].bytes_written = 10;
-		ratio_clock_set(&s->meter_endpoints[p].availability, METER_GOOD, now - 9000000);
-		if (p == 1)
-			ratio_clock_set(&s->meter_endpoints[p].availability, METER_BAD, now - 3000000);
+		s->meter_endpoints[p].volume.read = 1000 * (p + 1);
+		s->meter_endpoints[p].volume.written = 10;
+		fill_timeline(&s->meter_endpoints[p].availability, METER_GOOD, p == 1 ? METER_BAD : METER_GOOD, now);
 	}
 	for (size_t e = 0; e < ENTITIES; e++) {
 		s->meter_entities[e].conflicts[RULE_LAST_WRITER_WINS] = 5 * e;
@@ -108,6 +121,8 @@ struct sync *fake_sync_new(struct loop *loop, const struct topology *t, struct j
 		for (size_t p = 0; p < ENDPOINTS; p++) {
 			s->links[e][p] = (struct link){ .endpoint = &s->endpoints[p], .mapping = t->entities[e].mapping[p], .usable = true };
 			s->links[e][p].promises.words = "deletes are found by the sweep";
+			if (e == 1)
+				fill_timeline(&s->meter_links[e][p].consistency, METER_BAD, METER_GOOD, now);
 			s->meter_links[e][p].applied = 100 * e + p;
 			s->meter_links[e][p].updates = 7;
 		}
@@ -128,7 +143,17 @@ void sync_service_view(const struct sync *s, struct sync_service_view *v)
 	*v = (struct sync_service_view){ .topology = s->topology, .redis_up = !fake->redis_down,
 					 .redis_reason = fake->redis_down ? "Connection refused" : "",
 					 .redis_server = "Redis 7.0.15", .standby = fake->standby, .first_reconcile_done = !fake->reconciling,
-					 .started_us = clock_wall_us() - 60000000, .rounds = 12 };
+					 .started_us = clock_wall_us() - 60000000, .rounds = 12,
+					 .availability = &s->service };
+}
+
+int64_t sync_timeline_wall(const struct sync *s, int64_t at_us)
+{
+	return at_us;
+}
+
+void sync_keep(struct sync *s)
+{
 }
 
 size_t sync_endpoints(const struct sync *s)

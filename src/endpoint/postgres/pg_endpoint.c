@@ -784,6 +784,7 @@ struct endpoint *postgres_endpoint_new(struct loop *loop, const struct topology 
 	pg->ep.conf = conf;
 	pg->ep.events = *events;
 	pg->ep.state_since_us = clock_wall_us();
+	pg->ep.probe_us = PROBE_EVERY_MS * INT64_C(1000);
 	pg->loop = loop;
 	pg->topology = topology;
 	pg->channel = xasprintf("crmsync_%.*s", 50, topology->name);
