@@ -23,17 +23,30 @@ static size_t find(const struct debts *d, int64_t us)
 	return low;
 }
 
+/* Neighbours within one width become one. */
+static void merge(struct debts *d)
+{
+	size_t to = 0;
+
+	for (size_t i = 1; i < d->n; i++) {
+		struct debt_bin *last = &d->bins[to], *next = &d->bins[i];
+
+		if (next->last_us - last->first_us < d->width_us) {
+			last->last_us = next->last_us;
+			last->n += next->n;
+		} else {
+			d->bins[++to] = *next;
+		}
+	}
+	d->n = to + 1;
+}
+
 static void coarsen(struct debts *d)
 {
-	size_t half = d->n / 2, to = 0;
-
-	for (size_t i = 0; i + 1 < half; i += 2) {
-		struct debt_bin *a = &d->bins[i], *b = &d->bins[i + 1];
-
-		d->bins[to++] = (struct debt_bin){ a->first_us, b->last_us, a->n + b->n };
-	}
-	memmove(&d->bins[to], &d->bins[2 * to], (d->n - 2 * to) * sizeof *d->bins);
-	d->n -= to;
+	if (d->width_us == 0)
+		d->width_us = BIN_US;
+	for (merge(d); d->n > DEBT_BINS / 2; merge(d))
+		d->width_us *= 2;
 }
 
 static void insert(struct debts *d, size_t at, int64_t us)
@@ -82,7 +95,8 @@ void debts_remove(struct debts *d, int64_t since_us)
 	if (--d->bins[at].n > 0)
 		return;
 	memmove(&d->bins[at], &d->bins[at + 1], (d->n - at - 1) * sizeof *d->bins);
-	d->n--;
+	if (--d->n == 0)
+		d->width_us = 0;
 }
 
 int64_t debts_oldest(const struct debts *d)

@@ -2,8 +2,8 @@
  * debts.h - since when is the oldest of many open things open? Pure.
  *
  * Each is added with its time and removed with the same time, in any order. They lie in bins by time, sorted; a bin is a tenth of a
- * second, and where there come to be more than DEBT_BINS the older half is made coarser, two into one: memory has a bound, and
- * the answer is never too young, and too old by no more than a bin's width.
+ * second, and where there come to be more than DEBT_BINS they are made wider: memory has a bound, and the answer is never too
+ * young, and too old by a bin's width at most, which is a thousandth or so of what the oldest and the newest are apart.
  */
 #ifndef METER_DEBTS_H
 #define METER_DEBTS_H
@@ -19,6 +19,7 @@ struct debts {
 		int64_t n;
 	} *bins;			/* owned */
 	size_t n, cap;
+	int64_t width_us;		/* 0: they never had to be made wider */
 };
 
 #define DEBTS_NONE INT64_MAX

@@ -252,6 +252,11 @@ static void change(struct timeline *t, int64_t from, int64_t to, enum meter_stat
 	tidy(t);
 }
 
+enum meter_state timeline_state(const struct timeline *t)
+{
+	return t->n_pieces > 0 ? t->pieces[t->n_pieces - 1].state : METER_UNKNOWN;
+}
+
 void timeline_set(struct timeline *t, enum meter_state state, int64_t now)
 {
 	if (t->since_us == 0) {
@@ -262,7 +267,7 @@ void timeline_set(struct timeline *t, enum meter_state state, int64_t now)
 	}
 	if (now > t->now_us)
 		t->now_us = now;
-	if (t->pieces[t->n_pieces - 1].state == state)
+	if (timeline_state(t) == state)
 		return;
 	make_room(t);
 	t->pieces[t->n_pieces++] = (struct piece){ t->now_us, state };

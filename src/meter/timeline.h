@@ -93,6 +93,7 @@ struct timeline {
 	struct spent slots[TIMELINE_SLOTS];
 };
 
+enum meter_state timeline_state(const struct timeline *);	/* as it was told last; unknown before that */
 /* From now on it is in `state`; the first call starts the clock. */
 void timeline_set(struct timeline *, enum meter_state, int64_t now_us);
 /*

@@ -249,6 +249,7 @@ void epoch_accept(struct sync *s, size_t e, const struct greeting *g)
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		if (s->flows[i].sides[e] != NULL)
 			side_changed(s->flows[i].sides[e]);
+	meters_look(s);
 	pump_all(s);
 }
 

@@ -248,6 +248,12 @@ static void look_at_endpoint(struct sync *s, size_t e, int64_t now)
 		timeline_expire(t, now);
 }
 
+/* Up, and not used yet: it is greeted, which takes a moment, unless it waits for somebody else's statements. */
+static bool is_met(const struct side *side)
+{
+	return side->link->usable && !side->flow->sync->shakes[side->endpoint].greeted && side->link->endpoint->waits_for == 0;
+}
+
 static enum meter_state availability_state(const struct side *side)
 {
 	const struct sync *s = side->flow->sync;
@@ -255,6 +261,8 @@ static enum meter_state availability_state(const struct side *side)
 	if (is_paused(side))
 		return METER_PAUSED;
 	if (side->link->endpoint->state == ENDPOINT_UNKNOWN || !s->store_tried || sync_stands_by(s))
+		return METER_UNKNOWN;
+	if (is_met(side) && timeline_state(&side->meter.availability) == METER_UNKNOWN)
 		return METER_UNKNOWN;
 	return s->store->ready && side_usable(side) ? METER_GOOD : METER_BAD;
 }

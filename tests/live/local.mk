@@ -25,6 +25,7 @@ EXTRA_DIST += tests/live/test_one_writer.py
 EXTRA_DIST += tests/live/test_operator.py
 EXTRA_DIST += tests/live/test_parked.py
 EXTRA_DIST += tests/live/test_put_back.py
+EXTRA_DIST += tests/live/test_ratios.py
 EXTRA_DIST += tests/live/test_reload.py
 EXTRA_DIST += tests/live/test_rows.py
 EXTRA_DIST += tests/live/test_rules.py

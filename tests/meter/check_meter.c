@@ -2,105 +2,458 @@
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "meter/debts.h"
 #include "meter/meter.h"
 
 #define S INT64_C(1000000)
 
-static void seconds(const struct ratio_clock *c, int64_t now, double unknown, double good, double bad)
+/* ---- timelines: what came of it ------------------------------------------------------------------------------ */
+
+static struct timeline t;
+
+static void fresh(void)
 {
-	ck_assert_double_eq_tol(ratio_clock_seconds(c, METER_UNKNOWN, now), unknown, 1e-9);
-	ck_assert_double_eq_tol(ratio_clock_seconds(c, METER_GOOD, now), good, 1e-9);
-	ck_assert_double_eq_tol(ratio_clock_seconds(c, METER_BAD, now), bad, 1e-9);
+	memset(&t, 0, sizeof t);
 }
 
-/* ---- ratio clocks -------------------------------------------------------------------------------------------- */
-
-START_TEST(nothing_is_observed_before_the_clock_starts)
+static void spent_is(struct spent s, double unknown, double good, double bad, double late, double aside, double paused)
 {
-	struct ratio_clock c = { 0 };
+	ck_assert_double_eq_tol(spent_seconds(&s, METER_UNKNOWN), unknown, 1e-9);
+	ck_assert_double_eq_tol(spent_seconds(&s, METER_GOOD), good, 1e-9);
+	ck_assert_double_eq_tol(spent_seconds(&s, METER_BAD), bad, 1e-9);
+	ck_assert_double_eq_tol(spent_seconds(&s, METER_LATE), late, 1e-9);
+	ck_assert_double_eq_tol(spent_seconds(&s, METER_ASIDE), aside, 1e-9);
+	ck_assert_double_eq_tol(spent_seconds(&s, METER_PAUSED), paused, 1e-9);
+}
 
-	seconds(&c, 1000 * S, 0, 0, 0);
-	ck_assert(isnan(ratio_clock_ratio(&c, 1000 * S)));
-	ratio_clock_set(&c, METER_GOOD, 1000 * S);
-	seconds(&c, 1000 * S, 0, 0, 0);
-	seconds(&c, 1010 * S, 0, 10, 0);
+static void total_is(double unknown, double good, double bad, double late, double aside, double paused)
+{
+	spent_is(timeline_total(&t), unknown, good, bad, late, aside, paused);
+}
+
+START_TEST(no_ratio_where_nothing_was_observed)
+{
+	struct spent none = { { 0 } }, only_unknown = { { [METER_UNKNOWN] = 10 * S, [METER_PAUSED] = 10 * S } };
+
+	ck_assert(isnan(ratio_of(&none, RATIO_GOOD).value) && isnan(ratio_of(&none, RATIO_GOOD).coverage));
+	ck_assert(isnan(ratio_of(&only_unknown, RATIO_GOOD).value));
+	ck_assert_double_eq(ratio_of(&only_unknown, RATIO_GOOD).coverage, 0);
+	ck_assert_double_eq(ratio_of(&only_unknown, RATIO_GOOD).lower, 0);
+	ck_assert_double_eq(ratio_of(&only_unknown, RATIO_GOOD).upper, 1);
 }
 END_TEST
 
-START_TEST(a_clock_may_start_at_zero)
+START_TEST(a_ratio_lies_between_its_bounds_and_paused_time_is_no_part_of_it)
 {
-	struct ratio_clock c = { 0 };
+	struct spent s = { { [METER_UNKNOWN] = 20 * S, [METER_GOOD] = 60 * S, [METER_BAD] = 10 * S, [METER_LATE] = 6 * S, [METER_ASIDE] = 4 * S,
+			     [METER_PAUSED] = 900 * S } };
+	struct ratio k = ratio_of(&s, RATIO_GOOD), timely = ratio_of(&s, RATIO_TIMELY);
 
-	ratio_clock_set(&c, METER_GOOD, 0);
-	ratio_clock_set(&c, METER_BAD, 10 * S);
-	ck_assert_double_eq_tol(ratio_clock_seconds(&c, METER_GOOD, 20 * S), 10, 1e-5);
+	ck_assert_double_eq_tol(k.value, 0.75, 1e-9);
+	ck_assert_double_eq_tol(k.coverage, 0.8, 1e-9);
+	ck_assert_double_eq_tol(k.lower, 0.6, 1e-9);
+	ck_assert_double_eq_tol(k.upper, 0.8, 1e-9);
+	ck_assert_double_eq_tol(timely.value, 0.875, 1e-9);
+	ck_assert_double_eq_tol(timely.coverage, k.coverage, 1e-9);
+	/* the manual says that the bounds follow from these two */
+	ck_assert_double_eq_tol(k.value * k.coverage, k.lower, 1e-9);
+	ck_assert_double_eq_tol(k.value * k.coverage + 1 - k.coverage, k.upper, 1e-9);
+}
+END_TEST
+
+/* ---- timelines: provisional, settled ------------------------------------------------------------------------- */
+
+START_TEST(only_settled_time_is_shown)
+{
+	fresh();
+	timeline_set(&t, METER_GOOD, 100 * S);
+	timeline_set(&t, METER_GOOD, 110 * S);
+	total_is(0, 0, 0, 0, 0, 0);
+	timeline_settle(&t, 107 * S);
+	total_is(0, 7, 0, 0, 0, 0);
+	timeline_settle(&t, 103 * S);			/* never back */
+	timeline_settle(&t, 500 * S);			/* nor ahead */
+	total_is(0, 10, 0, 0, 0, 0);
 }
 END_TEST
 
 START_TEST(every_second_is_booked_once)
 {
-	struct ratio_clock c = { 0 };
-
-	ratio_clock_set(&c, METER_UNKNOWN, 100 * S);
-	ratio_clock_set(&c, METER_GOOD, 105 * S);
-	ratio_clock_set(&c, METER_GOOD, 110 * S);	/* still good: nothing begins anew */
-	ratio_clock_set(&c, METER_BAD, 125 * S);
-	seconds(&c, 130 * S, 5, 20, 5);
-	ratio_clock_set(&c, METER_PAUSED, 130 * S);
-	ratio_clock_set(&c, METER_GOOD, 1000 * S);
-	seconds(&c, 1000 * S, 5, 20, 5);
-	ck_assert_double_eq_tol(ratio_clock_seconds(&c, METER_PAUSED, 1000 * S), 870, 1e-9);
-	ck_assert_double_eq_tol(ratio_clock_ratio(&c, 1000 * S), 0.8, 1e-9);
+	fresh();
+	timeline_set(&t, METER_UNKNOWN, 100 * S);
+	timeline_set(&t, METER_GOOD, 105 * S);
+	timeline_set(&t, METER_GOOD, 110 * S);
+	timeline_set(&t, METER_BAD, 125 * S);
+	timeline_set(&t, METER_PAUSED, 130 * S);
+	timeline_set(&t, METER_GOOD, 1000 * S);
+	timeline_set(&t, METER_GOOD, 1000 * S);
+	timeline_settle(&t, 1000 * S);
+	total_is(5, 20, 5, 0, 0, 870);
 }
 END_TEST
 
-START_TEST(unknown_and_paused_time_is_never_good)
+START_TEST(what_turns_out_is_booked_from_when_it_was_so)
 {
-	struct ratio_clock c = { 0 };
-
-	ratio_clock_set(&c, METER_UNKNOWN, 1 * S);
-	ck_assert(isnan(ratio_clock_ratio(&c, 100 * S)));
-	ratio_clock_set(&c, METER_PAUSED, 100 * S);
-	ck_assert(isnan(ratio_clock_ratio(&c, 200 * S)));
-	ratio_clock_set(&c, METER_BAD, 200 * S);
-	ck_assert_double_eq(ratio_clock_ratio(&c, 201 * S), 0);
-	ratio_clock_set(&c, METER_GOOD, 201 * S);
-	ck_assert_double_eq_tol(ratio_clock_ratio(&c, 204 * S), 0.75, 1e-9);
+	fresh();
+	timeline_set(&t, METER_GOOD, 100 * S);
+	timeline_settle(&t, 120 * S);
+	timeline_set(&t, METER_GOOD, 140 * S);
+	timeline_settle(&t, 120 * S);
+	timeline_worsen(&t, METER_BAD, 110 * S, 135 * S);	/* but not in what is settled */
+	timeline_worsen(&t, METER_LATE, 130 * S, 135 * S);
+	timeline_settle(&t, 140 * S);
+	total_is(0, 25, 10, 5, 0, 0);
 }
 END_TEST
 
-START_TEST(a_failure_counts_from_the_last_success)
+START_TEST(the_worse_of_two_states_stands_and_what_is_now_stays)
 {
-	struct ratio_clock c = { 0 };
-
-	ratio_clock_set(&c, METER_GOOD, 100 * S);
-	ratio_clock_set_from(&c, METER_BAD, 150 * S, 160 * S);
-	seconds(&c, 170 * S, 0, 50, 20);
+	fresh();
+	timeline_set(&t, METER_GOOD, 100 * S);
+	timeline_worsen(&t, METER_BAD, 100 * S, 104 * S);
+	timeline_worsen(&t, METER_UNKNOWN, 102 * S, 106 * S);
+	timeline_worsen(&t, METER_BAD, 103 * S, 105 * S);
+	timeline_set(&t, METER_GOOD, 110 * S);
+	timeline_settle(&t, 110 * S);
+	total_is(1, 4, 5, 0, 0, 0);
+	timeline_set(&t, METER_PAUSED, 110 * S);
+	timeline_set(&t, METER_PAUSED, 120 * S);
+	timeline_worsen(&t, METER_LATE, 110 * S, 120 * S);
+	timeline_settle(&t, 120 * S);
+	total_is(1, 4, 5, 0, 0, 10);
 }
 END_TEST
 
-START_TEST(retroactive_never_reaches_before_the_state_it_ends)
+START_TEST(a_young_difference_beside_one_that_stands_aside_is_late)
 {
-	struct ratio_clock c = { 0 };
-
-	ratio_clock_set(&c, METER_UNKNOWN, 100 * S);
-	ratio_clock_set(&c, METER_GOOD, 140 * S);
-	ratio_clock_set_from(&c, METER_BAD, 120 * S, 160 * S);
-	seconds(&c, 160 * S, 40, 0, 20);
-	ratio_clock_set_from(&c, METER_GOOD, 0, 165 * S);	/* BAD began at 140 */
-	seconds(&c, 165 * S, 40, 25, 0);
+	fresh();
+	timeline_set(&t, METER_ASIDE, 100 * S);
+	timeline_worsen(&t, METER_BAD, 102 * S, 105 * S);
+	timeline_set(&t, METER_BAD, 110 * S);
+	timeline_set(&t, METER_BAD, 120 * S);
+	timeline_worsen(&t, METER_ASIDE, 115 * S, 118 * S);
+	timeline_settle(&t, 120 * S);
+	total_is(0, 0, 7, 6, 7, 0);
 }
 END_TEST
 
-START_TEST(the_future_is_not_booked)
+START_TEST(what_nobody_looked_at_is_unknown_whatever_it_seemed)
 {
-	struct ratio_clock c = { 0 };
+	fresh();
+	timeline_set(&t, METER_BAD, 100 * S);
+	timeline_set(&t, METER_GOOD, 110 * S);
+	timeline_set(&t, METER_PAUSED, 150 * S);
+	timeline_set(&t, METER_PAUSED, 160 * S);
+	timeline_unseen(&t, 105 * S, 155 * S);
+	timeline_settle(&t, 160 * S);
+	total_is(45, 0, 5, 0, 0, 10);
+}
+END_TEST
 
-	ratio_clock_set_from(&c, METER_GOOD, 500 * S, 100 * S);
-	ratio_clock_set_from(&c, METER_BAD, 500 * S, 110 * S);
-	seconds(&c, 120 * S, 0, 10, 10);
-	ck_assert_double_eq(ratio_clock_seconds(&c, METER_BAD, 100 * S), 0);	/* asked about before it began */
+START_TEST(good_that_was_not_proven_in_time_is_unknown_and_bad_is_bad)
+{
+	fresh();
+	timeline_set(&t, METER_GOOD, 100 * S);
+	timeline_set(&t, METER_BAD, 130 * S);
+	timeline_set(&t, METER_GOOD, 140 * S);
+	timeline_set(&t, METER_GOOD, 150 * S);
+	timeline_settle(&t, 110 * S);
+	timeline_expire(&t, 145 * S);
+	total_is(25, 10, 10, 0, 0, 0);
+	timeline_settle(&t, 150 * S);
+	total_is(25, 15, 10, 0, 0, 0);
+	ck_assert_int_eq(t.good_us, 150 * S);
+}
+END_TEST
+
+/* More pieces than there is room for: nothing is lost, and nothing becomes better than it was. */
+START_TEST(what_cannot_be_told_apart_counts_against_us)
+{
+	struct spent s;
+
+	fresh();
+	timeline_set(&t, METER_GOOD, 1000 * S);
+	for (int i = 0; i < 1000; i++)
+		timeline_worsen(&t, METER_BAD, (1000 + 3 * i) * S, (1001 + 3 * i) * S);
+	timeline_set(&t, METER_GOOD, 4000 * S);
+	timeline_settle(&t, 4000 * S);
+	s = timeline_total(&t);
+	ck_assert_double_eq_tol(spent_all_seconds(&s), 3000, 1e-9);
+	ck_assert_double_ge(spent_bad_seconds(&s), 1000);
+	ck_assert_double_ge(spent_seconds(&s, METER_GOOD), 100);
+}
+END_TEST
+
+START_TEST(pieces_without_good_ones_make_room_too)
+{
+	struct spent s;
+
+	fresh();
+	timeline_set(&t, METER_BAD, 1000 * S);
+	for (int i = 0; i < 1000; i++)
+		timeline_set(&t, i % 2 ? METER_BAD : METER_UNKNOWN, (1001 + i) * S);
+	timeline_settle(&t, 2000 * S);
+	s = timeline_total(&t);
+	ck_assert_double_eq_tol(spent_all_seconds(&s), 1000, 1e-9);
+	ck_assert_double_eq_tol(spent_bad_seconds(&s), 500, 1e-9);
+}
+END_TEST
+
+/* ---- timelines: windows -------------------------------------------------------------------------------------- */
+
+#define HOUR (INT64_C(3600) * S)
+
+static void go_on(enum meter_state state, int64_t from, int64_t to)
+{
+	timeline_set(&t, state, from);
+	timeline_set(&t, state, to);
+	timeline_settle(&t, to);
+}
+
+START_TEST(a_window_holds_the_time_that_it_is_named_for)
+{
+	int64_t begin = 1000 * 24 * HOUR, now = begin + 40 * 24 * HOUR;
+
+	fresh();
+	go_on(METER_BAD, begin, now - 25 * HOUR);
+	go_on(METER_UNKNOWN, now - 25 * HOUR, now - 2 * HOUR);
+	go_on(METER_GOOD, now - 2 * HOUR, now);
+	spent_is(timeline_window(&t, WINDOW_HOUR), 0, 3600, 0, 0, 0, 0);
+	spent_is(timeline_window(&t, WINDOW_DAY), 22 * 3600.0, 2 * 3600, 0, 0, 0, 0);
+	spent_is(timeline_window(&t, WINDOW_MONTH), 23 * 3600.0, 2 * 3600, (30 * 24 - 25) * 3600.0, 0, 0, 0);
+	total_is(23 * 3600.0, 2 * 3600, (40 * 24 - 25) * 3600.0, 0, 0, 0);
+	for (unsigned ago = 1; ago < 60; ago++)
+		spent_is(timeline_minute(&t, ago), 0, 60, 0, 0, 0, 0);
+	spent_is(timeline_minute(&t, 0), 0, 0, 0, 0, 0, 0);
+}
+END_TEST
+
+START_TEST(a_window_goes_on_while_nothing_is_settled)
+{
+	int64_t begin = 1000 * HOUR;
+
+	fresh();
+	go_on(METER_GOOD, begin, begin + 90 * S);
+	timeline_set(&t, METER_GOOD, begin + 150 * S);
+	spent_is(timeline_window(&t, WINDOW_HOUR), 0, 90, 0, 0, 0, 0);
+	spent_is(timeline_minute(&t, 0), 0, 0, 0, 0, 0, 0);
+	spent_is(timeline_minute(&t, 1), 0, 30, 0, 0, 0, 0);
+	spent_is(timeline_minute(&t, 2), 0, 60, 0, 0, 0, 0);
+	timeline_set(&t, METER_GOOD, begin + 2 * HOUR);
+	spent_is(timeline_window(&t, WINDOW_HOUR), 0, 0, 0, 0, 0, 0);
+	spent_is(timeline_window(&t, WINDOW_DAY), 0, 90, 0, 0, 0, 0);
+}
+END_TEST
+
+/* ---- timelines: over the end of the process ------------------------------------------------------------------ */
+
+static struct timeline_row rows[TIMELINE_ROWS];
+
+static void live_again(const struct timeline_row *kept, size_t n, int64_t now)
+{
+	fresh();
+	for (size_t i = n; i-- > 0;)
+		timeline_restore(&t, &kept[i], now);
+	timeline_resume(&t, now);
+}
+
+START_TEST(what_was_kept_goes_on_and_the_gap_is_unknown)
+{
+	int64_t begin = 1000 * HOUR;
+	size_t n;
+
+	fresh();
+	go_on(METER_GOOD, begin, begin + 100 * S);
+	go_on(METER_BAD, begin + 100 * S, begin + 130 * S);
+	n = timeline_keep(&t, rows);
+	timeline_set(&t, METER_GOOD, begin + 140 * S);	/* this is lost */
+	live_again(rows, n, begin + 200 * S);
+	ck_assert_int_eq(t.since_us, begin);
+	total_is(70, 100, 30, 0, 0, 0);
+	spent_is(timeline_window(&t, WINDOW_HOUR), 70, 100, 30, 0, 0, 0);
+	spent_is(timeline_window(&t, WINDOW_MONTH), 70, 100, 30, 0, 0, 0);
+	spent_is(timeline_minute(&t, 1), 50, 0, 10, 0, 0, 0);
+	timeline_worsen(&t, METER_BAD, begin, begin + 200 * S);	/* nobody looked: not even what turns out later changes it */
+	go_on(METER_GOOD, begin + 200 * S, begin + 210 * S);
+	total_is(70, 110, 30, 0, 0, 0);
+}
+END_TEST
+
+START_TEST(what_was_provisional_is_kept_as_far_as_it_was_known)
+{
+	int64_t begin = 1000 * HOUR;
+	size_t n;
+
+	fresh();
+	go_on(METER_GOOD, begin, begin + 100 * S);
+	timeline_set(&t, METER_BAD, begin + 110 * S);
+	timeline_set(&t, METER_BAD, begin + 120 * S);
+	n = timeline_keep(&t, rows);
+	spent_is(*timeline_kept(&t), 0, 100, 0, 0, 0, 0);	/* what a counter shows stays below what the next life begins with */
+	timeline_settle(&t, begin + 120 * S);
+	total_is(0, 110, 10, 0, 0, 0);
+	live_again(rows, n, begin + 120 * S);
+	total_is(10, 100, 10, 0, 0, 0);
+	spent_is(*timeline_kept(&t), 10, 100, 10, 0, 0, 0);
+}
+END_TEST
+
+START_TEST(only_what_changed_is_kept_again_and_all_of_it_when_it_was_lost)
+{
+	int64_t begin = 1000 * HOUR;
+	size_t all, some;
+
+	fresh();
+	go_on(METER_GOOD, begin, begin + 20 * 60 * S);
+	all = timeline_keep(&t, rows);
+	ck_assert_uint_eq(all, 1 + 20 + 2 + 1);
+	go_on(METER_GOOD, begin + 20 * 60 * S, begin + 20 * 60 * S + 10 * S);
+	some = timeline_keep(&t, rows);
+	ck_assert_uint_eq(some, 1 + 1 + 1 + 1);
+	timeline_lost(&t);
+	ck_assert_uint_eq(timeline_keep(&t, rows), 1 + 21 + 2 + 1);
+}
+END_TEST
+
+START_TEST(rows_in_pieces_are_the_same_as_rows_at_once)
+{
+	static struct timeline_row table[20 * TIMELINE_ROWS];
+	int64_t begin = 1000 * HOUR, now = begin;
+	struct spent hour, month;
+	size_t n = 0;
+
+	fresh();
+	for (int i = 0; i < 20; i++, now += 417 * S) {
+		size_t more;
+
+		go_on(i % 3 == 0 ? METER_BAD : METER_GOOD, now, now + 417 * S);
+		more = timeline_keep(&t, rows);
+		for (size_t k = 0; k < more; k++) {	/* a table: the newer row of a name replaces the older one */
+			size_t at = 0;
+
+			while (at < n && (table[at].ring != rows[k].ring || table[at].start_us != rows[k].start_us))
+				at++;
+			table[at] = rows[k];
+			n = at == n ? n + 1 : n;
+		}
+	}
+	hour = timeline_window(&t, WINDOW_HOUR);
+	month = timeline_window(&t, WINDOW_MONTH);
+	live_again(table, n, now);
+	ck_assert_mem_eq(timeline_window(&t, WINDOW_HOUR).us, hour.us, sizeof hour.us);
+	ck_assert_mem_eq(timeline_window(&t, WINDOW_MONTH).us, month.us, sizeof month.us);
+	for (size_t i = 0; i < n; i++)
+		if (table[i].ring == WINDOW_HOUR && table[i].start_us < timeline_oldest_us(WINDOW_HOUR, now))
+			table[i].spent.us[METER_BAD] = 1;	/* too old: nobody sees it */
+	live_again(table, n, now);
+	ck_assert_mem_eq(timeline_window(&t, WINDOW_HOUR).us, hour.us, sizeof hour.us);
+}
+END_TEST
+
+START_TEST(rows_from_the_future_or_of_unknown_rings_do_no_harm)
+{
+	struct timeline_row odd[] = {
+		{ -1, 1000 * HOUR, { { [METER_GOOD] = 100 * S } } },
+		{ WINDOW_HOUR, 5000 * HOUR, { { [METER_GOOD] = 60 * S } } },
+		{ WINDOW_HOUR, -60 * S, { { [METER_GOOD] = 60 * S } } },
+		{ WINDOWS, 1000 * HOUR, { { [METER_GOOD] = 60 * S } } },
+	};
+
+	live_again(odd, 4, 1001 * HOUR);
+	total_is(3500, 100, 0, 0, 0, 0);
+	spent_is(timeline_window(&t, WINDOW_HOUR), 3500, 0, 0, 0, 0, 0);
+	live_again(odd, 1, 999 * HOUR);		/* a clock that was put back: no time went by */
+	total_is(0, 100, 0, 0, 0, 0);
+	go_on(METER_GOOD, 999 * HOUR, 999 * HOUR + 5 * S);
+	total_is(0, 105, 0, 0, 0, 0);
+}
+END_TEST
+
+START_TEST(when_it_was_last_good_is_known_over_a_restart)
+{
+	size_t n;
+
+	fresh();
+	go_on(METER_GOOD, 1000 * HOUR, 1000 * HOUR + 90 * S);
+	go_on(METER_BAD, 1000 * HOUR + 90 * S, 1000 * HOUR + 600 * S);
+	n = timeline_keep(&t, rows);
+	live_again(rows, n, 1001 * HOUR);
+	ck_assert_int_le(t.good_us, 1000 * HOUR + 90 * S);
+	ck_assert_int_ge(t.good_us, 1000 * HOUR + 30 * S);
+}
+END_TEST
+
+/* ---- debts ----------------------------------------------------------------------------------------------------- */
+
+START_TEST(the_oldest_debt_is_told_whatever_is_paid_first)
+{
+	struct debts d = { 0 };
+
+	ck_assert_int_eq(debts_oldest(&d), DEBTS_NONE);
+	debts_add(&d, 20 * S);
+	debts_add(&d, 10 * S);
+	debts_add(&d, 10 * S);
+	debts_add(&d, 30 * S);
+	ck_assert_int_eq(debts_oldest(&d), 10 * S);
+	debts_remove(&d, 10 * S);
+	ck_assert_int_eq(debts_oldest(&d), 10 * S);
+	debts_remove(&d, 10 * S);
+	ck_assert_int_eq(debts_oldest(&d), 20 * S);
+	debts_remove(&d, 30 * S);
+	debts_remove(&d, 20 * S);
+	ck_assert_int_eq(debts_oldest(&d), DEBTS_NONE);
+	debts_clear(&d);
+}
+END_TEST
+
+/* Steady work: there is always something owed, and never anything old. */
+START_TEST(debts_that_come_and_go_do_not_age)
+{
+	struct debts d = { 0 };
+
+	for (int64_t i = 0; i < 100000; i++) {
+		debts_add(&d, i * S);
+		if (i >= 3)
+			debts_remove(&d, (i - 3) * S);
+		ck_assert_int_ge(debts_oldest(&d), (i - 3) * S);
+	}
+	ck_assert_uint_le(d.n, 4);
+	debts_clear(&d);
+}
+END_TEST
+
+START_TEST(many_debts_take_bounded_room_and_are_never_told_too_young)
+{
+	struct debts d = { 0 };
+	int64_t n = 50000;
+
+	for (int64_t i = 0; i < n; i++)
+		debts_add(&d, i * S);
+	ck_assert_uint_le(d.n, DEBT_BINS);
+	for (int64_t i = 0; i < n; i++) {
+		ck_assert_int_le(debts_oldest(&d), i * S);
+		ck_assert_int_ge(debts_oldest(&d), (i - n / 100) * S);
+		debts_remove(&d, i * S);
+	}
+	ck_assert_int_eq(debts_oldest(&d), DEBTS_NONE);
+	debts_clear(&d);
+}
+END_TEST
+
+START_TEST(paying_what_was_never_owed_leaves_nothing_behind)
+{
+	struct debts d = { 0 };
+
+	debts_remove(&d, 5 * S);
+	debts_add(&d, 10 * S);
+	debts_add(&d, -20 * S);
+	debts_remove(&d, 11 * S);	/* the nearest older one */
+	ck_assert_int_eq(debts_oldest(&d), -20 * S);
+	debts_remove(&d, -30 * S);
+	ck_assert_int_eq(debts_oldest(&d), DEBTS_NONE);
+	debts_clear(&d);
 }
 END_TEST
 
@@ -203,6 +556,26 @@ START_TEST(old_slots_are_not_counted_again)
 }
 END_TEST
 
+/* ---- volume ------------------------------------------------------------------------------------------------------ */
+
+START_TEST(throughput_is_volume_by_latency_and_data_rate_volume_by_time)
+{
+	struct meter_volume v = { 0 };
+
+	ck_assert_double_eq(meter_throughput(&v, 1000 * S), 0);
+	meter_read(&v, 3000, 1000 * S, 1000 * S + S / 2);
+	meter_written(&v, 3000, 1001 * S, 1002 * S);
+	meter_read(&v, 0, 1002 * S, 1012 * S);		/* nothing was found: no part of it */
+	ck_assert_uint_eq(v.read, 3000);
+	ck_assert_uint_eq(v.written, 3000);
+	ck_assert_double_eq_tol(meter_data_rate(&v, 1012 * S), 6000.0 / 60, 1e-9);
+	ck_assert_double_eq_tol(meter_throughput(&v, 1012 * S), 6000 / 1.5, 1e-6);
+	ck_assert_double_eq(meter_throughput(&v, 1100 * S), 0);
+	meter_read(&v, 10, 1200 * S, 1199 * S);		/* a clock that went back costs no time */
+	ck_assert_double_eq(meter_throughput(&v, 1199 * S), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("meter");
@@ -210,19 +583,36 @@ int main(void)
 	SRunner *r;
 	int failed;
 
-	tcase_add_test(c, nothing_is_observed_before_the_clock_starts);
-	tcase_add_test(c, a_clock_may_start_at_zero);
+	tcase_add_test(c, no_ratio_where_nothing_was_observed);
+	tcase_add_test(c, a_ratio_lies_between_its_bounds_and_paused_time_is_no_part_of_it);
+	tcase_add_test(c, only_settled_time_is_shown);
 	tcase_add_test(c, every_second_is_booked_once);
-	tcase_add_test(c, unknown_and_paused_time_is_never_good);
-	tcase_add_test(c, a_failure_counts_from_the_last_success);
-	tcase_add_test(c, retroactive_never_reaches_before_the_state_it_ends);
-	tcase_add_test(c, the_future_is_not_booked);
+	tcase_add_test(c, what_turns_out_is_booked_from_when_it_was_so);
+	tcase_add_test(c, the_worse_of_two_states_stands_and_what_is_now_stays);
+	tcase_add_test(c, a_young_difference_beside_one_that_stands_aside_is_late);
+	tcase_add_test(c, what_nobody_looked_at_is_unknown_whatever_it_seemed);
+	tcase_add_test(c, good_that_was_not_proven_in_time_is_unknown_and_bad_is_bad);
+	tcase_add_test(c, what_cannot_be_told_apart_counts_against_us);
+	tcase_add_test(c, pieces_without_good_ones_make_room_too);
+	tcase_add_test(c, a_window_holds_the_time_that_it_is_named_for);
+	tcase_add_test(c, a_window_goes_on_while_nothing_is_settled);
+	tcase_add_test(c, what_was_kept_goes_on_and_the_gap_is_unknown);
+	tcase_add_test(c, what_was_provisional_is_kept_as_far_as_it_was_known);
+	tcase_add_test(c, only_what_changed_is_kept_again_and_all_of_it_when_it_was_lost);
+	tcase_add_test(c, rows_in_pieces_are_the_same_as_rows_at_once);
+	tcase_add_test(c, rows_from_the_future_or_of_unknown_rings_do_no_harm);
+	tcase_add_test(c, when_it_was_last_good_is_known_over_a_restart);
+	tcase_add_test(c, the_oldest_debt_is_told_whatever_is_paid_first);
+	tcase_add_test(c, debts_that_come_and_go_do_not_age);
+	tcase_add_test(c, many_debts_take_bounded_room_and_are_never_told_too_young);
+	tcase_add_test(c, paying_what_was_never_owed_leaves_nothing_behind);
 	tcase_add_test(c, bounds_rise_from_a_millisecond_to_five_minutes);
 	tcase_add_test(c, a_bound_belongs_to_its_bucket);
 	tcase_add_test(c, impossible_delays_do_no_harm);
 	tcase_add_test(c, quantiles_lie_on_a_line_within_a_bucket);
 	tcase_add_test(c, a_rate_is_the_last_minute);
 	tcase_add_test(c, old_slots_are_not_counted_again);
+	tcase_add_test(c, throughput_is_volume_by_latency_and_data_rate_volume_by_time);
 	suite_add_tcase(s, c);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

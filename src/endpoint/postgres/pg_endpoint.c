@@ -22,7 +22,8 @@
 #include "loop/loop.h"
 
 enum {
-	RETRY_FIRST_MS = 200, RETRY_MOST_MS = 30000,
+	RETRY_FIRST_MS = 200, RETRY_MOST_MS = 2000,	/* it counts as down until it is tried again */
+	RETRY_UNMENDED_MS = 30000,
 	PROBE_EVERY_MS = 5000, PROBE_ANSWER_MS = 5000,
 	ANSWER_EXTRA_MS = 5000,			/* beyond statement_timeout */
 	CATALOG_EVERY_MS = 60000,		/* triggers dropped behind our back make no statement fail */
@@ -269,7 +270,7 @@ static void down(struct postgres *pg, const struct err *why)
 	pg->ep.why = *why;
 	pg->ep.tries++;
 	/* What the operator has to mend does not mend itself in a second. */
-	ms = loop_backoff_ms(why->kind == ERR_TRANSIENT ? pg->ep.tries - 1 : 16, RETRY_FIRST_MS, RETRY_MOST_MS);
+	ms = why->kind == ERR_TRANSIENT ? loop_backoff_ms(pg->ep.tries - 1, RETRY_FIRST_MS, RETRY_MOST_MS) : RETRY_UNMENDED_MS;
 	pg->ep.next_try_us = clock_mono_us() + ms * 1000;
 	close_all(pg, why);
 	loop_timer_set(pg->retry, ms);
