@@ -7,6 +7,7 @@
  *   client.c    one HTTP exchange over the control socket
  *   find.c      where the control socket is
  *   status.c    the status in words and tables
+ *   ratios.c    the ratios over time in it
  *   table.c     aligned columns
  *
  * A program of its own: it shares base/ with the daemon and nothing else. Blocking calls are fine here, but every
@@ -96,6 +97,7 @@ int complete(struct ctl *, char **words, int n);
 /* ---- status.c ---------------------------------------------------------------------------------------- */
 
 void status_show(const json_t *status, struct buf *out, size_t width, bool color);
+void ratios_show(const json_t *status, struct buf *out, size_t width, bool color);
 /* Words for a number of seconds: "350 ms", "14 s", "3 min", "2 h", "5 days". */
 void age_add(struct buf *out, double seconds);
 

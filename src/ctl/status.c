@@ -64,15 +64,18 @@ static void cell_count(struct table *t, double n, enum paint paint)
 	table_cell(t, n > 0 ? paint : PLAIN, "%.*s", (int)at, out);
 }
 
-/* Rounded down: 100 % is said only when it is. */
-static void cell_ratio(struct table *t, double ratio)
+static void cell_rate(struct table *t, double bytes)
 {
-	if (isnan(ratio))
-		table_cell(t, DIM, "-");
-	else if (ratio >= 1)
-		table_cell(t, PLAIN, "100 %%");
+	if (isnan(bytes))
+		table_cell(t, DIM, "?");
+	else if (bytes < 1)
+		table_cell(t, PLAIN, "-");
+	else if (bytes < 1024)
+		table_cell(t, PLAIN, "%.0f B/s", bytes);
+	else if (bytes < 1024 * 1024)
+		table_cell(t, PLAIN, "%.1f KiB/s", bytes / 1024);
 	else
-		table_cell(t, PLAIN, "%.1f %%", floor(ratio * 1000) / 10);
+		table_cell(t, PLAIN, "%.1f MiB/s", bytes / (1024 * 1024));
 }
 
 static void cell_age(struct table *t, double seconds, enum paint paint)
@@ -168,8 +171,8 @@ static void add_recognised(struct buf *out, size_t width, const json_t *p, int64
 static void show_endpoints(const json_t *status, struct buf *out, size_t width, bool color)
 {
 	static const struct table_column columns[] = {
-		{ "ENDPOINT", .elastic = true }, { "STATE" }, { "AVAILABLE", .right = true }, { "CLOCK", .right = true },
-		{ "LOOKED", .right = true }, { "SERVER", .elastic = true },
+		{ "ENDPOINT", .elastic = true }, { "STATE" }, { "CLOCK", .right = true }, { "LOOKED", .right = true },
+		{ "DATA RATE", .right = true }, { "SERVER", .elastic = true },
 	};
 	struct table t = { .columns = columns, .n_columns = 6 };
 	const json_t *list = sub(status, "endpoints"), *p;
@@ -182,12 +185,12 @@ static void show_endpoints(const json_t *status, struct buf *out, size_t width, 
 
 		table_cell(&t, PLAIN, "%s", str(p, "name"));
 		table_cell(&t, state_paint(str(p, "state")), "%s", str(p, "state"));
-		cell_ratio(&t, num(p, "availability_ratio"));
 		if (isnan(offset))
 			table_cell(&t, DIM, "?");
 		else
 			table_cell(&t, fabs(offset) < 1 ? PLAIN : YELLOW, "%+.3f s", offset);
 		cell_ago(&t, str(p, "last_capture"), now_us);
+		cell_rate(&t, num(p, "data_rate_bytes_per_second"));
 		table_cell(&t, PLAIN, "%s", str(p, "server"));
 	}
 	table_print(&t, out, width, color);
@@ -227,7 +230,6 @@ static void add_link(struct table *t, const json_t *entity, const json_t *link, 
 	table_cell(t, PLAIN, "%s", first ? str(entity, "name") : "");
 	table_cell(t, PLAIN, "%s", str(link, "endpoint"));
 	table_cell(t, state_paint(str(link, "state")), "%s", link_word(str(link, "state")));
-	cell_ratio(t, num(link, "consistency_ratio"));
 	cell_lag(t, num(link, "lag_seconds"));
 	cell_count(t, num(link, "owed"), YELLOW);
 	cell_count(t, num(link, "parked"), RED);
@@ -248,10 +250,10 @@ static bool is_up(const json_t *status, const char *endpoint)
 static void show_links(const json_t *status, struct buf *out, size_t width, bool color)
 {
 	static const struct table_column columns[] = {
-		{ "ENTITY", .elastic = true }, { "ENDPOINT", .elastic = true }, { "NOW" }, { "IN STEP", .right = true },
+		{ "ENTITY", .elastic = true }, { "ENDPOINT", .elastic = true }, { "NOW" },
 		{ "LAG", .right = true }, { "OWED", .right = true }, { "PARKED", .right = true }, { "DOING", .elastic = true },
 	};
-	struct table t = { .columns = columns, .n_columns = 8 };
+	struct table t = { .columns = columns, .n_columns = 7 };
 	const json_t *entities = sub(status, "entities"), *e, *link;
 	size_t i, k;
 
@@ -365,4 +367,6 @@ void status_show(const json_t *status, struct buf *out, size_t width, bool color
 	show_conflicts(entities, out, width);
 	buf_addc(out, '\n');
 	show_promises(status, out, width);
+	buf_addc(out, '\n');
+	ratios_show(status, out, width, color);
 }

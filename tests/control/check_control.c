@@ -526,6 +526,25 @@ static const char *const contract_metrics[] = {
 	"redis_up", "event_loop_lag_seconds", "build_info", "config_last_reload_successful",
 };
 
+static void has_line(const char *text, const char *line);
+
+/* The stand-in's clocks: three seconds unknown, then six, then three; support down in the last ones, contact not in step in the six. */
+static void says_ratios(const char *text)
+{
+	has_line(text, "crmsyncd_endpoint_availability_coverage_ratio{endpoint=\"support\"} 0.75");
+	has_line(text, "crmsyncd_endpoint_availability_window_ratio{endpoint=\"sales\",window=\"24h\"} 1");
+	has_line(text, "crmsyncd_endpoint_availability_window_coverage_ratio{endpoint=\"sales\",window=\"30d\"} 0.75");
+	has_line(text, "crmsyncd_endpoint_down_seconds_total{endpoint=\"support\"} 3");
+	has_line(text, "crmsyncd_endpoint_unknown_seconds_total{endpoint=\"support\"} 3");
+	has_line(text, "crmsyncd_link_consistency_window_ratio{entity=\"account\",endpoint=\"sales\",window=\"1h\"} NaN");
+	has_line(text, "crmsyncd_link_consistency_5s_ratio{entity=\"contact\",endpoint=\"sales\"} 1");
+	has_line(text, "crmsyncd_link_inconsistent_seconds_total{entity=\"contact\",endpoint=\"billing\"} 6");
+	has_line(text, "crmsyncd_link_late_seconds_total{entity=\"contact\",endpoint=\"billing\"} 0");
+	has_line(text, "crmsyncd_service_up_seconds_total 6");
+	has_line(text, "crmsyncd_service_down_seconds_total 3");
+	has_line(text, "crmsyncd_service_availability_window_coverage_ratio{window=\"1h\"} 0.75");
+}
+
 static void has_line(const char *text, const char *line)
 {
 	char *wanted = xasprintf("\n%s\n", line);
@@ -564,6 +583,7 @@ START_TEST(every_metric_of_the_contract_is_there_from_the_start)
 	has_line(a.body, "crmsyncd_endpoint_clock_offset_seconds{endpoint=\"sales\"} 0.25");
 	has_line(a.body, "crmsyncd_link_consistency_ratio{entity=\"account\",endpoint=\"sales\"} NaN");
 	has_line(a.body, "process_threads 1");
+	says_ratios(a.body);
 	ck_assert_msg(strstr(a.body, "entity=\"account\",endpoint=\"billing\"") == NULL, "account does not live on billing");
 	answer_fini(&a);
 }
@@ -686,6 +706,14 @@ static void has_members(const json_t *object, const char *const *names)
 		ck_assert_msg(json_object_get(object, *names) != NULL, "no member %s", *names);
 }
 
+static void is_told(const json_t *j, double ratio, double lower, double upper, double coverage)
+{
+	ck_assert_double_eq_tol(json_number_value(json_object_get(j, "ratio")), ratio, 1e-9);
+	ck_assert_double_eq_tol(json_number_value(json_object_get(j, "lower")), lower, 1e-9);
+	ck_assert_double_eq_tol(json_number_value(json_object_get(j, "upper")), upper, 1e-9);
+	ck_assert_double_eq_tol(json_number_value(json_object_get(j, "coverage")), coverage, 1e-9);
+}
+
 START_TEST(status_holds_what_the_contract_says)
 {
 	static const char *const top[] = { "summary", "schema", "topology", "version", "uptime_seconds", "endpoints", "entities", NULL };
@@ -693,7 +721,7 @@ START_TEST(status_holds_what_the_contract_says)
 						"last_capture", NULL };
 	static const char *const entity[] = { "name", "records", "pending", "parked", "conflicts", "links", NULL };
 	static const char *const link[] = { "endpoint", "state", "consistency_ratio", "lag_seconds", "owed", "phase", "promises", NULL };
-	json_t *j, *contact, *support, *account;
+	json_t *j, *contact, *support, *account, *consistency;
 	struct answer a;
 
 	fake->support_down = true;
@@ -711,10 +739,16 @@ START_TEST(status_holds_what_the_contract_says)
 	ck_assert_str_eq(json_string_value(json_object_get(support, "state")), "down");
 	ck_assert_str_eq(json_string_value(json_object_get(support, "reason")), "the server is shutting down");
 	ck_assert_double_eq_tol(json_number_value(json_object_get(support, "availability_ratio")), 6.0 / 9.0, 0.05);
+	is_told(json_object_get(support, "availability"), 6.0 / 9, 6.0 / 12, 9.0 / 12, 9.0 / 12);
+	is_told(json_object_get(json_object_get(json_object_get(support, "availability"), "windows"), "1h"), 6.0 / 9, 6.0 / 12, 9.0 / 12, 9.0 / 12);
+	is_told(json_object_get(json_object_get(j, "service"), "availability"), 6.0 / 9, 6.0 / 12, 9.0 / 12, 9.0 / 12);
 	contact = json_array_get(json_object_get(j, "entities"), 1);
 	has_members(contact, entity);
 	ck_assert_int_eq(json_array_size(json_object_get(contact, "links")), 3);
 	has_members(json_array_get(json_object_get(contact, "links"), 1), link);
+	consistency = json_object_get(json_array_get(json_object_get(contact, "links"), 1), "consistency");
+	is_told(consistency, 3.0 / 9, 3.0 / 12, 6.0 / 12, 9.0 / 12);
+	is_told(json_object_get(consistency, "within_5s"), 1, 9.0 / 12, 1, 9.0 / 12);
 	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(json_object_get(contact, "links"), 2), "phase")), "survey");
 	account = json_array_get(json_object_get(j, "entities"), 0);
 	ck_assert_int_eq(json_array_size(json_object_get(account, "links")), 2);

@@ -240,7 +240,7 @@ START_TEST(a_newer_journal_is_not_touched)
 
 	journal_close(&j);
 	sql("PRAGMA user_version = 7");
-	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 7, this one knows 3");
+	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 7, this one knows 4");
 }
 END_TEST
 
@@ -1003,6 +1003,88 @@ START_TEST(a_verdict_is_about_what_waited_when_it_was_made)
 }
 END_TEST
 
+/* ---- how long what was in which state ----------------------------------------------------------------------- */
+
+struct spents {
+	struct journal_spent rows[8];
+	char subjects[8][16];
+	size_t n;
+};
+
+static bool collect_spent(void *arg, const struct journal_spent *row)
+{
+	struct spents *s = arg;
+
+	snprintf(s->subjects[s->n], sizeof s->subjects[0], "%s", row->subject);
+	s->rows[s->n] = *row;
+	s->rows[s->n].subject = s->subjects[s->n];
+	s->n++;
+	return true;
+}
+
+static const struct journal_spent *spent_of(struct spents *s, const char *subject, int ring, int64_t start)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (strcmp(s->rows[i].subject, subject) == 0 && s->rows[i].ring == ring && s->rows[i].start_us == start)
+			return &s->rows[i];
+	return NULL;
+}
+
+START_TEST(spent_time_is_renewed_by_name_and_old_stretches_go)
+{
+	static const int64_t nothing[JOURNAL_RINGS] = { 0, 0, 0 }, old[JOURNAL_RINGS] = { 500, 300, 200 };
+	struct journal_clocks clocks = { 1, 2, 3 }, back = { 0 };
+	struct journal_spent first[] = {
+		{ "a", -1, 100, { 1, 2, 3, 4, 5, 6 } }, { "a", 0, 400, { 0, 7 } }, { "a", 1, 400, { 0, 8 } }, { "b", -1, 150, { 9 } },
+	};
+	struct journal_spent then[] = { { "a", -1, 100, { 1, 300, 3, 4, 5, 6 } }, { "a", 0, 600, { 0, 11 } } };
+	struct journal *j = open_ok();
+	struct spents all = { 0 };
+
+	ck_assert(!journal_clocks(j, &back));
+	OK(journal_spent_keep(j, &clocks, first, 4, nothing, why));
+	clocks.axis_us = 10;
+	OK(journal_spent_keep(j, &clocks, then, 2, old, why));
+	journal_close(&j);
+	j = open_ok();
+	ck_assert(journal_clocks(j, &back));
+	ck_assert(back.axis_us == 10 && back.boot_us == 2 && back.wall_us == 3);
+	OK(journal_spent_each(j, collect_spent, &all, why));
+	ck_assert_uint_eq(all.n, 3);		/* b ended at 159, and the first stretch began before 500 */
+	ck_assert_int_eq(spent_of(&all, "a", -1, 100)->us[1], 300);
+	ck_assert_int_eq(spent_of(&all, "a", -1, 100)->us[5], 6);
+	ck_assert_int_eq(spent_of(&all, "a", 0, 600)->us[1], 11);
+	ck_assert_int_eq(spent_of(&all, "a", 1, 400)->us[1], 8);
+	journal_close(&j);
+}
+END_TEST
+
+/* It is not waited for until the disk has it; what is waited for afterwards is, as ever. */
+START_TEST(spent_time_that_cannot_be_kept_leaves_the_journal_as_it_was)
+{
+	static const int64_t nothing[JOURNAL_RINGS] = { 0, 0, 0 };
+	struct journal_spent row = { "a", -1, 100, { 1 } };
+	struct journal_clocks clocks = { 1, 2, 3 };
+	struct journal_parked p = parked("aa", "");
+	struct journal *j = open_ok();
+	struct spents all = { 0 };
+	struct err e = { 0 };
+	sqlite3 *other;
+
+	ck_assert_int_eq(sqlite3_open(file, &other), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	ck_assert(!journal_spent_keep(j, &clocks, &row, 1, nothing, &e));
+	ck_assert_str_eq(e.code, "SQLITE_BUSY");
+	ck_assert_ptr_null(journal_trouble(j));		/* nothing that is applied needs it */
+	sqlite3_close(other);
+	OK(journal_park(j, &p, why));
+	OK(journal_spent_each(j, collect_spent, &all, why));
+	ck_assert_uint_eq(all.n, 0);
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 1);
+	journal_close(&j);
+}
+END_TEST
+
 /* As the first version made it. */
 START_TEST(a_journal_of_the_first_version_is_brought_up)
 {
@@ -1014,7 +1096,7 @@ START_TEST(a_journal_of_the_first_version_is_brought_up)
 	journal_close(&j);
 	ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE held; DROP TABLE held_set; DROP INDEX decision_key; DROP INDEX side_owed; ALTER TABLE decision DROP base;"
-				      "DROP TABLE waiting_side; DROP TABLE waiting; ALTER TABLE parked DROP discarded; ALTER TABLE side DROP competed; ALTER TABLE side DROP written; PRAGMA user_version = 1",
+				      "DROP TABLE waiting_side; DROP TABLE waiting; DROP TABLE spent; DROP TABLE clocks; ALTER TABLE parked DROP discarded; ALTER TABLE side DROP competed; ALTER TABLE side DROP written; PRAGMA user_version = 1",
 				      NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 	j = open_ok();
@@ -1067,6 +1149,8 @@ int main(void)
 	tcase_add_test(records, an_order_about_held_deletes_stays);
 	tcase_add_test(records, what_waits_is_kept_until_it_ends);
 	tcase_add_test(records, a_verdict_is_about_what_waited_when_it_was_made);
+	tcase_add_test(records, spent_time_is_renewed_by_name_and_old_stretches_go);
+	tcase_add_test(records, spent_time_that_cannot_be_kept_leaves_the_journal_as_it_was);
 	tcase_add_test(files, a_journal_of_the_first_version_is_brought_up);
 	suite_add_tcase(s, files);
 	suite_add_tcase(s, records);
