@@ -4,10 +4,17 @@
 #include <math.h>
 
 #include "base/buf.h"
-#include "ctl/asking.h"
+#include "ctl/ctl.h"
 
 static const char *const windows[] = { "1h", "24h", "30d" };
 enum { N_WINDOWS = sizeof windows / sizeof windows[0] };
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *s = json_string_value(json_object_get(object, name));
+
+	return s != NULL ? s : "";
+}
 
 /* NAN when there is none or it is null. */
 static double number_of(const json_t *object, const char *name)
@@ -62,7 +69,7 @@ static void add_link(struct table *t, const char *entity, const json_t *link)
 	const json_t *consistency = json_object_get(link, "consistency");
 	struct buf name = { 0 };
 
-	buf_addf(&name, "%s on %s", entity, str(link, "endpoint"));
+	buf_addf(&name, "%s on %s", entity, text_of(link, "endpoint"));
 	add_row(t, name.p, "", consistency, NULL);
 	add_row(t, "  within 5 s", "", consistency, "within_5s");
 	add_row(t, "  available", "", json_object_get(link, "availability"), NULL);
@@ -80,7 +87,7 @@ static void show_up(const json_t *status, struct buf *out, size_t width, bool co
 
 	add_row(&t, "service", "", json_object_get(json_object_get(status, "service"), "availability"), NULL);
 	json_array_foreach(json_object_get(status, "endpoints"), i, p)
-		add_row(&t, "", str(p, "name"), json_object_get(p, "availability"), NULL);
+		add_row(&t, "", text_of(p, "name"), json_object_get(p, "availability"), NULL);
 	table_print(&t, out, width, color);
 }
 
@@ -95,7 +102,7 @@ static void show_in_step(const json_t *status, struct buf *out, size_t width, bo
 
 	json_array_foreach(json_object_get(status, "entities"), i, e)
 		json_array_foreach(json_object_get(e, "links"), k, link)
-			add_link(&t, str(e, "name"), link);
+			add_link(&t, text_of(e, "name"), link);
 	table_print(&t, out, width, color);
 }
 
@@ -111,8 +118,7 @@ void ratios_show(const json_t *status, struct buf *out, size_t width, bool color
 	show_in_step(status, out, width, color);
 	buf_adds(&line, "99 of 75 (74-99): 99 % of the time observed, which was 75 % of all but paused time; 74 to 99 % of all, whatever the rest was. "
 			"Counted since ");
-	add_time(&line, str(service, "since"));
-	buf_addc(&line, '.');
+	buf_addf(&line, "%.10s.", text_of(service, "since"));
 	wrap_add(out, line.p, 2, width);
 	buf_fini(&line);
 }
