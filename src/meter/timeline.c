@@ -305,14 +305,17 @@ void timeline_expire(struct timeline *t, int64_t until)
 
 /* ---- keeping ----------------------------------------------------------------------------------------- */
 
-static size_t keep_ring(const struct timeline *t, int ring, int64_t from, struct timeline_row *rows)
+/* From the slot of `from` to the slot before that of `to`, where there is anything. */
+static size_t keep_slots(const struct timeline *t, int ring, int64_t from, int64_t to, struct timeline_row *rows)
 {
-	int64_t width = rings[ring].width_us, first = from / width, last = t->newest[ring];
+	int64_t width = rings[ring].width_us, first = from / width, end = to / width;
 	size_t n = 0;
 
-	if (first <= last - rings[ring].n)
-		first = last - rings[ring].n + 1;
-	for (int64_t i = first > 0 ? first : 0; i <= last; i++) {
+	if (first <= t->newest[ring] - rings[ring].n)
+		first = t->newest[ring] - rings[ring].n + 1;
+	if (end > t->newest[ring] + 1)
+		end = t->newest[ring] + 1;
+	for (int64_t i = first > 0 ? first : 0; i < end; i++) {
 		rows[n] = (struct timeline_row){ ring, i * width, slot_of(t, ring, i) };
 		n += spent_all_seconds(&rows[n].spent) > 0;
 	}
@@ -333,8 +336,9 @@ size_t timeline_keep(struct timeline *t, struct timeline_row *rows)
 		return 0;
 	timeline_expire(&shown, shown.now_us);
 	rows[n++] = (struct timeline_row){ -1, t->since_us, shown.total };
-	for (int ring = 0; ring < WINDOWS; ring++)
-		n += keep_ring(&shown, ring, t->kept_us, &rows[n]);
+	n += keep_slots(&shown, WINDOW_HOUR, t->kept_us, shown.now_us + rings[WINDOW_HOUR].width_us, &rows[n]);
+	for (int ring = WINDOW_DAY; ring < WINDOWS; ring++)	/* the last ones follow from the finer ring */
+		n += keep_slots(t, ring, t->kept_us, t->settled_us, &rows[n]);
 	t->kept = t->total;
 	t->kept_us = t->settled_us;
 	return n;
@@ -368,6 +372,22 @@ void timeline_restore(struct timeline *t, const struct timeline_row *row, int64_
 	t->slots[slot_at(row->ring, number)] = row->spent;
 }
 
+/* Those slots that were not yet settled to their end when they were kept: two at most. */
+static void restore_last(struct timeline *t, int ring)
+{
+	int64_t times = rings[ring].width_us / rings[ring - 1].width_us, last = t->settled_us / rings[ring].width_us;
+
+	ring_advance(t, ring, last);
+	for (int64_t i = last - 1; i <= last; i++) {
+		struct spent *slot = &t->slots[slot_at(ring, i)];
+
+		memset(slot, 0, sizeof *slot);
+		for (int64_t k = i * times; k < (i + 1) * times; k++)
+			for (int s = 0; s < METER_STATES; s++)
+				slot->us[s] += slot_of(t, ring - 1, k).us[s];
+	}
+}
+
 /* Where good time is known from, to the slot: too early by less than a slot's width. */
 static int64_t last_good(const struct timeline *t)
 {
@@ -387,6 +407,8 @@ void timeline_resume(struct timeline *t, int64_t now)
 		t->settled_us += t->total.us[i];
 	if (t->settled_us > now)	/* of a time that is still to come: that axis was another one */
 		t->settled_us = now;
+	for (int ring = WINDOW_DAY; ring < WINDOWS; ring++)
+		restore_last(t, ring);
 	t->now_us = now;
 	t->good_us = last_good(t);
 	t->kept_us = t->settled_us;

@@ -17,7 +17,7 @@
 #include "sync/state.h"
 
 enum {
-	KEEP_US = 2000000, KEEP_AGAIN_US = 1000000,
+	KEEP_US = 3000000, KEEP_AGAIN_US = 1000000,
 	SAME_BOOT_US = 60000000,	/* the two clocks went on alike, so it is the same boot (or no matter) */
 };
 
@@ -118,33 +118,42 @@ void meters_free(struct sync *s)
 
 /* ---- keeping ----------------------------------------------------------------------------------------- */
 
-static size_t add_rows(const struct timed *timed, struct journal_spent *out)
+struct kept_rows {
+	struct journal_spent *list;	/* owned */
+	size_t n, cap;
+};
+
+static void add_rows(struct kept_rows *out, const struct timed *timed)
 {
 	struct timeline_row rows[TIMELINE_ROWS];
 	size_t n = timeline_keep(timed->timeline, rows);
 
-	for (size_t i = 0; i < n; i++) {
-		out[i] = (struct journal_spent){ .subject = timed->subject, .ring = rows[i].ring, .start_us = rows[i].start_us };
-		memcpy(out[i].us, rows[i].spent.us, sizeof out[i].us);
+	if (out->n + n > out->cap) {
+		out->cap = 2 * (out->n + n);
+		out->list = xrealloc(out->list, out->cap * sizeof *out->list);
 	}
-	return n;
+	for (size_t i = 0; i < n; i++) {
+		struct journal_spent *row = &out->list[out->n++];
+
+		*row = (struct journal_spent){ .subject = timed->subject, .ring = rows[i].ring, .start_us = rows[i].start_us };
+		memcpy(row->us, rows[i].spent.us, sizeof row->us);
+	}
 }
 
 static bool keep_rows(struct sync *s, int64_t now, struct err *e)
 {
 	struct journal_clocks clocks = { now, clock_boot_us(), clock_wall_us() };
-	struct journal_spent *rows = xcalloc(HASH_COUNT(s->timing.all) * TIMELINE_ROWS, sizeof *rows);
+	struct kept_rows rows = { 0 };
 	int64_t drop[WINDOWS];
 	struct timed *timed, *tmp;
-	size_t n = 0;
 	bool ok;
 
 	for (int ring = 0; ring < WINDOWS; ring++)
 		drop[ring] = timeline_oldest_us((enum window)ring, now);
 	HASH_ITER(hh, s->timing.all, timed, tmp)
-		n += add_rows(timed, &rows[n]);
-	ok = journal_spent_keep(s->journal, &clocks, rows, n, drop, e);
-	free(rows);
+		add_rows(&rows, timed);
+	ok = journal_spent_keep(s->journal, &clocks, rows.list, rows.n, drop, e);
+	free(rows.list);
 	return ok;
 }
 
