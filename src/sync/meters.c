@@ -91,15 +91,20 @@ static bool is_supplied(const struct side *side)
 	return !any;
 }
 
+const char *side_doubt(const struct side *side)
+{
+	if (side->captures && !is_heard(side))
+		return "its news have not been looked for in time";
+	return is_supplied(side) ? "" : "no other endpoint is listened to, so nobody knows what this one lacks";
+}
+
 enum sync_link_state side_state(const struct side *side)
 {
 	if (side->owed > 0 || stands_aside(side) || (side->surveyed && oldest_open(side) != DEBTS_NONE))
 		return SYNC_LINK_INCONSISTENT;
 	if (!side->surveyed || !side_usable(side) || !side->flow->sync->store->ready || !side->flow->counted)
 		return SYNC_LINK_UNKNOWN;
-	if ((side->captures && !is_heard(side)) || !is_supplied(side))
-		return SYNC_LINK_UNKNOWN;
-	return SYNC_LINK_CONSISTENT;
+	return side_doubt(side)[0] != '\0' ? SYNC_LINK_UNKNOWN : SYNC_LINK_CONSISTENT;
 }
 
 /* Stamps may tell of long ago (a row that was imported, a clock): it was in step since, so no difference is older than that. */

@@ -393,6 +393,7 @@ void meters_look_at(struct flow *);		/* only the links of one entity */
 void meters_keep(struct sync *);
 void meters_free(struct sync *);
 bool sync_stands_by(const struct sync *);	/* another process holds the lease */
+const char *side_doubt(const struct side *);	/* "" or why nobody knows whether it is in step, although it can be used */
 enum sync_link_state side_state(const struct side *);
 double side_lag(const struct side *);		/* age of the oldest thing that it has yet to get; 0 none, NAN unknown */
 /* Writes that it had to get since then, wall, have just been carried out (or refused). */

@@ -434,9 +434,7 @@ static const char *reason_of(const struct side *side)
 		return "records are parked; see crmsyncctl parked list";
 	if (side->flow->waiting > 0)
 		return "values wait for a person's decision; see crmsyncctl conflicts --waiting";
-	if (!side->surveyed)
-		return "the first listing is not complete";
-	return "";
+	return side->surveyed ? side_doubt(side) : "the first listing is not complete";
 }
 
 bool sync_link_view(const struct sync *s, size_t entity, size_t e, struct sync_link_view *v)
