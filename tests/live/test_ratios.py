@@ -8,7 +8,7 @@ from crm import Cluster, eventually, topology
 
 LONG = bool(os.environ.get("CRM_LONG"))
 # Seconds: b is away, the daemon is gone, the row is locked, nothing happens before and after each.
-AWAY, GONE, LOCKED, QUIET = (30, 20, 15, 13) if LONG else (2, 1, 1.5, 1)
+AWAY, GONE, LOCKED, QUIET = (30, 20, 15, 13) if LONG else (2, 3.5, 1.5, 1)
 LOST = 3        # by a kill -9: what was not kept yet, and what was not proven
 NOBODY = "no other endpoint is listened to, so nobody knows what this one lacks"
 HELLO = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'crmsync' AND state = 'idle'"
