@@ -31,7 +31,7 @@ class Watch:
         return self.spent[good] / (self.spent[good] + self.spent[bad])
 
 
-class Away(Pair):
+class AwayKilledLocked(Pair):
     name = "ratios"
 
     def setUp(self):
