@@ -249,6 +249,17 @@ START_TEST(slips_find_the_name_that_was_meant)
 }
 END_TEST
 
+START_TEST(html_has_no_markup_but_ours)
+{
+	static const char odd[] = "<script>alert(\"1\")</script> & 'x'\n\x01\xff\xe2\x80\xae caf\xc3\xa9";
+
+	buf_clear(&out);
+	text_html(&out, odd, sizeof odd - 1);
+	ck_assert_str_eq(out.p, "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; &#39;x&#39; "
+			 "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd caf\xc3\xa9");
+}
+END_TEST
+
 /* ---- words ---------------------------------------------------------------------------------------------------------- */
 
 #define SAYS(call, wanted) do { buf_clear(&out); call; ck_assert_str_eq(out.p, wanted); } while (0)
@@ -762,6 +773,7 @@ static void add_text(Suite *s)
 	tcase_add_test(c, validity_does_not_depend_on_where_a_byte_stands);
 	tcase_add_test(c, escaped_text_stays_on_its_line);
 	tcase_add_test(c, json_strings_are_json);
+	tcase_add_test(c, html_has_no_markup_but_ours);
 	tcase_add_test(c, durations_and_sizes_are_read_and_printed);
 	tcase_add_test(c, durations_and_sizes_that_are_none);
 	tcase_add_test(c, every_duration_and_size_reads_back);
