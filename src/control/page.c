@@ -398,7 +398,7 @@ static void add_links(struct buf *out, const json_t *status)
 {
 	static const struct html_column columns[] = {
 		{ "Link", "" }, { "Now", "" }, { "Last hour", "hour" }, { "In step", "n" }, { "Behind", "n" }, { "Owed", "n" }, { "Parked", "n" },
-		{ "Held deletes", "n" }, { "Doing", "wide" },
+		{ "Held deletes", "n" }, { "Doing", "" },
 	};
 	struct html_table t;
 	const json_t *e, *link;
