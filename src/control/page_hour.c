@@ -73,21 +73,28 @@ static void add_trouble(struct buf *out, size_t i, const struct minute *m, const
 	buf_adds(out, "</g>");
 }
 
-/* The same bar in all minutes that had no trouble: one path for all of them. */
-static void add_path(struct buf *out, const char *class, const double heights[MINUTES])
+/* Whole bars side by side are one thick line, which the style dashes: most hours are little else. */
+static void add_runs(struct buf *out, const char *class, const double heights[MINUTES])
 {
-	bool any = false;
+	struct buf runs = { 0 };
+	size_t n;
 
-	for (size_t i = 0; i < MINUTES; i++) {
-		if (heights[i] <= 0)
-			continue;
-		if (!any)
-			buf_addf(out, "<path class=\"%s\" d=\"", class);
-		any = true;
-		buf_addf(out, "M%zu %dv-%.4gh%dv%.4gz", i * STEP, HEIGHT, heights[i], BAR, heights[i]);
+	for (size_t i = 0; i < MINUTES; i += n + 1) {
+		for (n = 0; i + n < MINUTES && heights[i + n] >= HEIGHT; n++)
+			;
+		if (n > 0)
+			buf_addf(&runs, "M%zu %dh%zu", i * STEP, HEIGHT / 2, n * STEP - (STEP - BAR));
 	}
-	if (any)
-		buf_adds(out, "\"/>");
+	if (runs.len > 0)
+		buf_addf(out, "<path class=\"%s run\" d=\"%s\"/>", class, runs.p);
+	buf_fini(&runs);
+}
+
+static void add_parts(struct buf *out, const char *class, const double heights[MINUTES])
+{
+	for (size_t i = 0; i < MINUTES; i++)
+		if (heights[i] < HEIGHT)
+			add_bar(out, class, i, 0, heights[i]);
 }
 
 /* What the chart shows, for those who do not see it. */
@@ -107,7 +114,7 @@ static void add_label(struct buf *out, const char *name, const struct hour_words
 
 void page_hour_add(struct buf *out, const char *name, const struct hour_words *words, const json_t *hour)
 {
-	double whole[MINUTES], well[MINUTES], paused[MINUTES], good = 0, observed = 0;
+	double well[MINUTES], paused[MINUTES], good = 0, observed = 0;
 	struct buf bars = { 0 };
 	size_t troubled = 0;
 
@@ -115,7 +122,6 @@ void page_hour_add(struct buf *out, const char *name, const struct hour_words *w
 	for (size_t i = 0; i < MINUTES; i++) {
 		struct minute m = minute_of(hour, i, words);
 
-		whole[i] = HEIGHT;
 		well[i] = is_trouble(&m) ? 0 : m.good / 60 * HEIGHT;
 		paused[i] = is_trouble(&m) ? 0 : m.paused / 60 * HEIGHT;
 		good += m.good;
@@ -128,9 +134,11 @@ void page_hour_add(struct buf *out, const char *name, const struct hour_words *w
 	buf_adds(out, "<svg role=\"img\" viewBox=\"0 0 239 20\" preserveAspectRatio=\"none\" aria-label=\"");
 	add_label(out, name, words, troubled, good, observed);
 	buf_adds(out, "\">");
-	add_path(out, "void", whole);
-	add_path(out, "paused", paused);
-	add_path(out, "good", well);
+	buf_addf(out, "<path class=\"void run\" d=\"M0 %dh%d\"/>", HEIGHT / 2, MINUTES * STEP - (STEP - BAR));
+	add_runs(out, "paused", paused);
+	add_parts(out, "paused", paused);
+	add_runs(out, "good", well);
+	add_parts(out, "good", well);
 	buf_adds(out, bars.p);
 	buf_adds(out, "</svg>");
 	buf_fini(&bars);

@@ -167,7 +167,7 @@ START_TEST(an_hour_is_drawn_and_told)
 	has(out.p, "aria-label=\"sa&quot;les in the last hour: 100 % in step, 0 minutes not wholly so, not observed 0.0 %\"");
 	lacks(out.p, "<rect");
 	hour_of(30, 0, 0, &step);
-	has(out.p, "M236 20v-10h3v10z\"/></svg>");
+	has(out.p, "<path class=\"good run\" d=\"M0 10h235\"/><rect class=\"good\" x=\"236\" y=\"10\" width=\"3\" height=\"10\"/></svg>");
 	hour_of(0, 0, 60, &step);
 	has(out.p, "98.3 % in step, 1 minutes not wholly so");
 	has(out.p, "<title>0 min ago, 60 s late</title><rect class=\"late\" x=\"236\" y=\"0\" width=\"3\" height=\"20\"/></g>");
@@ -197,7 +197,7 @@ START_TEST(an_hour_nobody_saw_is_not_a_good_one)
 {
 	page_hour_add(&out, "sales", &step, NULL);
 	has(out.p, "sales in the last hour: not observed");
-	has(out.p, "<path class=\"void\"");
+	has(out.p, "<path class=\"void run\" d=\"M0 10h239\"/></svg>");
 	lacks(out.p, "class=\"good\"");
 }
 END_TEST

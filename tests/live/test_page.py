@@ -79,6 +79,15 @@ class StatusPage(ThreeCrms):
         self.assertEqual(self.rows(browser, "entities")["contact"]["Parked"], "1")
         self.assertIn("crmsyncctl parked list --entity contact", browser.run("document.querySelector('header li').textContent"))
 
+    def is_read_aloud(self, browser):
+        """A table stays one for those who hear the page, also where it does not look like one."""
+        roles = [node["role"]["value"] for node in browser.call("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
+        self.assertEqual(roles.count("table"), 3)
+        self.assertEqual(roles.count("rowheader"), 3 + 6 + 2)
+        self.assertEqual(roles.count("columnheader"), len(browser.run("[...document.querySelectorAll('thead th')].map(th => th.innerText)")))
+        charts = browser.run("[...document.querySelectorAll('svg')].map(svg => svg.getAttribute('aria-label'))")
+        self.assertEqual([label.split(" in the last hour: ")[0] for label in charts], [*self.rows(browser, "endpoints"), *self.rows(browser, "links")])
+
     def is_sound(self, browser):
         self.assertEqual(browser.complaints, [])
         self.assertEqual([r for r in browser.requests if r != self.url and not r.startswith("data:image/svg+xml,")], [])
@@ -94,6 +103,7 @@ class StatusPage(ThreeCrms):
                 browser.open(self.url, **{"width": PHONE, **form})
                 self.shows_the_trouble(browser)
                 self.is_sound(browser)
+                self.is_read_aloud(browser)
                 self.keep(browser, name.replace(" ", "-"))
         self.refreshes(browser)
         self.runs_nothing_else(browser)
