@@ -62,6 +62,14 @@ void share_add(struct buf *out, double share)
 		buf_addf(out, "%.1f %%", floor(share * 1000 + 1e-9) / 10);	/* 0.993 is 0.99299999... */
 }
 
+void bounds_add(struct buf *out, double lower, double upper)
+{
+	if (isnan(lower) || isnan(upper))
+		buf_adds(out, "-");
+	else
+		buf_addf(out, "%.1f to %.1f %%", floor(lower * 1000) / 10, ceil(upper * 1000) / 10);
+}
+
 void lag_add(struct buf *out, double seconds)
 {
 	if (isnan(seconds))

@@ -19,6 +19,8 @@ void ago_add(struct buf *out, const char *time, int64_t now_us);
 void count_add(struct buf *out, double n);
 /* "99.9 %", rounded down: 100 % is said only when it is; NAN, nothing observed: "-" */
 void share_add(struct buf *out, double share);
+/* What is known of a share at least, "96.2 to 97.3 %". */
+void bounds_add(struct buf *out, double lower, double upper);
 /* What is outstanding; nothing is: "-", nobody knows (NAN): "?" */
 void lag_add(struct buf *out, double seconds);
 /* "1.4 MiB/s"; none: "-", NAN: "?" */

@@ -124,22 +124,40 @@ static void cell_count(struct html_table *t, double n, const char *tone)
 	html_cell_end(t);
 }
 
-static void cell_share(struct html_table *t, double share, double coverage)
+/* A ratio is never said without the share of the time for which it speaks, and what the rest of it allows. */
+static void add_ratio(struct buf *out, const json_t *of)
 {
-	html_cell_begin(t, isnan(share) ? "dim" : "");
-	share_add(t->out, share);
+	double coverage = num(of, "coverage");
+
+	share_add(out, num(of, "ratio"));
+	if (isnan(coverage))
+		return;
 	if (coverage < 1) {
-		buf_adds(t->out, "<small>of ");
-		share_add(t->out, coverage);
-		buf_adds(t->out, " seen</small>");
+		buf_adds(out, "<small>");
+		bounds_add(out, num(of, "lower"), num(of, "upper"));
+		buf_adds(out, "</small>");
 	}
+	buf_adds(out, "<small>");
+	share_add(out, coverage);
+	buf_adds(out, " seen</small>");
+}
+
+static const json_t *window_of(const json_t *ratios, const char *window)
+{
+	return sub(sub(ratios, "windows"), window);
+}
+
+static void cell_ratio(struct html_table *t, const json_t *of)
+{
+	html_cell_begin(t, isnan(num(of, "ratio")) ? "dim" : "");
+	add_ratio(t->out, of);
 	html_cell_end(t);
 }
 
-static void cell_hour(struct html_table *t, const char *name, const struct hour_words *words, const json_t *of)
+static void cell_hour(struct html_table *t, const char *name, const struct hour_words *words, const json_t *ratios)
 {
 	html_cell_begin(t, "");
-	page_hour_add(t->out, name, words, sub(of, "last_hour"));
+	page_hour_add(t->out, name, words, sub(ratios, "minutes"));
 	html_cell_end(t);
 }
 
@@ -295,30 +313,33 @@ static void add_endpoint_note(struct html_table *t, const json_t *status, const 
 
 static void add_endpoint(struct html_table *t, const json_t *p, int64_t now_us)
 {
-	static const struct hour_words words = { .good = "up", .late = "down" };
+	const json_t *availability = sub(p, "availability");
 	double offset = num(p, "clock_offset_seconds");
 
 	html_row_begin(t);
 	html_head_begin(t);
-	html_add(t->out, "%s <small>%s, %s</small>", str(p, "name"), str(p, "driver"), str(p, "capture"));
+	html_add(t->out, "%s <small>%s</small><small>%s</small>", str(p, "name"), str(p, "capture"),
+		 str(p, "server")[0] != '\0' ? str(p, "server") : str(p, "driver"));
 	html_head_end(t);
 	cell_state(t, endpoint_tone(p), str(p, "state"));
-	cell_hour(t, str(p, "name"), &words, p);
-	cell_share(t, num(p, "availability_ratio"), num(p, "availability_coverage_ratio"));
+	cell_hour(t, str(p, "name"), &hour_of_availability, availability);
+	cell_ratio(t, window_of(availability, "1h"));
+	cell_ratio(t, window_of(availability, "24h"));
+	cell_ratio(t, window_of(availability, "30d"));
 	html_cell_begin(t, "");
 	ago_add(t->out, str(p, "last_capture"), now_us);
 	html_cell_end(t);
 	html_cell_begin(t, isnan(offset) ? "dim" : fabs(offset) < CLOCK_CARE_S ? "" : "care");
 	offset_add(t->out, offset);
 	html_cell_end(t);
-	cell_text(t, "", str(p, "server"));
 	html_row_end(t);
 }
 
 static void add_endpoints(struct buf *out, const json_t *status)
 {
 	static const struct html_column columns[] = {
-		{ "Endpoint", "" }, { "State", "" }, { "Last hour", "hour" }, { "Available", "n" }, { "Looked", "n" }, { "Clock", "n" }, { "Server", "wide" },
+		{ "Endpoint", "" }, { "State", "" }, { "Last hour", "hour" }, { "Up, 1 h", "n" }, { "24 h", "n" }, { "30 d", "n" },
+		{ "Looked", "n" }, { "Clock", "n" },
 	};
 	struct html_table t;
 	const json_t *p;
@@ -340,15 +361,18 @@ static void add_endpoints(struct buf *out, const json_t *status)
 
 /* ---- links ------------------------------------------------------------------------------------------- */
 
-static void cell_doing(struct html_table *t, const json_t *link)
+/* What it is now, and what is being done about it. */
+static void cell_now(struct html_table *t, const json_t *link)
 {
 	const json_t *progress = sub(link, "progress");
-	struct buf words = { 0 };
+	struct buf doing = { 0 };
 
-	progress_add(&words, str(link, "phase"), num(progress, "rows_done"), num(progress, "rows_expected"),
+	progress_add(&doing, str(link, "phase"), num(progress, "rows_done"), num(progress, "rows_expected"),
 		     num(progress, "rows_per_second"));
-	cell_text(t, "", words.p);
-	buf_fini(&words);
+	html_cell_begin(t, "");
+	html_add(t->out, "<span class=\"state %s\">%s</span><small>%s</small>", link_tone(link), link_word(str(link, "state")), doing.p);
+	html_cell_end(t);
+	buf_fini(&doing);
 }
 
 static bool is_up(const json_t *status, const char *endpoint)
@@ -364,7 +388,7 @@ static bool is_up(const json_t *status, const char *endpoint)
 
 static void add_link(struct html_table *t, const json_t *entity, const json_t *link)
 {
-	static const struct hour_words words = { .good = "in step", .bad = "behind by less than 5 s", .late = "behind or set aside" };
+	const json_t *consistency = sub(link, "consistency"), *hour = window_of(consistency, "1h");
 	struct buf name = { 0 };
 
 	buf_addf(&name, "%s on %s", str(entity, "name"), str(link, "endpoint"));
@@ -372,14 +396,15 @@ static void add_link(struct html_table *t, const json_t *entity, const json_t *l
 	html_head_begin(t);
 	html_add(t->out, "%s <small>%s</small>", name.p, str(link, "table"));
 	html_head_end(t);
-	cell_state(t, link_tone(link), link_word(str(link, "state")));
-	cell_hour(t, name.p, &words, link);
-	cell_share(t, num(link, "consistency_ratio"), num(link, "consistency_coverage_ratio"));
+	cell_now(t, link);
+	cell_hour(t, name.p, &hour_of_consistency, consistency);
+	cell_ratio(t, hour);
+	cell_ratio(t, sub(hour, "within_5s"));
+	cell_ratio(t, window_of(sub(link, "availability"), "1h"));
 	cell_lag(t, num(link, "lag_seconds"));
 	cell_count(t, num(link, "owed"), "");
 	cell_count(t, num(link, "parked"), "bad");
 	cell_count(t, num(link, "held_deletes"), "care");
-	cell_doing(t, link);
 	html_row_end(t);
 	buf_fini(&name);
 }
@@ -397,15 +422,15 @@ static void add_link_note(struct html_table *t, const json_t *status, const json
 static void add_links(struct buf *out, const json_t *status)
 {
 	static const struct html_column columns[] = {
-		{ "Link", "" }, { "Now", "" }, { "Last hour", "hour" }, { "In step", "n" }, { "Behind", "n" }, { "Owed", "n" }, { "Parked", "n" },
-		{ "Held deletes", "n" }, { "Doing", "" },
+		{ "Link", "" }, { "Now", "" }, { "Last hour", "hour" }, { "In step, 1 h", "n" }, { "Within 5 s", "n" },
+		{ "Available", "n" }, { "Behind", "n" }, { "Owed", "n" }, { "Parked", "n" }, { "Held", "n" },
 	};
 	struct html_table t;
 	const json_t *e, *link;
 	size_t i, k;
 
 	buf_adds(out, "<section>\n<h2 id=\"links\">Links</h2>\n"
-		 "<p class=\"legend\">The last hour, a bar a minute: <span class=\"good\">in step</span> <span class=\"bad\">less than 5 s "
+		 "<p class=\"legend\">The last hour, a bar a minute: <span class=\"good\">in step</span> <span class=\"young\">less than 5 s "
 		 "behind</span> <span class=\"late\">more, or records set aside</span> <span class=\"void\">not observed</span></p>\n");
 	html_table_begin(&t, out, "links", columns, countof(columns));
 	json_array_foreach(sub(status, "entities"), i, e)
@@ -510,6 +535,16 @@ static void add_part(struct buf *out, const char *name, const json_t *part, cons
 	buf_adds(out, "</dd>\n");
 }
 
+/* All links that are not paused, together. */
+static void add_whole(struct buf *out, const json_t *availability)
+{
+	buf_adds(out, "<dt>All links available</dt><dd>");
+	page_hour_add(out, "The whole", &hour_of_availability, sub(availability, "minutes"));
+	buf_adds(out, "1 h: ");
+	add_ratio(out, window_of(availability, "1h"));
+	buf_adds(out, "</dd>\n");
+}
+
 static void add_service(struct buf *out, const json_t *status)
 {
 	const json_t *redis = sub(status, "redis"), *journal = sub(status, "journal");
@@ -520,6 +555,7 @@ static void add_service(struct buf *out, const json_t *status)
 	if (!isnan(bytes))
 		buf_addf(&size, "%.1f MiB", bytes / (1024 * 1024));
 	buf_adds(out, "<section>\n<h2>Service</h2>\n<dl>\n");
+	add_whole(out, sub(sub(status, "service"), "availability"));
 	add_part(out, "Redis", redis, str(redis, "server"));
 	add_part(out, "Journal", journal, size.p);
 	buf_adds(out, "<dt>Rounds</dt><dd>");

@@ -10,30 +10,39 @@
 
 /* In the units of the drawing, which the style stretches to the room there is. */
 enum { MINUTES = 60, STEP = 4, BAR = 3, HEIGHT = 20, LEAST = 5 };
+#define WHOLE_S 59.9		/* the second that is not settled yet is no hole */
 
 struct minute {
-	double good, bad, late, paused;	/* seconds; late: also what stands aside */
+	double good, young, late, paused;	/* seconds */
 };
 
-static double seconds_of(const json_t *hour, const char *state, size_t minute)
+const struct hour_words hour_of_availability = {
+	.good_seconds = "up_seconds", .bad_seconds = "down_seconds", .not_good = "not wholly up", .late = "down",
+};
+const struct hour_words hour_of_consistency = {
+	.good_seconds = "consistent_seconds", .bad_seconds = "inconsistent_seconds", .late_seconds = "late_seconds",
+	.not_good = "not wholly in step", .young = "behind by less than 5 s", .late = "behind, or with records set aside",
+};
+
+static double seconds_of(const json_t *minutes, const char *part, size_t minute)
 {
-	const json_t *j = json_array_get(json_object_get(hour, state), minute);
+	const json_t *j = json_array_get(json_object_get(minutes, part), minute);
 
 	return json_is_number(j) ? fmin(fmax(json_number_value(j), 0), 60) : 0;
 }
 
-static struct minute minute_of(const json_t *hour, size_t i, const struct hour_words *words)
+static struct minute minute_of(const json_t *minutes, size_t i, const struct hour_words *words)
 {
-	double bad = seconds_of(hour, "bad", i);
+	double bad = seconds_of(minutes, words->bad_seconds, i);
+	double late = words->late_seconds != NULL ? fmin(seconds_of(minutes, words->late_seconds, i), bad) : bad;
 
-	return (struct minute){ .good = seconds_of(hour, "good", i), .bad = words->bad != NULL ? bad : 0,
-				.late = seconds_of(hour, "late", i) + seconds_of(hour, "aside", i) + (words->bad != NULL ? 0 : bad),
-				.paused = seconds_of(hour, "paused", i) };
+	return (struct minute){ .good = seconds_of(minutes, words->good_seconds, i), .young = bad - late, .late = late,
+				.paused = seconds_of(minutes, "paused_seconds", i) };
 }
 
 static bool is_trouble(const struct minute *m)
 {
-	return m->bad > 0 || m->late > 0;
+	return m->young > 0 || m->late > 0;
 }
 
 /* A second of trouble would be a third of a unit: what was not well is drawn so that it is seen. */
@@ -58,18 +67,18 @@ static void add_seconds(struct buf *out, const char *word, double seconds)
 	html_add(out, " %s", word);
 }
 
-/* From the bottom: late, bad, good. A pointer that rests on it is told what it was. */
+/* From the bottom: late, young, good. A pointer that rests on it is told what it was. */
 static void add_trouble(struct buf *out, size_t i, const struct minute *m, const struct hour_words *words)
 {
-	double late = height_of(m->late), bad = fmin(height_of(m->bad), HEIGHT - late);
+	double late = height_of(m->late), young = fmin(height_of(m->young), HEIGHT - late);
 
 	buf_addf(out, "<g><title>%zu min ago", MINUTES - 1 - i);
 	add_seconds(out, words->late, m->late);
-	add_seconds(out, words->bad, m->bad);
+	add_seconds(out, words->young, m->young);
 	buf_adds(out, "</title>");
 	add_bar(out, "late", i, 0, late);
-	add_bar(out, "bad", i, late, bad);
-	add_bar(out, "good", i, late + bad, fmin(m->good / 60 * HEIGHT, HEIGHT - late - bad));
+	add_bar(out, "young", i, late, young);
+	add_bar(out, "good", i, late + young, fmin(m->good / 60 * HEIGHT, HEIGHT - late - young));
 	buf_adds(out, "</g>");
 }
 
@@ -97,42 +106,35 @@ static void add_parts(struct buf *out, const char *class, const double heights[M
 			add_bar(out, class, i, 0, heights[i]);
 }
 
-/* What the chart shows, for those who do not see it. */
-static void add_label(struct buf *out, const char *name, const struct hour_words *words, size_t troubled, double good, double observed)
+static void add_minutes(struct buf *out, size_t n, const char *what)
 {
-	html_add(out, "%s in the last hour: ", name);
-	if (observed <= 0) {
-		buf_adds(out, "not observed");
-		return;
-	}
-	share_add(out, good / observed);
-	html_add(out, " %s, ", words->good);
-	count_add(out, (double)troubled);
-	html_add(out, " minutes not wholly so, not observed ");
-	share_add(out, 1 - observed / (60 * MINUTES));
+	count_add(out, (double)n);
+	html_add(out, " minute%s %s", n == 1 ? "" : "s", what);
 }
 
-void page_hour_add(struct buf *out, const char *name, const struct hour_words *words, const json_t *hour)
+void page_hour_add(struct buf *out, const char *name, const struct hour_words *words, const json_t *minutes)
 {
-	double well[MINUTES], paused[MINUTES], good = 0, observed = 0;
+	double well[MINUTES], paused[MINUTES];
 	struct buf bars = { 0 };
-	size_t troubled = 0;
+	size_t troubled = 0, unseen = 0;
 
 	buf_adds(&bars, "");
 	for (size_t i = 0; i < MINUTES; i++) {
-		struct minute m = minute_of(hour, i, words);
+		struct minute m = minute_of(minutes, i, words);
 
 		well[i] = is_trouble(&m) ? 0 : m.good / 60 * HEIGHT;
 		paused[i] = is_trouble(&m) ? 0 : m.paused / 60 * HEIGHT;
-		good += m.good;
-		observed += m.good + m.bad + m.late;
+		unseen += m.good + m.young + m.late + m.paused < WHOLE_S;
 		if (is_trouble(&m)) {
 			troubled++;
 			add_trouble(&bars, i, &m, words);
 		}
 	}
 	buf_adds(out, "<svg role=\"img\" viewBox=\"0 0 239 20\" preserveAspectRatio=\"none\" aria-label=\"");
-	add_label(out, name, words, troubled, good, observed);
+	html_add(out, "%s in the last hour: ", name);	/* for those who do not see it */
+	add_minutes(out, troubled, words->not_good);
+	buf_adds(out, ", ");
+	add_minutes(out, unseen, "not wholly observed");
 	buf_adds(out, "\">");
 	buf_addf(out, "<path class=\"void run\" d=\"M0 %dh%d\"/>", HEIGHT / 2, MINUTES * STEP - (STEP - BAR));
 	add_runs(out, "paused", paused);

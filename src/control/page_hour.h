@@ -1,8 +1,7 @@
 /*
- * page_hour.h - the last hour as a small chart: a bar a minute. Pure: a part of the object of /status in, inline SVG out.
+ * page_hour.h - the last hour as a small chart: a bar a minute. Pure: the "minutes" of the object of /status in, inline SVG out.
  *
- * hour: an object of arrays, seconds of each of the last 60 minutes, the oldest first: "good", "bad", "late", "aside", "paused".
- * What a minute has besides was not observed: its bar is not full.
+ * What a minute has besides what is drawn was not observed: its bar is not full.
  */
 #ifndef CONTROL_PAGE_HOUR_H
 #define CONTROL_PAGE_HOUR_H
@@ -11,11 +10,17 @@
 
 struct buf;
 
-/* What they are called, as in "up", "down". bad NULL: there is no such half-way, what is bad is as late. */
+/*
+ * What the parts of a minute are called: in the object, and what a pointer that rests on its bar is told. young: bad, but not yet
+ * late; the object's bad_seconds have the late ones in them. NULL: all that is bad is late.
+ */
 struct hour_words {
-	const char *good, *bad, *late;
+	const char *good_seconds, *bad_seconds, *late_seconds;
+	const char *not_good, *young, *late;
 };
+extern const struct hour_words hour_of_availability, hour_of_consistency;
+
 /* name: whose hour it is. */
-void page_hour_add(struct buf *out, const char *name, const struct hour_words *words, const json_t *hour);
+void page_hour_add(struct buf *out, const char *name, const struct hour_words *words, const json_t *minutes);
 
 #endif

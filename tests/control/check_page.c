@@ -89,7 +89,7 @@ START_TEST(what_is_not_there_is_left_out)
 {
 	has(page_of("{}"), "<main class=\"crmsyncd\">");
 	has(page_of("{\"endpoints\": [{}], \"entities\": [{\"links\": [{}], \"conflicts_by_rule\": null}]}"), "</html>");
-	has(page_of("{\"endpoints\": [{\"last_hour\": {\"good\": \"x\"}}], \"redis\": 7, \"journal\": null, \"summary\": 3}"), "</html>");
+	has(page_of("{\"endpoints\": [{\"availability\": {\"minutes\": {\"up_seconds\": \"x\"}}}], \"redis\": 7, \"journal\": null, \"summary\": 3}"), "</html>");
 }
 END_TEST
 
@@ -150,68 +150,84 @@ END_TEST
 
 /* ---- the last hour -------------------------------------------------------------------------------------------------- */
 
-/* All minutes good but the last: those seconds of it. */
-static const char *hour_of(double good, double bad, double late, const struct hour_words *words)
+static void put(json_t *minutes, const char *part, double before, double last)
 {
-	json_t *hour = json_object(), *g = json_array(), *b = json_array(), *l = json_array();
+	json_t *list = json_array();
 
-	for (int i = 0; i < 59; i++) {
-		json_array_append_new(g, json_integer(60));
-		json_array_append_new(b, json_integer(0));
-		json_array_append_new(l, json_integer(0));
-	}
-	json_array_append_new(g, json_real(good));
-	json_array_append_new(b, json_real(bad));
-	json_array_append_new(l, json_real(late));
-	json_object_set_new(hour, "good", g);
-	json_object_set_new(hour, "bad", b);
-	json_object_set_new(hour, "late", l);
-	buf_clear(&out);
-	page_hour_add(&out, "sa\"les", words, hour);
-	json_decref(hour);
-	return out.p;
+	for (int i = 0; i < 59; i++)
+		json_array_append_new(list, json_real(before));
+	json_array_append_new(list, json_real(last));
+	json_object_set_new(minutes, part, list);
 }
 
-static const struct hour_words step = { .good = "in step", .bad = "behind", .late = "late" };
+/* All minutes in step but the last: those seconds of it. */
+static void draw(double good, double young, double late)
+{
+	json_t *minutes = json_object();
+
+	put(minutes, "consistent_seconds", 60, good);
+	put(minutes, "inconsistent_seconds", 0, young + late);
+	put(minutes, "late_seconds", 0, late);
+	buf_clear(&out);
+	page_hour_add(&out, "sa\"les", &hour_of_consistency, minutes);
+	json_decref(minutes);
+}
 
 START_TEST(an_hour_is_drawn_and_told)
 {
-	hour_of(60, 0, 0, &step);
-	has(out.p, "aria-label=\"sa&quot;les in the last hour: 100 % in step, 0 minutes not wholly so, not observed 0.0 %\"");
-	lacks(out.p, "<rect");
-	hour_of(30, 0, 0, &step);
+	draw(60, 0, 0);
+	has(out.p, "aria-label=\"sa&quot;les in the last hour: 0 minutes not wholly in step, 0 minutes not wholly observed\"");
+	has(out.p, "<path class=\"good run\" d=\"M0 10h239\"/></svg>");
+	draw(30, 0, 0);
+	has(out.p, "0 minutes not wholly in step, 1 minute not wholly observed");
 	has(out.p, "<path class=\"good run\" d=\"M0 10h235\"/><rect class=\"good\" x=\"236\" y=\"10\" width=\"3\" height=\"10\"/></svg>");
-	hour_of(0, 0, 60, &step);
-	has(out.p, "98.3 % in step, 1 minutes not wholly so");
-	has(out.p, "<title>0 min ago, 60 s late</title><rect class=\"late\" x=\"236\" y=\"0\" width=\"3\" height=\"20\"/></g>");
+	draw(0, 0, 60);
+	has(out.p, "1 minute not wholly in step, 0 minutes not wholly observed");
+	has(out.p, "<title>0 min ago, 60 s behind, or with records set aside</title>"
+	    "<rect class=\"late\" x=\"236\" y=\"0\" width=\"3\" height=\"20\"/></g>");
 }
 END_TEST
 
 START_TEST(a_second_of_trouble_in_an_hour_is_seen)
 {
-	hour_of(59, 0, 1, &step);
-	has(out.p, "<rect class=\"late\" x=\"236\" y=\"15\" width=\"3\" height=\"5\"/><rect class=\"good\" x=\"236\" y=\"0\" width=\"3\" height=\"15\"/>");
-	has(out.p, "99.9 % in step");
-	hour_of(59, 1, 0, &step);
-	has(out.p, "<title>0 min ago, 1.0 s behind</title><rect class=\"bad\"");
+	draw(59, 0, 1);
+	has(out.p, "<rect class=\"late\" x=\"236\" y=\"15\" width=\"3\" height=\"5\"/>"
+	    "<rect class=\"good\" x=\"236\" y=\"0\" width=\"3\" height=\"15\"/>");
+	draw(59, 1, 0);
+	has(out.p, "<title>0 min ago, 1.0 s behind by less than 5 s</title><rect class=\"young\" x=\"236\" y=\"15\"");
 }
 END_TEST
 
 START_TEST(an_endpoint_is_up_or_down)
 {
-	static const struct hour_words words = { .good = "up", .late = "down" };
+	json_t *minutes = json_object();
 
-	hour_of(0, 60, 0, &words);
+	put(minutes, "up_seconds", 60, 0);
+	put(minutes, "down_seconds", 0, 60);
+	page_hour_add(&out, "sales", &hour_of_availability, minutes);
+	json_decref(minutes);
+	has(out.p, "1 minute not wholly up, 0");
 	has(out.p, "<title>0 min ago, 60 s down</title><rect class=\"late\"");
 }
 END_TEST
 
 START_TEST(an_hour_nobody_saw_is_not_a_good_one)
 {
-	page_hour_add(&out, "sales", &step, NULL);
-	has(out.p, "sales in the last hour: not observed");
+	page_hour_add(&out, "sales", &hour_of_consistency, NULL);
+	has(out.p, "60 minutes not wholly observed");
 	has(out.p, "<path class=\"void run\" d=\"M0 10h239\"/></svg>");
-	lacks(out.p, "class=\"good\"");
+}
+END_TEST
+
+START_TEST(a_ratio_comes_with_what_was_seen_and_what_the_rest_allows)
+{
+	page_of("{\"endpoints\": [{\"availability\": {\"windows\": {\"1h\": "
+		"{\"ratio\": 0.9723, \"lower\": 0.96, \"upper\": 0.98, \"coverage\": 0.99}, "
+		"\"24h\": {\"ratio\": 1, \"lower\": 1, \"upper\": 1, \"coverage\": 1}, "
+		"\"30d\": {\"ratio\": null, \"lower\": 0, \"upper\": 1, \"coverage\": 0}}}}]}");
+	has(out.p, ">97.2 %<small>96.0 to 98.0 %</small><small>99.0 % seen</small></td>");
+	has(out.p, ">100 %<small>100 % seen</small></td>");
+	has(out.p, ">-<small>0.0 to 100.0 %</small><small>0.0 % seen</small></td>");
 }
 END_TEST
 
@@ -232,6 +248,7 @@ int main(void)
 	tcase_add_test(t, a_second_of_trouble_in_an_hour_is_seen);
 	tcase_add_test(t, an_endpoint_is_up_or_down);
 	tcase_add_test(t, an_hour_nobody_saw_is_not_a_good_one);
+	tcase_add_test(t, a_ratio_comes_with_what_was_seen_and_what_the_rest_allows);
 	suite_add_tcase(all, t);
 	runner = srunner_create(all);
 	srunner_run_all(runner, CK_NORMAL);

@@ -53,6 +53,7 @@ class StatusPage(ThreeCrms):
         admin.run("ALTER DATABASE support ALLOW_CONNECTIONS false")
         admin.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'support' AND usename = 'crmsync'")
         eventually(lambda: self.d.endpoint("support")["reason"] and self.d.endpoint("support")["state"] == "down", "support is down")
+        eventually(lambda: self.d.endpoint("support")["availability"]["minutes"].get("down_seconds"), "it is known since when it is down")
 
     def keep(self, browser, name):
         directory = os.environ.get("CRM_SCREENSHOTS")
@@ -73,6 +74,10 @@ class StatusPage(ThreeCrms):
         self.assertEqual({name: row["State"] for name, row in endpoints.items()}, {"sales": "up", "support": "down", "billing": "up"})
         self.assertIn(self.d.endpoint("support")["reason"], endpoints["support"]["note"])
         self.assertIn("deletions included", endpoints["sales"]["note"])
+        self.assertEqual(browser.run("[...document.querySelectorAll('table[aria-labelledby=endpoints] tr:not(.note):has(.late) th')]"
+                                     ".map(th => th.firstChild.data.trim())"), ["support"])
+        for column in ("Up, 1 h", "24 h", "30 d"):
+            self.assertRegex(endpoints["support"][column], r"^\d+\.\d %\s+(\d+\.\d to \d+\.\d %\s+)?\d+(\.\d)? % seen$")
         links = self.rows(browser, "links")
         self.assertEqual(len(links), 6)
         self.assertEqual(links["contact on sales"]["Parked"], "1")
@@ -86,7 +91,8 @@ class StatusPage(ThreeCrms):
         self.assertEqual(roles.count("rowheader"), 3 + 6 + 2)
         self.assertEqual(roles.count("columnheader"), len(browser.run("[...document.querySelectorAll('thead th')].map(th => th.innerText)")))
         charts = browser.run("[...document.querySelectorAll('svg')].map(svg => svg.getAttribute('aria-label'))")
-        self.assertEqual([label.split(" in the last hour: ")[0] for label in charts], [*self.rows(browser, "endpoints"), *self.rows(browser, "links")])
+        self.assertEqual([label.split(" in the last hour: ")[0] for label in charts],
+                         [*self.rows(browser, "endpoints"), *self.rows(browser, "links"), "The whole"])
 
     def is_sound(self, browser):
         self.assertEqual(browser.complaints, [])
