@@ -67,7 +67,7 @@ void bounds_add(struct buf *out, double lower, double upper)
 	if (isnan(lower) || isnan(upper))
 		buf_adds(out, "-");
 	else
-		buf_addf(out, "%.1f to %.1f %%", floor(lower * 1000) / 10, ceil(upper * 1000) / 10);
+		buf_addf(out, "%.4g to %.4g %%", floor(lower * 1000) / 10, ceil(upper * 1000) / 10);
 }
 
 void lag_add(struct buf *out, double seconds)

@@ -423,7 +423,8 @@ static void add_links(struct buf *out, const json_t *status)
 {
 	static const struct html_column columns[] = {
 		{ "Link", "" }, { "Now", "" }, { "Last hour", "hour" }, { "In step, 1 h", "n" }, { "Within 5 s", "n" },
-		{ "Available", "n" }, { "Behind", "n" }, { "Owed", "n" }, { "Parked", "n" }, { "Held", "n" },
+		{ "Available", "n" }, { "Behind", "n few" }, { "Owed", "n few" }, { "Parked", "n few" },
+		{ "Held", "n few" },
 	};
 	struct html_table t;
 	const json_t *e, *link;
@@ -467,8 +468,8 @@ static void add_entity(struct html_table *t, const json_t *e)
 static void add_entities(struct buf *out, const json_t *status)
 {
 	static const struct html_column columns[] = {
-		{ "Entity", "" }, { "Records", "n" }, { "Pending", "n" }, { "Parked", "n" }, { "Held deletes", "n" }, { "To decide", "n" },
-		{ "Delay p50", "n" }, { "Delay p99", "n" }, { "Values cleaned", "n" }, { "Rejected", "n" },
+		{ "Entity", "" }, { "Records", "n few" }, { "Pending", "n few" }, { "Parked", "n few" }, { "Held", "n few" },
+		{ "To decide", "n few" }, { "Delay p50", "n few" }, { "Delay p99", "n few" }, { "Cleaned", "n few" }, { "Rejected", "n few" },
 	};
 	struct html_table t;
 	const json_t *e;

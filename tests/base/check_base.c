@@ -305,6 +305,7 @@ START_TEST(a_share_is_whole_only_when_it_is)
 	SAYS(share_add(&out, 0.993), "99.3 %");
 	SAYS(share_add(&out, 0), "0.0 %");
 	SAYS(bounds_add(&out, 0.96299, 0.98001), "96.2 to 98.1 %");
+	SAYS(bounds_add(&out, 0, 1), "0 to 100 %");
 	SAYS(bounds_add(&out, NAN, NAN), "-");
 }
 END_TEST

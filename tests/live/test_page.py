@@ -77,7 +77,7 @@ class StatusPage(ThreeCrms):
         self.assertEqual(browser.run("[...document.querySelectorAll('table[aria-labelledby=endpoints] tr:not(.note):has(.late) th')]"
                                      ".map(th => th.firstChild.data.trim())"), ["support"])
         for column in ("Up, 1 h", "24 h", "30 d"):
-            self.assertRegex(endpoints["support"][column], r"^\d+\.\d %\s+(\d+\.\d to \d+\.\d %\s+)?\d+(\.\d)? % seen$")
+            self.assertRegex(endpoints["support"][column], r"^\d+\.\d %\s+([\d.]+ to [\d.]+ %\s+)?\d+(\.\d)? % seen$")
         links = self.rows(browser, "links")
         self.assertEqual(len(links), 6)
         self.assertEqual(links["contact on sales"]["Parked"], "1")
