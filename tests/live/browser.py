@@ -106,8 +106,11 @@ class Browser:
                 return answer["result"]
         raise Failed(f"Chromium does not answer to {method}")
 
-    def open(self, url, width=1280, height=800, dark=False, script=True):
+    def resize(self, width, height=800):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+
+    def open(self, url, width=1280, dark=False, script=True):
+        self.resize(width)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
         self.call("Emulation.setScriptExecutionDisabled", value=not script)
         self.complaints, self.requests, self.loaded = [], [], False
