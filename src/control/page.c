@@ -84,15 +84,18 @@ static bool wants_care(const json_t *entity)
 
 static const char *tone_of_all(const json_t *status)
 {
+	bool all_up = true;
 	const json_t *j;
 	size_t i;
 
 	if (!is(sub(status, "redis"), "state", "up") || !is(sub(status, "journal"), "state", "up"))
 		return "bad";
-	json_array_foreach(sub(status, "endpoints"), i, j)
+	json_array_foreach(sub(status, "endpoints"), i, j) {
 		if (is(j, "state", "down"))
 			return "bad";
-	if (json_is_true(sub(status, "standby")) || json_is_false(sub(status, "last_reload_successful")))
+		all_up &= is(j, "state", "up");		/* else paused, lest it is forgotten, or not tried yet */
+	}
+	if (!all_up || json_is_true(sub(status, "standby")) || json_is_false(sub(status, "last_reload_successful")))
 		return "care";
 	json_array_foreach(sub(status, "entities"), i, j)
 		if (wants_care(j))
@@ -592,8 +595,8 @@ static void add_top(struct buf *out, const char *title, const char *tone, const 
 
 static void add_bottom(struct buf *out, const char *nonce)
 {
-	buf_adds(out, "</main>\n<footer><a href=\"/metrics\">/metrics</a> <a href=\"/status\">/status</a> "
-		 "<a href=\"/readyz\">/readyz</a> <a href=\"/healthz\">/healthz</a></footer>\n");
+	buf_adds(out, "</main>\n<footer><a href=\"metrics\">/metrics</a> <a href=\"status\">/status</a> "
+		 "<a href=\"readyz\">/readyz</a> <a href=\"healthz\">/healthz</a></footer>\n");
 	html_add(out, "<script nonce=\"%s\">\n", nonce);
 	buf_adds(out, page_script);
 	buf_adds(out, "</script>\n</body>\n</html>\n");

@@ -108,7 +108,8 @@ static void tone_is(const char *status, const char *tone)
 
 START_TEST(the_colour_of_the_whole_is_that_of_its_worst_part)
 {
-	tone_is("{" WELL ", \"endpoints\": [{\"state\": \"up\"}, {\"state\": \"paused\"}]}", "good");
+	tone_is("{" WELL ", \"endpoints\": [{\"state\": \"up\"}]}", "good");
+	tone_is("{" WELL ", \"endpoints\": [{\"state\": \"up\"}, {\"state\": \"paused\"}]}", "care");
 	tone_is("{" WELL ", \"endpoints\": [{\"state\": \"up\"}, {\"state\": \"down\"}]}", "bad");
 	tone_is("{" WELL ", \"last_reload_successful\": false}", "care");
 	tone_is("{" WELL ", \"standby\": true}", "care");
