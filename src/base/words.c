@@ -80,7 +80,7 @@ void lag_add(struct buf *out, double seconds)
 		age_add(out, seconds);
 }
 
-void rate_add(struct buf *out, double bytes_per_second)
+void byte_rate_add(struct buf *out, double bytes_per_second)
 {
 	if (isnan(bytes_per_second))
 		buf_adds(out, "?");

@@ -24,7 +24,7 @@ void bounds_add(struct buf *out, double lower, double upper);
 /* What is outstanding; nothing is: "-", nobody knows (NAN): "?" */
 void lag_add(struct buf *out, double seconds);
 /* "1.4 MiB/s"; none: "-", NAN: "?" */
-void rate_add(struct buf *out, double bytes_per_second);
+void byte_rate_add(struct buf *out, double bytes_per_second);
 /* A clock's difference, "+0.250 s"; NAN: "?" */
 void offset_add(struct buf *out, double seconds);
 /* "survey 43 %, 6 s left", "sweep 120 rows", "follow"; what is not known is NAN. */

@@ -335,6 +335,9 @@ static void add_endpoint(struct html_table *t, const json_t *p, int64_t now_us)
 	html_cell_begin(t, isnan(offset) ? "dim" : fabs(offset) < CLOCK_CARE_S ? "" : "care");
 	offset_add(t->out, offset);
 	html_cell_end(t);
+	html_cell_begin(t, "");
+	byte_rate_add(t->out, num(p, "data_rate_bytes_per_second"));
+	html_cell_end(t);
 	html_row_end(t);
 }
 
@@ -342,7 +345,7 @@ static void add_endpoints(struct buf *out, const json_t *status)
 {
 	static const struct html_column columns[] = {
 		{ "Endpoint", "" }, { "State", "" }, { "Last hour", "hour" }, { "Up, 1 h", "n" }, { "24 h", "n" }, { "30 d", "n" },
-		{ "Looked", "n" }, { "Clock", "n" },
+		{ "Looked", "n" }, { "Clock", "n" }, { "Data rate", "n" },
 	};
 	struct html_table t;
 	const json_t *p;

@@ -48,7 +48,7 @@ static void cell_rate(struct table *t, double bytes)
 {
 	struct buf words = { 0 };
 
-	rate_add(&words, bytes);
+	byte_rate_add(&words, bytes);
 	cell(t, isnan(bytes) ? DIM : PLAIN, &words);
 }
 

@@ -288,10 +288,10 @@ START_TEST(what_is_not_known_is_not_nothing)
 	SAYS(lag_add(&out, 0), "-");
 	SAYS(lag_add(&out, 61), "61 s");
 	SAYS(lag_add(&out, NAN), "?");
-	SAYS(rate_add(&out, 0), "-");
-	SAYS(rate_add(&out, 1000), "1000 B/s");
-	SAYS(rate_add(&out, 1500000), "1.4 MiB/s");
-	SAYS(rate_add(&out, NAN), "?");
+	SAYS(byte_rate_add(&out, 0), "-");
+	SAYS(byte_rate_add(&out, 1000), "1000 B/s");
+	SAYS(byte_rate_add(&out, 1500000), "1.4 MiB/s");
+	SAYS(byte_rate_add(&out, NAN), "?");
 	SAYS(offset_add(&out, -0.25), "-0.250 s");
 	SAYS(offset_add(&out, NAN), "?");
 	SAYS(share_add(&out, NAN), "-");
