@@ -59,7 +59,7 @@ void share_add(struct buf *out, double share)
 	else if (share >= 1)
 		buf_adds(out, "100 %");
 	else
-		buf_addf(out, "%.1f %%", floor(share * 1000 + 1e-9) / 10);	/* 0.993 is 0.99299999... */
+		buf_addf(out, "%.1f %%", floor(share * 1000) / 10);
 }
 
 void bounds_add(struct buf *out, double lower, double upper)

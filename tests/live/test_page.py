@@ -111,7 +111,7 @@ class StatusPage(ThreeCrms):
                 self.is_sound(browser)
                 self.is_read_aloud(browser)
                 self.keep(browser, name.replace(" ", "-"))
-        for width in (320, 1050, 1060, 2000):
+        for width in (320, 660, 1050, 1060, 2000):
             browser.resize(width)
             self.assertEqual(browser.run(OVERFLOW), 0, f"the page scrolls sideways at {width}")
         self.refreshes(browser)
