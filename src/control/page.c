@@ -281,7 +281,7 @@ static void add_down(struct buf *out, const json_t *p)
 	buf_adds(out, "</p>");
 }
 
-/* What its capture can and cannot promise, in the driver's own words: each once, with the entities that it is said of. */
+/* What its capture can and cannot promise, in the driver's own words; further ones with the entity that they are said of. */
 static void add_promises(struct buf *out, const json_t *status, const json_t *p)
 {
 	const char *said = "";
