@@ -7,4 +7,5 @@ libcrmsync_a_SOURCES += \
 	src/base/failpoint.c src/base/failpoint.h \
 	src/base/log.c src/base/log.h \
 	src/base/mem.c src/base/mem.h \
-	src/base/text.c src/base/text.h
+	src/base/text.c src/base/text.h \
+	src/base/words.c src/base/words.h

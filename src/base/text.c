@@ -147,6 +147,39 @@ void text_json(struct buf *out, const char *p, size_t n)
 	buf_addc(out, '"');
 }
 
+static const char *html_entity(uint32_t c)
+{
+	switch (c) {
+	case '&':	return "&amp;";
+	case '<':	return "&lt;";
+	case '>':	return "&gt;";
+	case '"':	return "&quot;";
+	case '\'':	return "&#39;";
+	case '\n':
+	case '\r':
+	case '\t':	return " ";
+	}
+	return NULL;
+}
+
+void text_html(struct buf *out, const char *p, size_t n)
+{
+	uint32_t c;
+
+	for (size_t i = 0; i < n;) {
+		size_t step = utf8_step(p + i, n - i, &c);
+		const char *entity = step > 0 ? html_entity(c) : NULL;
+
+		if (entity != NULL)
+			buf_adds(out, entity);
+		else if (step == 0 || breaks_lines(c))
+			buf_adds(out, "\xef\xbf\xbd");
+		else
+			buf_add(out, p + i, step);
+		i += step > 0 ? step : 1;
+	}
+}
+
 /* ---- durations and sizes ----------------------------------------------------------------------------- */
 
 struct unit {

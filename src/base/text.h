@@ -19,6 +19,8 @@ size_t utf8_count(const char *p, size_t n);	/* characters; invalid bytes count o
 void text_escape(struct buf *out, const char *p, size_t n, char quote, size_t cap);
 /* A JSON string literal with its quotes; invalid UTF-8 becomes U+FFFD. */
 void text_json(struct buf *out, const char *p, size_t n);
+/* Text of HTML, between tags or in a quoted attribute. Line ends become blanks, and what must not stand there U+FFFD. */
+void text_html(struct buf *out, const char *p, size_t n);
 
 bool duration_parse(const char *s, int64_t *us);	/* 500ms 5s 10m 1h 30d; false when malformed or too large */
 void duration_print(struct buf *out, int64_t us);	/* the shortest form that duration_parse() reads back */

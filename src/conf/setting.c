@@ -97,12 +97,12 @@ const struct setting settings[] = {
 	{ .path = "state.password_file", .type = SET_SECRET, .at = TOP(state.password_file),
 	  .help = "File that holds the Redis password. $CREDENTIALS_DIRECTORY/NAME is a credential of systemd's." },
 
-	{ .path = "stats", .type = SET_MAP, .help = "The read-only HTTP service: /metrics, /status, /healthz, /readyz." },
+	{ .path = "stats", .type = SET_MAP, .help = "The read-only HTTP service: the status page at /, /metrics, /status, /healthz, /readyz." },
 	{ .path = "stats.socket", .type = SET_SOCKET, .at = TOP(stats.socket), .def = "/run/crmsyncd/stats.sock",
 	  .help = "Unix socket on which the statistics are served." },
 	{ .path = "stats.listen", .type = SET_OWN, .wants = "host:port", .read = read_listen, .print = print_listen,
 	  .schema = "{\"type\": \"string\", \"pattern\": \":[0-9]{1,5}$\"}",
-	  .help = "The same over TCP at this host:port; off when left out." },
+	  .help = "The same over TCP at this host:port, where a browser finds the status page; off when left out." },
 
 	{ .path = "control", .type = SET_MAP, .help = "The service behind crmsyncctl." },
 	{ .path = "control.socket", .type = SET_SOCKET, .at = TOP(control.socket), .def = "/run/crmsyncd/control.sock",

@@ -1,8 +1,12 @@
 #include "control/control.h"
 
+#include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -193,11 +197,52 @@ static void page_readyz(struct control *c, struct http_exchange *x, const struct
 	answer_text(x, ready ? 200 : 503, NULL, &body);
 }
 
+/*
+ * Nothing but the style and the script that this answer brings, by a number that nobody can know before; and from here only.
+ * Whatever may ever slip through the escaping would find nothing that runs it and no place to send anything to.
+ */
+static const char page_policy[] =
+	"Content-Security-Policy: default-src 'none'; style-src 'nonce-%s'; script-src 'nonce-%s'; img-src data:; "
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
+	"Referrer-Policy: no-referrer\r\n";
+
+static void nonce_make(char out[33])
+{
+	uint64_t n[2];
+	ssize_t got = getrandom(n, sizeof n, 0);	/* so little comes at once */
+
+	assert(got == sizeof n);
+	snprintf(out, 33, "%016" PRIx64 "%016" PRIx64, n[0], n[1]);
+}
+
+static void page_people(struct control *c, struct http_exchange *x, const struct http_request *rq)
+{
+	struct buf body = { 0 }, head = { 0 };
+	struct pages p;
+	bool shown = control_pages(c, &p);
+	char nonce[33];
+
+	nonce_make(nonce);
+	if (shown) {
+		json_t *status = status_json(&p);
+
+		page_html(status, nonce, &body);
+		json_decref(status);
+	} else {
+		page_html_without(starting, nonce, &body);
+	}
+	buf_addf(&head, page_policy, nonce, nonce);
+	http_reply(x, shown ? 200 : 503, CONTROL_HTML, head.p, body.p, body.len);
+	buf_fini(&head);
+	buf_fini(&body);
+}
+
 static const struct page {
 	const char *path;
 	void (*answer)(struct control *, struct http_exchange *, const struct http_request *);
 	const char *help;
 } page_table[] = {
+	{ "/", page_people, "the status page, for a browser" },
 	{ "/metrics", page_metrics, "Prometheus text, or OpenMetrics to whoever asks for it" },
 	{ "/status", page_status, "JSON: endpoints, entities, links, in one sentence and in numbers" },
 	{ "/healthz", page_healthz, "200 while the event loop turns" },

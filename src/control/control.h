@@ -1,7 +1,7 @@
 /*
  * control.h - the stats and control sockets: HTTP/1.1, metrics, status, commands.
  *
- * Read-only pages on the stats socket (and TCP when set): /metrics /status /healthz /readyz. The control
+ * Read-only pages on the stats socket (and TCP when set): / (for people) /metrics /status /healthz /readyz. The control
  * socket (0600, peer uid checked: root or the daemon's own user) has the same plus POST /v1/COMMAND, the
  * face of crmsyncctl. The commands are rows of a table in commands.c; see there for names and parameters.
  * Nothing here holds a credential; row values appear on the control socket only.

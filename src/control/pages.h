@@ -3,6 +3,7 @@
  *
  *   metrics.c   /metrics: one table of all metrics, rendered as Prometheus text, OpenMetrics or JSON lines
  *   status.c    /status: the JSON object; /readyz: the reasons
+ *   page.c      /: that object as HTML
  *   summary.c   the sentence that matters
  */
 #ifndef CONTROL_PAGES_H
@@ -32,6 +33,11 @@ void summary_add(const struct pages *, struct buf *out);
 json_t *status_json(const struct pages *);
 /* True when ready; else adds the reasons, a line each. */
 bool status_ready(const struct pages *, struct buf *reasons);
+
+/* The document of /, of the object of /status. nonce: what the page's policy lets style and script in by. */
+void page_html(const json_t *status, const char *nonce, struct buf *out);
+/* The same while there is no such object. */
+void page_html_without(const char *why, const char *nonce, struct buf *out);
 
 /* Prometheus text exposition 0.0.4, and OpenMetrics 1.0: the same samples. */
 void metrics_text(const struct pages *, struct buf *out);

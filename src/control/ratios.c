@@ -27,13 +27,68 @@ static void add_ratio(json_t *j, const struct spent *s, enum ratio_kind kind)
 	add_number(j, "coverage", r.coverage);
 }
 
+/* The time spent in some states, as it is called in the object. */
+struct part {
+	const char *name;
+	unsigned states;
+};
+#define IN(state) (1u << METER_##state)
+static const struct part availability_parts[] = {
+	{ "up_seconds", IN(GOOD) }, { "down_seconds", IN(BAD) | IN(LATE) | IN(ASIDE) }, { "unknown_seconds", IN(UNKNOWN) },
+	{ "paused_seconds", IN(PAUSED) }, { NULL, 0 },
+};
+static const struct part consistency_parts[] = {
+	{ "consistent_seconds", IN(GOOD) }, { "inconsistent_seconds", IN(BAD) | IN(LATE) | IN(ASIDE) },
+	{ "late_seconds", IN(LATE) | IN(ASIDE) }, { "aside_seconds", IN(ASIDE) }, { "unknown_seconds", IN(UNKNOWN) },
+	{ "paused_seconds", IN(PAUSED) }, { NULL, 0 },
+};
+
+static double part_seconds(const struct spent *s, const struct part *part)
+{
+	double seconds = 0;
+
+	for (int state = 0; state < METER_STATES; state++)
+		if (part->states & (1u << state))
+			seconds += spent_seconds(s, (enum meter_state)state);
+	return seconds;
+}
+
+static void add_parts(json_t *j, const struct spent *s, const struct part *parts)
+{
+	for (; parts->name != NULL; parts++)
+		add_number(j, parts->name, part_seconds(s, parts));
+}
+
+/*
+ * For a chart: the parts of each of the last 60 minutes, the oldest first, the last one as far as it is settled. What there was
+ * nothing of in the whole hour is left out, which is most of it.
+ */
+static json_t *minutes_json(const struct timeline *t, const struct part *parts)
+{
+	json_t *j = json_object();
+
+	for (; parts->name != NULL; parts++) {
+		json_t *list = json_array();
+		double sum = 0;
+
+		for (unsigned ago = 60; ago-- > 0;) {
+			struct spent s = timeline_minute(t, ago);
+			double seconds = part_seconds(&s, parts);
+
+			json_array_append_new(list, json_real(round(seconds * 1000) / 1000));
+			sum += seconds;
+		}
+		if (sum > 0)
+			json_object_set(j, parts->name, list);
+		json_decref(list);
+	}
+	return j;
+}
+
 static void fill_availability(json_t *j, const struct spent *s)
 {
 	add_ratio(j, s, RATIO_GOOD);
-	add_number(j, "up_seconds", spent_seconds(s, METER_GOOD));
-	add_number(j, "down_seconds", spent_bad_seconds(s));
-	add_number(j, "unknown_seconds", spent_seconds(s, METER_UNKNOWN));
-	add_number(j, "paused_seconds", spent_seconds(s, METER_PAUSED));
+	add_parts(j, s, availability_parts);
 }
 
 static void fill_consistency(json_t *j, const struct spent *s)
@@ -43,15 +98,11 @@ static void fill_consistency(json_t *j, const struct spent *s)
 	add_ratio(j, s, RATIO_GOOD);
 	add_ratio(within, s, RATIO_TIMELY);
 	json_object_set_new(j, "within_5s", within);
-	add_number(j, "consistent_seconds", spent_seconds(s, METER_GOOD));
-	add_number(j, "inconsistent_seconds", spent_bad_seconds(s));
-	add_number(j, "late_seconds", spent_seconds(s, METER_LATE) + spent_seconds(s, METER_ASIDE));
-	add_number(j, "aside_seconds", spent_seconds(s, METER_ASIDE));
-	add_number(j, "unknown_seconds", spent_seconds(s, METER_UNKNOWN));
-	add_number(j, "paused_seconds", spent_seconds(s, METER_PAUSED));
+	add_parts(j, s, consistency_parts);
 }
 
-static json_t *timeline_json(const struct sync *sync, const struct timeline *t, void (*fill)(json_t *, const struct spent *))
+static json_t *timeline_json(const struct sync *sync, const struct timeline *t, void (*fill)(json_t *, const struct spent *),
+			     const struct part *parts)
 {
 	json_t *j = json_object(), *windows = json_object();
 	struct spent s = timeline_total(t);
@@ -66,6 +117,7 @@ static json_t *timeline_json(const struct sync *sync, const struct timeline *t, 
 		json_object_set_new(windows, window_names[w], window);
 	}
 	json_object_set_new(j, "windows", windows);
+	json_object_set_new(j, "minutes", minutes_json(t, parts));
 	return j;
 }
 
@@ -81,11 +133,11 @@ static void add_total(json_t *j, const char *ratio, const char *coverage, const 
 void ratios_add_availability(json_t *j, const struct sync *sync, const struct timeline *t)
 {
 	add_total(j, "availability_ratio", "availability_coverage_ratio", t);
-	json_object_set_new(j, "availability", timeline_json(sync, t, fill_availability));
+	json_object_set_new(j, "availability", timeline_json(sync, t, fill_availability, availability_parts));
 }
 
 void ratios_add_consistency(json_t *j, const struct sync *sync, const struct timeline *t)
 {
 	add_total(j, "consistency_ratio", "consistency_coverage_ratio", t);
-	json_object_set_new(j, "consistency", timeline_json(sync, t, fill_consistency));
+	json_object_set_new(j, "consistency", timeline_json(sync, t, fill_consistency, consistency_parts));
 }

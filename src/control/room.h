@@ -37,6 +37,7 @@ struct control {
 	struct http_exchange *reloading;	/* who asked for the reload that is under way; NULL: nobody */
 };
 
+#define CONTROL_HTML "text/html; charset=utf-8"
 #define CONTROL_JSON "application/json"
 #define CONTROL_LINES "application/x-ndjson"
 #define CONTROL_TEXT "text/plain; charset=utf-8"

@@ -98,8 +98,6 @@ int complete(struct ctl *, char **words, int n);
 
 void status_show(const json_t *status, struct buf *out, size_t width, bool color);
 void ratios_show(const json_t *status, struct buf *out, size_t width, bool color);
-/* Words for a number of seconds: "350 ms", "14 s", "3 min", "2 h", "5 days". */
-void age_add(struct buf *out, double seconds);
 
 /* ---- table.c ----------------------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/text.h"
+#include "base/words.h"
 #include "ctl/ctl.h"
 
 /* ---- reading the object: a newer or older daemon may leave things out -------------------------------- */
@@ -27,106 +28,63 @@ static const json_t *sub(const json_t *object, const char *name)
 	return json_object_get(object, name);
 }
 
-/* ---- numbers in words -------------------------------------------------------------------------------- */
+/* ---- cells: the words of base/words.h, painted -------------------------------------------------------- */
 
-void age_add(struct buf *out, double seconds)
+static void cell(struct table *t, enum paint paint, struct buf *words)
 {
-	if (seconds < 1)
-		buf_addf(out, "%.0f ms", fmax(1, seconds * 1000));
-	else if (seconds < 10)
-		buf_addf(out, "%.1f s", seconds);
-	else if (seconds < 120)
-		buf_addf(out, "%.0f s", seconds);
-	else if (seconds < 7200)
-		buf_addf(out, "%.0f min", seconds / 60);
-	else if (seconds < 172800)
-		buf_addf(out, "%.0f h", seconds / 3600);
-	else
-		buf_addf(out, "%.0f days", seconds / 86400);
+	table_cell(t, paint, "%s", words->p);
+	buf_fini(words);
 }
 
-/* With commas: 1,234,567. */
 static void cell_count(struct table *t, double n, enum paint paint)
 {
-	char digits[32], out[48];
-	size_t len, at = 0;
+	struct buf words = { 0 };
 
-	if (isnan(n)) {
-		table_cell(t, DIM, "?");
-		return;
-	}
-	len = (size_t)snprintf(digits, sizeof digits, "%.0f", fmin(fmax(n, 0), 1e15));
-	for (size_t i = 0; i < len; i++) {
-		if (i > 0 && (len - i) % 3 == 0)
-			out[at++] = ',';
-		out[at++] = digits[i];
-	}
-	table_cell(t, n > 0 ? paint : PLAIN, "%.*s", (int)at, out);
+	count_add(&words, n);
+	cell(t, isnan(n) ? DIM : n > 0 ? paint : PLAIN, &words);
 }
 
 static void cell_rate(struct table *t, double bytes)
 {
-	if (isnan(bytes))
-		table_cell(t, DIM, "?");
-	else if (bytes < 1)
-		table_cell(t, PLAIN, "-");
-	else if (bytes < 1024)
-		table_cell(t, PLAIN, "%.0f B/s", bytes);
-	else if (bytes < 1024 * 1024)
-		table_cell(t, PLAIN, "%.1f KiB/s", bytes / 1024);
-	else
-		table_cell(t, PLAIN, "%.1f MiB/s", bytes / (1024 * 1024));
+	struct buf words = { 0 };
+
+	byte_rate_add(&words, bytes);
+	cell(t, isnan(bytes) ? DIM : PLAIN, &words);
 }
 
-static void cell_age(struct table *t, double seconds, enum paint paint)
+static void cell_lag(struct table *t, double seconds)
 {
 	struct buf words = { 0 };
 
-	age_add(&words, seconds);
-	table_cell(t, paint, "%s", words.p);
-	buf_fini(&words);
-}
-
-/* Nothing outstanding and "nobody knows" are two things. */
-static void cell_lag(struct table *t, double seconds)
-{
-	if (isnan(seconds))
-		table_cell(t, DIM, "?");
-	else if (seconds <= 0)
-		table_cell(t, PLAIN, "-");
-	else
-		cell_age(t, seconds, seconds < 10 ? PLAIN : YELLOW);
+	lag_add(&words, seconds);
+	cell(t, isnan(seconds) ? DIM : seconds < 10 ? PLAIN : YELLOW, &words);
 }
 
 static void cell_delay(struct table *t, double seconds)
 {
+	struct buf words = { 0 };
+
 	if (isnan(seconds))
-		table_cell(t, DIM, "-");		/* nothing has travelled yet */
+		buf_adds(&words, "-");		/* nothing has travelled yet */
 	else
-		cell_age(t, seconds, PLAIN);
+		age_add(&words, seconds);
+	cell(t, isnan(seconds) ? DIM : PLAIN, &words);
 }
 
-/* How long before the daemon's own `now` that was; never: "-". */
+static void cell_offset(struct table *t, double seconds)
+{
+	struct buf words = { 0 };
+
+	offset_add(&words, seconds);
+	cell(t, isnan(seconds) ? DIM : fabs(seconds) < 1 ? PLAIN : YELLOW, &words);
+}
+
 static void cell_ago(struct table *t, const char *time, int64_t now_us)
 {
 	struct buf words = { 0 };
-	int64_t us;
 
-	if (!time_parse(time, &us)) {
-		table_cell(t, DIM, "-");
-		return;
-	}
-	age_add(&words, (double)(now_us > us ? now_us - us : 0) / 1e6);
-	table_cell(t, PLAIN, "%s ago", words.p);
-	buf_fini(&words);
-}
-
-/* A link's state in plain words; the object has the exact ones. */
-static const char *link_word(const char *state)
-{
-	if (strcmp(state, "consistent") == 0)
-		return "in step";
-	return strcmp(state, "inconsistent") == 0 ? "differs" : state;
+	ago_add(&words, time, now_us);
+	cell(t, strcmp(words.p, "-") == 0 ? DIM : PLAIN, &words);
 }
 
 static enum paint state_paint(const char *state)
@@ -156,14 +114,12 @@ static void add_reason(struct buf *out, size_t width, const char *who, const cha
 static void add_recognised(struct buf *out, size_t width, const json_t *p, int64_t now_us)
 {
 	struct buf line = { 0 };
-	int64_t then_us;
 
-	if (str(p, "recognised")[0] == '\0' || !time_parse(str(p, "recognised_time"), &then_us))
+	if (str(p, "recognised")[0] == '\0')
 		return;
-	buf_adds(&line, str(p, "recognised"));
-	buf_adds(&line, " (");
-	age_add(&line, (double)(now_us - then_us) / 1e6);
-	buf_adds(&line, " ago)");
+	buf_addf(&line, "%s (", str(p, "recognised"));
+	ago_add(&line, str(p, "recognised_time"), now_us);
+	buf_addc(&line, ')');
 	add_reason(out, width, str(p, "name"), "", line.p);
 	buf_fini(&line);
 }
@@ -181,14 +137,9 @@ static void show_endpoints(const json_t *status, struct buf *out, size_t width, 
 
 	time_parse(str(status, "time"), &now_us);
 	json_array_foreach(list, i, p) {
-		double offset = num(p, "clock_offset_seconds");
-
 		table_cell(&t, PLAIN, "%s", str(p, "name"));
 		table_cell(&t, state_paint(str(p, "state")), "%s", str(p, "state"));
-		if (isnan(offset))
-			table_cell(&t, DIM, "?");
-		else
-			table_cell(&t, fabs(offset) < 1 ? PLAIN : YELLOW, "%+.3f s", offset);
+		cell_offset(&t, num(p, "clock_offset_seconds"));
 		cell_ago(&t, str(p, "last_capture"), now_us);
 		cell_rate(&t, num(p, "data_rate_bytes_per_second"));
 		table_cell(&t, PLAIN, "%s", str(p, "server"));
@@ -200,29 +151,17 @@ static void show_endpoints(const json_t *status, struct buf *out, size_t width, 
 		add_recognised(out, width, p, now_us);
 	json_array_foreach(list, i, p)
 		if (json_is_false(sub(p, "guarded")) && strcmp(str(p, "state"), "up") == 0)
-			add_reason(out, width, str(p, "name"), "", "has no place for our state row (see crmsyncctl install): a second daemon, "
-				   "or a database that is put back, would not be noticed there");
+			add_reason(out, width, str(p, "name"), "", unguarded_words);
 }
 
 static void cell_doing(struct table *t, const json_t *link)
 {
 	const json_t *progress = sub(link, "progress");
-	double done = num(progress, "rows_done"), expected = num(progress, "rows_expected"), rate = num(progress, "rows_per_second");
 	struct buf words = { 0 };
 
-	buf_adds(&words, str(link, "phase"));
-	if (expected > 0) {
-		buf_addf(&words, " %.0f %%", fmin(100, floor(100 * done / expected)));
-		if (rate > 0 && expected > done) {
-			buf_adds(&words, ", ");
-			age_add(&words, (expected - done) / rate);
-			buf_adds(&words, " left");
-		}
-	} else if (done > 0) {
-		buf_addf(&words, " %.0f rows", done);
-	}
-	table_cell(t, PLAIN, "%s", words.p);
-	buf_fini(&words);
+	progress_add(&words, str(link, "phase"), num(progress, "rows_done"), num(progress, "rows_expected"),
+		     num(progress, "rows_per_second"));
+	cell(t, PLAIN, &words);
 }
 
 static void add_link(struct table *t, const json_t *entity, const json_t *link, bool first)

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/words.h"
 #include "ctl/asking.h"
 
 enum {

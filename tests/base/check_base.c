@@ -2,6 +2,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/words.h"
 
 /* ck_assert() tells its parent of every success, a system call each: too slow for what runs a million times. */
 #define must(condition, ...) do { \
@@ -244,6 +246,76 @@ START_TEST(slips_find_the_name_that_was_meant)
 	ck_assert_ptr_null(text_nearest("", names));
 	ck_assert_ptr_null(text_nearest("xyz", names));
 	ck_assert_ptr_null(text_nearest("endpointsendpointsendpointsendpointsendpointsendpointsendpointsendpoints", names));
+}
+END_TEST
+
+START_TEST(html_has_no_markup_but_ours)
+{
+	static const char odd[] = "<script>alert(\"1\")</script> & 'x'\n\x01\xff\xe2\x80\xae caf\xc3\xa9";
+
+	buf_clear(&out);
+	text_html(&out, odd, sizeof odd - 1);
+	ck_assert_str_eq(out.p, "&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; &#39;x&#39; "
+			 "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd caf\xc3\xa9");
+}
+END_TEST
+
+/* ---- words ---------------------------------------------------------------------------------------------------------- */
+
+#define SAYS(call, wanted) do { buf_clear(&out); call; ck_assert_str_eq(out.p, wanted); } while (0)
+
+START_TEST(ages_are_short)
+{
+	SAYS(age_add(&out, 0.0001), "1 ms");
+	SAYS(age_add(&out, 0.35), "350 ms");
+	SAYS(age_add(&out, 9.51), "9.5 s");
+	SAYS(age_add(&out, 14.2), "14 s");
+	SAYS(age_add(&out, 600), "10 min");
+	SAYS(age_add(&out, 86400), "24 h");
+	SAYS(age_add(&out, 864000), "10 days");
+	SAYS(ago_add(&out, "1970-01-01T00:00:10Z", 24200000), "14 s ago");
+	SAYS(ago_add(&out, "1970-01-01T00:00:10Z", 9000000), "1 ms ago");
+	SAYS(ago_add(&out, NULL, 1), "-");
+}
+END_TEST
+
+START_TEST(what_is_not_known_is_not_nothing)
+{
+	SAYS(count_add(&out, 0), "0");
+	SAYS(count_add(&out, 999), "999");
+	SAYS(count_add(&out, 1234567), "1,234,567");
+	SAYS(count_add(&out, NAN), "?");
+	SAYS(lag_add(&out, 0), "-");
+	SAYS(lag_add(&out, 61), "61 s");
+	SAYS(lag_add(&out, NAN), "?");
+	SAYS(byte_rate_add(&out, 0), "-");
+	SAYS(byte_rate_add(&out, 1000), "1000 B/s");
+	SAYS(byte_rate_add(&out, 1500000), "1.4 MiB/s");
+	SAYS(byte_rate_add(&out, NAN), "?");
+	SAYS(offset_add(&out, -0.25), "-0.250 s");
+	SAYS(offset_add(&out, NAN), "?");
+	SAYS(share_add(&out, NAN), "-");
+}
+END_TEST
+
+START_TEST(a_share_is_whole_only_when_it_is)
+{
+	SAYS(share_add(&out, 1), "100 %");
+	SAYS(share_add(&out, 0.99999), "99.9 %");
+	SAYS(share_add(&out, 0.993), "99.3 %");
+	SAYS(share_add(&out, 0), "0.0 %");
+	SAYS(bounds_add(&out, 0.96299, 0.98001), "96.2 to 98.1 %");
+	SAYS(bounds_add(&out, 0, 1), "0 to 100 %");
+	SAYS(bounds_add(&out, NAN, NAN), "-");
+}
+END_TEST
+
+START_TEST(progress_says_what_is_known_of_it)
+{
+	SAYS(progress_add(&out, "follow", NAN, NAN, NAN), "follow");
+	SAYS(progress_add(&out, "survey", 430, 1000, 100), "survey 43 %, 5.7 s left");
+	SAYS(progress_add(&out, "survey", 1100, 1000, 100), "survey 100 %");
+	SAYS(progress_add(&out, "sweep", 120, NAN, 100), "sweep 120 rows");
 }
 END_TEST
 
@@ -704,10 +776,15 @@ static void add_text(Suite *s)
 	tcase_add_test(c, validity_does_not_depend_on_where_a_byte_stands);
 	tcase_add_test(c, escaped_text_stays_on_its_line);
 	tcase_add_test(c, json_strings_are_json);
+	tcase_add_test(c, html_has_no_markup_but_ours);
 	tcase_add_test(c, durations_and_sizes_are_read_and_printed);
 	tcase_add_test(c, durations_and_sizes_that_are_none);
 	tcase_add_test(c, every_duration_and_size_reads_back);
 	tcase_add_test(c, slips_find_the_name_that_was_meant);
+	tcase_add_test(c, ages_are_short);
+	tcase_add_test(c, what_is_not_known_is_not_nothing);
+	tcase_add_test(c, a_share_is_whole_only_when_it_is);
+	tcase_add_test(c, progress_says_what_is_known_of_it);
 	tcase_add_test(c, times_are_rfc_3339);
 	tcase_add_test(c, times_that_are_none);
 	tcase_add_test(c, times_read_back_and_any_number_prints);

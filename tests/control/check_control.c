@@ -721,7 +721,8 @@ START_TEST(status_holds_what_the_contract_says)
 						"last_capture", NULL };
 	static const char *const entity[] = { "name", "records", "pending", "parked", "conflicts", "links", NULL };
 	static const char *const link[] = { "endpoint", "state", "consistency_ratio", "lag_seconds", "owed", "phase", "promises", NULL };
-	json_t *j, *contact, *support, *account, *consistency;
+	json_t *j, *contact, *support, *account, *consistency, *down;
+	double seconds;
 	struct answer a;
 
 	fake->support_down = true;
@@ -742,6 +743,10 @@ START_TEST(status_holds_what_the_contract_says)
 	is_told(json_object_get(support, "availability"), 6.0 / 9, 6.0 / 12, 9.0 / 12, 9.0 / 12);
 	is_told(json_object_get(json_object_get(json_object_get(support, "availability"), "windows"), "1h"), 6.0 / 9, 6.0 / 12, 9.0 / 12, 9.0 / 12);
 	is_told(json_object_get(json_object_get(j, "service"), "availability"), 6.0 / 9, 6.0 / 12, 9.0 / 12, 9.0 / 12);
+	down = json_object_get(json_object_get(json_object_get(support, "availability"), "minutes"), "down_seconds");
+	ck_assert_uint_eq(json_array_size(down), 60);
+	seconds = json_number_value(json_array_get(down, 58)) + json_number_value(json_array_get(down, 59));
+	ck_assert_double_eq_tol(seconds, 3, 0.1);
 	contact = json_array_get(json_object_get(j, "entities"), 1);
 	has_members(contact, entity);
 	ck_assert_int_eq(json_array_size(json_object_get(contact, "links")), 3);
@@ -755,6 +760,54 @@ START_TEST(status_holds_what_the_contract_says)
 	ck_assert_msg(json_is_null(json_object_get(json_array_get(json_object_get(account, "links"), 1), "lag_seconds")),
 		      "what is not known is null");
 	json_decref(j);
+	answer_fini(&a);
+}
+END_TEST
+
+/* ---- the status page ------------------------------------------------------------------------------------------------ */
+
+/* What style and script are let in by; it is another one each time. */
+static char *nonce_of(const struct answer *a)
+{
+	const char *policy = strstr(a->head, "\r\nContent-Security-Policy: default-src 'none'; style-src 'nonce-");
+	char *nonce, *own;
+
+	ck_assert_msg(policy != NULL, "no policy: %s", a->head);
+	nonce = xstrndup(strstr(policy, "nonce-") + strlen("nonce-"), 32);
+	own = xasprintf("<script nonce=\"%s\">", nonce);
+	ck_assert_ptr_nonnull(strstr(a->body, own));
+	free(own);
+	return nonce;
+}
+
+START_TEST(the_status_page_is_for_a_browser)
+{
+	struct answer a, b;
+	char *first, *second;
+
+	s.listen_tcp = s.odd_names = true;
+	fake->support_down = true;
+	fake->parked = 3;
+	served_start(&s);
+	a = ask(s.listen, "GET", "/", "");
+	b = ask(s.listen, "GET", "/?again", "");
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_ptr_nonnull(strstr(a.head, "Content-Type: text/html; charset=utf-8\r\n"));
+	ck_assert_ptr_nonnull(strstr(a.head, "Cache-Control: no-store\r\n"));
+	ck_assert_ptr_null(strcasestr(a.head, "set-cookie"));
+	ck_assert_ptr_nonnull(strstr(a.body, "<h1>2 of 3 endpoints up; contact is 14 s behind on support; 3 records parked</h1>"));
+	ck_assert_ptr_nonnull(strstr(a.body, "bil&quot;ling\\"));
+	ck_assert_ptr_null(strstr(a.body, "bil\"ling"));
+	first = nonce_of(&a);
+	second = nonce_of(&b);
+	ck_assert_str_ne(first, second);
+	free(first);
+	free(second);
+	answer_fini(&a);
+	answer_fini(&b);
+	a = ask(s.listen, "HEAD", "/", "");
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_str_eq(a.body, "");
 	answer_fini(&a);
 }
 END_TEST
@@ -816,6 +869,7 @@ START_TEST(without_a_sync_the_pages_answer_503)
 
 	s.without_sync = true;
 	served_start(&s);
+	expect(s.stats, "GET", "/", 503, "<h1>the daemon is starting or stopping</h1>");
 	expect(s.stats, "GET", "/metrics", 503, "starting");
 	expect(s.stats, "GET", "/status", 503, "starting");
 	expect(s.stats, "GET", "/readyz", 503, "starting");
@@ -1273,6 +1327,7 @@ static Suite *suite(void)
 	tcase_add_test(t, openmetrics_is_for_whoever_wants_it_most);
 	tcase_add_test(t, label_values_are_escaped);
 	tcase_add_test(t, status_holds_what_the_contract_says);
+	tcase_add_test(t, the_status_page_is_for_a_browser);
 	tcase_add_test(t, the_sentence_says_what_matters);
 	tcase_add_test(t, readyz_gives_its_reasons);
 	tcase_add_test(t, without_a_sync_the_pages_answer_503);

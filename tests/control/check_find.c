@@ -100,23 +100,6 @@ START_TEST(text_is_broken_at_blanks)
 }
 END_TEST
 
-START_TEST(ages_are_short)
-{
-	static const struct { double seconds; const char *words; } list[] = {
-		{ 0.0001, "1 ms" }, { 0.35, "350 ms" }, { 9.51, "9.5 s" }, { 14.2, "14 s" }, { 600, "10 min" }, { 86400, "24 h" },
-		{ 864000, "10 days" },
-	};
-
-	for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
-		struct buf out = { 0 };
-
-		age_add(&out, list[i].seconds);
-		ck_assert_str_eq(out.p, list[i].words);
-		buf_fini(&out);
-	}
-}
-END_TEST
-
 int main(void)
 {
 	Suite *all = suite_create("find");
@@ -128,7 +111,6 @@ int main(void)
 	tcase_add_test(t, what_only_looks_like_it_is_not);
 	tcase_add_test(t, columns_are_aligned_cut_and_harmless);
 	tcase_add_test(t, text_is_broken_at_blanks);
-	tcase_add_test(t, ages_are_short);
 	suite_add_tcase(all, t);
 	runner = srunner_create(all);
 	srunner_run_all(runner, CK_NORMAL);

@@ -269,6 +269,8 @@ class UnderTheFilter(ThreeCrms):
         self.assertLessEqual(set(unit.denied), self.expected)
 
     def look_at_it(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.page}/", timeout=30) as answer:
+            self.assertIn("<h1>", answer.read().decode())
         with urllib.request.urlopen(f"http://127.0.0.1:{self.page}/metrics", timeout=30) as answer:
             page = answer.read().decode()
         for name in ("process_max_fds", "process_open_fds", "process_resident_memory_bytes", "process_cpu_seconds_total"):

@@ -1,0 +1,128 @@
+#include "base/words.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+
+void age_add(struct buf *out, double seconds)
+{
+	if (seconds < 1)
+		buf_addf(out, "%.0f ms", fmax(1, seconds * 1000));
+	else if (seconds < 10)
+		buf_addf(out, "%.1f s", seconds);
+	else if (seconds < 120)
+		buf_addf(out, "%.0f s", seconds);
+	else if (seconds < 7200)
+		buf_addf(out, "%.0f min", seconds / 60);
+	else if (seconds < 172800)
+		buf_addf(out, "%.0f h", seconds / 3600);
+	else
+		buf_addf(out, "%.0f days", seconds / 86400);
+}
+
+void ago_add(struct buf *out, const char *time, int64_t now_us)
+{
+	int64_t us;
+
+	if (time == NULL || !time_parse(time, &us)) {
+		buf_adds(out, "-");
+		return;
+	}
+	age_add(out, (double)(now_us > us ? now_us - us : 0) / 1e6);
+	buf_adds(out, " ago");
+}
+
+void count_add(struct buf *out, double n)
+{
+	char digits[32];
+	size_t len;
+
+	if (isnan(n)) {
+		buf_adds(out, "?");
+		return;
+	}
+	len = (size_t)snprintf(digits, sizeof digits, "%.0f", fmin(fmax(n, 0), 1e15));
+	for (size_t i = 0; i < len; i++) {
+		if (i > 0 && (len - i) % 3 == 0)
+			buf_addc(out, ',');
+		buf_addc(out, digits[i]);
+	}
+}
+
+void share_add(struct buf *out, double share)
+{
+	if (isnan(share))
+		buf_adds(out, "-");
+	else if (share >= 1)
+		buf_adds(out, "100 %");
+	else
+		buf_addf(out, "%.1f %%", floor(share * 1000) / 10);
+}
+
+void bounds_add(struct buf *out, double lower, double upper)
+{
+	if (isnan(lower) || isnan(upper))
+		buf_adds(out, "-");
+	else
+		buf_addf(out, "%.4g to %.4g %%", floor(lower * 1000) / 10, ceil(upper * 1000) / 10);
+}
+
+void lag_add(struct buf *out, double seconds)
+{
+	if (isnan(seconds))
+		buf_adds(out, "?");
+	else if (seconds <= 0)
+		buf_adds(out, "-");
+	else
+		age_add(out, seconds);
+}
+
+void byte_rate_add(struct buf *out, double bytes_per_second)
+{
+	if (isnan(bytes_per_second))
+		buf_adds(out, "?");
+	else if (bytes_per_second < 1)
+		buf_adds(out, "-");
+	else if (bytes_per_second < 1024)
+		buf_addf(out, "%.0f B/s", bytes_per_second);
+	else if (bytes_per_second < 1024 * 1024)
+		buf_addf(out, "%.1f KiB/s", bytes_per_second / 1024);
+	else
+		buf_addf(out, "%.1f MiB/s", bytes_per_second / (1024 * 1024));
+}
+
+void offset_add(struct buf *out, double seconds)
+{
+	if (isnan(seconds))
+		buf_adds(out, "?");
+	else
+		buf_addf(out, "%+.3f s", seconds);
+}
+
+void progress_add(struct buf *out, const char *phase, double rows_done, double rows_expected, double rows_per_second)
+{
+	buf_adds(out, phase);
+	if (rows_expected > 0) {
+		buf_addf(out, " %.0f %%", fmin(100, floor(100 * rows_done / rows_expected)));
+		if (rows_per_second > 0 && rows_expected > rows_done) {
+			buf_adds(out, ", ");
+			age_add(out, (rows_expected - rows_done) / rows_per_second);
+			buf_adds(out, " left");
+		}
+	} else if (rows_done > 0) {
+		buf_addf(out, " %.0f rows", rows_done);
+	}
+}
+
+const char *link_word(const char *state)
+{
+	if (strcmp(state, "consistent") == 0)
+		return "in step";
+	return strcmp(state, "inconsistent") == 0 ? "differs" : state;
+}
+
+const char unguarded_words[] =
+	"has no place for our state row (see crmsyncctl install): a second daemon, or a database that is put back, would not be noticed there";
