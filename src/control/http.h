@@ -58,13 +58,15 @@ void http_listener_close(struct http_listener **);
 void http_reply(struct http_exchange *, int status, const char *type, const char *extra, const char *body, size_t len);
 
 struct http_producer {
-	/* Adds the next piece to `out` (some kilobytes); false when that was the last. Called as the client takes them. */
+	/* Adds the next piece to `out` (some kilobytes); false when that was the last. Called as the client takes them; after a
+	 * piece of nothing not before http_stream_more(). */
 	bool (*more)(void *arg, struct buf *out);
 	void (*end)(void *arg);		/* once, in any case: all sent, or the client left */
 	void *arg;
 };
-/* Status 200, chunked. `more` is not called before http_stream() has returned. */
-void http_stream(struct http_exchange *, const char *type, const struct http_producer *);
+/* Status 200, chunked. `more` is not called before http_stream() has returned. The stream lives until `end`; NULL: it was called. */
+struct http_stream *http_stream(struct http_exchange *, const char *type, const struct http_producer *);
+void http_stream_more(struct http_stream *);	/* there is something again */
 void http_forget(struct http_exchange *);	/* closes the connection without an answer */
 
 /* fn is called when the client leaves before the answer was given; replaces an earlier one. */

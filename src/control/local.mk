@@ -10,6 +10,7 @@ libcrmsync_a_SOURCES += \
 	src/control/listen.c src/control/listen.h \
 	src/control/metrics.c \
 	src/control/pages.h \
+	src/control/plan.c \
 	src/control/room.h \
 	src/control/status.c \
 	src/control/summary.c

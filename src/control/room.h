@@ -82,6 +82,13 @@ void show_parked(struct control *, struct http_exchange *, const json_t *params)
 json_t *stamp_json(int64_t stamp_us);		/* null: nobody knows */
 bool is_private_field(const struct sync *, const char *entity, const char *field);
 void list_conflicts(struct control *, struct http_exchange *, const json_t *params);
+struct journal_decision;
+json_t *decision_json(const struct sync *, const struct journal_decision *);
+void control_add_line(struct buf *out, json_t *object);		/* takes the object over */
+
+/* ---- what would be written: plan.c ------------------------------------------------------------------- */
+
+void run_plan(struct control *, struct http_exchange *, const json_t *params);
 
 /* ---- what waits for a person: waiting.c -------------------------------------------------------------- */
 

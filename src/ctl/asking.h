@@ -12,6 +12,7 @@ struct asking {
 	struct ctl *c;
 	/* Shows one object of the answer; not called with --json, nor for an error. NULL: nothing to show. */
 	void (*show)(struct asking *, const json_t *);
+	void (*progress)(struct asking *, const json_t *);	/* takes what only tells how far it is; NULL: no such lines come */
 	void *arg;			/* for show */
 	struct buf *keep;		/* watch: shown there instead of on stdout */
 	size_t lines;
@@ -36,6 +37,9 @@ int run_held_discard(struct ctl *c, char **args, int n);
 /* waiting.c */
 int run_waiting(struct ctl *c);
 int run_decide(struct ctl *c, char **args, int n);
+
+/* plan.c */
+int run_plan(struct ctl *c, char **args, int n);
 
 /* story.c */
 void add_value(struct buf *out, const json_t *value, bool is_private);

@@ -8,6 +8,7 @@ crmsyncctl_SOURCES = \
 	src/ctl/find.c \
 	src/ctl/held.c \
 	src/ctl/main.c \
+	src/ctl/plan.c \
 	src/ctl/status.c \
 	src/ctl/story.c \
 	src/ctl/table.c \

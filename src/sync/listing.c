@@ -196,7 +196,7 @@ static void on_listed(void *arg, struct rowset *rows, const struct err *e)
 			free(l->after);
 			l->after = xstrndup(last->id.data, (size_t)last->id.len);
 			l->rounds++;
-			round_of_listing(flow, side, rows, l->asked_us, true);
+			round_of_listing(side, rows, l->asked_us, true);
 		} else {
 			rowset_free(&rows);
 		}

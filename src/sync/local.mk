@@ -7,6 +7,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/observe.c \
 	src/sync/own.c \
 	src/sync/park.c \
+	src/sync/plan.c \
 	src/sync/rebase.c \
 	src/sync/recover.c \
 	src/sync/round.c src/sync/round.h \

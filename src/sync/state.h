@@ -12,6 +12,7 @@
  *                                                park.c     records that stand aside, and orphans that wait
  *                                                held.c     the mass-delete guard
  *                                                wait.c     crmsyncctl wait, --once
+ *                                                plan.c     crmsyncctl plan
  */
 #ifndef SYNC_STATE_H
 #define SYNC_STATE_H
@@ -35,6 +36,7 @@
 struct buf;
 struct flow;
 struct own_write;
+struct sync_plan;
 struct round;
 struct vanishing;
 
@@ -224,6 +226,7 @@ struct sync {
 	struct rebase *rebase;		/* under way; NULL: none */
 	bool renewing, renewed;		/* we give the vectors up ourselves; that is how they were lost last */
 	struct sync_wait *waits;
+	struct sync_plan *plan;		/* under way; NULL: none */
 	struct loop_timer *tick;
 	bool recovering, recovered;	/* intents of an earlier life are being put back, are */
 	bool finishing, closing;
@@ -305,8 +308,19 @@ void flow_recover(struct sync *);		/* put back the intents, then go */
 /* Each takes over what it is given and starts; the flow has room. */
 void round_of_capture(struct flow *, struct side *, struct captured *);
 /* asked_us: when the rows were asked for, monotonic. page: one of the side's listing, which is told of its end. */
-void round_of_listing(struct flow *, struct side *, struct rowset *, int64_t asked_us, bool page);
+void round_of_listing(struct side *, struct rowset *, int64_t asked_us, bool page);
 void round_of_records(struct flow *, const struct again *const *list, size_t n);
+/* Of a plan: which rows of a page have news; and what would be done about those records. The plan is told of the end. */
+struct planned_record {
+	struct rid rid;
+	uint64_t evidence;		/* endpoints where its row is gone */
+	uint64_t held_back;		/* those of them whose deletes would be held */
+	bool gently;			/* nothing new of it: something is owed */
+	struct value *rows;		/* by endpoint: found under its key, copied here; NULL value: none */
+};
+void round_of_plan_page(struct sync_plan *, struct side *, struct rowset *, int64_t asked_us);
+void round_of_plan(struct sync_plan *, struct flow *, const struct planned_record *list, size_t n);
+bool round_is_plan(const struct round *);
 /* For the end of a sync: hands back what its endpoint lent it; then, when all are answered, ends it. */
 void round_let_go(struct round *);
 void round_describe(const struct round *, struct buf *out);	/* one line for people */
@@ -315,9 +329,9 @@ void round_abandon(struct round **);
 
 /* ---- observe.c --------------------------------------------------------------------------------------- */
 
-/* false: the row is invalid; e says why (code, words), *field which (may be NULL). */
-bool observe_row(struct flow *, const struct side *, const struct row *, struct arena *, struct observation *out,
-		 const struct field_def **field, struct err *e);
+/* false: the row is invalid; e says why (code, words), *field which (may be NULL). counts: of what was cleaned and rejected. */
+bool observe_row(const struct flow *, const struct side *, const struct row *, struct arena *, struct meter_entity *counts,
+		 struct observation *out, const struct field_def **field, struct err *e);
 
 /* ---- own.c ------------------------------------------------------------------------------------------- */
 
@@ -359,6 +373,7 @@ void waiting_forget(struct flow *);		/* the state was lost: what still differs w
 /* ---- held.c ------------------------------------------------------------------------------------------ */
 
 void held_load(struct sync *);
+size_t held_room(const struct side *);
 size_t held_limit(const struct flow *);		/* so many deletes of one source at once are believed */
 bool held_is(const struct side *, const struct rid *);
 /* Durable when it returns true, or with the group that is open. */
@@ -371,5 +386,11 @@ void held_free(struct side *);
 void waits_check(struct sync *);
 void once_check(struct sync *);
 void waits_cancel_all(struct sync *);
+
+/* ---- plan.c ------------------------------------------------------------------------------------------ */
+
+void plan_step(struct sync *s);		/* goes on where it waited */
+void plan_end_with_sync(struct sync *s);	/* tells whoever asked */
+void plan_free(struct sync *s);			/* nothing it asked for is open any more */
 
 #endif

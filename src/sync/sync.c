@@ -319,6 +319,7 @@ void sync_free(struct sync **sp)
 	s->closing = true;
 	s->once.done = NULL;
 	waits_cancel_all(s);
+	plan_end_with_sync(s);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		for (struct round *r = s->flows[i].rounds; r != NULL; r = round_next(r))
 			round_let_go(r);
@@ -337,6 +338,7 @@ void sync_free(struct sync **sp)
 		endpoint_free(&s->endpoints[e]);
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		flow_fini(&s->flows[i]);
+	plan_free(s);
 	while (s->parked != NULL) {
 		struct parked_mark *m = s->parked;
 

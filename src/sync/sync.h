@@ -18,7 +18,9 @@
 #include "meter/meter.h"
 
 struct journal;
+struct journal_decision;
 struct loop;
+struct sync_plan;
 struct store;
 struct store_events;
 struct sync;
@@ -106,6 +108,40 @@ struct sync_wait;
 struct sync_wait *sync_wait(struct sync *, int64_t timeout_us,
 			    void (*done)(void *arg, bool settled, const char *pending, int64_t parked), void *arg);
 void sync_wait_cancel(struct sync_wait *);	/* the asker went away; done is not called */
+
+/* What a full reconcile of an entity would write, found out without writing anything anywhere: plan.c. */
+enum sync_planned_what { PLANNED_INSERT, PLANNED_UPDATE, PLANNED_DELETE, PLANNED_HELD, PLANNED_PARKED, PLANNED_DECISION };
+struct sync_planned {			/* one thing; all of it is valid during the call */
+	enum sync_planned_what what;
+	size_t endpoint;		/* where; not of a decision */
+	const char *key;		/* as it is printed */
+	uint64_t fields;		/* insert, update: by field index */
+	uint64_t from;			/* a write: endpoints that have news of the record; 0: it was owed before */
+	bool first_contact;		/* nothing was known of the record */
+	bool after_parent;		/* the row it points to is not there yet, and comes first */
+	const char *field, *code, *cause, *local_id;	/* parked; "": none */
+	bool already;			/* parked: it is */
+	const struct journal_decision *decision;	/* of a conflict: who would win; winner "": a person has to say */
+};
+struct sync_plan_taker {
+	void (*planned)(void *arg, const struct sync_planned *);
+	bool (*is_full)(void *arg);	/* asked before a batch is decided; after a `true` the plan rests until sync_plan_go_on() */
+	void (*done)(void *arg, const struct err *e);	/* e NULL: complete. The plan is gone then */
+	void *arg;
+};
+enum sync_plan_phase { PLAN_LIST, PLAN_SCAN, PLAN_DECIDE };
+struct sync_plan_view {
+	enum sync_plan_phase phase;
+	size_t endpoint;		/* while it is listed */
+	int64_t done, expected;		/* rows listed, vectors looked at, of how many; in DECIDE only a share; expected -1: unknown */
+	unsigned pass;			/* from 1: more than one where there is more to decide than memory takes */
+	uint64_t left_out;		/* endpoints that could not be looked at */
+};
+/* NULL: not now, e says why. One at a time; done is not called before this has returned. */
+struct sync_plan *sync_plan(struct sync *, const char *entity, const struct sync_plan_taker *, struct err *e);
+void sync_plan_go_on(struct sync_plan *);
+void sync_plan_cancel(struct sync_plan *);	/* the asker went away; done is not called */
+void sync_plan_view(const struct sync_plan *, struct sync_plan_view *);
 
 /* name is an endpoint or an entity; false: no such name. */
 bool sync_pause(struct sync *, const char *name, struct err *e);
