@@ -177,12 +177,13 @@ static void candidate_add(struct sync_plan *p, const struct rid *rid, enum candi
 
 static const struct value no_id = { "", 0 };
 
-void plan_note_news(struct round *r, const struct subject *s)
+void plan_note_news(struct round *r, struct subject *s)
 {
 	const struct rid *rid = s->moved ? &s->old_rid : &s->rid;
 	bool known = s->confirmed || s->moved || s->seen[r->side->endpoint].what != OBSERVED_ROW;
 
 	candidate_add(r->plan, rid, CANDIDATE_ROW, r->side->endpoint, known ? no_id : s->source_id);
+	round_drop_subject(r, s);
 }
 
 static int by_record(const void *a, const void *b)

@@ -213,7 +213,7 @@ void round_tell_plan(struct round *r);
 void plan_note_parked(struct round *r, struct side *side, bool capture, const struct rid *rid, struct value key, struct value local_id,
 		      const char *field, const struct err *cause);
 void plan_note_decision(struct sync_plan *, const struct journal_decision *);
-void plan_note_news(struct round *r, const struct subject *s);	/* of a page: that record is to be decided */
+void plan_note_news(struct round *r, struct subject *s);	/* of a page: that record is to be decided; here it is over */
 bool plan_has_listed(const struct sync_plan *, size_t endpoint);
 bool plan_admits_delete(struct sync_plan *, struct side *source);	/* false: the guard would hold it */
 void plan_round_over(struct sync_plan *, const struct err *why);	/* why NULL: fine */

@@ -224,6 +224,54 @@ struct sync_wait *sync_wait(struct sync *s, int64_t timeout_us, void (*done)(voi
 	return w;
 }
 
+struct sync_plan {
+	struct loop_timer *timer;
+	struct sync_plan_taker taker;
+};
+
+/* Two things, then the end, each in a turn of its own. */
+static void on_planning(void *arg)
+{
+	struct sync_plan *p = arg;
+	struct sync_plan_taker taker = p->taker;
+
+	if (fake->plan_left == 0) {
+		taker.done(taker.arg, NULL);
+		loop_timer_free(&p->timer);
+		free(p);
+		return;
+	}
+	loop_timer_set(p->timer, 1);
+	fake->plan_left--;
+	taker.planned(taker.arg, &(struct sync_planned){ .what = PLANNED_UPDATE, .endpoint = 1, .key = "ann@example.org", .fields = 2, .from = 1 });
+}
+
+struct sync_plan *sync_plan(struct sync *s, const char *entity, const struct sync_plan_taker *taker, struct err *e)
+{
+	struct sync_plan *p = xcalloc(1, sizeof *p);
+
+	p->taker = *taker;
+	p->timer = loop_timer_new(s->loop, on_planning, p);
+	loop_timer_set(p->timer, 1);
+	return p;
+}
+
+void sync_plan_go_on(struct sync_plan *p)
+{
+}
+
+void sync_plan_cancel(struct sync_plan *p)
+{
+	fake->plan_cancels++;
+	loop_timer_free(&p->timer);
+	free(p);
+}
+
+void sync_plan_view(const struct sync_plan *p, struct sync_plan_view *v)
+{
+	*v = (struct sync_plan_view){ .phase = PLAN_LIST, .endpoint = 1, .done = 50, .expected = 100, .pass = 1 };
+}
+
 void sync_wait_cancel(struct sync_wait *w)
 {
 	fake->cancels++;

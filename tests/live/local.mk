@@ -24,6 +24,7 @@ EXTRA_DIST += tests/live/test_more_rules.py
 EXTRA_DIST += tests/live/test_one_writer.py
 EXTRA_DIST += tests/live/test_operator.py
 EXTRA_DIST += tests/live/test_parked.py
+EXTRA_DIST += tests/live/test_plan.py
 EXTRA_DIST += tests/live/test_put_back.py
 EXTRA_DIST += tests/live/test_reload.py
 EXTRA_DIST += tests/live/test_rows.py
