@@ -38,6 +38,11 @@ struct candidate {
 	size_t place;				/* in its bucket: what was listed first goes first */
 };
 
+struct noted {				/* a row that the listing told of as parked for its key */
+	uint64_t id;
+	UT_hash_handle hh;
+};
+
 struct sync_plan {
 	struct sync *sync;
 	struct flow *flow;
@@ -51,6 +56,7 @@ struct sync_plan {
 	unsigned pass;				/* from 1 */
 	uint64_t looked_at, left_out;		/* endpoints */
 	struct meter_entity counts;		/* of what is cleaned and rejected; told to nobody */
+	struct noted *noted;			/* owned */
 	/* LIST */
 	size_t endpoint;
 	bool estimated;
@@ -80,6 +86,12 @@ static void plan_release(struct sync_plan *p)
 	p->sync->plan = NULL;
 	for (size_t b = 0; b < BUCKETS; b++)
 		buf_fini(&p->buckets[b]);
+	while (p->noted != NULL) {
+		struct noted *n = p->noted;
+
+		HASH_DEL(p->noted, n);
+		free(n);
+	}
 	arena_fini(&p->arena);
 	free(p->after);
 	free(p);
@@ -117,7 +129,7 @@ void plan_end_with_sync(struct sync *s)
 	plan_end(s->plan, &e);
 }
 
-void plan_free(struct sync *s)
+void plans_free(struct sync *s)
 {
 	if (s->plan != NULL)
 		plan_release(s->plan);
@@ -234,6 +246,29 @@ static void note_parked(struct sync_plan *p, struct side *side, bool already, co
 					.field = field != NULL ? field : "", .code = cause->code, .cause = cause->text, .already = already });
 }
 
+/* False: it was already. Both a listing and a decision may come upon a key that another record has. */
+static bool note_key_taken(struct sync_plan *p, const struct side *side, struct value local_id)
+{
+	uint64_t id = digest64(&p->sync->store->key, local_id.data, (size_t)local_id.len) + side->endpoint;
+	struct noted *n;
+
+	HASH_FIND(hh, p->noted, &id, sizeof id, n);
+	if (n != NULL)
+		return false;
+	n = xcalloc(1, sizeof *n);
+	n->id = id;
+	HASH_ADD(hh, p->noted, id, sizeof n->id, n);
+	return true;
+}
+
+/* Rows that cannot be taken are told of once, by the first listing that comes upon them. */
+static bool is_news(const struct round *r, const struct side *side, bool capture, struct value local_id, const char *code)
+{
+	if (capture && strcmp(code, "key-taken") == 0)
+		return note_key_taken(r->plan, side, local_id);
+	return r->side != NULL ? r->plan->pass == 1 : !capture;
+}
+
 void plan_note_parked(struct round *r, struct side *side, bool capture, const struct rid *rid, struct value key, struct value local_id,
 		      const char *field, const struct err *cause)
 {
@@ -241,8 +276,7 @@ void plan_note_parked(struct round *r, struct side *side, bool capture, const st
 	struct buf printed = { 0 };
 	char *id;
 
-	/* Rows that cannot be taken are told of once, by the first listing that comes upon them. */
-	if (r->side != NULL ? p->pass > 1 : capture && strcmp(cause->code, "key-taken") != 0)
+	if (!is_news(r, side, capture, local_id, cause->code))
 		return;
 	buf_adds(&printed, "");
 	if (!value_is_null(key))

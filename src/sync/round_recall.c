@@ -357,7 +357,7 @@ static void place_old(struct round *r, struct subject *s, struct vector *old)
 	/* A row that shows nothing new is that record, also while the record's new key is still owed there. One that is
 	 * yet to be read again is that record until it is known what it shows. */
 	if (s->has_rid && s->seen[e].what == OBSERVED_ROW && !vector_shows(old, e, &s->seen[e])) {
-		if (s->base != NULL && r->plan == NULL) {	/* also one that is dead: its deletes are still to be carried out */
+		if (s->base != NULL) {	/* also one that is dead: its deletes are still to be carried out */
 			park_taken_key(r, s);
 			return;
 		}

@@ -389,8 +389,7 @@ void waits_cancel_all(struct sync *);
 
 /* ---- plan.c ------------------------------------------------------------------------------------------ */
 
-void plan_step(struct sync *s);		/* goes on where it waited */
 void plan_end_with_sync(struct sync *s);	/* tells whoever asked */
-void plan_free(struct sync *s);			/* nothing it asked for is open any more */
+void plans_free(struct sync *s);		/* nothing that it asked for is open any more */
 
 #endif

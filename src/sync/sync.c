@@ -338,7 +338,7 @@ void sync_free(struct sync **sp)
 		endpoint_free(&s->endpoints[e]);
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		flow_fini(&s->flows[i]);
-	plan_free(s);
+	plans_free(s);
 	while (s->parked != NULL) {
 		struct parked_mark *m = s->parked;
 
