@@ -24,7 +24,7 @@ enum {
 };
 
 struct tally {					/* of an endpoint */
-	int64_t inserts, updates, deletes, held, parked, already, after_parent;
+	int64_t inserts, updates, deletes, held, parked, already, after_parent, again;
 	int64_t fields[FIELDS_MAX];		/* of updates */
 	json_t *causes;				/* code -> {parked, cause, examples}; owned */
 	json_t *examples;			/* action -> keys; owned */
@@ -135,6 +135,7 @@ static void tally(struct planning *p, const struct sync_planned *w)
 		return;
 	}
 	t->after_parent += w->after_parent;
+	t->again += w->already;
 	add_example(t->examples, action_name(w->what), w->key);
 }
 
@@ -178,6 +179,7 @@ static void add_write(const struct planning *p, const struct sync_planned *w, js
 	json_object_set_new(j, "why", json_string(why(w)));
 	json_object_set_new(j, "from", names_of_endpoints(p, w->from));
 	json_object_set_new(j, "after_parent", json_boolean(w->after_parent));
+	json_object_set_new(j, "parked_now", json_boolean(w->already));
 }
 
 static void add_parked(const struct sync_planned *w, json_t *j)
@@ -304,6 +306,7 @@ static json_t *tally_json(const struct planning *p, size_t e, const struct sync_
 	json_object_set_new(j, "parked", json_integer(t->parked));
 	json_object_set_new(j, "parked_already", json_integer(t->already));
 	json_object_set_new(j, "after_parent", json_integer(t->after_parent));
+	json_object_set_new(j, "parked_now", json_integer(t->again));
 	json_object_set_new(j, "fields", fields_json(p, t));
 	json_object_set(j, "causes", t->causes);
 	json_object_set(j, "examples", t->examples);

@@ -180,6 +180,12 @@ static void show_notes(const json_t *p, struct buf *out, size_t width)
 			 (long long)number(p, "after_parent"));
 	if (line.len > 0)
 		wrap_add(out, line.p, 2, width);
+	buf_clear(&line);
+	if (number(p, "parked_now") > 0) {
+		buf_addf(&line, "%s: %lld of these were refused there before and are parked; they would be tried again", str(p, "endpoint"),
+			 (long long)number(p, "parked_now"));
+		wrap_add(out, line.p, 2, width);
+	}
 	buf_fini(&line);
 }
 

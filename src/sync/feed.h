@@ -36,8 +36,6 @@ bool feed_verdicts(struct flow *flow);
 
 /* scan.c */
 bool feed_scan(struct flow *flow);
-/* Is somebody who can be reached owed that record, and may get it now? */
-bool scan_finds_debt(const struct flow *flow, const struct rid *rid, const struct vector *v);
 /* Which of these rows are not among those that were read? */
 void scan_each_missing(const struct rowset *rows, const struct value *ids, size_t n, struct arena *arena, void (*fn)(void *arg, size_t i), void *arg);
 void vanished_clear(struct side *side);

@@ -3,7 +3,7 @@
  *
  *   LIST     every row of every side, as a sweep lists them. Rounds that end before anything is decided tell which rows have
  *            news, or are of records that nobody knows: these records are candidates.
- *   SCAN     every vector, as the second half of a sweep and a settling scan go through them: whose row is gone, who is owed?
+ *   SCAN     every vector, as the second half of a sweep goes through them: whose row is gone, and who is owed something?
  *            These are candidates too, and the mass-delete guard is asked about as a sweep would ask it.
  *   DECIDE   the candidates, record by record, each once: recalled, read and decided by rounds like any other, which go to PLAN
  *            where others go to INTEND, and tell what they would have written.
@@ -33,7 +33,7 @@ enum candidate_kind { CANDIDATE_ROW, CANDIDATE_GONE, CANDIDATE_OWED };
 struct candidate {
 	struct rid rid;
 	enum candidate_kind kind;
-	size_t endpoint;			/* but for CANDIDATE_OWED */
+	size_t endpoint;
 	struct value id;			/* CANDIDATE_ROW: of a row that its vector does not know; else empty */
 	size_t place;				/* in its bucket: what was listed first goes first */
 };
@@ -316,7 +316,8 @@ static void tell_subject(struct round *r, const struct subject *s, const char *k
 			tell(r->plan, &(struct sync_planned){
 				.what = planned_of[o->action], .endpoint = e, .key = key, .fields = o->fields,
 				.from = from & ~BIT(e) & mapped(r->flow), .first_contact = s->base == NULL,
-				.after_parent = s->after_parent & BIT(e) });
+				.after_parent = s->after_parent & BIT(e),
+				.already = is_parked(r->flow->sides[e], false, &s->rid, VALUE_NULL) });
 	}
 }
 
@@ -497,14 +498,17 @@ static void look_at_side(struct sync_plan *p, size_t e, const struct rid *rids, 
 	l->side->link->ops->read(l->side->link, l->ids, l->n, on_looked, l);
 }
 
-/* What the second half of a sweep, and a settling scan, would look at again. */
+/* What the second half of a sweep would look at again, and what is owed and not parked: that is in line, or waits for its endpoint. */
 static void note_debts(struct sync_plan *p, const struct rid *rid, const struct vector *v)
 {
-	for (size_t e = 0; e < v->n_endpoints; e++)
-		if (plan_has_listed(p, e) && v->dead && v->seen[e].uncertain && !v->seen[e].present)
+	for (size_t e = 0; e < v->n_endpoints; e++) {
+		if (!plan_has_listed(p, e))
+			continue;
+		if (v->dead && v->seen[e].uncertain && !v->seen[e].present)
 			candidate_add(p, rid, CANDIDATE_GONE, e, no_id);
-	if (scan_finds_debt(p->flow, rid, v))
-		candidate_add(p, rid, CANDIDATE_OWED, 0, no_id);
+		if (v->seen[e].owed && !v->seen[e].parked)
+			candidate_add(p, rid, CANDIDATE_OWED, e, no_id);
+	}
 }
 
 static void look_at_page(struct sync_plan *p, const struct rid *rids, const struct value *blobs, size_t n)

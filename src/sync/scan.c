@@ -117,7 +117,7 @@ static void count_owed(struct flow *flow, const struct vector *v)
 }
 
 /* Nothing can be done for a side of which nobody knows yet whether it has the row: its survey comes first. */
-bool scan_finds_debt(const struct flow *flow, const struct rid *rid, const struct vector *v)
+static bool owed_to_somebody_reachable(const struct flow *flow, const struct rid *rid, const struct vector *v)
 {
 	for (size_t e = 0; e < v->n_endpoints; e++) {
 		const struct side *side = side_at(flow, e);
@@ -143,7 +143,7 @@ static void settle_page(struct flow *flow, const struct rid *rids, const struct 
 			continue;
 		if (flow->scan.counting)
 			count_owed(flow, v);
-		if (!scan_finds_debt(flow, &rids[i], v))
+		if (!owed_to_somebody_reachable(flow, &rids[i], v))
 			continue;
 		if (!flow->scan.counting || HASH_COUNT(flow->again) < 2 * batch_rows(flow))
 			flow_look_gently(flow, &rids[i]);

@@ -120,7 +120,7 @@ struct sync_planned {			/* one thing; all of it is valid during the call */
 	bool first_contact;		/* nothing was known of the record */
 	bool after_parent;		/* the row it points to is not there yet, and comes first */
 	const char *field, *code, *cause, *local_id;	/* parked; "": none */
-	bool already;			/* parked: it is */
+	bool already;			/* parked: it is; a write: it is parked, and would be tried again */
 	const struct journal_decision *decision;	/* of a conflict: who would win; winner "": a person has to say */
 };
 struct sync_plan_taker {
