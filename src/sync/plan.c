@@ -234,8 +234,34 @@ static void tell(struct sync_plan *p, const struct sync_planned *planned)
 		p->taker.planned(p->taker.arg, planned);
 }
 
+struct line_wanted {
+	const char *field;
+	bool found;
+};
+
+static bool find_line(void *arg, const struct journal_waiting *w)
+{
+	struct line_wanted *l = arg;
+
+	l->found = strcmp(w->field, l->field) == 0;
+	return !l->found;
+}
+
+/* It stands in the queue, and would be no new decision. */
+static bool waits_already(const struct sync_plan *p, const struct journal_decision *d)
+{
+	struct line_wanted l = { .field = d->field };
+	struct err e = { 0 };
+
+	if (d->winner[0] != '\0' || p->flow->waiting == 0)
+		return false;
+	return journal_waiting_each(p->sync->journal, d->entity, NULL, d->key, 0, 0, find_line, &l, &e) && l.found;
+}
+
 void plan_note_decision(struct sync_plan *p, const struct journal_decision *d)
 {
+	if (waits_already(p, d))
+		return;
 	tell(p, &(struct sync_planned){ .what = PLANNED_DECISION, .key = d->key, .decision = d });
 }
 
