@@ -49,6 +49,14 @@ static void on_truncation_acked(void *arg, const struct err *e)
 	/* Not acknowledged, it comes again, and another sweep finds nothing more. */
 }
 
+void sweep_again(struct side *side)
+{
+	if (side->listing.regular)
+		side->sweep_due = true;
+	else
+		side->sweep_wanted = true;
+}
+
 void sweep_done(struct side *side)
 {
 	if (side->truncated != NULL)
@@ -154,7 +162,7 @@ static void listing_check(struct side *side)
 		return;
 	if (l->failed) {
 		if (!l->survey)
-			side->sweep_wanted = true;
+			sweep_again(side);
 		listing_over(side);
 	} else if (l->survey) {
 		l->state = LISTING_VANISHED;	/* nothing can have vanished yet: just mark it */
@@ -379,9 +387,10 @@ static bool begin_listing(struct flow *flow)
 	}
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
 		side = flow->sides[e];
-		if (side != NULL && side->sweep_wanted && side->surveyed && side_usable(side) && !side->listing_open) {
-			side->sweep_wanted = false;
+		if (side != NULL && (side->sweep_wanted || side->sweep_due) && side->surveyed && side_usable(side) && !side->listing_open) {
 			listing_begin(side, false);
+			side->listing.regular = !side->sweep_wanted;
+			side->sweep_wanted = side->sweep_due = false;
 			return true;
 		}
 	}

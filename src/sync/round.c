@@ -488,6 +488,11 @@ void round_describe(const struct round *r, struct buf *out)
 	buf_adds(out, ")\n");
 }
 
+bool round_is_looking(const struct round *r)
+{
+	return r->is_page && r->side->listing.regular && r->pass == 0 && r->state <= ROUND_RECALL_OLD;
+}
+
 bool round_is_plan(const struct round *r)
 {
 	return r->plan != NULL;

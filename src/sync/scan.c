@@ -83,7 +83,7 @@ static void scan_end(struct flow *flow, bool ok)
 			let_vanished_go(side);
 			sweep_done(side);
 		} else {
-			side->sweep_wanted = true;
+			sweep_again(side);
 			listing_over(side);
 		}
 	}

@@ -47,6 +47,7 @@ enum listing_state { LISTING_IDLE, LISTING_POSITION, LISTING_ROWS, LISTING_VANIS
 struct listing {			/* survey or sweep: every row of the table */
 	enum listing_state state;
 	bool survey;			/* else a sweep */
+	bool regular;			/* a sweep that its interval began: nobody waits for its end */
 	bool asking, ended, failed;	/* a page is on its way; the last page came; a round of it failed */
 	char *after;			/* owned; last local id seen */
 	size_t rounds;			/* rounds made of it that are in flight */
@@ -95,7 +96,7 @@ struct side {
 
 	struct listing listing;
 	bool listing_open;		/* a question for a listing is out; maybe of one that was given up since */
-	bool sweep_wanted;
+	bool sweep_wanted, sweep_due;	/* somebody wants to know; its interval is over */
 	struct ack *truncated;			/* owned: log entries of a TRUNCATE, acknowledged when a sweep has looked */
 	int64_t next_sweep_us, last_sweep_us;	/* monotonic; wall */
 	int64_t swept_us;			/* began of the last complete survey or sweep, monotonic */
@@ -265,7 +266,7 @@ bool side_usable(const struct side *);
 void side_changed(struct side *);		/* its link's usability or schema changed */
 void side_forget(struct side *);		/* the state was lost: survey again */
 void flow_look_later(struct flow *, const struct rid *, unsigned tries);	/* a write failed for now: again after a back-off */
-bool flow_settled(const struct flow *);		/* nothing in work, nothing queued */
+bool flow_settled(const struct flow *);		/* nothing in work, nothing queued; a regular sweep that has found nothing is no work */
 void capture_settled(struct side *, const char *position);
 
 /* ---- epoch.c ----------------------------------------------------------------------------------------- */
@@ -321,6 +322,7 @@ struct planned_record {
 void round_of_plan_page(struct sync_plan *, struct side *, struct rowset *, int64_t asked_us);
 void round_of_plan(struct sync_plan *, struct flow *, const struct planned_record *list, size_t n);
 bool round_is_plan(const struct round *);
+bool round_is_looking(const struct round *);	/* a page of a regular sweep, of which nothing has been found yet */
 /* For the end of a sync: hands back what its endpoint lent it; then, when all are answered, ends it. */
 void round_let_go(struct round *);
 void round_describe(const struct round *, struct buf *out);	/* one line for people */

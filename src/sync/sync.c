@@ -59,9 +59,10 @@ static enum meter_state endpoint_meter_state(const struct endpoint *e)
 static void side_tick(struct side *side, int64_t now)
 {
 	ratio_clock_set(&side->meter.consistency, link_meter_state(side), now);
-	if (side->next_sweep_us != 0 && now >= side->next_sweep_us && side->surveyed) {
+	/* While one is under way no other is due: the interval begins anew at its end, or a large table would be swept without a break. */
+	if (side->next_sweep_us != 0 && now >= side->next_sweep_us && side->surveyed && side->listing.state == LISTING_IDLE) {
 		side->next_sweep_us = now + side->mapping->endpoint->sweep_us;
-		side->sweep_wanted = true;
+		side->sweep_due = true;
 	}
 }
 
