@@ -256,7 +256,7 @@ static void stream_pull(struct conn *c)
 		if (c->chunked)
 			buf_adds(&c->out, "\r\n");
 	}
-	c->dry = more && piece.len == 0;
+	c->dry = c->producer.waits && more && piece.len == 0;
 	if (!more) {
 		if (c->chunked)
 			buf_adds(&c->out, "0\r\n\r\n");

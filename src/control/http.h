@@ -58,11 +58,11 @@ void http_listener_close(struct http_listener **);
 void http_reply(struct http_exchange *, int status, const char *type, const char *extra, const char *body, size_t len);
 
 struct http_producer {
-	/* Adds the next piece to `out` (some kilobytes); false when that was the last. Called as the client takes them; after a
-	 * piece of nothing not before http_stream_more(). */
+	/* Adds the next piece to `out` (some kilobytes); false when that was the last. Called as the client takes them. */
 	bool (*more)(void *arg, struct buf *out);
 	void (*end)(void *arg);		/* once, in any case: all sent, or the client left */
 	void *arg;
+	bool waits;			/* after a piece of nothing it is not called before http_stream_more() */
 };
 /* Status 200, chunked. `more` is not called before http_stream() has returned. The stream lives until `end`; NULL: it was called. */
 struct http_stream *http_stream(struct http_exchange *, const char *type, const struct http_producer *);

@@ -425,7 +425,7 @@ static struct planning *planning_new(struct control *c, const json_t *params)
 
 void run_plan(struct control *c, struct http_exchange *x, const json_t *params)
 {
-	struct http_producer producer = { .more = more_lines, .end = planning_free };
+	struct http_producer producer = { .more = more_lines, .end = planning_free, .waits = true };
 	struct sync_plan_taker taker = { on_planned, on_asked_if_full, on_done, NULL };
 	struct http_stream *stream;
 	struct err e = { 0 };

@@ -204,19 +204,21 @@ static void show_endpoints(const json_t *status, struct buf *out, size_t width, 
 static void cell_doing(struct table *t, const json_t *link)
 {
 	const json_t *progress = sub(link, "progress");
-	double done = num(progress, "rows_done"), expected = num(progress, "rows_expected"), rate = num(progress, "rows_per_second");
+	double done = num(progress, "rows_done"), share = num(progress, "share"), left = num(progress, "seconds_left");
+	bool sweeps = strcmp(str(link, "phase"), "sweep") == 0;
 	struct buf words = { 0 };
 
 	buf_adds(&words, str(link, "phase"));
-	if (expected > 0) {
-		buf_addf(&words, " %.0f %%", fmin(100, floor(100 * done / expected)));
-		if (rate > 0 && expected > done) {
-			buf_adds(&words, ", ");
-			age_add(&words, (expected - done) / rate);
-			buf_adds(&words, " left");
-		}
-	} else if (done > 0) {
+	if (sweeps)
+		buf_adds(&words, strcmp(str(progress, "doing"), "look") == 0 ? " 2 of 2:" : " 1 of 2:");
+	if (!isnan(share))
+		buf_addf(&words, " %.0f %%", floor(100 * share));
+	else if (done > 0)
 		buf_addf(&words, " %.0f rows", done);
+	if (!isnan(left)) {
+		buf_adds(&words, ", ");
+		age_add(&words, left);
+		buf_adds(&words, " left");
 	}
 	table_cell(t, PLAIN, "%s", words.p);
 	buf_fini(&words);

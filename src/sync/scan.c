@@ -253,6 +253,8 @@ static void vanish_page(struct flow *flow, const struct rid *rids, const struct 
 		v->rids[v->n] = rids[i];
 		v->ids[v->n++] = vector->seen[side->endpoint].id;
 	}
+	side->listing.looked += (int64_t)n;
+	rate_add(&side->listing.pace, n, clock_mono_us());
 	flow->scan.at = next;
 	if (v->n == 0) {
 		arena_fini(&v->arena);

@@ -53,6 +53,8 @@ struct listing {			/* survey or sweep: every row of the table */
 	size_t rounds;			/* rounds made of it that are in flight */
 	int64_t asked_us;		/* monotonic: when the newest page was asked for */
 	int64_t rows, expected, began_us;
+	int64_t looked, half_us;	/* the second half: vectors gone through; when it, or the first, began, monotonic */
+	struct rate pace;		/* of this half */
 };
 
 struct vanished {			/* rows that a sweep did not find, until it has looked for all */
@@ -99,6 +101,7 @@ struct side {
 	bool sweep_wanted, sweep_due;	/* somebody wants to know; its interval is over */
 	struct ack *truncated;			/* owned: log entries of a TRUNCATE, acknowledged when a sweep has looked */
 	int64_t next_sweep_us, last_sweep_us;	/* monotonic; wall */
+	double look_seconds;			/* what a vector took in the second half of the last sweep; 0: not known */
 	int64_t swept_us;			/* began of the last complete survey or sweep, monotonic */
 	struct vanished vanished;
 	struct guard guard;
@@ -299,6 +302,7 @@ bool row_is_past(const struct side *, const struct observation *);
 /* ---- listing.c --------------------------------------------------------------------------------------- */
 
 void listing_round_done(struct side *, bool ok);
+void listing_progress(const struct side *, struct sync_link_view *);
 
 /* ---- recover.c --------------------------------------------------------------------------------------- */
 

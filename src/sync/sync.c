@@ -481,7 +481,6 @@ static double lag_of(const struct side *side)
 bool sync_link_view(const struct sync *s, size_t entity, size_t e, struct sync_link_view *v)
 {
 	const struct side *side = s->flows[entity].sides[e];
-	double seconds;
 
 	if (side == NULL)
 		return false;
@@ -489,12 +488,9 @@ bool sync_link_view(const struct sync *s, size_t entity, size_t e, struct sync_l
 		.mapping = side->mapping, .link = side->link, .meter = &side->meter, .state = link_state(side),
 		.phase = phase_of(side), .reason = reason_of(side), .lag_seconds = lag_of(side), .owed = side->owed,
 		.parked = side->parked, .held_deletes = side->guard.held,
-		.rows_done = side->listing.rows, .rows_expected = side->listing.expected, .last_sweep_us = side->last_sweep_us,
+		.last_sweep_us = side->last_sweep_us,
 	};
-	if (side->listing.state != LISTING_IDLE) {
-		seconds = (double)(clock_mono_us() - side->listing.began_us) / 1e6;
-		v->rows_per_second = seconds > 0 ? (double)side->listing.rows / seconds : 0;
-	}
+	listing_progress(side, v);
 	return true;
 }
 

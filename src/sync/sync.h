@@ -87,9 +87,12 @@ struct sync_link_view {
 	const char *reason;		/* "" or why it is not consistent, in plain words */
 	double lag_seconds;		/* age of the oldest thing not settled; 0 when none; NAN unknown */
 	int64_t owed, parked, held_deletes;
-	/* progress of a survey or sweep */
-	int64_t rows_done, rows_expected;	/* expected -1: unknown */
-	double rows_per_second;
+	/* Progress of a survey, or of either half of a sweep: rows are listed, then those that are known are looked for. */
+	bool second_half;
+	int64_t rows_done, rows_expected;	/* of this half; expected -1: unknown */
+	double rows_per_second;			/* in the last minute of this half */
+	double share;				/* done of this half; NAN: unknown, or the estimate was wrong */
+	double seconds_left;			/* to the end of all of it; NAN: nothing that one could go by */
 	int64_t last_sweep_us;		/* wall; 0 never */
 };
 void sync_service_view(const struct sync *, struct sync_service_view *);

@@ -170,7 +170,7 @@ bool sync_link_view(const struct sync *s, size_t e, size_t p, struct sync_link_v
 	if (s->topology->entities[e].mapping[p] == NULL)
 		return false;
 	*v = (struct sync_link_view){ .mapping = s->topology->entities[e].mapping[p], .link = &s->links[e][p],
-				      .meter = &s->meter_links[e][p], .reason = "", .rows_expected = -1 };
+				      .meter = &s->meter_links[e][p], .reason = "", .rows_expected = -1, .share = NAN, .seconds_left = NAN };
 	v->phase = SYNC_PHASE_FOLLOW;
 	v->state = down ? SYNC_LINK_INCONSISTENT : SYNC_LINK_CONSISTENT;
 	v->reason = down ? "the endpoint is down" : "";
@@ -184,6 +184,8 @@ bool sync_link_view(const struct sync *s, size_t e, size_t p, struct sync_link_v
 		v->rows_done = 430;
 		v->rows_expected = 1000;
 		v->rows_per_second = 100;
+		v->share = 0.43;
+		v->seconds_left = 5.7;
 	}
 	return true;
 }

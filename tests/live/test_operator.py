@@ -12,7 +12,7 @@ from crm import CRMSYNCCTL, CRMSYNCD, Cluster, Daemon, eventually, topology
 class Signals(ThreeCrms):
     def test_sigterm_finishes_the_batch_and_ends_with_0(self):
         self.start()
-        self.sales.base.run("INSERT INTO crm.contacts (email) SELECT n || '@example.org' FROM generate_series(1, 1500) n")
+        self.sales.base.run("INSERT INTO crm.contacts (email) SELECT n || '@example.org' FROM generate_series(1, 3000) n")
         eventually(lambda: self.support.people(), "the work has begun")
         self.d.stop()
         self.assertFalse(self.d.control.exists(), "the sockets are gone")
