@@ -341,6 +341,7 @@ static json_t *sum_json(const struct planning *p)
 	json_object_set_new(j, "complete", json_boolean(plan.left_out == 0));
 	json_object_set_new(j, "entity", control_text(p->entity->def.name));
 	json_object_set_new(j, "seconds", json_real((double)(clock_mono_us() - p->began_us) / 1e6));
+	json_object_set_new(j, "passes", json_integer(plan.pass));
 	add_totals(p, j);
 	json_object_set_new(j, "conflicts", json_integer(p->n_conflicts));
 	json_object_set_new(j, "waiting", json_integer(p->n_waiting));

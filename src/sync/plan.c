@@ -23,10 +23,7 @@
 #include "sync/feed.h"
 #include "sync/round.h"
 
-enum {
-	BUCKETS = 1024,				/* by the first ten bits of the record id: a digest, so they fill evenly */
-	CANDIDATES_BYTES = 32 * 1024 * 1024,	/* some 700,000 records that two sides have and nobody knows */
-};
+enum { BUCKETS = 1024 };	/* by the first ten bits of the record id: a digest, so they fill evenly */
 
 enum candidate_kind { CANDIDATE_ROW, CANDIDATE_GONE, CANDIDATE_OWED };
 
@@ -163,6 +160,14 @@ static void bucket_drop(struct sync_plan *p, size_t b)
 	buf_fini(&p->buckets[b]);
 }
 
+/* What all rounds of an entity may hold: by default room for half a million records that two sides have and nobody knows. */
+static size_t candidates_most(const struct sync_plan *p)
+{
+	const struct topology *t = p->sync->topology;
+
+	return (size_t)t->limits.batch_bytes * (size_t)t->limits.rounds;
+}
+
 static void put_off_half(struct sync_plan *p)
 {
 	p->high = p->low + (p->high - p->low + 1) / 2;
@@ -183,7 +188,7 @@ static void candidate_add(struct sync_plan *p, const struct rid *rid, enum candi
 	buf_varint(bucket, (uint64_t)id.len);
 	buf_add(bucket, id.data, (size_t)id.len);
 	p->bytes += bucket->len - before;
-	while (p->bytes > CANDIDATES_BYTES && p->high > p->low + 1)
+	while (p->bytes > candidates_most(p) && p->high > p->low + 1)
 		put_off_half(p);
 }
 

@@ -1,10 +1,9 @@
 """crmsyncctl plan: it says what the next reconcile writes, and writes nothing, at an endpoint, in Redis or in the journal."""
-import json
 import signal
 import subprocess
 import unittest
 
-from case import CONTACT, THING, Pair, ThreeCrms
+from case import THING, Pair, ThreeCrms
 from crm import CRMSYNCCTL, eventually, topology
 
 
@@ -172,6 +171,24 @@ class Plan(ThreeCrms):
         self.assertEqual(ctl.returncode, 130)
         lock.run("ROLLBACK")
         eventually(lambda: self.d.try_ctl("plan", "contact").returncode == 0, "the next one is served")
+
+
+class LargePlan(Pair):
+    name = "large_plan"
+
+    def test_more_than_memory_has_room_for_is_planned_in_several_passes(self):
+        self.a.run("INSERT INTO things (k, name) SELECT 'k' || n, 'x' FROM generate_series(1, 4000) n")
+        self.b.run("INSERT INTO things (k, name) SELECT 'k' || n, nullif('x', CASE WHEN n % 100 = 0 THEN 'x' END) FROM generate_series(501, 4500) n")
+        sides = {name: {"connection": base.conninfo, "capture": "listen"} for name, base in (("a", self.a), ("b", self.b))}
+        self.d = self.daemon(topology(self.redis, sides, THING, more="limits: {batch_bytes: 64KiB, rounds: 1}"), run=False)
+        self.d.start("--paused")
+        eventually(lambda: self.d.try_ctl("plan", "thing").returncode == 0, "all are there")
+        *lines, total = self.d.ctl_lines("plan", "thing")
+        self.assertGreater(total["passes"], 1)
+        self.assertEqual((total["inserts"], total["updates"]), (1000, 35))
+        inserts = [(w["endpoint"], w["key"]) for w in lines if w["action"] == "insert"]
+        self.assertEqual(set(inserts), {("b", f"k{n}") for n in range(1, 501)} | {("a", f"k{n}") for n in range(4001, 4501)})
+        self.assertEqual(len(inserts), 1000)
 
 
 if __name__ == "__main__":
