@@ -75,7 +75,7 @@ static bool say_endpoints(const struct pages *p, struct buf *out, size_t start)
 		struct sync_endpoint_view v;
 
 		sync_endpoint_view(p->sync, i, &v);
-		up += !v.paused && v.endpoint->state == ENDPOINT_UP;
+		up += !v.paused && v.endpoint->state == ENDPOINT_UP && !v.endpoint->silent;
 		paused += v.paused;
 	}
 	part(out, start);

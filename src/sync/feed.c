@@ -26,7 +26,7 @@ bool flow_takes_news(const struct flow *flow)
 
 bool side_usable(const struct side *side)
 {
-	return side->link->usable && side->link->endpoint->state == ENDPOINT_UP && !side->paused &&
+	return side->link->usable && side->link->endpoint->state == ENDPOINT_UP && !side->link->endpoint->silent && !side->paused &&
 		side->flow->sync->shakes[side->endpoint].greeted;
 }
 
