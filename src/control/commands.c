@@ -533,8 +533,8 @@ static const struct command commands[] = {
 	{ "metrics", run_metrics, false, { { 0 } }, "The metrics, a line each." },
 
 	{ "migrate", NULL, true, { { 0 } }, "Copies an entity from one endpoint to another." },
-	{ "verify", NULL, true, { { 0 } }, "Compares the real rows of the endpoints." },
-	{ "repair", NULL, true, { { 0 } }, "Makes differing rows agree." },
+	{ "verify", run_verify, false, { { "entity", PARAM_TEXT } }, "Compares the real rows of the endpoints: what differs, a line each, then the sum." },
+	{ "repair", run_repair, false, { { "entity", PARAM_TEXT } }, "The same, and makes the differing rows agree by the entity's own rules." },
 	{ "history", NULL, true, { { 0 } }, "The before-images." },
 	{ "undo", NULL, true, { { 0 } }, "Puts before-images back." },
 };

@@ -13,4 +13,5 @@ libcrmsync_a_SOURCES += \
 	src/control/plan.c \
 	src/control/room.h \
 	src/control/status.c \
-	src/control/summary.c
+	src/control/summary.c \
+	src/control/verify.c

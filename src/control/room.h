@@ -95,6 +95,11 @@ void run_plan(struct control *, struct http_exchange *, const json_t *params);
 void list_waiting(struct control *, struct http_exchange *, const json_t *params);
 void decide_waiting(struct control *, struct http_exchange *, const json_t *params);
 
+/* ---- verify.c ---------------------------------------------------------------------------------------- */
+
+void run_verify(struct control *, struct http_exchange *, const json_t *params);
+void run_repair(struct control *, struct http_exchange *, const json_t *params);
+
 /* ---- held deletes: held.c ---------------------------------------------------------------------------- */
 
 void held_list(struct control *, struct http_exchange *, const json_t *params);

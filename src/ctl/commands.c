@@ -80,6 +80,8 @@ static bool on_line(void *arg, int status, const char *line)
 		on_error(a, j, error);
 	else if (!a->c->json && a->show != NULL)
 		a->show(a, j);
+	if (error == NULL && a->judge != NULL)
+		a->judge(a, j);
 	json_decref(j);
 	return true;
 }
@@ -521,8 +523,8 @@ const struct ctl_command ctl_commands[] = {
 	{ "reload", "", "", 0, 0, run_reload, "Reads the topology again: all of it or, when there is a mistake in it, nothing." },
 	{ "metrics", "", "", 0, 0, run_metrics, "Prints the metrics as Prometheus text." },
 	{ "migrate", "ENTITY --from A --to B", "", 0, 0, NULL, "Copies an entity." },
-	{ "verify", "[ENTITY]", "", 0, 0, NULL, "Compares the endpoints' real rows." },
-	{ "repair", "[ENTITY]", "", 0, 0, NULL, "Makes differing rows agree." },
+	{ "verify", "[ENTITY]", "", 0, 1, run_verify, "Compares the real rows of the endpoints; 1 when some differ." },
+	{ "repair", "[ENTITY]", "", 0, 1, run_repair, "The same, and makes what differs agree by the entity's own rules; 1 when some do not yet." },
 	{ "history", "", "", 0, 0, NULL, "The before-images." },
 	{ "undo", "", "", 0, 0, NULL, "Puts before-images back." },
 	{ NULL },

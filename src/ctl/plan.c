@@ -1,25 +1,14 @@
 /*
  * plan.c - `crmsyncctl plan`: what a full reconcile would write, with its progress on a terminal.
  */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/text.h"
 #include "ctl/asking.h"
 
-/* ---- progress: one line on stderr, redrawn ----------------------------------------------------------- */
-
-static bool drawn;
-
-static void wipe(void)
-{
-	if (drawn)
-		fputs("\r\033[K", stderr);
-	drawn = false;
-}
+/* ---- progress ---------------------------------------------------------------------------------------- */
 
 static const char *doing(const char *phase)
 {
@@ -30,24 +19,15 @@ static const char *doing(const char *phase)
 
 static void show_progress(struct asking *a, const json_t *progress)
 {
-	const json_t *share = json_object_get(progress, "share");
 	struct buf line = { 0 };
 
-	if (!isatty(STDERR_FILENO))
-		return;
-	wipe();
 	buf_adds(&line, doing(str(progress, "phase")));
 	if (str(progress, "endpoint")[0] != '\0')
 		buf_addf(&line, " at %s", str(progress, "endpoint"));
-	if (json_is_number(share))
-		buf_addf(&line, ": %.0f %%", floor(100 * json_number_value(share)));
-	else if (json_integer_value(json_object_get(progress, "done")) > 0)
-		buf_addf(&line, ": %lld", (long long)json_integer_value(json_object_get(progress, "done")));
+	progress_add_share(&line, progress);
 	if (json_integer_value(json_object_get(progress, "pass")) > 1)
 		buf_addf(&line, " (pass %lld)", (long long)json_integer_value(json_object_get(progress, "pass")));
-	fputs(line.p, stderr);
-	fflush(stderr);
-	drawn = true;
+	progress_draw(line.p);
 	buf_fini(&line);
 }
 
@@ -213,7 +193,7 @@ static void show_sum(struct asking *a, const json_t *sum)
 	size_t width = screen(false), i;
 	struct buf out = { 0 };
 
-	wipe();
+	progress_wipe();
 	show_headline(sum, &out, width);
 	buf_addc(&out, '\n');
 	show_table(endpoints, &out, width, a->c->color);
@@ -238,6 +218,6 @@ int run_plan(struct ctl *c, char **args, int n)
 	if (c->json)
 		json_object_set_new(params, "lines", json_true());
 	rc = order(&a, "plan", params, patience(c, SILENCE_US));
-	wipe();
+	progress_wipe();
 	return rc;
 }

@@ -13,6 +13,7 @@
  *                                                held.c     the mass-delete guard
  *                                                wait.c     crmsyncctl wait, --once
  *                                                plan.c     crmsyncctl plan
+ *                                                verify.h   crmsyncctl verify, repair
  */
 #ifndef SYNC_STATE_H
 #define SYNC_STATE_H
@@ -37,6 +38,7 @@ struct buf;
 struct flow;
 struct own_write;
 struct sync_plan;
+struct sync_verify;
 struct round;
 struct vanishing;
 
@@ -231,6 +233,7 @@ struct sync {
 	bool renewing, renewed;		/* we give the vectors up ourselves; that is how they were lost last */
 	struct sync_wait *waits;
 	struct sync_plan *plan;		/* under way; NULL: none */
+	struct sync_verify *verify;	/* the same */
 	struct loop_timer *tick;
 	bool recovering, recovered;	/* intents of an earlier life are being put back, are */
 	bool finishing, closing;
@@ -392,6 +395,11 @@ void held_free(struct side *);
 void waits_check(struct sync *);
 void once_check(struct sync *);
 void waits_cancel_all(struct sync *);
+
+/* ---- verify.c ---------------------------------------------------------------------------------------- */
+
+void verify_end_with_sync(struct sync *s);	/* tells whoever asked */
+void verify_free(struct sync *s);		/* nothing it asked for is open any more */
 
 /* ---- plan.c ------------------------------------------------------------------------------------------ */
 

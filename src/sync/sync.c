@@ -321,6 +321,7 @@ void sync_free(struct sync **sp)
 	s->once.done = NULL;
 	waits_cancel_all(s);
 	plan_end_with_sync(s);
+	verify_end_with_sync(s);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		for (struct round *r = s->flows[i].rounds; r != NULL; r = round_next(r))
 			round_let_go(r);
@@ -340,6 +341,7 @@ void sync_free(struct sync **sp)
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		flow_fini(&s->flows[i]);
 	plans_free(s);
+	verify_free(s);
 	while (s->parked != NULL) {
 		struct parked_mark *m = s->parked;
 

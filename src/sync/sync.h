@@ -21,6 +21,7 @@ struct journal;
 struct journal_decision;
 struct loop;
 struct sync_plan;
+struct sync_verify;
 struct store;
 struct store_events;
 struct sync;
@@ -145,6 +146,41 @@ struct sync_plan *sync_plan(struct sync *, const char *entity, const struct sync
 void sync_plan_go_on(struct sync_plan *);
 void sync_plan_cancel(struct sync_plan *);	/* the asker went away; done is not called */
 void sync_plan_view(const struct sync_plan *, struct sync_plan_view *);
+
+/* Do the endpoints show the same? From their rows, not from what we believe of them; repair: and what differs is mended. verify.c. */
+enum sync_difference { DIFFERENCE_VALUES, DIFFERENCE_MISSING, DIFFERENCE_EXTRA };
+struct sync_different {			/* one record; all of it is valid during the call */
+	enum sync_difference what;
+	const char *key;		/* as it is printed */
+	uint64_t fields;		/* that differ among those that have it; by field index */
+	uint64_t there, absent;		/* by endpoint */
+	bool mended, waits;		/* of a repair: it agrees now; it does not yet: it is parked, held or waits for something else */
+};
+struct sync_verify_sums {
+	uint64_t compared_at, left_out;	/* endpoints; left out: they cannot be read now */
+	int64_t compared;		/* records; the sum of the next seven */
+	int64_t matching, own_form, different, missing, extra;
+	int64_t open;			/* something is still to be done about them; rows that cannot be taken are among these */
+	int64_t unlooked;		/* they differ too; there were too many to look at them again */
+	int64_t written, skipped;	/* of a repair: records that agree now, that do not */
+	int64_t bytes;			/* read */
+};
+struct sync_verify_taker {
+	void (*difference)(void *arg, const struct sync_different *);
+	void (*done)(void *arg, const struct sync_verify_sums *, const struct err *e);	/* e NULL: complete. It is gone then */
+	void *arg;
+};
+enum sync_verify_phase { VERIFY_LIST, VERIFY_COMPARE, VERIFY_SETTLE, VERIFY_LOOK, VERIFY_MEND, VERIFY_OVER };
+struct sync_verify_view {
+	enum sync_verify_phase phase;
+	size_t endpoint;		/* while it is listed */
+	int64_t done, expected;		/* rows listed, parts compared, records looked at, of how many; -1: unknown */
+	struct sync_verify_sums sums;
+};
+/* NULL: not now, e says why. One at a time; nothing is called before this has returned. */
+struct sync_verify *sync_verify(struct sync *, const char *entity, bool repair, const struct sync_verify_taker *, struct err *e);
+void sync_verify_cancel(struct sync_verify *);	/* the asker went away; nothing is called any more */
+void sync_verify_view(const struct sync_verify *, struct sync_verify_view *);
 
 /* name is an endpoint or an entity; false: no such name. */
 bool sync_pause(struct sync *, const char *name, struct err *e);
