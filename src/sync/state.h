@@ -180,6 +180,7 @@ struct flow {
 	bool counted, paused, pumping;
 	int64_t last_write_us;		/* monotonic: end of the last round that wrote */
 	int64_t idle_since_us;		/* monotonic: something is owed and nothing is under way; 0: not so */
+	int64_t next_verify_us;		/* monotonic; 0: not planned yet */
 	int64_t next_count_us;		/* monotonic: not counted again before */
 	size_t next_turn;		/* which endpoint is captured next; behind the last: scans and listings */
 	bool estimating, estimated;
@@ -398,6 +399,7 @@ void waits_cancel_all(struct sync *);
 
 /* ---- verify.c ---------------------------------------------------------------------------------------- */
 
+void verify_tick(struct sync *s);		/* begins those whose time has come */
 void verify_end_with_sync(struct sync *s);	/* tells whoever asked */
 void verify_free(struct sync *s);		/* nothing it asked for is open any more */
 

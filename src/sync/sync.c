@@ -117,6 +117,7 @@ static void on_tick(void *arg)
 	if (s->store->ready && !s->recovered && s->rebase == NULL)
 		flow_recover(s);
 	epoch_look(s);
+	verify_tick(s);
 	waits_check(s);
 }
 

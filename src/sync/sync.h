@@ -177,7 +177,7 @@ struct sync_verify_view {
 	int64_t done, expected;		/* rows listed, parts compared, records looked at, of how many; -1: unknown */
 	struct sync_verify_sums sums;
 };
-/* NULL: not now, e says why. One at a time; nothing is called before this has returned. */
+/* NULL: not now, e says why. One at a time; nothing is called before this has returned. taker NULL: nobody waits for it; it reads gently. */
 struct sync_verify *sync_verify(struct sync *, const char *entity, bool repair, const struct sync_verify_taker *, struct err *e);
 void sync_verify_cancel(struct sync_verify *);	/* the asker went away; nothing is called any more */
 void sync_verify_view(const struct sync_verify *, struct sync_verify_view *);

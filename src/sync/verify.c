@@ -24,6 +24,7 @@ enum {
 	LOOKS_MOST = 5,			/* who still moves then is called open */
 	LOOK_RECORDS = 500,
 	REST_MS = 20,
+	RETRY_US = 10 * 1000 * 1000,	/* it was time for it, and it could not begin */
 	DOUBTS_MOST = 200000,		/* more of them are counted as the census shows them */
 };
 
@@ -32,6 +33,8 @@ struct sync_verify {
 	struct flow *flow;
 	struct sync_verify_taker taker;
 	bool repair;
+	bool gently;			/* by the clock: it rests as long as it reads */
+	int64_t asked_us;		/* monotonic: when the last page was asked for */
 	uint64_t losses;		/* of the state before it began */
 	bool ended;			/* it has told its end, or nobody wants to know */
 	bool stepping;
@@ -79,13 +82,34 @@ static void stop_waiting(struct sync_verify *v)
 	v->wait = NULL;
 }
 
+/* For the metrics, and for those who read the log in the morning. */
+static void note_result(struct sync_verify *v)
+{
+	const struct sync_verify_sums *s = &v->sums;
+	int64_t wrong = s->different + s->missing + s->extra + s->unlooked;
+
+	v->flow->meter.verified += (uint64_t)s->compared;
+	v->flow->meter.verified_different += (uint64_t)wrong;
+	v->flow->meter.verified_us = clock_wall_us();
+	if (wrong > s->written)
+		log_warn("endpoints differ; see crmsyncctl verify, crmsyncctl repair", LOG_S("entity", v->flow->def->name),
+			 LOG_I("compared", s->compared), LOG_I("different", s->different + s->unlooked), LOG_I("missing", s->missing),
+			 LOG_I("extra", s->extra), LOG_I("repaired", s->written));
+	else
+		log_info("endpoints verified", LOG_S("entity", v->flow->def->name), LOG_I("compared", s->compared),
+			 LOG_I("open", s->open), LOG_I("repaired", s->written));
+}
+
 static void verify_end(struct sync_verify *v, const struct err *e)
 {
 	if (v->ended)
 		return;
 	v->ended = true;
 	stop_waiting(v);
-	v->taker.done(v->taker.arg, &v->sums, e);
+	if (e == NULL)
+		note_result(v);
+	if (v->taker.done != NULL)
+		v->taker.done(v->taker.arg, &v->sums, e);
 }
 
 void sync_verify_cancel(struct sync_verify *v)
@@ -202,6 +226,10 @@ static void on_page(void *arg, struct rowset *rows, const struct err *e)
 		take_page(v, rows);
 	if (e == NULL)
 		rowset_free(&rows);
+	if (v->gently && !v->ended) {
+		v->open++;
+		loop_timer_set(v->timer, (clock_mono_us() - v->asked_us) / 1000 + 1);
+	}
 	verify_go_on(v);
 }
 
@@ -232,6 +260,7 @@ static void list_step(struct sync_verify *v)
 		v->estimated = true;
 		link->ops->estimate(link, on_estimate, v);
 	} else {
+		v->asked_us = clock_mono_us();
 		link->ops->list(link, v->after, batch_rows(v->flow), on_page, v);
 	}
 }
@@ -434,7 +463,7 @@ static enum sync_difference kind_of(enum verdict wrong)
 
 static void tell(struct sync_verify *v, const struct doubtful *d)
 {
-	if (!v->ended)
+	if (!v->ended && v->taker.difference != NULL)
 		v->taker.difference(v->taker.arg, &(struct sync_different){
 			.what = kind_of(d->found), .key = d->key != NULL ? d->key : "", .fields = d->fields, .there = d->there & ~d->outside,
 			.absent = v->sums.compared_at & ~d->there, .mended = v->mended && !is_wrong(d) && d->verdict != VERDICT_DOUBT &&
@@ -709,7 +738,9 @@ struct sync_verify *sync_verify(struct sync *s, const char *entity, bool repair,
 	v->sync = s;
 	v->flow = flow;
 	v->repair = repair;
-	v->taker = *taker;
+	if (taker != NULL)
+		v->taker = *taker;
+	v->gently = taker == NULL;
 	v->losses = s->losses;
 	v->census = census;
 	v->sums = sums;
@@ -719,6 +750,26 @@ struct sync_verify *sync_verify(struct sync *s, const char *entity, bool repair,
 	s->verify = v;
 	verify_go_on(v);
 	return v;
+}
+
+/* `verify:` of an entity: one after the other, each in its time. The first one not before everything was surveyed. */
+void verify_tick(struct sync *s)
+{
+	int64_t now = clock_mono_us();
+	struct err e = { 0 };
+
+	for (size_t i = 0; i < s->topology->n_entities && s->verify == NULL; i++) {
+		struct flow *flow = &s->flows[i];
+		int64_t every_us = s->topology->entities[i].verify_us;
+
+		if (every_us == 0 || flow->paused)
+			continue;
+		if (flow->next_verify_us == 0)
+			flow->next_verify_us = now + every_us;
+		if (now < flow->next_verify_us)
+			continue;
+		flow->next_verify_us = now + (sync_verify(s, flow->def->name, false, NULL, &e) != NULL ? every_us : RETRY_US);
+	}
 }
 
 void sync_verify_view(const struct sync_verify *v, struct sync_verify_view *out)
