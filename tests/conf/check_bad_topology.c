@@ -693,7 +693,7 @@ static const struct bad {
 	  "12:27: entities.c.limits.mass_delete: wants a percentage such as 2% or 0.5%, has \"0.00001%\"\n" },
 	{ "entity verify",
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    verify: every 10s\n" MAPPINGS),
-	  "12:13: entities.c.verify: XX\n" },
+	  "12:13: entities.c.verify: wants a duration such as 24h or every 24h, at least 1m, or 0s for never, has \"every 10s\"\n" },
 
 	/* ---- mappings */
 	{ "no mapping",

@@ -274,6 +274,51 @@ void sync_plan_view(const struct sync_plan *p, struct sync_plan_view *v)
 	*v = (struct sync_plan_view){ .phase = PLAN_LIST, .endpoint = 1, .done = 50, .expected = 100, .pass = 1 };
 }
 
+struct sync_verify {
+	struct loop_timer *timer;
+	struct sync_verify_taker taker;
+	bool repair;
+};
+
+/* Three records are compared, and as many differ as the test says. */
+static void on_verifying(void *arg)
+{
+	struct sync_verify *v = arg;
+	struct sync_verify_taker taker = v->taker;
+	struct sync_verify_sums sums = { .compared_at = 3, .compared = 3, .matching = 3 - fake->differ, .different = fake->differ };
+	bool repair = v->repair;
+
+	loop_timer_free(&v->timer);
+	free(v);
+	for (int64_t i = 0; i < fake->differ; i++)
+		taker.difference(taker.arg, &(struct sync_different){ .what = DIFFERENCE_VALUES, .key = "ann@example.org", .fields = 2, .there = 3,
+								      .mended = repair });
+	sums.written = repair ? fake->differ : 0;
+	taker.done(taker.arg, &sums, NULL);
+}
+
+struct sync_verify *sync_verify(struct sync *s, const char *entity, bool repair, const struct sync_verify_taker *taker, struct err *e)
+{
+	struct sync_verify *v = xcalloc(1, sizeof *v);
+
+	v->taker = *taker;
+	v->repair = repair;
+	v->timer = loop_timer_new(s->loop, on_verifying, v);
+	loop_timer_set(v->timer, 1);
+	return v;
+}
+
+void sync_verify_cancel(struct sync_verify *v)
+{
+	loop_timer_free(&v->timer);
+	free(v);
+}
+
+void sync_verify_view(const struct sync_verify *v, struct sync_verify_view *out)
+{
+	*out = (struct sync_verify_view){ .phase = VERIFY_LIST, .endpoint = 1, .done = 50, .expected = 100 };
+}
+
 void sync_wait_cancel(struct sync_wait *w)
 {
 	fake->cancels++;

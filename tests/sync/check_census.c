@@ -65,7 +65,8 @@ START_TEST(every_entry_comes_back_once_beside_those_of_its_record)
 		ck_assert(census_part(c, part, &arena, &list, &n, &e));
 		ck_assert_uint_eq(n % 2, 0);
 		for (size_t k = 0; k < n; k += 2) {
-			unsigned long long i = strtoull(list[k].id.data + 2, NULL, 10);
+			char *id = arena_dup(&arena, list[k].id.data, (size_t)list[k].id.len);
+			unsigned long long i = strtoull(id + 2, NULL, 10);
 			struct rid rid = rid_at(i);
 
 			ck_assert(rid_equal(&list[k].rid, &rid) && rid_equal(&list[k + 1].rid, &rid));
