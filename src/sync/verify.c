@@ -10,6 +10,8 @@
  *
  * Others go on meanwhile. Disk is taken for the census (in journal.directory), memory only for what is in doubt.
  */
+#include "sync/verify.h"
+
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -17,7 +19,6 @@
 #include "base/mem.h"
 #include "sync/census.h"
 #include "sync/feed.h"
-#include "sync/verify.h"
 
 enum {
 	SETTLE_US = 20 * 1000 * 1000,
