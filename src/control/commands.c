@@ -534,7 +534,8 @@ static const struct command commands[] = {
 
 	{ "migrate", NULL, true, { { 0 } }, "Copies an entity from one endpoint to another." },
 	{ "verify", run_verify, false, { { "entity", PARAM_TEXT } }, "Compares the real rows of the endpoints: what differs, a line each, then the sum." },
-	{ "repair", run_repair, false, { { "entity", PARAM_TEXT } }, "The same, and makes the differing rows agree by the entity's own rules." },
+	{ "repair", run_repair, false, { { "entity", PARAM_TEXT }, { "dry_run", PARAM_FLAG } },
+	  "The same, and makes the differing rows agree by the entity's own rules, or tells what it would write." },
 	{ "history", NULL, true, { { 0 } }, "The before-images." },
 	{ "undo", NULL, true, { { 0 } }, "Puts before-images back." },
 };

@@ -141,21 +141,21 @@ static void tally(struct planning *p, const struct sync_planned *w)
 
 /* ---- a line a thing ---------------------------------------------------------------------------------- */
 
-static const char *endpoint_name(const struct planning *p, size_t e)
+static const char *endpoint_name(const struct sync *sync, size_t e)
 {
 	struct sync_endpoint_view v;
 
-	sync_endpoint_view(p->control->sync, e, &v);
+	sync_endpoint_view(sync, e, &v);
 	return v.conf->name;
 }
 
-static json_t *names_of_endpoints(const struct planning *p, uint64_t mask)
+json_t *names_of_endpoints(const struct sync *sync, uint64_t mask)
 {
 	json_t *list = json_array();
 
-	for (size_t e = 0; e < p->n; e++)
+	for (size_t e = 0; e < sync_endpoints(sync); e++)
 		if ((mask >> e) & 1)
-			json_array_append_new(list, control_text(endpoint_name(p, e)));
+			json_array_append_new(list, control_text(endpoint_name(sync, e)));
 	return list;
 }
 
@@ -168,16 +168,16 @@ static const char *why(const struct sync_planned *w)
 	return w->what == PLANNED_DELETE ? "delete" : "edit";
 }
 
-static void add_write(const struct planning *p, const struct sync_planned *w, json_t *j)
+static void add_write(const struct sync *sync, const struct entity_def *def, const struct sync_planned *w, json_t *j)
 {
 	json_t *fields = json_array();
 
-	for (size_t f = 0; f < p->entity->def.n_fields; f++)
+	for (size_t f = 0; f < def->n_fields; f++)
 		if (w->what != PLANNED_DELETE && (w->fields >> f) & 1)
-			json_array_append_new(fields, control_text(p->entity->def.fields[f].name));
+			json_array_append_new(fields, control_text(def->fields[f].name));
 	json_object_set_new(j, "fields", fields);
 	json_object_set_new(j, "why", json_string(why(w)));
-	json_object_set_new(j, "from", names_of_endpoints(p, w->from));
+	json_object_set_new(j, "from", names_of_endpoints(sync, w->from));
 	json_object_set_new(j, "after_parent", json_boolean(w->after_parent));
 	json_object_set_new(j, "parked_now", json_boolean(w->already));
 }
@@ -191,24 +191,24 @@ static void add_parked(const struct sync_planned *w, json_t *j)
 	json_object_set_new(j, "already", json_boolean(w->already));
 }
 
-static json_t *planned_json(const struct planning *p, const struct sync_planned *w)
+json_t *planned_json(const struct sync *sync, const struct entity_def *def, const struct sync_planned *w)
 {
 	json_t *j;
 
 	if (w->what == PLANNED_DECISION) {
-		j = decision_json(p->control->sync, w->decision);
+		j = decision_json(sync, w->decision);
 		json_object_set_new(j, "action", json_string(action_name(w->what)));
 		return j;
 	}
 	j = control_object();
 	json_object_set_new(j, "action", json_string(action_name(w->what)));
-	json_object_set_new(j, "entity", control_text(p->entity->def.name));
-	json_object_set_new(j, "endpoint", control_text(endpoint_name(p, w->endpoint)));
+	json_object_set_new(j, "entity", control_text(def->name));
+	json_object_set_new(j, "endpoint", control_text(endpoint_name(sync, w->endpoint)));
 	json_object_set_new(j, "key", control_text(w->key));
 	if (w->what == PLANNED_PARKED)
 		add_parked(w, j);
 	else if (w->what != PLANNED_HELD)
-		add_write(p, w, j);
+		add_write(sync, def, w, j);
 	return j;
 }
 
@@ -225,7 +225,7 @@ static void on_planned(void *arg, const struct sync_planned *w)
 
 	tally(p, w);
 	if (p->lines)
-		say_line(p, planned_json(p, w));
+		say_line(p, planned_json(p->control->sync, &p->entity->def, w));
 }
 
 static bool on_asked_if_full(void *arg)
@@ -258,7 +258,7 @@ static json_t *progress_json(const struct planning *p)
 	known = v.expected > 0 && v.done <= v.expected;
 	rows = v.phase != PLAN_DECIDE;
 	json_object_set_new(j, "phase", json_string(phase_name(v.phase)));
-	json_object_set_new(j, "endpoint", v.phase == PLAN_LIST && v.endpoint < p->n ? control_text(endpoint_name(p, v.endpoint)) : json_null());
+	json_object_set_new(j, "endpoint", v.phase == PLAN_LIST && v.endpoint < p->n ? control_text(endpoint_name(p->control->sync, v.endpoint)) : json_null());
 	json_object_set_new(j, "done", rows ? json_integer(v.done) : json_null());
 	json_object_set_new(j, "expected", rows && v.expected >= 0 ? json_integer(v.expected) : json_null());
 	json_object_set_new(j, "share", known ? json_real((double)v.done / (double)v.expected) : json_null());
@@ -296,7 +296,7 @@ static json_t *tally_json(const struct planning *p, size_t e, const struct sync_
 	const struct tally *t = &p->tallies[e];
 	json_t *j = json_object();
 
-	json_object_set_new(j, "endpoint", control_text(endpoint_name(p, e)));
+	json_object_set_new(j, "endpoint", control_text(endpoint_name(p->control->sync, e)));
 	json_object_set_new(j, "looked_at", json_boolean(!left_out));
 	json_object_set_new(j, "reason", left_out ? control_text(link->reason) : json_null());
 	json_object_set_new(j, "inserts", json_integer(t->inserts));

@@ -14,6 +14,8 @@
 #include "control/listen.h"
 #include "control/pages.h"
 
+struct entity_def;
+struct sync_planned;
 struct waiting;
 
 /* One listening socket; address NULL: none. */
@@ -89,6 +91,9 @@ void control_add_line(struct buf *out, json_t *object);		/* takes the object ove
 /* ---- what would be written: plan.c ------------------------------------------------------------------- */
 
 void run_plan(struct control *, struct http_exchange *, const json_t *params);
+/* What is planned, as an object. */
+json_t *planned_json(const struct sync *, const struct entity_def *, const struct sync_planned *);
+json_t *names_of_endpoints(const struct sync *, uint64_t mask);
 
 /* ---- what waits for a person: waiting.c -------------------------------------------------------------- */
 

@@ -1,8 +1,8 @@
 /*
  * verify.c - POST /v1/verify and /v1/repair: do the endpoints show the same, as lines while it is found out, and a sum at the end.
  *
- * Every line is an object of its own: {"progress": ...} twice a second; one a record that differs, with a `difference`; and at the end the
- * sum over the entities, with `complete`. The entities are gone through one after the other.
+ * Every line is an object of its own: {"progress": ...} twice a second; one a record that differs, with a `difference`; of a dry run one a
+ * planned write, as of a plan, with an `action`; and at the end the sum over the entities, with `complete`. The entities are gone through one after the other.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,8 @@ struct verifying {
 	struct sync_verify *verify;		/* NULL: between two entities, or it has ended */
 	struct loop_timer *timer, *next;
 	struct buf out;
-	bool repair, one, ended;
+	enum sync_verify_mode mode;
+	bool one, ended;
 	size_t entity;				/* index of the one being verified */
 	int64_t began_us;
 	struct sync_verify_sums sums;		/* over those that are done */
@@ -49,20 +50,6 @@ static void say_line(struct verifying *v, json_t *j)
 
 /* ---- what differs ------------------------------------------------------------------------------------ */
 
-static json_t *names_of(const struct verifying *v, uint64_t mask)
-{
-	json_t *list = json_array();
-
-	for (size_t e = 0; e < sync_endpoints(v->control->sync); e++) {
-		struct sync_endpoint_view view;
-
-		sync_endpoint_view(v->control->sync, e, &view);
-		if (mask >> e & 1)
-			json_array_append_new(list, control_text(view.conf->name));
-	}
-	return list;
-}
-
 static const char *kind_name(enum sync_difference what)
 {
 	switch (what) {
@@ -86,11 +73,18 @@ static void on_difference(void *arg, const struct sync_different *d)
 	json_object_set_new(j, "entity", control_text(def->name));
 	json_object_set_new(j, "key", control_text(d->key));
 	json_object_set_new(j, "fields", fields);
-	json_object_set_new(j, "there", names_of(v, d->there));
-	json_object_set_new(j, "absent", names_of(v, d->absent));
-	if (v->repair)
+	json_object_set_new(j, "there", names_of_endpoints(v->control->sync, d->there));
+	json_object_set_new(j, "absent", names_of_endpoints(v->control->sync, d->absent));
+	if (v->mode == VERIFY_REPAIR)
 		json_object_set_new(j, "outcome", json_string(d->mended ? "agrees" : d->waits ? "waits" : "differs"));
 	say_line(v, j);
+}
+
+static void on_planned(void *arg, const struct sync_planned *planned)
+{
+	struct verifying *v = arg;
+
+	say_line(v, planned_json(v->control->sync, &entity_of(v)->def, planned));
 }
 
 /* ---- progress ---------------------------------------------------------------------------------------- */
@@ -155,7 +149,7 @@ static void add_sums(const struct verifying *v, json_t *j, const struct sync_ver
 	json_object_set_new(j, "open", json_integer(s->open));
 	json_object_set_new(j, "not_looked_at_again", json_integer(s->unlooked));
 	json_object_set_new(j, "bytes", json_integer(s->bytes));
-	if (v->repair) {
+	if (v->mode == VERIFY_REPAIR) {
 		json_object_set_new(j, "written", json_integer(s->written));
 		json_object_set_new(j, "skipped", json_integer(s->skipped));
 	}
@@ -166,8 +160,8 @@ static void sum_up(struct verifying *v, const struct sync_verify_sums *s)
 	json_t *j = json_object();
 
 	json_object_set_new(j, "entity", control_text(entity_of(v)->def.name));
-	json_object_set_new(j, "endpoints", names_of(v, s->compared_at));
-	json_object_set_new(j, "left_out", names_of(v, s->left_out));
+	json_object_set_new(j, "endpoints", names_of_endpoints(v->control->sync, s->compared_at));
+	json_object_set_new(j, "left_out", names_of_endpoints(v->control->sync, s->left_out));
 	add_sums(v, j, s);
 	json_array_append_new(v->entities, j);
 	v->complete &= s->left_out == 0;
@@ -225,11 +219,11 @@ static void on_next(void *arg)
 
 static void begin_entity(struct verifying *v)
 {
-	struct sync_verify_taker taker = { on_difference, on_done, v };
+	struct sync_verify_taker taker = { on_difference, on_planned, on_done, v };
 	struct err e = { 0 };
 
 	if (v->control->sync != NULL && v->entity < sync_entities(v->control->sync))
-		v->verify = sync_verify(v->control->sync, entity_of(v)->def.name, v->repair, &taker, &e);
+		v->verify = sync_verify(v->control->sync, entity_of(v)->def.name, v->mode, &taker, &e);
 	else
 		err_set(&e, ERR_TRANSIENT, "stopping", "the daemon is starting or stopping; ask again");
 	if (v->verify == NULL)
@@ -270,7 +264,7 @@ static size_t index_of(const struct sync *sync, const char *name)
 	return i;
 }
 
-static void run(struct control *c, struct http_exchange *x, const json_t *params, bool repair)
+static void run(struct control *c, struct http_exchange *x, const json_t *params, enum sync_verify_mode mode)
 {
 	struct http_producer producer = { .more = more_lines, .end = verifying_free };
 	const char *entity = param_text(params, "entity");
@@ -281,7 +275,7 @@ static void run(struct control *c, struct http_exchange *x, const json_t *params
 		return;
 	v = xcalloc(1, sizeof *v);
 	v->control = c;
-	v->repair = repair;
+	v->mode = mode;
 	v->one = entity != NULL;
 	v->complete = true;
 	v->began_us = clock_mono_us();
@@ -300,10 +294,10 @@ static void run(struct control *c, struct http_exchange *x, const json_t *params
 
 void run_verify(struct control *c, struct http_exchange *x, const json_t *params)
 {
-	run(c, x, params, false);
+	run(c, x, params, VERIFY_ONLY);
 }
 
 void run_repair(struct control *c, struct http_exchange *x, const json_t *params)
 {
-	run(c, x, params, true);
+	run(c, x, params, json_is_true(json_object_get(params, "dry_run")) ? VERIFY_PLAN : VERIFY_REPAIR);
 }

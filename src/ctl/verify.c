@@ -1,5 +1,6 @@
 /*
- * verify.c - `crmsyncctl verify` and `repair`: do the endpoints show the same? What differs, a line each, then the sum.
+ * verify.c - `crmsyncctl verify` and `repair`: do the endpoints show the same? What differs, a line each, what would be written, then the
+ * sum.
  */
 #include <stdio.h>
 #include <string.h>
@@ -116,10 +117,38 @@ static void show_entity(struct asking *a, const json_t *j)
 	buf_fini(&out);
 }
 
+/* would update contact ann@example.org at support: name, phone */
+static void show_planned(struct asking *a, const json_t *j)
+{
+	const char *action = str(j, "action");
+	struct buf line = { 0 }, out = { 0 };
+
+	buf_addf(&line, "would %s %s ", strcmp(action, "conflict") == 0 ? "decide a conflict of" : action, str(j, "entity"));
+	text_escape(&line, str(j, "key"), strlen(str(j, "key")), '\0', 200);
+	if (str(j, "endpoint")[0] != '\0')
+		buf_addf(&line, " at %s", str(j, "endpoint"));
+	if (json_array_size(json_object_get(j, "fields")) > 0) {
+		buf_adds(&line, ": ");
+		add_names(&line, json_object_get(j, "fields"));
+	}
+	if (str(j, "cause")[0] != '\0')
+		buf_addf(&line, ": %s", str(j, "cause"));
+	progress_wipe();
+	wrap_add(&out, line.p, 2, SIZE_MAX);
+	say(&out);
+	buf_fini(&line);
+	buf_fini(&out);
+}
+
 static void show(struct asking *a, const json_t *j)
 {
 	const json_t *entity;
 	size_t i;
+
+	if (json_object_get(j, "action") != NULL) {
+		show_planned(a, j);
+		return;
+	}
 
 	if (json_object_get(j, "difference") != NULL) {
 		show_difference(a, j);
@@ -130,9 +159,14 @@ static void show(struct asking *a, const json_t *j)
 		show_entity(a, entity);
 }
 
+static bool is_different(const json_t *j)
+{
+	return number(j, "different") + number(j, "missing") + number(j, "extra") > 0;
+}
+
 static void judge_verify(struct asking *a, const json_t *j)
 {
-	if (number(j, "different") + number(j, "missing") + number(j, "extra") > 0)
+	if (is_different(j))
 		a->rc = CTL_DIFFERENT;
 	else if (json_is_false(json_object_get(j, "complete")))
 		a->rc = CTL_UNAVAILABLE;
@@ -140,7 +174,9 @@ static void judge_verify(struct asking *a, const json_t *j)
 
 static void judge_repair(struct asking *a, const json_t *j)
 {
-	if (number(j, "skipped") + number(j, "not_looked_at_again") > 0)
+	bool planned = json_object_get(j, "skipped") == NULL;
+
+	if (planned ? is_different(j) : number(j, "skipped") + number(j, "not_looked_at_again") > 0)
 		a->rc = CTL_DIFFERENT;
 	else if (json_is_false(json_object_get(j, "complete")))
 		a->rc = CTL_UNAVAILABLE;
@@ -153,6 +189,8 @@ static int run(struct ctl *c, char **args, int n, const char *command, void (*ju
 	int rc;
 
 	set_text(params, "entity", n > 0 ? args[0] : NULL);
+	if (c->dry_run)
+		json_object_set_new(params, "dry_run", json_true());
 	rc = order(&a, command, params, patience(c, SILENCE_US));
 	progress_wipe();
 	return rc;

@@ -801,14 +801,11 @@ static void choose_sides(struct sync_plan *p)
 	}
 }
 
-
-struct sync_plan *sync_plan(struct sync *s, const char *entity, const struct sync_plan_taker *taker, struct err *e)
+struct sync_plan *plan_new(struct flow *flow, const struct sync_plan_taker *taker, struct err *e)
 {
+	struct sync *s = flow->sync;
 	struct sync_plan *p;
-	struct flow *flow = flow_named(s, entity);
 
-	if (flow == NULL)
-		return err_set(e, ERR_CONFIG, "unknown-name", "there is no entity '%s'", entity), NULL;
 	if (s->plan != NULL)
 		return err_set(e, ERR_TRANSIENT, "busy", "another plan is being made; try again"), NULL;
 	if (why_not(NULL, s) != NULL)
@@ -821,15 +818,47 @@ struct sync_plan *sync_plan(struct sync *s, const char *entity, const struct syn
 	p->high = BUCKETS;
 	arena_init(&p->arena);
 	choose_sides(p);
-	if (p->looked_at == 0) {
-		arena_fini(&p->arena);
-		free(p);
+	s->plan = p;
+	return p;
+}
+
+struct sync_plan *sync_plan(struct sync *s, const char *entity, const struct sync_plan_taker *taker, struct err *e)
+{
+	struct sync_plan *p;
+	struct flow *flow = flow_named(s, entity);
+
+	if (flow == NULL)
+		return err_set(e, ERR_CONFIG, "unknown-name", "there is no entity '%s'", entity), NULL;
+	p = plan_new(flow, taker, e);
+	if (p != NULL && p->looked_at == 0) {
+		plan_release(p);
 		return err_set(e, ERR_TRANSIENT, "not-ready", "none of its endpoints can be used now"), NULL;
 	}
-	s->plan = p;
+	if (p == NULL)
+		return NULL;
 	begin_pass(p);
 	plan_go_on(p);
 	return p;
+}
+
+/* ---- of some records only ---------------------------------------------------------------------------- */
+
+void plan_add_row(struct sync_plan *p, const struct rid *rid, size_t endpoint, struct value id)
+{
+	candidate_add(p, rid, CANDIDATE_ROW, endpoint, value_is_null(id) ? no_id : id);
+}
+
+void plan_add_gone(struct sync_plan *p, const struct rid *rid, size_t endpoint)
+{
+	p->gone[endpoint]++;
+	candidate_add(p, rid, CANDIDATE_GONE, endpoint, no_id);
+}
+
+void plan_begin(struct sync_plan *p)
+{
+	p->pass = 1;
+	begin_deciding(p);
+	plan_go_on(p);
 }
 
 void sync_plan_view(const struct sync_plan *p, struct sync_plan_view *v)

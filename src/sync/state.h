@@ -405,6 +405,11 @@ void verify_free(struct sync *s);		/* nothing it asked for is open any more */
 
 /* ---- plan.c ------------------------------------------------------------------------------------------ */
 
+/* A plan of some records only: made, told of them, then begun. NULL: not now. */
+struct sync_plan *plan_new(struct flow *, const struct sync_plan_taker *, struct err *e);
+void plan_add_row(struct sync_plan *, const struct rid *, size_t endpoint, struct value id);	/* id NULL: its vector knows the row */
+void plan_add_gone(struct sync_plan *, const struct rid *, size_t endpoint);
+void plan_begin(struct sync_plan *);
 void plan_end_with_sync(struct sync *s);	/* tells whoever asked */
 void plans_free(struct sync *s);		/* nothing that it asked for is open any more */
 

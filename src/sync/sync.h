@@ -147,7 +147,7 @@ void sync_plan_go_on(struct sync_plan *);
 void sync_plan_cancel(struct sync_plan *);	/* the asker went away; done is not called */
 void sync_plan_view(const struct sync_plan *, struct sync_plan_view *);
 
-/* Do the endpoints show the same? From their rows, not from what we believe of them; repair: and what differs is mended. verify.c. */
+/* Do the endpoints show the same? From their rows, not from what we believe of them. verify.c. */
 enum sync_difference { DIFFERENCE_VALUES, DIFFERENCE_MISSING, DIFFERENCE_EXTRA };
 struct sync_different {			/* one record; all of it is valid during the call */
 	enum sync_difference what;
@@ -165,8 +165,10 @@ struct sync_verify_sums {
 	int64_t written, skipped;	/* of a repair: records that agree now, that do not */
 	int64_t bytes;			/* read */
 };
+enum sync_verify_mode { VERIFY_ONLY, VERIFY_REPAIR, VERIFY_PLAN };	/* PLAN: what a repair would write, and nothing is written */
 struct sync_verify_taker {
 	void (*difference)(void *arg, const struct sync_different *);
+	void (*planned)(void *arg, const struct sync_planned *);	/* VERIFY_PLAN only */
 	void (*done)(void *arg, const struct sync_verify_sums *, const struct err *e);	/* e NULL: complete. It is gone then */
 	void *arg;
 };
@@ -178,7 +180,8 @@ struct sync_verify_view {
 	struct sync_verify_sums sums;
 };
 /* NULL: not now, e says why. One at a time; nothing is called before this has returned. taker NULL: nobody waits for it; it reads gently. */
-struct sync_verify *sync_verify(struct sync *, const char *entity, bool repair, const struct sync_verify_taker *, struct err *e);
+struct sync_verify *sync_verify(struct sync *, const char *entity, enum sync_verify_mode, const struct sync_verify_taker *,
+				struct err *e);
 void sync_verify_cancel(struct sync_verify *);	/* the asker went away; nothing is called any more */
 void sync_verify_view(const struct sync_verify *, struct sync_verify_view *);
 

@@ -6,7 +6,8 @@
  *   SETTLE    until everything that happened before is captured and written, or for some seconds
  *   LOOK      those in doubt are read again and judged (verify_look.c). Whoever moves meanwhile is looked at again, after another SETTLE
  *   MEND      repair: rows go to rounds as a sweep's rows do, and so through the entity's own rules; rows that are gone are evidence
- *             as a sweep's are, and the mass-delete guard counts them. Then SETTLE and LOOK tell what became of it
+ *             as a sweep's are, and the mass-delete guard counts them. Then SETTLE and LOOK tell what became of it. Or
+ *             (--dry-run) a plan of just these records tells what would be written
  *
  * Others go on meanwhile. Disk is taken for the census (in journal.directory), memory only for what is in doubt.
  */
@@ -33,7 +34,7 @@ struct sync_verify {
 	struct sync *sync;
 	struct flow *flow;
 	struct sync_verify_taker taker;
-	bool repair;
+	enum sync_verify_mode mode;
 	bool gently;			/* by the clock: it rests as long as it reads */
 	int64_t asked_us;		/* monotonic: when the last page was asked for */
 	uint64_t losses;		/* of the state before it began */
@@ -41,6 +42,7 @@ struct sync_verify {
 	bool stepping;
 	size_t open;			/* questions under way */
 	struct sync_wait *wait;		/* SETTLE; NULL: none */
+	struct sync_plan *plan;		/* under way; NULL: none */
 	enum sync_verify_phase phase;
 	struct sync_verify_sums sums;
 	struct meter_entity counts;	/* of what was cleaned and rejected: not of what is captured, so nobody is told */
@@ -80,7 +82,10 @@ static void stop_waiting(struct sync_verify *v)
 {
 	if (v->wait != NULL)
 		sync_wait_cancel(v->wait);
+	if (v->plan != NULL)
+		sync_plan_cancel(v->plan);
 	v->wait = NULL;
+	v->plan = NULL;
 }
 
 /* For the metrics, and for those who read the log in the morning. */
@@ -501,7 +506,7 @@ static void count_mended(struct sync_verify *v)
 
 static void looks_over(struct sync_verify *v)
 {
-	bool mend = v->repair && !v->mended && any_wrong(v);
+	bool mend = v->mode != VERIFY_ONLY && !v->mended && any_wrong(v);
 
 	if (v->mended) {
 		count_mended(v);
@@ -512,7 +517,7 @@ static void looks_over(struct sync_verify *v)
 	v->phase = mend ? VERIFY_MEND : VERIFY_OVER;
 	v->at = 0;
 	v->looks = 0;
-	if (!mend)
+	if (!mend || v->mode == VERIFY_PLAN)
 		tell_all(v);
 }
 
@@ -619,10 +624,66 @@ static void mending_sent(struct sync_verify *v)
 	begin_settling(v);
 }
 
+static void on_planned(void *arg, const struct sync_planned *planned)
+{
+	struct sync_verify *v = arg;
+
+	v->taker.planned(v->taker.arg, planned);
+}
+
+static bool on_asked_if_full(void *arg)
+{
+	return false;			/* there are not so many */
+}
+
+static void on_plan_done(void *arg, const struct err *e)
+{
+	struct sync_verify *v = arg;
+
+	v->plan = NULL;
+	v->phase = VERIFY_OVER;
+	if (e != NULL)
+		verify_fail(v, e, "planning the repair");
+	verify_go_on(v);
+}
+
+/* As mending would: the same rows, the same evidence. */
+static void plan_of(struct sync_verify *v, const struct doubtful *d)
+{
+	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++) {
+		if (!compares(v, e))
+			continue;
+		if (d->there & d->news & BIT(e))
+			plan_add_row(v->plan, &d->rid, e, d->known & BIT(e) ? VALUE_NULL : d->rows[e].id);
+		if (d->known & ~d->there & BIT(e))
+			plan_add_gone(v->plan, &d->rid, e);
+	}
+}
+
+static void plan_step(struct sync_verify *v)
+{
+	struct sync_plan_taker taker = { on_planned, on_asked_if_full, on_plan_done, v };
+	struct err e = { 0 };
+
+	v->plan = plan_new(v->flow, &taker, &e);
+	if (v->plan == NULL) {
+		verify_fail(v, &e, "planning the repair");
+		return;
+	}
+	for (size_t i = 0; i < v->n_doubts; i++)
+		if (is_wrong(v->doubts[i]))
+			plan_of(v, v->doubts[i]);
+	plan_begin(v->plan);
+}
+
 static void mend_step(struct sync_verify *v)
 {
 	size_t n;
 
+	if (v->mode == VERIFY_PLAN) {
+		plan_step(v);
+		return;
+	}
 	if (!flow_takes_news(v->flow)) {
 		v->open++;
 		loop_timer_set(v->timer, REST_MS);
@@ -675,7 +736,7 @@ static void verify_go_on(struct sync_verify *v)
 	if (v->stepping || v->open > 0)
 		return;
 	v->stepping = true;
-	while (v->open == 0 && v->wait == NULL && !v->ended) {
+	while (v->open == 0 && v->wait == NULL && v->plan == NULL && !v->ended) {
 		const char *why = why_not(v, v->sync);
 
 		if (why != NULL) {
@@ -717,7 +778,8 @@ static size_t choose_sides(const struct flow *flow, struct sync_verify_sums *sum
 	return n;
 }
 
-struct sync_verify *sync_verify(struct sync *s, const char *entity, bool repair, const struct sync_verify_taker *taker, struct err *e)
+struct sync_verify *sync_verify(struct sync *s, const char *entity, enum sync_verify_mode mode, const struct sync_verify_taker *taker,
+				struct err *e)
 {
 	struct flow *flow = flow_named(s, entity);
 	struct sync_verify_sums sums = { 0 };
@@ -738,7 +800,7 @@ struct sync_verify *sync_verify(struct sync *s, const char *entity, bool repair,
 	v = xcalloc(1, sizeof *v);
 	v->sync = s;
 	v->flow = flow;
-	v->repair = repair;
+	v->mode = mode;
 	if (taker != NULL)
 		v->taker = *taker;
 	v->gently = taker == NULL;
@@ -769,7 +831,7 @@ void verify_tick(struct sync *s)
 			flow->next_verify_us = now + every_us;
 		if (now < flow->next_verify_us)
 			continue;
-		flow->next_verify_us = now + (sync_verify(s, flow->def->name, false, NULL, &e) != NULL ? every_us : RETRY_US);
+		flow->next_verify_us = now + (sync_verify(s, flow->def->name, VERIFY_ONLY, NULL, &e) != NULL ? every_us : RETRY_US);
 	}
 }
 

@@ -297,12 +297,13 @@ static void on_verifying(void *arg)
 	taker.done(taker.arg, &sums, NULL);
 }
 
-struct sync_verify *sync_verify(struct sync *s, const char *entity, bool repair, const struct sync_verify_taker *taker, struct err *e)
+struct sync_verify *sync_verify(struct sync *s, const char *entity, enum sync_verify_mode mode,
+				const struct sync_verify_taker *taker, struct err *e)
 {
 	struct sync_verify *v = xcalloc(1, sizeof *v);
 
 	v->taker = *taker;
-	v->repair = repair;
+	v->repair = mode == VERIFY_REPAIR;
 	v->timer = loop_timer_new(s->loop, on_verifying, v);
 	loop_timer_set(v->timer, 1);
 	return v;

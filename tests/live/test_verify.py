@@ -1,9 +1,8 @@
 """verify and repair: what the endpoints' rows show, not what we believe of them."""
-import json
+import threading
 import unittest
 
 from case import Pair, ThreeCrms
-from crm import eventually, topology
 
 
 def behind_our_back(base, *statements):
@@ -11,16 +10,12 @@ def behind_our_back(base, *statements):
     base.run("BEGIN; " + "; ".join(statements) + "; DELETE FROM crmsync.changelog; COMMIT")
 
 
-def lines(result):
-    return [json.loads(line) for line in result.splitlines()]
-
-
 class Verify(Pair):
     name = "verify"
 
     def ask(self, *words, code=0):
         """(the records that differ: {key: line}, the sum)"""
-        *found, total = lines(self.d.ctl("--json", *words, code=code))
+        *found, total = self.d.ctl_lines(*words, code=code)
         return {line["key"]: line for line in found if "difference" in line}, total
 
     def fill(self, n=300):
@@ -63,6 +58,20 @@ class Verify(Pair):
         self.assertEqual(self.ask("verify")[1]["matching"], 300)
         self.assert_quiet()
 
+    def test_a_dry_run_of_repair_tells_what_it_would_write_and_writes_nothing(self):
+        self.fill(50)
+        behind_our_back(self.b, "UPDATE things SET name = 'changed', changed = clock_timestamp() WHERE k = 'k3'",
+                        "DELETE FROM things WHERE k = 'k7'", "INSERT INTO things (k, name) VALUES ('only here', 'x')")
+        before = self.a.versions(), self.b.versions()
+        *found, total = self.d.ctl_lines("repair", "--dry-run", code=1)
+        planned = {(p["action"], p["endpoint"], p["key"], tuple(p["fields"])) for p in found if "action" in p}
+        self.assertEqual(planned, {("update", "a", "k3", ("name",)), ("delete", "a", "k7", ()),
+                                   ("insert", "a", "only here", ("k", "code", "name", "amount"))})
+        self.assertEqual((self.a.versions(), self.b.versions()), before)
+        self.assertNotIn("written", total)
+        done = {line["key"]: line["outcome"] for line in self.d.ctl_lines("repair") if "outcome" in line}
+        self.assertEqual(done, {"k3": "agrees", "k7": "agrees", "only here": "agrees"})
+
     def test_what_is_parked_is_open_and_not_a_difference(self):
         self.fill(5)
         self.b.run("ALTER TABLE things ADD CHECK (name <> 'refused')")
@@ -73,13 +82,11 @@ class Verify(Pair):
 
     def test_edits_under_way_are_not_differences(self):
         self.fill(2000)
-        stop = []
-        editor = self.a.connect()
-        import threading
+        stop, editor = threading.Event(), self.a.connect()
 
         def edit():
             i = 0
-            while not stop:
+            while not stop.wait(0.01):      # so that there are moments when all of it is settled
                 editor.run(f"UPDATE things SET name = 'edit {i}' WHERE k = 'k{1 + i % 2000}'")
                 i += 1
         worker = threading.Thread(target=edit)
@@ -87,7 +94,7 @@ class Verify(Pair):
         try:
             found, total = self.ask("verify")
         finally:
-            stop.append(True)
+            stop.set()
             worker.join()
             editor.close()
         self.assertEqual(found, {})
@@ -109,7 +116,7 @@ class OwnForms(Pair):
     def test_a_form_that_a_side_keeps_for_itself_is_no_difference(self):
         self.a.run("INSERT INTO things (k, amount) VALUES ('k1', 1.25), ('k2', 2.5)")
         self.begin()
-        *found, total = lines(self.d.ctl("--json", "verify"))
+        *found, total = self.d.ctl_lines("verify")
         self.assertEqual([line for line in found if "difference" in line], [])
         self.assertEqual((total["matching"], total["own_form"]), (1, 1))
 
