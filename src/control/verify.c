@@ -147,6 +147,7 @@ static void add_sums(const struct verifying *v, json_t *j, const struct sync_ver
 	json_object_set_new(j, "missing", json_integer(s->missing));
 	json_object_set_new(j, "extra", json_integer(s->extra));
 	json_object_set_new(j, "open", json_integer(s->open));
+	json_object_set_new(j, "invalid", json_integer(s->invalid));
 	json_object_set_new(j, "not_looked_at_again", json_integer(s->unlooked));
 	json_object_set_new(j, "bytes", json_integer(s->bytes));
 	if (v->mode == VERIFY_REPAIR) {
@@ -172,6 +173,7 @@ static void sum_up(struct verifying *v, const struct sync_verify_sums *s)
 	v->sums.missing += s->missing;
 	v->sums.extra += s->extra;
 	v->sums.open += s->open;
+	v->sums.invalid += s->invalid;
 	v->sums.unlooked += s->unlooked;
 	v->sums.written += s->written;
 	v->sums.skipped += s->skipped;

@@ -105,6 +105,7 @@ static void show_entity(struct asking *a, const json_t *j)
 	add_count(&line, number(j, "extra"), "is extra", "are extra");
 	add_count(&line, number(j, "open"), "is still being worked on, or stands aside", "are still being worked on, or stand aside");
 	add_count(&line, number(j, "own_form"), "is kept in a form of its own", "are kept in forms of their own");
+	add_count(&line, number(j, "invalid"), "row cannot be taken as it is", "rows cannot be taken as they are");
 	add_count(&line, number(j, "written"), "agrees now", "agree now");
 	add_count(&line, number(j, "skipped"), "does not yet", "do not yet");
 	if (json_array_size(json_object_get(j, "left_out")) > 0) {

@@ -36,15 +36,19 @@ static bool file_error(struct err *e, const char *what)
 
 struct census *census_new(const char *directory, struct err *e)
 {
-	int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	struct census *c;
+	char *name = xasprintf("%s/census.XXXXXX", directory);
+	int fd = mkstemp(name);
+	struct census *c = NULL;
 
 	if (fd < 0) {
 		file_error(e, "made");
-		return NULL;
+	} else {
+		unlink(name);		/* nobody finds it, and a kill leaves nothing */
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+		c = xcalloc(1, sizeof *c);
+		c->fd = fd;
 	}
-	c = xcalloc(1, sizeof *c);
-	c->fd = fd;
+	free(name);
 	return c;
 }
 

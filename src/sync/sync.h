@@ -158,10 +158,11 @@ struct sync_different {			/* one record; all of it is valid during the call */
 };
 struct sync_verify_sums {
 	uint64_t compared_at, left_out;	/* endpoints; left out: they cannot be read now */
-	int64_t compared;		/* records; the sum of the next seven */
+	int64_t compared;		/* records; the sum of the next seven numbers */
 	int64_t matching, own_form, different, missing, extra;
-	int64_t open;			/* something is still to be done about them; rows that cannot be taken are among these */
+	int64_t open;			/* something is still to be done about them */
 	int64_t unlooked;		/* they differ too; there were too many to look at them again */
+	int64_t invalid;		/* rows that cannot be taken as they are: no records yet */
 	int64_t written, skipped;	/* of a repair: records that agree now, that do not */
 	int64_t bytes;			/* read */
 };

@@ -192,7 +192,7 @@ static bool count_rows(struct sync_verify *v, const struct rowset *rows, struct 
 		if (entry_of(v, side, row, &arena, &entry))
 			ok = census_add(v->census, &entry, e);
 		else if (!row->outside)
-			v->sums.open++;
+			v->sums.invalid++;
 	}
 	arena_fini(&arena);
 	return ok;

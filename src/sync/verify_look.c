@@ -4,7 +4,9 @@
  *   KNOWN    what was last seen of them: that tells local ids, and whether anything is still to be done
  *   ROWS     their rows by local id
  *   BY_KEY   where there is none, by the key that another side's row shows
- *   AGAIN    what is known of them by now: it must not be older than the rows
+ *   OWNERS   whose rows are these, as far as is known? A key that was changed is not changed everywhere at once
+ *   OTHERS   what is known of those records, where they are others
+ *   AGAIN    what is known of these by now: it must not be older than the rows
  *
  * A difference counts when it is there at two looks in a row with everything captured in between, and nothing was to be done about it
  * at either (SEMANTICS 10).
@@ -15,12 +17,15 @@
 #include "base/mem.h"
 #include "sync/verify.h"
 
-enum look_step { LOOK_KNOWN, LOOK_ROWS, LOOK_BY_KEY, LOOK_AGAIN, LOOK_OVER };
+enum look_step { LOOK_KNOWN, LOOK_ROWS, LOOK_BY_KEY, LOOK_OWNERS, LOOK_OTHERS, LOOK_AGAIN, LOOK_OVER };
 
 struct shown {
 	bool there, outside, invalid;
 	struct value id;		/* in the look's arena; NULL value: none known */
 	struct observation o;		/* when it is there */
+	bool owned;			/* a record is known to have that row */
+	struct rid owner;		/* which */
+	const struct vector *other;	/* of it, when it is not this one */
 };
 
 struct looked {				/* at one record */
@@ -120,6 +125,84 @@ static void recall(struct look *l)
 		rids[i] = l->list[i].of->rid;
 	l->waiting++;
 	s->store->ops->recall(s->store, l->flow->index, rids, l->n, on_recalled, l);
+}
+
+/* ---- whose rows are these? --------------------------------------------------------------------------- */
+
+struct owning {				/* rows of one side, or (endpoint of no meaning) the vectors of those whose they are */
+	struct look *look;
+	struct shown **rows;
+	size_t n;
+};
+
+static struct owning *owning_new(struct look *l, size_t most)
+{
+	struct owning *o = arena_zalloc(&l->arena, sizeof *o);
+
+	o->look = l;
+	o->rows = arena_alloc(&l->arena, (most + 1) * sizeof(struct shown *));
+	return o;
+}
+
+static void on_owners(void *arg, const struct rid *rids, const bool *found, size_t n, const struct err *e)
+{
+	struct owning *o = arg;
+
+	for (size_t i = 0; e == NULL && i < n; i++)
+		if (found[i]) {
+			o->rows[i]->owned = true;
+			o->rows[i]->owner = rids[i];
+		}
+	answered(o->look, e);
+}
+
+static void ask_owners(struct look *l, size_t e)
+{
+	struct store *store = l->flow->sync->store;
+	struct owning *o = owning_new(l, l->n);
+	struct value *ids = arena_alloc(&l->arena, l->n * sizeof *ids);
+
+	for (size_t i = 0; i < l->n; i++)
+		if (l->list[i].shown[e].there) {
+			o->rows[o->n] = &l->list[i].shown[e];
+			ids[o->n++] = l->list[i].shown[e].id;
+		}
+	if (o->n == 0)
+		return;
+	l->waiting++;
+	store->ops->lookup(store, l->flow->index, (uint8_t)e, ids, o->n, on_owners, o);
+}
+
+static void on_others(void *arg, const struct value *blobs, size_t n, const struct err *e)
+{
+	struct owning *o = arg;
+
+	for (size_t i = 0; e == NULL && i < n; i++)
+		o->rows[i]->other = vector_of(o->look, blobs[i]);
+	answered(o->look, e);
+}
+
+static bool is_anothers(const struct looked *r, size_t e)
+{
+	return r->shown[e].owned && !rid_equal(&r->shown[e].owner, &r->of->rid);
+}
+
+static void ask_others(struct look *l)
+{
+	struct store *store = l->flow->sync->store;
+	struct owning *o = owning_new(l, l->n * n_endpoints_of(l));
+	struct rid *rids = arena_alloc(&l->arena, (l->n * n_endpoints_of(l) + 1) * sizeof *rids);
+
+	for (size_t i = 0; i < l->n; i++)
+		for (size_t e = 0; e < n_endpoints_of(l); e++)
+			if (is_anothers(&l->list[i], e)) {
+				o->rows[o->n] = &l->list[i].shown[e];
+				rids[o->n++] = l->list[i].shown[e].owner;
+			}
+	if (o->n == 0)
+		return;
+	l->waiting++;
+	store->ops->recall(store, l->flow->index, rids, o->n, on_others, o);
 }
 
 /* ---- rows -------------------------------------------------------------------------------------------- */
@@ -270,7 +353,7 @@ static bool key_is_plain(const struct entity_def *def)
 
 /* ---- the verdict ------------------------------------------------------------------------------------- */
 
-static bool is_open_by(const struct looked *r, const struct vector *v)
+static bool is_open_by(const struct vector *v)
 {
 	for (size_t e = 0; v != NULL && e < v->n_endpoints; e++)
 		if (v->seen[e].owed || v->seen[e].parked || v->seen[e].uncertain)
@@ -289,10 +372,10 @@ static bool is_aside(const struct look *l, const struct looked *r, size_t e)
 
 static bool is_open(const struct look *l, const struct looked *r)
 {
-	if (is_open_by(r, r->before) || is_open_by(r, r->after))
+	if (is_open_by(r->before) || is_open_by(r->after))
 		return true;
 	for (size_t e = 0; e < n_endpoints_of(l); e++)
-		if (l->flow->sides[e] != NULL && is_aside(l, r, e))
+		if (l->flow->sides[e] != NULL && (is_aside(l, r, e) || (is_anothers(r, e) && is_open_by(r->shown[e].other))))
 			return true;
 	return false;
 }
@@ -452,6 +535,12 @@ static void ask_step(struct look *l)
 	case LOOK_BY_KEY:
 		if (key_is_plain(l->flow->def))
 			ask_sides(l, ask_by_key);
+		break;
+	case LOOK_OWNERS:
+		ask_sides(l, ask_owners);
+		break;
+	case LOOK_OTHERS:
+		ask_others(l);
 		break;
 	case LOOK_OVER:
 		break;

@@ -352,6 +352,44 @@ static void check_plans(struct world *w)
 	}
 }
 
+static void on_different(void *arg, const struct sync_different *d)
+{
+	world_trace(arg, "verify: %d of %s, there %" PRIx64 ", absent %" PRIx64 ", fields %" PRIx64, (int)d->what, d->key, d->there, d->absent,
+		    d->fields);
+}
+
+static void on_verified(void *arg, const struct sync_verify_sums *s, const struct err *e)
+{
+	struct world *w = arg;
+
+	w->sometimes->verified += e == NULL;
+	w->sometimes->verified_open += s->open > 0;
+	if (e != NULL)
+		world_fail(w, "verify", "is not done: %s", e->text);
+	else if (s->different + s->missing + s->extra > 0)
+		world_fail(w, "verify", "after quiet %" PRId64 " differ, %" PRId64 " are missing, %" PRId64 " are extra", s->different, s->missing,
+			   s->extra);
+	else if (s->compared != s->matching + s->own_form + s->open)
+		world_fail(w, "verify", "%" PRId64 " records, and %" PRId64 " verdicts", s->compared, s->matching + s->own_form + s->open);
+}
+
+/* When all is settled what the sides show is what is known of them. */
+static void check_verify(struct world *w)
+{
+	struct sync_verify_taker taker = { on_different, NULL, on_verified, w };
+
+	for (size_t i = 0; !w->failed && i < w->topology->n_entities; i++) {
+		struct err e = { 0 };
+		uint64_t done = w->sometimes->verified;
+
+		if (sync_verify(w->sync, w->topology->entities[i].def.name, VERIFY_ONLY, &taker, &e) == NULL)
+			world_fail(w, "verify", "does not begin: %s", e.text);
+		world_run_until(w, world_now(w) + 200 * (int64_t)SECOND);
+		if (!w->failed && w->sometimes->verified == done)
+			world_fail(w, "verify", "does not end");
+	}
+}
+
 static void run(struct world *w)
 {
 	uint64_t before, attempts, may, reads, rows;
@@ -394,6 +432,7 @@ static void run(struct world *w)
 	check_all(w);
 	check_words(w);
 	check_plans(w);
+	check_verify(w);
 }
 
 static bool run_seed(uint64_t seed, enum mutation m, uint32_t left_out, FILE *trace, struct sometimes *sometimes, char why[1024])

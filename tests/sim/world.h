@@ -231,6 +231,8 @@ struct store_keys {
 	X(planned, "a plan was made to its end") \
 	X(plan_found, "a plan found something to write") \
 	X(plan_broken, "a plan was broken off, by its asker or by what happened") \
+	X(verified, "the sides were compared by their rows") \
+	X(verified_open, "verify found something that stands aside") \
 	X(crash, "daemon killed") \
 	X(crash_intended, "killed between intend and apply") \
 	X(crash_applied, "killed between apply and mark") \
