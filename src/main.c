@@ -20,6 +20,7 @@ static const struct option options[] = {
 	{ "print-config", no_argument, NULL, 'P' },
 	{ "print-schema", no_argument, NULL, 'S' },
 	{ "once", no_argument, NULL, 'O' },
+	{ "paused", no_argument, NULL, 'p' },
 	{ "log-level", required_argument, NULL, 'L' },
 	{ "log-format", required_argument, NULL, 'F' },
 	{ "version", no_argument, NULL, 'V' },
@@ -38,6 +39,7 @@ static const char help[] =
 	"      --print-schema      JSON Schema of the topology file\n"
 	"      --once              reconcile until nothing is pending, then exit 0\n"
 	"                          (1: records are parked, 69: an endpoint stayed away)\n"
+	"      --paused            connect, but let each entity rest until crmsyncctl resume\n"
 	"      --log-level LEVEL   error, warn, info (default) or debug\n"
 	"      --log-format FORMAT text (default) or json\n"
 	"  -V, --version           version, and the libraries it was built with and runs on\n"
@@ -48,7 +50,7 @@ static const char help[] =
 
 struct choice {
 	const char *file;
-	bool check, print, schema, once, json;
+	bool check, print, schema, once, paused, json;
 	enum log_level level;
 };
 
@@ -70,6 +72,7 @@ static int parse(int argc, char **argv, struct choice *c)
 		case 'P': c->print = true; break;
 		case 'S': c->schema = true; break;
 		case 'O': c->once = true; break;
+		case 'p': c->paused = true; break;
 		case 'L':
 			if (!log_level_parse(optarg, &c->level))
 				return usage("--log-level takes error, warn, info or debug, not", optarg);
@@ -87,6 +90,8 @@ static int parse(int argc, char **argv, struct choice *c)
 		}
 	if (optind < argc)
 		return usage("no argument is expected, but there is", argv[optind]);
+	if (c->once && c->paused)
+		return usage("it would never end:", "--once --paused");
 	return -1;
 }
 
@@ -134,7 +139,7 @@ int main(int argc, char **argv)
 	}
 	conf_problems_fini(&problems);
 	if (!c.check && !c.print)
-		return daemon_run(topology, c.once);
+		return daemon_run(topology, c.once, c.paused);
 	if (c.print)
 		topology_print(topology, &out);
 	else

@@ -102,19 +102,20 @@ void offset_add(struct buf *out, double seconds)
 		buf_addf(out, "%+.3f s", seconds);
 }
 
-void progress_add(struct buf *out, const char *phase, double rows_done, double rows_expected, double rows_per_second)
+void progress_add(struct buf *out, const char *phase, const char *doing, double rows_done, double share, double seconds_left)
 {
 	buf_adds(out, phase);
-	if (rows_expected > 0) {
-		buf_addf(out, " %.0f %%", fmin(100, floor(100 * rows_done / rows_expected)));
-		if (rows_per_second > 0 && rows_expected > rows_done) {
-			buf_adds(out, ", ");
-			age_add(out, (rows_expected - rows_done) / rows_per_second);
-			buf_adds(out, " left");
-		}
-	} else if (rows_done > 0) {
+	if (strcmp(phase, "sweep") == 0)
+		buf_adds(out, strcmp(doing, "look") == 0 ? " 2 of 2:" : " 1 of 2:");
+	if (!isnan(share))
+		buf_addf(out, " %.0f %%", floor(100 * share));
+	else if (rows_done > 0)
 		buf_addf(out, " %.0f rows", rows_done);
-	}
+	if (isnan(seconds_left))
+		return;
+	buf_adds(out, ", ");
+	age_add(out, seconds_left);
+	buf_adds(out, " left");
 }
 
 const char *link_word(const char *state)

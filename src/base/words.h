@@ -27,8 +27,8 @@ void lag_add(struct buf *out, double seconds);
 void byte_rate_add(struct buf *out, double bytes_per_second);
 /* A clock's difference, "+0.250 s"; NAN: "?" */
 void offset_add(struct buf *out, double seconds);
-/* "survey 43 %, 6 s left", "sweep 120 rows", "follow"; what is not known is NAN. */
-void progress_add(struct buf *out, const char *phase, double rows_done, double rows_expected, double rows_per_second);
+/* "survey 43 %, 6 s left", "sweep 1 of 2: 120 rows", "follow". doing: "list", or "look" in the second half of a sweep; what is not known is NAN. */
+void progress_add(struct buf *out, const char *phase, const char *doing, double rows_done, double share, double seconds_left);
 
 /* A link's state: "in step", "differs"; another one as it is. */
 const char *link_word(const char *state);

@@ -401,6 +401,16 @@ void print_delete(struct printer *p, const struct setting *s, const void *base)
 	p->indent--;
 }
 
+void print_verify(struct printer *p, const struct setting *s, const void *base)
+{
+	const struct entity_conf *entity = base;
+	struct buf text = { 0 };
+
+	duration_print(&text, entity->verify_us);
+	print_line(p, setting_key(s), text.p);
+	buf_fini(&text);
+}
+
 void print_where(struct printer *p, const struct setting *s, const void *base)
 {
 	const struct mapping *m = base;

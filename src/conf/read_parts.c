@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "conf/read.h"
 
-enum { ENTITIES_MAX = 250 };
+enum { ENTITIES_MAX = 250, VERIFY_OFTEST_US = 60 * 1000 * 1000 };
 
 void read_version(struct reader *r, const struct setting *s, const struct node *node, void *base)
 {
@@ -593,4 +593,19 @@ void read_where(struct reader *r, const struct setting *s, const struct node *no
 		text = text_of(r, c, "a text, a number, true, false or null");
 		w->value = text != NULL ? arena_dup(r->arena, text, strlen(text)) : NULL;
 	}
+}
+
+/* "24h", or "every 24h" as one would say it. */
+void read_verify(struct reader *r, const struct setting *s, const struct node *node, void *base)
+{
+	const char *text = node->kind == NODE_SCALAR ? node->text : "";
+	struct entity_conf *entity = base;
+	int64_t us;
+
+	if (strncmp(text, "every ", 6) == 0)
+		text += 6;
+	if (!duration_parse(text, &us) || (us != 0 && us < VERIFY_OFTEST_US))
+		wrong_type(r, node, s->wants);
+	else
+		entity->verify_us = us;
 }

@@ -239,8 +239,9 @@ const struct setting settings[] = {
 	{ .path = "entities.*.mappings.*.where.*", .type = SET_OWN, .wants = "text, number, boolean or null", .read = NULL,
 	  .schema = SCHEMA_TEXT_OR_NULL,
 	  .help = "The value that this column must have; null: it must be NULL." },
-	{ .path = "entities.*.verify", .type = SET_LATER, .help = "A schedule of comparisons." },
-	{ .path = "verify", .type = SET_LATER, .help = "A schedule of comparisons." },
+	{ .path = "entities.*.verify", .type = SET_OWN, .def = "0s", .wants = "a duration such as 24h or every 24h, at least 1m, or 0s for never", .read = read_verify,
+	  .print = print_verify, .schema = SCHEMA_TEXT,
+	  .help = "How often the rows of all endpoints are compared, as crmsyncctl verify does; at least every minute, 0s: only when asked. What differs is told in the log and in the metrics." },
 };
 const size_t n_settings = countof(settings);
 

@@ -80,8 +80,10 @@ void setting_type_text(struct buf *out, const struct setting *s);
 
 /* Rows with readers and printers of their own: read_*.c and print.c. */
 read_fn read_version, read_redis, read_listen, read_endpoints, read_entities, read_key, read_fields, read_refers, read_clean,
-	read_checks, read_priority, read_field_rules, read_groups, read_mappings, read_columns, read_delete, read_where;
+	read_checks, read_priority, read_field_rules, read_groups, read_mappings, read_columns, read_delete, read_where,
+	read_verify;
 print_fn print_version, print_redis, print_listen, print_endpoints, print_entities, print_key, print_fields, print_refers, print_clean,
-	print_checks, print_priority, print_field_rules, print_groups, print_mappings, print_columns, print_delete, print_where;
+	print_checks, print_priority, print_field_rules, print_groups, print_mappings, print_columns, print_delete, print_where,
+	print_verify;
 
 #endif

@@ -61,6 +61,7 @@ struct mapping {
 struct entity_conf {
 	struct entity_def def;
 	struct mapping *mapping[ENDPOINTS_MAX];	/* by endpoint index; NULL: not mapped there */
+	int64_t verify_us;			/* how often; 0: only when asked */
 };
 
 struct topology {

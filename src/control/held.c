@@ -18,16 +18,6 @@ static const char *const state_words[] = {
 	[HELD_NOT] = "", [HELD_WAITS] = "held", [HELD_RELEASED] = "released", [HELD_DISCARDED] = "discarded",
 };
 
-/* Takes the object over. */
-static void add_line(struct buf *out, json_t *j)
-{
-	char *line = json_dumps(j, 0);
-
-	buf_addf(out, "%s\n", line);
-	free(line);
-	json_decref(j);
-}
-
 /* ---- list -------------------------------------------------------------------------------------------- */
 
 struct sets {
@@ -52,7 +42,7 @@ static bool on_set(void *arg, const struct journal_held_set *set)
 	json_object_set_new(j, "deletes", json_integer(set->deletes));
 	json_object_set_new(j, "first", control_time(set->first_us));
 	json_object_set_new(j, "last", control_time(set->last_us));
-	add_line(&sets->out, j);
+	control_add_line(&sets->out, j);
 	free(name);
 	return true;
 }
@@ -92,7 +82,7 @@ static bool on_held(void *arg, const struct journal_held *h)
 	json_object_set_new(j, "key", control_text(h->key));
 	json_object_set_new(j, "endpoint", control_text(h->endpoint));
 	json_object_set_new(j, "time", control_time(h->time_us));
-	add_line(s->out, j);
+	control_add_line(s->out, j);
 	return true;
 }
 
@@ -104,9 +94,9 @@ static bool more_held(void *arg, struct buf *out)
 	s->out = out;
 	s->seen = 0;
 	if (s->control->sync == NULL)
-		add_line(out, control_error(EXIT_AGAIN, "stopping", "the daemon is starting or stopping; ask again"));
+		control_add_line(out, control_error(EXIT_AGAIN, "stopping", "the daemon is starting or stopping; ask again"));
 	else if (!journal_held_each(sync_journal(s->control->sync), s->set, s->after, PAGE_LINES, on_held, s, &e))
-		add_line(out, control_error(EXIT_TROUBLE, "journal", "%s", e.text));
+		control_add_line(out, control_error(EXIT_TROUBLE, "journal", "%s", e.text));
 	return s->seen == PAGE_LINES;
 }
 

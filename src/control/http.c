@@ -59,6 +59,7 @@ struct conn {
 	struct http_exchange *exchange;	/* THINKING */
 	struct http_producer producer;	/* WRITING a stream: more is not NULL until it said it was done */
 	bool streaming;
+	bool dry;			/* the stream has nothing now */
 };
 
 struct http_exchange {
@@ -125,6 +126,12 @@ static void conn_end(struct conn *c, const char *why)
 
 /* ---- what a connection waits for --------------------------------------------------------------------- */
 
+/* Nothing to write until the stream has more; meanwhile we read on, to notice that the client leaves. */
+static bool is_dry(const struct conn *c)
+{
+	return c->dry && c->sent == c->out.len;
+}
+
 static void conn_watch(struct conn *c)
 {
 	unsigned what = 0;
@@ -132,7 +139,7 @@ static void conn_watch(struct conn *c)
 	/* While thinking we read on, to notice that the client leaves. */
 	if (!c->eof && c->in.len < IN_MAX)
 		what |= LOOP_READ;
-	if (c->state == WRITING)
+	if (c->state == WRITING && !is_dry(c))
 		what |= LOOP_WRITE;
 	loop_watch_set(c->watch, what);
 }
@@ -190,13 +197,13 @@ void http_reply(struct http_exchange *x, int status, const char *type, const cha
 		add_whole(c, status, type, extra, body, len);
 }
 
-void http_stream(struct http_exchange *x, const char *type, const struct http_producer *producer)
+struct http_stream *http_stream(struct http_exchange *x, const char *type, const struct http_producer *producer)
 {
 	struct conn *c = exchange_take_conn(x);
 
 	if (c == NULL) {
 		producer->end(producer->arg);
-		return;
+		return NULL;
 	}
 	c->producer = *producer;
 	c->streaming = true;
@@ -206,6 +213,17 @@ void http_stream(struct http_exchange *x, const char *type, const struct http_pr
 	add_head(c, 200, type, c->chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
 	if (c->head_only)
 		stream_end(c);
+	conn_enter(c, WRITING);
+	return c->streaming ? (struct http_stream *)c : NULL;
+}
+
+void http_stream_more(struct http_stream *stream)
+{
+	struct conn *c = (struct conn *)stream;
+
+	if (!c->dry)
+		return;
+	c->dry = false;
 	conn_enter(c, WRITING);
 }
 
@@ -238,6 +256,7 @@ static void stream_pull(struct conn *c)
 		if (c->chunked)
 			buf_adds(&c->out, "\r\n");
 	}
+	c->dry = c->producer.waits && more && piece.len == 0;
 	if (!more) {
 		if (c->chunked)
 			buf_adds(&c->out, "0\r\n\r\n");
@@ -340,10 +359,13 @@ static bool conn_write(struct conn *c)
 {
 	ssize_t n;
 
-	if (c->streaming && c->out.len - c->sent < OUT_LOW)
+	if (c->streaming && !c->dry && c->out.len - c->sent < OUT_LOW)
 		stream_pull(c);
-	if (c->sent == c->out.len)
+	if (c->sent == c->out.len) {
+		if (c->dry)
+			loop_timer_stop(c->deadline);	/* it is not the client who keeps us waiting */
 		return true;
+	}
 	n = send(c->fd, c->out.p + c->sent, c->out.len - c->sent, MSG_NOSIGNAL);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
@@ -352,7 +374,10 @@ static bool conn_write(struct conn *c)
 		buf_clear(&c->out);
 		c->sent = 0;
 	}
-	loop_timer_set(c->deadline, c->server->idle_ms);
+	if (is_dry(c))
+		loop_timer_stop(c->deadline);
+	else
+		loop_timer_set(c->deadline, c->server->idle_ms);
 	return true;
 }
 
@@ -385,7 +410,7 @@ static void conn_on_io(void *arg, unsigned what)
 	if (c->state == READING && c->in.len > 0)
 		conn_parse(c);
 	/* A client that sends no more and waits for no answer that is under way is gone. */
-	if (c->eof && c->state != WRITING) {
+	if (c->eof && (c->state != WRITING || is_dry(c))) {
 		conn_end(c, "the client left");
 		return;
 	}

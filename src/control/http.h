@@ -62,9 +62,11 @@ struct http_producer {
 	bool (*more)(void *arg, struct buf *out);
 	void (*end)(void *arg);		/* once, in any case: all sent, or the client left */
 	void *arg;
+	bool waits;			/* after a piece of nothing it is not called before http_stream_more() */
 };
-/* Status 200, chunked. `more` is not called before http_stream() has returned. */
-void http_stream(struct http_exchange *, const char *type, const struct http_producer *);
+/* Status 200, chunked. `more` is not called before http_stream() has returned. The stream lives until `end`; NULL: it was called. */
+struct http_stream *http_stream(struct http_exchange *, const char *type, const struct http_producer *);
+void http_stream_more(struct http_stream *);	/* there is something again */
 void http_forget(struct http_exchange *);	/* closes the connection without an answer */
 
 /* fn is called when the client leaves before the answer was given; replaces an earlier one. */

@@ -55,8 +55,7 @@ static void list_free(void *arg)
 	free(l);
 }
 
-/* Takes the object over. */
-static void add_line(struct buf *out, json_t *j)
+void control_add_line(struct buf *out, json_t *j)
 {
 	char *line = json_dumps(j, JSON_REAL_PRECISION(15));
 
@@ -68,7 +67,7 @@ static void add_line(struct buf *out, json_t *j)
 /* The list broke off: said in a last line, for the head of the answer is gone already. */
 static bool list_broken(struct list *l, const struct err *e)
 {
-	add_line(l->out, control_error(EXIT_TROUBLE, "journal", "%s", e->text));
+	control_add_line(l->out, control_error(EXIT_TROUBLE, "journal", "%s", e->text));
 	return false;
 }
 
@@ -80,7 +79,7 @@ static struct journal *list_journal(const struct list *l)
 
 static bool list_cut_short(struct list *l)
 {
-	add_line(l->out, control_error(EXIT_AGAIN, "stopping", "the daemon is starting or stopping; ask again"));
+	control_add_line(l->out, control_error(EXIT_AGAIN, "stopping", "the daemon is starting or stopping; ask again"));
 	return false;
 }
 
@@ -112,7 +111,7 @@ static bool on_parked(void *arg, const struct journal_parked *p)
 	l->seen++;
 	l->after_id = p->id;
 	if (!p->discarded && (l->key == NULL || strcmp(l->key, p->key) == 0))
-		add_line(l->out, parked_json(p));
+		control_add_line(l->out, parked_json(p));
 	return true;
 }
 
@@ -236,7 +235,7 @@ bool is_private_field(const struct sync *sync, const char *entity, const char *f
 	return false;
 }
 
-static json_t *decision_json(const struct sync *sync, const struct journal_decision *d)
+json_t *decision_json(const struct sync *sync, const struct journal_decision *d)
 {
 	bool has_base = d->base_digest != NULL && d->base_digest[0] != '\0';
 	json_t *j = control_object();
@@ -261,7 +260,7 @@ static bool on_decision(void *arg, const struct journal_decision *d)
 {
 	struct list *l = arg;
 
-	add_line(l->out, decision_json(l->control->sync, d));
+	control_add_line(l->out, decision_json(l->control->sync, d));
 	return true;
 }
 

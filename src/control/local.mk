@@ -14,9 +14,11 @@ libcrmsync_a_SOURCES += \
 	src/control/page_hour.c src/control/page_hour.h \
 	src/control/page_text.h \
 	src/control/pages.h \
+	src/control/plan.c \
 	src/control/room.h \
 	src/control/status.c \
-	src/control/summary.c
+	src/control/summary.c \
+	src/control/verify.c
 
 # The status page's style and script are files one can read; the binary has them as two strings.
 nodist_libcrmsync_a_SOURCES = src/control/page_text.c

@@ -163,7 +163,9 @@ GETTER(pending, s->entity.pending)
 GETTER(tracked, s->entity.records)
 GETTER(cleaned, s->entity.meter->cleaned)
 GETTER(rejected, s->entity.meter->rejected)
-GETTER(not_built, 0)
+GETTER(verified, s->entity.meter->verified)
+GETTER(verified_different, s->entity.meter->verified_different)
+GETTER(last_verify, (double)s->entity.meter->verified_us / 1e6)
 
 GETTER(service_availability, total_ratio(s->service.availability, RATIO_GOOD).value)
 GETTER(service_coverage, total_ratio(s->service.availability, RATIO_GOOD).coverage)
@@ -306,12 +308,10 @@ static const struct metric metrics[] = {
 	{ OURS "first_contact_records_total", COUNTER, PER_OUTCOME, first_contact, NULL,
 	  "Records met without a last-seen vector: equal everywhere, merged, or copied from the one side that had them." },
 	{ OURS "propagation_delay_seconds", HISTOGRAM, PER_ENTITY, NULL, propagation, "From source commit to target commit." },
-	{ OURS "verify_records_checked_total", COUNTER, PER_ENTITY, not_built, NULL,
-	  "Records compared by verify; stays 0: verify is not built yet in this version." },
-	{ OURS "verify_records_different_total", COUNTER, PER_ENTITY, not_built, NULL,
-	  "Records found different by verify; stays 0: verify is not built yet in this version." },
-	{ OURS "verify_last_timestamp_seconds", GAUGE, PER_ENTITY, not_built, NULL,
-	  "When verify last ended, Unix time; stays 0: verify is not built yet in this version." },
+	{ OURS "verify_records_checked_total", COUNTER, PER_ENTITY, verified, NULL, "Records compared by verify and repair, since the start." },
+	{ OURS "verify_records_different_total", COUNTER, PER_ENTITY, verified_different, NULL,
+	  "Of these, records found to differ without a known reason: this is the number that must not rise." },
+	{ OURS "verify_last_timestamp_seconds", GAUGE, PER_ENTITY, last_verify, NULL, "When verify last ended, Unix time; 0: not since the start." },
 
 	{ OURS "redis_up", GAUGE, ONCE, redis_up, NULL, "1 while Redis answers and is fit for use, else 0." },
 	{ OURS "journal_writable", GAUGE, ONCE, journal_writable, NULL,

@@ -14,6 +14,8 @@
 #include "control/listen.h"
 #include "control/pages.h"
 
+struct entity_def;
+struct sync_planned;
 struct timeline;
 struct waiting;
 
@@ -92,11 +94,26 @@ void show_parked(struct control *, struct http_exchange *, const json_t *params)
 json_t *stamp_json(int64_t stamp_us);		/* null: nobody knows */
 bool is_private_field(const struct sync *, const char *entity, const char *field);
 void list_conflicts(struct control *, struct http_exchange *, const json_t *params);
+struct journal_decision;
+json_t *decision_json(const struct sync *, const struct journal_decision *);
+void control_add_line(struct buf *out, json_t *object);		/* takes the object over */
+
+/* ---- what would be written: plan.c ------------------------------------------------------------------- */
+
+void run_plan(struct control *, struct http_exchange *, const json_t *params);
+/* What is planned, as an object. */
+json_t *planned_json(const struct sync *, const struct entity_def *, const struct sync_planned *);
+json_t *names_of_endpoints(const struct sync *, uint64_t mask);
 
 /* ---- what waits for a person: waiting.c -------------------------------------------------------------- */
 
 void list_waiting(struct control *, struct http_exchange *, const json_t *params);
 void decide_waiting(struct control *, struct http_exchange *, const json_t *params);
+
+/* ---- verify.c ---------------------------------------------------------------------------------------- */
+
+void run_verify(struct control *, struct http_exchange *, const json_t *params);
+void run_repair(struct control *, struct http_exchange *, const json_t *params);
 
 /* ---- held deletes: held.c ---------------------------------------------------------------------------- */
 

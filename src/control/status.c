@@ -79,9 +79,12 @@ static json_t *progress_json(const struct sync_link_view *v)
 	if (v->phase != SYNC_PHASE_SURVEY && v->phase != SYNC_PHASE_SWEEP)
 		return json_null();
 	j = json_object();
+	json_object_set_new(j, "doing", json_string(v->second_half ? "look" : "list"));
 	json_object_set_new(j, "rows_done", json_integer(v->rows_done));
 	json_object_set_new(j, "rows_expected", v->rows_expected < 0 ? json_null() : json_integer(v->rows_expected));
 	json_object_set_new(j, "rows_per_second", control_number(v->rows_per_second));
+	json_object_set_new(j, "share", control_number(v->share));
+	json_object_set_new(j, "seconds_left", control_number(v->seconds_left));
 	return j;
 }
 

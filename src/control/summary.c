@@ -75,7 +75,7 @@ static bool say_endpoints(const struct pages *p, struct buf *out, size_t start)
 		struct sync_endpoint_view v;
 
 		sync_endpoint_view(p->sync, i, &v);
-		up += !v.paused && v.endpoint->state == ENDPOINT_UP;
+		up += !v.paused && v.endpoint->state == ENDPOINT_UP && !v.endpoint->silent;
 		paused += v.paused;
 	}
 	part(out, start);
@@ -131,8 +131,8 @@ static void say_survey(const struct links *a, struct buf *out, size_t start)
 
 	part(out, start);
 	buf_addf(out, "surveying %s on %s", v->mapping->entity->name, v->mapping->endpoint->name);
-	if (v->rows_expected > 0)
-		buf_addf(out, " (%.0f %%)", fmin(100, 100.0 * (double)v->rows_done / (double)v->rows_expected));
+	if (!isnan(v->share))
+		buf_addf(out, " (%.0f %%)", floor(100 * v->share));
 }
 
 static void say_links(const struct links *a, struct buf *out, size_t start)

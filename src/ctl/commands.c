@@ -69,12 +69,19 @@ static bool on_line(void *arg, int status, const char *line)
 		return false;
 	}
 	a->lines++;
+	if (a->progress != NULL && json_object_get(j, "progress") != NULL) {
+		a->progress(a, json_object_get(j, "progress"));
+		json_decref(j);
+		return true;
+	}
 	if (a->c->json)
 		puts(line);
 	if (error != NULL)
 		on_error(a, j, error);
 	else if (!a->c->json && a->show != NULL)
 		a->show(a, j);
+	if (error == NULL && a->judge != NULL)
+		a->judge(a, j);
 	json_decref(j);
 	return true;
 }
@@ -508,15 +515,17 @@ const struct ctl_command ctl_commands[] = {
 	  "T is a time (RFC 3339) or a duration back (15m)." },
 	{ "decide", "ENTITY KEY FIELD ENDPOINT | ENTITY KEY FIELD --value V | ENTITY KEY FIELD --null", "v0", 3, 4, run_decide,
 	  "Settles what waits in a field: by the value that an endpoint shows, by a value of your own, or by NULL." },
+	{ "plan", "ENTITY", "", 1, 1, run_plan,
+	  "Finds out what a full reconcile would write where and why, without writing; with --json a line for each write and a sum." },
 	{ "pause", "ENDPOINT|ENTITY", "", 1, 1, run_pause, "Lets it rest; what happens there meanwhile is caught up on later." },
 	{ "resume", "ENDPOINT|ENTITY", "", 1, 1, run_resume, "Lets it go on." },
 	{ "kick", "[--sweep]", "S", 0, 0, run_kick, "Looks at every endpoint now; --sweep compares everything." },
 	{ "reload", "", "", 0, 0, run_reload, "Reads the topology again: all of it or, when there is a mistake in it, nothing." },
 	{ "metrics", "", "", 0, 0, run_metrics, "Prints the metrics as Prometheus text." },
-	{ "plan", "ENTITY", "", 0, 0, NULL, "What a full reconcile would write." },
 	{ "migrate", "ENTITY --from A --to B", "", 0, 0, NULL, "Copies an entity." },
-	{ "verify", "[ENTITY]", "", 0, 0, NULL, "Compares the endpoints' real rows." },
-	{ "repair", "[ENTITY]", "", 0, 0, NULL, "Makes differing rows agree." },
+	{ "verify", "[ENTITY]", "", 0, 1, run_verify, "Compares the real rows of the endpoints; 1 when some differ." },
+	{ "repair", "[ENTITY] [--dry-run]", "d", 0, 1, run_repair,
+	  "The same, and makes what differs agree by the entity's own rules; 1 when some do not yet. --dry-run only tells what it would write." },
 	{ "history", "", "", 0, 0, NULL, "The before-images." },
 	{ "undo", "", "", 0, 0, NULL, "Puts before-images back." },
 	{ NULL },

@@ -37,7 +37,7 @@ struct ctl {
 	const char *socket, *config;
 	int64_t timeout_us;
 	bool json, no_color;
-	bool watch, print, sweep, waiting, null;
+	bool watch, print, sweep, waiting, null, dry_run;
 	const char *entity, *endpoint, *since, *key, *id, *value;
 	/* made from it */
 	char *path;			/* of the control socket */

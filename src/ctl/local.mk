@@ -8,9 +8,12 @@ crmsyncctl_SOURCES = \
 	src/ctl/find.c \
 	src/ctl/held.c \
 	src/ctl/main.c \
+	src/ctl/plan.c \
+	src/ctl/progress.c \
 	src/ctl/ratios.c \
 	src/ctl/status.c \
 	src/ctl/story.c \
 	src/ctl/table.c \
+	src/ctl/verify.c \
 	src/ctl/waiting.c
 crmsyncctl_LDADD = libcrmsync.a $(JANSSON_LIBS)

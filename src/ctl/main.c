@@ -31,6 +31,7 @@ const struct option ctl_options[] = {
 	{ "waiting", no_argument, NULL, 'W' },
 	{ "value", required_argument, NULL, 'v' },
 	{ "null", no_argument, NULL, '0' },
+	{ "dry-run", no_argument, NULL, 'd' },
 	{ NULL },
 };
 
@@ -106,6 +107,7 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	case 'W': c->waiting = true; break;
 	case 'v': c->value = optarg; break;
 	case '0': c->null = true; break;
+	case 'd': c->dry_run = true; break;
 	case 'h':
 		if (command != NULL)
 			help_command(command);

@@ -159,8 +159,8 @@ static void cell_doing(struct table *t, const json_t *link)
 	const json_t *progress = sub(link, "progress");
 	struct buf words = { 0 };
 
-	progress_add(&words, str(link, "phase"), num(progress, "rows_done"), num(progress, "rows_expected"),
-		     num(progress, "rows_per_second"));
+	progress_add(&words, str(link, "phase"), str(progress, "doing"), num(progress, "rows_done"), num(progress, "share"),
+		     num(progress, "seconds_left"));
 	cell(t, PLAIN, &words);
 }
 

@@ -36,7 +36,8 @@ struct daemon {
 	struct sync *sync;		/* owned */
 	struct loop_timer *pulse, *expire;
 	int64_t started_us;		/* monotonic */
-	bool once, stopping;
+	bool once, paused, stopping;
+	struct buf going;		/* with `paused`: entities that the operator has let go on, a line each */
 	bool announced;			/* the service manager knows that we are up */
 	bool hup_again;			/* SIGHUP came while a reload was under way: the file may have changed since that read it */
 	int exit_code;
@@ -91,11 +92,41 @@ static void on_once_done(void *arg, int exit_code)
 	sync_leave(d->sync, on_left, d);
 }
 
+static void note_going(struct daemon *d)
+{
+	struct sync_entity_view v;
+
+	buf_clear(&d->going);
+	buf_adds(&d->going, "\n");
+	for (size_t i = 0; i < sync_entities(d->sync); i++) {
+		sync_entity_view(d->sync, i, &v);
+		if (!v.paused)
+			buf_addf(&d->going, "%s\n", v.conf->def.name);
+	}
+}
+
+static void pause_the_others(struct daemon *d)
+{
+	struct sync_entity_view v;
+
+	for (size_t i = 0; i < sync_entities(d->sync); i++) {
+		char *line;
+
+		sync_entity_view(d->sync, i, &v);
+		line = xasprintf("\n%s\n", v.conf->def.name);
+		if (d->going.len == 0 || strstr(d->going.p, line) == NULL)
+			sync_pause(d->sync, v.conf->def.name, NULL);
+		free(line);
+	}
+}
+
 static void start_sync(struct daemon *d)
 {
 	struct sync_seams seams = { make_endpoint, make_store, on_refused, d };
 
 	d->sync = sync_new(d->loop, d->topology, d->journal, &seams);
+	if (d->paused)
+		pause_the_others(d);
 	control_show(d->control, d->sync, d->latest);
 	if (d->once)
 		sync_once(d->sync, on_once_done, d);
@@ -209,6 +240,7 @@ static void on_old_finished(void *arg)
 
 	if (d->stopping)
 		return;
+	note_going(d);
 	control_show(d->control, NULL, d->latest);
 	sync_free(&d->sync);
 	free_topologies(d);
@@ -388,12 +420,13 @@ static void shut_down(struct daemon *d)
 	free_topologies(d);
 	topology_free(&d->next);
 	free(d->changes);
+	buf_fini(&d->going);
 	loop_free(&d->loop);
 }
 
-int daemon_run(struct topology *topology, bool once)
+int daemon_run(struct topology *topology, bool once, bool paused)
 {
-	struct daemon d = { .topology = topology, .latest = topology, .once = once, .started_us = clock_mono_us() };
+	struct daemon d = { .topology = topology, .latest = topology, .once = once, .paused = paused, .started_us = clock_mono_us() };
 	struct control_hooks hooks = { reload, &d };
 	struct err e = { 0 };
 

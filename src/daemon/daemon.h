@@ -15,7 +15,8 @@ enum {
 };
 
 /* Runs until told to stop (or, with `once`, until everything is reconciled); takes the topology over; returns the exit code.
+ * paused: each entity rests until the operator lets it go on, one that a reload brings, too.
  * TERM and INT: the rounds in flight are finished, then it stops; a second one stops at once. HUP: the file is read again. */
-int daemon_run(struct topology *, bool once);
+int daemon_run(struct topology *, bool once, bool paused);
 
 #endif

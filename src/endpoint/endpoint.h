@@ -225,6 +225,7 @@ struct endpoint {
 	const struct endpoint_conf *conf;
 	struct endpoint_events events;
 	enum endpoint_state state;
+	bool silent;			/* up, and owes answers for a while: better not wait for it. No state of its own: it passes, or it is down */
 	int64_t waits_for;		/* the server's process that a greeting waits for; 0: none */
 	bool keeps_state;		/* it has a place for our state row, and we may use it */
 	int64_t fence;			/* the caller's: what every write and acknowledgement must find there; 0: nothing */

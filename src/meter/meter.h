@@ -58,6 +58,8 @@ struct meter_entity {
 	uint64_t cleaned, rejected;
 	uint64_t first_contact_equal, first_contact_merged, first_contact_copied;
 	struct histogram propagation;
+	uint64_t verified, verified_different;		/* records: compared by verify, and found to differ without a reason */
+	int64_t verified_us;				/* wall; when the last one ended; 0: none has */
 };
 
 #endif

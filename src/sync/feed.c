@@ -26,7 +26,7 @@ bool flow_takes_news(const struct flow *flow)
 
 bool side_usable(const struct side *side)
 {
-	return side->link->usable && side->link->endpoint->state == ENDPOINT_UP && !side->paused &&
+	return side->link->usable && side->link->endpoint->state == ENDPOINT_UP && !side->link->endpoint->silent && !side->paused &&
 		side->flow->sync->shakes[side->endpoint].greeted;
 }
 
@@ -255,15 +255,27 @@ void flow_pump(struct flow *flow)
 	flow->pumping = false;
 }
 
+static bool any_work(const struct flow *flow)
+{
+	for (const struct round *r = flow->rounds; r != NULL; r = round_next(r))
+		if (!round_is_plan(r) && !round_is_looking(r))
+			return true;
+	return flow->scan.kind == SCAN_SETTLE || (flow->scan.kind == SCAN_VANISHED && !flow->sides[flow->scan.endpoint]->listing.regular);
+}
+
 bool flow_settled(const struct flow *flow)
 {
-	if (!flow->counted || flow->n_rounds > 0 || flow->again != NULL || flow->later != NULL || flow->settle_wanted || flow->held_wanted ||
-	    flow->verdicts_wanted || flow->scan.kind != SCAN_NONE)
+	if (!flow->counted || any_work(flow) || flow->again != NULL || flow->later != NULL || flow->settle_wanted || flow->held_wanted ||
+	    flow->verdicts_wanted)
 		return false;
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
 		const struct side *side = flow->sides[e];
 
-		if (side != NULL && (!side->surveyed || side->listing.state != LISTING_IDLE || side->owed > 0 || side->rereads > 0))
+		if (side == NULL)
+			continue;
+		if (!side->surveyed || side->sweep_wanted || side->owed > 0 || side->rereads > 0)
+			return false;
+		if (side->listing.state != LISTING_IDLE && !side->listing.regular)
 			return false;
 	}
 	return true;

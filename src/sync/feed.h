@@ -36,11 +36,14 @@ bool feed_verdicts(struct flow *flow);
 
 /* scan.c */
 bool feed_scan(struct flow *flow);
+/* Which of these rows are not among those that were read? */
+void scan_each_missing(const struct rowset *rows, const struct value *ids, size_t n, struct arena *arena, void (*fn)(void *arg, size_t i), void *arg);
 void vanished_clear(struct side *side);
 
 /* listing.c */
 bool feed_listing(struct flow *flow);
 void listing_over(struct side *side);		/* ended or given up: what is still to be answered is dropped */
+void sweep_again(struct side *side);		/* the sweep was given up */
 void sweep_done(struct side *side);		/* the survey or sweep has seen everything */
 bool survey_holds(const struct side *side, struct value mark);	/* it saw the table as the topology describes it now */
 void side_name_mark(const struct side *side, const char *kind, char out[200]);	/* in the store: "survey", "poll" */

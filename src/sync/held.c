@@ -97,6 +97,17 @@ void held_free(struct side *side)
 	window_clear(&side->guard);
 }
 
+/* How many more records the source may end now. */
+size_t held_room(const struct side *side)
+{
+	const struct guard *g = &side->guard;
+	size_t limit = held_limit(side->flow), ended = HASH_COUNT(g->admitted);
+
+	if (clock_wall_us() > (g->shut ? g->last_us : g->began_us) + WINDOW_US)
+		return limit;
+	return g->shut || ended >= limit ? 0 : limit - ended;
+}
+
 /* ---- the lines --------------------------------------------------------------------------------------- */
 
 static struct journal *journal_of(const struct side *side)
@@ -250,7 +261,19 @@ static bool may_end(struct round *r, struct subject *s, uint64_t mask, int64_t w
 			return false;
 		}
 	/* Whose endpoint is in the topology no more, or who cannot be named, deletes nothing from now on. */
-	return origin >= n_endpoints(r) || r->flow->sides[origin] == NULL || window_admits(r->flow->sides[origin], &s->rid, when_us);
+	if (origin >= n_endpoints(r) || r->flow->sides[origin] == NULL)
+		return true;
+	return r->plan != NULL ? plan_admits_delete(r->plan, r->flow->sides[origin]) :
+	       window_admits(r->flow->sides[origin], &s->rid, when_us);
+}
+
+/* A plan knows by that what would be held. */
+static void plan_hold(const struct round *r, struct subject *s, uint64_t mask)
+{
+	for (size_t k = 0; k < n_endpoints(r); k++)
+		if (mask & BIT(k))
+			s->seen[k].evidence = false;
+	s->held_back |= mask;
 }
 
 static void hold(struct round *r, struct subject *s, uint64_t mask, int64_t when_us)
@@ -283,7 +306,10 @@ bool round_holds(struct round *r, struct subject *s)
 	when_us = s->d.next->deleted.eff < now ? s->d.next->deleted.eff : now;
 	if (mask == 0 || may_end(r, s, mask, when_us))
 		return false;
-	hold(r, s, mask, when_us);
+	if (r->plan != NULL)
+		plan_hold(r, s, mask);
+	else
+		hold(r, s, mask, when_us);
 	return true;
 }
 

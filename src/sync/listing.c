@@ -11,6 +11,7 @@
  */
 #include "sync/feed.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { FIRST_ANSWERS_US = 3000000 };	/* so long a survey waits for endpoints that are still connecting */
+enum {
+	FIRST_ANSWERS_US = 3000000,	/* so long a survey waits for endpoints that are still connecting */
+	PACE_US = 2000000,		/* so long a half must have lasted before its pace tells when it will end */
+};
 
 /* ---- the end of a listing ---------------------------------------------------------------------------- */
 
@@ -49,6 +53,14 @@ static void on_truncation_acked(void *arg, const struct err *e)
 	/* Not acknowledged, it comes again, and another sweep finds nothing more. */
 }
 
+void sweep_again(struct side *side)
+{
+	if (side->listing.regular)
+		side->sweep_due = true;
+	else
+		side->sweep_wanted = true;
+}
+
 void sweep_done(struct side *side)
 {
 	if (side->truncated != NULL)
@@ -58,6 +70,8 @@ void sweep_done(struct side *side)
 	side->swept_us = side->listing.began_us;
 	if (side->mapping->endpoint->sweep_us > 0)
 		side->next_sweep_us = clock_mono_us() + side->mapping->endpoint->sweep_us;
+	if (side->listing.looked > 0)
+		side->look_seconds = (double)(clock_mono_us() - side->listing.half_us) / 1e6 / (double)side->listing.looked;
 	log_info(side->listing.survey ? "survey done" : "sweep done", LOG_S("entity", side->flow->def->name),
 		 LOG_S("endpoint", side->mapping->endpoint->name), LOG_I("rows", side->listing.rows),
 		 LOG_D("seconds", (double)(clock_mono_us() - side->listing.began_us) / 1e6));
@@ -154,13 +168,15 @@ static void listing_check(struct side *side)
 		return;
 	if (l->failed) {
 		if (!l->survey)
-			side->sweep_wanted = true;
+			sweep_again(side);
 		listing_over(side);
 	} else if (l->survey) {
 		l->state = LISTING_VANISHED;	/* nothing can have vanished yet: just mark it */
 		mark_surveyed(side);
 	} else {
 		l->state = LISTING_VANISHED;
+		l->half_us = clock_mono_us();
+		l->pace = (struct rate){ .second = 0 };
 		vanished_clear(side);
 	}
 }
@@ -190,13 +206,14 @@ static void on_listed(void *arg, struct rowset *rows, const struct err *e)
 		l->failed = true;
 	} else {
 		l->rows += (int64_t)rows->n;
+		rate_add(&l->pace, rows->n, clock_mono_us());
 		l->ended = rows->n < batch_rows(flow) && !rows->cut;
 		if (rows->n > 0) {
 			last = &rows->rows[rows->n - 1];
 			free(l->after);
 			l->after = xstrndup(last->id.data, (size_t)last->id.len);
 			l->rounds++;
-			round_of_listing(flow, side, rows, l->asked_us, true);
+			round_of_listing(side, rows, l->asked_us, true);
 		} else {
 			rowset_free(&rows);
 		}
@@ -255,7 +272,7 @@ static void listing_begin(struct side *side, bool survey)
 	for (size_t e = 0; e < ENDPOINTS_MAX; e++)
 		most = flow->estimates[e] > most ? flow->estimates[e] : most;
 	*l = (struct listing){ .state = LISTING_ROWS, .survey = survey, .expected = flow->estimates[side->endpoint],
-			       .began_us = clock_mono_us() };
+			       .began_us = clock_mono_us(), .half_us = clock_mono_us() };
 	log_info(survey ? "survey begins" : "sweep begins", LOG_S("entity", flow->def->name),
 		 LOG_S("endpoint", side->mapping->endpoint->name), LOG_I("rows_expected", l->expected));
 	if (survey && flow->sync->store->records[flow->index] == 0 && most > 1000)
@@ -298,6 +315,46 @@ static bool ask_estimates(struct flow *flow)
 	}
 	flow->estimates_open--;
 	return false;
+}
+
+/* ---- how far it is ----------------------------------------------------------------------------------- */
+
+/* In the last minute, or since this half began. */
+static double pace_of(const struct listing *l, int64_t now)
+{
+	double seconds = (double)(now - l->half_us) / 1e6;
+
+	return seconds > 0 ? rate_per_second(&l->pace, now) * 60 / fmin(60, fmax(1, seconds)) : 0;
+}
+
+/* A sweep that lists has its second half still before it: without one before it nothing says how long that will take. */
+static double left_of_all(const struct side *side, const struct sync_link_view *v)
+{
+	double left = (double)(v->rows_expected - v->rows_done) / v->rows_per_second;
+
+	if (side->listing.survey || v->second_half)
+		return left;
+	return side->look_seconds > 0 ? left + side->look_seconds * (double)side->flow->sync->store->records[side->flow->index] : NAN;
+}
+
+void listing_progress(const struct side *side, struct sync_link_view *v)
+{
+	const struct listing *l = &side->listing;
+	int64_t now = clock_mono_us();
+
+	v->rows_expected = -1;
+	v->share = v->seconds_left = NAN;
+	if (l->state == LISTING_IDLE || side->flow->sync->store->records == NULL)
+		return;
+	v->second_half = l->state == LISTING_VANISHED && !l->survey;
+	v->rows_done = v->second_half ? l->looked : l->rows;
+	v->rows_expected = v->second_half ? side->flow->sync->store->records[side->flow->index] : l->expected;
+	v->rows_per_second = pace_of(l, now);
+	if (v->rows_expected <= 0 || v->rows_done > v->rows_expected)
+		return;
+	v->share = (double)v->rows_done / (double)v->rows_expected;
+	if (now - l->half_us >= PACE_US && v->rows_per_second > 0)
+		v->seconds_left = left_of_all(side, v);
 }
 
 /* ---- which one is next ------------------------------------------------------------------------------- */
@@ -379,9 +436,13 @@ static bool begin_listing(struct flow *flow)
 	}
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
 		side = flow->sides[e];
-		if (side != NULL && side->sweep_wanted && side->surveyed && side_usable(side) && !side->listing_open) {
-			side->sweep_wanted = false;
+		if (side != NULL && (side->sweep_wanted || side->sweep_due) && side->surveyed && side_usable(side) && !side->listing_open) {
+			if (!flow->estimated)
+				return ask_estimates(flow);
+			flow->estimated = false;
 			listing_begin(side, false);
+			side->listing.regular = !side->sweep_wanted;
+			side->sweep_wanted = side->sweep_due = false;
 			return true;
 		}
 	}

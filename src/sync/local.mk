@@ -1,4 +1,5 @@
 libcrmsync_a_SOURCES += \
+	src/sync/census.c src/sync/census.h \
 	src/sync/claims.c src/sync/claims.h \
 	src/sync/epoch.c \
 	src/sync/feed.c src/sync/feed.h \
@@ -8,6 +9,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/observe.c \
 	src/sync/own.c \
 	src/sync/park.c \
+	src/sync/plan.c \
 	src/sync/rebase.c \
 	src/sync/recover.c \
 	src/sync/round.c src/sync/round.h \
@@ -19,5 +21,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/scan.c \
 	src/sync/state.h \
 	src/sync/sync.c src/sync/sync.h \
+	src/sync/verify.c src/sync/verify.h \
+	src/sync/verify_look.c \
 	src/sync/wait.c \
 	src/sync/waiting.c

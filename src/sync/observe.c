@@ -2,7 +2,7 @@
 #include "sync/state.h"
 
 /* The key of the row that a foreign key points to, cleaned as that entity's own key is. */
-static bool observe_reference(struct flow *flow, const struct field_def *field, const struct value *columns, struct arena *arena,
+static bool observe_reference(const struct field_def *field, const struct value *columns, struct arena *arena,
 			      struct value *out, struct err *e)
 {
 	const struct entity_def *parent = field->refers;
@@ -23,8 +23,8 @@ static bool observe_reference(struct flow *flow, const struct field_def *field, 
 	return true;
 }
 
-bool observe_row(struct flow *flow, const struct side *side, const struct row *row, struct arena *arena, struct observation *out,
-		 const struct field_def **bad, struct err *e)
+bool observe_row(const struct flow *flow, const struct side *side, const struct row *row, struct arena *arena, struct meter_entity *counts,
+		 struct observation *out, const struct field_def **bad, struct err *e)
 {
 	const struct entity_def *def = flow->def;
 	const struct digest_key *key = &flow->sync->store->key;
@@ -41,7 +41,7 @@ bool observe_row(struct flow *flow, const struct side *side, const struct row *r
 		return true;
 	}
 	if (row->large) {
-		flow->meter.rejected++;
+		counts->rejected++;
 		return err_set(e, ERR_ROW, "too-large", "a value of it is larger than limits.value_bytes, and was not fetched");
 	}
 	values = arena_alloc(arena, def->n_fields * sizeof *values);
@@ -51,15 +51,15 @@ bool observe_row(struct flow *flow, const struct side *side, const struct row *r
 		const struct value *columns = &row->columns[flow->first_column[f]];
 		struct clean_note note = { 0 };
 		bool ok = field->type == FIELD_REFERENCE ?
-			observe_reference(flow, field, columns, arena, &values[f], e) :
+			observe_reference(field, columns, arena, &values[f], e) :
 			clean_field(field, columns[0], arena, &values[f], &note, e);
 
 		if (!ok) {
 			*bad = field;
-			flow->meter.rejected++;
+			counts->rejected++;
 			return false;
 		}
-		flow->meter.cleaned += note.cleaned || note.nulled;
+		counts->cleaned += note.cleaned || note.nulled;
 		digests[f] = value_digest(key, field->type, values[f]);
 	}
 	out->what = OBSERVED_ROW;

@@ -244,7 +244,7 @@ static void on_reread(void *arg, struct rowset *rows, const struct err *e)
 			unpark_record(rr->side, true, NULL, rr->ids[i]);
 	}
 	if (e == NULL && rows->n > 0 && flow_takes_news(rr->side->flow))
-		round_of_listing(rr->side->flow, rr->side, rows, rr->asked_us, false);
+		round_of_listing(rr->side, rows, rr->asked_us, false);
 	else if (e == NULL)
 		rowset_free(&rows);
 	if (e == NULL && rr->n == REREAD_MAX && !rr->side->flow->sync->closing)

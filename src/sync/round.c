@@ -12,6 +12,8 @@
  *   RECALL_OLD  vectors of these                               PARENTS    local ids for references
  *   READ        rows and row versions at the other endpoints   INTEND     what is agreed and who is owed, before any write
  *
+ * A round that only plans goes from PARENTS to PLAN, where it tells what it would write, and no further (plan.c).
+ *
  * A step with nothing to ask is passed over. When the store fails the round is given up and its feed
  * begins again; when an endpoint fails its records are owed to it and the round goes on.
  */
@@ -54,6 +56,27 @@ void round_answered(struct round *r)
 		round_run(r);
 }
 
+bool round_observe(struct round *r, const struct side *side, const struct row *row, struct observation *out, const struct field_def **bad,
+		   struct err *e)
+{
+	return observe_row(r->flow, side, row, &r->arena, r->plan != NULL ? plan_counts(r->plan) : &r->flow->meter, out, bad, e);
+}
+
+void round_park(struct round *r, struct side *side, bool capture, const struct rid *rid, struct value key, struct value local_id,
+		const char *field, const struct err *cause)
+{
+	if (r->plan != NULL)
+		plan_note_parked(r, side, capture, rid, key, local_id, field, cause);
+	else if (!park_record(side, capture, rid, key, local_id, field, cause))
+		round_give_up(r, cause);
+}
+
+/* Of the round's side: a row without news. */
+void round_count_echo(struct round *r)
+{
+	r->side->meter.echoes += r->plan == NULL;
+}
+
 void round_give_up(struct round *r, const struct err *e)
 {
 	if (e != NULL && r->why.kind == 0) {
@@ -77,7 +100,8 @@ static bool any_busy(const struct round *r)
 static void reset_subject(struct round *r, struct subject *s)
 {
 	struct subject fresh = { .fate = FATE_LIVE, .rid = s->rid, .has_rid = s->has_rid, .source_id = s->source_id,
-				 .evidence = s->evidence, .tries = s->tries, .gently = s->gently, .key = s->key, .rival = VALUE_NULL };
+				 .evidence = s->evidence, .tries = s->tries, .gently = s->gently, .key = s->key, .rival = VALUE_NULL,
+				 .found = s->found, .held_back = s->held_back };
 	bool gone = r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT;
 	bool outside = gone && s->seen[r->side->endpoint].outside;
 	int64_t stamp = r->side != NULL ? s->seen[r->side->endpoint].stamp : STAMP_NONE;
@@ -178,6 +202,7 @@ static const struct round_step {
 	[ROUND_APPLY]	   = { "apply",	     round_ask_apply,	     round_got_apply,	     ROUND_MARK },
 	[ROUND_MARK]	   = { "mark",	     round_ask_mark,	     round_got_mark,	     ROUND_ACK },
 	[ROUND_ACK]	   = { "ack",	     ask_ack,	     NULL,	     ROUND_OVER },
+	[ROUND_PLAN]	   = { "plan",	     round_tell_plan,	     NULL,	     ROUND_OVER },
 	[ROUND_REST]	   = { "rest",	     ask_rest,	     NULL,	     ROUND_RECALL },
 };
 
@@ -202,7 +227,17 @@ static void unlink_round(struct round *r)
 	while (*at != r)
 		at = &(*at)->next;
 	*at = r->next;
-	r->flow->n_rounds--;
+	r->flow->n_rounds -= r->plan == NULL;
+}
+
+static void plan_round_end(struct round *r)
+{
+	struct sync_plan *plan = r->plan;
+	struct err why = r->why;
+
+	unlink_round(r);
+	round_free(r);
+	plan_round_over(plan, why.kind != 0 ? &why : NULL);
 }
 
 /* One end for every round: settled, or given up (`why` is set). */
@@ -242,6 +277,15 @@ static void round_end(struct round *r)
 	waits_check(flow->sync);
 }
 
+static enum round_state next_state(const struct round *r)
+{
+	if (r->state == ROUND_PARENTS && r->plan != NULL)
+		return ROUND_PLAN;
+	if ((r->state == ROUND_MARK || r->state == ROUND_PLAN) && any_busy(r))
+		return ROUND_REST;
+	return steps[r->state].next;
+}
+
 static void round_run(struct round *r)
 {
 	r->running = true;
@@ -257,7 +301,7 @@ static void round_run(struct round *r)
 			failpoint("round", steps[r->state].name, "answered");
 			if (steps[r->state].got != NULL)
 				steps[r->state].got(r);
-			r->state = r->state == ROUND_MARK && any_busy(r) ? ROUND_REST : steps[r->state].next;
+			r->state = next_state(r);
 			continue;
 		}
 		r->asked = true;
@@ -266,18 +310,22 @@ static void round_run(struct round *r)
 		failpoint("round", steps[r->state].name, "sent");
 	}
 	r->running = false;
-	if (r->waiting == 0)
+	if (r->waiting == 0 && r->plan != NULL)
+		plan_round_end(r);
+	else if (r->waiting == 0)
 		round_end(r);
 }
 
 /* ---- birth ------------------------------------------------------------------------------------------- */
 
-static struct round *round_new(struct flow *flow, struct side *side, size_t n)
+/* Those of a plan are no work that anybody waits for, and take no other round's room. */
+static struct round *round_new(struct flow *flow, struct side *side, size_t n, struct sync_plan *plan)
 {
 	struct round *r = xcalloc(1, sizeof *r);
 
 	r->flow = flow;
 	r->side = side;
+	r->plan = plan;
 	r->number = ++flow->sync->rounds;
 	r->losses = flow->sync->losses;
 	arena_init(&r->arena);
@@ -285,7 +333,7 @@ static struct round *round_new(struct flow *flow, struct side *side, size_t n)
 	r->subjects = arena_zalloc(&r->arena, (n + 1) * sizeof *r->subjects);
 	r->next = flow->rounds;
 	flow->rounds = r;
-	flow->n_rounds++;
+	flow->n_rounds += plan == NULL;
 	return r;
 }
 
@@ -344,7 +392,7 @@ static bool may_be_stale(const struct side *side, int64_t read_us)
 
 void round_of_capture(struct flow *flow, struct side *side, struct captured *captured, int64_t news_from_us)
 {
-	struct round *r = round_new(flow, side, captured->n);
+	struct round *r = round_new(flow, side, captured->n, NULL);
 
 	r->captured = captured;
 	r->news_from_us = news_from_us;
@@ -363,23 +411,56 @@ void round_of_capture(struct flow *flow, struct side *side, struct captured *cap
 	round_run(r);
 }
 
-void round_of_listing(struct flow *flow, struct side *side, struct rowset *rows, int64_t asked_us, bool page)
+static struct round *of_rows(struct side *side, struct rowset *rows, int64_t asked_us, struct sync_plan *plan)
 {
-	struct round *r = round_new(flow, side, rows->n);
+	struct round *r = round_new(side->flow, side, rows->n, plan);
 
 	r->listed = rows;
 	r->touched = BIT(side->endpoint);
-	r->is_page = page;
 	r->stale = may_be_stale(side, asked_us);
 	round_count_read(r, side->endpoint, rows->bytes, asked_us);
 	for (size_t i = 0; i < rows->n; i++)
 		add_row(r, &rows->rows[i], STAMP_UNKNOWN);
+	return r;
+}
+
+void round_of_listing(struct side *side, struct rowset *rows, int64_t asked_us, bool page)
+{
+	struct round *r = of_rows(side, rows, asked_us, NULL);
+
+	r->is_page = page;
+	round_run(r);
+}
+
+void round_of_plan_page(struct sync_plan *plan, struct side *side, struct rowset *rows, int64_t asked_us)
+{
+	round_run(of_rows(side, rows, asked_us, plan));
+}
+
+void round_of_plan(struct sync_plan *plan, struct flow *flow, const struct planned_record *list, size_t n)
+{
+	struct round *r = round_new(flow, NULL, n, plan);
+
+	for (size_t i = 0; i < n; i++) {
+		struct subject *s = add_subject(r);
+		struct value *found = arena_alloc(&r->arena, n_endpoints(r) * sizeof *found);
+
+		for (size_t e = 0; e < n_endpoints(r); e++)
+			found[e] = value_is_null(list[i].rows[e]) ? VALUE_NULL :
+				   (struct value){ arena_dup(&r->arena, list[i].rows[e].data, (size_t)list[i].rows[e].len), list[i].rows[e].len };
+		s->rid = list[i].rid;
+		s->has_rid = true;
+		s->found = found;
+		s->evidence = list[i].evidence;
+		s->held_back = list[i].held_back;
+		s->gently = list[i].gently;
+	}
 	round_run(r);
 }
 
 void round_of_records(struct flow *flow, const struct again *const *list, size_t n)
 {
-	struct round *r = round_new(flow, NULL, n);
+	struct round *r = round_new(flow, NULL, n, NULL);
 
 	for (size_t i = 0; i < n; i++) {
 		struct subject *s = add_subject(r);
@@ -410,6 +491,16 @@ void round_describe(const struct round *r, struct buf *out)
 	buf_adds(out, ")\n");
 }
 
+bool round_is_looking(const struct round *r)
+{
+	return r->is_page && r->side->listing.regular && r->pass == 0 && r->state <= ROUND_RECALL_OLD;
+}
+
+bool round_is_plan(const struct round *r)
+{
+	return r->plan != NULL;
+}
+
 struct round *round_next(const struct round *r)
 {
 	return r->next;
@@ -420,6 +511,6 @@ void round_abandon(struct round **rp)
 	struct round *r = *rp;
 
 	*rp = r->next;
-	r->flow->n_rounds--;
+	r->flow->n_rounds -= r->plan == NULL;
 	round_free(r);
 }

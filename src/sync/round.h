@@ -7,6 +7,7 @@
  *   round_write.c   decide, parents, intent, writes
  *   round_journal.c what was decided, for people
  *   round_mark.c    what everybody shows now goes into the store
+ *   plan.c          what a round would do, when it only plans
  *
  * A `round_ask_` function sends and raises `waiting` by what it waits for; the `round_got_` one runs when everything is here.
  */
@@ -17,7 +18,7 @@
 
 enum round_state {
 	ROUND_RECALL, ROUND_LOOKUP, ROUND_RECALL_OLD, ROUND_READ, ROUND_READ_KEYS, ROUND_OWNERS, ROUND_STAMPS, ROUND_KEYS, ROUND_PARENTS,
-	ROUND_INTEND, ROUND_APPLY, ROUND_MARK, ROUND_ACK, ROUND_REST, ROUND_OVER
+	ROUND_INTEND, ROUND_APPLY, ROUND_MARK, ROUND_ACK, ROUND_PLAN, ROUND_REST, ROUND_OVER
 };
 
 enum fate {
@@ -56,6 +57,10 @@ struct subject {			/* a record in this round */
 	struct value *versions;		/* by endpoint */
 	struct decision d;
 	struct value key;		/* encoded, for people and for look-ups by key */
+	/* of a plan */
+	const struct value *found;	/* by endpoint: the row that a listing found under its key; NULL value: none */
+	uint64_t held_back;		/* endpoints whose delete would be held */
+	uint64_t after_parent;		/* endpoints where the row it points to comes first */
 };
 
 struct parent {				/* a referenced record */
@@ -88,6 +93,7 @@ struct round {
 	struct rowset *listed;		/* owned; or neither */
 	int64_t news_from_us;		/* captured: what was committed at the side before is not in it, monotonic */
 	bool is_page;			/* of the side's listing */
+	struct sync_plan *plan;		/* it only finds out what it would do, and tells that; NULL: it does it */
 	bool stale;			/* we wrote to the side since its rows were read: what looks like an edit is read again */
 	uint64_t number;
 	uint64_t losses;		/* of the state before it began */
@@ -144,6 +150,12 @@ static inline bool reachable(const struct round *r, size_t e)
 void round_keep_rows(struct round *r, struct rowset *rows);
 void round_count_read(const struct round *r, size_t e, size_t bytes, int64_t asked_us);
 void round_answered(struct round *r);
+bool round_observe(struct round *r, const struct side *side, const struct row *row, struct observation *out, const struct field_def **bad,
+		   struct err *e);
+/* Durable, or the round is given up. */
+void round_park(struct round *r, struct side *side, bool capture, const struct rid *rid, struct value key, struct value local_id,
+		const char *field, const struct err *cause);
+void round_count_echo(struct round *r);
 /* The round ends with this cause, and what it had to look at comes again. e NULL: nothing. */
 void round_give_up(struct round *r, const struct err *e);
 
@@ -169,6 +181,7 @@ void round_got_recall_old(struct round *r);
 /* round_read.c */
 void round_park_invalid(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field, const struct err *why);
 void round_take_row(struct round *r, struct side *side, struct subject *s, const struct row *row);
+bool round_has_listed(const struct round *r, size_t e);
 void round_ask_read(struct round *r);
 void round_got_read(struct round *r);
 void round_ask_read_keys(struct round *r);
@@ -198,6 +211,17 @@ void round_settle_held(struct round *r);
 /* waiting.c */
 void round_add_settlements(struct round *r, const struct subject *s, struct decide_policy *p);
 void round_settle_waiting(struct round *r);
+
+/* plan.c */
+void round_tell_plan(struct round *r);
+void plan_note_parked(struct round *r, struct side *side, bool capture, const struct rid *rid, struct value key, struct value local_id,
+		      const char *field, const struct err *cause);
+void plan_note_decision(struct sync_plan *, const struct journal_decision *);
+void plan_note_news(struct round *r, struct subject *s);	/* of a page: that record is to be decided; here it is over */
+bool plan_has_listed(const struct sync_plan *, size_t endpoint);
+bool plan_admits_delete(struct sync_plan *, struct side *source);	/* false: the guard would hold it */
+void plan_round_over(struct sync_plan *, const struct err *why);	/* why NULL: fine */
+struct meter_entity *plan_counts(struct sync_plan *);
 
 /* round_mark.c */
 void round_ask_mark(struct round *r);

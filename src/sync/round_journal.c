@@ -210,6 +210,15 @@ static void begin(struct telling *t, const struct lost_edit *l, const char *key)
 		add_competitor(t, l->winner, l->winner_value, &l->winner_key, l->winner_digest, l->kind == LOST_TO_DELETE);
 }
 
+/* What a plan only would decide goes to whoever asked for it. */
+static bool keep_decision(const struct telling *t, struct err *e)
+{
+	if (t->r->plan == NULL)
+		return journal_decided(sync_of(t->r)->journal, t->d, e);
+	plan_note_decision(t->r->plan, t->d);
+	return true;
+}
+
 /* The first that is not told yet, with all that belong to it. */
 static bool tell(struct telling *t, size_t first, bool *told, const char *key, struct err *e)
 {
@@ -229,11 +238,13 @@ static bool tell(struct telling *t, size_t first, bool *told, const char *key, s
 	}
 	add_bystanders(t);
 	note_owed(t);
-	return journal_decided(sync_of(t->r)->journal, t->d, e);
+	return keep_decision(t, e);
 }
 
 static void count(struct round *r, const struct lost_edit *l)
 {
+	if (r->plan != NULL)
+		return;
 	r->flow->decisions++;
 	r->flow->meter.conflicts[l->field < r->flow->def->n_fields ? r->flow->def->fields[l->field].rule : r->flow->def->rule]++;
 }
@@ -291,6 +302,8 @@ static bool note_waiting(struct telling *t, const char *key, struct err *e)
 	bool fresh;
 
 	tell_words(t, key);
+	if (t->r->plan != NULL)
+		return keep_decision(t, e);
 	rid_print(&s->next_rid, rid);
 	*w = (struct journal_waiting){
 		.entity = t->d->entity, .rid = rid, .key = key, .field = t->d->field, .since_us = t->d->time_us,
@@ -337,7 +350,7 @@ static bool note_all_waiting(struct round *r, const struct subject *s, struct er
 	bool ok = true;
 
 	round_print_key(r, s, &key);
-	if (r->flow->waiting > 0 && round_leaves(s) != NULL)
+	if (r->plan == NULL && r->flow->waiting > 0 && round_leaves(s) != NULL)
 		ok = move_lines(r, s, key.p, e);
 	for (size_t f = 0; ok && f < r->flow->def->n_fields; f++) {
 		if (!(s->d.waits & BIT(f)) || !differs(s, f))
@@ -361,12 +374,12 @@ bool round_journal_all(struct round *r, struct err *e)
 
 		if (!is_live(s) || !s->decided || (s->d.n_lost == 0 && s->d.waits == 0))
 			continue;
-		if (!begun)
+		if (!begun && r->plan == NULL)
 			journal_begin(sync_of(r)->journal);
-		begun = true;
+		begun = r->plan == NULL;
 		ok = (s->d.n_lost == 0 || tell_all(r, s, e)) && (s->d.waits == 0 || note_all_waiting(r, s, e));
 	}
-	return !begun || (journal_commit(sync_of(r)->journal, e) && ok);
+	return (!begun || journal_commit(sync_of(r)->journal, e)) && ok;
 }
 
 /* ---- where it was written ---------------------------------------------------------------------------- */

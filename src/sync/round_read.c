@@ -37,10 +37,7 @@ struct id_slot {
 void round_park_invalid(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field,
 			 const struct err *why)
 {
-	struct err e = *why;
-
-	if (!park_record(side, true, NULL, s->key, id, field != NULL ? field->name : NULL, why))
-		round_give_up(r, &e);
+	round_park(r, side, true, NULL, s->key, id, field != NULL ? field->name : NULL, why);
 	s->invalid |= BIT(side->endpoint);
 }
 
@@ -63,7 +60,7 @@ void round_take_row(struct round *r, struct side *side, struct subject *s, const
 	const struct field_def *field = NULL;
 	struct err e = { 0 };
 
-	if (!observe_row(r->flow, side, row, &r->arena, o, &field, &e)) {
+	if (!round_observe(r, side, row, o, &field, &e)) {
 		o->what = OBSERVED_NOTHING;
 		if (value_is_null(s->key))
 			s->key = key_of_invalid(r, row);
@@ -87,14 +84,13 @@ static void judge_rival(struct round *r, struct subject *s, const struct row *ro
 	struct err e = { 0 };
 	struct rid rid;
 
-	if (!observe_row(r->flow, r->side, row, &r->arena, &o, &field, &e) || o.what != OBSERVED_ROW)
+	if (!round_observe(r, r->side, row, &o, &field, &e) || o.what != OBSERVED_ROW)
 		return;
 	rid = rid_of(&sync_of(r)->store->key, r->flow->def, record_key(r->flow->def, o.values, &r->arena));
 	if (!rid_equal(&rid, &s->rid))
 		return;
 	err_set(&e, ERR_ROW, "duplicate-key", "another row of this table has the same key; remove or change one of the two");
-	if (!park_record(r->side, true, NULL, s->key, s->source_id, NULL, &e))
-		round_give_up(r, &e);
+	round_park(r, r->side, true, NULL, s->key, s->source_id, NULL, &e);
 	round_drop_subject(r, s);
 }
 
@@ -160,6 +156,8 @@ static struct value id_to_read(const struct round *r, const struct subject *s, s
 {
 	bool is_source = r->side != NULL && e == r->side->endpoint && !value_is_null(s->source_id);
 
+	if (s->found != NULL && !value_is_null(s->found[e]))
+		return s->found[e];
 	if (is_source && r->stale && value_is_null(s->rival) && s->seen[e].what == OBSERVED_ROW)
 		return s->source_id;
 	if (is_source && s->seen[e].what != OBSERVED_NOTHING)
@@ -167,6 +165,12 @@ static struct value id_to_read(const struct round *r, const struct subject *s, s
 	if (s->base != NULL && s->base->seen[e].present)
 		return s->base->seen[e].id;
 	return is_source ? s->source_id : VALUE_NULL;
+}
+
+/* Its rows were listed completely: a record that has none there is absent. */
+bool round_has_listed(const struct round *r, size_t e)
+{
+	return r->flow->sides[e]->surveyed || (r->plan != NULL && plan_has_listed(r->plan, e));
 }
 
 static void read_at(struct round *r, size_t e)
@@ -188,7 +192,7 @@ static void read_at(struct round *r, size_t e)
 			rd->subjects[rd->n] = s;
 			rd->ids[rd->n++] = id;
 		} else if (s->seen[e].what == OBSERVED_NOTHING &&
-			   (side->surveyed || (s->base != NULL && s->base->seen[e].known))) {
+			   (round_has_listed(r, e) || (s->base != NULL && s->base->seen[e].known))) {
 			s->seen[e] = (struct observation){ .what = OBSERVED_ABSENT, .stamp = STAMP_NONE,
 							   .evidence = s->evidence & BIT(e) };
 		}
@@ -226,12 +230,34 @@ void round_ask_read(struct round *r)
 	}
 }
 
+/* In a plan: what a listing found is another record's if its key was changed since; its rival is gone if it is still there. */
+static void check_found(struct round *r, struct subject *s)
+{
+	if (!is_live(s))
+		return;
+	if (r->side != NULL) {
+		plan_note_news(r, s);
+		return;
+	}
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		struct rid rid;
+
+		if (s->seen[e].what != OBSERVED_ROW || value_is_null(s->found[e]))
+			continue;
+		rid = rid_of(&sync_of(r)->store->key, r->flow->def, record_key(r->flow->def, s->seen[e].values, &r->arena));
+		if (!rid_equal(&rid, &s->rid))
+			s->seen[e] = (struct observation){ .what = OBSERVED_ABSENT, .stamp = STAMP_NONE };
+	}
+}
+
 /* Those that had to be read again here: only now can be told whether they have news. */
 void round_got_read(struct round *r)
 {
 	for (size_t i = 0; r->side != NULL && r->pass > 0 && i < r->n; i++)
 		if (is_live(&r->subjects[i]) && !value_is_null(r->subjects[i].source_id))
 			round_drop_echo(r, &r->subjects[i]);
+	for (size_t i = 0; r->plan != NULL && i < r->n; i++)
+		check_found(r, &r->subjects[i]);
 }
 
 /* ---- READ_KEYS: did an earlier insert happen? -------------------------------------------------------- */
@@ -266,7 +292,7 @@ static void take_row_by_key(struct reading *rd, struct side *side, const struct 
 	struct observation o = { .what = OBSERVED_NOTHING };
 	const struct field_def *field = NULL;
 	struct err bad = { 0 };
-	bool valid = observe_row(r->flow, side, row, &r->arena, &o, &field, &bad);
+	bool valid = round_observe(r, side, row, &o, &field, &bad);
 	struct value key = valid && o.what == OBSERVED_ROW ? record_key(r->flow->def, o.values, &r->arena) : key_of_invalid(r, row);
 
 	for (size_t i = 0; i < rd->n; i++) {
@@ -384,8 +410,7 @@ static void on_owners(void *arg, const struct rid *rids, const bool *found, size
 			r->flow->def->name);
 		s->seen[rd->endpoint] = (struct observation){ .what = OBSERVED_NOTHING, .stamp = STAMP_NONE };
 		s->invalid |= BIT(rd->endpoint);
-		if (!park_record(r->flow->sides[rd->endpoint], false, &s->rid, s->key, VALUE_NULL, NULL, &taken))
-			round_give_up(r, &taken);
+		round_park(r, r->flow->sides[rd->endpoint], false, &s->rid, s->key, VALUE_NULL, NULL, &taken);
 	}
 	round_answered(r);
 }

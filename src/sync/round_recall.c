@@ -216,7 +216,7 @@ void round_got_recall(struct round *r)
 		if (s->buried)
 			s->base = vector_of_buried(r, &s->seen[e]);
 		if (value_is_null(s->source_id)) {
-			if (s->base == NULL)
+			if (s->base == NULL && s->found == NULL)
 				round_drop_subject(r, s);
 			continue;
 		}
@@ -294,7 +294,7 @@ void round_got_lookup(struct round *r)
 			continue;
 		if (!s->has_old) {		/* a row that nobody knew is gone: nothing to tell */
 			round_drop_subject(r, s);
-			r->side->meter.echoes++;
+			round_count_echo(r);
 			continue;
 		}
 		if (round_claim(r, &s->old_rid, &s->claimed_old) == NULL)
@@ -338,8 +338,7 @@ static void park_taken_key(struct round *r, struct subject *s)
 
 	err_set(&e, ERR_ROW, "key-taken", "the key was changed to one that another %s already has; give one of the two another key",
 		r->flow->def->name);
-	if (!park_record(r->side, true, NULL, s->key, s->source_id, NULL, &e))
-		round_give_up(r, &e);
+	round_park(r, r->side, true, NULL, s->key, s->source_id, NULL, &e);
 	round_drop_subject(r, s);
 }
 
@@ -424,8 +423,9 @@ bool round_drop_echo(struct round *r, struct subject *s)
 {
 	if (!is_echo(r, s))
 		return false;
-	round_let_go_of_parked(r, s);
-	r->side->meter.echoes++;
+	if (r->plan == NULL)
+		round_let_go_of_parked(r, s);
+	round_count_echo(r);
 	round_drop_subject(r, s);
 	return true;
 }
@@ -482,5 +482,7 @@ void round_got_recall_old(struct round *r)
 			r->side->meter.captured++;
 		if (s->seen[e].what == OBSERVED_ROW && s->base != NULL && s->base->seen[e].present && !s->confirmed)
 			s->rival = s->base->seen[e].id;
+		if (r->plan != NULL && value_is_null(s->rival))
+			plan_note_news(r, s);
 	}
 }

@@ -22,7 +22,7 @@ static void make_policy(struct round *r, struct decide_policy *p, struct decide_
 			continue;
 		ends[e] = (struct decide_endpoint){
 			.mapped = true, .votes = side->mapping->role != ROLE_TARGET, .writable = side->mapping->role != ROLE_SOURCE,
-			.surveyed = side->surveyed, .ignores_deletes = side->mapping->delete_mode == DELETE_IGNORE,
+			.surveyed = round_has_listed(r, e), .ignores_deletes = side->mapping->delete_mode == DELETE_IGNORE,
 		};
 	}
 	*p = (struct decide_policy){
@@ -338,22 +338,36 @@ static bool goes_first(const struct round *r, const struct subject *s, size_t f,
 	return orphans_wait_for(r->flow, &s->next_rid, p->flow, &p->rid);
 }
 
+/* A reconcile has the parents first: where nothing is known yet against it, the parent's row is there by then. */
+static bool will_come(const struct parent *p, size_t e)
+{
+	const struct side *side = p->flow->sides[e];
+
+	if (side == NULL || side->mapping->role == ROLE_SOURCE)
+		return false;
+	return p->vector == NULL || (p->vector->seen[e].owed && !p->vector->seen[e].parked) || !p->vector->seen[e].known;
+}
+
 /* The parent's row is not there yet: leave that field with its group (or the whole insert) until it is. */
 static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t f, const struct parent *p)
 {
 	struct order *o = &s->d.orders[e];
 	struct err why;
 
+	if (r->plan != NULL && will_come(p, e)) {
+		s->after_parent |= BIT(e);
+		return;
+	}
 	s->orphaned |= BIT(e);
 	o->fields &= ~decide_unit(r->flow->def, f);
 	if (o->fields == 0 || (o->action == ACTION_INSERT && !goes_first(r, s, f, p)))
 		o->action = ACTION_NONE;
-	orphan_wait(p->flow, &p->rid, r->flow, &s->next_rid);
+	if (r->plan == NULL)
+		orphan_wait(p->flow, &p->rid, r->flow, &s->next_rid);
 	if (p->flow->arrivals != p->arrivals)
 		s->later = true;	/* it may have come since its vector was asked for: then nobody will tell us */
 	err_set(&why, ERR_ROW, "waits-for-parent", "the %s it points to is not there yet; it follows by itself", p->flow->def->name);
-	if (!park_record(r->flow->sides[e], false, &s->next_rid, s->key, VALUE_NULL, r->flow->def->fields[f].name, &why))
-		round_give_up(r, &why);
+	round_park(r, r->flow->sides[e], false, &s->next_rid, s->key, VALUE_NULL, r->flow->def->fields[f].name, &why);
 	s->d.next->seen[e].parked = true;
 }
 
@@ -364,7 +378,8 @@ void round_got_parents(struct round *r)
 
 	if (r->parents == NULL)
 		return;
-	journal_begin(sync_of(r)->journal);
+	if (r->plan == NULL)
+		journal_begin(sync_of(r)->journal);
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
@@ -381,7 +396,7 @@ void round_got_parents(struct round *r)
 					hold_for_parent(r, s, e, f, p);
 			}
 	}
-	if (!journal_commit(sync_of(r)->journal, &failed))
+	if (r->plan == NULL && !journal_commit(sync_of(r)->journal, &failed))
 		round_give_up(r, &failed);
 }
 
@@ -593,12 +608,9 @@ static void note_done(struct round *r, struct side *side, const struct subject *
 
 static void write_parked(struct round *r, struct side *side, struct subject *s, const struct err *why)
 {
-	struct err e = *why;
-
 	s->d.next->seen[side->endpoint].parked = true;
 	side->meter.failures++;
-	if (!park_record(side, false, &s->next_rid, s->key, VALUE_NULL, NULL, why))
-		round_give_up(r, &e);
+	round_park(r, side, false, &s->next_rid, s->key, VALUE_NULL, NULL, why);
 }
 
 /* A missing parent or a child still there mostly passes by itself: so often it is tried before it is parked. */
@@ -672,7 +684,7 @@ static void write_done(struct round *r, struct side *side, struct subject *s, co
 	const struct field_def *field;
 	struct err bad = { 0 };
 
-	if (w->readback != NULL && observe_row(r->flow, side, w->readback, &r->arena, &back, &field, &bad))
+	if (w->readback != NULL && round_observe(r, side, w->readback, &back, &field, &bad))
 		readback = back.what == OBSERVED_ROW ? &back : NULL;
 	s->d.orders[e].astray = find_astray(r, s, e, readback);
 	decide_applied(p, &s->d, e, readback, action == ACTION_INSERT ? w->id : s->seen[e].id, &r->arena);

@@ -83,7 +83,7 @@ static void scan_end(struct flow *flow, bool ok)
 			let_vanished_go(side);
 			sweep_done(side);
 		} else {
-			side->sweep_wanted = true;
+			sweep_again(side);
 			listing_over(side);
 		}
 	}
@@ -176,11 +176,34 @@ static void note_vanished(struct side *side, const struct rid *rid, struct value
 	v->rows[v->n++] = (struct vanished_row){ *rid, xstrndup(id.data, (size_t)id.len) };
 }
 
+static void note_missing(void *arg, size_t i)
+{
+	const struct vanishing *v = arg;
+
+	note_vanished(v->side, &v->rids[i], v->ids[i]);
+}
+
+void scan_each_missing(const struct rowset *rows, const struct value *ids, size_t n, struct arena *arena, void (*fn)(void *arg, size_t i), void *arg)
+{
+	struct { struct value id; UT_hash_handle hh; } *slots, *table = NULL, *slot;
+
+	slots = arena_zalloc(arena, (rows->n + 1) * sizeof *slots);
+	for (size_t i = 0; i < rows->n; i++) {
+		slots[i].id = rows->rows[i].id;
+		HASH_ADD_KEYPTR(hh, table, slots[i].id.data, (unsigned)slots[i].id.len, &slots[i]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		HASH_FIND(hh, table, ids[i].data, (unsigned)ids[i].len, slot);
+		if (slot == NULL)
+			fn(arg, i);
+	}
+	HASH_CLEAR(hh, table);
+}
+
 static void on_vanish_read(void *arg, struct rowset *rows, const struct err *e)
 {
 	struct vanishing *v = arg;
 	struct flow *flow = v->flow;
-	struct { struct value id; UT_hash_handle hh; } *slots, *table = NULL, *slot;
 	bool ours = flow->scan.page == v, fine = e == NULL;	/* ours: else that scan was given up meanwhile */
 
 	if (ours) {
@@ -190,17 +213,7 @@ static void on_vanish_read(void *arg, struct rowset *rows, const struct err *e)
 	if (e == NULL && !ours)
 		rowset_free(&rows);
 	if (e == NULL && ours) {
-		slots = arena_zalloc(&v->arena, (rows->n + 1) * sizeof *slots);
-		for (size_t i = 0; i < rows->n; i++) {
-			slots[i].id = rows->rows[i].id;
-			HASH_ADD_KEYPTR(hh, table, slots[i].id.data, (unsigned)slots[i].id.len, &slots[i]);
-		}
-		for (size_t i = 0; i < v->n; i++) {
-			HASH_FIND(hh, table, v->ids[i].data, (unsigned)v->ids[i].len, slot);
-			if (slot == NULL)
-				note_vanished(v->side, &v->rids[i], v->ids[i]);
-		}
-		HASH_CLEAR(hh, table);
+		scan_each_missing(rows, v->ids, v->n, &v->arena, note_missing, v);
 		rowset_free(&rows);
 		fine = judge_vanished(v->side);
 	}
@@ -239,6 +252,8 @@ static void vanish_page(struct flow *flow, const struct rid *rids, const struct 
 		v->rids[v->n] = rids[i];
 		v->ids[v->n++] = vector->seen[side->endpoint].id;
 	}
+	side->listing.looked += (int64_t)n;
+	rate_add(&side->listing.pace, n, clock_mono_us());
 	flow->scan.at = next;
 	if (v->n == 0) {
 		arena_fini(&v->arena);

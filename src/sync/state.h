@@ -13,6 +13,8 @@
  *                                                held.c     the mass-delete guard
  *                                                wait.c     crmsyncctl wait, --once
  *                                                meters.c   what everything is right now, and how long it has been so
+ *                                                plan.c     crmsyncctl plan
+ *                                                verify.h   crmsyncctl verify, repair
  */
 #ifndef SYNC_STATE_H
 #define SYNC_STATE_H
@@ -38,6 +40,8 @@
 struct buf;
 struct flow;
 struct own_write;
+struct sync_plan;
+struct sync_verify;
 struct round;
 struct vanishing;
 
@@ -48,11 +52,14 @@ enum listing_state { LISTING_IDLE, LISTING_POSITION, LISTING_ROWS, LISTING_VANIS
 struct listing {			/* survey or sweep: every row of the table */
 	enum listing_state state;
 	bool survey;			/* else a sweep */
+	bool regular;			/* a sweep that its interval began: nobody waits for its end */
 	bool asking, ended, failed;	/* a page is on its way; the last page came; a round of it failed */
 	char *after;			/* owned; last local id seen */
 	size_t rounds;			/* rounds made of it that are in flight */
 	int64_t asked_us;		/* monotonic: when the newest page was asked for */
 	int64_t rows, expected, began_us;
+	int64_t looked, half_us;	/* the second half: vectors gone through; when it, or the first, began, monotonic */
+	struct rate pace;		/* of this half */
 };
 
 struct vanished {			/* rows that a sweep did not find, until it has looked for all */
@@ -97,9 +104,10 @@ struct side {
 
 	struct listing listing;
 	bool listing_open;		/* a question for a listing is out; maybe of one that was given up since */
-	bool sweep_wanted;
+	bool sweep_wanted, sweep_due;	/* somebody wants to know; its interval is over */
 	struct ack *truncated;			/* owned: log entries of a TRUNCATE, acknowledged when a sweep has looked */
 	int64_t next_sweep_us, last_sweep_us;	/* monotonic; wall */
+	double look_seconds;			/* what a vector took in the second half of the last sweep; 0: not known */
 	int64_t swept_us;			/* began of the last complete survey or sweep, monotonic */
 	struct vanished vanished;
 	struct guard guard;
@@ -177,6 +185,7 @@ struct flow {
 	bool counted, paused, pumping;
 	int64_t last_write_us;		/* monotonic: end of the last round that wrote */
 	int64_t idle_since_us;		/* monotonic: something is owed and nothing is under way; 0: not so */
+	int64_t next_verify_us;		/* monotonic; 0: not planned yet */
 	int64_t next_count_us;		/* monotonic: not counted again before */
 	size_t next_turn;		/* which endpoint is captured next; behind the last: scans and listings */
 	bool estimating, estimated;
@@ -242,6 +251,8 @@ struct sync {
 	struct rebase *rebase;		/* under way; NULL: none */
 	bool renewing, renewed;		/* we give the vectors up ourselves; that is how they were lost last */
 	struct sync_wait *waits;
+	struct sync_plan *plan;		/* under way; NULL: none */
+	struct sync_verify *verify;	/* the same */
 	struct loop_timer *tick;
 	bool recovering, recovered;	/* intents of an earlier life are being put back, are */
 	bool finishing, closing;
@@ -280,7 +291,7 @@ bool side_usable(const struct side *);
 void side_changed(struct side *);		/* its link's usability or schema changed */
 void side_forget(struct side *);		/* the state was lost: survey again */
 void flow_look_later(struct flow *, const struct rid *, unsigned tries);	/* a write failed for now: again after a back-off */
-bool flow_settled(const struct flow *);		/* nothing in work, nothing queued */
+bool flow_settled(const struct flow *);		/* nothing in work, nothing queued; a regular sweep that has found nothing is no work */
 void capture_settled(struct side *, const char *position);
 
 /* ---- epoch.c ----------------------------------------------------------------------------------------- */
@@ -313,6 +324,7 @@ bool row_is_past(const struct side *, const struct observation *);
 /* ---- listing.c --------------------------------------------------------------------------------------- */
 
 void listing_round_done(struct side *, bool ok);
+void listing_progress(const struct side *, struct sync_link_view *);
 
 /* ---- recover.c --------------------------------------------------------------------------------------- */
 
@@ -324,8 +336,20 @@ void flow_recover(struct sync *);		/* put back the intents, then go */
 /* news_from_us: what was committed there before is not among them, monotonic. */
 void round_of_capture(struct flow *, struct side *, struct captured *, int64_t news_from_us);
 /* asked_us: when the rows were asked for, monotonic. page: one of the side's listing, which is told of its end. */
-void round_of_listing(struct flow *, struct side *, struct rowset *, int64_t asked_us, bool page);
+void round_of_listing(struct side *, struct rowset *, int64_t asked_us, bool page);
 void round_of_records(struct flow *, const struct again *const *list, size_t n);
+/* Of a plan: which rows of a page have news; and what would be done about those records. The plan is told of the end. */
+struct planned_record {
+	struct rid rid;
+	uint64_t evidence;		/* endpoints where its row is gone */
+	uint64_t held_back;		/* those of them whose deletes would be held */
+	bool gently;			/* nothing new of it: something is owed */
+	struct value *rows;		/* by endpoint: found under its key, copied here; NULL value: none */
+};
+void round_of_plan_page(struct sync_plan *, struct side *, struct rowset *, int64_t asked_us);
+void round_of_plan(struct sync_plan *, struct flow *, const struct planned_record *list, size_t n);
+bool round_is_plan(const struct round *);
+bool round_is_looking(const struct round *);	/* a page of a regular sweep, of which nothing has been found yet */
 /* For the end of a sync: hands back what its endpoint lent it; then, when all are answered, ends it. */
 void round_let_go(struct round *);
 void round_describe(const struct round *, struct buf *out);	/* one line for people */
@@ -334,9 +358,9 @@ void round_abandon(struct round **);
 
 /* ---- observe.c --------------------------------------------------------------------------------------- */
 
-/* false: the row is invalid; e says why (code, words), *field which (may be NULL). */
-bool observe_row(struct flow *, const struct side *, const struct row *, struct arena *, struct observation *out,
-		 const struct field_def **field, struct err *e);
+/* false: the row is invalid; e says why (code, words), *field which (may be NULL). counts: of what was cleaned and rejected. */
+bool observe_row(const struct flow *, const struct side *, const struct row *, struct arena *, struct meter_entity *counts,
+		 struct observation *out, const struct field_def **field, struct err *e);
 
 /* ---- own.c ------------------------------------------------------------------------------------------- */
 
@@ -378,6 +402,7 @@ void waiting_forget(struct flow *);		/* the state was lost: what still differs w
 /* ---- held.c ------------------------------------------------------------------------------------------ */
 
 void held_load(struct sync *);
+size_t held_room(const struct side *);
 size_t held_limit(const struct flow *);		/* so many deletes of one source at once are believed */
 bool held_is(const struct side *, const struct rid *);
 /* Durable when it returns true, or with the group that is open. */
@@ -407,5 +432,21 @@ void side_owes_nothing(struct side *);
 void waits_check(struct sync *);
 void once_check(struct sync *);
 void waits_cancel_all(struct sync *);
+
+/* ---- verify.c ---------------------------------------------------------------------------------------- */
+
+void verify_tick(struct sync *s);		/* begins those whose time has come */
+void verify_end_with_sync(struct sync *s);	/* tells whoever asked */
+void verify_free(struct sync *s);		/* nothing it asked for is open any more */
+
+/* ---- plan.c ------------------------------------------------------------------------------------------ */
+
+/* A plan of some records only: made, told of them, then begun. NULL: not now. */
+struct sync_plan *plan_new(struct flow *, const struct sync_plan_taker *, struct err *e);
+void plan_add_row(struct sync_plan *, const struct rid *, size_t endpoint, struct value id);	/* id NULL: its vector knows the row */
+void plan_add_gone(struct sync_plan *, const struct rid *, size_t endpoint);
+void plan_begin(struct sync_plan *);
+void plan_end_with_sync(struct sync *s);	/* tells whoever asked */
+void plans_free(struct sync *s);		/* nothing that it asked for is open any more */
 
 #endif

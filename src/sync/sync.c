@@ -22,9 +22,10 @@ enum {
 
 static void side_tick(struct side *side, int64_t now)
 {
-	if (side->next_sweep_us != 0 && now >= side->next_sweep_us && side->surveyed) {
+	/* While one is under way no other is due: the interval begins anew at its end, or a large table would be swept without a break. */
+	if (side->next_sweep_us != 0 && now >= side->next_sweep_us && side->surveyed && side->listing.state == LISTING_IDLE) {
 		side->next_sweep_us = now + side->mapping->endpoint->sweep_us;
-		side->sweep_wanted = true;
+		side->sweep_due = true;
 	}
 }
 
@@ -81,6 +82,7 @@ static void on_tick(void *arg)
 	if (s->store->ready && !s->recovered && s->rebase == NULL)
 		flow_recover(s);
 	epoch_look(s);
+	verify_tick(s);
 	waits_check(s);
 }
 
@@ -289,6 +291,8 @@ void sync_free(struct sync **sp)
 	s->closing = true;
 	s->once.done = NULL;
 	waits_cancel_all(s);
+	plan_end_with_sync(s);
+	verify_end_with_sync(s);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		for (struct round *r = s->flows[i].rounds; r != NULL; r = round_next(r))
 			round_let_go(r);
@@ -307,6 +311,8 @@ void sync_free(struct sync **sp)
 		endpoint_free(&s->endpoints[e]);
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		flow_fini(&s->flows[i]);
+	plans_free(s);
+	verify_free(s);
 	while (s->parked != NULL) {
 		struct parked_mark *m = s->parked;
 
@@ -420,6 +426,8 @@ static const char *reason_of(const struct side *side)
 		return "stands by: another crmsyncd does the work";
 	if (!side->flow->sync->store->ready)
 		return "Redis is away: nothing is applied, nothing is lost";
+	if (side->link->endpoint->silent)
+		return "the endpoint has not answered for a while; the others do not wait for it";
 	if (side->link->endpoint->state == ENDPOINT_UP && !side->flow->sync->shakes[side->endpoint].greeted)
 		return epoch_waits(side->flow->sync, side->endpoint, text, sizeof text);
 	if (side->guard.held > 0) {
@@ -440,7 +448,6 @@ static const char *reason_of(const struct side *side)
 bool sync_link_view(const struct sync *s, size_t entity, size_t e, struct sync_link_view *v)
 {
 	const struct side *side = s->flows[entity].sides[e];
-	double seconds;
 
 	if (side == NULL)
 		return false;
@@ -448,12 +455,9 @@ bool sync_link_view(const struct sync *s, size_t entity, size_t e, struct sync_l
 		.mapping = side->mapping, .link = side->link, .meter = &side->meter, .state = side_state(side),
 		.phase = phase_of(side), .reason = reason_of(side), .lag_seconds = side_lag(side), .owed = side->owed,
 		.parked = side->parked, .held_deletes = side->guard.held,
-		.rows_done = side->listing.rows, .rows_expected = side->listing.expected, .last_sweep_us = side->last_sweep_us,
+		.last_sweep_us = side->last_sweep_us,
 	};
-	if (side->listing.state != LISTING_IDLE) {
-		seconds = (double)(clock_mono_us() - side->listing.began_us) / 1e6;
-		v->rows_per_second = seconds > 0 ? (double)side->listing.rows / seconds : 0;
-	}
+	listing_progress(side, v);
 	return true;
 }
 

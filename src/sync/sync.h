@@ -18,7 +18,10 @@
 #include "meter/meter.h"
 
 struct journal;
+struct journal_decision;
 struct loop;
+struct sync_plan;
+struct sync_verify;
 struct store;
 struct store_events;
 struct sync;
@@ -86,9 +89,12 @@ struct sync_link_view {
 	const char *reason;		/* "" or why it is not consistent, in plain words */
 	double lag_seconds;		/* age of the oldest thing not settled; 0 when none; NAN unknown */
 	int64_t owed, parked, held_deletes;
-	/* progress of a survey or sweep */
-	int64_t rows_done, rows_expected;	/* expected -1: unknown */
-	double rows_per_second;
+	/* Progress of a survey, or of either half of a sweep: rows are listed, then those that are known are looked for. */
+	bool second_half;
+	int64_t rows_done, rows_expected;	/* of this half; expected -1: unknown */
+	double rows_per_second;			/* in the last minute of this half */
+	double share;				/* done of this half; NAN: unknown, or the estimate was wrong */
+	double seconds_left;			/* to the end of all of it; NAN: nothing that one could go by */
 	int64_t last_sweep_us;		/* wall; 0 never */
 };
 void sync_service_view(const struct sync *, struct sync_service_view *);
@@ -114,6 +120,79 @@ struct sync_wait;
 struct sync_wait *sync_wait(struct sync *, int64_t timeout_us,
 			    void (*done)(void *arg, bool settled, const char *pending, int64_t parked), void *arg);
 void sync_wait_cancel(struct sync_wait *);	/* the asker went away; done is not called */
+
+/* What a full reconcile of an entity would write, found out without writing anything anywhere: plan.c. */
+enum sync_planned_what { PLANNED_INSERT, PLANNED_UPDATE, PLANNED_DELETE, PLANNED_HELD, PLANNED_PARKED, PLANNED_DECISION };
+struct sync_planned {			/* one thing; all of it is valid during the call */
+	enum sync_planned_what what;
+	size_t endpoint;		/* where; not of a decision */
+	const char *key;		/* as it is printed */
+	uint64_t fields;		/* insert, update: by field index */
+	uint64_t from;			/* a write: endpoints that have news of the record; 0: it was owed before */
+	bool first_contact;		/* nothing was known of the record */
+	bool after_parent;		/* the row it points to is not there yet, and comes first */
+	const char *field, *code, *cause, *local_id;	/* parked; "": none */
+	bool already;			/* parked: it is; a write: it is parked, and would be tried again */
+	const struct journal_decision *decision;	/* of a conflict: who would win; winner "": a person has to say */
+};
+struct sync_plan_taker {
+	void (*planned)(void *arg, const struct sync_planned *);
+	bool (*is_full)(void *arg);	/* asked before a batch is decided; after a `true` the plan rests until sync_plan_go_on() */
+	void (*done)(void *arg, const struct err *e);	/* e NULL: complete. The plan is gone then */
+	void *arg;
+};
+enum sync_plan_phase { PLAN_LIST, PLAN_SCAN, PLAN_DECIDE };
+struct sync_plan_view {
+	enum sync_plan_phase phase;
+	size_t endpoint;		/* while it is listed */
+	int64_t done, expected;		/* rows listed, vectors looked at, of how many; in DECIDE only a share; expected -1: unknown */
+	unsigned pass;			/* from 1: more than one where there is more to decide than memory takes */
+	uint64_t left_out;		/* endpoints that could not be looked at */
+};
+/* NULL: not now, e says why. One at a time; done is not called before this has returned. */
+struct sync_plan *sync_plan(struct sync *, const char *entity, const struct sync_plan_taker *, struct err *e);
+void sync_plan_go_on(struct sync_plan *);
+void sync_plan_cancel(struct sync_plan *);	/* the asker went away; done is not called */
+void sync_plan_view(const struct sync_plan *, struct sync_plan_view *);
+
+/* Do the endpoints show the same? From their rows, not from what we believe of them. verify.c. */
+enum sync_difference { DIFFERENCE_VALUES, DIFFERENCE_MISSING, DIFFERENCE_EXTRA };
+struct sync_different {			/* one record; all of it is valid during the call */
+	enum sync_difference what;
+	const char *key;		/* as it is printed */
+	uint64_t fields;		/* that differ among those that have it; by field index */
+	uint64_t there, absent;		/* by endpoint */
+	bool mended, waits;		/* of a repair: it agrees now; it does not yet: it is parked, held or waits for something else */
+};
+struct sync_verify_sums {
+	uint64_t compared_at, left_out;	/* endpoints; left out: they cannot be read now */
+	int64_t compared;		/* records; the sum of the next seven numbers */
+	int64_t matching, own_form, different, missing, extra;
+	int64_t open;			/* something is still to be done about them */
+	int64_t unlooked;		/* they differ too; there were too many to look at them again */
+	int64_t invalid;		/* rows that cannot be taken as they are: no records yet */
+	int64_t written, skipped;	/* of a repair: records that agree now, that do not */
+	int64_t bytes;			/* read */
+};
+enum sync_verify_mode { VERIFY_ONLY, VERIFY_REPAIR, VERIFY_PLAN };	/* PLAN: what a repair would write, and nothing is written */
+struct sync_verify_taker {
+	void (*difference)(void *arg, const struct sync_different *);
+	void (*planned)(void *arg, const struct sync_planned *);	/* VERIFY_PLAN only */
+	void (*done)(void *arg, const struct sync_verify_sums *, const struct err *e);	/* e NULL: complete. It is gone then */
+	void *arg;
+};
+enum sync_verify_phase { VERIFY_LIST, VERIFY_COMPARE, VERIFY_SETTLE, VERIFY_LOOK, VERIFY_MEND, VERIFY_OVER };
+struct sync_verify_view {
+	enum sync_verify_phase phase;
+	size_t endpoint;		/* while it is listed */
+	int64_t done, expected;		/* rows listed, parts compared, records looked at, of how many; -1: unknown */
+	struct sync_verify_sums sums;
+};
+/* NULL: not now, e says why. One at a time; nothing is called before this has returned. taker NULL: nobody waits for it; it reads gently. */
+struct sync_verify *sync_verify(struct sync *, const char *entity, enum sync_verify_mode, const struct sync_verify_taker *,
+				struct err *e);
+void sync_verify_cancel(struct sync_verify *);	/* the asker went away; nothing is called any more */
+void sync_verify_view(const struct sync_verify *, struct sync_verify_view *);
 
 /* name is an endpoint or an entity; false: no such name. */
 bool sync_pause(struct sync *, const char *name, struct err *e);

@@ -3,7 +3,8 @@
  *
  * Settled: of every captured link a capture that began after the question (and after our own last write)
  * found nothing more, no round is in flight, nothing is queued, nobody is owed anything. Parked and held
- * records stand aside.
+ * records stand aside. A sweep that somebody has ordered is waited for; a regular one only where it has found something, since
+ * that of a large table may be under way most of the time.
  */
 #include <stdlib.h>
 
@@ -86,7 +87,8 @@ static bool all_settled(struct sync *s, int64_t asked_us, bool without_away, str
 			if (flow->sides[e] != NULL && !(without_away && !side_usable(flow->sides[e])))
 				sides &= side_settled(flow->sides[e], since, out);
 		for (const struct round *r = flow->rounds; out != NULL && r != NULL; r = round_next(r))
-			round_describe(r, out);
+			if (!round_is_plan(r) && !round_is_looking(r))
+				round_describe(r, out);
 		if (out != NULL && HASH_COUNT(flow->again) + HASH_COUNT(flow->later) > 0)
 			buf_addf(out, "%s: %u records in line to be looked at again\n", flow->def->name,
 				 HASH_COUNT(flow->again) + HASH_COUNT(flow->later));

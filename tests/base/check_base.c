@@ -312,10 +312,11 @@ END_TEST
 
 START_TEST(progress_says_what_is_known_of_it)
 {
-	SAYS(progress_add(&out, "follow", NAN, NAN, NAN), "follow");
-	SAYS(progress_add(&out, "survey", 430, 1000, 100), "survey 43 %, 5.7 s left");
-	SAYS(progress_add(&out, "survey", 1100, 1000, 100), "survey 100 %");
-	SAYS(progress_add(&out, "sweep", 120, NAN, 100), "sweep 120 rows");
+	SAYS(progress_add(&out, "follow", "", NAN, NAN, NAN), "follow");
+	SAYS(progress_add(&out, "survey", "list", 430, 0.439, 5.7), "survey 43 %, 5.7 s left");
+	SAYS(progress_add(&out, "survey", "list", 120, NAN, NAN), "survey 120 rows");
+	SAYS(progress_add(&out, "sweep", "list", 120, NAN, NAN), "sweep 1 of 2: 120 rows");
+	SAYS(progress_add(&out, "sweep", "look", 120, 0.5, NAN), "sweep 2 of 2: 50 %");
 }
 END_TEST
 

@@ -173,9 +173,6 @@ static const struct bad {
 	{ "unknown key with a newline",
 	  TEXT(TOP "\"a\\nb\": 1\n" ENDPOINTS ENTITIES),
 	  "3:1: a\\nb: unknown key\n" },
-	{ "verify is later",
-	  TEXT(TOP "verify: 1h\n" ENDPOINTS ENTITIES),
-	  "3:1: verify: is not built yet in this version\n" },
 	{ "version 2",
 	  TEXT("version: 2\n" "topology: t\n" ENDPOINTS ENTITIES),
 	  "1:10: version: this program reads version 1 of the topology file\n" },
@@ -695,8 +692,8 @@ static const struct bad {
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    limits: {mass_delete: 0.00001%}\n" MAPPINGS),
 	  "12:27: entities.c.limits.mass_delete: wants a percentage such as 2% or 0.5%, has \"0.00001%\"\n" },
 	{ "entity verify",
-	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    verify: 1d\n" MAPPINGS),
-	  "12:5: entities.c.verify: is not built yet in this version\n" },
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    verify: every 10s\n" MAPPINGS),
+	  "12:13: entities.c.verify: wants a duration such as 24h or every 24h, at least 1m, or 0s for never, has \"every 10s\"\n" },
 
 	/* ---- mappings */
 	{ "no mapping",

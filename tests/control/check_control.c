@@ -1008,6 +1008,60 @@ START_TEST(a_wait_longer_than_the_idle_time_is_not_cut)
 }
 END_TEST
 
+static int begin_plan(const char *params)
+{
+	int fd = dial(s.control);
+	char *request = xasprintf("POST /v1/plan HTTP/1.1\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s", strlen(params), params);
+
+	say(fd, request);
+	free(request);
+	return fd;
+}
+
+START_TEST(a_plan_is_a_line_a_thing_and_a_sum)
+{
+	const json_t *support;
+	struct answer a;
+	char *last;
+	json_t *j;
+
+	fake->plan_left = 3;
+	served_start(&s);
+	a = answer_read(begin_plan("{\"entity\": \"contact\", \"lines\": true}"));
+	ck_assert_ptr_nonnull(strstr(a.body, "\"action\": \"update\", \"entity\": \"contact\", \"endpoint\": \"support\", \"key\": \"ann@example.org\""));
+	last = strstr(a.body, "{\"schema\": 1, \"complete\"");
+	ck_assert_ptr_nonnull(last);
+	j = json_loads(last, 0, NULL);
+	ck_assert_int_eq(json_integer_value(json_object_get(j, "updates")), 3);
+	support = json_array_get(json_object_get(j, "endpoints"), 1);
+	ck_assert_int_eq(json_integer_value(json_object_get(support, "updates")), 3);
+	ck_assert_int_eq(json_array_size(json_object_get(json_object_get(support, "examples"), "update")), 3);
+	json_decref(j);
+	answer_fini(&a);
+}
+END_TEST
+
+START_TEST(a_plan_is_not_cut_while_it_has_nothing_to_say_and_ends_when_its_asker_leaves)
+{
+	char seen[4096] = "";
+	size_t n = 0;
+	int fd;
+
+	s.idle_ms = 50;
+	fake->plan_left = INT64_MAX;
+	served_start(&s);
+	fd = begin_plan("{\"entity\": \"contact\"}");
+	while (strstr(seen, "\"progress\"") == NULL) {		/* comes after half a second */
+		ssize_t got = read(fd, seen + n, sizeof seen - 1 - n);
+
+		ck_assert_int_gt(got, 0);
+		n += (size_t)got;
+	}
+	close(fd);
+	await(&fake->plan_cancels, 1);
+}
+END_TEST
+
 START_TEST(those_who_wait_are_told_when_the_daemon_stops)
 {
 	struct answer a;
@@ -1342,6 +1396,8 @@ static Suite *suite(void)
 	tcase_add_test(t, a_wait_ends_when_the_asker_leaves);
 	tcase_add_test(t, a_wait_outlives_a_reload);
 	tcase_add_test(t, a_wait_longer_than_the_idle_time_is_not_cut);
+	tcase_add_test(t, a_plan_is_a_line_a_thing_and_a_sum);
+	tcase_add_test(t, a_plan_is_not_cut_while_it_has_nothing_to_say_and_ends_when_its_asker_leaves);
 	tcase_add_test(t, those_who_wait_are_told_when_the_daemon_stops);
 	tcase_add_test(t, install_prints_makes_and_says_why_not);
 	tcase_add_test(t, parked_records_are_listed_once_each_over_many_pages);

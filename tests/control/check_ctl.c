@@ -579,7 +579,8 @@ START_TEST(completion_knows_commands_options_and_asks_for_names)
 	offers("list show retry discard ", "parked", "", NULL);
 	offers("release ", "held", "r", NULL);
 	offers("", "frobnicate", "", NULL);
-	offers("", "plan", "a", NULL);		/* not built yet */
+	offers("account ", "plan", "a", NULL);
+	offers("", "migrate", "a", NULL);	/* not built yet */
 	offers("--entity --endpoint ", "parked", "list", "--e", NULL);
 	offers("--print ", "install", "sales", "--pr", NULL);
 	offers("", "status", "--pr", NULL);

@@ -195,7 +195,7 @@ bool sync_link_view(const struct sync *s, size_t e, size_t p, struct sync_link_v
 	if (s->topology->entities[e].mapping[p] == NULL)
 		return false;
 	*v = (struct sync_link_view){ .mapping = s->topology->entities[e].mapping[p], .link = &s->links[e][p],
-				      .meter = &s->meter_links[e][p], .reason = "", .rows_expected = -1 };
+				      .meter = &s->meter_links[e][p], .reason = "", .rows_expected = -1, .share = NAN, .seconds_left = NAN };
 	v->phase = SYNC_PHASE_FOLLOW;
 	v->state = down ? SYNC_LINK_INCONSISTENT : SYNC_LINK_CONSISTENT;
 	v->reason = down ? "the endpoint is down" : "";
@@ -209,6 +209,8 @@ bool sync_link_view(const struct sync *s, size_t e, size_t p, struct sync_link_v
 		v->rows_done = 430;
 		v->rows_expected = 1000;
 		v->rows_per_second = 100;
+		v->share = 0.43;
+		v->seconds_left = 5.7;
 	}
 	return true;
 }
@@ -247,6 +249,100 @@ struct sync_wait *sync_wait(struct sync *s, int64_t timeout_us, void (*done)(voi
 	w->timer = loop_timer_new(s->loop, on_wait, w);
 	loop_timer_set(w->timer, w->settled ? fake->settle_ms : timeout_us / 1000);
 	return w;
+}
+
+struct sync_plan {
+	struct loop_timer *timer;
+	struct sync_plan_taker taker;
+};
+
+/* Two things, then the end, each in a turn of its own. */
+static void on_planning(void *arg)
+{
+	struct sync_plan *p = arg;
+	struct sync_plan_taker taker = p->taker;
+
+	if (fake->plan_left == 0) {
+		taker.done(taker.arg, NULL);
+		loop_timer_free(&p->timer);
+		free(p);
+		return;
+	}
+	loop_timer_set(p->timer, 1);
+	fake->plan_left--;
+	taker.planned(taker.arg, &(struct sync_planned){ .what = PLANNED_UPDATE, .endpoint = 1, .key = "ann@example.org", .fields = 2, .from = 1 });
+}
+
+struct sync_plan *sync_plan(struct sync *s, const char *entity, const struct sync_plan_taker *taker, struct err *e)
+{
+	struct sync_plan *p = xcalloc(1, sizeof *p);
+
+	p->taker = *taker;
+	p->timer = loop_timer_new(s->loop, on_planning, p);
+	loop_timer_set(p->timer, 1);
+	return p;
+}
+
+void sync_plan_go_on(struct sync_plan *p)
+{
+}
+
+void sync_plan_cancel(struct sync_plan *p)
+{
+	fake->plan_cancels++;
+	loop_timer_free(&p->timer);
+	free(p);
+}
+
+void sync_plan_view(const struct sync_plan *p, struct sync_plan_view *v)
+{
+	*v = (struct sync_plan_view){ .phase = PLAN_LIST, .endpoint = 1, .done = 50, .expected = 100, .pass = 1 };
+}
+
+struct sync_verify {
+	struct loop_timer *timer;
+	struct sync_verify_taker taker;
+	bool repair;
+};
+
+/* Three records are compared, and as many differ as the test says. */
+static void on_verifying(void *arg)
+{
+	struct sync_verify *v = arg;
+	struct sync_verify_taker taker = v->taker;
+	struct sync_verify_sums sums = { .compared_at = 3, .compared = 3, .matching = 3 - fake->differ, .different = fake->differ };
+	bool repair = v->repair;
+
+	loop_timer_free(&v->timer);
+	free(v);
+	for (int64_t i = 0; i < fake->differ; i++)
+		taker.difference(taker.arg, &(struct sync_different){ .what = DIFFERENCE_VALUES, .key = "ann@example.org", .fields = 2, .there = 3,
+								      .mended = repair });
+	sums.written = repair ? fake->differ : 0;
+	taker.done(taker.arg, &sums, NULL);
+}
+
+struct sync_verify *sync_verify(struct sync *s, const char *entity, enum sync_verify_mode mode,
+				const struct sync_verify_taker *taker, struct err *e)
+{
+	struct sync_verify *v = xcalloc(1, sizeof *v);
+
+	v->taker = *taker;
+	v->repair = mode == VERIFY_REPAIR;
+	v->timer = loop_timer_new(s->loop, on_verifying, v);
+	loop_timer_set(v->timer, 1);
+	return v;
+}
+
+void sync_verify_cancel(struct sync_verify *v)
+{
+	loop_timer_free(&v->timer);
+	free(v);
+}
+
+void sync_verify_view(const struct sync_verify *v, struct sync_verify_view *out)
+{
+	*out = (struct sync_verify_view){ .phase = VERIFY_LIST, .endpoint = 1, .done = 50, .expected = 100 };
 }
 
 void sync_wait_cancel(struct sync_wait *w)

@@ -19,9 +19,11 @@ struct fake {
 	/* knobs */
 	bool redis_down, support_down, standby, put_back, reconciling, surveying, refuse_install, refuse_reload, slow_reload, busy_reload;
 	int64_t parked, pending;
+	int64_t plan_left;		/* so many things are planned */
+	int64_t differ;			/* so many records of an entity differ, verify finds */
 	int64_t settle_ms;		/* a wait is answered after that; -1: it runs into its timeout */
 	/* what was ordered */
-	int waits, cancels, kicks, sweeps, installs, uninstalls, reloads, releases, discards;
+	int plan_cancels, waits, cancels, kicks, sweeps, installs, uninstalls, reloads, releases, discards;
 	char paused[32], resumed[32], decided[100];
 };
 extern struct fake *fake;

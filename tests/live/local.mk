@@ -9,6 +9,7 @@ EXTRA_DIST += tests/live/confine.py
 EXTRA_DIST += tests/live/editors.py
 EXTRA_DIST += tests/live/soak.py
 EXTRA_DIST += tests/live/test_bad_days.py
+EXTRA_DIST += tests/live/test_black_hole.py
 EXTRA_DIST += tests/live/test_completion.py
 EXTRA_DIST += tests/live/test_conflicts.py
 EXTRA_DIST += tests/live/test_failure_modes.py
@@ -26,6 +27,7 @@ EXTRA_DIST += tests/live/test_one_writer.py
 EXTRA_DIST += tests/live/test_operator.py
 EXTRA_DIST += tests/live/test_page.py
 EXTRA_DIST += tests/live/test_parked.py
+EXTRA_DIST += tests/live/test_plan.py
 EXTRA_DIST += tests/live/test_put_back.py
 EXTRA_DIST += tests/live/test_ratios.py
 EXTRA_DIST += tests/live/test_reload.py
@@ -36,6 +38,7 @@ EXTRA_DIST += tests/live/test_service.py
 EXTRA_DIST += tests/live/test_topology.py
 EXTRA_DIST += tests/live/test_two_way.py
 EXTRA_DIST += tests/live/test_type_matrix.py
+EXTRA_DIST += tests/live/test_verify.py
 EXTRA_DIST += tests/live/test_zones.py
 
 # Real servers, people at work and a nemesis, for as long as one likes: make soak SEED=1 MINUTES=60

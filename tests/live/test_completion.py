@@ -55,7 +55,7 @@ class Completion(ThreeCrms):
 
     def test_the_daemons_options(self):
         offered = tab(CRMSYNCD, "--")
-        for option in ("--config", "--check-config", "--print-config", "--print-schema", "--once", "--log-level", "--log-format"):
+        for option in ("--config", "--check-config", "--print-config", "--print-schema", "--once", "--paused", "--log-level", "--log-format"):
             self.assertIn(option, offered)
         self.assertEqual(tab(CRMSYNCD, "--log-level", "w"), ["warn"])
         self.assertEqual(tab(CRMSYNCD, "--log-format", ""), ["text", "json"])

@@ -5,8 +5,8 @@ import stat
 import subprocess
 import unittest
 
-from case import ThreeCrms
-from crm import CRMSYNCCTL, CRMSYNCD, Cluster, Daemon, eventually
+from case import Pair, ThreeCrms
+from crm import CRMSYNCCTL, CRMSYNCD, Cluster, Daemon, eventually, topology
 
 
 class Signals(ThreeCrms):
@@ -127,6 +127,35 @@ class Orders(ThreeCrms):
             self.assertIn("billing", ran.stdout + ran.stderr)
             session.run("ROLLBACK")
         self.settled()
+
+
+class LongSweeps(Pair):
+    """Of a table that takes longer than the interval of its sweeps."""
+    name = "sweeps"
+
+    def setUp(self):
+        super().setUp()
+        self.a.run("INSERT INTO things (k) SELECT 'k' || n FROM generate_series(1, 1500) n")
+        sides = {"a": {"connection": self.a.conninfo, "capture": "listen", "interval": "1s", "sweep": "1h"},
+                 "b": {"connection": self.b.conninfo, "capture": "listen", "interval": "1s", "sweep": "1h"}}
+        self.d = self.daemon(topology(self.redis, sides, self.entities))
+        self.d.wait()
+        sides["b"]["sweep"] = "100ms"
+        self.d.write(topology(self.redis, sides, self.entities, more="limits: {batch_rows: 1}"))
+        self.d.ctl("reload")
+
+    def sweep(self):
+        return next(link for link in self.d.entity("thing")["links"] if link["endpoint"] == "b")["progress"]
+
+    def test_wait_does_not_wait_for_regular_sweeps_but_for_one_that_was_ordered(self):
+        eventually(lambda: self.sweep() is not None, "it sweeps")
+        self.a.run("UPDATE things SET name = 'x' WHERE k = 'k1'")
+        self.d.ctl("wait", "--timeout", "5s")
+        self.assertEqual(self.b.one("SELECT name FROM things WHERE k = 'k1'"), "x")
+        self.b.run("ALTER TABLE things DISABLE TRIGGER ALL; DELETE FROM things WHERE k = 'k1500'; ALTER TABLE things ENABLE TRIGGER ALL")
+        self.d.ctl("kick", "--sweep")
+        self.d.wait()
+        self.assertIsNone(self.a.one("SELECT 1 FROM things WHERE k = 'k1500'"), "the ordered sweep had ended")
 
 
 class Install(ThreeCrms):

@@ -831,7 +831,8 @@ static void check_winners(struct world *w, const struct final *finals)
 	for (uint32_t i = 0; i < w->n_records; i++) {
 		const struct sim_record *r = &w->records[i];
 
-		if (r->complex || finals[i].parked || !finals[i].equal || w->plan.flushes)
+		/* A plan is told of edits, too, long before anybody decides about them: who must win is not known then. */
+		if (r->complex || finals[i].parked || !finals[i].equal || w->plan.flushes || w->plans > 0)
 			continue;
 		if (writer_of(w, i, 0, "") == NULL && !finals[i].alive && w->n_edits == 1)
 			continue;

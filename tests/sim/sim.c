@@ -234,6 +234,56 @@ static void operator_looks(struct world *w, void *arg)
 	world_after(w, rng_span(&w->operator, SECOND, 6 * SECOND), operator_looks, NULL);
 }
 
+static void on_planned(void *arg, const struct sync_planned *p)
+{
+	struct world *w = arg;
+
+	w->planned += !p->already && p->what != PLANNED_HELD && p->what != PLANNED_PARKED;
+	world_trace(w, "planned: %d at %zu of %s", (int)p->what, p->endpoint, p->key);
+}
+
+static bool on_asked_if_full(void *arg)
+{
+	return false;
+}
+
+static void on_plan_done(void *arg, const struct err *e)
+{
+	struct world *w = arg;
+
+	w->asked_plan = NULL;
+	w->sometimes->planned += e == NULL;
+	w->sometimes->plan_found += e == NULL && w->planned > 0;
+	w->sometimes->plan_broken += e != NULL;
+	world_trace(w, "the plan ends: %s", e != NULL ? e->text : "complete");
+}
+
+static void ask_plan(struct world *w, size_t entity)
+{
+	struct sync_plan_taker taker = { on_planned, on_asked_if_full, on_plan_done, w };
+	struct err e = { 0 };
+
+	w->planned = 0;
+	w->asked_plan = sync_plan(w->sync, w->topology->entities[entity].def.name, &taker, &e);
+}
+
+/* In the midst of everything: it has to leave no trace in what the others are held to, however it ends. */
+static void somebody_plans(struct world *w, void *arg)
+{
+	if (w->quiet)
+		return;
+	world_after(w, 13 * (int64_t)SECOND / 10, somebody_plans, NULL);
+	if (w->sync == NULL)
+		return;
+	if (w->asked_plan == NULL) {
+		ask_plan(w, w->plans++ % w->topology->n_entities);
+	} else if (w->plans % 2 == 0) {
+		sync_plan_cancel(w->asked_plan);
+		w->asked_plan = NULL;
+		w->sometimes->plan_broken++;
+	}
+}
+
 static void mend(struct world *w)
 {
 	w->quiet = true;
@@ -282,6 +332,64 @@ static void check_words(struct world *w)
 	}
 }
 
+/*
+ * When all is settled a reconcile would write nothing, and a plan says so. But where several rows want each other's keys, rounds come
+ * upon one of them at a time and let it stand aside; a plan sees all of them at once, and may see a way out.
+ */
+static void check_plans(struct world *w)
+{
+	for (size_t i = 0; !w->failed && i < w->topology->n_entities; i++) {
+		uint64_t made = w->sometimes->planned;
+
+		ask_plan(w, i);
+		if (w->asked_plan != NULL)
+			world_run_until(w, world_now(w) + 60 * (int64_t)SECOND);
+		if (w->plan.renames && world_parked(w) > 0)
+			w->planned = 0;
+		if (!w->failed && (w->sometimes->planned == made || w->planned > 0))
+			world_fail(w, "plan", "%s: after quiet a plan %s (%" PRIu64 ")", w->topology->entities[i].def.name,
+				   w->sometimes->planned == made ? "is not made" : "finds something to write", w->planned);
+	}
+}
+
+static void on_different(void *arg, const struct sync_different *d)
+{
+	world_trace(arg, "verify: %d of %s, there %" PRIx64 ", absent %" PRIx64 ", fields %" PRIx64, (int)d->what, d->key, d->there, d->absent,
+		    d->fields);
+}
+
+static void on_verified(void *arg, const struct sync_verify_sums *s, const struct err *e)
+{
+	struct world *w = arg;
+
+	w->sometimes->verified += e == NULL;
+	w->sometimes->verified_open += s->open > 0;
+	if (e != NULL)
+		world_fail(w, "verify", "is not done: %s", e->text);
+	else if (s->different + s->missing + s->extra > 0)
+		world_fail(w, "verify", "after quiet %" PRId64 " differ, %" PRId64 " are missing, %" PRId64 " are extra", s->different, s->missing,
+			   s->extra);
+	else if (s->compared != s->matching + s->own_form + s->open)
+		world_fail(w, "verify", "%" PRId64 " records, and %" PRId64 " verdicts", s->compared, s->matching + s->own_form + s->open);
+}
+
+/* When all is settled what the sides show is what is known of them. */
+static void check_verify(struct world *w)
+{
+	struct sync_verify_taker taker = { on_different, NULL, on_verified, w };
+
+	for (size_t i = 0; !w->failed && i < w->topology->n_entities; i++) {
+		struct err e = { 0 };
+		uint64_t done = w->sometimes->verified;
+
+		if (sync_verify(w->sync, w->topology->entities[i].def.name, VERIFY_ONLY, &taker, &e) == NULL)
+			world_fail(w, "verify", "does not begin: %s", e.text);
+		world_run_until(w, world_now(w) + 200 * (int64_t)SECOND);
+		if (!w->failed && w->sometimes->verified == done)
+			world_fail(w, "verify", "does not end");
+	}
+}
+
 static void run(struct world *w)
 {
 	uint64_t before, attempts, may, reads, rows;
@@ -293,6 +401,8 @@ static void run(struct world *w)
 	strike(w, NULL);
 	if (anything_can_wait(w))
 		operator_looks(w, NULL);
+	if (w->seed % 8 == 0)
+		somebody_plans(w, NULL);
 	world_run_until(w, world_now(w) + w->plan.edit_us);
 	mend(w);
 	world_run_until(w, world_now(w) + LIVENESS_US);
@@ -321,6 +431,8 @@ static void run(struct world *w)
 		world_fail(w, "C3", "%" PRIu64 " reads of %" PRIu64 " rows while nothing happens", reads, rows);
 	check_all(w);
 	check_words(w);
+	check_plans(w);
+	check_verify(w);
 }
 
 static bool run_seed(uint64_t seed, enum mutation m, uint32_t left_out, FILE *trace, struct sometimes *sometimes, char why[1024])

@@ -228,6 +228,11 @@ struct store_keys {
 
 #define SOMETIMES(X) \
 	X(refused, "guard refused a write") \
+	X(planned, "a plan was made to its end") \
+	X(plan_found, "a plan found something to write") \
+	X(plan_broken, "a plan was broken off, by its asker or by what happened") \
+	X(verified, "the sides were compared by their rows") \
+	X(verified_open, "verify found something that stands aside") \
 	X(crash, "daemon killed") \
 	X(crash_intended, "killed between intend and apply") \
 	X(crash_applied, "killed between apply and mark") \
@@ -297,6 +302,9 @@ struct world {
 
 	struct loop *loop;		/* of the living daemon */
 	struct sync *sync;
+	struct sync_plan *asked_plan;	/* under way */
+	unsigned plans;			/* asked for */
+	uint64_t planned;		/* writes and decisions, by the last one */
 	uint32_t incarnation;
 	uint32_t epoch;			/* rises when what rounds have learned is lost: the daemon died, the store went away */
 	int64_t flushed_us;		/* world time: the store last forgot everything; 0: never */

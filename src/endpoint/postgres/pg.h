@@ -52,6 +52,7 @@ struct pg_params {
 	int n;
 	const char *const *values;	/* NULL entry: NULL */
 	const int *lengths, *formats;	/* may both be NULL when all are text */
+	bool reads;			/* it writes nothing: whoever asked can do without an answer when the server is silent */
 	const struct buf *copy;		/* no values then: the simple protocol, and this is what a COPY ... FROM STDIN in sql gets */
 };
 void pg_call(struct postgres *, const char *sql, const struct pg_params *, pg_result_fn *done, void *arg);

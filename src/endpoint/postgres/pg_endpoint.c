@@ -6,7 +6,9 @@
  *	           +---- RESTING (back-off) <---+
  *
  * The first connection is the listening one and carries the endpoint; the others open when there is more to do than the open ones
- * can take. What has to be answered or told while a caller may still be inside a call of ours waits for the `soon` timer.
+ * can take. While there are others it is kept free: for notifications, and for the probe that tells a slow statement from a server
+ * that is silent. One that swallows what it is sent (dropped packets, a stopped machine) neither answers nor refuses: after two
+ * seconds nobody is to wait for it (ep.silent, reads are answered with an error), after some more it is down. What has to be answered or told while a caller may still be inside a call of ours waits for the `soon` timer.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -25,6 +27,8 @@ enum {
 	RETRY_FIRST_MS = 200, RETRY_MOST_MS = 2000,	/* it counts as down until it is tried again */
 	RETRY_UNMENDED_MS = 30000,
 	PROBE_EVERY_MS = 5000, PROBE_ANSWER_MS = 5000,
+	SILENCE_LOOK_MS = 250,
+	SILENCE_ASK_US = 1000000, SILENCE_US = 2000000,	/* so long without any answer: it is probed; it is silent */
 	ANSWER_EXTRA_MS = 5000,			/* beyond statement_timeout */
 	CATALOG_EVERY_MS = 60000,		/* triggers dropped behind our back make no statement fail */
 	CATALOG_UNFIT_MS = 10000,		/* while a table does not fit: somebody may be mending it */
@@ -43,6 +47,7 @@ struct pg_request {
 	bool simple;			/* no params */
 	pg_result_fn *done;
 	void *arg;
+	int64_t sent_us;		/* monotonic */
 	struct err why;			/* when refused */
 };
 struct pg_requests {
@@ -74,7 +79,7 @@ struct postgres {
 	size_t n_slots;
 	struct pg_requests waiting, refused;
 	struct pg_greeting *greeting;	/* pg_state.c's own */
-	struct loop_timer *soon, *retry, *probe, *catalog;
+	struct loop_timer *soon, *retry, *probe, *silence, *catalog;
 	int64_t extra_not_before_us;	/* mono: when a further connection may be tried again */
 	bool reading;			/* the catalog is being read, or an install is running */
 	bool again;			/* ... and something changed meanwhile */
@@ -199,7 +204,7 @@ void pg_call(struct postgres *pg, const char *sql, const struct pg_params *param
 		r->params = *params;
 	r->done = done;
 	r->arg = arg;
-	if (connected(pg) && !pg->freed) {
+	if (connected(pg) && !pg->freed && !(pg->ep.silent && r->params.reads)) {
 		requests_add(&pg->waiting, r);
 		pump(pg);
 		return;
@@ -241,6 +246,8 @@ static void close_all(struct postgres *pg, const struct err *why)
 
 	loop_timer_stop(pg->retry);
 	loop_timer_stop(pg->probe);
+	loop_timer_stop(pg->silence);
+	pg->ep.silent = false;
 	loop_timer_stop(pg->catalog);
 	for (size_t i = 0; i < pg->n_slots; i++)
 		close_slot(pg, &pg->slots[i], why);
@@ -314,6 +321,18 @@ static void take_sample(struct postgres *pg, const struct pg_slot *s, double db_
 	pg->ep.clock_error_s = best->round_trip_us / 2e6;
 }
 
+static void note_answer(struct postgres *pg)
+{
+	pg->ep.last_success_us = clock_mono_us();
+	if (!pg->ep.silent)
+		return;
+	pg->ep.silent = false;
+	err_clear(&pg->ep.why);
+	loop_timer_set(pg->silence, SILENCE_LOOK_MS);
+	log_info("endpoint answers again", LOG_S("endpoint", pg->ep.conf->name));
+	tell(pg);
+}
+
 static void got_probe(void *arg, PGresult *res, const struct err *e)
 {
 	struct pg_slot *s = arg;
@@ -326,7 +345,7 @@ static void got_probe(void *arg, PGresult *res, const struct err *e)
 	pg->sees_all = strcmp(PQgetvalue(res, 0, 1), "t") == 0;
 	pg->prepared = strcmp(PQgetvalue(res, 0, 2), "0") != 0;
 	PQclear(res);
-	pg->ep.last_success_us = clock_mono_us();
+	note_answer(pg);
 	enter(pg);
 	pump(pg);
 	leave(pg);
@@ -355,6 +374,74 @@ static void on_probe_time(void *arg)
 			send_probe(pg, &pg->slots[i]);
 }
 
+/* ---- silence ----------------------------------------------------------------------------------------- */
+
+/* Whoever waits for nothing but rows can do without them. What may have been written is waited for. */
+static void give_up_reads(struct postgres *pg, const struct err *why)
+{
+	struct pg_requests kept;
+	struct pg_request *r;
+
+	requests_init(&kept);
+	while ((r = requests_take(&pg->waiting)) != NULL)
+		if (r->params.reads)
+			refuse(pg, r, why);
+		else
+			requests_add(&kept, r);
+	while ((r = requests_take(&kept)) != NULL)
+		requests_add(&pg->waiting, r);
+	for (size_t i = 0; i < pg->n_slots; i++) {
+		struct pg_slot *s = &pg->slots[i];
+
+		if (s->request == NULL || !s->request->params.reads)
+			continue;
+		refuse(pg, s->request, why);	/* its result, should it still come, finds nobody */
+		s->request = NULL;
+		s->unanswered = true;
+	}
+}
+
+static void fall_silent(struct postgres *pg, int64_t quiet_us)
+{
+	struct err why = { 0 };
+
+	pg->ep.silent = true;
+	err_set(&why, ERR_TRANSIENT, "ETIMEDOUT", "no answer for %.1f s, not even to a probe", (double)quiet_us / 1e6);
+	log_warn("endpoint silent; the others do not wait for it", LOG_S("endpoint", pg->ep.conf->name), LOG_ERR(&why));
+	pg->ep.why = why;
+	give_up_reads(pg, &why);
+	tell(pg);
+}
+
+/* Since when it owes an answer and has given none, monotonic; 0: it owes none. */
+static int64_t quiet_since(const struct postgres *pg)
+{
+	int64_t since = 0;
+
+	for (size_t i = 0; i < pg->n_slots; i++) {
+		const struct pg_request *r = pg->slots[i].request;
+
+		if (r != NULL && (since == 0 || r->sent_us < since))
+			since = r->sent_us;
+	}
+	return since != 0 && since < pg->ep.last_success_us ? pg->ep.last_success_us : since;
+}
+
+static void on_silence_time(void *arg)
+{
+	struct postgres *pg = arg;
+	struct pg_slot *first = &pg->slots[0];
+	int64_t now = clock_mono_us(), since = quiet_since(pg);
+
+	if (since == 0 || pg->ep.silent)
+		return;
+	loop_timer_set(pg->silence, SILENCE_LOOK_MS);
+	if (now - since >= SILENCE_ASK_US && first->open && pg_conn_ready(first->conn))
+		send_probe(pg, first);
+	else if (now - since >= SILENCE_US && first->probing && now - first->sent_mono_us >= SILENCE_US - SILENCE_ASK_US)
+		fall_silent(pg, now - since);
+}
+
 /* ---- the pool ---------------------------------------------------------------------------------------- */
 
 static void got_answer(void *arg, PGresult *res, const struct err *e)
@@ -365,10 +452,13 @@ static void got_answer(void *arg, PGresult *res, const struct err *e)
 
 	s->request = NULL;
 	s->unanswered = !pg_conn_ready(s->conn);	/* the connection is gone: that is all the answer says */
-	if (e == NULL || e->code[0] != '\0')
-		pg->ep.last_success_us = clock_mono_us();	/* a refusal is an answer too */
+	if (!s->unanswered)
+		note_answer(pg);	/* a refusal is an answer too */
 	enter(pg);
-	r->done(r->arg, res, e);
+	if (r != NULL)
+		r->done(r->arg, res, e);
+	else
+		PQclear(res);
 	free(r);
 	if (!pg->freed)
 		pump(pg);
@@ -402,13 +492,17 @@ static void open_another(struct postgres *pg)
 		open_slot(pg, closed);
 }
 
-/* The listening connection last: a long statement there would hold notifications back. */
+/* The listening connection only when there is no other: a long statement there would hold notifications back, and probes. */
 static struct pg_slot *idle_slot(struct postgres *pg)
 {
-	for (size_t i = pg->n_slots; i-- > 0;)
+	bool others = false;
+
+	for (size_t i = pg->n_slots; i-- > 1;) {
 		if (pg->slots[i].open && pg_conn_ready(pg->slots[i].conn))
 			return &pg->slots[i];
-	return NULL;
+		others |= pg->slots[i].open;
+	}
+	return !others && pg->slots[0].open && pg_conn_ready(pg->slots[0].conn) ? &pg->slots[0] : NULL;
 }
 
 static void pump(struct postgres *pg)
@@ -422,6 +516,9 @@ static void pump(struct postgres *pg)
 		struct pg_request *r = requests_take(&pg->waiting);
 
 		s->request = r;
+		r->sent_us = clock_mono_us();
+		if (!loop_timer_pending(pg->silence))
+			loop_timer_set(pg->silence, SILENCE_ASK_US / 1000);
 		pg_conn_query(s->conn, r->sql, r->simple ? NULL : &r->params, (ms > 0 ? ms : 60000) + ANSWER_EXTRA_MS, got_answer, s);
 	}
 	if (pg->waiting.first != NULL && pg->phase == PG_SERVING)
@@ -724,6 +821,7 @@ static void release(struct postgres *pg)
 	loop_timer_free(&pg->soon);
 	loop_timer_free(&pg->retry);
 	loop_timer_free(&pg->probe);
+	loop_timer_free(&pg->silence);
 	loop_timer_free(&pg->catalog);
 	free(pg->slots);
 	free(pg->channel);
@@ -798,6 +896,7 @@ struct endpoint *postgres_endpoint_new(struct loop *loop, const struct topology 
 	pg->soon = loop_timer_new(loop, on_soon, pg);
 	pg->retry = loop_timer_new(loop, connect_now, pg);
 	pg->probe = loop_timer_new(loop, on_probe_time, pg);
+	pg->silence = loop_timer_new(loop, on_silence_time, pg);
 	pg->catalog = loop_timer_new(loop, on_catalog_time, pg);
 	add_links(pg);
 	pg_links_settle(pg, false, &pg->install_failure);

@@ -48,6 +48,7 @@ static struct ask *ask_new(struct link *l, const char *what, void (*answer)(stru
 	a->answer = answer;
 	a->arg = arg;
 	pg_stmt_init(&a->st);
+	a->st.params.reads = true;
 	return a;
 }
 

@@ -1,0 +1,208 @@
+/*
+ * verify.c - `crmsyncctl verify` and `repair`: do the endpoints show the same? What differs, a line each, what would be written, then the
+ * sum.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/text.h"
+#include "ctl/asking.h"
+
+static json_int_t number(const json_t *j, const char *name)
+{
+	return json_integer_value(json_object_get(j, name));
+}
+
+/* ---- progress ---------------------------------------------------------------------------------------- */
+
+static const char *doing(const char *phase)
+{
+	static const char *const words[][2] = {
+		{ "list", "reads the rows" }, { "compare", "compares" }, { "settle", "waits until all that was captured is settled" },
+		{ "look", "looks again at what differs" }, { "mend", "mends" },
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(words[i][0], phase) == 0)
+			return words[i][1];
+	return phase;
+}
+
+static void show_progress(struct asking *a, const json_t *progress)
+{
+	struct buf line = { 0 };
+
+	buf_addf(&line, "%s: %s", str(progress, "entity"), doing(str(progress, "phase")));
+	if (str(progress, "endpoint")[0] != '\0')
+		buf_addf(&line, " of %s", str(progress, "endpoint"));
+	progress_add_share(&line, progress);
+	progress_draw(line.p);
+	buf_fini(&line);
+}
+
+/* ---- what differs ------------------------------------------------------------------------------------ */
+
+static void add_names(struct buf *out, const json_t *names)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name)
+		buf_addf(out, "%s%s", i == 0 ? "" : i + 1 == json_array_size(names) ? " and " : ", ", json_string_value(name));
+}
+
+/* contact ann@example.org: not at support; at sales. It agrees now */
+static void show_difference(struct asking *a, const json_t *j)
+{
+	const char *outcome = str(j, "outcome");
+	struct buf line = { 0 }, out = { 0 };
+
+	buf_addf(&line, "%s ", str(j, "entity"));
+	text_escape(&line, str(j, "key"), strlen(str(j, "key")), '\0', 200);
+	if (strcmp(str(j, "difference"), "different") == 0) {
+		buf_adds(&line, ": ");
+		add_names(&line, json_object_get(j, "fields"));
+		buf_adds(&line, json_array_size(json_object_get(j, "fields")) == 1 ? " differs between " : " differ between ");
+		add_names(&line, json_object_get(j, "there"));
+	} else {
+		buf_adds(&line, ": not at ");
+		add_names(&line, json_object_get(j, "absent"));
+		buf_adds(&line, "; at ");
+		add_names(&line, json_object_get(j, "there"));
+	}
+	if (strcmp(outcome, "agrees") == 0)
+		buf_adds(&line, ". It agrees now");
+	else if (strcmp(outcome, "waits") == 0)
+		buf_adds(&line, ". It waits: see parked, held and conflicts --waiting");
+	else if (strcmp(outcome, "differs") == 0)
+		buf_adds(&line, ". It differs still");
+	progress_wipe();
+	wrap_add(&out, line.p, 0, SIZE_MAX);
+	say(&out);
+	buf_fini(&line);
+	buf_fini(&out);
+}
+
+/* ---- the sum ----------------------------------------------------------------------------------------- */
+
+static void add_count(struct buf *out, json_int_t n, const char *one, const char *many)
+{
+	if (n > 0)
+		buf_addf(out, "; %lld %s", (long long)n, n == 1 ? one : many);
+}
+
+static void show_entity(struct asking *a, const json_t *j)
+{
+	struct buf line = { 0 }, out = { 0 };
+	json_int_t n = number(j, "compared");
+
+	buf_addf(&line, "%s: %lld record%s compared at ", str(j, "entity"), (long long)n, n == 1 ? "" : "s");
+	add_names(&line, json_object_get(j, "endpoints"));
+	buf_addf(&line, ": %lld match", (long long)number(j, "matching"));
+	add_count(&line, number(j, "different"), "differs", "differ");
+	add_count(&line, number(j, "missing"), "is missing", "are missing");
+	add_count(&line, number(j, "extra"), "is extra", "are extra");
+	add_count(&line, number(j, "open"), "is still being worked on, or stands aside", "are still being worked on, or stand aside");
+	add_count(&line, number(j, "own_form"), "is kept in a form of its own", "are kept in forms of their own");
+	add_count(&line, number(j, "invalid"), "row cannot be taken as it is", "rows cannot be taken as they are");
+	add_count(&line, number(j, "written"), "agrees now", "agree now");
+	add_count(&line, number(j, "skipped"), "does not yet", "do not yet");
+	if (json_array_size(json_object_get(j, "left_out")) > 0) {
+		buf_adds(&line, "; not read: ");
+		add_names(&line, json_object_get(j, "left_out"));
+	}
+	wrap_add(&out, line.p, 0, screen(false));
+	say(&out);
+	buf_fini(&line);
+	buf_fini(&out);
+}
+
+/* would update contact ann@example.org at support: name, phone */
+static void show_planned(struct asking *a, const json_t *j)
+{
+	const char *action = str(j, "action");
+	struct buf line = { 0 }, out = { 0 };
+
+	buf_addf(&line, "would %s %s ", strcmp(action, "conflict") == 0 ? "decide a conflict of" : action, str(j, "entity"));
+	text_escape(&line, str(j, "key"), strlen(str(j, "key")), '\0', 200);
+	if (str(j, "endpoint")[0] != '\0')
+		buf_addf(&line, " at %s", str(j, "endpoint"));
+	if (json_array_size(json_object_get(j, "fields")) > 0) {
+		buf_adds(&line, ": ");
+		add_names(&line, json_object_get(j, "fields"));
+	}
+	if (str(j, "cause")[0] != '\0')
+		buf_addf(&line, ": %s", str(j, "cause"));
+	progress_wipe();
+	wrap_add(&out, line.p, 2, SIZE_MAX);
+	say(&out);
+	buf_fini(&line);
+	buf_fini(&out);
+}
+
+static void show(struct asking *a, const json_t *j)
+{
+	const json_t *entity;
+	size_t i;
+
+	if (json_object_get(j, "action") != NULL) {
+		show_planned(a, j);
+		return;
+	}
+
+	if (json_object_get(j, "difference") != NULL) {
+		show_difference(a, j);
+		return;
+	}
+	progress_wipe();
+	json_array_foreach(json_object_get(j, "entities"), i, entity)
+		show_entity(a, entity);
+}
+
+static bool is_different(const json_t *j)
+{
+	return number(j, "different") + number(j, "missing") + number(j, "extra") > 0;
+}
+
+static void judge_verify(struct asking *a, const json_t *j)
+{
+	if (is_different(j))
+		a->rc = CTL_DIFFERENT;
+	else if (json_is_false(json_object_get(j, "complete")))
+		a->rc = CTL_UNAVAILABLE;
+}
+
+static void judge_repair(struct asking *a, const json_t *j)
+{
+	bool planned = json_object_get(j, "skipped") == NULL;
+
+	if (planned ? is_different(j) : number(j, "skipped") + number(j, "not_looked_at_again") > 0)
+		a->rc = CTL_DIFFERENT;
+	else if (json_is_false(json_object_get(j, "complete")))
+		a->rc = CTL_UNAVAILABLE;
+}
+
+static int run(struct ctl *c, char **args, int n, const char *command, void (*judge)(struct asking *, const json_t *))
+{
+	struct asking a = { .c = c, .show = show, .progress = show_progress, .judge = judge };
+	json_t *params = json_object();
+	int rc;
+
+	set_text(params, "entity", n > 0 ? args[0] : NULL);
+	if (c->dry_run)
+		json_object_set_new(params, "dry_run", json_true());
+	rc = order(&a, command, params, patience(c, SILENCE_US));
+	progress_wipe();
+	return rc;
+}
+
+int run_verify(struct ctl *c, char **args, int n)
+{
+	return run(c, args, n, "verify", judge_verify);
+}
+
+int run_repair(struct ctl *c, char **args, int n)
+{
+	return run(c, args, n, "repair", judge_repair);
+}

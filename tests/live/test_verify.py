@@ -1,0 +1,135 @@
+"""verify and repair: what the endpoints' rows show, not what we believe of them."""
+import threading
+import unittest
+
+from case import Pair, ThreeCrms
+
+
+def behind_our_back(base, *statements):
+    """Done without a trace in the change log: as with a trigger switched off."""
+    base.run("BEGIN; " + "; ".join(statements) + "; DELETE FROM crmsync.changelog; COMMIT")
+
+
+class Verify(Pair):
+    name = "verify"
+
+    def ask(self, *words, code=0):
+        """(the records that differ: {key: line}, the sum)"""
+        *found, total = self.d.ctl_lines(*words, code=code)
+        return {line["key"]: line for line in found if "difference" in line}, total
+
+    def fill(self, n=300):
+        self.a.run(f"INSERT INTO things (k, code, name, amount) SELECT 'k' || i, 'c' || i, 'name ' || i, i FROM generate_series(1, {n}) i")
+        self.begin()
+
+    def test_equal_tables_match(self):
+        self.fill()
+        found, total = self.ask("verify")
+        self.assertEqual(found, {})
+        self.assertEqual([total[w] for w in ("compared", "matching", "different", "missing", "extra", "open")], [300, 300, 0, 0, 0, 0])
+        self.assertTrue(total["complete"])
+
+    def test_three_changed_two_missing_and_one_extra_row_are_found(self):
+        self.fill()
+        behind_our_back(self.b, "UPDATE things SET name = 'changed', changed = '2001-01-01' WHERE k IN ('k3', 'k33', 'k133')",
+                        "DELETE FROM things WHERE k IN ('k7', 'k77')",
+                        "INSERT INTO things (k, name, changed) VALUES ('only here', 'x', '2001-01-01')")
+        found, total = self.ask("verify", "thing", code=1)
+        self.assertEqual([total[w] for w in ("compared", "matching", "different", "missing", "extra", "open")], [301, 295, 3, 2, 1, 0])
+        self.assertEqual({key: line["difference"] for key, line in found.items()},
+                         {"k3": "different", "k33": "different", "k133": "different", "k7": "missing", "k77": "missing", "only here": "extra"})
+        self.assertEqual(found["k3"]["fields"], ["name"])
+        self.assertEqual((found["k7"]["there"], found["k7"]["absent"]), (["a"], ["b"]))
+        self.assertEqual(self.rows(self.a)[0][0], "k1", "nothing is written by verify")
+        self.assertNotEqual(self.rows(self.a), self.rows(self.b))
+
+    def test_repair_makes_them_agree_by_the_rules(self):
+        self.fill()
+        behind_our_back(self.b, "UPDATE things SET name = 'changed', changed = clock_timestamp() WHERE k IN ('k3', 'k33')",
+                        "DELETE FROM things WHERE k = 'k7'", "INSERT INTO things (k, name) VALUES ('only here', 'x')")
+        found, total = self.ask("repair")
+        self.assertEqual({key: line["outcome"] for key, line in found.items()},
+                         {"k3": "agrees", "k33": "agrees", "k7": "agrees", "only here": "agrees"})
+        self.assertEqual((total["written"], total["skipped"]), (4, 0))
+        rows = {row[0]: row for row in self.settled()}
+        self.assertEqual(rows["k3"][2], "changed")
+        self.assertNotIn("k7", rows)
+        self.assertIn("only here", rows)
+        self.assertEqual(self.ask("verify")[1]["matching"], 300)
+        self.assert_quiet()
+
+    def test_a_dry_run_of_repair_tells_what_it_would_write_and_writes_nothing(self):
+        self.fill(50)
+        behind_our_back(self.b, "UPDATE things SET name = 'changed', changed = clock_timestamp() WHERE k = 'k3'",
+                        "DELETE FROM things WHERE k = 'k7'", "INSERT INTO things (k, name) VALUES ('only here', 'x')")
+        before = self.a.versions(), self.b.versions()
+        *found, total = self.d.ctl_lines("repair", "--dry-run", code=1)
+        planned = {(p["action"], p["endpoint"], p["key"], tuple(p["fields"])) for p in found if "action" in p}
+        self.assertEqual(planned, {("update", "a", "k3", ("name",)), ("delete", "a", "k7", ()),
+                                   ("insert", "a", "only here", ("k", "code", "name", "amount"))})
+        self.assertEqual((self.a.versions(), self.b.versions()), before)
+        self.assertNotIn("written", total)
+        done = {line["key"]: line["outcome"] for line in self.d.ctl_lines("repair") if "outcome" in line}
+        self.assertEqual(done, {"k3": "agrees", "k7": "agrees", "only here": "agrees"})
+
+    def test_what_is_parked_is_open_and_not_a_difference(self):
+        self.fill(5)
+        self.b.run("ALTER TABLE things ADD CHECK (name <> 'refused')")
+        self.a.run("UPDATE things SET name = 'refused' WHERE k = 'k2'")
+        self.d.wait()
+        found, total = self.ask("verify")
+        self.assertEqual((found, total["open"], total["matching"]), ({}, 1, 4))
+
+    def test_edits_under_way_are_not_differences(self):
+        self.fill(2000)
+        stop, editor = threading.Event(), self.a.connect()
+
+        def edit():
+            i = 0
+            while not stop.wait(0.01):      # so that there are moments when all of it is settled
+                editor.run(f"UPDATE things SET name = 'edit {i}' WHERE k = 'k{1 + i % 2000}'")
+                i += 1
+        worker = threading.Thread(target=edit)
+        worker.start()
+        try:
+            found, total = self.ask("verify")
+        finally:
+            stop.set()
+            worker.join()
+            editor.close()
+        self.assertEqual(found, {})
+        self.assertEqual(total["compared"], 2000)
+
+    def test_a_side_that_is_away_is_said_to_be_left_out(self):
+        self.fill(5)
+        self.d.ctl("pause", "b")
+        out = self.d.ctl("--json", "verify", code=75)
+        self.assertIn("fewer than two", out)
+
+
+class OwnForms(Pair):
+    """b rounds: what it shows is another form of the same."""
+    name = "forms"
+    b_sql = """CREATE TABLE things (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE, code text, name text,
+        amount numeric(9,1), changed timestamptz NOT NULL DEFAULT clock_timestamp());"""
+
+    def test_a_form_that_a_side_keeps_for_itself_is_no_difference(self):
+        self.a.run("INSERT INTO things (k, amount) VALUES ('k1', 1.25), ('k2', 2.5)")
+        self.begin()
+        *found, total = self.d.ctl_lines("verify")
+        self.assertEqual([line for line in found if "difference" in line], [])
+        self.assertEqual((total["matching"], total["own_form"]), (1, 1))
+
+
+class Three(ThreeCrms):
+    def test_every_entity_is_verified_with_its_references(self):
+        self.start()
+        self.populate(self.sales)
+        self.settled()
+        text = self.d.ctl("verify")
+        self.assertIn("account: 5 records compared at sales, support and billing: 5 match", text)
+        self.assertIn("contact: 20 records compared at sales, support and billing: 20 match", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
