@@ -179,14 +179,14 @@ static void order_missing(struct work *w, size_t e, bool absent)
 	o->fields = all_fields(w->entity);
 }
 
-/* An insert in doubt stays so, except where a sweep has looked: it may yet show. */
+/* An insert in doubt stays so, except where a sweep has looked: it may yet show. What has gone its own way goes on doing so. */
 static void forget_row(struct vseen *s, const struct observation *o)
 {
 	if (s->present || o->evidence)
-		*s = (struct vseen){ .known = true };
+		*s = (struct vseen){ .known = true, .detached = s->detached };
 	else
 		*s = (struct vseen){ .known = true, .uncertain = s->uncertain, .intended = s->intended, .n_intended = s->n_intended,
-				     .tried_key = s->tried_key };
+				     .tried_key = s->tried_key, .detached = s->detached };
 }
 
 static void order_alive(struct work *w, size_t e, const struct decide_endpoint *p)
@@ -245,6 +245,7 @@ static void order_dead(struct work *w, size_t e, const struct decide_endpoint *p
 			w->out->orders[e].action = ACTION_DELETE;
 	} else if (w->seen[e].what == OBSERVED_ABSENT) {
 		forget_row(s, &w->seen[e]);
+		s->detached &= !p->ignores_deletes;	/* should it be born again, then there as well */
 	} else {
 		show_before(w, e);	/* a row that may be there by an insert in doubt is yet to be looked for */
 		s->owed = p->writable && !p->ignores_deletes && (s->present || s->uncertain);

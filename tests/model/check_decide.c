@@ -1289,6 +1289,11 @@ START_TEST(a_row_that_left_the_mapping_is_neither_a_delete_nor_filled)
 	expect_agreed("ann Eve Elm Rome");
 	expect_nothing_to_do();
 	ck_assert(base->seen[A].detached);
+	is_missing(A);		/* and stays so: its row is not looked for any more */
+	shows(B, 12, "ann Joe Elm Rome");
+	decide();
+	expect_agreed("ann Joe Elm Rome");
+	expect_nothing_to_do();
 }
 END_TEST
 
@@ -1300,6 +1305,10 @@ START_TEST(where_deletes_are_ignored_they_neither_come_from_nor_go)
 	decide();
 	expect_agreed("ann Ann Elm Rome");
 	expect_nothing_to_do();
+	is_missing(A);
+	shows(B, 12, "ann Eve Elm Rome");
+	decide();
+	expect_nothing_to_do();		/* what went away there is not brought back by an edit */
 	setup();
 	endpoints[A].ignores_deletes = true;
 	all_know("ann Ann Elm Rome");
