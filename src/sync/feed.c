@@ -333,6 +333,7 @@ static struct side *side_new(struct flow *flow, size_t e)
 	side->link = endpoint_link(s->endpoints[e], flow->index);
 	side->link->owner = side;
 	side->captures = side->mapping->role != ROLE_TARGET;
+	side->strangers = true;
 	side->timer = loop_timer_new(s->loop, on_look, side);
 	if (side->mapping->endpoint->sweep_us > 0)
 		side->next_sweep_us = clock_mono_us() + side->mapping->endpoint->sweep_us;

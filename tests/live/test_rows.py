@@ -193,6 +193,33 @@ class Filters(ThreeCrms):
         self.assertIn("p0@example.org", self.billing.people())
         self.assertEqual(len(self.sales.people()), 10)
 
+    def test_a_row_that_left_the_filter_is_not_inserted_once_more(self):
+        self.sales.base.run("ALTER TABLE crm.contacts DROP CONSTRAINT contacts_email_key")
+        self.populate(self.sales, people=3)
+        self.start()
+        self.d.wait()
+        self.sales.base.run("UPDATE crm.contacts SET active = false WHERE score = 0")
+        self.d.wait()
+        for name in ("Once", "And again"):
+            self.billing.edit("p0@example.org", name=name)
+            self.d.wait()
+        self.assertEqual(self.support.people()["p0@example.org"]["name"], "And again")
+        self.assertEqual(self.sales.base.run("SELECT full_name FROM crm.contacts WHERE score = 0"), [("Person 0",)])
+
+    def test_nor_is_a_record_inserted_beside_a_row_that_never_was_in_it(self):
+        self.sales.base.run("ALTER TABLE crm.contacts DROP CONSTRAINT contacts_email_key")
+        self.sales.add("ann@example.org", name="Inactive")
+        self.sales.base.run("UPDATE crm.contacts SET active = false")
+        self.billing.add("ann@example.org", name="Before")
+        self.start()
+        self.d.wait()
+        self.sales.base.run("INSERT INTO crm.contacts (email, active) VALUES ('eve@example.org', false)")
+        self.billing.add("eve@example.org", name="After")
+        self.d.wait()
+        self.assertEqual(self.support.people().keys(), {"ann@example.org", "eve@example.org"})
+        self.assertEqual(self.sales.base.run("SELECT email, active FROM crm.contacts ORDER BY 1"),
+                         [("ann@example.org", False), ("eve@example.org", False)])
+
 
 class Roles(ThreeCrms):
     entities = ACCOUNT + CONTACT.replace("billing: {table: payers,", "billing: {table: payers, role: target,") \
@@ -210,6 +237,19 @@ class Roles(ThreeCrms):
         self.assertEqual(self.billing.people()["p1@example.org"]["name"], "At support")
         self.assertEqual(before, self.sales.base.run("SELECT ctid::text, xmin::text FROM crm.contacts ORDER BY 1"))
         self.assertNotIn("only@example.org", self.support.people())
+
+    def test_what_a_target_had_before_is_met_and_not_inserted_beside_it(self):
+        self.billing.base.run("ALTER TABLE payers DROP CONSTRAINT payers_mail_key")
+        self.populate(self.sales, people=5)
+        self.billing.add(" P1@Example.org", name="As it was")       # fewer than the others have: it would be listed first
+        self.start()
+        self.d.wait()
+        self.billing.add("late@example.org", name="Only here")
+        self.support.add("late@example.org", name="Everybody's")
+        self.d.wait()
+        self.assertEqual(len(self.billing.base.run("SELECT 1 FROM payers")), 6)
+        self.assertEqual(self.billing.people()["late@example.org"]["name"], "Everybody's")
+        self.assertEqual(self.d.parked(), [])
 
 
 if __name__ == "__main__":
