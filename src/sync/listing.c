@@ -180,7 +180,7 @@ static bool has_strangers(const struct side *side, const struct rowset *rows)
 	if (side->mapping->role == ROLE_TARGET)
 		return rows->n > 0;
 	for (size_t i = 0; i < rows->n; i++)
-		if (rows->rows[i].outside)
+		if (rows->rows[i].outside || rows->rows[i].gone)
 			return true;
 	return false;
 }

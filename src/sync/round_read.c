@@ -241,19 +241,24 @@ static bool is_in_doubt(const struct subject *s, size_t e)
 	return s->base != NULL && s->base->seen[e].uncertain && !s->base->seen[e].present;
 }
 
+static bool has_strangers(const struct mapping *m)
+{
+	return m->role == ROLE_TARGET || m->n_where > 0 || m->delete_mode == DELETE_SOFT;
+}
+
 /*
- * A target's own rows, and those outside of the filter, get no vector. One with the record's key is the record's all the same: inserted
- * beside it, the record would be there twice. While tables meet for the first time, what the listing saw of this one spares the look.
+ * A target's own rows, those outside of the filter and those that were deleted softly have no vector. One with the record's key is the
+ * record's all the same: inserted beside it, the record would be there twice. While tables meet for the first time, what the listing saw of this one spares the look.
  */
 static bool may_meet_stranger(const struct round *r, const struct subject *s, size_t e)
 {
 	const struct side *side = r->flow->sides[e];
 
-	if (side == NULL || side->mapping->role == ROLE_SOURCE || (side->mapping->role != ROLE_TARGET && side->mapping->n_where == 0))
+	if (side == NULL || side->mapping->role == ROLE_SOURCE || !has_strangers(side->mapping))
 		return false;
-	if (s->seen[e].what != OBSERVED_ABSENT || s->seen[e].evidence || s->seen[e].outside || (r->is_page && !side->strangers))
+	if (s->seen[e].what != OBSERVED_ABSENT || s->seen[e].outside || (r->is_page && !side->strangers))
 		return false;
-	return s->base == NULL || !(s->base->seen[e].present || s->base->seen[e].detached);
+	return s->base == NULL || !s->base->seen[e].detached;
 }
 
 static bool wants_key_read(const struct round *r, const struct subject *s, size_t e)
@@ -300,8 +305,12 @@ static void take_row_by_key(struct reading *rd, struct side *side, const struct 
 			round_park_invalid(r, side, s, row->id, field, &bad);
 		} else if (o.outside) {
 			s->seen[rd->endpoint].outside = true;
-		} else if (o.what == OBSERVED_ROW && !round_claim_row(r, s, rd->endpoint, o.id)) {
+		} else if (!round_claim_row(r, s, rd->endpoint, o.id)) {
 			round_put_off(r, s);
+		} else if (o.what == OBSERVED_ABSENT) {
+			s->seen[rd->endpoint].id = o.id;
+			s->versions[rd->endpoint] = row->version;
+			s->remains |= BIT(rd->endpoint);
 		} else if (o.what == OBSERVED_ROW) {
 			s->seen[rd->endpoint] = o;
 			s->versions[rd->endpoint] = row->version;

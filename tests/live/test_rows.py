@@ -182,6 +182,19 @@ class Filters(ThreeCrms):
         self.assertEqual(self.support.base.run("SELECT email FROM people WHERE gone IS NOT NULL ORDER BY 1"),
                          [("p1@example.org",), ("p2@example.org",)])
 
+    def test_a_row_that_was_deleted_softly_is_taken_back_when_its_record_comes_again(self):
+        self.start()
+        self.populate(self.sales, people=3)
+        self.d.wait()
+        ids = self.support.base.run("SELECT person FROM people ORDER BY 1")
+        self.sales.remove("p1@example.org")
+        self.d.wait()
+        self.billing.add("p1@example.org", name="Back again")
+        self.d.wait()
+        self.assertEqual(self.support.base.run("SELECT name, gone FROM people WHERE email = 'p1@example.org'"), [("Back again", None)])
+        self.assertEqual(self.support.base.run("SELECT person FROM people ORDER BY 1"), ids)
+        self.assertEqual(self.d.parked(), [])
+
     def test_rows_outside_of_the_filter_stay_at_home(self):
         self.populate(self.sales, people=10)
         self.sales.base.run("UPDATE crm.contacts SET active = false WHERE score < 3")
@@ -219,6 +232,26 @@ class Filters(ThreeCrms):
         self.assertEqual(self.support.people().keys(), {"ann@example.org", "eve@example.org"})
         self.assertEqual(self.sales.base.run("SELECT email, active FROM crm.contacts ORDER BY 1"),
                          [("ann@example.org", False), ("eve@example.org", False)])
+
+
+class Marks(ThreeCrms):
+    entities = ACCOUNT + CONTACT.replace("support: {table: people,", "support: {table: people, where: {state: live}, "
+                                         "delete: {soft: {column: state, set: gone}},")
+
+    def test_a_value_of_ones_own_marks_what_is_deleted_and_nothing_else_does(self):
+        self.support.base.run("ALTER TABLE people ADD state text NOT NULL DEFAULT 'live'")
+        self.populate(self.support, people=3)
+        self.start()
+        self.d.wait()
+        self.assertEqual(len(self.billing.people()), 3)
+        self.support.base.run("UPDATE people SET state = 'gone' WHERE email = 'p1@example.org'")
+        self.billing.remove("p2@example.org")
+        self.d.wait()
+        self.assertEqual(self.sales.people().keys(), {"p0@example.org"})
+        self.sales.add("p2@example.org", name="Back again")
+        self.d.wait()
+        self.assertEqual(self.support.base.run("SELECT email, state FROM people ORDER BY 1"),
+                         [("p0@example.org", "live"), ("p1@example.org", "gone"), ("p2@example.org", "live")])
 
 
 class Roles(ThreeCrms):
