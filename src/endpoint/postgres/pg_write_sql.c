@@ -68,7 +68,7 @@ static void add_sent(struct buf *sql, const struct pg_column *c, const char *fro
 		buf_addf(sql, "::%s", pg_cast_type(c));
 }
 
-/* stored = sent, exactly; `equals` is "=" or "IS NOT DISTINCT FROM" */
+/* stored = sent, exactly; `equals` is "=", which finds a row, or "IS NOT DISTINCT FROM", which says that it reads as it was sent */
 static void add_same_as_sent(struct buf *sql, const struct pg_column *c, const char *stored, const char *equals, const char *sent)
 {
 	if (c->zone != NULL) {	/* the second of two moments with one local time reads back as the first */
@@ -76,13 +76,12 @@ static void add_same_as_sent(struct buf *sql, const struct pg_column *c, const c
 		buf_addf(sql, " %s %s::pg_catalog.timestamptz", equals, sent);
 		return;
 	}
+	if (strcmp(equals, "=") != 0 && pg_output(c) != NULL) {
+		buf_addf(sql, "pg_catalog.textin(%s(%s)) %s %s COLLATE pg_catalog.\"C\"", pg_output(c), stored, equals, sent);
+		return;
+	}
 	switch (pg_same_how(c)) {
-	case PG_SAME_CHAR:	/* a cast to text drops the blanks: right for finding a row, not for saying how it reads */
-		if (strcmp(equals, "=") == 0)
-			buf_addf(sql, "%s::pg_catalog.text = %s COLLATE pg_catalog.\"C\"", stored, sent);
-		else
-			buf_addf(sql, "pg_catalog.textin(pg_catalog.bpcharout(%s)) %s %s COLLATE pg_catalog.\"C\"", stored, equals, sent);
-		break;
+	case PG_SAME_CHAR:
 	case PG_SAME_TEXT:
 	case PG_SAME_JSON:
 		buf_addf(sql, "%s::pg_catalog.text %s %s COLLATE pg_catalog.\"C\"", stored, equals, sent);
