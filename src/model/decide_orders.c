@@ -25,6 +25,15 @@ static bool is_outdated(const struct work *w, size_t e)
 	return base_knows(w, e) && w->edits[e].changed != 0;
 }
 
+/* Older than anything agreed: what shows it is no form of what was meant, and is written as soon as that is possible. */
+static const struct edit_key nobodys_key = { .eff = EFF_EMPTY, .origin = ORIGIN_NONE };
+
+/* Somebody wrote where nobody has a say. */
+static bool is_overwritten(const struct work *w, size_t e, size_t f)
+{
+	return !w->policy->endpoints[e].votes && base_knows(w, e) && shown_digest(w->base, e, f) != digest_field(w->seen[e].digests[f]);
+}
+
 /* What the endpoint shows now, told against the newly agreed row. */
 static void show_now(struct work *w, size_t e)
 {
@@ -46,6 +55,8 @@ static void show_now(struct work *w, size_t e)
 			list[n].key = decide_word_key(w, e, f);
 		else if (x->changed & BIT(f))
 			list[n].key = x->keys[f];
+		else if (is_overwritten(w, e, f))
+			list[n].key = nobodys_key;
 		else if (base_knows(w, e))
 			list[n].key = decide_shown_key(w, e, f);
 		n++;
@@ -268,12 +279,12 @@ void decide_give_orders(struct work *w)
 
 /*
  * What the row of an insert shows in a field that was left out, because the record that it refers to waits for this very one. It is
- * nobody's edit: older than anything agreed, so it is written as soon as that is possible.
+ * nobody's edit.
  */
 struct vdeviation decide_left_blank(const struct digest_key *key, const struct entity_def *def, size_t f)
 {
 	return (struct vdeviation){ .field = (uint8_t)f, .digest = digest_field(value_digest(key, def->fields[f].type, VALUE_NULL)),
-				    .key = { .eff = EFF_EMPTY, .origin = ORIGIN_NONE } };
+				    .key = nobodys_key };
 }
 
 /* ---- after the write --------------------------------------------------------------------------------- */
