@@ -284,6 +284,21 @@ class Roles(ThreeCrms):
         self.assertEqual(self.billing.people()["late@example.org"]["name"], "Everybody's")
         self.assertEqual(self.d.parked(), [])
 
+    def test_who_waits_for_a_row_that_a_target_lost_goes_on_when_it_is_put_back(self):
+        self.billing.base.run("ALTER TABLE payers DROP CONSTRAINT payers_client_fkey, ADD FOREIGN KEY (client) "
+                              "REFERENCES clients ON DELETE SET NULL")
+        self.d = self.daemon(self.topology(self.entities.replace("billing: {table: clients,", "billing: {table: clients, role: target,")))
+        self.populate(self.sales, people=2, accounts=1)
+        self.d.wait()
+        self.billing.base.run("DELETE FROM clients")
+        self.support.edit("p1@example.org", name="Edited")
+        self.d.wait()
+        self.assertEqual([p["code"] for p in self.d.parked()], ["23503"])
+        self.d.ctl("kick", "--sweep")
+        self.d.wait()
+        self.assertEqual(self.d.parked(), [])
+        self.assert_equal_everywhere((self.support, self.billing))
+
 
 if __name__ == "__main__":
     unittest.main()
