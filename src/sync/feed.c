@@ -142,6 +142,13 @@ static bool feed_again(struct flow *flow)
 	return true;
 }
 
+void feed_tell_newcomers(const struct flow *flow, struct vector *v)
+{
+	for (size_t e = 0; !v->dead && e < v->n_endpoints; e++)
+		if (flow->sides[e] != NULL && !v->seen[e].known && flow->sides[e]->mapping->role != ROLE_SOURCE)
+			v->seen[e].owed = true;
+}
+
 /* ---- news -------------------------------------------------------------------------------------------- */
 
 static void look_in(struct side *side, int64_t ms)
