@@ -233,7 +233,7 @@ const struct setting settings[] = {
 	{ .path = "entities.*.mappings.*.delete.soft.column", .type = SET_TEXT, .at = MAPP(delete_column), .required = true, .max = 63,
 	  .help = "Soft delete: the column that marks a deleted row." },
 	{ .path = "entities.*.mappings.*.delete.soft.set", .type = SET_TEXT, .at = MAPP(delete_set), .def = "now", .max = 255,
-	  .help = "Soft delete: what it is set to: now (the time), true, or a value." },
+	  .help = "Soft delete: what it is set to: now (the time; true in a boolean column), or a value. With now a row counts as deleted when the column is not NULL (is true), with a value when it has that value." },
 	{ .path = "entities.*.mappings.*.where", .type = SET_NAMED, .read = read_where, .print = print_where,
 	  .help = "Only rows whose columns hold these values belong to the entity." },
 	{ .path = "entities.*.mappings.*.where.*", .type = SET_OWN, .wants = "text, number, boolean or null", .read = NULL,

@@ -25,6 +25,15 @@ static bool is_outdated(const struct work *w, size_t e)
 	return base_knows(w, e) && w->edits[e].changed != 0;
 }
 
+/* Older than anything agreed: what shows it is no form of what was meant, and is written as soon as that is possible. */
+static const struct edit_key nobodys_key = { .eff = EFF_EMPTY, .origin = ORIGIN_NONE };
+
+/* Somebody wrote where nobody has a say. */
+static bool is_overwritten(const struct work *w, size_t e, size_t f)
+{
+	return !w->policy->endpoints[e].votes && base_knows(w, e) && shown_digest(w->base, e, f) != digest_field(w->seen[e].digests[f]);
+}
+
 /* What the endpoint shows now, told against the newly agreed row. */
 static void show_now(struct work *w, size_t e)
 {
@@ -46,6 +55,8 @@ static void show_now(struct work *w, size_t e)
 			list[n].key = decide_word_key(w, e, f);
 		else if (x->changed & BIT(f))
 			list[n].key = x->keys[f];
+		else if (is_overwritten(w, e, f))
+			list[n].key = nobodys_key;
 		else if (base_knows(w, e))
 			list[n].key = decide_shown_key(w, e, f);
 		n++;
@@ -179,14 +190,14 @@ static void order_missing(struct work *w, size_t e, bool absent)
 	o->fields = all_fields(w->entity);
 }
 
-/* An insert in doubt stays so, except where a sweep has looked: it may yet show. */
+/* An insert in doubt stays so, except where a sweep has looked: it may yet show. What has gone its own way goes on doing so. */
 static void forget_row(struct vseen *s, const struct observation *o)
 {
 	if (s->present || o->evidence)
-		*s = (struct vseen){ .known = true };
+		*s = (struct vseen){ .known = true, .detached = s->detached };
 	else
 		*s = (struct vseen){ .known = true, .uncertain = s->uncertain, .intended = s->intended, .n_intended = s->n_intended,
-				     .tried_key = s->tried_key };
+				     .tried_key = s->tried_key, .detached = s->detached };
 }
 
 static void order_alive(struct work *w, size_t e, const struct decide_endpoint *p)
@@ -245,6 +256,7 @@ static void order_dead(struct work *w, size_t e, const struct decide_endpoint *p
 			w->out->orders[e].action = ACTION_DELETE;
 	} else if (w->seen[e].what == OBSERVED_ABSENT) {
 		forget_row(s, &w->seen[e]);
+		s->detached &= !p->ignores_deletes;	/* should it be born again, then there as well */
 	} else {
 		show_before(w, e);	/* a row that may be there by an insert in doubt is yet to be looked for */
 		s->owed = p->writable && !p->ignores_deletes && (s->present || s->uncertain);
@@ -267,12 +279,12 @@ void decide_give_orders(struct work *w)
 
 /*
  * What the row of an insert shows in a field that was left out, because the record that it refers to waits for this very one. It is
- * nobody's edit: older than anything agreed, so it is written as soon as that is possible.
+ * nobody's edit.
  */
 struct vdeviation decide_left_blank(const struct digest_key *key, const struct entity_def *def, size_t f)
 {
 	return (struct vdeviation){ .field = (uint8_t)f, .digest = digest_field(value_digest(key, def->fields[f].type, VALUE_NULL)),
-				    .key = { .eff = EFF_EMPTY, .origin = ORIGIN_NONE } };
+				    .key = nobodys_key };
 }
 
 /* ---- after the write --------------------------------------------------------------------------------- */

@@ -84,7 +84,7 @@ struct vseen {
 	bool parked;		/* owed, but tried again only when something changed */
 	bool uncertain;		/* a write of ours may have happened: without a row an insert (look by key before the
 				 * next), with one an update or, when nothing is intended, a delete */
-	bool detached;		/* no row: `delete: ignore`: it went away there and stays away */
+	bool detached;		/* no row: it left the mapping's `where`, or went away under `delete: ignore`; not brought back */
 	bool former;		/* a row: of the life before the record was inserted again elsewhere; its delete is that life's */
 	uint64_t row;		/* digest of what it shows, when present and not same */
 	struct vdeviation *deviations;

@@ -11,8 +11,8 @@
  *	epoch < acked, no row, another server, an older timeline
  *					the database was put back or replaced: rebase.c
  *
- * What only moved by a write of ours or by a poll is followed by a beat of its own, a second later at most. A greeting also
- * raises the fencing number there: nothing is written before that, and nothing by anybody else after.
+ * What only moved by a write of ours or by a poll is followed by a beat of its own, a second later at most; the first one comes before
+ * anything else. A greeting also raises the fencing number there: nothing is written before that, and nothing by anybody else after.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,9 +133,27 @@ static void beat_over(struct beat *b)
 	free(b);
 }
 
+static void may_be_used(struct sync *s, size_t e)
+{
+	shake_of(s, e)->greeted = true;
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		if (s->flows[i].sides[e] != NULL)
+			side_changed(s->flows[i].sides[e]);
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		flow_pump(&s->flows[i]);
+}
+
 static void on_acked_marked(void *arg, const struct err *e)
 {
-	beat_over(arg);		/* not told is told again with the next one: acked may be behind */
+	struct beat *b = arg;
+	struct shake *k = shake_of(b->sync, b->endpoint);
+	bool first = !is_late(b) && !k->greeted;
+
+	if (first)
+		k->greeting = false;
+	if (first && e == NULL)
+		may_be_used(b->sync, b->endpoint);
+	beat_over(b);		/* not told is told again with the next one: acked may be behind */
 }
 
 static void on_beaten(void *arg, const struct err *e)
@@ -163,10 +181,15 @@ static void on_intent_marked(void *arg, const struct err *e)
 	struct beat *b = arg;
 	struct endpoint *ep = b->sync->endpoints[b->endpoint];
 
-	if (is_late(b) || e != NULL || ep->state != ENDPOINT_UP)
+	if (is_late(b)) {
 		beat_over(b);
-	else
+	} else if (e != NULL || ep->state != ENDPOINT_UP) {
+		if (!shake_of(b->sync, b->endpoint)->greeted)
+			epoch_forget(b->sync, b->endpoint);
+		beat_over(b);
+	} else {
 		ep->ops->beat(ep, b->epoch, on_beaten, b);
+	}
 }
 
 static void beat(struct sync *s, size_t e)
@@ -228,12 +251,10 @@ static bool any_surveyed(const struct sync *s)
 	return false;
 }
 
-static void pump_all(struct sync *s)
-{
-	for (size_t i = 0; i < s->topology->n_entities; i++)
-		flow_pump(&s->flows[i]);
-}
-
+/*
+ * Before the first beat there is nothing by which a database that is replaced would be known again: its rows would pass for deleted. So
+ * it comes before anything is read or written there.
+ */
 void epoch_accept(struct sync *s, size_t e, const struct greeting *g)
 {
 	struct shake *k = shake_of(s, e);
@@ -243,14 +264,15 @@ void epoch_accept(struct sync *s, size_t e, const struct greeting *g)
 	if (g->kept && g->epoch > k->intent)
 		k->intent = g->epoch;
 	k->heard_us = clock_wall_us();
-	k->marked = k->greeted = true;
+	k->marked = true;
 	k->dirty = g->kept;
 	s->endpoints[e]->fence = g->kept ? s->store->fence : 0;
-	for (size_t i = 0; i < s->topology->n_entities; i++)
-		if (s->flows[i].sides[e] != NULL)
-			side_changed(s->flows[i].sides[e]);
-	meters_look(s);
-	pump_all(s);
+	if (g->kept && k->acked == 0) {
+		k->greeting = true;
+		beat(s, e);
+	} else {
+		may_be_used(s, e);
+	}
 }
 
 static void judge(struct sync *s, size_t e, const struct greeting *g)

@@ -142,6 +142,13 @@ static bool feed_again(struct flow *flow)
 	return true;
 }
 
+void feed_tell_newcomers(const struct flow *flow, struct vector *v)
+{
+	for (size_t e = 0; !v->dead && e < v->n_endpoints; e++)
+		if (flow->sides[e] != NULL && !v->seen[e].known && flow->sides[e]->mapping->role != ROLE_SOURCE)
+			v->seen[e].owed = true;
+}
+
 /* ---- news -------------------------------------------------------------------------------------------- */
 
 static void look_in(struct side *side, int64_t ms)
@@ -350,6 +357,7 @@ static struct side *side_new(struct flow *flow, size_t e)
 	side->link = endpoint_link(s->endpoints[e], flow->index);
 	side->link->owner = side;
 	side->captures = side->mapping->role != ROLE_TARGET;
+	side->strangers = true;
 	side->timer = loop_timer_new(s->loop, on_look, side);
 	if (side->mapping->endpoint->sweep_us > 0)
 		side->next_sweep_us = clock_mono_us() + side->mapping->endpoint->sweep_us;

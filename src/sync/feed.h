@@ -42,6 +42,8 @@ void vanished_clear(struct side *side);
 
 /* listing.c */
 bool feed_listing(struct flow *flow);
+/* In a vector as it is read: whom it does not know was not in the topology when it was written, and has yet to hear of the record. */
+void feed_tell_newcomers(const struct flow *flow, struct vector *v);
 void listing_over(struct side *side);		/* ended or given up: what is still to be answered is dropped */
 void sweep_again(struct side *side);		/* the sweep was given up */
 void sweep_done(struct side *side);		/* the survey or sweep has seen everything */

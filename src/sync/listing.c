@@ -190,6 +190,17 @@ void listing_round_done(struct side *side, bool ok)
 	listing_check(side);
 }
 
+/* Such rows keep their key, and a record with that key is not to be inserted beside them: round_read.c looks for them. */
+static bool has_strangers(const struct side *side, const struct rowset *rows)
+{
+	if (side->mapping->role == ROLE_TARGET)
+		return rows->n > 0;
+	for (size_t i = 0; i < rows->n; i++)
+		if (rows->rows[i].outside || rows->rows[i].gone)
+			return true;
+	return false;
+}
+
 static void on_listed(void *arg, struct rowset *rows, const struct err *e)
 {
 	struct side *side = arg;
@@ -207,6 +218,7 @@ static void on_listed(void *arg, struct rowset *rows, const struct err *e)
 	} else {
 		l->rows += (int64_t)rows->n;
 		rate_add(&l->pace, rows->n, clock_mono_us());
+		side->strangers = side->strangers || has_strangers(side, rows);
 		l->ended = rows->n < batch_rows(flow) && !rows->cut;
 		if (rows->n > 0) {
 			last = &rows->rows[rows->n - 1];
@@ -273,6 +285,7 @@ static void listing_begin(struct side *side, bool survey)
 		most = flow->estimates[e] > most ? flow->estimates[e] : most;
 	*l = (struct listing){ .state = LISTING_ROWS, .survey = survey, .expected = flow->estimates[side->endpoint],
 			       .began_us = clock_mono_us(), .half_us = clock_mono_us() };
+	side->strangers = side->strangers && !survey;
 	log_info(survey ? "survey begins" : "sweep begins", LOG_S("entity", flow->def->name),
 		 LOG_S("endpoint", side->mapping->endpoint->name), LOG_I("rows_expected", l->expected));
 	if (survey && flow->sync->store->records[flow->index] == 0 && most > 1000)
@@ -380,6 +393,19 @@ static bool parents_pending(const struct flow *flow)
 	return false;
 }
 
+/* A target's rows have no say: they are met by the records of the others, which have to be known by then. An empty one is filled. */
+static bool has_to_be_last(const struct side *side)
+{
+	return side->mapping->role == ROLE_TARGET && side->flow->estimates[side->endpoint] != 0;
+}
+
+static bool goes_before(const struct side *a, const struct side *b)
+{
+	if (has_to_be_last(a) != has_to_be_last(b))
+		return has_to_be_last(b);
+	return a->flow->estimates[a->endpoint] < b->flow->estimates[b->endpoint];
+}
+
 static struct side *next_to_survey(struct flow *flow)
 {
 	struct side *best = NULL;
@@ -389,7 +415,7 @@ static struct side *next_to_survey(struct flow *flow)
 
 		if (side == NULL || side->surveyed || !side->survey_known || !side_usable(side) || side->listing_open)
 			continue;
-		if (best == NULL || flow->estimates[e] < flow->estimates[best->endpoint])
+		if (best == NULL || goes_before(side, best))
 			best = side;
 	}
 	return best;

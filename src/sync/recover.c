@@ -1,11 +1,12 @@
 /*
- * recover.c - after (re)connecting to the store: intents, positions, marks; then work.
+ * recover.c - after (re)connecting to the store: intents, positions, marks, who is new; then work.
  *
  * An intent that is still there is of a round that was interrupted: what it had agreed on is put back, and settling
  * finds out which of its writes happened. Each side also hears whether it was surveyed and where its capture stood.
  */
 #include "sync/feed.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +17,19 @@
 struct recovery {
 	struct sync *sync;
 	size_t open;
-	bool failed;
+	bool failed, enrolled;
+	char **members;			/* owned; by entity: the endpoints that it was mapped at; NULL: not known */
 };
+
+static void enrol(struct recovery *rc);
+
+static void recovery_free(struct recovery *rc)
+{
+	for (size_t i = 0; i < rc->sync->topology->n_entities; i++)
+		free(rc->members[i]);
+	free(rc->members);
+	free(rc);
+}
 
 static void recovery_step(struct recovery *rc)
 {
@@ -25,6 +37,12 @@ static void recovery_step(struct recovery *rc)
 
 	if (--rc->open > 0)
 		return;
+	if (!rc->enrolled && !rc->failed && !s->closing && s->store->ready) {
+		rc->enrolled = true;
+		rc->open = 1;
+		enrol(rc);
+		return;
+	}
 	s->recovering = false;
 	if (!s->closing && !rc->failed && s->store->ready) {
 		s->recovered = true;
@@ -33,7 +51,7 @@ static void recovery_step(struct recovery *rc)
 		for (size_t i = 0; i < s->topology->n_entities; i++)
 			flow_pump(&s->flows[i]);
 	}
-	free(rc);
+	recovery_free(rc);
 	if (!s->closing && !s->recovered && s->store->ready)
 		flow_recover(s);	/* went away and came back in between */
 }
@@ -86,6 +104,117 @@ static void load_mark(struct recovery *rc, struct side *side, const char *kind, 
 	rc->open++;
 	side_name_mark(side, kind, name);
 	rc->sync->store->ops->position(rc->sync->store, name, done, m);
+}
+
+/* ---- who is new -------------------------------------------------------------------------------------- */
+
+/*
+ * An endpoint that was not mapped for a while has heard of nothing meanwhile, and its survey of then says nothing about now. So what an
+ * entity was mapped at stands in the store, too; who was not there is met as for the first time.
+ */
+static void name_members(const struct flow *flow, char out[200])
+{
+	snprintf(out, 200, "members/%s", flow->def->name);
+}
+
+static void add_members(const struct flow *flow, struct buf *out)
+{
+	buf_addc(out, ' ');
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL)
+			buf_addf(out, "%s ", flow->sides[e]->mapping->endpoint->name);
+}
+
+static bool is_member(const char *members, const struct side *side)
+{
+	char name[80];
+
+	snprintf(name, sizeof name, " %s ", side->mapping->endpoint->name);
+	return strstr(members, name) != NULL;
+}
+
+struct members_load {
+	struct recovery *rc;
+	const struct flow *flow;
+};
+
+static void on_members(void *arg, struct value text, const struct err *e)
+{
+	struct members_load *m = arg;
+
+	m->rc->failed |= e != NULL;
+	if (e == NULL && !value_is_null(text))
+		m->rc->members[m->flow->index] = xstrndup(text.data, (size_t)text.len);
+	recovery_step(m->rc);
+	free(m);
+}
+
+static void load_members(struct recovery *rc, const struct flow *flow)
+{
+	struct members_load *m = xcalloc(1, sizeof *m);
+	char name[200];
+
+	m->rc = rc;
+	m->flow = flow;
+	rc->open++;
+	name_members(flow, name);
+	rc->sync->store->ops->position(rc->sync->store, name, on_members, m);
+}
+
+static void on_enrolled(void *arg, const struct err *e)
+{
+	struct recovery *rc = arg;
+
+	rc->failed |= e != NULL;
+	recovery_step(rc);
+}
+
+static void forget_survey(struct side *side, struct store_write *w, struct store_position *p, char (*names)[200])
+{
+	static const char *const kinds[] = { "survey", "poll" };
+
+	log_info("this table was not in the topology before: it is met as for the first time", LOG_S("entity", side->flow->def->name),
+		 LOG_S("endpoint", side->mapping->endpoint->name));
+	for (size_t k = 0; k < 2; k++) {
+		side_name_mark(side, kinds[k], names[w->n_positions]);
+		p[w->n_positions] = (struct store_position){ names[w->n_positions], NULL };
+		w->n_positions++;
+	}
+	side->surveyed = false;
+	free(side->position);
+	side->position = NULL;
+}
+
+/* In one piece: an endpoint must not become a member while its old survey stands. */
+static void enrol_at(struct recovery *rc, struct flow *flow)
+{
+	const char *members = rc->members[flow->index];
+	struct store_position p[2 * ENDPOINTS_MAX + 1];
+	char names[2 * ENDPOINTS_MAX + 1][200];
+	struct store_write w = { .positions = p };
+	struct buf now = { 0 };
+
+	add_members(flow, &now);
+	if (members != NULL && strcmp(members, now.p) == 0) {
+		buf_fini(&now);
+		return;
+	}
+	for (size_t e = 0; members != NULL && e < rc->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL && !is_member(members, flow->sides[e]))
+			forget_survey(flow->sides[e], &w, p, names);
+	name_members(flow, names[w.n_positions]);
+	p[w.n_positions] = (struct store_position){ names[w.n_positions], now.p };
+	w.n_positions++;
+	rc->open++;
+	rc->sync->store->ops->write(rc->sync->store, flow->index, &w, on_enrolled, rc);
+	buf_fini(&now);
+}
+
+static void enrol(struct recovery *rc)
+{
+	for (size_t i = 0; i < rc->sync->topology->n_entities; i++)
+		enrol_at(rc, &rc->sync->flows[i]);
+	recovery_step(rc);
 }
 
 struct epoch_load {
@@ -228,12 +357,14 @@ static void on_intents(void *arg, const struct value *names, const struct value 
 			restore_intent(rc, names[i], blobs[i]);
 	for (size_t k = 0; k < s->topology->n_endpoints; k++)
 		load_epoch(rc, k);
-	for (size_t i = 0; i < s->topology->n_entities; i++)
+	for (size_t i = 0; i < s->topology->n_entities; i++) {
+		load_members(rc, &s->flows[i]);
 		for (size_t k = 0; k < s->topology->n_endpoints; k++)
 			if (s->flows[i].sides[k] != NULL) {
 				load_mark(rc, s->flows[i].sides[k], "survey", on_survey_mark);
 				load_mark(rc, s->flows[i].sides[k], "poll", on_poll_mark);
 			}
+	}
 	recovery_step(rc);
 }
 
@@ -260,6 +391,7 @@ void flow_recover(struct sync *s)
 	}
 	rc = xcalloc(1, sizeof *rc);
 	rc->sync = s;
+	rc->members = xcalloc(s->topology->n_entities, sizeof *rc->members);
 	rc->open = 1;
 	s->recovering = true;
 	s->store->ops->intents(s->store, on_intents, rc);

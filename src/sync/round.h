@@ -49,6 +49,7 @@ struct subject {			/* a record in this round */
 	uint64_t evidence;		/* endpoints where a missing row is a proven delete */
 	uint64_t invalid;		/* endpoints whose row cannot be taken as it is */
 	uint64_t by_key;		/* endpoints whose row was found by its key */
+	uint64_t remains;		/* endpoints where a softly deleted row was: instead of another one it is taken back */
 	uint64_t not_ours;		/* endpoints where its vector had a row of the record at `owner` */
 	struct rid owner;
 	bool buried;			/* its row is of before its database was put back, and the record was deleted since */

@@ -193,6 +193,16 @@ static bool lets_go_of_parents(const struct round *r, const struct subject *s)
 	return false;
 }
 
+/* Where there was none, or another one: a row that vanished and was put back in one go has a new local id for references to it. */
+static bool has_new_row(const struct round *r, const struct subject *s)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (s->d.next->seen[e].present && (s->base == NULL || !s->base->seen[e].present ||
+						   !value_equal(s->base->seen[e].id, s->d.next->seen[e].id)))
+			return true;
+	return false;
+}
+
 /* It was away when rows were read and is there by now: when it came up, it did not know of this debt, and nobody else remembers. */
 static bool came_up_meanwhile(const struct round *r, const struct subject *s, size_t e)
 {
@@ -212,11 +222,8 @@ void round_got_mark(struct round *r)
 			round_let_go_of_parked(r, s);
 		settle_parked(r, s);
 		count_debts(r, s);
-		for (size_t e = 0; e < n_endpoints(r); e++)
-			if (s->d.next->seen[e].present && (s->base == NULL || !s->base->seen[e].present)) {
-				orphans_release(r->flow, &s->next_rid);
-				break;
-			}
+		if (has_new_row(r, s))
+			orphans_release(r->flow, &s->next_rid);
 		if (lets_go_of_parents(r, s))
 			blocked_release(r->flow);
 		for (size_t e = 0; e < n_endpoints(r); e++)

@@ -260,18 +260,42 @@ void round_got_read(struct round *r)
 		check_found(r, &r->subjects[i]);
 }
 
-/* ---- READ_KEYS: did an earlier insert happen? -------------------------------------------------------- */
+/* ---- READ_KEYS: did an earlier insert happen? Is a row there that no vector tells of? ------------------ */
 
-static bool wants_key_read(const struct subject *s, size_t e)
+static bool is_in_doubt(const struct subject *s, size_t e)
 {
-	return is_live(s) && s->base != NULL && s->base->seen[e].uncertain && !s->base->seen[e].present &&
-	       s->seen[e].what != OBSERVED_ROW;
+	return s->base != NULL && s->base->seen[e].uncertain && !s->base->seen[e].present;
+}
+
+static bool has_strangers(const struct mapping *m)
+{
+	return m->role == ROLE_TARGET || m->n_where > 0 || m->delete_mode == DELETE_SOFT;
+}
+
+/*
+ * A target's own rows, those outside of the filter and those that were deleted softly have no vector. One with the record's key is the
+ * record's all the same: inserted beside it, the record would be there twice. While tables meet for the first time, what the listing saw of this one spares the look.
+ */
+static bool may_meet_stranger(const struct round *r, const struct subject *s, size_t e)
+{
+	const struct side *side = r->flow->sides[e];
+
+	if (side == NULL || side->mapping->role == ROLE_SOURCE || !has_strangers(side->mapping))
+		return false;
+	if (s->seen[e].what != OBSERVED_ABSENT || s->seen[e].outside || (r->is_page && !side->strangers))
+		return false;
+	return s->base == NULL || !s->base->seen[e].detached;
+}
+
+static bool wants_key_read(const struct round *r, const struct subject *s, size_t e)
+{
+	return is_live(s) && s->seen[e].what != OBSERVED_ROW && (is_in_doubt(s, e) || may_meet_stranger(r, s, e));
 }
 
 /* The key with which the insert was tried, where the record has got another one since; else empty. */
 static struct value tried_key(const struct subject *s, size_t e)
 {
-	struct value key = s->base->seen[e].tried_key;
+	struct value key = s->base != NULL ? s->base->seen[e].tried_key : VALUE_NULL;
 
 	return key.len > 0 && !value_equal(key, s->key) ? key : (struct value){ NULL, 0 };
 }
@@ -305,8 +329,14 @@ static void take_row_by_key(struct reading *rd, struct side *side, const struct 
 		if (!valid) {
 			s->seen[rd->endpoint].what = OBSERVED_NOTHING;
 			round_park_invalid(r, side, s, row->id, field, &bad);
-		} else if (o.what == OBSERVED_ROW && !round_claim_row(r, s, rd->endpoint, o.id)) {
+		} else if (o.outside) {
+			s->seen[rd->endpoint].outside = true;
+		} else if (!round_claim_row(r, s, rd->endpoint, o.id)) {
 			round_put_off(r, s);
+		} else if (o.what == OBSERVED_ABSENT) {
+			s->seen[rd->endpoint].id = o.id;
+			s->versions[rd->endpoint] = row->version;
+			s->remains |= BIT(rd->endpoint);
 		} else if (o.what == OBSERVED_ROW) {
 			s->seen[rd->endpoint] = o;
 			s->versions[rd->endpoint] = row->version;
@@ -353,9 +383,9 @@ static void read_keys_at(struct round *r, size_t e)
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
-		if (!wants_key_read(s, e))
+		if (!wants_key_read(r, s, e))
 			continue;
-		if (value_is_null(s->key) && s->base->seen[e].tried_key.len > 0)
+		if (value_is_null(s->key) && s->base != NULL && s->base->seen[e].tried_key.len > 0)
 			s->key = s->base->seen[e].tried_key;	/* nobody shows it any more */
 		add_key(rd, s, s->key, keys);
 		add_key(rd, s, tried_key(s, e), keys);
@@ -373,7 +403,7 @@ static void forget_absent(struct round *r, size_t e)
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
-		if (wants_key_read(s, e) && !s->seen[e].evidence)
+		if (wants_key_read(r, s, e) && !s->seen[e].evidence)
 			s->seen[e].what = OBSERVED_NOTHING;
 	}
 }

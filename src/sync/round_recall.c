@@ -2,6 +2,7 @@
  * round_recall.c - claims and recall: which records are these, and what was last seen of them?
  */
 #include "sync/round.h"
+#include "sync/feed.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -115,6 +116,7 @@ struct vector *round_vector(struct round *r, const struct flow *flow, struct val
 		log_error("vector not readable", LOG_S("entity", flow->def->name), LOG_ERR(&e));
 		return NULL;	/* no base, no inference: it is merged as at first contact */
 	}
+	feed_tell_newcomers(flow, v);
 	return v;
 }
 

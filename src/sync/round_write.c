@@ -511,10 +511,10 @@ static void fill_write(struct round *r, struct subject *s, size_t e, struct writ
 	const struct order *o = &s->d.orders[e];
 
 	write_init(w);
-	w->op = op_of[o->action];
+	w->op = o->action == ACTION_INSERT && s->remains & BIT(e) ? WRITE_UPDATE : op_of[o->action];
 	w->fields = o->fields;
 	w->subject = s;
-	if (o->action == ACTION_INSERT) {
+	if (w->op == WRITE_INSERT) {
 		/* Looked for by its key and not found: let a collision of another kind say its name. */
 		if (s->base != NULL && s->base->seen[e].uncertain)
 			w->version = value_of("force");

@@ -140,6 +140,7 @@ static void settle_page(struct flow *flow, const struct rid *rids, const struct 
 
 		if (!vector_decode(blobs[i].data, (size_t)blobs[i].len, &flow->sync->store->layouts[flow->index], &arena, &v, NULL))
 			continue;
+		feed_tell_newcomers(flow, v);
 		if (flow->scan.counting)
 			count_owed(flow, v);
 		if (!owed_to_somebody_reachable(flow, &rids[i], v))

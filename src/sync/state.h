@@ -91,6 +91,7 @@ struct side {
 	bool survey_known;		/* the store said whether */
 	char *position;			/* poll: owned */
 	bool captures;			/* it is captured at all (role is not target) */
+	bool strangers;			/* rows may be there that no vector tells of: a target's own, outside of `where`, softly deleted */
 	bool capturing, wanted, paused;
 	struct loop_timer *timer;	/* next look */
 	int64_t clean_us;		/* began of the last capture that found nothing, monotonic; 0: never */

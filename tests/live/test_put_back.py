@@ -5,8 +5,8 @@ import signal
 import subprocess
 import unittest
 
-from case import BILLING, SALES, SUPPORT, ThreeCrms
-from crm import Cluster, eventually
+from case import BILLING, SALES, SUPPORT, THINGS, Pair, ThreeCrms
+from crm import Cluster, eventually, topology
 
 ALL = ["sales", "support", "billing"]   # of Redis the endpoint tells that was greeted first: the others then find it renewed
 
@@ -159,7 +159,6 @@ class Databases(PutBack):
         # Each takes as long as it takes to look for tables, and to install, again.
         for name, sql in (("billing", BILLING), ("support", SUPPORT), ("sales", SALES))[:3 if os.environ.get("CRM_LONG") else 1]:
             crm = getattr(self, name)
-            eventually(lambda: int(self.redis_mark(name)[1]) > 0, "what was done there stands in Redis")
             crm.base.close()
             crm.base = self.database(name, sql, self.clusters[name])
             self.recognised([name], "the database was replaced")
@@ -167,6 +166,24 @@ class Databases(PutBack):
         self.sales.edit("p1@example.org", name="After")
         self.assertEqual(self.settled()["p1@example.org"]["name"], "After")
         self.assert_quiet()
+
+
+class ReplacedAtOnce(Pair):
+    """There is no time for anything but the first comparison."""
+    name = "at_once"
+
+    def test_a_database_replaced_right_after_the_first_of_all_runs_is_filled_and_nothing_is_deleted(self):
+        self.a.run("INSERT INTO things (k) VALUES ('one'), ('two'), ('three')")
+        sides = {name: {"connection": base.conninfo, "sweep": "1h"} for name, base in (("a", self.a), ("b", self.b))}
+        self.d = self.daemon(topology(self.redis, sides, self.entities), run=False)
+        self.assertEqual(self.d.run_once("--once"), 0)
+        self.assertEqual(len(self.rows(self.b)), 3)
+        self.b.close()
+        self.b = self.database("at_once_b", THINGS)
+        self.d.start()
+        self.d.wait()
+        self.d.ctl("kick", "--sweep")
+        self.assertEqual(len(self.settled()), 3)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,23 @@ class Reload(ThreeCrms):
         self.sales.edit("p1@example.org", name="Goes on")
         self.assertEqual(self.settled()["p1@example.org"]["name"], "Goes on")
 
+    def test_an_endpoint_that_joins_or_comes_back_gets_what_was_there_before(self):
+        whole = self.topology()
+        left = whole.replace(self.topology()[whole.index("  billing:\n"):whole.index("entities:")], "")
+        left = "\n".join(line for line in left.splitlines() if not line.lstrip().startswith("billing: {")) \
+            .replace(", support, billing]", ", support]") + "\n"
+        self.take(left)
+        self.sales.edit("p1@example.org", name="Edited meanwhile")
+        self.sales.add("new@example.org", name="Made meanwhile")
+        self.d.wait()
+        self.assertNotIn("new@example.org", self.billing.people())
+        self.take(whole)
+        self.settled()
+        self.take(left)
+        self.billing.base.run("DROP SCHEMA crmsync CASCADE; TRUNCATE clients, payers")
+        self.take(whole)
+        self.assertEqual(len(self.settled()), 21)
+
     def test_nothing_differs(self):
         self.assertEqual(self.take(self.topology())["changes"], [])
         self.assertIn("nothing differs", self.d.ctl("reload"))

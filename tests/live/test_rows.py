@@ -182,6 +182,19 @@ class Filters(ThreeCrms):
         self.assertEqual(self.support.base.run("SELECT email FROM people WHERE gone IS NOT NULL ORDER BY 1"),
                          [("p1@example.org",), ("p2@example.org",)])
 
+    def test_a_row_that_was_deleted_softly_is_taken_back_when_its_record_comes_again(self):
+        self.start()
+        self.populate(self.sales, people=3)
+        self.d.wait()
+        ids = self.support.base.run("SELECT person FROM people ORDER BY 1")
+        self.sales.remove("p1@example.org")
+        self.d.wait()
+        self.billing.add("p1@example.org", name="Back again")
+        self.d.wait()
+        self.assertEqual(self.support.base.run("SELECT name, gone FROM people WHERE email = 'p1@example.org'"), [("Back again", None)])
+        self.assertEqual(self.support.base.run("SELECT person FROM people ORDER BY 1"), ids)
+        self.assertEqual(self.d.parked(), [])
+
     def test_rows_outside_of_the_filter_stay_at_home(self):
         self.populate(self.sales, people=10)
         self.sales.base.run("UPDATE crm.contacts SET active = false WHERE score < 3")
@@ -192,6 +205,53 @@ class Filters(ThreeCrms):
         self.d.wait()
         self.assertIn("p0@example.org", self.billing.people())
         self.assertEqual(len(self.sales.people()), 10)
+
+    def test_a_row_that_left_the_filter_is_not_inserted_once_more(self):
+        self.sales.base.run("ALTER TABLE crm.contacts DROP CONSTRAINT contacts_email_key")
+        self.populate(self.sales, people=3)
+        self.start()
+        self.d.wait()
+        self.sales.base.run("UPDATE crm.contacts SET active = false WHERE score = 0")
+        self.d.wait()
+        for name in ("Once", "And again"):
+            self.billing.edit("p0@example.org", name=name)
+            self.d.wait()
+        self.assertEqual(self.support.people()["p0@example.org"]["name"], "And again")
+        self.assertEqual(self.sales.base.run("SELECT full_name FROM crm.contacts WHERE score = 0"), [("Person 0",)])
+
+    def test_nor_is_a_record_inserted_beside_a_row_that_never_was_in_it(self):
+        self.sales.base.run("ALTER TABLE crm.contacts DROP CONSTRAINT contacts_email_key")
+        self.sales.add("ann@example.org", name="Inactive")
+        self.sales.base.run("UPDATE crm.contacts SET active = false")
+        self.billing.add("ann@example.org", name="Before")
+        self.start()
+        self.d.wait()
+        self.sales.base.run("INSERT INTO crm.contacts (email, active) VALUES ('eve@example.org', false)")
+        self.billing.add("eve@example.org", name="After")
+        self.d.wait()
+        self.assertEqual(self.support.people().keys(), {"ann@example.org", "eve@example.org"})
+        self.assertEqual(self.sales.base.run("SELECT email, active FROM crm.contacts ORDER BY 1"),
+                         [("ann@example.org", False), ("eve@example.org", False)])
+
+
+class Marks(ThreeCrms):
+    entities = ACCOUNT + CONTACT.replace("support: {table: people,", "support: {table: people, where: {state: live}, "
+                                         "delete: {soft: {column: state, set: gone}},")
+
+    def test_a_value_of_ones_own_marks_what_is_deleted_and_nothing_else_does(self):
+        self.support.base.run("ALTER TABLE people ADD state text NOT NULL DEFAULT 'live'")
+        self.populate(self.support, people=3)
+        self.start()
+        self.d.wait()
+        self.assertEqual(len(self.billing.people()), 3)
+        self.support.base.run("UPDATE people SET state = 'gone' WHERE email = 'p1@example.org'")
+        self.billing.remove("p2@example.org")
+        self.d.wait()
+        self.assertEqual(self.sales.people().keys(), {"p0@example.org"})
+        self.sales.add("p2@example.org", name="Back again")
+        self.d.wait()
+        self.assertEqual(self.support.base.run("SELECT email, state FROM people ORDER BY 1"),
+                         [("p0@example.org", "live"), ("p1@example.org", "gone"), ("p2@example.org", "live")])
 
 
 class Roles(ThreeCrms):
@@ -210,6 +270,34 @@ class Roles(ThreeCrms):
         self.assertEqual(self.billing.people()["p1@example.org"]["name"], "At support")
         self.assertEqual(before, self.sales.base.run("SELECT ctid::text, xmin::text FROM crm.contacts ORDER BY 1"))
         self.assertNotIn("only@example.org", self.support.people())
+
+    def test_what_a_target_had_before_is_met_and_not_inserted_beside_it(self):
+        self.billing.base.run("ALTER TABLE payers DROP CONSTRAINT payers_mail_key")
+        self.populate(self.sales, people=5)
+        self.billing.add(" P1@Example.org", name="As it was")       # fewer than the others have: it would be listed first
+        self.start()
+        self.d.wait()
+        self.billing.add("late@example.org", name="Only here")
+        self.support.add("late@example.org", name="Everybody's")
+        self.d.wait()
+        self.assertEqual(len(self.billing.base.run("SELECT 1 FROM payers")), 6)
+        self.assertEqual(self.billing.people()["late@example.org"]["name"], "Everybody's")
+        self.assertEqual(self.d.parked(), [])
+
+    def test_who_waits_for_a_row_that_a_target_lost_goes_on_when_it_is_put_back(self):
+        self.billing.base.run("ALTER TABLE payers DROP CONSTRAINT payers_client_fkey, ADD FOREIGN KEY (client) "
+                              "REFERENCES clients ON DELETE SET NULL")
+        self.d = self.daemon(self.topology(self.entities.replace("billing: {table: clients,", "billing: {table: clients, role: target,")))
+        self.populate(self.sales, people=2, accounts=1)
+        self.d.wait()
+        self.billing.base.run("DELETE FROM clients")
+        self.support.edit("p1@example.org", name="Edited")
+        self.d.wait()
+        self.assertEqual([p["code"] for p in self.d.parked()], ["23503"])
+        self.d.ctl("kick", "--sweep")
+        self.d.wait()
+        self.assertEqual(self.d.parked(), [])
+        self.assert_equal_everywhere((self.support, self.billing))
 
 
 if __name__ == "__main__":

@@ -1289,6 +1289,11 @@ START_TEST(a_row_that_left_the_mapping_is_neither_a_delete_nor_filled)
 	expect_agreed("ann Eve Elm Rome");
 	expect_nothing_to_do();
 	ck_assert(base->seen[A].detached);
+	is_missing(A);		/* and stays so: its row is not looked for any more */
+	shows(B, 12, "ann Joe Elm Rome");
+	decide();
+	expect_agreed("ann Joe Elm Rome");
+	expect_nothing_to_do();
 }
 END_TEST
 
@@ -1300,6 +1305,10 @@ START_TEST(where_deletes_are_ignored_they_neither_come_from_nor_go)
 	decide();
 	expect_agreed("ann Ann Elm Rome");
 	expect_nothing_to_do();
+	is_missing(A);
+	shows(B, 12, "ann Eve Elm Rome");
+	decide();
+	expect_nothing_to_do();		/* what went away there is not brought back by an edit */
 	setup();
 	endpoints[A].ignores_deletes = true;
 	all_know("ann Ann Elm Rome");
@@ -1786,6 +1795,20 @@ START_TEST(a_target_is_put_right_and_has_no_say)
 }
 END_TEST
 
+START_TEST(a_target_that_could_not_be_put_right_at_once_is_put_right_later)
+{
+	endpoints[B].votes = false;
+	all_know("ann Ann Elm Rome");
+	shows(B, 500, "ann Eve Elm Rome");
+	decide();
+	decide();		/* the write was refused, or its endpoint went away */
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	ck_assert(base->seen[B].owed);
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
 START_TEST(an_endpoint_without_a_mapping_is_left_alone)
 {
 	policy.n_endpoints = ENDPOINTS;
@@ -2214,6 +2237,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, a_source_is_read_and_never_written);
 	tcase_add_test(t, a_source_gets_no_inserts);
 	tcase_add_test(t, a_target_is_put_right_and_has_no_say);
+	tcase_add_test(t, a_target_that_could_not_be_put_right_at_once_is_put_right_later);
 	tcase_add_test(t, an_endpoint_without_a_mapping_is_left_alone);
 }
 

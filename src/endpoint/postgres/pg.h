@@ -97,7 +97,9 @@ struct pg_table {
 	} *parents;
 	bool key_unique;		/* a unique index covers exactly the key columns */
 	bool partitioned;
-	bool soft_delete_is_flag;	/* `deleted` is boolean: true means gone; else NOT NULL means gone */
+	bool soft_delete_is_flag;	/* `deleted` is boolean */
+	bool soft_delete_has_value;	/* it is set to a value of one's own, not to the time or true */
+	char *gone, *there;		/* condition on a row "t": it was deleted softly; what takes it back. NULL: no such thing here */
 	bool has_rules;			/* rewrite rules: our own writes cannot be told apart by trigger depth */
 	bool installed;			/* our triggers are in place and current */
 	char *sequence;			/* quoted; ids may be drawn from it for rows sent by COPY. NULL: not for this table (pg_write_copy.c) */

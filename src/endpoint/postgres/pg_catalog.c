@@ -51,7 +51,8 @@ static const char columns_sql[] =
 	"  AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum AND p.deptype = 'i' "
 	"  UNION ALL SELECT p.refobjid FROM pg_attrdef f JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = f.oid "
 	"  AND p.refclassid = 'pg_class'::regclass WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum "
-	"  AND pg_get_expr(f.adbin, f.adrelid) = format('nextval(%L::regclass)', p.refobjid::regclass::text)) LIMIT 1) "
+	"  AND pg_get_expr(f.adbin, f.adrelid) = format('nextval(%L::regclass)', p.refobjid::regclass::text)) LIMIT 1), "
+	"(SELECT pg_get_expr(f.adbin, f.adrelid) FROM pg_attrdef f WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum) "
 	"FROM pg_attribute a CROSS JOIN LATERAL (WITH RECURSIVE d AS ("
 	"  SELECT t.oid, t.typtype, t.typcategory, t.typbasetype, t.typtypmod, a.atttypmod AS typmod "
 	"  FROM pg_type t WHERE t.oid = a.atttypid "
@@ -417,6 +418,8 @@ void pg_table_free(struct pg_table **tp)
 	free(t->schema);
 	free(t->name);
 	free(t->quoted);
+	free(t->gone);
+	free(t->there);
 	free(t->select_list);
 	free(t->short_list);
 	free(t->from_clause);

@@ -352,13 +352,42 @@ static void judge_fields(const struct reading *r, struct candidate *c)
 	}
 }
 
+/*
+ * A time that is there, or a flag that is true, says deleted. With a value of one's own that value alone does: the column may well be
+ * one that has something to say of every row, such as a status, or a flag the other way round.
+ */
+static void judge_soft_delete(const struct reading *r, struct candidate *c)
+{
+	struct pg_table *t = c->table;
+	const char *set = c->pl->link.mapping->delete_set, *column = t->deleted.quoted;
+	int row = column_row(r, c, t->deleted.name);
+	char *value;
+
+	t->soft_delete_is_flag = t->deleted.oid == T_BOOL;
+	t->soft_delete_has_value = set != NULL && strcmp(set, "now") != 0;
+	if (!t->soft_delete_has_value) {
+		t->gone = xasprintf("t.%s %s", column, t->soft_delete_is_flag ? "IS TRUE" : "IS NOT NULL");
+		t->there = xstrdup(t->soft_delete_is_flag ? "false" : "NULL");
+		return;
+	}
+	value = pg_quote_text(r->pg, set);
+	if (value == NULL) {
+		fit_problem(c, "delete: cannot be put into a statement");
+		return;
+	}
+	t->gone = xasprintf("t.%s IS NOT DISTINCT FROM CAST(%s AS %s)", column, value, t->deleted.type);
+	t->there = t->soft_delete_is_flag ? xasprintf("NOT CAST(%s AS %s)", value, t->deleted.type) :
+		xstrdup(PQgetisnull(r->columns, row, COL_DEFAULT) ? "NULL" : PQgetvalue(r->columns, row, COL_DEFAULT));
+	free(value);
+}
+
 static void judge_deletes(const struct reading *r, struct candidate *c)
 {
 	const struct mapping *m = c->pl->link.mapping;
 
 	if (m->delete_mode == DELETE_SOFT && m->delete_column != NULL &&
 	    take_column(r, c, m->delete_column, "delete", &c->table->deleted))
-		c->table->soft_delete_is_flag = c->table->deleted.oid == T_BOOL;
+		judge_soft_delete(r, c);
 	for (size_t i = 0; i < m->n_where; i++)
 		if (column_row(r, c, m->where[i].column) < 0)
 			no_such_column(r, c, m->where[i].column, "where");
@@ -544,18 +573,19 @@ static void write_too_large(const struct reading *r, const struct candidate *c, 
 	buf_adds(b, *glue == ' ' ? " THEN 'large' " : "");
 }
 
-/* 'outside' of the filter, else 'gone' (soft-deleted), else 'large' (a value is not fetched), else NULL. */
-static void write_absence(struct reading *r, struct candidate *c, struct buf *b)
+/* `of_mark`: what the filter asks of the column that marks a deleted row; else what it asks of all others. */
+static void write_outside(struct reading *r, struct candidate *c, bool of_mark, struct buf *b)
 {
 	const struct mapping *m = c->pl->link.mapping;
-	const struct pg_table *t = c->table;
 
-	buf_adds(b, "CASE ");
 	for (size_t i = 0; i < m->n_where; i++) {
 		int row = column_row(r, c, m->where[i].column);
-		char *name = pg_quote_name(r->pg, m->where[i].column);
-		char *value = m->where[i].value != NULL ? pg_quote_text(r->pg, m->where[i].value) : NULL;
+		char *name, *value;
 
+		if (of_mark != (c->table->gone != NULL && strcmp(m->where[i].column, m->delete_column) == 0))
+			continue;
+		name = pg_quote_name(r->pg, m->where[i].column);
+		value = m->where[i].value != NULL ? pg_quote_text(r->pg, m->where[i].value) : NULL;
 		if (row < 0 || name == NULL || (m->where[i].value != NULL && value == NULL))
 			fit_problem(c, "where: cannot be put into a statement");
 		else if (value == NULL)
@@ -566,8 +596,21 @@ static void write_absence(struct reading *r, struct candidate *c, struct buf *b)
 		free(value);
 		free(name);
 	}
-	if (t->deleted.quoted != NULL)
-		buf_addf(b, "WHEN t.%s %s THEN 'gone' ", t->deleted.quoted, t->soft_delete_is_flag ? "IS TRUE" : "IS NOT NULL");
+}
+
+/*
+ * 'outside' of the filter, else 'gone' (soft-deleted), else 'large' (a value is not fetched), else NULL. A filter that leaves out what is
+ * marked as deleted must not hide that it was deleted.
+ */
+static void write_absence(struct reading *r, struct candidate *c, struct buf *b)
+{
+	const struct pg_table *t = c->table;
+
+	buf_adds(b, "CASE ");
+	write_outside(r, c, false, b);
+	if (t->gone != NULL)
+		buf_addf(b, "WHEN %s THEN 'gone' ", t->gone);
+	write_outside(r, c, true, b);
 	write_too_large(r, c, b);
 	buf_adds(b, "WHEN false THEN '' END");
 }

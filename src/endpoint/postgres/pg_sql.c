@@ -119,13 +119,18 @@ static const struct builtin {
 	Oid oid;
 	const char *name;
 	enum pg_same same;
+	const char *out;	/* where a cast to text, or the type's equality, hides how a value reads */
 } builtins[] = {
 	{ 16, "pg_catalog.bool", PG_SAME_VALUE },	{ 17, "pg_catalog.bytea", PG_SAME_VALUE },
 	{ 20, "pg_catalog.int8", PG_SAME_VALUE },	{ 21, "pg_catalog.int2", PG_SAME_VALUE },
 	{ 23, "pg_catalog.int4", PG_SAME_VALUE },	{ 25, "pg_catalog.text", PG_SAME_TEXT },
 	{ 114, "pg_catalog.json", PG_SAME_JSON },	{ 3802, "pg_catalog.jsonb", PG_SAME_PRINT },
-	{ 700, "pg_catalog.float4", PG_SAME_VALUE },	{ 701, "pg_catalog.float8", PG_SAME_VALUE },
-	{ 1042, "pg_catalog.bpchar", PG_SAME_CHAR },	{ 1043, "pg_catalog.varchar", PG_SAME_TEXT },
+	{ 700, "pg_catalog.float4", PG_SAME_VALUE, "pg_catalog.float4out" },
+	{ 701, "pg_catalog.float8", PG_SAME_VALUE, "pg_catalog.float8out" },
+	{ 869, "pg_catalog.inet", PG_SAME_PRINT, "pg_catalog.inet_out" },
+	{ 650, "pg_catalog.cidr", PG_SAME_PRINT, "pg_catalog.cidr_out" },
+	{ 1042, "pg_catalog.bpchar", PG_SAME_CHAR, "pg_catalog.bpcharout" },
+	{ 1043, "pg_catalog.varchar", PG_SAME_TEXT },
 	{ 1082, "pg_catalog.date", PG_SAME_VALUE },	{ 1114, "pg_catalog.timestamp", PG_SAME_VALUE },
 	{ 1184, "pg_catalog.timestamptz", PG_SAME_VALUE }, { 1700, "pg_catalog.numeric", PG_SAME_VALUE },
 	{ 1083, "pg_catalog.time", PG_SAME_VALUE },	{ 1266, "pg_catalog.timetz", PG_SAME_PRINT },
@@ -158,6 +163,13 @@ enum pg_same pg_same_how(const struct pg_column *c)
 	if (c->category == 'S')
 		return PG_SAME_TEXT;
 	return c->category == 'E' ? PG_SAME_VALUE : PG_SAME_PRINT;
+}
+
+const char *pg_output(const struct pg_column *c)
+{
+	const struct builtin *b = builtin_of(c);
+
+	return b != NULL ? b->out : NULL;
 }
 
 /* By name: a domain over citext has citext's number, but stands elsewhere; it is compared as text. */

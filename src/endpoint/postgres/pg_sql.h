@@ -59,6 +59,11 @@ enum pg_same {
 	PG_SAME_JSON,		/* json keeps its text: compared with the text that was sent */
 };
 enum pg_same pg_same_how(const struct pg_column *c);
+/*
+ * The type's output function, where only that shows whether a value reads as it was sent: 16777217 is equal to what a real made of it,
+ * a cast drops the blanks of char(n), and that of inet adds a mask. NULL: a comparison as above shows it.
+ */
+const char *pg_output(const struct pg_column *c);
 static inline bool pg_is_text(const struct pg_column *c)
 {
 	return pg_same_how(c) == PG_SAME_TEXT || pg_same_how(c) == PG_SAME_CHAR;

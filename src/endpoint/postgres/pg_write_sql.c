@@ -68,7 +68,7 @@ static void add_sent(struct buf *sql, const struct pg_column *c, const char *fro
 		buf_addf(sql, "::%s", pg_cast_type(c));
 }
 
-/* stored = sent, exactly; `equals` is "=" or "IS NOT DISTINCT FROM" */
+/* stored = sent, exactly; `equals` is "=", which finds a row, or "IS NOT DISTINCT FROM", which says that it reads as it was sent */
 static void add_same_as_sent(struct buf *sql, const struct pg_column *c, const char *stored, const char *equals, const char *sent)
 {
 	if (c->zone != NULL) {	/* the second of two moments with one local time reads back as the first */
@@ -76,13 +76,12 @@ static void add_same_as_sent(struct buf *sql, const struct pg_column *c, const c
 		buf_addf(sql, " %s %s::pg_catalog.timestamptz", equals, sent);
 		return;
 	}
+	if (strcmp(equals, "=") != 0 && pg_output(c) != NULL) {
+		buf_addf(sql, "pg_catalog.textin(%s(%s)) %s %s COLLATE pg_catalog.\"C\"", pg_output(c), stored, equals, sent);
+		return;
+	}
 	switch (pg_same_how(c)) {
-	case PG_SAME_CHAR:	/* a cast to text drops the blanks: right for finding a row, not for saying how it reads */
-		if (strcmp(equals, "=") == 0)
-			buf_addf(sql, "%s::pg_catalog.text = %s COLLATE pg_catalog.\"C\"", stored, sent);
-		else
-			buf_addf(sql, "pg_catalog.textin(pg_catalog.bpcharout(%s)) %s %s COLLATE pg_catalog.\"C\"", stored, equals, sent);
-		break;
+	case PG_SAME_CHAR:
 	case PG_SAME_TEXT:
 	case PG_SAME_JSON:
 		buf_addf(sql, "%s::pg_catalog.text %s %s COLLATE pg_catalog.\"C\"", stored, equals, sent);
@@ -124,12 +123,8 @@ static void add_revival(struct buf *sql, const struct pg_link *pl)
 {
 	const struct pg_table *t = pl->table;
 
-	if (pl->link.mapping->delete_mode != DELETE_SOFT || t->deleted.quoted == NULL)
-		return;
-	if (t->soft_delete_is_flag)
-		buf_addf(sql, ", %s = CASE WHEN t.%s THEN false ELSE t.%s END", t->deleted.quoted, t->deleted.quoted, t->deleted.quoted);
-	else
-		buf_addf(sql, ", %s = NULL", t->deleted.quoted);
+	if (t->gone != NULL)
+		buf_addf(sql, ", %s = CASE WHEN %s THEN %s ELSE t.%s END", t->deleted.quoted, t->gone, t->there, t->deleted.quoted);
 }
 
 /*
@@ -548,11 +543,10 @@ bool pg_write_insert_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 static void add_soft_delete(struct pg_stmt *st, const struct pg_link *pl)
 {
 	const struct pg_table *t = pl->table;
-	const char *set = pl->link.mapping->delete_set;
 
 	buf_addf(&st->sql, "UPDATE %s AS t SET %s = ", t->quoted, t->deleted.quoted);
-	if (set != NULL && strcmp(set, "now") != 0)
-		buf_addf(&st->sql, "$%d::%s", pg_stmt_value(st, value_of(set)), pg_cast_type(&t->deleted));
+	if (t->soft_delete_has_value)
+		buf_addf(&st->sql, "$%d::%s", pg_stmt_value(st, value_of(pl->link.mapping->delete_set)), pg_cast_type(&t->deleted));
 	else if (t->soft_delete_is_flag)
 		buf_adds(&st->sql, "true");
 	else if (t->deleted.zone != NULL)
@@ -567,7 +561,7 @@ bool pg_write_delete_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	const struct pg_table *t = pl->table;
 	enum delete_mode mode = pl->link.mapping->delete_mode;
 
-	if (mode == DELETE_IGNORE || (mode == DELETE_SOFT && t->deleted.quoted == NULL))
+	if (mode == DELETE_IGNORE || (mode == DELETE_SOFT && t->gone == NULL))
 		return false;
 	add_ids_and_versions(st, set);
 	pg_path_begin(st);
@@ -578,8 +572,7 @@ bool pg_write_delete_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	add_guarded(&st->sql, pl, NULL, false, skip_locked);
 	buf_adds(&st->sql, " RETURNING s.n, ");
 	if (mode == DELETE_SOFT)
-		buf_addf(&st->sql, "CASE WHEN t.%s %s THEN NULL ELSE 'there' END", t->deleted.quoted,
-			 t->soft_delete_is_flag ? "" : "IS NOT NULL");
+		buf_addf(&st->sql, "CASE WHEN %s THEN NULL ELSE 'there' END", t->gone);
 	else
 		buf_adds(&st->sql, "NULL");
 	pg_state_guard(st, pl);
