@@ -285,9 +285,10 @@ static void tell_stopped(struct side *side)
 
 void side_changed(struct side *side)
 {
-	bool usable = side_usable(side);
-	bool altered = strcmp(side->schema_mark, side->link->schema_mark) != 0;
+	bool usable, altered = strcmp(side->schema_mark, side->link->schema_mark) != 0;
 
+	keys_compare(side->flow);
+	usable = side_usable(side);
 	if (usable && altered) {
 		snprintf(side->schema_mark, sizeof side->schema_mark, "%s", side->link->schema_mark);
 		if (side->parked > 0)	/* what did not fit may fit now */

@@ -9,6 +9,7 @@
  *                                                epoch.c     database or Redis put back: recognised how
  *                                                rebase.c    a database put back: what was known of it is void
  *                                                own.c      what we wrote lately, should the state be lost
+ *                                                keys.c     do all sides take the same keys for the same?
  *                                                park.c     records that stand aside, and orphans that wait
  *                                                held.c     the mass-delete guard
  *                                                wait.c     crmsyncctl wait, --once
@@ -106,6 +107,7 @@ struct side {
 	size_t rereads;			/* of parked rows, under way */
 	int64_t owed_since_us;		/* monotonic; 0: nothing owed */
 	char schema_mark[20];
+	bool unlike;			/* refused: another side tells keys apart that are the same to this one */
 	bool was_usable;
 	char *stopped;			/* owned; why it cannot be used although its endpoint is up, as the log was told; NULL: it can */
 	struct err why;			/* why writing there failed last; empty when fine */
@@ -291,6 +293,10 @@ void rebase_free(struct sync *);
 /* Its rows are of before it was put back, until they were listed again; and this row was not written since. */
 bool side_is_past(const struct side *);
 bool row_is_past(const struct side *, const struct observation *);
+
+/* ---- keys.c ------------------------------------------------------------------------------------------ */
+
+void keys_compare(struct flow *);	/* refuses sides that cannot hold the keys of another one */
 
 /* ---- listing.c --------------------------------------------------------------------------------------- */
 

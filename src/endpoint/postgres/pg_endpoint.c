@@ -294,6 +294,20 @@ static void up(struct postgres *pg)
 	set_state(pg, ENDPOINT_UP);
 }
 
+void pg_refuse_op(struct link *l, const struct err *why)
+{
+	struct pg_link *pl = (struct pg_link *)l;
+
+	if (why != NULL)
+		pl->refusal = *why;
+	else
+		err_clear(&pl->refusal);
+	if (why != NULL && pl->pg->phase == PG_SERVING && !pl->pg->reading && !pl->pg->stale)
+		loop_timer_set(pl->pg->catalog, CATALOG_UNFIT_MS);
+	if (pg_links_settle(pl->pg, pl->pg->ep.state == ENDPOINT_UP, &pl->pg->install_failure))
+		tell(pl->pg);
+}
+
 /* ---- probes ------------------------------------------------------------------------------------------ */
 
 static void take_sample(struct postgres *pg, const struct pg_slot *s, double db_us)
