@@ -1,9 +1,12 @@
 """The failure modes that the design names, one by one, on real servers: each test's name begins with its mode."""
+import os
 import signal
 import unittest
 
 from case import THING, THINGS, Pair
 from crm import eventually, topology
+
+LONG = bool(os.environ.get("CRM_LONG"))
 
 
 class UniqueValues(Pair):
@@ -113,6 +116,8 @@ CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNC
 
 
 class Refusing(Pair):
+    """Who waits for a lock waits for longer than any test does."""
+    a_capture = b_capture = {**Pair.b_capture, "lock_timeout": "1h", "statement_timeout": "1h"}
     a_sql = b_sql = THINGS + "CREATE TABLE others (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE);"
     entities = THING + """
 other:
@@ -210,13 +215,25 @@ other:
         self.assertEqual(self.d.parked(), [])
         self.assert_quiet()
 
+    def lapsed(self):
+        """Seconds since its lease was over."""
+        seconds, micros = map(int, self.redis.call("TIME"))
+        return seconds + micros / 1e6 - int(self.redis.call("HGET", "crmsync:acme:lease", "until")) / 1000
+
     def test_f34_a_daemon_that_was_stopped_for_a_while_loses_nothing(self):
-        self.d.process.send_signal(signal.SIGSTOP)
-        self.a.run("UPDATE things SET name = 'meanwhile'; DELETE FROM things WHERE k = 'k9'")
-        self.b.run("UPDATE things SET code = 'b' WHERE k = 'k3'; SELECT pg_sleep(2)")
+        """For longer than its lease; the long form for ten minutes, longer than any deadline."""
+        self.a.run("INSERT INTO things (k, name) SELECT 'm' || n, repeat('x', 200) FROM generate_series(1, 3000) n")
+        self.d.process.send_signal(signal.SIGSTOP)      # in the middle of a round
+        self.a.run("UPDATE things SET name = 'meanwhile' WHERE k LIKE 'k%'; DELETE FROM things WHERE k = 'k9'")
+        self.b.run("UPDATE things SET code = 'b' WHERE k = 'k3'")
+        eventually(lambda: self.lapsed() > (600 if LONG else 0.1), "it was stopped for long", 700)
         self.d.process.send_signal(signal.SIGCONT)
-        rows = self.settled()
-        self.assertEqual((len(rows), [r[1] for r in rows if r[0] == "k3"]), (19, ["b"]))
+        eventually(lambda: self.lapsed() < 0, "it has its lease again")
+        rows = {row[0]: row[1:3] for row in self.settled()}
+        self.assertEqual((len(rows), rows["k3"], rows["k1"], "k9" in rows), (3019, ("b", "meanwhile"), (None, "meanwhile"), False))
+        self.assertEqual(self.d.parked(), [])
+        self.assertEqual(self.d.ctl_lines("conflicts"), [])
+        self.assert_quiet()
 
 
 class Polled(Pair):

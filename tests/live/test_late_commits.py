@@ -1,8 +1,8 @@
 """A transaction that began before others and commits after them is never missed."""
 import unittest
 
-from case import ThreeCrms
-from crm import Cluster
+from case import Pair, ThreeCrms
+from crm import Cluster, eventually
 
 
 class LateCommits(ThreeCrms):
@@ -47,6 +47,24 @@ class LateCommits(ThreeCrms):
             session.run("ROLLBACK")
         people = self.settled()
         self.assertEqual((people["p1@example.org"]["name"], len(people)), ("Person 1", 19))
+
+
+class OneRound(Pair):
+    """One round at a time: nothing is read while it waits."""
+
+    def test_f01_an_entry_that_commits_while_later_ones_are_in_work_is_not_acknowledged_with_them(self):
+        self.a.run("INSERT INTO things (k, name) VALUES ('k1', 'old'), ('k2', 'old')")
+        self.begin("limits:\n  rounds: 1")
+        self.settled()
+        with self.a.connect() as late, self.b.connect() as lock:
+            late.run("BEGIN; UPDATE things SET name = 'late' WHERE k = 'k1'")
+            lock.run("BEGIN; SELECT FROM things WHERE k = 'k2' FOR UPDATE")
+            self.a.run("UPDATE things SET name = 'early' WHERE k = 'k2'")
+            eventually(lambda: self.b.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()") > 0,
+                       "the round that read the later entry writes")
+            late.run("COMMIT")
+            lock.run("COMMIT")
+        self.assertEqual(dict(self.settled("k, name")), {"k1": "late", "k2": "early"})
 
 
 class Prepared(ThreeCrms):
