@@ -232,6 +232,15 @@ struct endpoint_ops {
 	void (*free)(struct endpoint *);		/* answers what is open, closes */
 };
 
+/* The change log there, of all topologies that listen to this database. Nobody but us makes it shorter. */
+struct endpoint_log {
+	bool there, asking;		/* the driver's: we may read it; are about to */
+	bool known;			/* it was looked at lately: the rest holds */
+	int64_t bytes;			/* on disk */
+	double oldest_s;		/* how old its oldest entry is; 0: it is empty */
+	char oldest_of[64];		/* the topology that has yet to take that one */
+};
+
 struct endpoint {
 	const struct endpoint_ops *ops;
 	const struct endpoint_conf *conf;
@@ -248,6 +257,7 @@ struct endpoint {
 	int64_t last_success_us;	/* clock_mono_us() of the last answer */
 	int64_t last_capture_us;	/* clock_wall_us(); 0: never */
 	double clock_offset_s, clock_error_s;	/* database minus ours, and how wrong that may be */
+	struct endpoint_log log;
 	char server[96];		/* "PostgreSQL 15.18", for status */
 	struct link *links[64];		/* by entity index; NULL: not mapped here */
 };

@@ -148,7 +148,7 @@ struct flow {
 	size_t *first_column;		/* of each field in struct row */
 	struct side *sides[ENDPOINTS_MAX];	/* NULL: not mapped there */
 	struct meter_entity meter;
-	int64_t quantum_us;
+	int64_t quantum_us;		/* of its coarsest side: times within one are equal */
 	struct claims claims;		/* records in work */
 	struct again *again;
 	struct again *later;		/* the same, after a back-off */
@@ -264,6 +264,7 @@ bool side_usable(const struct side *);
 void side_changed(struct side *);		/* its link's usability or schema changed */
 void side_forget(struct side *);		/* the state was lost: survey again */
 void flow_look_later(struct flow *, const struct rid *, unsigned tries);	/* a write failed for now: again after a back-off */
+void flow_note_quantum(struct flow *, int64_t us);	/* so coarse are the stamps of one side */
 bool flow_settled(const struct flow *);		/* nothing in work, nothing queued */
 void capture_settled(struct side *, const char *position);
 

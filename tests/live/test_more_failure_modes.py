@@ -202,6 +202,42 @@ class Locks(Pair):
             self.settled()
 
 
+class Backlog(Pair):
+    """Nothing holds back the server's own log; ours grows where nobody drains it."""
+
+    def log(self, oldest):
+        """The change log of a as status has it, once the age of its oldest entry is in that range."""
+        def seen():
+            log = self.d.endpoint("a")["change_log"]
+            return (log and oldest[0] <= log["oldest_seconds"] <= oldest[1] and log) or (False, str(log))
+
+        return eventually(seen, f"oldest entry of {oldest} s")
+
+    def test_f21_a_change_log_that_is_not_drained_is_told_with_its_age_its_size_and_whose_it_is(self):
+        self.a.run("INSERT INTO things (k) VALUES ('k1')")
+        self.begin()
+        self.settled()
+        self.assertEqual(self.a.one("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"), 0)
+        self.assertIsNone(self.log((0, 0))["oldest_of"])
+        self.d.ctl("pause", "thing")
+        self.a.run("UPDATE things SET name = 'waits'; UPDATE crmsync.changelog SET at = at - interval '2 hours'; "
+                   "INSERT INTO crmsync.changelog (consumer, tab, op, pk) VALUES ('gone', 'public.things', 'U', '1')")
+        self.d.restart()        # it looks at once, else every few seconds
+        log = self.log((7200, 7300))
+        self.assertEqual(log["oldest_of"], "acme")
+        self.assertGreater(log["bytes"], 8000)
+        metrics = self.d.metrics()
+        self.assertEqual(metrics['crmsyncd_endpoint_change_log_bytes{endpoint="a"}'], log["bytes"])
+        self.assertGreater(metrics['crmsyncd_endpoint_change_log_oldest_seconds{endpoint="a"}'], 7000)
+        self.assertIn("a: the oldest entry in its change log has waited for 2 h", " ".join(self.d.ctl("status").split()))
+        self.d.ctl("resume", "thing")
+        self.settled()
+        self.a.run("UPDATE crmsync.changelog SET at = at - interval '1 day'")
+        self.d.restart()
+        self.assertEqual(self.log((86400, 86500))["oldest_of"], "gone")
+        self.assertIn("it is for the topology gone, whose crmsyncd does not take it", " ".join(self.d.ctl("status").split()))
+
+
 class Silent(Pair):
     """A third endpoint takes connections and says nothing."""
 

@@ -79,18 +79,38 @@ class Unequal(Stamps):
     a_capture = b_capture = {"capture": "poll", "interval": "100ms", "sweep": "1h"}
     b_sql = THINGS.replace("timestamptz", "timestamptz(0)")
     entities = THING.replace("  mappings:", "  conflict: {priority: [b, a]}\n  mappings:")
+    moment = None
 
-    def test_f06_of_two_edits_within_one_tick_of_the_coarser_clock_none_is_later(self):
+    def edit_both(self, base, name, *seconds):
+        """k1 and k2, as if so many seconds after one and the same moment."""
+        self.moment = self.moment or base.one("SELECT date_trunc('second', clock_timestamp())::text")
+        for k, later in zip(("k1", "k2"), seconds):
+            base.run("UPDATE things SET name = $1, changed = CAST($2 AS timestamptz) + CAST($3 AS interval) WHERE k = $4",
+                     name, self.moment, f"{later} s", k)
+
+    def two_old_ones(self):
         self.a.run("INSERT INTO things (k, name, changed) SELECT k, 'old', clock_timestamp() - interval '1 hour' FROM unnest(ARRAY['k1', 'k2']) k")
         self.begin()
         self.settled()
+
+    def test_f06_of_two_edits_within_one_tick_of_the_coarser_clock_none_is_later(self):
+        self.two_old_ones()
         self.d.stop()
-        moment = self.a.one("SELECT date_trunc('second', clock_timestamp())::text")
-        self.b.run("UPDATE things SET name = 'b', changed = CAST($1 AS timestamptz)", moment)
-        self.a.run("UPDATE things SET name = 'a', changed = CAST($1 AS timestamptz) + CASE k WHEN 'k1' THEN interval '0.9 s' ELSE '1 s' END", moment)
+        self.edit_both(self.b, "b", 0, 0)
+        self.edit_both(self.a, "a", 0.9, 1)
         self.d.start()
         self.assertEqual(self.names(), {"k1": "b", "k2": "a"}, "within the second the priority decides")
         self.assert_quiet()
+
+    def test_f06_how_coarse_a_clock_is_is_known_while_its_side_is_away(self):
+        self.two_old_ones()
+        self.d.ctl("pause", "b")
+        self.d.restart()
+        self.edit_both(self.a, "a", 0.9, 1)
+        eventually(lambda: self.d.entity("thing")["pending"] == 2, "b is owed them")
+        self.edit_both(self.b, "b", 0, 0)
+        self.d.ctl("resume", "b")
+        self.assertEqual(self.names(), {"k1": "b", "k2": "a"})
 
     def test_f03_a_second_change_within_the_same_second_is_found(self):
         self.begin()

@@ -184,6 +184,9 @@ void pg_state_guard_plain(struct pg_stmt *, const struct pg_link *);	/* ... for 
 void pg_state_with_epoch(struct pg_stmt *, struct postgres *);
 void pg_state_returning(struct pg_stmt *, struct postgres *);
 
+/* pg_backlog.c */
+void pg_backlog_look(struct postgres *);	/* for ep->log; cheap, call it every few seconds */
+
 /* pg_install.c. Object names: schema crmsync; tables changelog, state; function crmsync.capture_<table oid or name>(); triggers crmsync_*. */
 void pg_install_op(struct endpoint *, done_fn *done, void *arg);
 void pg_uninstall_op(struct endpoint *, done_fn *done, void *arg);

@@ -186,8 +186,10 @@ static void finish(struct reading *r)
 {
 	bool ok = r->e.kind == 0;
 
-	if (ok)
+	if (ok) {
 		pg_endpoint(r->pg)->keeps_state = is_true(r->log, 0, LOG_STATE);
+		pg_endpoint(r->pg)->log.there = is_true(r->log, 0, LOG_USAGE) && is_true(r->log, 0, LOG_RIGHTS);
+	}
 	for (size_t i = 0; i < r->n; i++) {
 		struct candidate *c = &r->list[i];
 

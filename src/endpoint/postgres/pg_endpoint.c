@@ -246,6 +246,7 @@ static void close_all(struct postgres *pg, const struct err *why)
 	while ((r = requests_take(&pg->waiting)) != NULL)
 		refuse(pg, r, why);
 	pg->n_probes = 0;
+	pg->ep.log.there = pg->ep.log.known = false;
 }
 
 static void log_down(struct postgres *pg)
@@ -363,6 +364,7 @@ static void on_probe_time(void *arg)
 	struct postgres *pg = arg;
 
 	loop_timer_set(pg->probe, PROBE_EVERY_MS);
+	pg_backlog_look(pg);
 	for (size_t i = 0; i < pg->n_slots; i++)
 		if (pg->slots[i].open && pg_conn_ready(pg->slots[i].conn))
 			send_probe(pg, &pg->slots[i]);
@@ -516,6 +518,7 @@ static void prepared(struct postgres *pg)
 		up(pg);
 	else if (pg_links_settle(pg, true, &pg->install_failure) || kept != pg->ep.keeps_state)
 		tell(pg);
+	pg_backlog_look(pg);
 	loop_timer_set(pg->catalog, pg->again ? CATALOG_STALE_MS : all_fit(pg) ? CATALOG_EVERY_MS : CATALOG_UNFIT_MS);
 	pg->again = false;
 }
