@@ -38,7 +38,7 @@ class Wrong(Stamps):
         for side, offset in (("a", 0), ("b", self.seconds)):
             self.assertAlmostEqual(self.d.endpoint(side)["clock_offset_seconds"], offset, delta=1)
             self.assertAlmostEqual(self.d.metrics()[f'crmsyncd_endpoint_clock_offset_seconds{{endpoint="{side}"}}'], offset, delta=1)
-        self.assertRegex(self.d.ctl("status"), rf"\nb +up .* {'-' if self.seconds < 0 else '[+]'}3600[.]")
+        self.assertRegex(self.d.ctl("status"), rf"\nb +up .* {'-' if self.seconds < 0 else '[+]'}3(600|599)[.]")
         self.d.stop()
         self.b.run("UPDATE things SET name = 'first at b' WHERE k = 'k1'")
         self.a.run("UPDATE things SET name = 'first at a' WHERE k = 'k2'")
@@ -68,8 +68,7 @@ class Future(Stamps):
         self.later(1.5)
         self.a.run("UPDATE things SET name = 'later' WHERE k = 'k1'")
         self.d.restart()
-        self.d.ctl("kick", "--sweep")
-        self.d.ctl("resume", "a")
+        self.d.ctl("kick", "--sweep")       # a pause ends with the daemon: both are there, and all is seen again
         self.assertEqual(self.names(), {"k1": "later", "k2": "future"}, "it counts as of a second after it was seen first")
         self.assert_quiet()
 
@@ -104,12 +103,15 @@ class Unequal(Stamps):
 
     def test_f06_how_coarse_a_clock_is_is_known_while_its_side_is_away(self):
         self.two_old_ones()
-        self.d.ctl("pause", "b")
-        self.d.restart()
+        self.d.stop()
+        text = self.d.file.read_text()
+        self.d.write(text.replace(f"host={self.b.cluster.back_door} dbname={self.b.name}", f"host=/nowhere dbname={self.b.name}"))
+        self.d.start()
         self.edit_both(self.a, "a", 0.9, 1)
         eventually(lambda: self.d.entity("thing")["pending"] == 2, "b is owed them")
         self.edit_both(self.b, "b", 0, 0)
-        self.d.ctl("resume", "b")
+        self.d.write(text)
+        self.d.ctl("reload")
         self.assertEqual(self.names(), {"k1": "b", "k2": "a"})
 
     def test_f03_a_second_change_within_the_same_second_is_found(self):
