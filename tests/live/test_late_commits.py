@@ -28,13 +28,13 @@ class LateCommits(ThreeCrms):
         self.assertEqual(len(people), 23)
         self.assert_quiet()
 
-    def test_with_listen(self):
+    def test_f01_with_listen(self):
         self.late_on(self.sales)
 
-    def test_with_poll(self):
+    def test_f02_with_poll(self):
         self.late_on(self.support)
 
-    def test_one_that_rolls_back_leaves_nothing(self):
+    def test_f01_one_that_rolls_back_leaves_nothing(self):
         self.start()
         self.populate(self.sales)
         self.settled()
