@@ -1,5 +1,7 @@
-"""The failure modes that the design names, one by one, on real servers: each test's name begins with its mode."""
+"""The failure modes that the design names, one by one, on real servers: a test's name begins with its mode, here and elsewhere."""
 import os
+import pathlib
+import re
 import signal
 import unittest
 
@@ -7,6 +9,13 @@ from case import THING, THINGS, Pair
 from crm import eventually, topology
 
 LONG = bool(os.environ.get("CRM_LONG"))
+
+
+class Modes(unittest.TestCase):
+    def test_each_mode_has_a_test_that_is_named_for_it(self):
+        files = pathlib.Path(__file__).parent.glob("test_*.py")
+        found = {int(mode) for file in files for name in re.findall(r"def test((?:_f\d\d)+)_", file.read_text()) for mode in name.split("_f")[1:]}
+        self.assertEqual(found, set(range(1, 36)))
 
 
 class UniqueValues(Pair):
@@ -100,8 +109,10 @@ CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNC
         self.assertEqual(self.rows(self.b), [("k1", None, "QUIET", "1.01"), ("k2", None, "QUIETER", "3.14")])
         self.assert_quiet()
         self.b.run("UPDATE things SET code = 'b' WHERE k = 'k2'")
+        before = self.b.versions()
         self.d.wait()
         self.assertEqual(self.rows(self.a)[1], ("k2", "b", "quieter", "3.14159"))
+        self.assertEqual(before, self.b.versions(), "nor is it written there once more")
 
     def test_f09_what_a_trigger_at_the_target_does_to_another_row_travels(self):
         self.b.run("""

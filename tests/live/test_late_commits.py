@@ -6,8 +6,9 @@ from crm import Cluster, eventually
 
 
 class LateCommits(ThreeCrms):
-    def late_on(self, crm):
-        """Three transactions begin, write, and commit in another order than they began; between all steps the daemon looks."""
+    def late_on(self, crm, seconds=0):
+        """Three transactions begin, write, and commit in another order than they began, so much later; between all steps the
+        daemon looks."""
         self.start()
         self.populate(self.sales)
         self.settled()
@@ -18,6 +19,10 @@ class LateCommits(ThreeCrms):
             crm.add(f"late{number}@example.org", session, name=f"Late {number}")
             crm.edit(f"p{10 + number}@example.org", name=f"Early {number}")
             self.d.wait()
+        eventually(lambda: crm.base.one("SELECT clock_timestamp() - max(xact_start) > CAST($1 AS interval) FROM pg_stat_activity "
+                                        "WHERE state = 'idle in transaction'", f"{seconds} s"), "they are open for long")
+        crm.edit("p13@example.org", name="Meanwhile")
+        self.d.wait()
         for number in (1, 2, 0):
             sessions[number].run("COMMIT")
             crm.edit(f"p{15 + number}@example.org", name=f"After {number}")
@@ -32,7 +37,7 @@ class LateCommits(ThreeCrms):
         self.late_on(self.sales)
 
     def test_f02_with_poll(self):
-        self.late_on(self.support)
+        self.late_on(self.support, 2)       # a second is allowed for what is not shown yet
 
     def test_f01_one_that_rolls_back_leaves_nothing(self):
         self.start()
