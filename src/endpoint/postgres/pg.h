@@ -185,7 +185,9 @@ void pg_state_with_epoch(struct pg_stmt *, struct postgres *);
 void pg_state_returning(struct pg_stmt *, struct postgres *);
 
 /* pg_backlog.c */
-void pg_backlog_look(struct postgres *);	/* for ep->log; cheap, call it every few seconds */
+/* Looks after ep->log; cheap, call it every few seconds. False: there is nothing to look at, or it is looked at already; else done
+ * (may be NULL) is called, without an error always. */
+bool pg_backlog_look(struct postgres *, done_fn *done, void *arg);
 
 /* pg_install.c. Object names: schema crmsync; tables changelog, state; function crmsync.capture_<table oid or name>(); triggers crmsync_*. */
 void pg_install_op(struct endpoint *, done_fn *done, void *arg);

@@ -2,7 +2,7 @@
  * pg_catalog.c - reads the catalog in a few statements for all tables at once, and publishes what came of it.
  *
  *   TABLES -> COLUMNS -> INDEXES -> TRIGGERS -> LOG -> pg_fit.c judges -> one "SELECT ... LIMIT 0" a table, and where its key columns
- *   may compare loosely, how -> publish
+ *   may compare loosely, how -> a look at how long the log is -> publish
  *
  * Names travel as parameters and come back from the catalog before they are quoted into SQL. Everything wrong with a table
  * is said at once, each thing with what to do. One table that does not fit does not stop the others.
@@ -186,10 +186,8 @@ static void finish(struct reading *r)
 {
 	bool ok = r->e.kind == 0;
 
-	if (ok) {
+	if (ok)
 		pg_endpoint(r->pg)->keeps_state = is_true(r->log, 0, LOG_STATE);
-		pg_endpoint(r->pg)->log.there = is_true(r->log, 0, LOG_USAGE) && is_true(r->log, 0, LOG_RIGHTS);
-	}
 	for (size_t i = 0; i < r->n; i++) {
 		struct candidate *c = &r->list[i];
 
@@ -221,6 +219,11 @@ static void fail(struct reading *r, const struct err *e)
 }
 
 static void check_next(struct reading *r);
+
+static void looked(void *arg, const struct err *e)
+{
+	finish(arg);
+}
 
 /* The first column whose zone was declared; NULL: none. */
 static const char *zone_of(const struct pg_table *t)
@@ -306,7 +309,9 @@ static void check_next(struct reading *r)
 	}
 	for (size_t i = 0; i < r->n; i++)
 		judge_log(r, &r->list[i]);
-	finish(r);
+	pg_endpoint(r->pg)->log.there = is_true(r->log, 0, LOG_USAGE) && is_true(r->log, 0, LOG_RIGHTS);
+	if (!pg_backlog_look(r->pg, looked, r))
+		finish(r);
 }
 
 static void got_log(void *arg, PGresult *res, const struct err *e)

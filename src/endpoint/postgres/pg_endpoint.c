@@ -364,7 +364,7 @@ static void on_probe_time(void *arg)
 	struct postgres *pg = arg;
 
 	loop_timer_set(pg->probe, PROBE_EVERY_MS);
-	pg_backlog_look(pg);
+	pg_backlog_look(pg, NULL, NULL);
 	for (size_t i = 0; i < pg->n_slots; i++)
 		if (pg->slots[i].open && pg_conn_ready(pg->slots[i].conn))
 			send_probe(pg, &pg->slots[i]);
@@ -518,7 +518,6 @@ static void prepared(struct postgres *pg)
 		up(pg);
 	else if (pg_links_settle(pg, true, &pg->install_failure) || kept != pg->ep.keeps_state)
 		tell(pg);
-	pg_backlog_look(pg);
 	loop_timer_set(pg->catalog, pg->again ? CATALOG_STALE_MS : all_fit(pg) ? CATALOG_EVERY_MS : CATALOG_UNFIT_MS);
 	pg->again = false;
 }
