@@ -120,6 +120,8 @@ GETTER(endpoint_down_seconds, kept(&s->endpoint.meter->availability, METER_BAD))
 GETTER(endpoint_unknown_seconds, kept(&s->endpoint.meter->availability, METER_UNKNOWN))
 GETTER(endpoint_paused_seconds, kept(&s->endpoint.meter->availability, METER_PAUSED))
 GETTER(endpoint_clock_offset, s->endpoint.endpoint->server[0] != '\0' ? s->endpoint.endpoint->clock_offset_s : NAN)
+GETTER(endpoint_log_bytes, s->endpoint.endpoint->log.known ? (double)s->endpoint.endpoint->log.bytes : NAN)
+GETTER(endpoint_log_oldest, s->endpoint.endpoint->log.known ? s->endpoint.endpoint->log.oldest_s : NAN)
 GETTER(endpoint_failures, s->endpoint.endpoint->tries)
 GETTER(endpoint_last_capture, (double)s->endpoint.endpoint->last_capture_us / 1e6)
 GETTER(data_volume, s->variant == 0 ? s->endpoint.meter->volume.read : s->endpoint.meter->volume.written)
@@ -238,6 +240,10 @@ static const struct metric metrics[] = {
 	  "Time the endpoint was paused by the operator." },
 	{ OURS "endpoint_clock_offset_seconds", GAUGE, PER_ENDPOINT, endpoint_clock_offset, NULL,
 	  "The endpoint's clock minus the daemon's; NaN before it was asked." },
+	{ OURS "endpoint_change_log_bytes", GAUGE, PER_ENDPOINT, endpoint_log_bytes, NULL,
+	  "Disk that the change log there takes, with its indexes; NaN where there is none." },
+	{ OURS "endpoint_change_log_oldest_seconds", GAUGE, PER_ENDPOINT, endpoint_log_oldest, NULL,
+	  "Age of the oldest entry that no daemon has taken from the change log; 0 when it is empty, NaN where there is none." },
 	{ OURS "endpoint_failed_attempts", GAUGE, PER_ENDPOINT, endpoint_failures, NULL,
 	  "Failed attempts to connect in a row; 0 while up." },
 	{ OURS "endpoint_last_capture_timestamp_seconds", GAUGE, PER_ENDPOINT, endpoint_last_capture, NULL,

@@ -38,6 +38,20 @@ static const char *link_state_name(enum sync_link_state state)
 
 /* ---- endpoints --------------------------------------------------------------------------------------- */
 
+/* null where none is, or before it was looked at. */
+static json_t *log_json(const struct endpoint_log *log)
+{
+	json_t *j;
+
+	if (!log->known)
+		return json_null();
+	j = json_object();
+	json_object_set_new(j, "bytes", json_integer(log->bytes));
+	json_object_set_new(j, "oldest_seconds", control_number(log->oldest_s));
+	json_object_set_new(j, "oldest_of", log->oldest_of[0] != '\0' ? control_text(log->oldest_of) : json_null());
+	return j;
+}
+
 static json_t *endpoint_json(const struct sync *sync, const struct sync_endpoint_view *v)
 {
 	const struct endpoint *p = v->endpoint;
@@ -60,6 +74,7 @@ static json_t *endpoint_json(const struct sync *sync, const struct sync_endpoint
 	json_object_set_new(j, "failed_attempts", json_integer(p->tries));
 	json_object_set_new(j, "next_attempt_seconds",
 			    p->next_try_us == 0 ? json_null() : control_number(fmax(0, (double)(p->next_try_us - now) / 1e6)));
+	json_object_set_new(j, "change_log", log_json(&p->log));
 	json_object_set_new(j, "guarded", json_boolean(v->guarded));
 	json_object_set_new(j, "recognised", v->recognised_us == 0 ? json_null() : control_text(v->recognised));
 	json_object_set_new(j, "recognised_time", control_time(v->recognised_us));

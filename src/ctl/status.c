@@ -124,6 +124,27 @@ static void add_recognised(struct buf *out, size_t width, const json_t *p, int64
 	buf_fini(&line);
 }
 
+enum { LOG_OLD_S = 300 };		/* as the rules for Prometheus say it, too */
+
+static void add_old_log(struct buf *out, size_t width, const json_t *status, const json_t *p)
+{
+	const json_t *log = sub(p, "change_log");
+	const char *of = str(log, "oldest_of");
+	struct buf line = { 0 };
+
+	if (!(num(log, "oldest_seconds") >= LOG_OLD_S))
+		return;
+	buf_adds(&line, "the oldest entry in its change log has waited for ");
+	age_add(&line, num(log, "oldest_seconds"));
+	buf_addf(&line, ", and the log takes %.1f MiB there: ", num(log, "bytes") / 1048576);
+	if (strcmp(of, str(status, "topology")) == 0)
+		buf_adds(&line, "what holds it up is said below");
+	else
+		buf_addf(&line, "it is for the topology %s, whose crmsyncd does not take it", of);
+	add_reason(out, width, str(p, "name"), "", line.p);
+	buf_fini(&line);
+}
+
 static void show_endpoints(const json_t *status, struct buf *out, size_t width, bool color)
 {
 	static const struct table_column columns[] = {
@@ -149,6 +170,8 @@ static void show_endpoints(const json_t *status, struct buf *out, size_t width, 
 		add_reason(out, width, str(p, "name"), "", str(p, "reason"));
 	json_array_foreach(list, i, p)
 		add_recognised(out, width, p, now_us);
+	json_array_foreach(list, i, p)
+		add_old_log(out, width, status, p);
 	json_array_foreach(list, i, p)
 		if (json_is_false(sub(p, "guarded")) && strcmp(str(p, "state"), "up") == 0)
 			add_reason(out, width, str(p, "name"), "", unguarded_words);

@@ -170,6 +170,17 @@ struct link_ops {
 	void (*position_now)(struct link *, void (*done)(void *arg, const char *position, const struct err *e), void *arg);
 	/* About how many rows (planner's estimate is fine). */
 	void (*estimate)(struct link *, void (*done)(void *arg, int64_t rows, const struct err *e), void *arg);
+	/* The caller will not use it, although it fits; NULL: it will again. Shows in `usable` and `why`, and is told by events.state. */
+	void (*refuse)(struct link *, const struct err *why);
+};
+
+/* What a key column takes for the same: texts that differ in ... It holds two such rows for one, or none of the second. */
+enum {
+	KEY_ALIKE_CASE = 1,
+	KEY_ALIKE_FORMS = 2,		/* one character or several that make up the same letter (NFC, NFD) */
+	KEY_ALIKE_ACCENTS = 4,
+	KEY_ALIKE_BLANKS = 8,		/* blanks at the end */
+	KEY_ALIKE_WIDTH = 16,		/* and each is filled up to so many characters: times this */
 };
 
 struct link_promises {		/* what this link's capture can and cannot promise; shown in status */
@@ -189,6 +200,7 @@ struct link {
 	bool usable;			/* endpoint up, catalog fits */
 	struct err why;			/* when the table does not fit: what and what to do */
 	char schema_mark[20];		/* changes when the table's definition does */
+	uint32_t alike[KEY_FIELDS_MAX];	/* KEY_ALIKE_* of each key field; 0: what differs at all is not the same */
 	void *owner;			/* sync/'s */
 };
 
@@ -220,6 +232,15 @@ struct endpoint_ops {
 	void (*free)(struct endpoint *);		/* answers what is open, closes */
 };
 
+/* The change log there, of all topologies that listen to this database. Nobody but us makes it shorter. */
+struct endpoint_log {
+	bool there, asking;		/* the driver's: we may read it; are about to */
+	bool known;			/* it was looked at lately: the rest holds */
+	int64_t bytes;			/* on disk */
+	double oldest_s;		/* how old its oldest entry is; 0: it is empty */
+	char oldest_of[64];		/* the topology that has yet to take that one */
+};
+
 struct endpoint {
 	const struct endpoint_ops *ops;
 	const struct endpoint_conf *conf;
@@ -238,6 +259,7 @@ struct endpoint {
 	int64_t probe_us;		/* while up it is asked whether it lives so often; 0: by no rule */
 	int64_t last_capture_us;	/* clock_wall_us(); 0: never */
 	double clock_offset_s, clock_error_s;	/* database minus ours, and how wrong that may be */
+	struct endpoint_log log;
 	char server[96];		/* "PostgreSQL 15.18", for status */
 	struct link *links[64];		/* by entity index; NULL: not mapped here */
 };

@@ -1,6 +1,8 @@
 libcrmsync_a_SOURCES += \
 	src/endpoint/endpoint.c src/endpoint/endpoint.h \
 	src/endpoint/postgres/pg.h \
+	src/endpoint/postgres/pg_alike.c src/endpoint/postgres/pg_alike.h \
+	src/endpoint/postgres/pg_backlog.c \
 	src/endpoint/postgres/pg_catalog.c \
 	src/endpoint/postgres/pg_conn.c src/endpoint/postgres/pg_conn.h \
 	src/endpoint/postgres/pg_endpoint.c \

@@ -307,18 +307,25 @@ static void tell_stopped(struct side *side)
 	side->stopped = side->link->usable ? NULL : xstrdup(why->text);
 }
 
+void flow_note_quantum(struct flow *flow, int64_t us)
+{
+	if (us > flow->quantum_us)
+		flow->quantum_us = us;
+}
+
 void side_changed(struct side *side)
 {
-	bool usable = side_usable(side);
-	bool altered = strcmp(side->schema_mark, side->link->schema_mark) != 0;
+	bool usable, altered = strcmp(side->schema_mark, side->link->schema_mark) != 0;
 
+	keys_compare(side->flow);
+	usable = side_usable(side);
 	if (usable && altered) {
 		snprintf(side->schema_mark, sizeof side->schema_mark, "%s", side->link->schema_mark);
 		if (side->parked > 0)	/* what did not fit may fit now */
 			sync_parked_retry(side->flow->sync, side->flow->def->name, 0, NULL);
 	}
-	if (usable && side->link->quantum_us > side->flow->quantum_us)
-		side->flow->quantum_us = side->link->quantum_us;
+	if (usable)
+		flow_note_quantum(side->flow, side->link->quantum_us);
 	if (usable && !side->was_usable) {
 		side->wanted = true;
 		side->failures = side->capture_failures = 0;

@@ -48,6 +48,7 @@ void listing_over(struct side *side);		/* ended or given up: what is still to be
 void sweep_again(struct side *side);		/* the sweep was given up */
 void sweep_done(struct side *side);		/* the survey or sweep has seen everything */
 bool survey_holds(const struct side *side, struct value mark);	/* it saw the table as the topology describes it now */
+int64_t survey_quantum_us(struct value mark);			/* the precision of that side's stamps */
 void side_name_mark(const struct side *side, const char *kind, char out[200]);	/* in the store: "survey", "poll" */
 
 #endif

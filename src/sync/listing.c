@@ -118,13 +118,21 @@ static uint64_t shape_of(const struct side *side)
 	return shape;
 }
 
-/* The mark: when, and of what shape. */
+/* The mark: when, how precise its stamps are, and of what shape. */
 bool survey_holds(const struct side *side, struct value mark)
 {
 	char shape[24];
 	int n = snprintf(shape, sizeof shape, " %016llx", (unsigned long long)shape_of(side));
 
 	return mark.len > n && memcmp(mark.data + mark.len - n, shape, (size_t)n) == 0;
+}
+
+int64_t survey_quantum_us(struct value mark)
+{
+	const char *first = memchr(mark.data, ' ', (size_t)mark.len);
+	const char *second = first != NULL ? memchr(first + 1, ' ', (size_t)(mark.data + mark.len - first - 1)) : NULL;
+
+	return second != NULL ? strtoll(first + 1, NULL, 10) : 1;	/* earlier versions did not say */
 }
 
 static void on_survey_marked(void *arg, const struct err *e)
@@ -154,7 +162,8 @@ static void mark_surveyed(struct side *side)
 	struct store_write w = { .positions = &p, .n_positions = 1 };
 
 	side_name_mark(side, "survey", name);
-	snprintf(mark, sizeof mark, "%lld %016llx", (long long)(clock_wall_us() / 1000000), (unsigned long long)shape_of(side));
+	snprintf(mark, sizeof mark, "%lld %lld %016llx", (long long)(clock_wall_us() / 1000000), (long long)side->link->quantum_us,
+		 (unsigned long long)shape_of(side));
 	side->flow->sync->store->ops->write(side->flow->sync->store, side->flow->index, &w, on_survey_marked, side);
 }
 

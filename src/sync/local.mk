@@ -4,6 +4,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/epoch.c \
 	src/sync/feed.c src/sync/feed.h \
 	src/sync/held.c \
+	src/sync/keys.c \
 	src/sync/listing.c \
 	src/sync/meters.c src/sync/meters_keep.c \
 	src/sync/observe.c \

@@ -75,6 +75,8 @@ static void on_survey_mark(void *arg, struct value text, const struct err *e)
 			log_info("the topology says something new of this table: it is listed again",
 				 LOG_S("entity", m->side->flow->def->name), LOG_S("endpoint", m->side->mapping->endpoint->name));
 		m->side->survey_known = m->side->wanted = true;
+		if (!value_is_null(text))	/* also while it is away */
+			flow_note_quantum(m->side->flow, survey_quantum_us(text));
 	}
 	recovery_step(m->rc);
 	free(m);

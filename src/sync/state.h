@@ -9,6 +9,7 @@
  *                                                epoch.c     database or Redis put back: recognised how
  *                                                rebase.c    a database put back: what was known of it is void
  *                                                own.c      what we wrote lately, should the state be lost
+ *                                                keys.c     do all sides take the same keys for the same?
  *                                                park.c     records that stand aside, and orphans that wait
  *                                                held.c     the mass-delete guard
  *                                                wait.c     crmsyncctl wait, --once
@@ -120,6 +121,7 @@ struct side {
 	struct debts debts;		/* since when these are owed, wall */
 	int64_t aside_us;		/* timelines: since when something stands aside; 0: nothing does */
 	char schema_mark[20];
+	bool unlike;			/* refused: another side tells keys apart that are the same to this one */
 	bool was_usable;
 	char *stopped;			/* owned; why it cannot be used although its endpoint is up, as the log was told; NULL: it can */
 	struct err why;			/* why writing there failed last; empty when fine */
@@ -160,7 +162,7 @@ struct flow {
 	size_t *first_column;		/* of each field in struct row */
 	struct side *sides[ENDPOINTS_MAX];	/* NULL: not mapped there */
 	struct meter_entity meter;
-	int64_t quantum_us;
+	int64_t quantum_us;		/* of its coarsest side: times within one are equal */
 	struct claims claims;		/* records in work */
 	struct again *again;
 	struct again *later;		/* the same, after a back-off */
@@ -292,6 +294,7 @@ bool side_usable(const struct side *);
 void side_changed(struct side *);		/* its link's usability or schema changed */
 void side_forget(struct side *);		/* the state was lost: survey again */
 void flow_look_later(struct flow *, const struct rid *, unsigned tries);	/* a write failed for now: again after a back-off */
+void flow_note_quantum(struct flow *, int64_t us);	/* so coarse are the stamps of one side */
 bool flow_settled(const struct flow *);		/* nothing in work, nothing queued; a regular sweep that has found nothing is no work */
 void capture_settled(struct side *, const char *position);
 
@@ -321,6 +324,10 @@ void rebase_free(struct sync *);
 /* Its rows are of before it was put back, until they were listed again; and this row was not written since. */
 bool side_is_past(const struct side *);
 bool row_is_past(const struct side *, const struct observation *);
+
+/* ---- keys.c ------------------------------------------------------------------------------------------ */
+
+void keys_compare(struct flow *);	/* refuses sides that cannot hold the keys of another one */
 
 /* ---- listing.c --------------------------------------------------------------------------------------- */
 

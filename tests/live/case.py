@@ -288,17 +288,19 @@ class Pair(Case):
     name = "modes"
     a_sql = b_sql = THINGS
     entities = THING
-    b_capture = {"capture": "listen", "interval": "1s", "sweep": "1h"}
+    a_capture = b_capture = {"capture": "listen", "interval": "1s", "sweep": "1h"}
 
     def setUp(self):
         super().setUp()
         self.redis = Redis(self.place)
         self.a, self.b = self.database(f"{self.name}_a", self.a_sql), self.database(f"{self.name}_b", self.b_sql)
 
-    def begin(self):
-        sides = {"a": {"connection": self.a.conninfo, "capture": "listen", "interval": "1s", "sweep": "1h"},
-                 "b": {"connection": self.b.conninfo, **self.b_capture}}
-        self.d = self.daemon(topology(self.redis, sides, self.entities))
+    def start(self, more=""):
+        sides = {"a": {"connection": self.a.conninfo, **self.a_capture}, "b": {"connection": self.b.conninfo, **self.b_capture}}
+        self.d = self.daemon(topology(self.redis, sides, self.entities, more=more))
+
+    def begin(self, more=""):
+        self.start(more)
         self.d.wait()
 
     def rows(self, base, columns="k, code, name, amount::text"):

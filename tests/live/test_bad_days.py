@@ -16,7 +16,7 @@ class UnderLoad(Load):
         self.d.kill()
         self.d.start()
 
-    def test_kill_9_of_the_daemon_at_random_moments(self):
+    def test_f29_kill_9_of_the_daemon_at_random_moments(self):
         self.survive([self.kill_daemon] * (25 if LONG else 5))
 
     def test_kill_9_of_the_daemon_during_the_first_reconcile(self):
@@ -31,10 +31,10 @@ class UnderLoad(Load):
         self.assertEqual(len(self.settled()), 3000)
         self.assert_quiet()
 
-    def test_restart_of_each_database(self):
+    def test_f24_restart_of_each_database(self):
         self.survive([cluster.restart for cluster in self.clusters])
 
-    def test_crash_of_each_database(self):
+    def test_f24_crash_of_each_database(self):
         self.survive([lambda c=cluster: c.restart(signal.SIGQUIT) for cluster in self.clusters])
 
     def test_restart_of_redis(self):
@@ -110,10 +110,10 @@ class RedisEmptied(ThreeCrms):
         self.assertEqual(self.d.entity("contact")["records"], 200)
         self.assert_quiet()
 
-    def test_flushall_while_running(self):
+    def test_f22_flushall_while_running(self):
         self.emptied(lambda: self.redis.call("FLUSHALL"))
 
-    def test_flushall_while_the_daemon_is_down(self):
+    def test_f22_flushall_while_the_daemon_is_down(self):
         def how():
             self.d.stop()
             self.redis.call("FLUSHALL")
@@ -121,7 +121,7 @@ class RedisEmptied(ThreeCrms):
 
         self.emptied(how)
 
-    def test_redis_restarts_without_its_memory(self):
+    def test_f22_redis_restarts_without_its_memory(self):
         self.emptied(lambda: self.redis.restart(signal.SIGKILL))
 
     def test_what_was_edited_and_deleted_around_a_flushall_is_not_a_reason_to_delete_anything(self):
@@ -167,7 +167,7 @@ class RedisEmptied(ThreeCrms):
 class RedisRefused(ThreeCrms):
     redis_options = ("--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru")
 
-    def test_a_redis_that_may_evict_keys_is_refused_with_the_reason(self):
+    def test_f22_a_redis_that_may_evict_keys_is_refused_with_the_reason(self):
         self.populate(self.sales)
         self.d = Daemon(self.place, self.topology(), run=False)
         for options in ((), ("--once",)):

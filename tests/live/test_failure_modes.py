@@ -1,9 +1,21 @@
-"""The failure modes that the design names, one by one, on real servers: each test's name begins with its mode."""
+"""The failure modes that the design names, one by one, on real servers: a test's name begins with its mode, here and elsewhere."""
+import os
+import pathlib
+import re
 import signal
 import unittest
 
 from case import THING, THINGS, Pair
 from crm import eventually, topology
+
+LONG = bool(os.environ.get("CRM_LONG"))
+
+
+class Modes(unittest.TestCase):
+    def test_each_mode_has_a_test_that_is_named_for_it(self):
+        files = pathlib.Path(__file__).parent.glob("test_*.py")
+        found = {int(mode) for file in files for name in re.findall(r"def test((?:_f\d\d)+)_", file.read_text()) for mode in name.split("_f")[1:]}
+        self.assertEqual(found, set(range(1, 36)))
 
 
 class UniqueValues(Pair):
@@ -97,8 +109,10 @@ CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNC
         self.assertEqual(self.rows(self.b), [("k1", None, "QUIET", "1.01"), ("k2", None, "QUIETER", "3.14")])
         self.assert_quiet()
         self.b.run("UPDATE things SET code = 'b' WHERE k = 'k2'")
+        before = self.b.versions()
         self.d.wait()
         self.assertEqual(self.rows(self.a)[1], ("k2", "b", "quieter", "3.14159"))
+        self.assertEqual(before, self.b.versions(), "nor is it written there once more")
 
     def test_f09_what_a_trigger_at_the_target_does_to_another_row_travels(self):
         self.b.run("""
@@ -113,6 +127,8 @@ CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNC
 
 
 class Refusing(Pair):
+    """Who waits for a lock waits for longer than any test does."""
+    a_capture = b_capture = {**Pair.b_capture, "lock_timeout": "1h", "statement_timeout": "1h"}
     a_sql = b_sql = THINGS + "CREATE TABLE others (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE);"
     entities = THING + """
 other:
@@ -200,23 +216,40 @@ other:
         self.assertEqual(self.d.parked(), [])
 
     def test_f30_a_connection_that_is_cut_while_it_writes_costs_and_doubles_nothing(self):
-        self.a.run("INSERT INTO things (k, name) SELECT 'm' || n, repeat('x', 200) FROM generate_series(1, 3000) n; "
-                   "UPDATE things SET name = 'new' WHERE k LIKE 'k%'")
-        for _ in range(30):
-            self.b.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'crmsync' AND datname = 'modes_b' "
-                       "AND state = 'active' AND query ~ '^(WITH|INSERT|UPDATE|COPY)'")
-        eventually(lambda: self.b.one("SELECT count(*) FROM things") == 3020, "all arrived")
-        self.assertEqual(len(self.settled()), 3020)
+        for edit in ("INSERT INTO things (k, name) SELECT 'm' || n, repeat('x', 200) FROM generate_series(1, 3000) n",
+                     "UPDATE things SET name = 'new' WHERE k LIKE 'k%'", "DELETE FROM things WHERE k IN ('k1', 'm1')"):
+            with self.subTest(edit), self.b.connect() as session:
+                session.run("BEGIN; LOCK TABLE things IN SHARE MODE")
+                self.a.run(edit)
+                eventually(lambda: self.b.one("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'crmsync' "
+                                              "AND datname = current_database() AND wait_event_type = 'Lock'") > 0, "it writes, and is cut")
+                session.run("COMMIT")
+            self.settled()
+        self.assertEqual(len(self.rows(self.b)), 3018)
+        self.assertEqual(self.b.one("SELECT count(*) FROM things WHERE name = 'new'"), 19)
         self.assertEqual(self.d.parked(), [])
+        self.assertEqual(self.d.ctl_lines("conflicts"), [])
         self.assert_quiet()
 
+    def lapsed(self):
+        """Seconds since its lease was over."""
+        seconds, micros = map(int, self.redis.call("TIME"))
+        return seconds + micros / 1e6 - int(self.redis.call("HGET", "crmsync:acme:lease", "until")) / 1000
+
     def test_f34_a_daemon_that_was_stopped_for_a_while_loses_nothing(self):
-        self.d.process.send_signal(signal.SIGSTOP)
-        self.a.run("UPDATE things SET name = 'meanwhile'; DELETE FROM things WHERE k = 'k9'")
-        self.b.run("UPDATE things SET code = 'b' WHERE k = 'k3'; SELECT pg_sleep(2)")
+        """For longer than its lease; the long form for ten minutes, longer than any deadline."""
+        self.a.run("INSERT INTO things (k, name) SELECT 'm' || n, repeat('x', 200) FROM generate_series(1, 3000) n")
+        self.d.process.send_signal(signal.SIGSTOP)      # in the middle of a round
+        self.a.run("UPDATE things SET name = 'meanwhile' WHERE k LIKE 'k%'; DELETE FROM things WHERE k = 'k9'")
+        self.b.run("UPDATE things SET code = 'b' WHERE k = 'k3'")
+        eventually(lambda: self.lapsed() > (600 if LONG else 0.1), "it was stopped for long", 700)
         self.d.process.send_signal(signal.SIGCONT)
-        rows = self.settled()
-        self.assertEqual((len(rows), [r[1] for r in rows if r[0] == "k3"]), (19, ["b"]))
+        eventually(lambda: self.lapsed() < 0, "it has its lease again")
+        rows = {row[0]: row[1:3] for row in self.settled()}
+        self.assertEqual((len(rows), rows["k3"], rows["k1"], "k9" in rows), (3019, ("b", "meanwhile"), (None, "meanwhile"), False))
+        self.assertEqual(self.d.parked(), [])
+        self.assertEqual(self.d.ctl_lines("conflicts"), [])
+        self.assert_quiet()
 
 
 class Polled(Pair):

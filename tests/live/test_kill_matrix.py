@@ -41,9 +41,9 @@ def one_step(step):
 
 if has_failpoints() and LONG:
     for _step in STEPS:
-        setattr(KillMatrix, f"test_killed_at_{_step.replace(' ', '_')}_nothing_is_lost", one_step(_step))
+        setattr(KillMatrix, f"test_f29_killed_at_{_step.replace(' ', '_')}_nothing_is_lost", one_step(_step))
 elif has_failpoints():
-    KillMatrix.test_killed_where_it_hurts_most_nothing_is_lost = some_steps
+    KillMatrix.test_f29_killed_where_it_hurts_most_nothing_is_lost = some_steps
 
 if __name__ == "__main__":
     unittest.main()

@@ -96,7 +96,7 @@ class OneWriter(ThreeCrms):
         self.assertEqual(self.settled()["p1@example.org"]["name"], "By the second")
 
     @alone
-    def test_one_that_slept_writes_nothing_when_it_wakes_up_and_stands_by(self):
+    def test_f31_one_that_slept_writes_nothing_when_it_wakes_up_and_stands_by(self):
         self.start_two()
         os.kill(self.first.process.pid, signal.SIGSTOP)
         asleep = time.monotonic()
@@ -124,7 +124,7 @@ class OneWriter(ThreeCrms):
     def first_rounds(self):
         return [line for line in self.first.log.splitlines() if "endpoint up" in line]
 
-    def test_a_write_under_an_older_number_is_refused_by_the_database(self):
+    def test_f31_a_write_under_an_older_number_is_refused_by_the_database(self):
         self.start()
         self.populate(self.sales)
         self.settled()

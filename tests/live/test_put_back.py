@@ -74,10 +74,10 @@ class Redis(PutBack):
         self.assertNotIn("p5@example.org", self.settled())
         self.assert_quiet()
 
-    def test_redis_put_back_to_an_older_dump_while_running(self):
+    def test_f22_redis_put_back_to_an_older_dump_while_running(self):
         self.put_back(False)
 
-    def test_redis_put_back_to_an_older_dump_while_the_daemon_was_down(self):
+    def test_f22_redis_put_back_to_an_older_dump_while_the_daemon_was_down(self):
         self.put_back(True)
 
     def test_an_emptied_redis_is_told(self):

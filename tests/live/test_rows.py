@@ -33,7 +33,7 @@ class Orphans(ThreeCrms):
 
 
 class Parked(ThreeCrms):
-    def test_a_value_that_is_too_long_parks_that_row_only_and_is_tried_again_when_it_changes(self):
+    def test_f23_a_value_that_is_too_long_parks_that_row_only_and_is_tried_again_when_it_changes(self):
         self.start()
         self.populate(self.support)
         self.settled()
@@ -80,7 +80,7 @@ class Parked(ThreeCrms):
         self.assertEqual(self.support.people()["p1@example.org"]["name"], "Edited at sales")
         self.assertEqual(self.support.people()["p1@example.org"]["phone"], "1" * 21)
 
-    def test_a_constraint_of_one_side_stops_its_rows_only(self):
+    def test_f28_a_constraint_of_one_side_stops_its_rows_only(self):
         self.start()
         self.billing.base.run("ALTER TABLE payers ADD CHECK (points < 100)")
         for p in range(50):
@@ -100,7 +100,7 @@ class Cleaning(ThreeCrms):
                                          "check: [{length: [2, 40]}]}") \
         .replace("score: {type: integer}", "score: {type: integer, check: [{range: [0, 100]}]}")
 
-    def test_cleaned_values_travel_and_cause_no_second_write(self):
+    def test_f08_cleaned_values_travel_and_cause_no_second_write(self):
         self.start()
         self.sales.add("  Ann@Example.org", name="  Ann   Lee ", score=1)
         self.sales.add("bob@example.org", name="   ", score=2)

@@ -53,12 +53,12 @@ class LastWriterWins(Conflict):
         self.assertEqual(people["p1@example.org"]["name"], "Same")
         self.assertEqual(self.d.entity("contact")["conflicts"], 0)
 
-    def test_an_edit_wins_over_an_earlier_delete(self):
+    def test_f10_an_edit_wins_over_an_earlier_delete(self):
         people = self.concurrently(lambda: self.billing.remove("p1@example.org"),
                                    lambda: self.sales.edit("p1@example.org", name="Alive"))
         self.assertEqual(people["p1@example.org"]["name"], "Alive")
 
-    def test_an_edit_wins_over_a_later_delete(self):
+    def test_f10_an_edit_wins_over_a_later_delete(self):
         people = self.concurrently(lambda: self.sales.edit("p1@example.org", name="Alive"),
                                    lambda: self.billing.remove("p1@example.org"))
         self.assertEqual(people["p1@example.org"]["name"], "Alive")
@@ -68,13 +68,13 @@ class LastWriterWins(Conflict):
 class DeleteWins(Conflict):
     entities = rules("{rule: last-writer-wins, deletes: delete-wins, priority: [sales, support, billing]}")
 
-    def test_a_delete_wins_over_a_later_edit(self):
+    def test_f10_a_delete_wins_over_a_later_edit(self):
         people = self.concurrently(lambda: self.billing.remove("p1@example.org"),
                                    lambda: self.sales.edit("p1@example.org", name="Too late"))
         self.assertEqual(sorted(people), ["p0@example.org", "p2@example.org"])
         self.assert_quiet()
 
-    def test_a_delete_wins_over_an_earlier_edit(self):
+    def test_f10_a_delete_wins_over_an_earlier_edit(self):
         people = self.concurrently(lambda: self.sales.edit("p1@example.org", name="Too early"),
                                    lambda: self.billing.remove("p1@example.org"))
         self.assertEqual(sorted(people), ["p0@example.org", "p2@example.org"])

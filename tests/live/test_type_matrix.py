@@ -83,7 +83,7 @@ class TypeMatrix(Case):
     def versions(self):
         return self.a.versions(), self.b.versions()
 
-    def test_each_value_travels_there_and_back_or_its_row_is_parked(self):
+    def test_f18_each_value_travels_there_and_back_or_its_row_is_parked(self):
         for k, (field, written, _) in self.cases.items():
             column = MATRIX[int(field[1:])][1]
             self.a.run(f"INSERT INTO things (k, note, {field}) VALUES ($1, 'a', CAST($2::text AS {column}))", k, written)

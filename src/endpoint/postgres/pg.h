@@ -72,6 +72,8 @@ struct pg_column {
 	char *zone;		/* a literal: the zone of a timestamp without one; NULL: none is needed */
 	bool not_null, generated, identity_always;
 	bool lets_go;		/* in a unique index, and NULL there holds no value: the way out of a cycle of unique values */
+	char *loose;		/* texts that differ may be the same there: what to cast an array to, to have them compared so; else NULL */
+	bool collated;		/* ... by its collation */
 };
 
 /*
@@ -96,6 +98,7 @@ struct pg_table {
 		size_t n_keys;
 	} *parents;
 	bool key_unique;		/* a unique index covers exactly the key columns */
+	uint32_t alike[KEY_FIELDS_MAX];	/* as in struct link */
 	bool partitioned;
 	bool soft_delete_is_flag;	/* `deleted` is boolean */
 	bool soft_delete_has_value;	/* it is set to a value of one's own, not to the time or true */
@@ -123,6 +126,8 @@ struct pg_link {
 		unsigned draw;			/* the next so many draw their ids before */
 	} copies;
 	/* written by pg_catalog.c, read by pg_endpoint.c */
+	bool untold;			/* link.alike changed since the caller was told of anything */
+	struct err refusal;		/* why the caller will not use it; kind 0: it will */
 	struct err misfit;		/* what does not fit; kind 0: nothing */
 	struct err log_problem;		/* why the change log cannot be used; kind 0: it can, or is not needed */
 	bool log_missing;		/* ... and installing would mend it */
@@ -164,6 +169,7 @@ const char *pg_search_path(const struct postgres *);	/* what the server gave us,
 char *pg_quote_name(struct postgres *, const char *name);
 char *pg_quote_text(struct postgres *, const char *text);
 void pg_retire(struct postgres *, struct pg_table *);	/* frees it once no statement is under way; NULL is fine */
+void pg_refuse_op(struct link *, const struct err *why);
 void pg_catalog_stale(struct postgres *);		/* a statement failed as if the schema had changed: read the catalog again soon */
 
 /* pg_state.c */
@@ -180,6 +186,11 @@ void pg_state_guard_plain(struct pg_stmt *, const struct pg_link *);	/* ... for 
 /* Before and behind a statement: the epoch moves in the same transaction, or all of it fails. */
 void pg_state_with_epoch(struct pg_stmt *, struct postgres *);
 void pg_state_returning(struct pg_stmt *, struct postgres *);
+
+/* pg_backlog.c */
+/* Looks after ep->log; cheap, call it every few seconds. False: there is nothing to look at, or it is looked at already; else done
+ * (may be NULL) is called, without an error always. */
+bool pg_backlog_look(struct postgres *, done_fn *done, void *arg);
 
 /* pg_install.c. Object names: schema crmsync; tables changelog, state; function crmsync.capture_<table oid or name>(); triggers crmsync_*. */
 void pg_install_op(struct endpoint *, done_fn *done, void *arg);

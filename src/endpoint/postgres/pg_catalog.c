@@ -1,7 +1,8 @@
 /*
  * pg_catalog.c - reads the catalog in a few statements for all tables at once, and publishes what came of it.
  *
- *   TABLES -> COLUMNS -> INDEXES -> TRIGGERS -> LOG -> pg_fit.c judges -> one "SELECT ... LIMIT 0" a table -> publish
+ *   TABLES -> COLUMNS -> INDEXES -> TRIGGERS -> LOG -> pg_fit.c judges -> one "SELECT ... LIMIT 0" a table, and where its key columns
+ *   may compare loosely, how -> a look at how long the log is -> publish
  *
  * Names travel as parameters and come back from the catalog before they are quoted into SQL. Everything wrong with a table
  * is said at once, each thing with what to do. One table that does not fit does not stop the others.
@@ -14,6 +15,7 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "endpoint/postgres/pg_alike.h"
 #include "endpoint/postgres/pg_fit.h"
 #include "endpoint/postgres/pg_install.h"
 #include "endpoint/postgres/pg_write_sql.h"
@@ -52,7 +54,10 @@ static const char columns_sql[] =
 	"  UNION ALL SELECT p.refobjid FROM pg_attrdef f JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = f.oid "
 	"  AND p.refclassid = 'pg_class'::regclass WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum "
 	"  AND pg_get_expr(f.adbin, f.adrelid) = format('nextval(%L::regclass)', p.refobjid::regclass::text)) LIMIT 1), "
-	"(SELECT pg_get_expr(f.adbin, f.adrelid) FROM pg_attrdef f WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum) "
+	"(SELECT pg_get_expr(f.adbin, f.adrelid) FROM pg_attrdef f WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum), "
+	"format_type(b.oid, -1), "
+	"(SELECT format('%I.%I', ln.nspname, l.collname) FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace "
+	"  WHERE l.oid = a.attcollation AND NOT l.collisdeterministic) "
 	"FROM pg_attribute a CROSS JOIN LATERAL (WITH RECURSIVE d AS ("
 	"  SELECT t.oid, t.typtype, t.typcategory, t.typbasetype, t.typtypmod, a.atttypmod AS typmod "
 	"  FROM pg_type t WHERE t.oid = a.atttypid "
@@ -161,6 +166,10 @@ static void publish(struct reading *r, struct candidate *c)
 		err_set(&pl->misfit, ERR_ENDPOINT, "", "table %s: %s", pl->link.mapping->table, c->problems.p);
 		pg_table_free(&c->table);
 	}
+	if (c->table != NULL && memcmp(pl->link.alike, c->table->alike, sizeof pl->link.alike) != 0) {
+		memcpy(pl->link.alike, c->table->alike, sizeof pl->link.alike);
+		pl->untold = true;
+	}
 	if (pl->table != NULL && c->table != NULL && strcmp(pl->link.schema_mark, c->mark) == 0) {
 		pl->table->installed = c->table->installed;
 		pl->table->toast = c->table->toast;
@@ -212,6 +221,11 @@ static void fail(struct reading *r, const struct err *e)
 
 static void check_next(struct reading *r);
 
+static void looked(void *arg, const struct err *e)
+{
+	finish(arg);
+}
+
 /* The first column whose zone was declared; NULL: none. */
 static const char *zone_of(const struct pg_table *t)
 {
@@ -232,6 +246,35 @@ static char *check_statement(const struct pg_table *t)
 	return sql;
 }
 
+static void got_alike(void *arg, PGresult *res, const struct err *e)
+{
+	struct reading *r = arg;
+	struct candidate *c = &r->list[r->checking];
+
+	if (e != NULL && (e->kind == ERR_TRANSIENT || e->code[0] == '\0')) {
+		fail(r, e);
+		return;
+	}
+	if (e != NULL)
+		fit_problem(c, "asking how its key columns compare fails (%s): %s", e->code, e->text);
+	else
+		pg_alike_take(c->table, c->pl->link.mapping->entity, res);
+	PQclear(res);
+	r->checking++;
+	check_next(r);
+}
+
+static bool ask_alike(struct reading *r)
+{
+	struct candidate *c = &r->list[r->checking];
+
+	free(c->check);
+	c->check = pg_alike_sql(c->table, c->pl->link.mapping->entity);
+	if (c->check != NULL)
+		pg_call(r->pg, c->check, NULL, got_alike, r);
+	return c->check != NULL;
+}
+
 static void got_check(void *arg, PGresult *res, const struct err *e)
 {
 	struct reading *r = arg;
@@ -247,6 +290,8 @@ static void got_check(void *arg, PGresult *res, const struct err *e)
 			    mapping_zone(c->pl->link.mapping));
 	else if (e != NULL)
 		fit_problem(c, "reading from it fails (%s): %s", e->code, e->text);
+	else if (ask_alike(r))
+		return;
 	r->checking++;
 	check_next(r);
 }
@@ -265,7 +310,9 @@ static void check_next(struct reading *r)
 	}
 	for (size_t i = 0; i < r->n; i++)
 		judge_log(r, &r->list[i]);
-	finish(r);
+	pg_endpoint(r->pg)->log.there = is_true(r->log, 0, LOG_USAGE) && is_true(r->log, 0, LOG_RIGHTS);
+	if (!pg_backlog_look(r->pg, looked, r))
+		finish(r);
 }
 
 static void got_log(void *arg, PGresult *res, const struct err *e)
@@ -394,6 +441,7 @@ static void column_fini(struct pg_column *col)
 	free(col->quoted);
 	free(col->type);
 	free(col->zone);
+	free(col->loose);
 }
 
 void pg_table_free(struct pg_table **tp)

@@ -254,6 +254,7 @@ static void close_all(struct postgres *pg, const struct err *why)
 	while ((r = requests_take(&pg->waiting)) != NULL)
 		refuse(pg, r, why);
 	pg->n_probes = 0;
+	pg->ep.log.there = pg->ep.log.known = false;
 }
 
 static void log_down(struct postgres *pg)
@@ -300,6 +301,20 @@ static void up(struct postgres *pg)
 	pg->ep.tries = 0;
 	pg->ep.next_try_us = 0;
 	set_state(pg, ENDPOINT_UP);
+}
+
+void pg_refuse_op(struct link *l, const struct err *why)
+{
+	struct pg_link *pl = (struct pg_link *)l;
+
+	if (why != NULL)
+		pl->refusal = *why;
+	else
+		err_clear(&pl->refusal);
+	if (why != NULL && pl->pg->phase == PG_SERVING && !pl->pg->reading && !pl->pg->stale)
+		loop_timer_set(pl->pg->catalog, CATALOG_UNFIT_MS);
+	if (pg_links_settle(pl->pg, pl->pg->ep.state == ENDPOINT_UP, &pl->pg->install_failure))
+		tell(pl->pg);
 }
 
 /* ---- probes ------------------------------------------------------------------------------------------ */
@@ -369,6 +384,7 @@ static void on_probe_time(void *arg)
 	struct postgres *pg = arg;
 
 	loop_timer_set(pg->probe, PROBE_EVERY_MS);
+	pg_backlog_look(pg, NULL, NULL);
 	for (size_t i = 0; i < pg->n_slots; i++)
 		if (pg->slots[i].open && pg_conn_ready(pg->slots[i].conn))
 			send_probe(pg, &pg->slots[i]);

@@ -18,8 +18,8 @@
 
 /* Of the server's base types, which never change. */
 enum {
-	T_BOOL = 16, T_BYTEA = 17, T_INT8 = 20, T_INT2 = 21, T_INT4 = 23, T_JSON = 114, T_FLOAT4 = 700, T_FLOAT8 = 701,
-	T_DATE = 1082, T_TIMESTAMP = 1114, T_TIMESTAMPTZ = 1184, T_NUMERIC = 1700, T_UUID = 2950, T_JSONB = 3802,
+	T_BOOL = 16, T_BYTEA = 17, T_INT8 = 20, T_INT2 = 21, T_INT4 = 23, T_TEXT = 25, T_JSON = 114, T_FLOAT4 = 700, T_FLOAT8 = 701,
+	T_VARCHAR = 1043, T_DATE = 1082, T_TIMESTAMP = 1114, T_TIMESTAMPTZ = 1184, T_NUMERIC = 1700, T_UUID = 2950, T_JSONB = 3802,
 };
 
 void fit_problem(struct candidate *c, const char *fmt, ...)
@@ -145,6 +145,10 @@ static bool take_column(const struct reading *r, struct candidate *c, const char
 	col->not_null = is_true(r->columns, row, COL_NOT_NULL);
 	col->generated = is_true(r->columns, row, COL_GENERATED);
 	col->identity_always = is_true(r->columns, row, COL_IDENTITY);
+	col->collated = !PQgetisnull(r->columns, row, COL_COLLATION);
+	if (col->category == 'S' && (col->collated || (col->oid != T_TEXT && col->oid != T_VARCHAR)))
+		col->loose = xasprintf("%s[]%s%s", PQgetvalue(r->columns, row, COL_BASE_TYPE), col->collated ? " COLLATE " : "",
+				       PQgetvalue(r->columns, row, COL_COLLATION));
 	if (col->oid == T_TIMESTAMP && zone != NULL && strcasecmp(zone, "UTC") != 0)
 		col->zone = pg_quote_text(r->pg, zone);
 	return true;

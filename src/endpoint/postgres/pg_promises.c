@@ -45,17 +45,21 @@ static void not_installed(struct pg_link *pl, const struct err *install_failure)
 static bool settle(struct pg_link *pl, bool up, const struct err *install_failure)
 {
 	struct link before = pl->link;
+	bool untold = pl->untold;
 
+	pl->untold = false;
 	if (up && pl->misfit.kind != 0)
 		pl->link.why = pl->misfit;
 	else if (up && pl->log_problem.kind != 0)
 		not_installed(pl, install_failure);
+	else if (up && pl->refusal.kind != 0)
+		pl->link.why = pl->refusal;
 	else if (up)
 		err_clear(&pl->link.why);
 	pl->link.usable = up && pl->table != NULL && pl->link.why.kind == 0;
 	pl->link.promises = promises_of(pl);
 	return before.usable != pl->link.usable || strcmp(before.why.text, pl->link.why.text) != 0 ||
-		strcmp(before.schema_mark, pl->link.schema_mark) != 0 || before.promises.words != pl->link.promises.words;
+		strcmp(before.schema_mark, pl->link.schema_mark) != 0 || before.promises.words != pl->link.promises.words || untold;
 }
 
 bool pg_links_settle(struct postgres *pg, bool up, const struct err *install_failure)

@@ -414,4 +414,5 @@ const struct link_ops pg_link_ops = {
 	.write = pg_write_op,
 	.position_now = pg_position_now,
 	.estimate = pg_estimate,
+	.refuse = pg_refuse_op,
 };
