@@ -587,7 +587,15 @@ static uint32_t last_told(const struct world *w, const struct edit *deletion, si
 	return id;
 }
 
-/* Its row showed nothing but what another deleter's row had shown before, and edits that went with it unheard of: that life had
+/* What the one row showed was what the other one showed, or made on top of that. */
+static bool had_seen(const struct world *w, uint32_t id, uint32_t other)
+{
+	while (id != other && id != 0 && other != 0)
+		id = w->edits[id].parent;
+	return id == other;
+}
+
+/* Its row showed nothing but what another deleter had seen, and edits that went with it unheard of: that life had
  * ended already, and what was inserted since is another one, of which it knew nothing (SEMANTICS F11). */
 static bool life_had_ended(const struct world *w, const struct edit *e)
 {
@@ -598,7 +606,7 @@ static bool life_had_ended(const struct world *w, const struct edit *e)
 		d = &w->edits[i];
 		if (!d->is_delete || d->record != e->record || d->endpoint == e->endpoint || d >= e || d->renamed)
 			continue;
-		for (u = 0; u < units && (d->seen[u] == e->seen[u] || d->seen[u] == last_told(w, e, u) ||
+		for (u = 0; u < units && (had_seen(w, d->seen[u], e->seen[u]) || had_seen(w, d->seen[u], last_told(w, e, u)) ||
 					  oracle_adds(w, w->records[e->record].entity, u)); u++)
 			;
 		if (u == units)
