@@ -480,7 +480,7 @@ void round_got_recall_old(struct round *r)
 			continue;
 		if (r->captured != NULL)
 			r->side->meter.captured++;
-		if (s->seen[e].what == OBSERVED_ROW && s->base != NULL && s->base->seen[e].present && !s->confirmed)
+		if (s->seen[e].what != OBSERVED_ABSENT && s->base != NULL && s->base->seen[e].present && !s->confirmed)
 			s->rival = s->base->seen[e].id;
 	}
 }
