@@ -595,21 +595,43 @@ static bool had_seen(const struct world *w, uint32_t id, uint32_t other)
 	return id == other;
 }
 
-/* Its row showed nothing but what another deleter had seen, and edits that went with it unheard of: that life had
- * ended already, and what was inserted since is another one, of which it knew nothing (SEMANTICS F11). */
+/* What it goes back to: what an insert put there, or what the row began with. */
+static uint32_t root_of(const struct world *w, uint32_t id)
+{
+	while (w->edits[id].parent != 0)
+		id = w->edits[id].parent;
+	return id;
+}
+
+/* Of that unit the one had seen what the other one's row showed, but for edits that went with it unheard of. */
+static bool had_seen_unit(const struct world *w, const struct edit *d, const struct edit *e, size_t u)
+{
+	return had_seen(w, d->seen[u], e->seen[u]) || had_seen(w, d->seen[u], last_told(w, e, u)) ||
+	       oracle_adds(w, w->records[e->record].entity, u);
+}
+
+/* The one delete ended what the other one's row was of: by its rule all that there was then, else what it had seen. */
+static bool ended_life_of(const struct world *w, const struct edit *d, const struct edit *e)
+{
+	size_t entity = w->records[e->record].entity, u, units = w->n_units[entity];
+	uint32_t when = (uint32_t)(d - w->edits);
+
+	for (u = 0; u < units && had_seen_unit(w, d, e, u); u++)
+		;
+	if (u == units || w->topology->entities[entity].def.deletes != DELETES_DELETE_WINS)
+		return u == units;
+	for (u = 0; u < units && root_of(w, e->seen[u]) < when; u++)
+		;
+	return u == units;
+}
+
+/* That life had ended already, and what was inserted since is another one, of which the deleter knew nothing (SEMANTICS F11). */
 static bool life_had_ended(const struct world *w, const struct edit *e)
 {
-	const struct edit *d;
-	size_t i, u, units = w->n_units[w->records[e->record].entity];
+	for (size_t i = 1; i < w->n_edits; i++) {
+		const struct edit *d = &w->edits[i];
 
-	for (i = 1; i < w->n_edits; i++) {
-		d = &w->edits[i];
-		if (!d->is_delete || d->record != e->record || d->endpoint == e->endpoint || d >= e || d->renamed)
-			continue;
-		for (u = 0; u < units && (had_seen(w, d->seen[u], e->seen[u]) || had_seen(w, d->seen[u], last_told(w, e, u)) ||
-					  oracle_adds(w, w->records[e->record].entity, u)); u++)
-			;
-		if (u == units)
+		if (d->is_delete && d->record == e->record && d->endpoint != e->endpoint && d < e && !d->renamed && ended_life_of(w, d, e))
 			return true;
 	}
 	return false;
