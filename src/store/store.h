@@ -51,7 +51,8 @@ struct store;
 struct store_events {
 	void (*up)(void *arg);				/* connected, checked, names and key known: ready */
 	void (*down)(void *arg, const struct err *e);	/* e->kind ERR_CONFIG: refused for good until the operator acts (eviction, auth) */
-	void (*lost)(void *arg);			/* the state was emptied or replaced under us; called before any further answer */
+	/* The state was emptied or replaced under us: whatever was asked before is answered with an error. */
+	void (*lost)(void *arg);
 	void *arg;
 };
 

@@ -31,6 +31,7 @@ struct cmd {
 	enum cmd_kind kind;
 	size_t entity, n;
 	bool served, fails;
+	uint64_t born;			/* of the keys for which it was meant: in others it finds nothing and leaves nothing */
 	struct rid *rids;
 	bool *found;
 	struct value *blobs, *names;
@@ -433,10 +434,23 @@ static bool keys_learn(struct fake_store *face)
 	return replaced;
 }
 
+static void cut_off(struct fake_store *face);
+static void come_up(struct world *w, void *arg);
+
+/* The connection is given up with everything that was under way on it, and the keys are learned anew. */
 static void notice_flush(struct fake_store *face)
 {
-	if (keys_learn(face))
-		face->store.events.lost(face->store.events.arg);
+	struct world *w = face->world;
+
+	world_trace(w, "store: the keys are not those that were known");
+	face->born = 0;
+	face->store.ready = false;
+	err_set(&face->store.why, ERR_TRANSIENT, "state-lost", "the state was emptied or replaced");
+	history_forgot(w);
+	face->store.events.lost(face->store.events.arg);
+	face->store.events.down(face->store.events.arg, &face->store.why);
+	cut_off(face);
+	world_after(w, world_delay(w), come_up, NULL);
 }
 
 static void cmd_answer(struct cmd *c)
@@ -447,8 +461,10 @@ static void cmd_answer(struct cmd *c)
 	face->first = c->next;
 	if (face->first == NULL)
 		face->last = &face->first;
-	if (face->born != face->world->keys.born && face->store.ready)
+	if (face->born != face->world->keys.born && face->store.ready) {
+		c->fails = true;
 		notice_flush(face);
+	}
 	if (c->served)
 		for (size_t i = 0; i < face->world->plan.n_entities; i++)
 			face->store.records[i] = face->world->keys.records[i];
@@ -462,7 +478,7 @@ static void serve_event(struct world *w, void *arg)
 {
 	struct cmd *c = arg;
 
-	if (c->face != NULL && !c->fails && c->face->born == w->keys.born)
+	if (c->face != NULL && !c->fails && c->born == w->keys.born)
 		serve(c);
 	else
 		c->fails = true;
@@ -499,6 +515,7 @@ static struct cmd *cmd_new(struct store *store, enum cmd_kind kind, size_t entit
 	c->arg = arg;
 	c->text = VALUE_NULL;
 	c->fails = !store->ready;
+	c->born = face->born;
 	*face->last = c;
 	face->last = &c->next;
 	face->served_us = (face->served_us > now ? face->served_us : now) + rng_span(&w->rng, 1, 400);
@@ -633,7 +650,7 @@ static void cut_off(struct fake_store *face)
 	for (struct cmd *c = face->first; c != NULL; c = c->next) {
 		if (c->served || c->fails)
 			continue;
-		still = still && face->born == w->keys.born && rng_chance(&w->rng, 50);
+		still = still && c->born == w->keys.born && rng_chance(&w->rng, 50);
 		if (still)
 			serve(c);
 		w->sometimes->store_outage_cut += still && c->next != NULL;
@@ -676,8 +693,8 @@ void fake_store_away(struct world *w, bool away)
 		return;
 	face->store.ready = false;
 	err_set(&face->store.why, ERR_TRANSIENT, "", "the store is away");
-	cut_off(face);
 	face->store.events.down(face->store.events.arg, &face->store.why);
+	cut_off(face);
 }
 
 /* Comes back under a number above that. */
@@ -689,8 +706,8 @@ static void fake_outrank(struct store *s, int64_t fence)
 		face->floor = fence;
 	face->store.ready = false;
 	err_set(&face->store.why, ERR_TRANSIENT, "", "takes a higher fencing number");
-	cut_off(face);
 	face->store.events.down(face->store.events.arg, &face->store.why);
+	cut_off(face);
 	world_after(face->world, world_delay(face->world), come_up, NULL);
 }
 
