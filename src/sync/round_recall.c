@@ -13,7 +13,7 @@
 /* ---- claims: a record is in work in one round at a time ---------------------------------------------- */
 
 /* NULL: it is ours now; else the round that has it in work (maybe this one, for another subject). */
-const struct round *round_claim(struct round *r, const struct rid *rid, bool *mine)
+static const struct round *claim(struct round *r, const struct rid *rid, bool *mine)
 {
 	const struct round *holder = claims_take(&r->flow->claims, rid, r);
 
@@ -51,7 +51,7 @@ static bool claim_also(struct round *r, struct subject *s, const struct rid *rid
 {
 	bool mine = false;
 
-	round_claim(r, rid, &mine);
+	claim(r, rid, &mine);
 	if (!mine)
 		return false;
 	if (s->also == NULL)
@@ -67,6 +67,12 @@ static bool has_claimed(const struct subject *s, const struct rid *rid)
 		if (rid_equal(&s->also[i], rid))
 			return true;
 	return rid_equal(rid, &s->rid) || (s->has_old && rid_equal(rid, &s->old_rid));
+}
+
+/* Where its vector goes. Perhaps it is a key with which an insert of it was tried, and has been claimed as that. */
+bool round_claim_next(struct round *r, struct subject *s)
+{
+	return has_claimed(s, &s->next_rid) || claim(r, &s->next_rid, &s->claimed_next) == NULL;
 }
 
 /*
@@ -165,7 +171,7 @@ void round_ask_recall(struct round *r)
 
 		if (!is_live(s) || !s->has_rid)
 			continue;
-		holder = round_claim(r, &s->rid, &s->claimed);
+		holder = claim(r, &s->rid, &s->claimed);
 		if (holder != NULL) {
 			round_put_off(r, s);
 			s->twin = holder == r;
@@ -297,7 +303,7 @@ void round_got_lookup(struct round *r)
 			r->side->meter.echoes++;
 			continue;
 		}
-		if (round_claim(r, &s->old_rid, &s->claimed_old) == NULL)
+		if (claim(r, &s->old_rid, &s->claimed_old) == NULL)
 			continue;
 		/* In this round too: the row was replaced by another with the same key, which says all there is to say. */
 		other = s->has_rid ? NULL : subject_of_rid(r, &s->old_rid);

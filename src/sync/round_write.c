@@ -224,7 +224,7 @@ void round_ask_keys(struct round *r)
 
 		if (!moves_to_unknown_key(s))
 			continue;
-		if (round_claim(r, &s->next_rid, &s->claimed_next) != NULL) {
+		if (!round_claim_next(r, s)) {
 			round_put_off(r, s);
 			continue;
 		}
