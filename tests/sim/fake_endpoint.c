@@ -477,9 +477,19 @@ static bool write_error(struct fake_write *x, enum err_kind kind, const char *co
 	return err_set(&x->err, kind, code, "%s", text);
 }
 
-static char *key_text(const struct entity_def *d, char *const values[])
+/* The key that the row has after it; r NULL: an insert. What an update leaves alone is the row's. */
+static char *key_after(const struct entity_def *d, const struct fake_write *x, const struct db_row *r)
 {
-	return d->n_key == 1 ? xstrdup(values[0]) : xasprintf("%s\x1f%s", values[0], values[1]);
+	const char *part[2] = { NULL };
+
+	for (size_t k = 0; k < d->n_key; k++)
+		part[k] = r == NULL || (x->fields & UINT64_C(1) << k) ? x->values[k] : r->text[k];
+	return d->n_key == 1 ? xstrdup(part[0]) : xasprintf("%s\x1f%s", part[0], part[1]);
+}
+
+static bool writes_key(const struct entity_def *d, const struct fake_write *x)
+{
+	return x->op != WRITE_DELETE && (x->fields & ((UINT64_C(1) << d->n_key) - 1)) != 0;
 }
 
 /* Would a real server wait for somebody else's transaction here? */
@@ -499,8 +509,8 @@ static bool write_blocked(const struct fake_op *op, const struct fake_write *x)
 		if (parent != NULL && parent->locked_by != 0)
 			return true;
 	}
-	if (x->op != WRITE_DELETE && (x->fields & 1)) {
-		char *key = key_text(d, x->values);
+	if (writes_key(d, x) && (r != NULL || x->op == WRITE_INSERT)) {
+		char *key = key_after(d, x, r);
 		bool pending = db_key_pending(op->db, op->entity, key);
 
 		free(key);
@@ -569,7 +579,7 @@ static void write_insert(struct fake_op *op, struct fake_write *x)
 {
 	struct world *w = op->world;
 	const struct entity_def *d = &w->topology->entities[op->entity].def;
-	char *key = key_text(d, x->values);
+	char *key = key_after(d, x, NULL);
 	struct db_row *r;
 
 	if (db_row_by_key(op->db, op->entity, key) != NULL) {
@@ -608,10 +618,7 @@ static void write_update(struct fake_op *op, struct fake_write *x)
 
 	if (!write_guard(op, x, r) || !write_checks(op, x))
 		return;
-	for (size_t k = 0; k < d->n_key; k++)
-		if (!(x->fields & UINT64_C(1) << k))
-			x->values[k] = xstrdup(r->text[k]);
-	key = key_text(d, x->values);
+	key = key_after(d, x, r);
 	other = db_row_by_key(op->db, op->entity, key);
 	if (other != NULL && other != r) {
 		write_error(x, ERR_ROW, "23505", "unique constraint");

@@ -199,8 +199,8 @@ struct edit *history_edit(struct world *w, struct db *db, struct db_row *row, si
 	e->parent = row->shown[unit];
 	e->parent_brought = row->brought[unit] != 0;
 	e->row_doubtful = row->doubtful;
-	/* A row that somebody inserted where the daemon was about to insert one looks to it as that one. */
-	e->unseen_change = put_back(w, e) || ((row->doubtful || (w->records[row->record].tried && !row->known)) && is_back(w, e));
+	/* A row that the daemon does not know: what it shows of what is agreed is no news, whoever wrote it there once more. */
+	e->unseen_change = put_back(w, e) || ((row->doubtful || !row->known) && is_back(w, e));
 	e->no_base = !is_known(w, db->index, entity, row) && !e->parent_brought;
 	if (w->edits[e->parent].shared && (e->no_base || unknown_elsewhere(w, row, entity)))
 		w->records[row->record].complex = true;
@@ -373,7 +373,7 @@ void history_intended(struct world *w, size_t entity, const struct rid *rid)
 
 	if (r == NULL)
 		return;
-	r->intended = r->tried = true;
+	r->intended = true;
 	for (size_t e = 0; e < w->plan.n_endpoints; e++) {
 		const struct db_row *row = db_row_by_key(&w->dbs[e], entity, r->key);
 

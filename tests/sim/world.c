@@ -306,3 +306,13 @@ size_t world_rows(const struct world *w)
 			n += w->dbs[e].tables[i].n;
 	return n;
 }
+
+uint64_t world_backlog(const struct world *w)
+{
+	uint64_t n = 0;
+
+	for (size_t e = 0; e < w->plan.n_endpoints; e++)
+		for (size_t i = 0; i < w->plan.n_entities; i++)
+			n += w->dbs[e].tables[i].n_log;
+	return n;
+}

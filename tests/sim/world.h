@@ -170,7 +170,6 @@ struct sim_record {
 	size_t n_brought;
 	struct rid rid;
 	bool intended;			/* the daemon is about to write to it, or has, and did not mark it yet */
-	bool tried;			/* it was, at some time */
 	int64_t recalled_us, recalled_before_us;	/* the daemon last asked for its vector, and the time before */
 };
 
@@ -404,6 +403,7 @@ uint64_t world_attempted(const struct world *);	/* writes that were tried, whate
 uint64_t world_parked(const struct world *);
 uint64_t world_reads(const struct world *);
 size_t world_rows(const struct world *);
+uint64_t world_backlog(const struct world *);	/* changes that were not acknowledged yet */
 
 /* fakes */
 struct endpoint *fake_endpoint_new(void *arg, struct loop *, const struct topology *, const struct endpoint_conf *,
