@@ -551,17 +551,32 @@ static bool inserted_since(const struct world *w, const struct edit *d)
 	return false;
 }
 
+/* What that row showed before the edits of its own of which the daemon was never told. */
+static uint32_t last_told(const struct world *w, const struct edit *deletion, size_t unit)
+{
+	uint32_t id = deletion->seen[unit];
+
+	while (id != 0 && w->edits[id].told_us == 0 && w->edits[id].endpoint == deletion->endpoint && w->edits[id].row == deletion->row)
+		id = w->edits[id].parent;
+	return id;
+}
+
+static bool same_value(const struct world *w, uint32_t id, const struct edit *e)
+{
+	return id != 0 && strcmp(w->edits[id].tuple, e->tuple) == 0;
+}
+
 /*
- * Somebody deleted the row while it showed that very value: it was put back elsewhere, and went with the record. Had the delete lost,
- * the value would be shown, or a line would name the delete.
+ * Somebody deleted the row while it showed that very value, or had shown it when it was last heard of: it was put back elsewhere, and went
+ * with the record. Had the delete lost, the value would be shown, or a line would name the delete.
  */
 static bool seen_by_deleter(const struct world *w, const struct edit *e, bool alive)
 {
 	for (size_t i = 1; i < w->n_edits && !e->is_delete; i++) {
 		const struct edit *d = &w->edits[i];
 
-		if (d->is_delete && d->record == e->record && d->seen[e->unit] != 0 && (!alive || inserted_since(w, d)) &&
-		    strcmp(w->edits[d->seen[e->unit]].tuple, e->tuple) == 0)
+		if (d->is_delete && d->record == e->record && (!alive || inserted_since(w, d)) &&
+		    (same_value(w, d->seen[e->unit], e) || same_value(w, last_told(w, d, e->unit), e)))
 			return true;
 	}
 	return false;
@@ -575,16 +590,6 @@ static bool given_again(const struct world *w, const struct edit *e)
 		if (w->edits[i].record == e->record && w->edits[i].endpoint == e->endpoint && w->edits[i].row != e->row)
 			return true;
 	return r->complex && w->plan.renames;
-}
-
-/* What that row showed before the edits of its own of which the daemon was never told. */
-static uint32_t last_told(const struct world *w, const struct edit *deletion, size_t unit)
-{
-	uint32_t id = deletion->seen[unit];
-
-	while (id != 0 && w->edits[id].told_us == 0 && w->edits[id].endpoint == deletion->endpoint && w->edits[id].row == deletion->row)
-		id = w->edits[id].parent;
-	return id;
 }
 
 /* What the one row showed was what the other one showed, or made on top of that. */
@@ -839,11 +844,11 @@ static void check_life(struct world *w, uint32_t record, bool alive)
 		unseen |= !e->is_delete && !e->covered && e->covered_by_delete && seen_unbeknown(w, e);
 		/* Where a person decides, what may have been replaced without having been seen waits like any other word. */
 		unseen |= !e->is_delete && oracle_waits(w, e) && e->covered && !surely_covered(w, e);
-		if (e->is_delete || e->covered || e->covered_by_delete || e->unseen_change)
+		if (e->is_delete || e->covered || e->covered_by_delete)
 			continue;
 		unseen = true;
-		if (oracle_adds(w, r->entity, e->unit))
-			continue;	/* perhaps in a sum that the deleter's row showed */
+		if (e->unseen_change || oracle_adds(w, r->entity, e->unit))
+			continue;	/* it put back what the deleter may have seen; perhaps it is in a sum that the deleter's row showed */
 		sure |= !e->ambiguous && surely_unseen(w, e);
 	}
 	if (!deleted && !alive)

@@ -21,12 +21,6 @@
 
 enum { LOCK_WAIT_US = 2 * SECOND, OVERLAP_US = 5 * SECOND, ORPHAN_LATE_US = 8 * SECOND };
 
-struct told {				/* a row that goes along with an answer */
-	int64_t id;
-	uint64_t version;
-	int64_t stamp, other;
-};
-
 struct ack {
 	struct ack *next;
 	struct fake_link *link;
@@ -736,7 +730,7 @@ static void answer_write(struct fake_op *op, const struct err *e)
 static void tell_all(struct fake_op *op)
 {
 	for (size_t i = 0; i < op->n_told; i++)
-		history_told(op->world, op->db, op->entity, op->told[i].id, op->told[i].version, op->told[i].stamp, op->told[i].other);
+		history_told(op->world, op->db, op->entity, &op->told[i], op->kind == OP_CAPTURE);
 }
 
 static void answer_capture(struct fake_op *op, const struct err *e)

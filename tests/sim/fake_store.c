@@ -674,6 +674,7 @@ static void come_up(struct world *w, void *arg)
 	face->store.ready = true;
 	err_clear(&face->store.why);
 	world_trace(w, "store: up");
+	history_forgot(w);	/* and of what was still answered to rounds that had failed already */
 	face->store.events.up(face->store.events.arg);
 }
 

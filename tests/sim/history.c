@@ -306,9 +306,11 @@ static bool was_invalid(const struct world *w, const struct db *db, const struct
 	return invalid != 0;
 }
 
-void history_told(struct world *w, struct db *db, size_t entity, int64_t id, uint64_t version, int64_t stamp, int64_t other_stamp)
+void history_told(struct world *w, struct db *db, size_t entity, const struct told *told, bool captured)
 {
-	struct db_row *row = db_row_by_id(db, entity, id);
+	int64_t stamp = told->stamp, other_stamp = told->other;
+	uint64_t version = told->version;
+	struct db_row *row = db_row_by_id(db, entity, told->id);
 
 	if (row == NULL || was_invalid(w, db, row, entity, version))
 		return;
@@ -323,6 +325,7 @@ void history_told(struct world *w, struct db *db, size_t entity, int64_t id, uin
 			e->told_us = world_now(w);
 		e->told_last_us = world_now(w);
 		e->told_in = w->epoch;
+		e->told_captured = captured;
 		/* Skews are taken out here: the oracle compares in the daemon's time. */
 		told_stamp(e, stamp == STAMP_UNKNOWN ? stamp : stamp - db->skew_us);
 		told_stamp(e, other_stamp == STAMP_UNKNOWN ? other_stamp : other_stamp - db->skew_us);
@@ -465,7 +468,8 @@ static bool told_for_this(const struct world *w, const struct sim_record *r, int
 	return told_in == w->epoch && told_us > r->recalled_before_us && told_us <= r->recalled_us;
 }
 
-/* A vector was written that was asked for after the rows had been told: it holds them. */
+/* A vector was written that was asked for after the rows had been told: it holds them. (But a round that had captured them may still
+ * wait for the one that wrote it, and will look anew: of these the acknowledgement tells.) */
 void history_put(struct world *w, size_t entity, const struct rid *rid)
 {
 	struct sim_record *r = by_rid(w, entity, rid);
@@ -476,7 +480,7 @@ void history_put(struct world *w, size_t entity, const struct rid *rid)
 	index = (uint32_t)(r - w->records);
 	r->intended = false;
 	for (size_t i = 1; i < w->n_edits; i++)
-		if (w->edits[i].record == index && told_for_this(w, r, w->edits[i].told_last_us, w->edits[i].told_in))
+		if (w->edits[i].record == index && !w->edits[i].told_captured && told_for_this(w, r, w->edits[i].told_last_us, w->edits[i].told_in))
 			settle(w, (uint32_t)i);
 	for (size_t e = 0; e < w->plan.n_endpoints; e++)
 		for (size_t i = 0; i < w->dbs[e].tables[entity].n; i++) {

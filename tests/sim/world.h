@@ -76,6 +76,12 @@ struct plan {
 	X(renames) X(deletes) X(reverts) X(groups) X(references) X(invalid) X(poison) X(crashes) X(outages) \
 	X(store_outages) X(flushes) X(lost_replies) X(long_transactions) X(collisions)
 
+struct told {				/* a row that goes along with an answer */
+	int64_t id;
+	uint64_t version;
+	int64_t stamp, other;
+};
+
 /* ---- databases ---------------------------------------------------------------------------------------- */
 
 struct db_row {
@@ -194,6 +200,7 @@ struct edit {
 	int64_t told_us, told_last_us, settled_us;	/* world time: told to the daemon, surely digested by it; 0: not yet */
 	int64_t told_low, told_high;	/* stamps that went along */
 	uint32_t told_in;		/* the epoch of that */
+	bool told_captured;		/* as news, last */
 	bool told_unknown;		/* a row went without any stamp */
 	uint32_t *together;		/* other edits of the row told in the same answer */
 	size_t n_together;
@@ -365,7 +372,7 @@ void history_rekey(struct world *);
 /* Somebody removed the row, or took its key away (renamed). */
 void history_delete(struct world *, struct db *, struct db_row *, int64_t at, bool renamed);
 /* The daemon was answered with that version of a row and those stamps. */
-void history_told(struct world *, struct db *, size_t entity, int64_t id, uint64_t version, int64_t stamp, int64_t other_stamp);
+void history_told(struct world *, struct db *, size_t entity, const struct told *, bool captured);
 /* Until the answer has come and is in a vector, the daemon cannot be sure of that row. */
 void history_doubt(struct db_row *);
 /* The daemon sends it a write, knowing that version. */
