@@ -115,13 +115,14 @@ static bool says_the_same(const struct world *w, const struct edit *e, const str
 	return tuple_shows(shown->tuple, e->tuple, e->parent != 0 ? w->edits[e->parent].tuple : NULL);
 }
 
-/* Something was done on top of it: equal values written elsewhere are covered with it. */
+/* Something was done on top of it: equal values written elsewhere are covered with it, but where each difference counts. */
 static void cover(struct world *w, uint32_t id, bool by_delete)
 {
 	for (size_t i = 1; id != 0 && i < w->n_edits; i++) {
 		struct edit *e = &w->edits[i];
 
-		if (i != id && (!same_unit(w, e, &w->edits[id]) || !says_the_same(w, e, &w->edits[id])))
+		if (i != id && (!same_unit(w, e, &w->edits[id]) || !says_the_same(w, e, &w->edits[id]) ||
+				oracle_adds(w, w->records[e->record].entity, e->unit)))
 			continue;
 		e->covered |= !by_delete;
 		e->covered_by_delete |= by_delete;
@@ -199,8 +200,10 @@ struct edit *history_edit(struct world *w, struct db *db, struct db_row *row, si
 	e->parent = row->shown[unit];
 	e->parent_brought = row->brought[unit] != 0;
 	e->row_doubtful = row->doubtful;
-	/* A row that the daemon does not know: what it shows of what is agreed is no news, whoever wrote it there once more. */
-	e->unseen_change = put_back(w, e) || ((row->doubtful || !row->known) && is_back(w, e));
+	/* A row that the daemon does not know, or not as one of that record: what it shows of what is agreed is no news, whoever wrote it
+	 * there once more. */
+	e->unseen_change = put_back(w, e) ||
+		((row->doubtful || !row->known || (w->plan.renames && w->records[row->record].complex)) && is_back(w, e));
 	e->no_base = !is_known(w, db->index, entity, row) && !e->parent_brought;
 	if (w->edits[e->parent].shared && (e->no_base || unknown_elsewhere(w, row, entity)))
 		w->records[row->record].complex = true;
