@@ -433,6 +433,13 @@ void apps_settle(struct world *w)
 				tx_end(w, &w->dbs[e], &w->dbs[e].txs[x], rng_chance(&w->rng, 50));
 }
 
+void apps_abort(struct world *w, struct db *db)
+{
+	for (size_t x = 0; x < SIM_TXS; x++)
+		if (db->txs[x].open)
+			tx_end(w, db, &db->txs[x], false);
+}
+
 /* ---- the beginning --------------------------------------------------------------------------------------------------- */
 
 static char *parent_of_key(struct db *db, size_t entity, const char *key)

@@ -642,13 +642,26 @@ static bool life_had_ended(const struct world *w, const struct edit *e)
 	return false;
 }
 
+/* Where a database was put back, a row that somebody wrote since is not of the past, and lives, although it had been deleted. */
+static bool written_after_put_back(const struct world *w, const struct edit *e)
+{
+	for (size_t i = 1; i < w->n_edits; i++) {
+		const struct db *db = &w->dbs[w->edits[i].endpoint];
+
+		if (w->edits[i].record == e->record && !w->edits[i].is_delete && db->put_back_us != 0 &&
+		    w->edits[i].commit_us >= db->put_back_us && e->commit_us <= w->edits[i].commit_us)
+			return true;
+	}
+	return false;
+}
+
 static void check_lost(struct world *w, const struct final *finals, const struct notes *all)
 {
 	for (size_t i = 1; i < w->n_edits; i++) {
 		const struct edit *e = &w->edits[i];
 		const struct sim_record *r = &w->records[e->record];
 
-		if (e->covered || e->covered_by_delete || e->unseen_change || e->renamed)
+		if (e->covered || e->covered_by_delete || e->unseen_change || e->renamed || e->gone_with_db)
 			continue;
 		if (!e->is_delete && oracle_adds(w, r->entity, e->unit))
 			continue;	/* it is in the sum: check_sum() */
@@ -659,8 +672,10 @@ static void check_lost(struct world *w, const struct final *finals, const struct
 			continue;
 		if (e->is_delete && life_had_ended(w, e))
 			continue;
+		if (e->is_delete && written_after_put_back(w, e))
+			continue;
 		/* Nobody can tell any more of which record the deleted row was: nothing is deleted (SEMANTICS I8). */
-		if (e->is_delete && e->commit_us <= w->flushed_us)
+		if (e->is_delete && (e->commit_us <= w->flushed_us || e->commit_us <= w->dbs[e->endpoint].put_back_us))
 			continue;
 		/* A delete that cannot be carried out (children point to the row) is parked, not lost. */
 		if (e->is_delete ? !finals[e->record].alive || e->no_base || finals[e->record].parked : shown_anywhere(w, finals, e))
@@ -866,7 +881,7 @@ static void check_winners(struct world *w, const struct final *finals)
 	for (uint32_t i = 0; i < w->n_records; i++) {
 		const struct sim_record *r = &w->records[i];
 
-		if (r->complex || finals[i].parked || !finals[i].equal || w->plan.flushes)
+		if (r->complex || finals[i].parked || !finals[i].equal || w->plan.flushes || w->plan.put_backs)
 			continue;
 		if (writer_of(w, i, 0, "") == NULL && !finals[i].alive && w->n_edits == 1)
 			continue;
@@ -880,6 +895,13 @@ static void check_winners(struct world *w, const struct final *finals)
 }
 
 /* ---- all ------------------------------------------------------------------------------------------------------------ */
+
+static void check_recognised(struct world *w)
+{
+	for (size_t e = 0; e < w->plan.n_endpoints; e++)
+		if (w->dbs[e].unrecognised)
+			world_fail(w, "epoch", "nobody noticed that %s was put back", w->dbs[e].name);
+}
 
 void check_all(struct world *w)
 {
@@ -897,6 +919,7 @@ void check_all(struct world *w)
 	check_equal(w, finals);
 	check_lost(w, finals, &notes);
 	check_winners(w, finals);
+	check_recognised(w);
 	notes_free(&notes);
 	free(finals);
 }

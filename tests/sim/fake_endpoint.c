@@ -77,6 +77,7 @@ struct fake_op {
 	int64_t late_us;		/* the next step waits for so long */
 	int64_t fence, epoch;		/* under which it writes, and which it leaves */
 	uint32_t asked_in;		/* epoch of the world: a round that asked before one is over */
+	uint32_t life;			/* of the database */
 	struct greeting greeting;
 	/* asked */
 	int64_t position, after, began_us, *ids;
@@ -970,7 +971,7 @@ static void op_step(struct world *w, void *arg)
 		op->late_us = 0;
 		return;
 	}
-	if (op->fails && !op->effect_first)
+	if ((op->fails && !op->effect_first) || op->life != op->db->life)
 		op->step = op->steps;
 	else if (op_effect(op))
 		op->step++;
@@ -997,6 +998,7 @@ static struct fake_op *op_new(struct link *link, enum op_kind kind, void *arg)
 	op->fence = face->endpoint.fence;
 	op->epoch = face->endpoint.epoch;
 	op->asked_in = w->epoch;
+	op->life = face->db->life;
 	op->db->reads += kind == OP_READ || kind == OP_READ_KEY || kind == OP_STAMPS;
 	if (!op->fails && !w->quiet && w->plan.lost_replies && rng_chance(&w->rng, 3)) {
 		op->fails = true;

@@ -429,14 +429,18 @@ void history_acked(struct world *w, struct db *db, size_t entity, int64_t id, ui
 			settle(w, row->open[i]);
 }
 
-/* "survey/ENTITY/ENDPOINT": from now on every row of that table has been looked at. */
-void history_position(struct world *w, const char *name)
+/* "survey/ENTITY/ENDPOINT": from now on every row of that table has been looked at; or they are all of the past. */
+void history_position(struct world *w, const char *name, bool gone)
 {
 	for (size_t e = 0; e < w->plan.n_endpoints; e++)
 		for (size_t i = 0; i < w->plan.n_entities; i++) {
 			char *mark = xasprintf("survey/%s/%s", w->topology->entities[i].def.name, w->dbs[e].name);
 
-			w->dbs[e].tables[i].surveyed |= strcmp(mark, name) == 0;
+			if (strcmp(mark, name) == 0) {
+				w->dbs[e].tables[i].surveyed = !gone;
+				w->sometimes->rebased += gone && w->dbs[e].unrecognised;
+				w->dbs[e].unrecognised &= !gone;
+			}
 			free(mark);
 		}
 }
@@ -463,6 +467,21 @@ void history_flushed(struct world *w)
 				t->rows[r]->told_us = 0;
 			}
 		}
+}
+
+void history_put_back(struct world *w, struct db *db, int64_t to_us)
+{
+	for (size_t i = 1; i < w->n_edits; i++)
+		w->edits[i].gone_with_db |= w->edits[i].endpoint == db->index && w->edits[i].commit_us > to_us;
+	for (size_t i = 0; i < w->plan.n_entities; i++) {
+		struct db_table *t = &db->tables[i];
+
+		t->surveyed = false;
+		for (size_t r = 0; r < t->n; r++) {
+			t->rows[r]->known = false;
+			t->rows[r]->told_us = 0;
+		}
+	}
 }
 
 /* Told to the round that asked for the vector last; an earlier one may have been given up, and what it was told with it. */
@@ -542,7 +561,7 @@ static void put_back_by_value(struct world *w, struct db *db, const struct db_ro
 	if (row->shown[u] == 0 || writer == 0 || writer == row->shown[u] || !oracle_by_value(w, was))
 		return;
 	was->put_back = true;
-	if (!w->records[row->record].complex && !w->plan.flushes && !oracle_may_win(w, &w->edits[writer], was))
+	if (!w->records[row->record].complex && !w->plan.flushes && !w->plan.put_backs && !oracle_may_win(w, &w->edits[writer], was))
 		world_fail(w, "C4", "%s %s: <%s> was put in the place of <%s>, which beats it", db->name, w->records[row->record].key,
 			   w->edits[writer].tuple, was->tuple);
 }
@@ -555,7 +574,7 @@ static void keep_until_judged(struct world *w, struct db *db, const struct db_ro
 
 	if (row->shown[u] == 0 || writer == 0 || writer == row->shown[u] || !oracle_waits(w, was) || says_the_same(w, was, now))
 		return;
-	if (r->judged || r->complex || w->plan.flushes || was->covered || was->covered_by_delete || was->unseen_change ||
+	if (r->judged || r->complex || w->plan.flushes || w->plan.put_backs || was->covered || was->covered_by_delete || was->unseen_change ||
 	    was->row_doubtful || was->no_base)
 		return;
 	world_fail(w, "C4", "%s %s: <%s> was put in the place of <%s>, and nobody has decided", db->name, r->key, now->tuple, was->tuple);

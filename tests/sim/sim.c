@@ -4,6 +4,7 @@
  *	sim [--seeds A..B] [--seconds S] [--quiet]	runs seeds until one fails; prints "N passed, N failed"
  *	sim --seed N --verbose				one seed with a readable trace
  *	sim ... --without crashes,deletes		leaves kinds of events out, to find the least that fails
+ *	sim ... --with put_backs			passes over the seeds that have none of these
  *	sim --mutate NAME [--seeds A..B]		with a fault put in on purpose: fails unless some seed catches it
  *
  * Safety: people edit, things break. Liveness: nothing breaks any more; then all must be equal, and stay untouched.
@@ -147,6 +148,50 @@ static void strike(struct world *w, void *arg)
 	if (w->plan.crashes && (w->intended || w->marked) && rng_chance(&w->rng, 4))
 		w->kill = true;
 	world_after(w, rng_span(&w->rng, 500, 30000), strike, NULL);
+}
+
+/* ---- databases that are put back ------------------------------------------------------------------------------------- */
+
+static void copy_then_put_back(struct world *w, void *arg);
+
+static void next_put_back(struct world *w)
+{
+	world_after(w, rng_span(&w->nemesis, SECOND, 10 * SECOND), copy_then_put_back, &w->dbs[rng_below(&w->nemesis, (uint32_t)w->plan.n_endpoints)]);
+}
+
+/*
+ * It can be told when it had acknowledged something since, and only then: what is lost otherwise is among the limits that README names.
+ * A backup that was taken before the daemon had greeted it for the first time is a database that is not known yet.
+ */
+static void put_back(struct world *w, void *arg)
+{
+	struct db *db = arg;
+	int64_t taken_us;
+
+	if (w->quiet)
+		return;
+	if (db->copy->epoch == 0 || fake_store_acked(w, db) <= db->copy->epoch) {
+		next_put_back(w);
+		return;
+	}
+	world_trace(w, "%s is put back to what it was at %.6f", db->name, (double)(db->copy->taken_us - 1000 * (int64_t)SECOND) / SECOND);
+	w->sometimes->put_back++;
+	apps_abort(w, db);
+	if (!db->away)
+		fake_endpoint_away(db, true);
+	taken_us = db->copy->taken_us;
+	db_copy_restore(db);
+	history_put_back(w, db, taken_us);
+	world_after(w, rng_span(&w->nemesis, SECOND / 10, 4 * SECOND), endpoint_back, db);
+	next_put_back(w);
+}
+
+static void copy_then_put_back(struct world *w, void *arg)
+{
+	if (w->quiet)
+		return;
+	db_copy_take(arg);
+	world_after(w, rng_span(&w->nemesis, 2 * SECOND, 12 * SECOND), put_back, arg);
 }
 
 /* ---- the operator: decides what waits, by one of the sides ---------------------------------------------------------- */
@@ -304,6 +349,8 @@ static void run(struct world *w)
 	strike(w, NULL);
 	if (anything_can_wait(w))
 		operator_looks(w, NULL);
+	if (w->plan.put_backs)
+		next_put_back(w);
 	world_run_until(w, world_now(w) + w->plan.edit_us);
 	mend(w);
 	work_off(w);
@@ -405,9 +452,24 @@ struct options {
 	uint64_t first, last;
 	int64_t seconds;
 	enum mutation mutation;
-	uint32_t left_out;
+	uint32_t left_out, wanted;
 	bool verbose, keep_going;
 };
+
+static bool has_parts(uint64_t seed, uint32_t wanted, uint32_t left_out)
+{
+	struct sometimes unused = { 0 };
+	struct world *w = wanted != 0 ? world_new(seed, MUTATE_NOTHING, left_out, NULL, &unused) : NULL;
+	uint32_t has = 0, part = 0;
+
+	if (w == NULL)
+		return true;
+#define X(name) has |= (uint32_t)w->plan.name << part++;
+	PLAN_PARTS(X)
+#undef X
+	world_free(&w);
+	return (has & wanted) == wanted;
+}
 
 static int run_many(const struct options *o)
 {
@@ -420,6 +482,8 @@ static int run_many(const struct options *o)
 
 		if (o->seconds > 0 && real_seconds() >= end)
 			break;
+		if (!has_parts(seed, o->wanted, o->left_out))
+			continue;
 		if (run_seed(seed, o->mutation, o->left_out, o->verbose ? stderr : NULL, &sometimes, why)) {
 			passed++;
 			continue;
@@ -460,7 +524,7 @@ static bool mutation_parse(const char *name, enum mutation *out)
 	return false;
 }
 
-static bool left_out_parse(const char *list, uint32_t *out)
+static bool parts_parse(const char *list, uint32_t *out)
 {
 	static const char *const parts[] = {
 #define X(name) #name,
@@ -483,7 +547,7 @@ static bool left_out_parse(const char *list, uint32_t *out)
 		}
 	}
 	for (size_t i = 0; !known && i < countof(parts); i++)
-		fprintf(stderr, "%s%s", i == 0 ? "sim: --without takes: all," : ",", parts[i]);
+		fprintf(stderr, "%s%s", i == 0 ? "sim: kinds of events: all," : ",", parts[i]);
 	free(copy);
 	return known;
 }
@@ -493,7 +557,7 @@ static bool options_parse(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {
 		{ "seed", required_argument, NULL, 'n' }, { "seeds", required_argument, NULL, 's' },
 		{ "seconds", required_argument, NULL, 't' }, { "mutate", required_argument, NULL, 'm' },
-		{ "without", required_argument, NULL, 'w' }, { "verbose", no_argument, NULL, 'v' }, { "keep-going", no_argument, NULL, 'k' }, { 0 },
+		{ "without", required_argument, NULL, 'w' }, { "with", required_argument, NULL, 'p' }, { "verbose", no_argument, NULL, 'v' }, { "keep-going", no_argument, NULL, 'k' }, { 0 },
 	};
 	char *end;
 	int c;
@@ -516,7 +580,11 @@ static bool options_parse(int argc, char **argv, struct options *o)
 				return false;
 			break;
 		case 'w':
-			if (!left_out_parse(optarg, &o->left_out))
+			if (!parts_parse(optarg, &o->left_out))
+				return false;
+			break;
+		case 'p':
+			if (!parts_parse(optarg, &o->wanted))
 				return false;
 			break;
 		case 'v':

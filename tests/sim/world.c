@@ -220,6 +220,7 @@ struct world *world_new(uint64_t seed, enum mutation mutation, uint32_t left_out
 	w->trace = trace;
 	w->sometimes = sometimes;
 	w->operator = (struct rng){ .s = seed * 17 + 5 };
+	w->nemesis = (struct rng){ .s = seed * 19 + 3 };
 	w->n_edits = 1;			/* number 0 is nobody's */
 	w->room_edits = 256;
 	w->edits = xcalloc(w->room_edits, sizeof *w->edits);
