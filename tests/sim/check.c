@@ -674,6 +674,8 @@ static void check_lost(struct world *w, const struct final *finals, const struct
 			continue;
 		if (e->is_delete && written_after_put_back(w, e))
 			continue;
+		if (e->is_delete && r->spared)
+			continue;
 		/* Nobody can tell any more of which record the deleted row was: nothing is deleted (SEMANTICS I8). */
 		if (e->is_delete && (e->commit_us <= w->flushed_us || e->commit_us <= w->dbs[e->endpoint].put_back_us))
 			continue;
@@ -842,6 +844,18 @@ static bool seen_unbeknown(const struct world *w, const struct edit *e)
 	return false;
 }
 
+/* Of two words that wait, who deletes a row that shows the one has not seen the other. */
+static bool some_deleter_showed_another(const struct world *w, const struct edit *e)
+{
+	for (size_t i = 1; i < w->n_edits; i++) {
+		const struct edit *d = &w->edits[i];
+
+		if (d->is_delete && d->record == e->record && d->seen[e->unit] != 0 && !same_value(w, d->seen[e->unit], e))
+			return true;
+	}
+	return false;
+}
+
 static void check_life(struct world *w, uint32_t record, bool alive)
 {
 	const struct sim_record *r = &w->records[record];
@@ -859,6 +873,7 @@ static void check_life(struct world *w, uint32_t record, bool alive)
 		unseen |= !e->is_delete && !e->covered && e->covered_by_delete && seen_unbeknown(w, e);
 		/* Where a person decides, what may have been replaced without having been seen waits like any other word. */
 		unseen |= !e->is_delete && oracle_waits(w, e) && e->covered && !surely_covered(w, e);
+		unseen |= !e->is_delete && oracle_waits(w, e) && !e->covered && e->covered_by_delete && some_deleter_showed_another(w, e);
 		if (e->is_delete || e->covered || e->covered_by_delete)
 			continue;
 		unseen = true;
@@ -870,7 +885,7 @@ static void check_life(struct world *w, uint32_t record, bool alive)
 		world_fail(w, "C4", "%s/%s is gone and nobody deleted it", d->name, r->key);
 	/* A parent that got another key changed the reference: an edit that only the child's history does not show. */
 	unseen |= (w->plan.renames && w->plan.references) || doubtful;
-	if (deleted && alive && (d->deletes == DELETES_DELETE_WINS || !unseen))
+	if (deleted && alive && !r->spared && (d->deletes == DELETES_DELETE_WINS || !unseen))
 		world_fail(w, "C4", "%s/%s was deleted%s and lives", d->name, r->key, unseen ? ", delete wins," : " with all seen");
 	if (deleted && !alive && d->deletes == DELETES_UPDATE_WINS && sure)
 		world_fail(w, "C4", "%s/%s is gone though an edit was made that no deleter had seen", d->name, r->key);

@@ -647,6 +647,7 @@ static void write_delete(struct fake_op *op, struct fake_write *x)
 	world_trace(op->world, "%s #%lld of %s: the daemon deletes it", op->db->name, (long long)r->id,
 		    op->world->records[r->record].key);
 	op->world->sometimes->deleted++;
+	history_carried(op->world, r->record);
 	db_row_drop(op->db, op->entity, r);
 	write_done(op, x, NULL, x->id);
 }

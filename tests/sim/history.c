@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "endpoint/endpoint.h"
 
+enum { MASS_ALWAYS = 20 };
+
 /* ---- records ---------------------------------------------------------------------------------------------- */
 
 static struct rid rid_make(struct world *w, size_t entity, const char *key)
@@ -482,6 +484,21 @@ void history_put_back(struct world *w, struct db *db, int64_t to_us)
 			t->rows[r]->told_us = 0;
 		}
 	}
+}
+
+/* A window may end so many (held.c), and each life of the daemon begins one. */
+void history_carried(struct world *w, uint32_t record)
+{
+	struct sim_record *r = &w->records[record];
+	double share = w->topology->entities[r->entity].def.mass_delete * (double)w->n_records;
+	uint64_t most = share > MASS_ALWAYS ? (uint64_t)share : MASS_ALWAYS;
+
+	if (!r->massed || r->carried || w->mass_ordered)
+		return;
+	r->carried = true;
+	w->mass_carried++;
+	if (w->mass_carried > most * w->mass_windows)
+		world_fail(w, "C4", "%llu deletes of many at once were carried elsewhere, and nobody was asked", (unsigned long long)w->mass_carried);
 }
 
 /* Told to the round that asked for the vector last; an earlier one may have been given up, and what it was told with it. */

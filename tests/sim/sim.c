@@ -46,6 +46,7 @@ static void daemon_start(struct world *w, void *arg)
 	if (w->sync != NULL)
 		return;
 	world_trace(w, "the daemon starts");
+	w->mass_windows++;
 	w->loop = loop_new_virtual();
 	w->sync = sync_new(w->loop, w->topology, w->journal, &seams);
 }
@@ -194,6 +195,14 @@ static void copy_then_put_back(struct world *w, void *arg)
 	world_after(w, rng_span(&w->nemesis, 2 * SECOND, 12 * SECOND), put_back, arg);
 }
 
+/* ---- somebody deletes most of a table --------------------------------------------------------------------------------- */
+
+static void delete_many(struct world *w, void *arg)
+{
+	if (!w->quiet)
+		apps_delete_many(w, arg, rng_below(&w->nemesis, (uint32_t)w->plan.n_entities));
+}
+
 /* ---- the operator: decides what waits, by one of the sides ---------------------------------------------------------- */
 
 struct picked {				/* a line of the list, and a side of it */
@@ -238,11 +247,85 @@ static void judge(struct world *w, const struct picked *p)
 		w->sometimes->judged++;
 }
 
+struct sets {				/* of held deletes, about which nobody has decided yet */
+	char *names[20];
+	int64_t numbers[20];
+	size_t n;
+};
+
+static bool pick_set(void *arg, const struct journal_held_set *set)
+{
+	struct sets *s = arg;
+
+	if (set->state != HELD_WAITS || set->deletes == 0)
+		return true;
+	s->numbers[s->n] = set->number;
+	s->names[s->n++] = xasprintf("%s/%s/%" PRId64, set->entity, set->endpoint, set->number);
+	return s->n < countof(s->names);
+}
+
+static struct sim_record *record_of_rid(struct world *w, const char *text)
+{
+	struct rid rid;
+
+	for (size_t i = 0; i < RID_BYTES; i++)
+		sscanf(text + 2 * i, "%2hhx", &rid.b[i]);
+	for (size_t i = 0; i < w->n_records; i++)
+		if (rid_equal(&w->records[i].rid, &rid))
+			return &w->records[i];
+	return NULL;
+}
+
+static bool spare(void *arg, const struct journal_held *h)
+{
+	struct sim_record *r = record_of_rid(arg, h->rid);
+
+	if (r != NULL)
+		r->spared = true;
+	return true;
+}
+
+static void order_set(struct world *w, const char *name, int64_t number)
+{
+	bool discard = rng_chance(&w->operator, 40);
+	struct err e = { 0 };
+
+	if (w->sync == NULL)
+		return;
+	world_trace(w, "the operator %s the held deletes %s", discard ? "discards" : "releases", name);
+	w->mass_ordered = true;
+	if (discard)
+		journal_held_each(w->journal, number, 0, SIZE_MAX, spare, w, &e);
+	w->sometimes->held++;
+	w->sometimes->discarded += discard;
+	w->sometimes->released += !discard;
+	if (!sync_held_order(w->sync, name, discard, &e))
+		world_fail(w, "held", "%s: %s", name, e.text);
+}
+
+static bool operate_held(struct world *w, unsigned percent)
+{
+	struct sets s = { .n = 0 };
+	struct err e = { 0 };
+	bool any = false;
+
+	if (!journal_held_sets_each(w->journal, pick_set, &s, &e))
+		world_fail(w, "journal", "%s", e.text);
+	for (size_t i = 0; i < s.n; i++) {
+		if (rng_chance(&w->operator, percent)) {
+			order_set(w, s.names[i], s.numbers[i]);
+			any = true;
+		}
+		free(s.names[i]);
+	}
+	return any;
+}
+
 /* percent: of what waits, so much is decided. True: something was. */
 static bool operate(struct world *w, unsigned percent)
 {
 	struct looking l = { .w = w };
-	bool any = false;
+	bool any = w->plan.masses && operate_held(w, percent);
 
 	journal_waiting_each(w->journal, NULL, NULL, NULL, 0, 0, pick_side, &l, NULL);
 	for (size_t i = 0; i < l.n; i++) {
@@ -264,6 +347,8 @@ static bool operate(struct world *w, unsigned percent)
 /* Where nothing can, a seed's story is what it was before there was an operator. */
 static bool anything_can_wait(const struct world *w)
 {
+	if (w->plan.masses)
+		return true;
 	for (size_t i = 0; i < w->topology->n_entities; i++)
 		for (size_t f = 0; f < w->topology->entities[i].def.n_fields; f++)
 			if (w->topology->entities[i].def.fields[f].rule == RULE_MANUAL)
@@ -351,6 +436,9 @@ static void run(struct world *w)
 		operator_looks(w, NULL);
 	if (w->plan.put_backs)
 		next_put_back(w);
+	if (w->plan.masses)
+		world_after(w, rng_span(&w->nemesis, 3 * SECOND, w->plan.edit_us), delete_many,
+			    &w->dbs[rng_below(&w->nemesis, (uint32_t)w->plan.n_endpoints)]);
 	world_run_until(w, world_now(w) + w->plan.edit_us);
 	mend(w);
 	work_off(w);

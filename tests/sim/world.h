@@ -69,13 +69,14 @@ struct plan {
 	bool crashes, outages, store_outages, flushes, lost_replies, long_transactions;
 	bool collisions;		/* a rename may meet a record of that key elsewhere */
 	bool put_backs;			/* databases come back as they were some seconds ago */
+	bool masses;			/* somebody deletes most of a table, and there is a guard */
 	int64_t quantum_us;		/* coarsest precision among the endpoints */
 };
 
 /* Kinds of events by name: a run can leave some out, to find the least that makes a seed fail. */
 #define PLAN_PARTS(X) \
 	X(renames) X(deletes) X(reverts) X(groups) X(references) X(invalid) X(poison) X(crashes) X(outages) \
-	X(store_outages) X(flushes) X(lost_replies) X(long_transactions) X(collisions) X(put_backs)
+	X(store_outages) X(flushes) X(lost_replies) X(long_transactions) X(collisions) X(put_backs) X(masses)
 
 struct told {				/* a row that goes along with an answer */
 	int64_t id;
@@ -183,6 +184,8 @@ struct sim_record {
 	bool complex;			/* deleted and inserted again, renamed, invalid: the strict oracle does not apply */
 	bool judged;			/* the operator has decided about a field of it */
 	bool invalid;			/* some endpoint showed a value that the checks refuse */
+	bool massed, carried;		/* deleted with many others; and that was carried to another endpoint */
+	bool spared;			/* the operator did not want that */
 	struct brought_row *brought;	/* rows that the daemon inserted */
 	size_t n_brought;
 	struct rid rid;
@@ -285,7 +288,11 @@ struct store_keys {
 	X(put_back, "database put back to an older state") \
 	X(rebased, "and was recognised as that") \
 	X(forgotten, "a record that only it had was forgotten") \
-	X(buried, "a row of before was of a record deleted since")
+	X(buried, "a row of before was of a record deleted since") \
+	X(massed, "most of a table was deleted") \
+	X(held, "deletes held") \
+	X(released, "held deletes released") \
+	X(discarded, "held deletes discarded")
 
 struct sometimes {
 #define X(name, words) uint64_t name;
@@ -299,7 +306,9 @@ struct world {
 	uint64_t seed;
 	struct rng rng;
 	struct rng operator;		/* of its own, as the rules are: see plan.c */
-	struct rng nemesis;		/* likewise: when databases are put back */
+	struct rng nemesis;		/* likewise: when databases are put back, and tables emptied */
+	uint64_t mass_carried, mass_windows;	/* deletes of many that were carried elsewhere; lives of the daemon that could let some go */
+	bool mass_ordered;		/* the operator has decided about held deletes */
 	enum mutation mutation;
 	uint32_t left_out;		/* bit = place in PLAN_PARTS */
 	struct plan plan;
@@ -380,6 +389,7 @@ void db_fini(struct db *);
 void apps_populate(struct world *);
 void apps_start(struct world *);
 void apps_settle(struct world *);			/* commits or rolls back what is open */
+void apps_delete_many(struct world *, struct db *, size_t entity);
 void apps_abort(struct world *, struct db *);		/* the database ends: what is open there never happened */
 
 /* history.c */
@@ -419,6 +429,9 @@ void history_put(struct world *, size_t entity, const struct rid *);
 void history_inserted(struct world *, const struct db *, const struct db_row *row);
 /* The daemon changed those fields of a row (already in place): who wrote that? Fails C5 when nobody did. */
 void history_brought(struct world *, struct db *, struct db_row *, size_t entity, uint32_t fields);
+
+/* The daemon has carried out a delete of that record; the guard lets only so many of a mass go (C4). */
+void history_carried(struct world *, uint32_t record);
 
 /* sim.c: outside of any turn of the loop */
 void daemon_kill(struct world *);
