@@ -252,16 +252,13 @@ void flow_pump(struct flow *flow)
 
 bool flow_settled(const struct flow *flow)
 {
-	if (!flow->counted || flow->again != NULL || flow->later != NULL || flow->settle_wanted || flow->held_wanted ||
-	    flow->verdicts_wanted || flow->scan.kind == SCAN_SETTLE)
+	if (!flow->counted || flow->n_rounds > 0 || flow->again != NULL || flow->later != NULL || flow->settle_wanted || flow->held_wanted ||
+	    flow->verdicts_wanted || flow->scan.kind != SCAN_NONE)
 		return false;
-	for (const struct round *r = flow->rounds; r != NULL; r = round_next(r))
-		if (!round_compares(r))
-			return false;
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
 		const struct side *side = flow->sides[e];
 
-		if (side != NULL && (!side->surveyed || side->owed > 0 || side->rereads > 0))
+		if (side != NULL && (!side->surveyed || side->listing.state != LISTING_IDLE || side->owed > 0 || side->rereads > 0))
 			return false;
 	}
 	return true;

@@ -412,11 +412,6 @@ struct round *round_next(const struct round *r)
 	return r->next;
 }
 
-bool round_compares(const struct round *r)
-{
-	return r->is_page && r->state < ROUND_INTEND;
-}
-
 void round_abandon(struct round **rp)
 {
 	struct round *r = *rp;

@@ -94,7 +94,6 @@ struct side {
 	struct listing listing;
 	bool listing_open;		/* a question for a listing is out; maybe of one that was given up since */
 	bool sweep_wanted;
-	int64_t sweep_ordered_us;	/* monotonic: somebody asked for one, and who waits wants to know what it finds; 0: never */
 	struct ack *truncated;			/* owned: log entries of a TRUNCATE, acknowledged when a sweep has looked */
 	int64_t next_sweep_us, last_sweep_us;	/* monotonic; wall */
 	int64_t swept_us;			/* began of the last complete survey or sweep, monotonic */
@@ -263,7 +262,7 @@ bool side_usable(const struct side *);
 void side_changed(struct side *);		/* its link's usability or schema changed */
 void side_forget(struct side *);		/* the state was lost: survey again */
 void flow_look_later(struct flow *, const struct rid *, unsigned tries);	/* a write failed for now: again after a back-off */
-bool flow_settled(const struct flow *);		/* nothing in work, nothing queued; a sweep may be under way */
+bool flow_settled(const struct flow *);		/* nothing in work, nothing queued */
 void capture_settled(struct side *, const char *position);
 
 /* ---- epoch.c ----------------------------------------------------------------------------------------- */
@@ -312,7 +311,6 @@ void round_of_records(struct flow *, const struct again *const *list, size_t n);
 void round_let_go(struct round *);
 void round_describe(const struct round *, struct buf *out);	/* one line for people */
 struct round *round_next(const struct round *);
-bool round_compares(const struct round *);	/* rows that a sweep has listed, and has found nothing to be done so far */
 void round_abandon(struct round **);
 
 /* ---- observe.c --------------------------------------------------------------------------------------- */

@@ -602,8 +602,6 @@ void sync_kick(struct sync *s, bool sweep)
 			if (s->flows[i].sides[e] != NULL) {
 				s->flows[i].sides[e]->wanted = true;
 				s->flows[i].sides[e]->sweep_wanted |= sweep;
-				if (sweep)
-					s->flows[i].sides[e]->sweep_ordered_us = clock_mono_us();
 			}
 		flow_pump(&s->flows[i]);
 	}

@@ -3,8 +3,7 @@
  *
  * Settled: of every captured link a capture that began after the question (and after our own last write)
  * found nothing more, no round is in flight, nothing is queued, nobody is owed anything. Parked and held
- * records stand aside. A sweep that goes on for long at its regular time keeps nobody waiting for what it may find; one
- * that was ordered does, and so does the one that looks for what a TRUNCATE took away.
+ * records stand aside.
  */
 #include <stdlib.h>
 
@@ -51,11 +50,6 @@ static bool side_settled(struct side *side, int64_t since_us, struct buf *out)
 	if (!side->surveyed) {
 		if (out != NULL)
 			buf_addf(out, "%s on %s: the first listing is not complete\n", entity, endpoint);
-		return false;
-	}
-	if (side->swept_us < side->sweep_ordered_us || side->truncated != NULL) {
-		if (out != NULL)
-			buf_addf(out, "%s on %s: everything is being compared\n", entity, endpoint);
 		return false;
 	}
 	if (side->owed > 0) {
