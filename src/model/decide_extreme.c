@@ -126,11 +126,12 @@ uint8_t decide_extreme_winner(struct work *w, size_t f, bool new_life)
 	return winner;
 }
 
-bool decide_extreme_undecided(const struct work *w, size_t f, size_t but)
+bool decide_extreme_waits(const struct work *w, size_t f, size_t e)
 {
-	for (size_t e = 0; !(w->out->have & BIT(f)) && e < w->policy->n_endpoints; e++)
-		if (e != but && w->seen[e].what == OBSERVED_ROW && competes(w, e, f, true) &&
-		    decide_key_now(w, e, f).n > w->base->fields[f].key.n)
-			return true;
-	return false;
+	enum observed what = w->seen[e].what;
+
+	if (what == OBSERVED_ROW ? (w->out->have & BIT(f)) || !competes(w, e, f, true) :
+	    what == OBSERVED_ABSENT || !base_knows(w, e) || !w->policy->endpoints[e].votes)
+		return false;
+	return decide_key_now(w, e, f).n > w->base->fields[f].key.n;
 }

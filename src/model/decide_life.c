@@ -184,16 +184,32 @@ static bool is_told_lost(const struct work *w, size_t f, size_t e)
 	return false;
 }
 
-/* And with it the words that wait there. */
-static void note_lost_words(struct work *w, size_t f, size_t deleter, const struct edit_key *winner_key)
+/*
+ * An edit there is neither agreed nor lost: a word that waits for a person, or what waits for a value that is out of reach. And the deleter
+ * showed something else; nobody (ORIGIN_NONE) has seen any word.
+ */
+static bool is_open_unseen(const struct work *w, size_t f, size_t e, size_t deleter)
+{
+	if (is_extreme(w->entity->fields[f].rule))
+		return deleter != ORIGIN_NONE && e != deleter && decide_extreme_waits(w, f, e);
+	return decide_word_unseen(w, f, e, deleter);
+}
+
+static struct edit_key open_key(const struct work *w, size_t e, size_t f)
+{
+	return is_extreme(w->entity->fields[f].rule) ? decide_key_now(w, e, f) : decide_word_key(w, e, f);
+}
+
+/* And with it those that are open there. */
+static void note_lost_open(struct work *w, size_t f, size_t deleter, const struct edit_key *winner_key)
 {
 	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
 		struct edit_key key = { 0 };
 		struct lost_edit *l;
 
-		if (!decide_word_unseen(w, f, e, deleter) || is_told_lost(w, f, e))
+		if (!is_open_unseen(w, f, e, deleter) || is_told_lost(w, f, e))
 			continue;
-		key = decide_word_key(w, e, f);
+		key = open_key(w, e, f);
 		note_lost_record(w, LOST_TO_DELETE, e, winner_key->origin, &key, winner_key);
 		l = &w->out->lost[w->out->n_lost - 1];
 		l->field = (uint8_t)f;
@@ -308,10 +324,10 @@ static bool is_agreed_unseen(const struct work *w, size_t deleter, size_t f)
 /* The field holds an edit which the deleter had not seen. */
 static bool is_unseen(const struct work *w, size_t deleter, size_t f)
 {
-	if (is_agreed_unseen(w, deleter, f) || (is_extreme(w->entity->fields[f].rule) && decide_extreme_undecided(w, f, deleter)))
+	if (is_agreed_unseen(w, deleter, f))
 		return true;
 	for (size_t e = 0; e < w->policy->n_endpoints; e++)
-		if (decide_word_unseen(w, f, e, deleter))
+		if (is_open_unseen(w, f, e, deleter))
 			return true;
 	return false;
 }
@@ -320,8 +336,8 @@ static bool is_unseen(const struct work *w, size_t deleter, size_t f)
 static struct edit_key unseen_key(const struct work *w, size_t deleter, size_t f)
 {
 	for (size_t e = 0; !is_agreed_unseen(w, deleter, f) && e < w->policy->n_endpoints; e++)
-		if (decide_word_unseen(w, f, e, deleter))
-			return decide_word_key(w, e, f);
+		if (is_open_unseen(w, f, e, deleter))
+			return open_key(w, e, f);
 	return w->out->next->fields[f].key;
 }
 
@@ -372,7 +388,7 @@ static bool killed_now(struct work *w)
 		for (size_t i = 0; i < w->entity->n_fields; i++) {
 			if (is_agreed_unseen(w, e, i))
 				note_lost_field(w, i, e, &key);
-			note_lost_words(w, i, e, &key);
+			note_lost_open(w, i, e, &key);
 		}
 		if (!dead || edit_key_compare(w->entity, RULE_LAST_WRITER_WINS, &key, 0, &w->out->next->deleted, 0) > 0)
 			w->out->next->deleted = key;
@@ -395,7 +411,7 @@ static bool stays_dead(struct work *w)
 			note_lost_record(w, LOST_DELETE, w->base->deleted.origin, e, &w->base->deleted, &key);
 			return false;
 		}
-		note_lost_words(w, f, ORIGIN_NONE, &w->base->deleted);
+		note_lost_open(w, f, ORIGIN_NONE, &w->base->deleted);
 		if (w->winner[f] != 255)
 			note_lost_field(w, f, w->base->deleted.origin, &w->base->deleted);
 	}

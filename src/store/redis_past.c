@@ -24,6 +24,11 @@ static void resp_gone(struct buf *out, const struct redis_store *s, size_t entit
 	resp_joined(out, s->prefix, strlen(s->prefix), tail, (size_t)len);
 }
 
+static bool is_buried(const struct store_put *put)
+{
+	return put->blob.len < 0 && !put->unburied;
+}
+
 size_t bury(struct redis_store *s, size_t entity, const struct store_put *puts, size_t n)
 {
 	struct buf *out = redis_link_out(s->link);
@@ -31,14 +36,14 @@ size_t bury(struct redis_store *s, size_t entity, const struct store_put *puts, 
 	size_t gone = 0;
 
 	for (size_t i = 0; i < n; i++)
-		gone += puts[i].blob.len < 0;
+		gone += is_buried(&puts[i]);
 	if (gone == 0)
 		return 0;
 	resp_command(out, 2 + 2 * gone);
 	resp_word(out, "ZADD");
 	resp_gone(out, s, entity);
 	for (size_t i = 0; i < n; i++)
-		if (puts[i].blob.len < 0) {
+		if (is_buried(&puts[i])) {
 			resp_number(out, now);
 			resp_bytes(out, puts[i].rid.b, RID_BYTES);
 		}

@@ -237,8 +237,7 @@ static void redis_write(struct store *store, size_t entity, const struct store_w
 	/* All or nothing: a vector refused for want of memory must not be followed by its position or the end of its intent. */
 	call_begin_guarded(&w->call);
 	n = vectors_write(s, entity, what->puts, what->n_puts, 0, &w->shrunks);
-	if (!what->unburied)
-		n += bury(s, entity, what->puts, what->n_puts);
+	n += bury(s, entity, what->puts, what->n_puts);
 	n += map_write(s, entity, what->maps, what->n_maps);
 	n += append_positions(out, s, what);
 	if (what->records_added != 0)

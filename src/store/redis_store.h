@@ -162,7 +162,7 @@ size_t vectors_write(struct redis_store *, size_t entity, const struct store_put
 void vectors_trim(struct redis_store *, size_t entity, const struct rid *);
 
 /* ---- redis_past.c ------------------------------------------------------------------------------------ */
-size_t bury(struct redis_store *s, size_t entity, const struct store_put *puts, size_t n);	/* those that are deleted */
+size_t bury(struct redis_store *s, size_t entity, const struct store_put *puts, size_t n);	/* those that are deleted, but for the unburied */
 void redis_buried(struct store *, size_t entity, const struct rid *, size_t n, store_rids_fn *, void *arg);
 void redis_renew(struct store *);
 void clear_stale(struct redis_store *, const char *stale);	/* removes the keys of that generation, page by page */

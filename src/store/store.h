@@ -51,7 +51,8 @@ struct store;
 struct store_events {
 	void (*up)(void *arg);				/* connected, checked, names and key known: ready */
 	void (*down)(void *arg, const struct err *e);	/* e->kind ERR_CONFIG: refused for good until the operator acts (eviction, auth) */
-	void (*lost)(void *arg);			/* the state was emptied or replaced under us; called before any further answer */
+	/* The state was emptied or replaced under us: whatever was asked before is answered with an error. */
+	void (*lost)(void *arg);
 	void *arg;
 };
 
@@ -65,7 +66,11 @@ typedef void store_scan_fn(void *arg, const struct rid *rids, const struct value
 typedef void store_intents_fn(void *arg, const struct value *names, const struct value *blobs, size_t n, const struct err *e);
 
 /* One write of a round: a transaction, done as a whole or not at all, answered once. Pointers need live only during the call. */
-struct store_put { struct rid rid; struct value blob; };	/* blob.len < 0: delete */
+struct store_put {
+	struct rid rid;
+	struct value blob;		/* len < 0: delete */
+	bool unburied;			/* such a delete is not for the record's own: see buried */
+};
 struct store_map_put { uint8_t endpoint; struct value id; struct rid rid; bool gone; };	/* endpoint: topology index */
 struct store_position { const char *name; const char *text; };	/* text NULL: delete */
 struct store_write {
@@ -77,7 +82,6 @@ struct store_write {
 	size_t n_positions;
 	const char *intent_done;	/* name of the intent to drop, last in the pipeline; NULL: none */
 	int64_t records_added;		/* change of the number of tracked records */
-	bool unburied;			/* vectors that go are not of deleted records: see buried */
 };
 
 struct store_ops {

@@ -140,7 +140,8 @@ static void may_be_used(struct sync *s, size_t e)
 		if (s->flows[i].sides[e] != NULL)
 			side_changed(s->flows[i].sides[e]);
 	meters_look(s);
-	pump_all(s);
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		flow_pump(&s->flows[i]);
 }
 
 static void on_acked_marked(void *arg, const struct err *e)

@@ -135,12 +135,13 @@ static void forget_in(struct rebase *rb, struct page *p, const struct rid *rid, 
 		p->maps[p->n_maps++] = (struct store_map_put){ (uint8_t)e, v->seen[e].id, *rid, true };
 	v->seen[e] = (struct vseen){ .owed = !v->dead && side->mapping->role != ROLE_SOURCE };
 	rb->forgotten++;
-	if (!lives_elsewhere(v, e)) {	/* nobody else can say what it was: if its row is there, it is news */
-		p->puts[p->n_puts++] = (struct store_put){ *rid, VALUE_NULL };
+	/* Nobody else can say what it was: if its row is there, it is news. But one whose delete was still owed there has been deleted. */
+	if (!lives_elsewhere(v, e)) {
+		p->puts[p->n_puts++] = (struct store_put){ .rid = *rid, .blob = VALUE_NULL, .unburied = !v->dead };
 		p->added--;
 		return;
 	}
-	p->puts[p->n_puts] = (struct store_put){ *rid, { (const char *)(uintptr_t)p->bytes.len, 0 } };
+	p->puts[p->n_puts] = (struct store_put){ .rid = *rid, .blob = { (const char *)(uintptr_t)p->bytes.len, 0 } };
 	vector_encode(v, layout, &p->bytes);
 	p->puts[p->n_puts].blob.len = (int32_t)(p->bytes.len - (uintptr_t)p->puts[p->n_puts].blob.data);
 	p->n_puts++;
@@ -174,8 +175,7 @@ static void on_page(void *arg, const struct rid *rids, const struct value *blobs
 	for (size_t i = 0; i < p.n_puts; i++)
 		if (!value_is_null(p.puts[i].blob))
 			p.puts[i].blob.data = p.bytes.p + (uintptr_t)p.puts[i].blob.data;
-	w = (struct store_write){ .puts = p.puts, .n_puts = p.n_puts, .maps = p.maps, .n_maps = p.n_maps, .records_added = p.added,
-				  .unburied = true };
+	w = (struct store_write){ .puts = p.puts, .n_puts = p.n_puts, .maps = p.maps, .n_maps = p.n_maps, .records_added = p.added };
 	if (next == 0)
 		rb->entity++;
 	rb->next = next;

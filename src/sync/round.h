@@ -161,7 +161,7 @@ void round_count_echo(struct round *r);
 void round_give_up(struct round *r, const struct err *e);
 
 /* round_recall.c */
-const struct round *round_claim(struct round *r, const struct rid *rid, bool *mine);
+bool round_claim_next(struct round *r, struct subject *s);	/* false: in work elsewhere, or as another subject */
 bool round_claim_row(struct round *r, struct subject *s, size_t e, struct value id);	/* false: in work elsewhere */
 void round_unclaim_all(struct round *r);
 void round_let_go_of_next(struct round *r, struct subject *s);

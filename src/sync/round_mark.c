@@ -21,7 +21,7 @@ struct marking {
 static void mark_put(struct marking *m, const struct rid *rid, size_t at, size_t len)
 {
 	/* The address is filled in at the end: the buffer may still move. */
-	m->puts[m->n_puts++] = (struct store_put){ *rid, { (const char *)(uintptr_t)at, (int32_t)len } };
+	m->puts[m->n_puts++] = (struct store_put){ .rid = *rid, .blob = { (const char *)(uintptr_t)at, (int32_t)len } };
 }
 
 static void mark_vector(struct round *r, struct subject *s, struct marking *m)
@@ -32,9 +32,9 @@ static void mark_vector(struct round *r, struct subject *s, struct marking *m)
 	size_t at = m->bytes.len;
 
 	if (from != NULL)
-		m->puts[m->n_puts++] = (struct store_put){ *from, VALUE_NULL };
+		m->puts[m->n_puts++] = (struct store_put){ .rid = *from, .blob = VALUE_NULL };
 	if (spent) {
-		m->puts[m->n_puts++] = (struct store_put){ s->next_rid, VALUE_NULL };
+		m->puts[m->n_puts++] = (struct store_put){ .rid = s->next_rid, .blob = VALUE_NULL };
 		m->added -= s->base != NULL && !s->buried;
 		return;
 	}

@@ -30,7 +30,6 @@ static bool adopts(const struct round *r, const struct subject *s)
 
 struct id_slot {
 	struct value id;
-	struct subject *subject;
 	UT_hash_handle hh;
 };
 
@@ -94,37 +93,76 @@ static void judge_rival(struct round *r, struct subject *s, const struct row *ro
 	round_drop_subject(r, s);
 }
 
+static bool has_rival(const struct round *r, const struct subject *s)
+{
+	return r->side != NULL && !value_is_null(s->source_id) && !value_is_null(s->rival);
+}
+
+static bool is_rival(const struct reading *rd, size_t i)
+{
+	const struct subject *s = rd->subjects[i];
+
+	return has_rival(rd->round, s) && rd->endpoint == rd->round->side->endpoint && value_equal(rd->ids[i], s->rival);
+}
+
+/*
+ * The news is of a row that the vector does not know. Read again it may be gone: then whatever there is to tell of it comes as news of
+ * its own. Or it has another key by now: then it is another record.
+ */
+static void judge_news(struct round *r, struct subject *s)
+{
+	struct observation *o = &s->seen[r->side->endpoint];
+	struct value key;
+	struct rid rid;
+
+	if (o->what != OBSERVED_ROW) {
+		round_drop_subject(r, s);
+		return;
+	}
+	key = record_key(r->flow->def, o->values, &r->arena);
+	rid = rid_of(&sync_of(r)->store->key, r->flow->def, key);
+	if (rid_equal(&rid, &s->rid))
+		return;
+	round_put_off(r, s);
+	s->rid = rid;
+	s->key = key;
+}
+
 static void take_rows(struct reading *rd, struct rowset *rows)
 {
 	struct round *r = rd->round;
 	struct side *side = r->flow->sides[rd->endpoint];
 	struct id_slot *slots = arena_zalloc(&r->arena, rd->n * sizeof *slots), *table = NULL, *slot;
-	bool *found = arena_zalloc(&r->arena, rd->n * sizeof *found);
+	const struct row **found = arena_zalloc(&r->arena, rd->n * sizeof *found);
 
 	for (size_t i = 0; i < rd->n; i++) {
 		slots[i].id = rd->ids[i];
-		slots[i].subject = rd->subjects[i];
 		HASH_ADD_KEYPTR(hh, table, slots[i].id.data, (unsigned)slots[i].id.len, &slots[i]);
 	}
 	for (size_t i = 0; i < rows->n; i++) {
 		HASH_FIND(hh, table, rows->rows[i].id.data, (unsigned)rows->rows[i].id.len, slot);
-		if (slot == NULL)
-			continue;
-		found[slot - slots] = true;
-		if (!value_is_null(slot->subject->rival) && side == r->side)
-			judge_rival(r, slot->subject, &rows->rows[i]);
-		else
-			round_take_row(r, side, slot->subject, &rows->rows[i]);
-	}
-	for (size_t i = 0; i < rd->n; i++) {
-		struct observation *o = &rd->subjects[i]->seen[rd->endpoint];
-
-		if (found[i] || !value_is_null(rd->subjects[i]->rival))
-			continue;
-		*o = (struct observation){ .what = OBSERVED_ABSENT, .stamp = STAMP_NONE,
-					   .evidence = rd->subjects[i]->evidence & BIT(rd->endpoint) };
+		if (slot != NULL)
+			found[slot - slots] = &rows->rows[i];
 	}
 	HASH_CLEAR(hh, table);
+	for (size_t i = 0; i < rd->n; i++) {
+		struct subject *s = rd->subjects[i];
+
+		if (found[i] != NULL && !is_rival(rd, i))
+			round_take_row(r, side, s, found[i]);
+		else if (found[i] == NULL && !is_rival(rd, i))
+			s->seen[rd->endpoint] = (struct observation){ .what = OBSERVED_ABSENT, .stamp = STAMP_NONE,
+								      .evidence = s->evidence & BIT(rd->endpoint) };
+	}
+	for (size_t i = 0; i < rd->n; i++) {
+		struct subject *s = rd->subjects[i];
+
+		if (!is_rival(rd, i))
+			continue;
+		judge_news(r, s);
+		if (is_live(s) && found[i] != NULL)
+			judge_rival(r, s, found[i]);
+	}
 }
 
 static void endpoint_failed(struct round *r, size_t e)
@@ -151,20 +189,30 @@ static void on_read(void *arg, struct rowset *rows, const struct err *e)
 	round_answered(r);
 }
 
-/* What to read of a subject at an endpoint; NULL value: nothing. */
-static struct value id_to_read(const struct round *r, const struct subject *s, size_t e)
+static void add_id(struct reading *rd, struct subject *s, struct value id)
 {
+	rd->subjects[rd->n] = s;
+	rd->ids[rd->n++] = id;
+}
+
+/* What to read of a subject at an endpoint: of the news itself also the row that the vector takes for it. */
+static void add_ids(struct reading *rd, struct subject *s)
+{
+	const struct round *r = rd->round;
+	size_t e = rd->endpoint;
+	enum observed what = s->seen[e].what;
 	bool is_source = r->side != NULL && e == r->side->endpoint && !value_is_null(s->source_id);
 
-	if (s->found != NULL && !value_is_null(s->found[e]))
-		return s->found[e];
-	if (is_source && r->stale && value_is_null(s->rival) && s->seen[e].what == OBSERVED_ROW)
-		return s->source_id;
-	if (is_source && s->seen[e].what != OBSERVED_NOTHING)
-		return s->rival;
-	if (s->base != NULL && s->base->seen[e].present)
-		return s->base->seen[e].id;
-	return is_source ? s->source_id : VALUE_NULL;
+	if (s->found != NULL && !value_is_null(s->found[e])) {
+		add_id(rd, s, s->found[e]);
+		return;
+	}
+	if (is_source && (what == OBSERVED_NOTHING || (r->stale && what == OBSERVED_ROW)))
+		add_id(rd, s, s->source_id);
+	if (is_source && has_rival(r, s))
+		add_id(rd, s, s->rival);
+	if (!is_source && s->base != NULL && s->base->seen[e].present)
+		add_id(rd, s, s->base->seen[e].id);
 }
 
 /* Its rows were listed completely: a record that has none there is absent. */
@@ -179,23 +227,19 @@ static void read_at(struct round *r, size_t e)
 	struct side *side = r->flow->sides[e];
 
 	*rd = (struct reading){ .round = r, .endpoint = e, .asked_us = clock_mono_us() };
-	rd->subjects = arena_alloc(&r->arena, r->n * sizeof *rd->subjects);
-	rd->ids = arena_alloc(&r->arena, r->n * sizeof *rd->ids);
+	rd->subjects = arena_alloc(&r->arena, 2 * r->n * sizeof *rd->subjects);
+	rd->ids = arena_alloc(&r->arena, 2 * r->n * sizeof *rd->ids);
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
-		struct value id;
+		size_t before = rd->n;
 
 		if (!is_live(s) || adopts(r, s))
 			continue;
-		id = id_to_read(r, s, e);
-		if (!value_is_null(id)) {
-			rd->subjects[rd->n] = s;
-			rd->ids[rd->n++] = id;
-		} else if (s->seen[e].what == OBSERVED_NOTHING &&
-			   (round_has_listed(r, e) || (s->base != NULL && s->base->seen[e].known))) {
+		add_ids(rd, s);
+		if (rd->n == before && s->seen[e].what == OBSERVED_NOTHING &&
+		    (round_has_listed(r, e) || (s->base != NULL && s->base->seen[e].known)))
 			s->seen[e] = (struct observation){ .what = OBSERVED_ABSENT, .stamp = STAMP_NONE,
 							   .evidence = s->evidence & BIT(e) };
-		}
 	}
 	if (rd->n == 0)
 		return;

@@ -14,7 +14,7 @@
 /* ---- claims: a record is in work in one round at a time ---------------------------------------------- */
 
 /* NULL: it is ours now; else the round that has it in work (maybe this one, for another subject). */
-const struct round *round_claim(struct round *r, const struct rid *rid, bool *mine)
+static const struct round *claim(struct round *r, const struct rid *rid, bool *mine)
 {
 	const struct round *holder = claims_take(&r->flow->claims, rid, r);
 
@@ -52,7 +52,7 @@ static bool claim_also(struct round *r, struct subject *s, const struct rid *rid
 {
 	bool mine = false;
 
-	round_claim(r, rid, &mine);
+	claim(r, rid, &mine);
 	if (!mine)
 		return false;
 	if (s->also == NULL)
@@ -68,6 +68,12 @@ static bool has_claimed(const struct subject *s, const struct rid *rid)
 		if (rid_equal(&s->also[i], rid))
 			return true;
 	return rid_equal(rid, &s->rid) || (s->has_old && rid_equal(rid, &s->old_rid));
+}
+
+/* Where its vector goes. Perhaps it is a key with which an insert of it was tried, and has been claimed as that. */
+bool round_claim_next(struct round *r, struct subject *s)
+{
+	return has_claimed(s, &s->next_rid) || claim(r, &s->next_rid, &s->claimed_next) == NULL;
 }
 
 /*
@@ -167,7 +173,7 @@ void round_ask_recall(struct round *r)
 
 		if (!is_live(s) || !s->has_rid)
 			continue;
-		holder = round_claim(r, &s->rid, &s->claimed);
+		holder = claim(r, &s->rid, &s->claimed);
 		if (holder != NULL) {
 			round_put_off(r, s);
 			s->twin = holder == r;
@@ -299,7 +305,7 @@ void round_got_lookup(struct round *r)
 			round_count_echo(r);
 			continue;
 		}
-		if (round_claim(r, &s->old_rid, &s->claimed_old) == NULL)
+		if (claim(r, &s->old_rid, &s->claimed_old) == NULL)
 			continue;
 		/* In this round too: the row was replaced by another with the same key, which says all there is to say. */
 		other = s->has_rid ? NULL : subject_of_rid(r, &s->old_rid);
@@ -482,7 +488,7 @@ void round_got_recall_old(struct round *r)
 			continue;
 		if (r->captured != NULL)
 			r->side->meter.captured++;
-		if (s->seen[e].what == OBSERVED_ROW && s->base != NULL && s->base->seen[e].present && !s->confirmed)
+		if (s->seen[e].what != OBSERVED_ABSENT && s->base != NULL && s->base->seen[e].present && !s->confirmed)
 			s->rival = s->base->seen[e].id;
 		if (r->plan != NULL && value_is_null(s->rival))
 			plan_note_news(r, s);

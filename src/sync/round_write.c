@@ -224,7 +224,7 @@ void round_ask_keys(struct round *r)
 
 		if (!moves_to_unknown_key(s))
 			continue;
-		if (round_claim(r, &s->next_rid, &s->claimed_next) != NULL) {
+		if (!round_claim_next(r, s)) {
 			round_put_off(r, s);
 			continue;
 		}
@@ -616,6 +616,12 @@ static void write_parked(struct round *r, struct side *side, struct subject *s, 
 /* A missing parent or a child still there mostly passes by itself: so often it is tried before it is parked. */
 enum { FOREIGN_TRIES = 6 };
 
+/* What was parked and is tried once more stays so until that succeeds: meanwhile nobody who waits is held up by it. */
+static bool has_tried_enough(const struct side *side, struct subject *s)
+{
+	return ++s->tries >= FOREIGN_TRIES || is_parked(side, false, &s->next_rid, VALUE_NULL);
+}
+
 static void wait_for_parents(struct round *r, struct subject *s, size_t e)
 {
 	const struct entity_def *def = r->flow->def;
@@ -667,7 +673,7 @@ static void try_astray_again(struct round *r, struct side *side, struct subject 
 {
 	struct err why = { 0 };
 
-	if (++s->tries < FOREIGN_TRIES) {
+	if (!has_tried_enough(side, s)) {
 		s->later = true;
 		return;
 	}
@@ -735,7 +741,7 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	else if (w->op == WRITE_INSERT)
 		seen->uncertain = true;
 	note_tried_key(s, seen);
-	if (w->err.kind == ERR_ROW && (strcmp(w->err.code, FOREIGN_KEY) != 0 || ++s->tries >= FOREIGN_TRIES)) {
+	if (w->err.kind == ERR_ROW && (strcmp(w->err.code, FOREIGN_KEY) != 0 || has_tried_enough(side, s))) {
 		if (w->op != WRITE_DELETE && strcmp(w->err.code, FOREIGN_KEY) == 0)
 			wait_for_parents(r, s, side->endpoint);
 		write_parked(r, side, s, &w->err);

@@ -478,7 +478,8 @@ START_TEST(max_waits_while_the_agreed_value_is_out_of_reach)
 }
 END_TEST
 
-START_TEST(what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_seen)
+/* A has raised what only B shows; then C deletes. 1: and A is away. */
+static void delete_of_what_waits(int away)
 {
 	policy.n_endpoints = 3;
 	fields[NAME].rule = RULE_MAX;
@@ -487,10 +488,26 @@ START_TEST(what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_s
 	is_silent(B);
 	is_silent(C);
 	decide();
+	if (away == 1)
+		is_silent(A);
 	deletes(C, 20);
 	decide();
+}
+
+START_TEST(what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_seen)
+{
+	delete_of_what_waits(_i);
 	ck_assert(!base->dead);
 	only_lost(LOST_DELETE, C, A);
+}
+END_TEST
+
+START_TEST(what_waits_for_the_greatest_value_is_lost_to_a_delete_that_wins)
+{
+	entity.deletes = DELETES_DELETE_WINS;
+	delete_of_what_waits(_i);
+	ck_assert(base->dead);
+	ck_assert_uint_eq(only_lost(LOST_TO_DELETE, A, C)->field, NAME);
 }
 END_TEST
 
@@ -2168,7 +2185,8 @@ static void add_edits(TCase *t)
 	tcase_add_test(t, another_rule_decides_what_waited_under_manual);
 	tcase_add_test(t, a_group_waits_and_is_settled_as_a_whole);
 	tcase_add_test(t, max_waits_while_the_agreed_value_is_out_of_reach);
-	tcase_add_test(t, what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_seen);
+	tcase_add_loop_test(t, what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_seen, 0, 2);
+	tcase_add_loop_test(t, what_waits_for_the_greatest_value_is_lost_to_a_delete_that_wins, 0, 2);
 	tcase_add_test(t, what_is_only_behind_under_max_is_no_edit_that_a_deleter_had_not_seen);
 	tcase_add_loop_test(t, who_writes_against_max_and_deletes_had_seen_what_stands, 0, 2);
 	tcase_add_loop_test(t, null_is_neither_the_greatest_nor_the_least, 0, 2);

@@ -156,6 +156,7 @@ static void apply_insert(struct world *w, struct db *db, struct app_op *op)
 	memcpy(row->text, op->text, sizeof row->text);
 	memset(op->text, 0, sizeof op->text);
 	row->record = record_find(w, op->entity, key);
+	w->records[row->record].massed = false;
 	for (size_t i = 1; i < w->n_edits; i++)
 		if (w->edits[i].record == row->record) {
 			w->records[row->record].complex |= w->edits[i].is_delete;
@@ -431,6 +432,35 @@ void apps_settle(struct world *w)
 		for (size_t x = 0; x < SIM_TXS; x++)
 			if (w->dbs[e].txs[x].open)
 				tx_end(w, &w->dbs[e], &w->dbs[e].txs[x], rng_chance(&w->rng, 50));
+}
+
+/* All at one moment, each in a transaction of its own. */
+void apps_delete_many(struct world *w, struct db *db, size_t entity)
+{
+	struct db_tx tx = { .begun_us = world_now(w) };
+	uint64_t before = w->n_edits;
+
+	for (size_t i = db->tables[entity].n; i-- > 0;) {
+		struct app_op op = { .kind = OP_DELETE, .entity = entity, .row = db->tables[entity].rows[i], .at = db_clock(db) };
+
+		if (op.row->locked_by != 0 || db_has_children(db, entity, op.row->id) || rng_chance(&w->nemesis, 10))
+			continue;
+		op.entry = ++db->next_entry;
+		w->records[op.row->record].massed = true;
+		apply(w, db, &tx, &op, ++db->versions);
+	}
+	world_trace(w, "%s.%s: %llu rows deleted at once", db->name, w->topology->entities[entity].def.name,
+		    (unsigned long long)(w->n_edits - before));
+	w->mass_windows = 1;
+	w->sometimes->massed++;
+	fake_endpoint_wake(db);
+}
+
+void apps_abort(struct world *w, struct db *db)
+{
+	for (size_t x = 0; x < SIM_TXS; x++)
+		if (db->txs[x].open)
+			tx_end(w, db, &db->txs[x], false);
 }
 
 /* ---- the beginning --------------------------------------------------------------------------------------------------- */

@@ -551,17 +551,32 @@ static bool inserted_since(const struct world *w, const struct edit *d)
 	return false;
 }
 
+/* What that row showed before the edits of its own of which the daemon was never told. */
+static uint32_t last_told(const struct world *w, const struct edit *deletion, size_t unit)
+{
+	uint32_t id = deletion->seen[unit];
+
+	while (id != 0 && w->edits[id].told_us == 0 && w->edits[id].endpoint == deletion->endpoint && w->edits[id].row == deletion->row)
+		id = w->edits[id].parent;
+	return id;
+}
+
+static bool same_value(const struct world *w, uint32_t id, const struct edit *e)
+{
+	return id != 0 && strcmp(w->edits[id].tuple, e->tuple) == 0;
+}
+
 /*
- * Somebody deleted the row while it showed that very value: it was put back elsewhere, and went with the record. Had the delete lost,
- * the value would be shown, or a line would name the delete.
+ * Somebody deleted the row while it showed that very value, or had shown it when it was last heard of: it was put back elsewhere, and went
+ * with the record. Had the delete lost, the value would be shown, or a line would name the delete.
  */
 static bool seen_by_deleter(const struct world *w, const struct edit *e, bool alive)
 {
 	for (size_t i = 1; i < w->n_edits && !e->is_delete; i++) {
 		const struct edit *d = &w->edits[i];
 
-		if (d->is_delete && d->record == e->record && d->seen[e->unit] != 0 && (!alive || inserted_since(w, d)) &&
-		    strcmp(w->edits[d->seen[e->unit]].tuple, e->tuple) == 0)
+		if (d->is_delete && d->record == e->record && (!alive || inserted_since(w, d)) &&
+		    (same_value(w, d->seen[e->unit], e) || same_value(w, last_told(w, d, e->unit), e)))
 			return true;
 	}
 	return false;
@@ -577,31 +592,64 @@ static bool given_again(const struct world *w, const struct edit *e)
 	return r->complex && w->plan.renames;
 }
 
-/* What that row showed before the edits of its own of which the daemon was never told. */
-static uint32_t last_told(const struct world *w, const struct edit *deletion, size_t unit)
+/* What the one row showed was what the other one showed, or made on top of that. */
+static bool had_seen(const struct world *w, uint32_t id, uint32_t other)
 {
-	uint32_t id = deletion->seen[unit];
+	while (id != other && id != 0 && other != 0)
+		id = w->edits[id].parent;
+	return id == other;
+}
 
-	while (id != 0 && w->edits[id].told_us == 0 && w->edits[id].endpoint == deletion->endpoint && w->edits[id].row == deletion->row)
+/* What it goes back to: what an insert put there, or what the row began with. */
+static uint32_t root_of(const struct world *w, uint32_t id)
+{
+	while (w->edits[id].parent != 0)
 		id = w->edits[id].parent;
 	return id;
 }
 
-/* Its row showed nothing but what another deleter's row had shown before, and edits that went with it unheard of: that life had
- * ended already, and what was inserted since is another one, of which it knew nothing (SEMANTICS F11). */
+/* Of that unit the one had seen what the other one's row showed, but for edits that went with it unheard of. */
+static bool had_seen_unit(const struct world *w, const struct edit *d, const struct edit *e, size_t u)
+{
+	return had_seen(w, d->seen[u], e->seen[u]) || had_seen(w, d->seen[u], last_told(w, e, u)) ||
+	       oracle_adds(w, w->records[e->record].entity, u);
+}
+
+/* The one delete ended what the other one's row was of: by its rule all that there was then, else what it had seen. */
+static bool ended_life_of(const struct world *w, const struct edit *d, const struct edit *e)
+{
+	size_t entity = w->records[e->record].entity, u, units = w->n_units[entity];
+	uint32_t when = (uint32_t)(d - w->edits);
+
+	for (u = 0; u < units && had_seen_unit(w, d, e, u); u++)
+		;
+	if (u == units || w->topology->entities[entity].def.deletes != DELETES_DELETE_WINS)
+		return u == units;
+	for (u = 0; u < units && root_of(w, e->seen[u]) < when; u++)
+		;
+	return u == units;
+}
+
+/* That life had ended already, and what was inserted since is another one, of which the deleter knew nothing (SEMANTICS F11). */
 static bool life_had_ended(const struct world *w, const struct edit *e)
 {
-	const struct edit *d;
-	size_t i, u, units = w->n_units[w->records[e->record].entity];
+	for (size_t i = 1; i < w->n_edits; i++) {
+		const struct edit *d = &w->edits[i];
 
-	for (i = 1; i < w->n_edits; i++) {
-		d = &w->edits[i];
-		if (!d->is_delete || d->record != e->record || d->endpoint == e->endpoint || d >= e || d->renamed)
-			continue;
-		for (u = 0; u < units && (d->seen[u] == e->seen[u] || d->seen[u] == last_told(w, e, u) ||
-					  oracle_adds(w, w->records[e->record].entity, u)); u++)
-			;
-		if (u == units)
+		if (d->is_delete && d->record == e->record && d->endpoint != e->endpoint && d < e && !d->renamed && ended_life_of(w, d, e))
+			return true;
+	}
+	return false;
+}
+
+/* Where a database was put back, a row that somebody wrote since is not of the past, and lives, although it had been deleted. */
+static bool written_after_put_back(const struct world *w, const struct edit *e)
+{
+	for (size_t i = 1; i < w->n_edits; i++) {
+		const struct db *db = &w->dbs[w->edits[i].endpoint];
+
+		if (w->edits[i].record == e->record && !w->edits[i].is_delete && db->put_back_us != 0 &&
+		    w->edits[i].commit_us >= db->put_back_us && e->commit_us <= w->edits[i].commit_us)
 			return true;
 	}
 	return false;
@@ -613,7 +661,7 @@ static void check_lost(struct world *w, const struct final *finals, const struct
 		const struct edit *e = &w->edits[i];
 		const struct sim_record *r = &w->records[e->record];
 
-		if (e->covered || e->covered_by_delete || e->unseen_change || e->renamed)
+		if (e->covered || e->covered_by_delete || e->unseen_change || e->renamed || e->gone_with_db)
 			continue;
 		if (!e->is_delete && oracle_adds(w, r->entity, e->unit))
 			continue;	/* it is in the sum: check_sum() */
@@ -624,8 +672,12 @@ static void check_lost(struct world *w, const struct final *finals, const struct
 			continue;
 		if (e->is_delete && life_had_ended(w, e))
 			continue;
+		if (e->is_delete && written_after_put_back(w, e))
+			continue;
+		if (e->is_delete && r->spared)
+			continue;
 		/* Nobody can tell any more of which record the deleted row was: nothing is deleted (SEMANTICS I8). */
-		if (e->is_delete && e->commit_us <= w->flushed_us)
+		if (e->is_delete && (e->commit_us <= w->flushed_us || e->commit_us <= w->dbs[e->endpoint].put_back_us))
 			continue;
 		/* A delete that cannot be carried out (children point to the row) is parked, not lost. */
 		if (e->is_delete ? !finals[e->record].alive || e->no_base || finals[e->record].parked : shown_anywhere(w, finals, e))
@@ -792,6 +844,18 @@ static bool seen_unbeknown(const struct world *w, const struct edit *e)
 	return false;
 }
 
+/* Of two words that wait, who deletes a row that shows the one has not seen the other. */
+static bool some_deleter_showed_another(const struct world *w, const struct edit *e)
+{
+	for (size_t i = 1; i < w->n_edits; i++) {
+		const struct edit *d = &w->edits[i];
+
+		if (d->is_delete && d->record == e->record && d->seen[e->unit] != 0 && !same_value(w, d->seen[e->unit], e))
+			return true;
+	}
+	return false;
+}
+
 static void check_life(struct world *w, uint32_t record, bool alive)
 {
 	const struct sim_record *r = &w->records[record];
@@ -809,18 +873,19 @@ static void check_life(struct world *w, uint32_t record, bool alive)
 		unseen |= !e->is_delete && !e->covered && e->covered_by_delete && seen_unbeknown(w, e);
 		/* Where a person decides, what may have been replaced without having been seen waits like any other word. */
 		unseen |= !e->is_delete && oracle_waits(w, e) && e->covered && !surely_covered(w, e);
-		if (e->is_delete || e->covered || e->covered_by_delete || e->unseen_change)
+		unseen |= !e->is_delete && oracle_waits(w, e) && !e->covered && e->covered_by_delete && some_deleter_showed_another(w, e);
+		if (e->is_delete || e->covered || e->covered_by_delete)
 			continue;
 		unseen = true;
-		if (oracle_adds(w, r->entity, e->unit))
-			continue;	/* perhaps in a sum that the deleter's row showed */
+		if (e->unseen_change || oracle_adds(w, r->entity, e->unit))
+			continue;	/* it put back what the deleter may have seen; perhaps it is in a sum that the deleter's row showed */
 		sure |= !e->ambiguous && surely_unseen(w, e);
 	}
 	if (!deleted && !alive)
 		world_fail(w, "C4", "%s/%s is gone and nobody deleted it", d->name, r->key);
 	/* A parent that got another key changed the reference: an edit that only the child's history does not show. */
 	unseen |= (w->plan.renames && w->plan.references) || doubtful;
-	if (deleted && alive && (d->deletes == DELETES_DELETE_WINS || !unseen))
+	if (deleted && alive && !r->spared && (d->deletes == DELETES_DELETE_WINS || !unseen))
 		world_fail(w, "C4", "%s/%s was deleted%s and lives", d->name, r->key, unseen ? ", delete wins," : " with all seen");
 	if (deleted && !alive && d->deletes == DELETES_UPDATE_WINS && sure)
 		world_fail(w, "C4", "%s/%s is gone though an edit was made that no deleter had seen", d->name, r->key);
@@ -832,7 +897,7 @@ static void check_winners(struct world *w, const struct final *finals)
 		const struct sim_record *r = &w->records[i];
 
 		/* A plan is told of edits, too, long before anybody decides about them: who must win is not known then. */
-		if (r->complex || finals[i].parked || !finals[i].equal || w->plan.flushes || w->plans > 0)
+		if (r->complex || finals[i].parked || !finals[i].equal || w->plan.flushes || w->plan.put_backs || w->plans > 0)
 			continue;
 		if (writer_of(w, i, 0, "") == NULL && !finals[i].alive && w->n_edits == 1)
 			continue;
@@ -846,6 +911,13 @@ static void check_winners(struct world *w, const struct final *finals)
 }
 
 /* ---- all ------------------------------------------------------------------------------------------------------------ */
+
+static void check_recognised(struct world *w)
+{
+	for (size_t e = 0; e < w->plan.n_endpoints; e++)
+		if (w->dbs[e].unrecognised)
+			world_fail(w, "epoch", "nobody noticed that %s was put back", w->dbs[e].name);
+}
 
 void check_all(struct world *w)
 {
@@ -863,6 +935,7 @@ void check_all(struct world *w)
 	check_equal(w, finals);
 	check_lost(w, finals, &notes);
 	check_winners(w, finals);
+	check_recognised(w);
 	notes_free(&notes);
 	free(finals);
 }

@@ -242,14 +242,87 @@ bool db_value_poison(const struct db *db, size_t entity, size_t field, const cha
 	return *p != '\0' && atoll(p) % 11 == 0;
 }
 
+/* ---- backups ----------------------------------------------------------------------------------------------------- */
+
+static struct db_row *row_copy(const struct db_row *r)
+{
+	struct db_row *c = xmalloc(sizeof *c);
+
+	*c = *r;
+	c->locked_by = 0;
+	for (size_t f = 0; f < SIM_FIELDS; f++)
+		c->text[f] = r->text[f] != NULL ? xstrdup(r->text[f]) : NULL;
+	c->open = xcalloc(r->n_open + 1, sizeof *c->open);
+	for (size_t i = 0; i < r->n_open; i++)
+		c->open[i] = r->open[i];
+	return c;
+}
+
+static void table_copy(struct db_table *to, const struct db_table *from)
+{
+	*to = (struct db_table){ .n = from->n, .next_id = from->next_id, .n_log = from->n_log };
+	to->rows = xcalloc(from->n + 1, sizeof(struct db_row *));
+	for (size_t i = 0; i < from->n; i++)
+		to->rows[i] = row_copy(from->rows[i]);
+	to->log = xcalloc(from->n_log + 1, sizeof *to->log);
+	for (size_t i = 0; i < from->n_log; i++) {
+		to->log[i] = from->log[i];
+		to->log[i].taken = 0;
+	}
+}
+
+static void table_fini(struct db_table *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		row_free(t->rows[i]);
+	free(t->rows);
+	free(t->log);
+}
+
+static void copy_free(struct db *db)
+{
+	for (size_t t = 0; db->copy != NULL && t < SIM_ENTITIES; t++)
+		table_fini(&db->copy->tables[t]);
+	free(db->copy);
+	db->copy = NULL;
+}
+
+void db_copy_take(struct db *db)
+{
+	copy_free(db);
+	db->copy = xcalloc(1, sizeof *db->copy);
+	for (size_t t = 0; t < SIM_ENTITIES; t++)
+		table_copy(&db->copy->tables[t], &db->tables[t]);
+	db->copy->epoch = db->epoch;
+	db->copy->fence = db->fence;
+	db->copy->greeted = db->greeted;
+	db->copy->taken_us = world_now(db->world);
+}
+
+/* Row versions and numbers of the log go on: by these the history tells what it was when. */
+void db_copy_restore(struct db *db)
+{
+	struct db_copy *c = db->copy;
+
+	for (size_t t = 0; t < SIM_ENTITIES; t++) {
+		table_fini(&db->tables[t]);
+		db->tables[t] = c->tables[t];
+	}
+	db->epoch = c->epoch;
+	db->fence = c->fence;
+	db->greeted = c->greeted;
+	db->life++;
+	db->put_back_us = world_now(db->world);
+	db->unrecognised = true;
+	free(c);
+	db->copy = NULL;
+}
+
 void db_fini(struct db *db)
 {
-	for (size_t t = 0; t < SIM_ENTITIES; t++) {
-		for (size_t i = 0; i < db->tables[t].n; i++)
-			row_free(db->tables[t].rows[i]);
-		free(db->tables[t].rows);
-		free(db->tables[t].log);
-	}
+	copy_free(db);
+	for (size_t t = 0; t < SIM_ENTITIES; t++)
+		table_fini(&db->tables[t]);
 	for (size_t x = 0; x < SIM_TXS; x++)
 		for (size_t o = 0; db->txs[x].open && o < db->txs[x].n; o++)
 			for (size_t f = 0; f < SIM_FIELDS; f++)

@@ -21,12 +21,6 @@
 
 enum { LOCK_WAIT_US = 2 * SECOND, OVERLAP_US = 5 * SECOND, ORPHAN_LATE_US = 8 * SECOND };
 
-struct told {				/* a row that goes along with an answer */
-	int64_t id;
-	uint64_t version;
-	int64_t stamp, other;
-};
-
 struct ack {
 	struct ack *next;
 	struct fake_link *link;
@@ -83,6 +77,7 @@ struct fake_op {
 	int64_t late_us;		/* the next step waits for so long */
 	int64_t fence, epoch;		/* under which it writes, and which it leaves */
 	uint32_t asked_in;		/* epoch of the world: a round that asked before one is over */
+	uint32_t life;			/* of the database */
 	struct greeting greeting;
 	/* asked */
 	int64_t position, after, began_us, *ids;
@@ -477,9 +472,19 @@ static bool write_error(struct fake_write *x, enum err_kind kind, const char *co
 	return err_set(&x->err, kind, code, "%s", text);
 }
 
-static char *key_text(const struct entity_def *d, char *const values[])
+/* The key that the row has after it; r NULL: an insert. What an update leaves alone is the row's. */
+static char *key_after(const struct entity_def *d, const struct fake_write *x, const struct db_row *r)
 {
-	return d->n_key == 1 ? xstrdup(values[0]) : xasprintf("%s\x1f%s", values[0], values[1]);
+	const char *part[2] = { NULL };
+
+	for (size_t k = 0; k < d->n_key; k++)
+		part[k] = r == NULL || (x->fields & UINT64_C(1) << k) ? x->values[k] : r->text[k];
+	return d->n_key == 1 ? xstrdup(part[0]) : xasprintf("%s\x1f%s", part[0], part[1]);
+}
+
+static bool writes_key(const struct entity_def *d, const struct fake_write *x)
+{
+	return x->op != WRITE_DELETE && (x->fields & ((UINT64_C(1) << d->n_key) - 1)) != 0;
 }
 
 /* Would a real server wait for somebody else's transaction here? */
@@ -499,8 +504,8 @@ static bool write_blocked(const struct fake_op *op, const struct fake_write *x)
 		if (parent != NULL && parent->locked_by != 0)
 			return true;
 	}
-	if (x->op != WRITE_DELETE && (x->fields & 1)) {
-		char *key = key_text(d, x->values);
+	if (writes_key(d, x) && (r != NULL || x->op == WRITE_INSERT)) {
+		char *key = key_after(d, x, r);
 		bool pending = db_key_pending(op->db, op->entity, key);
 
 		free(key);
@@ -569,7 +574,7 @@ static void write_insert(struct fake_op *op, struct fake_write *x)
 {
 	struct world *w = op->world;
 	const struct entity_def *d = &w->topology->entities[op->entity].def;
-	char *key = key_text(d, x->values);
+	char *key = key_after(d, x, NULL);
 	struct db_row *r;
 
 	if (db_row_by_key(op->db, op->entity, key) != NULL) {
@@ -608,10 +613,7 @@ static void write_update(struct fake_op *op, struct fake_write *x)
 
 	if (!write_guard(op, x, r) || !write_checks(op, x))
 		return;
-	for (size_t k = 0; k < d->n_key; k++)
-		if (!(x->fields & UINT64_C(1) << k))
-			x->values[k] = xstrdup(r->text[k]);
-	key = key_text(d, x->values);
+	key = key_after(d, x, r);
 	other = db_row_by_key(op->db, op->entity, key);
 	if (other != NULL && other != r) {
 		write_error(x, ERR_ROW, "23505", "unique constraint");
@@ -645,6 +647,7 @@ static void write_delete(struct fake_op *op, struct fake_write *x)
 	world_trace(op->world, "%s #%lld of %s: the daemon deletes it", op->db->name, (long long)r->id,
 		    op->world->records[r->record].key);
 	op->world->sometimes->deleted++;
+	history_carried(op->world, r->record);
 	db_row_drop(op->db, op->entity, r);
 	write_done(op, x, NULL, x->id);
 }
@@ -729,7 +732,7 @@ static void answer_write(struct fake_op *op, const struct err *e)
 static void tell_all(struct fake_op *op)
 {
 	for (size_t i = 0; i < op->n_told; i++)
-		history_told(op->world, op->db, op->entity, op->told[i].id, op->told[i].version, op->told[i].stamp, op->told[i].other);
+		history_told(op->world, op->db, op->entity, &op->told[i], op->kind == OP_CAPTURE);
 }
 
 static void answer_capture(struct fake_op *op, const struct err *e)
@@ -969,7 +972,7 @@ static void op_step(struct world *w, void *arg)
 		op->late_us = 0;
 		return;
 	}
-	if (op->fails && !op->effect_first)
+	if ((op->fails && !op->effect_first) || op->life != op->db->life)
 		op->step = op->steps;
 	else if (op_effect(op))
 		op->step++;
@@ -996,6 +999,7 @@ static struct fake_op *op_new(struct link *link, enum op_kind kind, void *arg)
 	op->fence = face->endpoint.fence;
 	op->epoch = face->endpoint.epoch;
 	op->asked_in = w->epoch;
+	op->life = face->db->life;
 	op->db->reads += kind == OP_READ || kind == OP_READ_KEY || kind == OP_STAMPS;
 	if (!op->fails && !w->quiet && w->plan.lost_replies && rng_chance(&w->rng, 3)) {
 		op->fails = true;

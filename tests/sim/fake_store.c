@@ -20,6 +20,7 @@ struct cmd_write {			/* a deep copy of store_write */
 	struct kept_map *maps;
 	bool *map_gone;
 	struct kept_text *positions;
+	bool *unburied;			/* of the puts */
 	size_t n_puts, n_maps, n_positions;
 	char *intent_done;
 	int64_t added;
@@ -31,6 +32,7 @@ struct cmd {
 	enum cmd_kind kind;
 	size_t entity, n;
 	bool served, fails;
+	uint64_t born;			/* of the keys for which it was meant: in others it finds nothing and leaves nothing */
 	struct rid *rids;
 	bool *found;
 	struct value *blobs, *names;
@@ -99,6 +101,7 @@ void store_keys_fini(struct world *w)
 			free(k->maps[i][j].id);
 		free(k->vectors[i]);
 		free(k->maps[i]);
+		free(k->gone[i]);
 	}
 	for (size_t j = 0; j < k->n_positions; j++) {
 		free(k->positions[j].name);
@@ -138,6 +141,22 @@ static void vector_put(struct store_keys *k, size_t entity, const struct kept_ve
 	}
 	*v = (struct kept_vector){ .rid = put->rid, .p = xmalloc((size_t)put->len + 1), .len = put->len };
 	memcpy(v->p, put->p, (size_t)put->len);
+}
+
+static bool is_gone(const struct store_keys *k, size_t entity, const struct rid *rid)
+{
+	for (size_t i = 0; i < k->n_gone[entity]; i++)
+		if (rid_equal(&k->gone[entity][i], rid))
+			return vector_find((struct store_keys *)k, entity, rid) == NULL;
+	return false;
+}
+
+static void bury(struct store_keys *k, size_t entity, const struct rid *rid)
+{
+	if (is_gone(k, entity, rid))
+		return;
+	k->gone[entity] = xrealloc(k->gone[entity], (k->n_gone[entity] + 1) * sizeof *rid);
+	k->gone[entity][k->n_gone[entity]++] = *rid;
 }
 
 static struct kept_map *map_find(struct store_keys *k, size_t entity, uint8_t endpoint, const char *id)
@@ -291,13 +310,15 @@ static void serve_write(struct cmd *c, struct store_keys *k)
 	for (size_t i = 0; i < x->n_puts; i++) {
 		if (w->mutation != MUTATE_FORGET_WRITES || rng_chance(&w->rng, 80))
 			vector_put(k, c->entity, &x->puts[i]);
+		if (x->puts[i].len < 0 && !x->unburied[i])
+			bury(k, c->entity, &x->puts[i].rid);
 		history_put(w, c->entity, &x->puts[i].rid);
 	}
 	for (size_t i = 0; i < x->n_maps; i++)
 		map_put(k, c->entity, &x->maps[i], x->map_gone[i]);
 	for (size_t i = 0; i < x->n_positions; i++) {
 		text_put(&k->positions, &k->n_positions, x->positions[i].name, x->positions[i].p, x->positions[i].len);
-		history_position(w, x->positions[i].name);
+		history_position(w, x->positions[i].name, x->positions[i].p == NULL);
 	}
 	k->records[c->entity] += x->added;
 	if (x->intent_done != NULL)
@@ -344,8 +365,12 @@ static void serve(struct cmd *c)
 	case CMD_PRESIZE:
 	case CMD_LEAVE:
 		break;
-	case CMD_BURIED:		/* no simulated database is put back, so nobody is asked for */
+	case CMD_BURIED:
 		c->found = xcalloc(c->n + 1, sizeof *c->found);
+		for (size_t i = 0; i < c->n; i++) {
+			c->found[i] = is_gone(k, c->entity, &c->rids[i]);
+			w->sometimes->buried += c->found[i];
+		}
 		break;
 	}
 }
@@ -369,6 +394,7 @@ static void cmd_free(struct cmd *c)
 		free(c->write.positions[i].p);
 	}
 	free(c->write.puts);
+	free(c->write.unburied);
 	free(c->write.maps);
 	free(c->write.map_gone);
 	free(c->write.positions);
@@ -433,10 +459,23 @@ static bool keys_learn(struct fake_store *face)
 	return replaced;
 }
 
+static void cut_off(struct fake_store *face);
+static void come_up(struct world *w, void *arg);
+
+/* The connection is given up with everything that was under way on it, and the keys are learned anew. */
 static void notice_flush(struct fake_store *face)
 {
-	if (keys_learn(face))
-		face->store.events.lost(face->store.events.arg);
+	struct world *w = face->world;
+
+	world_trace(w, "store: the keys are not those that were known");
+	face->born = 0;
+	face->store.ready = false;
+	err_set(&face->store.why, ERR_TRANSIENT, "state-lost", "the state was emptied or replaced");
+	history_forgot(w);
+	face->store.events.lost(face->store.events.arg);
+	face->store.events.down(face->store.events.arg, &face->store.why);
+	cut_off(face);
+	world_after(w, world_delay(w), come_up, NULL);
 }
 
 static void cmd_answer(struct cmd *c)
@@ -447,8 +486,10 @@ static void cmd_answer(struct cmd *c)
 	face->first = c->next;
 	if (face->first == NULL)
 		face->last = &face->first;
-	if (face->born != face->world->keys.born && face->store.ready)
+	if (face->born != face->world->keys.born && face->store.ready) {
+		c->fails = true;
 		notice_flush(face);
+	}
 	if (c->served)
 		for (size_t i = 0; i < face->world->plan.n_entities; i++)
 			face->store.records[i] = face->world->keys.records[i];
@@ -462,7 +503,7 @@ static void serve_event(struct world *w, void *arg)
 {
 	struct cmd *c = arg;
 
-	if (c->face != NULL && !c->fails && c->face->born == w->keys.born)
+	if (c->face != NULL && !c->fails && c->born == w->keys.born)
 		serve(c);
 	else
 		c->fails = true;
@@ -499,6 +540,7 @@ static struct cmd *cmd_new(struct store *store, enum cmd_kind kind, size_t entit
 	c->arg = arg;
 	c->text = VALUE_NULL;
 	c->fails = !store->ready;
+	c->born = face->born;
 	*face->last = c;
 	face->last = &c->next;
 	face->served_us = (face->served_us > now ? face->served_us : now) + rng_span(&w->rng, 1, 400);
@@ -555,9 +597,11 @@ static void fake_write(struct store *s, size_t entity, const struct store_write 
 {
 	struct cmd *c = cmd_new(s, CMD_WRITE, entity, arg);
 	struct cmd_write *to = &c->write;
+	struct world *w = c->face->world;
 
 	c->answer.done = fn;
 	to->puts = xcalloc(x->n_puts + 1, sizeof *to->puts);
+	to->unburied = xcalloc(x->n_puts + 1, sizeof *to->unburied);
 	to->maps = xcalloc(x->n_maps + 1, sizeof *to->maps);
 	to->map_gone = xcalloc(x->n_maps + 1, sizeof *to->map_gone);
 	to->positions = xcalloc(x->n_positions + 1, sizeof *to->positions);
@@ -568,6 +612,8 @@ static void fake_write(struct store *s, size_t entity, const struct store_write 
 		struct value blob = x->puts[i].blob;
 
 		to->puts[i] = (struct kept_vector){ .rid = x->puts[i].rid, .len = blob.len };
+		to->unburied[i] = x->puts[i].unburied;
+		w->sometimes->forgotten += x->puts[i].unburied;
 		if (blob.len >= 0)
 			to->puts[i].p = (char *)keep(blob.data, (size_t)blob.len).data;
 	}
@@ -633,7 +679,7 @@ static void cut_off(struct fake_store *face)
 	for (struct cmd *c = face->first; c != NULL; c = c->next) {
 		if (c->served || c->fails)
 			continue;
-		still = still && face->born == w->keys.born && rng_chance(&w->rng, 50);
+		still = still && c->born == w->keys.born && rng_chance(&w->rng, 50);
 		if (still)
 			serve(c);
 		w->sometimes->store_outage_cut += still && c->next != NULL;
@@ -657,6 +703,7 @@ static void come_up(struct world *w, void *arg)
 	face->store.ready = true;
 	err_clear(&face->store.why);
 	world_trace(w, "store: up");
+	history_forgot(w);	/* and of what was still answered to rounds that had failed already */
 	face->store.events.up(face->store.events.arg);
 }
 
@@ -676,8 +723,8 @@ void fake_store_away(struct world *w, bool away)
 		return;
 	face->store.ready = false;
 	err_set(&face->store.why, ERR_TRANSIENT, "", "the store is away");
-	cut_off(face);
 	face->store.events.down(face->store.events.arg, &face->store.why);
+	cut_off(face);
 }
 
 /* Comes back under a number above that. */
@@ -689,8 +736,8 @@ static void fake_outrank(struct store *s, int64_t fence)
 		face->floor = fence;
 	face->store.ready = false;
 	err_set(&face->store.why, ERR_TRANSIENT, "", "takes a higher fencing number");
-	cut_off(face);
 	face->store.events.down(face->store.events.arg, &face->store.why);
+	cut_off(face);
 	world_after(face->world, world_delay(face->world), come_up, NULL);
 }
 
@@ -712,6 +759,20 @@ void fake_store_flush(struct world *w)
 	store_keys_init(w);
 	history_rekey(w);
 	world_after(w, world_delay(w), notice_event, NULL);
+}
+
+int64_t fake_store_acked(const struct world *w, const struct db *db)
+{
+	long long intent, acked = 0;
+
+	for (size_t i = 0; i < w->keys.n_positions; i++) {
+		const struct kept_text *t = &w->keys.positions[i];
+
+		if (strncmp(t->name, "epoch/", 6) == 0 && strcmp(t->name + 6, db->name) == 0 &&
+		    sscanf(t->p, "%lld %lld", &intent, &acked) == 2)
+			return acked;
+	}
+	return 0;
 }
 
 /* As a flush, but of our own will. */

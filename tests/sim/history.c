@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "endpoint/endpoint.h"
 
+enum { MASS_ALWAYS = 20 };
+
 /* ---- records ---------------------------------------------------------------------------------------------- */
 
 static struct rid rid_make(struct world *w, size_t entity, const char *key)
@@ -115,13 +117,14 @@ static bool says_the_same(const struct world *w, const struct edit *e, const str
 	return tuple_shows(shown->tuple, e->tuple, e->parent != 0 ? w->edits[e->parent].tuple : NULL);
 }
 
-/* Something was done on top of it: equal values written elsewhere are covered with it. */
+/* Something was done on top of it: equal values written elsewhere are covered with it, but where each difference counts. */
 static void cover(struct world *w, uint32_t id, bool by_delete)
 {
 	for (size_t i = 1; id != 0 && i < w->n_edits; i++) {
 		struct edit *e = &w->edits[i];
 
-		if (i != id && (!same_unit(w, e, &w->edits[id]) || !says_the_same(w, e, &w->edits[id])))
+		if (i != id && (!same_unit(w, e, &w->edits[id]) || !says_the_same(w, e, &w->edits[id]) ||
+				oracle_adds(w, w->records[e->record].entity, e->unit)))
 			continue;
 		e->covered |= !by_delete;
 		e->covered_by_delete |= by_delete;
@@ -199,8 +202,10 @@ struct edit *history_edit(struct world *w, struct db *db, struct db_row *row, si
 	e->parent = row->shown[unit];
 	e->parent_brought = row->brought[unit] != 0;
 	e->row_doubtful = row->doubtful;
-	/* A row that somebody inserted where the daemon was about to insert one looks to it as that one. */
-	e->unseen_change = put_back(w, e) || ((row->doubtful || (w->records[row->record].tried && !row->known)) && is_back(w, e));
+	/* A row that the daemon does not know, or not as one of that record: what it shows of what is agreed is no news, whoever wrote it
+	 * there once more. */
+	e->unseen_change = put_back(w, e) ||
+		((row->doubtful || !row->known || (w->plan.renames && w->records[row->record].complex)) && is_back(w, e));
 	e->no_base = !is_known(w, db->index, entity, row) && !e->parent_brought;
 	if (w->edits[e->parent].shared && (e->no_base || unknown_elsewhere(w, row, entity)))
 		w->records[row->record].complex = true;
@@ -306,9 +311,11 @@ static bool was_invalid(const struct world *w, const struct db *db, const struct
 	return invalid != 0;
 }
 
-void history_told(struct world *w, struct db *db, size_t entity, int64_t id, uint64_t version, int64_t stamp, int64_t other_stamp)
+void history_told(struct world *w, struct db *db, size_t entity, const struct told *told, bool captured)
 {
-	struct db_row *row = db_row_by_id(db, entity, id);
+	int64_t stamp = told->stamp, other_stamp = told->other;
+	uint64_t version = told->version;
+	struct db_row *row = db_row_by_id(db, entity, told->id);
 
 	if (row == NULL || was_invalid(w, db, row, entity, version))
 		return;
@@ -323,6 +330,7 @@ void history_told(struct world *w, struct db *db, size_t entity, int64_t id, uin
 			e->told_us = world_now(w);
 		e->told_last_us = world_now(w);
 		e->told_in = w->epoch;
+		e->told_captured = captured;
 		/* Skews are taken out here: the oracle compares in the daemon's time. */
 		told_stamp(e, stamp == STAMP_UNKNOWN ? stamp : stamp - db->skew_us);
 		told_stamp(e, other_stamp == STAMP_UNKNOWN ? other_stamp : other_stamp - db->skew_us);
@@ -373,7 +381,7 @@ void history_intended(struct world *w, size_t entity, const struct rid *rid)
 
 	if (r == NULL)
 		return;
-	r->intended = r->tried = true;
+	r->intended = true;
 	for (size_t e = 0; e < w->plan.n_endpoints; e++) {
 		const struct db_row *row = db_row_by_key(&w->dbs[e], entity, r->key);
 
@@ -423,14 +431,18 @@ void history_acked(struct world *w, struct db *db, size_t entity, int64_t id, ui
 			settle(w, row->open[i]);
 }
 
-/* "survey/ENTITY/ENDPOINT": from now on every row of that table has been looked at. */
-void history_position(struct world *w, const char *name)
+/* "survey/ENTITY/ENDPOINT": from now on every row of that table has been looked at; or they are all of the past. */
+void history_position(struct world *w, const char *name, bool gone)
 {
 	for (size_t e = 0; e < w->plan.n_endpoints; e++)
 		for (size_t i = 0; i < w->plan.n_entities; i++) {
 			char *mark = xasprintf("survey/%s/%s", w->topology->entities[i].def.name, w->dbs[e].name);
 
-			w->dbs[e].tables[i].surveyed |= strcmp(mark, name) == 0;
+			if (strcmp(mark, name) == 0) {
+				w->dbs[e].tables[i].surveyed = !gone;
+				w->sometimes->rebased += gone && w->dbs[e].unrecognised;
+				w->dbs[e].unrecognised &= !gone;
+			}
 			free(mark);
 		}
 }
@@ -459,13 +471,44 @@ void history_flushed(struct world *w)
 		}
 }
 
+void history_put_back(struct world *w, struct db *db, int64_t to_us)
+{
+	for (size_t i = 1; i < w->n_edits; i++)
+		w->edits[i].gone_with_db |= w->edits[i].endpoint == db->index && w->edits[i].commit_us > to_us;
+	for (size_t i = 0; i < w->plan.n_entities; i++) {
+		struct db_table *t = &db->tables[i];
+
+		t->surveyed = false;
+		for (size_t r = 0; r < t->n; r++) {
+			t->rows[r]->known = false;
+			t->rows[r]->told_us = 0;
+		}
+	}
+}
+
+/* A window may end so many (held.c), and each life of the daemon begins one. */
+void history_carried(struct world *w, uint32_t record)
+{
+	struct sim_record *r = &w->records[record];
+	double share = w->topology->entities[r->entity].def.mass_delete * (double)w->n_records;
+	uint64_t most = share > MASS_ALWAYS ? (uint64_t)share : MASS_ALWAYS;
+
+	if (!r->massed || r->carried || w->mass_ordered)
+		return;
+	r->carried = true;
+	w->mass_carried++;
+	if (w->mass_carried > most * w->mass_windows)
+		world_fail(w, "C4", "%llu deletes of many at once were carried elsewhere, and nobody was asked", (unsigned long long)w->mass_carried);
+}
+
 /* Told to the round that asked for the vector last; an earlier one may have been given up, and what it was told with it. */
 static bool told_for_this(const struct world *w, const struct sim_record *r, int64_t told_us, uint32_t told_in)
 {
 	return told_in == w->epoch && told_us > r->recalled_before_us && told_us <= r->recalled_us;
 }
 
-/* A vector was written that was asked for after the rows had been told: it holds them. */
+/* A vector was written that was asked for after the rows had been told: it holds them. (But a round that had captured them may still
+ * wait for the one that wrote it, and will look anew: of these the acknowledgement tells.) */
 void history_put(struct world *w, size_t entity, const struct rid *rid)
 {
 	struct sim_record *r = by_rid(w, entity, rid);
@@ -476,7 +519,7 @@ void history_put(struct world *w, size_t entity, const struct rid *rid)
 	index = (uint32_t)(r - w->records);
 	r->intended = false;
 	for (size_t i = 1; i < w->n_edits; i++)
-		if (w->edits[i].record == index && told_for_this(w, r, w->edits[i].told_last_us, w->edits[i].told_in))
+		if (w->edits[i].record == index && !w->edits[i].told_captured && told_for_this(w, r, w->edits[i].told_last_us, w->edits[i].told_in))
 			settle(w, (uint32_t)i);
 	for (size_t e = 0; e < w->plan.n_endpoints; e++)
 		for (size_t i = 0; i < w->dbs[e].tables[entity].n; i++) {
@@ -535,7 +578,7 @@ static void put_back_by_value(struct world *w, struct db *db, const struct db_ro
 	if (row->shown[u] == 0 || writer == 0 || writer == row->shown[u] || !oracle_by_value(w, was))
 		return;
 	was->put_back = true;
-	if (!w->records[row->record].complex && !w->plan.flushes && !oracle_may_win(w, &w->edits[writer], was))
+	if (!w->records[row->record].complex && !w->plan.flushes && !w->plan.put_backs && !oracle_may_win(w, &w->edits[writer], was))
 		world_fail(w, "C4", "%s %s: <%s> was put in the place of <%s>, which beats it", db->name, w->records[row->record].key,
 			   w->edits[writer].tuple, was->tuple);
 }
@@ -548,7 +591,7 @@ static void keep_until_judged(struct world *w, struct db *db, const struct db_ro
 
 	if (row->shown[u] == 0 || writer == 0 || writer == row->shown[u] || !oracle_waits(w, was) || says_the_same(w, was, now))
 		return;
-	if (r->judged || r->complex || w->plan.flushes || was->covered || was->covered_by_delete || was->unseen_change ||
+	if (r->judged || r->complex || w->plan.flushes || w->plan.put_backs || was->covered || was->covered_by_delete || was->unseen_change ||
 	    was->row_doubtful || was->no_base)
 		return;
 	world_fail(w, "C4", "%s %s: <%s> was put in the place of <%s>, and nobody has decided", db->name, r->key, now->tuple, was->tuple);

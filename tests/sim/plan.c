@@ -139,7 +139,7 @@ static void entity_make(struct world *w, size_t i)
 	d->fields = xcalloc(d->n_fields, sizeof *d->fields);
 	d->rule = rng_chance(&w->rng, 60) ? RULE_LAST_WRITER_WINS : RULE_SOURCE_PRIORITY;
 	d->deletes = rng_chance(&w->rng, 50) ? DELETES_UPDATE_WINS : DELETES_DELETE_WINS;
-	d->mass_delete = 1;
+	d->mass_delete = w->plan.masses ? 0.1 : 1;
 	ranks_make(w, d);
 	for (size_t f = 0; f < d->n_fields; f++)
 		field_make(w, d, f, reference && f == d->n_fields - 1);
@@ -248,6 +248,17 @@ static void dice_for_mutation(struct world *w)
 		p->crashes = true;
 }
 
+/* From chances of their own, too. What a flush forgets could not be told from what a put-back has to find. */
+static void dice_for_rare_days(struct world *w)
+{
+	struct rng rng = { .s = w->seed * 41 };
+
+	w->plan.masses = rng_chance(&(struct rng){ .s = w->seed * 43 }, 6) && w->mutation == MUTATE_NOTHING;
+	if (w->plan.masses)
+		w->plan.records = 100;
+	w->plan.put_backs = rng_chance(&rng, 8) && w->mutation == MUTATE_NOTHING && !w->plan.flushes;
+}
+
 static void leave_out(struct world *w)
 {
 	uint32_t part = 0;
@@ -263,6 +274,7 @@ void plan_make(struct world *w)
 
 	dice(w);
 	dice_for_mutation(w);
+	dice_for_rare_days(w);
 	leave_out(w);
 	t->file = xstrdup("sim");
 	t->name = xstrdup("sim");
@@ -285,13 +297,14 @@ void plan_make(struct world *w)
 	if (w->mutation == MUTATE_CURSOR_BY_TIME || w->mutation == MUTATE_ACK_BY_MAX)	/* a sweep heals what these lose */
 		for (size_t e = 0; e < t->n_endpoints; e++)
 			t->endpoints[e].sweep_us = 0;
-	world_trace(w, "seed %llu: %zu endpoints, %zu entities, %zu records%s%s%s%s%s%s%s%s%s%s%s%s", (unsigned long long)w->seed,
+	world_trace(w, "seed %llu: %zu endpoints, %zu entities, %zu records%s%s%s%s%s%s%s%s%s%s%s%s%s%s", (unsigned long long)w->seed,
 		    w->plan.n_endpoints, w->plan.n_entities, w->plan.records,
 		    w->plan.references ? " references" : "", w->plan.groups ? " groups" : "",
 		    w->plan.deletes ? " deletes" : "", w->plan.renames ? " renames" : "", w->plan.reverts ? " reverts" : "",
 		    w->plan.invalid ? " invalid" : "", w->plan.poison ? " poison" : "", w->plan.crashes ? " crashes" : "",
 		    w->plan.outages ? " outages" : "", w->plan.store_outages ? " store-outages" : "",
-		    w->plan.lost_replies ? " lost-replies" : "", w->plan.flushes ? " flushes" : "");
+		    w->plan.lost_replies ? " lost-replies" : "", w->plan.flushes ? " flushes" : "", w->plan.masses ? " masses" : "",
+		    w->plan.put_backs ? " put-backs" : "");
 	for (size_t e = 0; e < t->n_endpoints; e++)
 		world_trace(w, "  %s: %s, skew %+.3f s, precision %lld us%s%s%s, interval %lld s, sweep %lld s", w->dbs[e].name,
 			    w->dbs[e].listen ? "listen" : "poll", (double)w->dbs[e].skew_us / SECOND,

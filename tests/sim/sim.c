@@ -4,6 +4,7 @@
  *	sim [--seeds A..B] [--seconds S] [--quiet]	runs seeds until one fails; prints "N passed, N failed"
  *	sim --seed N --verbose				one seed with a readable trace
  *	sim ... --without crashes,deletes		leaves kinds of events out, to find the least that fails
+ *	sim ... --with put_backs			passes over the seeds that have none of these
  *	sim --mutate NAME [--seeds A..B]		with a fault put in on purpose: fails unless some seed catches it
  *
  * Safety: people edit, things break. Liveness: nothing breaks any more; then all must be equal, and stay untouched.
@@ -45,6 +46,7 @@ static void daemon_start(struct world *w, void *arg)
 	if (w->sync != NULL)
 		return;
 	world_trace(w, "the daemon starts");
+	w->mass_windows++;
 	w->loop = loop_new_virtual();
 	w->sync = sync_new(w->loop, w->topology, w->journal, &seams);
 }
@@ -149,6 +151,58 @@ static void strike(struct world *w, void *arg)
 	world_after(w, rng_span(&w->rng, 500, 30000), strike, NULL);
 }
 
+/* ---- databases that are put back ------------------------------------------------------------------------------------- */
+
+static void copy_then_put_back(struct world *w, void *arg);
+
+static void next_put_back(struct world *w)
+{
+	world_after(w, rng_span(&w->nemesis, SECOND, 10 * SECOND), copy_then_put_back, &w->dbs[rng_below(&w->nemesis, (uint32_t)w->plan.n_endpoints)]);
+}
+
+/*
+ * It can be told when it had acknowledged something since, and only then: what is lost otherwise is among the limits that README names.
+ * A backup that was taken before the daemon had greeted it for the first time is a database that is not known yet.
+ */
+static void put_back(struct world *w, void *arg)
+{
+	struct db *db = arg;
+	int64_t taken_us;
+
+	if (w->quiet)
+		return;
+	if (db->copy->epoch == 0 || fake_store_acked(w, db) <= db->copy->epoch) {
+		next_put_back(w);
+		return;
+	}
+	world_trace(w, "%s is put back to what it was at %.6f", db->name, (double)(db->copy->taken_us - 1000 * (int64_t)SECOND) / SECOND);
+	w->sometimes->put_back++;
+	apps_abort(w, db);
+	if (!db->away)
+		fake_endpoint_away(db, true);
+	taken_us = db->copy->taken_us;
+	db_copy_restore(db);
+	history_put_back(w, db, taken_us);
+	world_after(w, rng_span(&w->nemesis, SECOND / 10, 4 * SECOND), endpoint_back, db);
+	next_put_back(w);
+}
+
+static void copy_then_put_back(struct world *w, void *arg)
+{
+	if (w->quiet)
+		return;
+	db_copy_take(arg);
+	world_after(w, rng_span(&w->nemesis, 2 * SECOND, 12 * SECOND), put_back, arg);
+}
+
+/* ---- somebody deletes most of a table --------------------------------------------------------------------------------- */
+
+static void delete_many(struct world *w, void *arg)
+{
+	if (!w->quiet)
+		apps_delete_many(w, arg, rng_below(&w->nemesis, (uint32_t)w->plan.n_entities));
+}
+
 /* ---- the operator: decides what waits, by one of the sides ---------------------------------------------------------- */
 
 struct picked {				/* a line of the list, and a side of it */
@@ -193,11 +247,85 @@ static void judge(struct world *w, const struct picked *p)
 		w->sometimes->judged++;
 }
 
+struct sets {				/* of held deletes, about which nobody has decided yet */
+	char *names[20];
+	int64_t numbers[20];
+	size_t n;
+};
+
+static bool pick_set(void *arg, const struct journal_held_set *set)
+{
+	struct sets *s = arg;
+
+	if (set->state != HELD_WAITS || set->deletes == 0)
+		return true;
+	s->numbers[s->n] = set->number;
+	s->names[s->n++] = xasprintf("%s/%s/%" PRId64, set->entity, set->endpoint, set->number);
+	return s->n < countof(s->names);
+}
+
+static struct sim_record *record_of_rid(struct world *w, const char *text)
+{
+	struct rid rid;
+
+	for (size_t i = 0; i < RID_BYTES; i++)
+		sscanf(text + 2 * i, "%2hhx", &rid.b[i]);
+	for (size_t i = 0; i < w->n_records; i++)
+		if (rid_equal(&w->records[i].rid, &rid))
+			return &w->records[i];
+	return NULL;
+}
+
+static bool spare(void *arg, const struct journal_held *h)
+{
+	struct sim_record *r = record_of_rid(arg, h->rid);
+
+	if (r != NULL)
+		r->spared = true;
+	return true;
+}
+
+static void order_set(struct world *w, const char *name, int64_t number)
+{
+	bool discard = rng_chance(&w->operator, 40);
+	struct err e = { 0 };
+
+	if (w->sync == NULL)
+		return;
+	world_trace(w, "the operator %s the held deletes %s", discard ? "discards" : "releases", name);
+	w->mass_ordered = true;
+	if (discard)
+		journal_held_each(w->journal, number, 0, SIZE_MAX, spare, w, &e);
+	w->sometimes->held++;
+	w->sometimes->discarded += discard;
+	w->sometimes->released += !discard;
+	if (!sync_held_order(w->sync, name, discard, &e))
+		world_fail(w, "held", "%s: %s", name, e.text);
+}
+
+static bool operate_held(struct world *w, unsigned percent)
+{
+	struct sets s = { .n = 0 };
+	struct err e = { 0 };
+	bool any = false;
+
+	if (!journal_held_sets_each(w->journal, pick_set, &s, &e))
+		world_fail(w, "journal", "%s", e.text);
+	for (size_t i = 0; i < s.n; i++) {
+		if (rng_chance(&w->operator, percent)) {
+			order_set(w, s.names[i], s.numbers[i]);
+			any = true;
+		}
+		free(s.names[i]);
+	}
+	return any;
+}
+
 /* percent: of what waits, so much is decided. True: something was. */
 static bool operate(struct world *w, unsigned percent)
 {
 	struct looking l = { .w = w };
-	bool any = false;
+	bool any = w->plan.masses && operate_held(w, percent);
 
 	journal_waiting_each(w->journal, NULL, NULL, NULL, 0, 0, pick_side, &l, NULL);
 	for (size_t i = 0; i < l.n; i++) {
@@ -219,6 +347,8 @@ static bool operate(struct world *w, unsigned percent)
 /* Where nothing can, a seed's story is what it was before there was an operator. */
 static bool anything_can_wait(const struct world *w)
 {
+	if (w->plan.masses)
+		return true;
 	for (size_t i = 0; i < w->topology->n_entities; i++)
 		for (size_t f = 0; f < w->topology->entities[i].def.n_fields; f++)
 			if (w->topology->entities[i].def.fields[f].rule == RULE_MANUAL)
@@ -390,6 +520,17 @@ static void check_verify(struct world *w)
 	}
 }
 
+/* Where batches are of one record, so long may not be enough for all that was edited; it has to become less. */
+static void work_off(struct world *w)
+{
+	uint64_t before;
+
+	do {
+		before = world_backlog(w);
+		world_run_until(w, world_now(w) + LIVENESS_US);
+	} while (!w->failed && world_backlog(w) > 0 && world_backlog(w) < before);
+}
+
 static void run(struct world *w)
 {
 	uint64_t before, attempts, may, reads, rows;
@@ -403,9 +544,14 @@ static void run(struct world *w)
 		operator_looks(w, NULL);
 	if (w->seed % 8 == 0)
 		somebody_plans(w, NULL);
+	if (w->plan.put_backs)
+		next_put_back(w);
+	if (w->plan.masses)
+		world_after(w, rng_span(&w->nemesis, 3 * SECOND, w->plan.edit_us), delete_many,
+			    &w->dbs[rng_below(&w->nemesis, (uint32_t)w->plan.n_endpoints)]);
 	world_run_until(w, world_now(w) + w->plan.edit_us);
 	mend(w);
-	world_run_until(w, world_now(w) + LIVENESS_US);
+	work_off(w);
 	for (unsigned times = 0; !w->failed && operate(w, 100); times++) {
 		if (times == OPERATE_MOST)
 			world_fail(w, "manual", "what the operator decides waits all the same");
@@ -506,9 +652,24 @@ struct options {
 	uint64_t first, last;
 	int64_t seconds;
 	enum mutation mutation;
-	uint32_t left_out;
+	uint32_t left_out, wanted;
 	bool verbose, keep_going;
 };
+
+static bool has_parts(uint64_t seed, uint32_t wanted, uint32_t left_out)
+{
+	struct sometimes unused = { 0 };
+	struct world *w = wanted != 0 ? world_new(seed, MUTATE_NOTHING, left_out, NULL, &unused) : NULL;
+	uint32_t has = 0, part = 0;
+
+	if (w == NULL)
+		return true;
+#define X(name) has |= (uint32_t)w->plan.name << part++;
+	PLAN_PARTS(X)
+#undef X
+	world_free(&w);
+	return (has & wanted) == wanted;
+}
 
 static int run_many(const struct options *o)
 {
@@ -521,6 +682,8 @@ static int run_many(const struct options *o)
 
 		if (o->seconds > 0 && real_seconds() >= end)
 			break;
+		if (!has_parts(seed, o->wanted, o->left_out))
+			continue;
 		if (run_seed(seed, o->mutation, o->left_out, o->verbose ? stderr : NULL, &sometimes, why)) {
 			passed++;
 			continue;
@@ -561,7 +724,7 @@ static bool mutation_parse(const char *name, enum mutation *out)
 	return false;
 }
 
-static bool left_out_parse(const char *list, uint32_t *out)
+static bool parts_parse(const char *list, uint32_t *out)
 {
 	static const char *const parts[] = {
 #define X(name) #name,
@@ -584,7 +747,7 @@ static bool left_out_parse(const char *list, uint32_t *out)
 		}
 	}
 	for (size_t i = 0; !known && i < countof(parts); i++)
-		fprintf(stderr, "%s%s", i == 0 ? "sim: --without takes: all," : ",", parts[i]);
+		fprintf(stderr, "%s%s", i == 0 ? "sim: kinds of events: all," : ",", parts[i]);
 	free(copy);
 	return known;
 }
@@ -594,7 +757,7 @@ static bool options_parse(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {
 		{ "seed", required_argument, NULL, 'n' }, { "seeds", required_argument, NULL, 's' },
 		{ "seconds", required_argument, NULL, 't' }, { "mutate", required_argument, NULL, 'm' },
-		{ "without", required_argument, NULL, 'w' }, { "verbose", no_argument, NULL, 'v' }, { "keep-going", no_argument, NULL, 'k' }, { 0 },
+		{ "without", required_argument, NULL, 'w' }, { "with", required_argument, NULL, 'p' }, { "verbose", no_argument, NULL, 'v' }, { "keep-going", no_argument, NULL, 'k' }, { 0 },
 	};
 	char *end;
 	int c;
@@ -617,7 +780,11 @@ static bool options_parse(int argc, char **argv, struct options *o)
 				return false;
 			break;
 		case 'w':
-			if (!left_out_parse(optarg, &o->left_out))
+			if (!parts_parse(optarg, &o->left_out))
+				return false;
+			break;
+		case 'p':
+			if (!parts_parse(optarg, &o->wanted))
 				return false;
 			break;
 		case 'v':

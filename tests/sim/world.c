@@ -220,6 +220,7 @@ struct world *world_new(uint64_t seed, enum mutation mutation, uint32_t left_out
 	w->trace = trace;
 	w->sometimes = sometimes;
 	w->operator = (struct rng){ .s = seed * 17 + 5 };
+	w->nemesis = (struct rng){ .s = seed * 19 + 3 };
 	w->n_edits = 1;			/* number 0 is nobody's */
 	w->room_edits = 256;
 	w->edits = xcalloc(w->room_edits, sizeof *w->edits);
@@ -304,5 +305,15 @@ size_t world_rows(const struct world *w)
 	for (size_t e = 0; e < w->plan.n_endpoints; e++)
 		for (size_t i = 0; i < w->plan.n_entities; i++)
 			n += w->dbs[e].tables[i].n;
+	return n;
+}
+
+uint64_t world_backlog(const struct world *w)
+{
+	uint64_t n = 0;
+
+	for (size_t e = 0; e < w->plan.n_endpoints; e++)
+		for (size_t i = 0; i < w->plan.n_entities; i++)
+			n += w->dbs[e].tables[i].n_log;
 	return n;
 }

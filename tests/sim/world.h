@@ -68,13 +68,21 @@ struct plan {
 	bool renames, deletes, reverts, groups, references, invalid, poison;
 	bool crashes, outages, store_outages, flushes, lost_replies, long_transactions;
 	bool collisions;		/* a rename may meet a record of that key elsewhere */
+	bool put_backs;			/* databases come back as they were some seconds ago */
+	bool masses;			/* somebody deletes most of a table, and there is a guard */
 	int64_t quantum_us;		/* coarsest precision among the endpoints */
 };
 
 /* Kinds of events by name: a run can leave some out, to find the least that makes a seed fail. */
 #define PLAN_PARTS(X) \
 	X(renames) X(deletes) X(reverts) X(groups) X(references) X(invalid) X(poison) X(crashes) X(outages) \
-	X(store_outages) X(flushes) X(lost_replies) X(long_transactions) X(collisions)
+	X(store_outages) X(flushes) X(lost_replies) X(long_transactions) X(collisions) X(put_backs) X(masses)
+
+struct told {				/* a row that goes along with an answer */
+	int64_t id;
+	uint64_t version;
+	int64_t stamp, other;
+};
 
 /* ---- databases ---------------------------------------------------------------------------------------- */
 
@@ -130,6 +138,12 @@ struct db_tx {
 	size_t n, planned;
 };
 
+struct db_copy {			/* a backup */
+	struct db_table tables[SIM_ENTITIES];
+	int64_t epoch, fence, taken_us;
+	bool greeted;
+};
+
 struct db {
 	struct world *world;
 	size_t index;
@@ -150,6 +164,10 @@ struct db {
 	unsigned orphans;		/* writes on their way whose connection was lost */
 	bool greeted;			/* its state row is there */
 	int64_t epoch, fence;		/* ... and says */
+	struct db_copy *copy;		/* NULL: none */
+	uint32_t life;			/* rises when it is put back: what was under way to it before is gone */
+	int64_t put_back_us;		/* world time, last; 0: never */
+	bool unrecognised;		/* the daemon has not noticed that yet */
 };
 
 /* ---- history -------------------------------------------------------------------------------------------- */
@@ -166,11 +184,12 @@ struct sim_record {
 	bool complex;			/* deleted and inserted again, renamed, invalid: the strict oracle does not apply */
 	bool judged;			/* the operator has decided about a field of it */
 	bool invalid;			/* some endpoint showed a value that the checks refuse */
+	bool massed, carried;		/* deleted with many others; and that was carried to another endpoint */
+	bool spared;			/* the operator did not want that */
 	struct brought_row *brought;	/* rows that the daemon inserted */
 	size_t n_brought;
 	struct rid rid;
 	bool intended;			/* the daemon is about to write to it, or has, and did not mark it yet */
-	bool tried;			/* it was, at some time */
 	int64_t recalled_us, recalled_before_us;	/* the daemon last asked for its vector, and the time before */
 };
 
@@ -183,6 +202,7 @@ struct edit {
 	bool shared, no_base;		/* several endpoints began with it; made before the daemon knew the row */
 	bool put_back;			/* max and min: the daemon wrote what beats it in its place */
 	bool unseen_change;		/* put back what the daemon had last been given: it cannot be noticed */
+	bool gone_with_db;		/* its database was put back to a time before it */
 	uint32_t parent;		/* the edit that the row showed; 0: none */
 	bool parent_brought;		/* and the daemon had brought it here */
 	bool row_doubtful;		/* made while the daemon was not sure what the row showed */
@@ -195,6 +215,7 @@ struct edit {
 	int64_t told_us, told_last_us, settled_us;	/* world time: told to the daemon, surely digested by it; 0: not yet */
 	int64_t told_low, told_high;	/* stamps that went along */
 	uint32_t told_in;		/* the epoch of that */
+	bool told_captured;		/* as news, last */
 	bool told_unknown;		/* a row went without any stamp */
 	uint32_t *together;		/* other edits of the row told in the same answer */
 	size_t n_together;
@@ -219,6 +240,8 @@ struct store_keys {
 	struct kept_text *positions, *intents;
 	size_t n_positions, n_intents;
 	int64_t records[SIM_ENTITIES];
+	struct rid *gone[SIM_ENTITIES];	/* whose vectors went with a delete, and were not written again */
+	size_t n_gone[SIM_ENTITIES];
 	int64_t fence;			/* rises with every daemon that comes; gone with the rest */
 	bool away;
 	struct fake_store *face;
@@ -266,7 +289,15 @@ struct store_keys {
 	X(echo, "our own write came back as news") \
 	X(same_insert, "same key inserted on two sides") \
 	X(truncated_wake, "wake-up lost") \
-	X(open_at_crash, "killed while a transaction was open")
+	X(open_at_crash, "killed while a transaction was open") \
+	X(put_back, "database put back to an older state") \
+	X(rebased, "and was recognised as that") \
+	X(forgotten, "a record that only it had was forgotten") \
+	X(buried, "a row of before was of a record deleted since") \
+	X(massed, "most of a table was deleted") \
+	X(held, "deletes held") \
+	X(released, "held deletes released") \
+	X(discarded, "held deletes discarded")
 
 struct sometimes {
 #define X(name, words) uint64_t name;
@@ -280,6 +311,9 @@ struct world {
 	uint64_t seed;
 	struct rng rng;
 	struct rng operator;		/* of its own, as the rules are: see plan.c */
+	struct rng nemesis;		/* likewise: when databases are put back, and tables emptied */
+	uint64_t mass_carried, mass_windows;	/* deletes of many that were carried elsewhere; lives of the daemon that could let some go */
+	bool mass_ordered;		/* the operator has decided about held deletes */
 	enum mutation mutation;
 	uint32_t left_out;		/* bit = place in PLAN_PARTS */
 	struct plan plan;
@@ -354,12 +388,17 @@ char *db_tuple(const struct db *, const struct db_row *, size_t entity, size_t u
 char *db_canonical_row(const struct db *, const struct db_row *, size_t entity);
 bool db_value_invalid(const struct world *, size_t entity, size_t field, const char *canonical);
 bool db_value_poison(const struct db *, size_t entity, size_t field, const char *canonical);
+/* A backup is taken; the database becomes what it says, and it is used up. */
+void db_copy_take(struct db *);
+void db_copy_restore(struct db *);
 void db_fini(struct db *);
 
 /* apps.c */
 void apps_populate(struct world *);
 void apps_start(struct world *);
 void apps_settle(struct world *);			/* commits or rolls back what is open */
+void apps_delete_many(struct world *, struct db *, size_t entity);
+void apps_abort(struct world *, struct db *);		/* the database ends: what is open there never happened */
 
 /* history.c */
 uint32_t record_find(struct world *, size_t entity, const char *key);	/* made when new */
@@ -374,7 +413,7 @@ void history_rekey(struct world *);
 /* Somebody removed the row, or took its key away (renamed). */
 void history_delete(struct world *, struct db *, struct db_row *, int64_t at, bool renamed);
 /* The daemon was answered with that version of a row and those stamps. */
-void history_told(struct world *, struct db *, size_t entity, int64_t id, uint64_t version, int64_t stamp, int64_t other_stamp);
+void history_told(struct world *, struct db *, size_t entity, const struct told *, bool captured);
 /* Until the answer has come and is in a vector, the daemon cannot be sure of that row. */
 void history_doubt(struct db_row *);
 /* The daemon sends it a write, knowing that version. */
@@ -390,12 +429,17 @@ void history_acked(struct world *, struct db *, size_t entity, int64_t id, uint6
 void history_recalled(struct world *, size_t entity, const struct rid *);
 /* The store forgot everything. */
 void history_flushed(struct world *);
-void history_position(struct world *, const char *name);
+/* The database shows what it showed at that moment, and the daemon will know nothing of its rows. */
+void history_put_back(struct world *, struct db *, int64_t to_us);
+void history_position(struct world *, const char *name, bool gone);
 void history_put(struct world *, size_t entity, const struct rid *);
 /* The daemon inserted it. */
 void history_inserted(struct world *, const struct db *, const struct db_row *row);
 /* The daemon changed those fields of a row (already in place): who wrote that? Fails C5 when nobody did. */
 void history_brought(struct world *, struct db *, struct db_row *, size_t entity, uint32_t fields);
+
+/* The daemon has carried out a delete of that record; the guard lets only so many of a mass go (C4). */
+void history_carried(struct world *, uint32_t record);
 
 /* sim.c: outside of any turn of the loop */
 void daemon_kill(struct world *);
@@ -412,6 +456,7 @@ uint64_t world_attempted(const struct world *);	/* writes that were tried, whate
 uint64_t world_parked(const struct world *);
 uint64_t world_reads(const struct world *);
 size_t world_rows(const struct world *);
+uint64_t world_backlog(const struct world *);	/* changes that were not acknowledged yet */
 
 /* fakes */
 struct endpoint *fake_endpoint_new(void *arg, struct loop *, const struct topology *, const struct endpoint_conf *,
@@ -423,6 +468,7 @@ void fake_endpoint_drop(const struct event *);
 void fake_endpoint_away(struct db *, bool away);
 void fake_store_away(struct world *, bool away);
 void fake_store_flush(struct world *);
+int64_t fake_store_acked(const struct world *, const struct db *);	/* the epoch that the store knows to stand there; 0: none */
 void store_keys_init(struct world *);
 void store_keys_fini(struct world *);
 
