@@ -250,7 +250,7 @@ void flow_recover(struct sync *s)
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		struct flow *flow = &s->flows[i];
 
-		flow->counted = flow->settle_wanted = false;
+		flow->counted = flow->settle_wanted = flow->audited = false;
 		flow->scan = (struct scan){ .kind = SCAN_NONE };
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (flow->sides[e] != NULL) {

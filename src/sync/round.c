@@ -80,7 +80,8 @@ static bool any_busy(const struct round *r)
 static void reset_subject(struct round *r, struct subject *s)
 {
 	struct subject fresh = { .fate = FATE_LIVE, .rid = s->rid, .has_rid = s->has_rid, .source_id = s->source_id,
-				 .evidence = s->evidence, .tries = s->tries, .gently = s->gently, .key = s->key, .rival = VALUE_NULL };
+				 .evidence = s->evidence, .tries = s->tries, .gently = s->gently, .key = s->key, .rival = VALUE_NULL,
+				 .set_aside_now = s->set_aside_now };
 	bool gone = r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT;
 	bool outside = gone && s->seen[r->side->endpoint].outside;
 	int64_t stamp = r->side != NULL ? s->seen[r->side->endpoint].stamp : STAMP_NONE;

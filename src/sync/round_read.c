@@ -34,16 +34,6 @@ struct id_slot {
 	UT_hash_handle hh;
 };
 
-void round_park_invalid(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field,
-			 const struct err *why)
-{
-	struct err e = *why;
-
-	if (!park_record(side, true, NULL, s->key, id, field != NULL ? field->name : NULL, why))
-		round_give_up(r, &e);
-	s->invalid |= BIT(side->endpoint);
-}
-
 /* So that people find it: the key of a row that cannot be taken, when at least that is valid. */
 static struct value key_of_invalid(struct round *r, const struct row *row)
 {
@@ -67,7 +57,8 @@ void round_take_row(struct round *r, struct side *side, struct subject *s, const
 		o->what = OBSERVED_NOTHING;
 		if (value_is_null(s->key))
 			s->key = key_of_invalid(r, row);
-		round_park_invalid(r, side, s, row->id, field, &e);
+		round_park_row(r, side, s, row->id, field, &e);
+		s->invalid |= BIT(side->endpoint);
 		return;
 	}
 	s->versions[side->endpoint] = row->version;
@@ -93,9 +84,8 @@ static void judge_rival(struct round *r, struct subject *s, const struct row *ro
 	if (!rid_equal(&rid, &s->rid))
 		return;
 	err_set(&e, ERR_ROW, "duplicate-key", "another row of this table has the same key; remove or change one of the two");
-	if (!park_record(r->side, true, NULL, s->key, s->source_id, NULL, &e))
-		round_give_up(r, &e);
-	round_drop_subject(r, s);
+	round_park_row(r, r->side, s, s->source_id, NULL, &e);
+	round_drop_subject(r, s, BOOKS_UNTOLD);
 }
 
 static void take_rows(struct reading *rd, struct rowset *rows)
@@ -278,7 +268,8 @@ static void take_row_by_key(struct reading *rd, struct side *side, const struct 
 			continue;
 		if (!valid) {
 			s->seen[rd->endpoint].what = OBSERVED_NOTHING;
-			round_park_invalid(r, side, s, row->id, field, &bad);
+			round_park_row(r, side, s, row->id, field, &bad);
+			s->invalid |= BIT(rd->endpoint);
 		} else if (o.what == OBSERVED_ROW && !round_claim_row(r, s, rd->endpoint, o.id)) {
 			round_put_off(r, s);
 		} else if (o.what == OBSERVED_ROW) {

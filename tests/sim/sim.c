@@ -321,6 +321,8 @@ static void run(struct world *w)
 		world_fail(w, "C3", "%" PRIu64 " reads of %" PRIu64 " rows while nothing happens", reads, rows);
 	check_all(w);
 	check_words(w);
+	if (!w->failed)
+		check_books_stock(w);
 }
 
 static bool run_seed(uint64_t seed, enum mutation m, uint32_t left_out, FILE *trace, struct sometimes *sometimes, char why[1024])
