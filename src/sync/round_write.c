@@ -430,7 +430,7 @@ static void add_intent(struct round *r, struct subject *s, struct buf *blob)
 			note_tried_key(s, &v->seen[e]);
 		}
 	buf_add(blob, s->next_rid.b, RID_BYTES);
-	buf_addc(blob, from != NULL);
+	buf_addc(blob, (from != NULL ? INTENT_LEAVES : 0) | (s->base == NULL || s->buried ? INTENT_NEW : 0));
 	if (from != NULL)
 		buf_add(blob, from->b, RID_BYTES);
 	len_at = blob->len;

@@ -303,6 +303,8 @@ void listing_round_done(struct side *, bool ok);
 
 /* ---- recover.c --------------------------------------------------------------------------------------- */
 
+/* An intent, record by record: id, u8 flags, [the id that it leaves], u32 length, vector. */
+enum { INTENT_LEAVES = 1, INTENT_NEW = 2 };	/* it was under another id; there was no vector of it */
 void flow_recover(struct sync *);		/* put back the intents, then go */
 
 /* ---- round.c ----------------------------------------------------------------------------------------- */

@@ -44,6 +44,14 @@ static bool count_row(void *arg, const struct journal_parked *p)
 	return true;
 }
 
+static bool waits(const struct stock *s, const struct rid *rid)
+{
+	for (int64_t i = 0; i < s->waiting; i++)
+		if (rid_equal(&s->rids[i], rid))
+			return true;
+	return false;
+}
+
 /* A record may wait in several fields. */
 static bool count_waiting(void *arg, const struct journal_waiting *line)
 {
@@ -52,10 +60,8 @@ static bool count_waiting(void *arg, const struct journal_waiting *line)
 
 	for (size_t i = 0; i < RID_BYTES; i++)
 		sscanf(line->rid + 2 * i, "%2hhx", &rid.b[i]);
-	for (int64_t i = 0; i < s->waiting; i++)
-		if (rid_equal(&s->rids[i], &rid))
-			return true;
-	s->rids[s->waiting++] = rid;
+	if (!waits(s, &rid))
+		s->rids[s->waiting++] = rid;
 	return s->waiting < 1000;
 }
 
@@ -81,7 +87,7 @@ static void count_vectors(struct stock *s, size_t entity)
 			parked |= v->seen[e].owed;
 		}
 		s->owed += owed;
-		s->parked += parked && !owed;
+		s->parked += parked && !owed && !waits(s, &k->rid);
 	}
 	arena_fini(&arena);
 }
@@ -93,9 +99,11 @@ void check_books_stock(struct world *w)
 		struct sync_entity_view v;
 
 		sync_entity_view(w->sync, i, &v);
-		count_vectors(&s, i);
+		if (v.records != (int64_t)w->keys.n_vectors[i])
+			world_fail(w, "books", "%s: %" PRId64 " records, but there are %zu vectors", s.entity, v.records, w->keys.n_vectors[i]);
 		journal_parked_each(w->journal, s.entity, NULL, 0, SIZE_MAX, count_row, &s, NULL);
 		journal_waiting_each(w->journal, s.entity, NULL, NULL, 0, 0, count_waiting, &s, NULL);
+		count_vectors(&s, i);
 		if (s.owed != v.books.records[BOOKS_PENDING] || s.parked != v.books.records[BOOKS_PARKED] ||
 		    s.rows != v.books.parked_rows || s.waiting != v.books.records[BOOKS_WAITING])
 			world_fail(w, "books", "%s: pending %" PRId64 ", parked %" PRId64 " and rows %" PRId64 ", waiting %" PRId64
