@@ -31,6 +31,7 @@ struct cmd {
 	enum cmd_kind kind;
 	size_t entity, n;
 	bool served, fails;
+	uint64_t born;			/* of the keys that it is for: emptied meanwhile, they are others */
 	struct rid *rids;
 	bool *found;
 	struct value *blobs, *names;
@@ -462,7 +463,7 @@ static void serve_event(struct world *w, void *arg)
 {
 	struct cmd *c = arg;
 
-	if (c->face != NULL && !c->fails && c->face->born == w->keys.born)
+	if (c->face != NULL && !c->fails && c->born == w->keys.born)
 		serve(c);
 	else
 		c->fails = true;
@@ -499,6 +500,7 @@ static struct cmd *cmd_new(struct store *store, enum cmd_kind kind, size_t entit
 	c->arg = arg;
 	c->text = VALUE_NULL;
 	c->fails = !store->ready;
+	c->born = face->born;
 	*face->last = c;
 	face->last = &c->next;
 	face->served_us = (face->served_us > now ? face->served_us : now) + rng_span(&w->rng, 1, 400);
@@ -633,7 +635,7 @@ static void cut_off(struct fake_store *face)
 	for (struct cmd *c = face->first; c != NULL; c = c->next) {
 		if (c->served || c->fails)
 			continue;
-		still = still && face->born == w->keys.born && rng_chance(&w->rng, 50);
+		still = still && c->born == w->keys.born && rng_chance(&w->rng, 50);
 		if (still)
 			serve(c);
 		w->sometimes->store_outage_cut += still && c->next != NULL;
