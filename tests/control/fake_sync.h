@@ -19,6 +19,7 @@ struct fake {
 	/* knobs */
 	bool redis_down, support_down, standby, put_back, reconciling, surveying, refuse_install, refuse_reload, slow_reload, busy_reload;
 	int64_t parked, pending;
+	bool unbalanced;		/* one change of contact is in no account */
 	int64_t settle_ms;		/* a wait is answered after that; -1: it runs into its timeout */
 	/* what was ordered */
 	int waits, cancels, kicks, sweeps, installs, uninstalls, reloads, releases, discards;
