@@ -81,12 +81,12 @@ static uint64_t owed_fields(const struct vector *v)
 /* The open change is settled because all of it that others had yet to get has lost. */
 static bool agreement_lost(const struct subject *s)
 {
-	uint64_t left = s->base->dead ? 1 : owed_fields(s->base);
+	uint64_t owed = s->base->dead ? 1 : owed_fields(s->base), left = owed;
 
 	for (size_t i = 0; i < s->d.n_lost; i++)
 		if (is_about_agreement(s, &s->d.lost[i]))
 			left &= s->d.lost[i].kind == LOST_DELETE ? 0 : ~BIT(s->d.lost[i].field);
-	return s->d.n_lost > 0 && left == 0;
+	return owed != 0 && left == 0;
 }
 
 struct booking {
@@ -97,12 +97,14 @@ struct booking {
 
 static void book_change(struct booking *b, enum books_outcome outcome, bool captured_before)
 {
-	if (outcome == BOOKS_APPLIED && b->after != BOOKS_SETTLED && b->before == BOOKS_SETTLED && !b->opened) {
+	bool one_is_open = b->before != BOOKS_SETTLED || b->opened;
+
+	if (outcome == BOOKS_APPLIED && b->after != BOOKS_SETTLED && !one_is_open) {
 		b->opened = true;
 		b->books->captured += !captured_before;
 		return;
 	}
-	if (outcome == BOOKS_APPLIED && b->after != BOOKS_SETTLED)
+	if (outcome == BOOKS_APPLIED && one_is_open)
 		outcome = BOOKS_MERGED;
 	if (captured_before)
 		books_outcome(b->books, outcome);

@@ -8,6 +8,7 @@ EXTRA_DIST += tests/live/confine.py
 EXTRA_DIST += tests/live/editors.py
 EXTRA_DIST += tests/live/soak.py
 EXTRA_DIST += tests/live/test_bad_days.py
+EXTRA_DIST += tests/live/test_books.py
 EXTRA_DIST += tests/live/test_completion.py
 EXTRA_DIST += tests/live/test_conflicts.py
 EXTRA_DIST += tests/live/test_failure_modes.py
