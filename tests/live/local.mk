@@ -7,6 +7,7 @@ EXTRA_DIST += tests/live/case.py
 EXTRA_DIST += tests/live/confine.py
 EXTRA_DIST += tests/live/editors.py
 EXTRA_DIST += tests/live/soak.py
+EXTRA_DIST += tests/live/soak_rules.py
 EXTRA_DIST += tests/live/test_bad_days.py
 EXTRA_DIST += tests/live/test_books.py
 EXTRA_DIST += tests/live/test_completion.py
