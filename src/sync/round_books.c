@@ -58,6 +58,8 @@ static enum books_outcome outcome_at(const struct subject *s, size_t e)
 {
 	if (!is_decided(s))
 		return s->outcome;
+	if (s->aside || (s->not_ours & BIT(e)))
+		return BOOKS_MERGED;	/* nothing was decided: it goes on with the row that is parked, or with the record that the row is of */
 	if (s->d.stood & BIT(e))
 		return BOOKS_APPLIED;
 	return has_lost(s, e) ? BOOKS_LOST : BOOKS_UNCHANGED;
@@ -114,7 +116,8 @@ static void book_change(struct booking *b, enum books_outcome outcome, bool capt
 
 static void book_at(struct round *r, const struct subject *s, struct booking *b, size_t e)
 {
-	bool news = r->side != NULL && r->side->endpoint == e;
+	bool here = r->side != NULL && r->side->endpoint == e;
+	bool news = here && r->captured != NULL;	/* a row that a survey or sweep only looked at is no change */
 	bool edited = is_decided(s) && (s->d.edited & BIT(e));
 	enum books_outcome outcome = outcome_at(s, e);
 
@@ -123,9 +126,8 @@ static void book_at(struct round *r, const struct subject *s, struct booking *b,
 			books_came(b->books, BOOKS_MERGED);
 	} else if (s->let_go & BIT(e)) {	/* captured when it was held */
 		book_change(b, edited ? outcome : BOOKS_MERGED, true);
-	} else if (edited || news) {	/* a row that a survey or sweep only looked at is no change */
-		if (outcome != BOOKS_UNCHANGED || (news && r->captured != NULL))
-			book_change(b, outcome, false);
+	} else if (news || ((edited || here) && outcome != BOOKS_UNCHANGED && outcome != BOOKS_MERGED)) {
+		book_change(b, outcome, false);
 	}
 }
 

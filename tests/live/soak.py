@@ -237,7 +237,7 @@ class Soak(Load):
         if not lines:
             return None
         line = dice.choice(lines)
-        side = dice.choice(sorted(line["between"]))
+        side = dice.choice(sorted(set(line["between"]) & set(line["values"])))
         told = self.d.try_ctl("--timeout", "5s", "decide", "contact", line["key"], line["field"], side, patience=5)
         return (line["key"], line["values"][side]) if told.returncode == 0 else None
 
@@ -268,8 +268,9 @@ class Soak(Load):
                 told = [line for line in self.d.ctl_lines("conflicts", "--key", email) if line["field"] == field]
                 # The difference was made while nobody knew whether a write of ours had happened, and people were told.
                 if field != "total" or not any(line["winner"] == "(sum)" for line in told):
-                    faults.append(f"{email}.{field} is {found[email][field]!r}, and {fault}\n" + "\n".join(map(str, told)))
-        self.assertEqual(faults, [], "a rule was not followed")
+                    faults.append(f"{email}.{field} is {found[email][field]!r}, and {fault}\n{judge.story(field, email)}\n" +
+                                  "\n".join(map(str, told)))
+        self.assertFalse(faults, "a rule was not followed\n" + "\n".join(faults))
         self.assertEqual({email: found[email]["verdict"] for email in decided}, decided, "decided otherwise")
 
     def check_books(self):
@@ -279,6 +280,7 @@ class Soak(Load):
     def check(self, workers, dice):
         decided = self.decide_all(dice)
         self.story += f"; {len(decided)} decided at the end"
+        self.assertEqual(self.d.parked(), [])
         found = self.settled()
         self.check_books()
         self.check_rules(workers, decided)
@@ -292,7 +294,6 @@ class Soak(Load):
         for email in self.emails:
             said = {f"A{int(email[1:email.index('@')]) % 5}"}.union(*(w.shared.get(email, ()) for w in workers + self.past))
             self.assertIn(found[email]["account"], said, f"nobody wrote this account of {email}")
-        self.assertEqual(self.d.parked(), [])
         self.assert_quiet(goes_on=True)
         self.past += workers
 

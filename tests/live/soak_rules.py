@@ -3,6 +3,8 @@
 Nobody's edits of one record and field at one side cross (editors.py's partition), so of each side the order of its values is known. The
 oracles know the rules of crmsyncd-conflicts(7) and nothing of how they are carried out.
 """
+import time
+
 MIRRORED = "sales"      # the first in the priority
 
 FIELDS = {"best": "max", "cheapest": "min", "total": "add", "verdict": "manual", "nick": "newest-filled", "plan": "mirror",
@@ -28,9 +30,11 @@ class Said:
 
     def __init__(self):
         self.of = {field: {} for field in FIELDS}
+        self.when = {field: {} for field in FIELDS}
 
     def note(self, field, email, value):
         self.of[field].setdefault(email, []).append(value)
+        self.when[field].setdefault(email, []).append(time.strftime("%H:%M:%S") + f"{time.time() % 1:.3f}"[1:])
 
     def something_for(self, field, dice, number):
         if field == "total":
@@ -54,6 +58,11 @@ class Judge:
     def last(self, field, email):
         """{side: what it said last}"""
         return {side: said.of[field][email][-1] for side, said in self.people if email in said.of[field]}
+
+    def story(self, field, email):
+        """Who said what when, a line each."""
+        return "\n".join(sorted(f"  {when} {side}: {value!r}" for side, said in self.people
+                                for when, value in zip(said.when[field].get(email, ()), said.of[field].get(email, ()))))
 
     def faults(self, email, person):
         """What of that person's record nobody can have meant; person: {field: value}."""
