@@ -1,5 +1,7 @@
 """The books: of every captured change it is known what became of it, whatever happens in between."""
+import contextlib
 import signal
+import sqlite3
 import unittest
 
 from case import ACCOUNT, CONTACT, ThreeCrms
@@ -94,6 +96,36 @@ class Books(ThreeCrms):
         self.d.ctl("held", "release", name)
         self.become(applied=25)
         self.settled()
+
+
+class Sums(ThreeCrms):
+    entities = ACCOUNT + CONTACT.replace("support, billing]}", "support, billing], fields: {score: add}}")
+
+    def waits_for_a_lock(self):
+        return self.billing.base.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+
+    def test_a_round_that_could_not_write_its_journal_after_it_had_applied_counts_once(self):
+        """What it had agreed on is put back; else its writes would be taken for people's, and what it intended would come back later."""
+        self.start()
+        self.populate(self.sales, people=3)
+        self.settled()
+        self.d.ctl("pause", "contact")
+        self.support.edit(ANN, name="Loses, so that the journal is told where it is written")
+        self.sales.edit(ANN, name="Stands", score=4)
+        with self.billing.base.connect() as session:
+            session.run("BEGIN")
+            session.run("SELECT FROM payers WHERE mail = $1 FOR UPDATE", ANN)
+            self.d.ctl("resume", "contact")
+            eventually(self.waits_for_a_lock, "the write at billing waits")
+            with contextlib.closing(sqlite3.connect(self.d.directory / "journal" / "journal.db", isolation_level=None)) as other:
+                other.execute("BEGIN EXCLUSIVE")
+                session.run("COMMIT")
+                eventually(lambda: "round given up entity=contact" in self.d.log, "the round is given up")
+                other.execute("ROLLBACK")
+        self.assertIn("step=mark code=SQLITE_BUSY", next(line for line in self.d.log.splitlines() if "round given up entity=contact" in line))
+        for _ in range(2):
+            self.assertEqual(self.settled()[ANN]["score"], 4)
+            self.d.restart()
 
 
 if __name__ == "__main__":
