@@ -40,7 +40,7 @@ struct subject {
 };
 
 enum scope {
-	ONCE, PER_VERSION, PER_LEVEL, PER_ENDPOINT, PER_DIRECTION, PER_ENTITY, PER_RULE, PER_OUTCOME, PER_LINK, PER_OP,
+	ONCE, PER_VERSION, PER_LEVEL, PER_ENDPOINT, PER_DIRECTION, PER_ENTITY, PER_RULE, PER_OUTCOME, PER_SETTLED, PER_OPEN, PER_LINK, PER_OP,
 	PER_WINDOW, PER_ENDPOINT_WINDOW, PER_LINK_WINDOW,
 };
 
@@ -48,6 +48,8 @@ static const char *const versions[] = { PACKAGE_VERSION, NULL };
 static const char *const levels[] = { "error", "warn", "info", "debug", NULL };
 static const char *const directions[] = { "read", "written", NULL };
 static const char *const outcomes[] = { "equal", "merged", "copied", NULL };
+static const char *const settled_as[] = { "applied", "unchanged", "lost", "merged", NULL };
+static const char *const open_as[] = { "pending", "parked", "waiting", "held", NULL };
 static const char *const operations[] = { "insert", "update", "delete", NULL };
 static const char *rules[RULES + 1];		/* filled by walk(): model/ has the names */
 
@@ -64,6 +66,8 @@ static const struct {
 	[PER_ENTITY]	= { true, false, NULL, NULL },
 	[PER_RULE]	= { true, false, "rule", rules },
 	[PER_OUTCOME]	= { true, false, "outcome", outcomes },
+	[PER_SETTLED]	= { true, false, "outcome", settled_as },
+	[PER_OPEN]	= { true, false, "state", open_as },
 	[PER_LINK]	= { true, true, NULL, NULL },
 	[PER_OP]	= { true, true, "operation", operations },
 	[PER_WINDOW]	= { false, false, "window", window_names },
@@ -168,6 +172,8 @@ GETTER(rejected, s->entity.meter->rejected)
 GETTER(verified, s->entity.meter->verified)
 GETTER(verified_different, s->entity.meter->verified_different)
 GETTER(last_verify, (double)s->entity.meter->verified_us / 1e6)
+GETTER(books_captured, s->entity.books.captured)
+GETTER(books_balanced, books_balance(&s->entity.books))
 
 GETTER(service_availability, total_ratio(s->service.availability, RATIO_GOOD).value)
 GETTER(service_coverage, total_ratio(s->service.availability, RATIO_GOOD).coverage)
@@ -200,6 +206,22 @@ static double first_contact(const struct subject *s)
 {
 	const struct meter_entity *m = s->entity.meter;
 	const uint64_t by[] = { m->first_contact_equal, m->first_contact_merged, m->first_contact_copied };
+
+	return (double)by[s->variant];
+}
+
+static double books_settled(const struct subject *s)
+{
+	const struct books *b = &s->entity.books;
+	const uint64_t by[] = { b->applied, b->unchanged, b->lost, b->merged };
+
+	return (double)by[s->variant];
+}
+
+static double books_open(const struct subject *s)
+{
+	const struct books *b = &s->entity.books;
+	const int64_t by[] = { b->records[BOOKS_PENDING], books_parked(b), b->records[BOOKS_WAITING], b->held };
 
 	return (double)by[s->variant];
 }
@@ -313,6 +335,11 @@ static const struct metric metrics[] = {
 	{ OURS "rejected_records_total", COUNTER, PER_ENTITY, rejected, NULL, "Records that failed a check." },
 	{ OURS "first_contact_records_total", COUNTER, PER_OUTCOME, first_contact, NULL,
 	  "Records met without a last-seen vector: equal everywhere, merged, or copied from the one side that had them." },
+	{ OURS "books_captured_total", COUNTER, PER_ENTITY, books_captured, NULL, "Changes captured, with those that were open already." },
+	{ OURS "books_settled_total", COUNTER, PER_SETTLED, books_settled, NULL, "Of these: settled, by what became of them." },
+	{ OURS "books_open_changes", GAUGE, PER_OPEN, books_open, NULL, "Of these: still open, by why." },
+	{ OURS "books_balanced", GAUGE, PER_ENTITY, books_balanced, NULL,
+	  "1 while captured is the sum of all that is settled and all that is open, else 0." },
 	{ OURS "propagation_delay_seconds", HISTOGRAM, PER_ENTITY, NULL, propagation, "From source commit to target commit." },
 	{ OURS "verify_records_checked_total", COUNTER, PER_ENTITY, verified, NULL, "Records compared by verify and repair, since the start." },
 	{ OURS "verify_records_different_total", COUNTER, PER_ENTITY, verified_different, NULL,

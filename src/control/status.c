@@ -163,6 +163,23 @@ static json_t *conflicts_by_rule(const struct meter_entity *m)
 	return j;
 }
 
+static json_t *books_json(const struct books *b)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "captured", json_integer((json_int_t)b->captured));
+	json_object_set_new(j, "applied", json_integer((json_int_t)b->applied));
+	json_object_set_new(j, "unchanged", json_integer((json_int_t)b->unchanged));
+	json_object_set_new(j, "lost", json_integer((json_int_t)b->lost));
+	json_object_set_new(j, "merged", json_integer((json_int_t)b->merged));
+	json_object_set_new(j, "pending", json_integer(b->records[BOOKS_PENDING]));
+	json_object_set_new(j, "parked", json_integer(books_parked(b)));
+	json_object_set_new(j, "waiting", json_integer(b->records[BOOKS_WAITING]));
+	json_object_set_new(j, "held", json_integer(b->held));
+	json_object_set_new(j, "balanced", json_boolean(books_balance(b)));
+	return j;
+}
+
 static json_t *links_json(struct sync *sync, size_t entity)
 {
 	json_t *list = json_array();
@@ -193,6 +210,7 @@ static json_t *entity_json(struct sync *sync, size_t index)
 	json_object_set_new(j, "rejected", json_integer((json_int_t)v.meter->rejected));
 	json_object_set_new(j, "propagation_p50_seconds", control_number(histogram_quantile(&v.meter->propagation, 0.5)));
 	json_object_set_new(j, "propagation_p99_seconds", control_number(histogram_quantile(&v.meter->propagation, 0.99)));
+	json_object_set_new(j, "books", books_json(&v.books));
 	json_object_set_new(j, "links", links_json(sync, index));
 	return j;
 }

@@ -36,11 +36,13 @@ static void add_line(struct buf *out, json_t *j)
 static json_t *waiting_json(const struct sync *sync, const struct journal_waiting *w)
 {
 	json_t *j = control_object(), *values = json_object(), *stamps = json_object(), *between = json_array();
+	bool is_private = is_private_field(sync, w->entity, w->field);
 
 	for (size_t i = 0; i < w->n_sides; i++) {
 		const struct journal_side *s = &w->sides[i];
 
-		json_object_set_new(values, s->endpoint, control_text(s->value));
+		if (is_private || !journal_is_unseen(s))
+			json_object_set_new(values, s->endpoint, control_text(s->value));
 		json_object_set_new(stamps, s->endpoint, stamp_json(s->stamp_us));
 		if (s->competed)
 			json_array_append_new(between, control_text(s->endpoint));
@@ -56,7 +58,7 @@ static json_t *waiting_json(const struct sync *sync, const struct journal_waitin
 	json_object_set_new(j, "stamps", stamps);
 	json_object_set_new(j, "between", between);
 	json_object_set_new(j, "decided", json_boolean(w->verdict != VERDICT_NONE));
-	json_object_set_new(j, "private", json_boolean(is_private_field(sync, w->entity, w->field)));
+	json_object_set_new(j, "private", json_boolean(is_private));
 	return j;
 }
 

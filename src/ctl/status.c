@@ -274,6 +274,26 @@ static void show_conflicts(const json_t *entities, struct buf *out, size_t width
 	}
 }
 
+/* Only of a fault of ours: as long as they balance there is nothing to say. */
+static void show_books(const json_t *entities, struct buf *out, size_t width)
+{
+	const json_t *e, *books;
+	size_t i;
+
+	json_array_foreach(entities, i, e) {
+		struct buf line = { 0 };
+
+		books = sub(e, "books");
+		if (!json_is_false(sub(books, "balanced")))
+			continue;
+		buf_addf(&line, "the books of %s do not balance: of %.0f captured changes %.0f are settled and %.0f open; please report it",
+			 str(e, "name"), num(books, "captured"), num(books, "applied") + num(books, "unchanged") + num(books, "lost") + num(books, "merged"),
+			 num(books, "pending") + num(books, "parked") + num(books, "waiting") + num(books, "held"));
+		wrap_add(out, line.p, 2, width);
+		buf_fini(&line);
+	}
+}
+
 /* What a link's way of capturing cannot promise, in the driver's own words; each once an endpoint. */
 static void show_promises(const json_t *status, struct buf *out, size_t width)
 {
@@ -327,6 +347,7 @@ void status_show(const json_t *status, struct buf *out, size_t width, bool color
 	buf_addc(out, '\n');
 	show_entities(entities, out, width, color);
 	show_conflicts(entities, out, width);
+	show_books(entities, out, width);
 	buf_addc(out, '\n');
 	show_promises(status, out, width);
 	buf_addc(out, '\n');

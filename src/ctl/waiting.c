@@ -13,7 +13,8 @@ static void show_waiting(struct asking *a, const json_t *j)
 	struct buf line = { 0 }, out = { 0 };
 	bool is_private = json_is_true(json_object_get(j, "private"));
 	const char *endpoint, *sep = "";
-	json_t *value;
+	json_t *value, *between = json_object_get(j, "between");
+	size_t i;
 
 	buf_addf(&line, "%s %s, %s: ", str(j, "entity"), str(j, "key"), str(j, "field"));
 	json_object_foreach(json_object_get(j, "values"), endpoint, value) {
@@ -21,6 +22,9 @@ static void show_waiting(struct asking *a, const json_t *j)
 		add_value(&line, value, is_private);
 		sep = ", ";
 	}
+	json_array_foreach(between, i, value)
+		if (json_object_get(json_object_get(j, "values"), json_string_value(value)) == NULL)
+			buf_addf(&line, "%s%s (another value, which could not be asked for yet)", i == 0 ? "" : ", ", json_string_value(value));
 	buf_adds(&line, " (since ");
 	add_time(&line, str(j, "time"));
 	buf_addf(&line, json_is_true(json_object_get(j, "decided")) ? "; decided, being carried out)" : ")");

@@ -50,6 +50,9 @@ static const char *const queries[QUERIES] = {
 		       " AND NOT EXISTS (SELECT 1 FROM held WHERE held.held_set = held_set.number)",
 	[Q_MOVE_HELD] = "UPDATE OR REPLACE held SET rid = ?3 WHERE entity = ?1 AND rid = ?2",
 	[Q_WAITS] = "SELECT count(*) FROM waiting WHERE entity = ?1 AND rid = ?2 AND field = ?3 AND mark = ?4",
+	[Q_WAIT_UNSEEN] = "SELECT count(*) FROM waiting_side WHERE waiting ="
+			  " (SELECT id FROM waiting WHERE entity = ?1 AND rid = ?2 AND field = ?3)"
+			  " AND competed AND value IS NULL AND digest <= '0000000000ffffff'",
 	[Q_WAIT] = "INSERT INTO waiting (entity, rid, field, mark, key, since_us, base_digest, base) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
 		   " ON CONFLICT (entity, rid, field) DO UPDATE SET mark = excluded.mark, key = excluded.key,"
 		   " base_digest = excluded.base_digest, base = excluded.base, verdict = 0, chosen = NULL",

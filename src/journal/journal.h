@@ -43,7 +43,7 @@ struct journal_decision {
 		const char *value;	/* NULL: NULL, or not kept when private */
 		bool deleted;
 		int64_t stamp_us;	/* effective */
-		const char *digest;	/* hex */
+		const char *digest;	/* 16 hex digits; of a value that is not at hand only the last six tell */
 		bool competed;		/* won or lost; else it only showed that, or has no row yet (then digest is 0) */
 		enum journal_written { JOURNAL_NOT_WRITTEN, JOURNAL_WRITTEN, JOURNAL_OWED } written;	/* as in the file */
 	} sides[32];			/* the winner first */
@@ -148,6 +148,8 @@ bool journal_held_order(struct journal *, const struct journal_held_set *, struc
 
 /* Adds it, or renews it (same entity, rid and field): then a verdict is void if something else waits now. *fresh: it was not so before. */
 bool journal_wait(struct journal *, const struct journal_waiting *, bool *fresh, struct err *e);
+/* It competes, and what it shows could not be asked for when the line was written. */
+bool journal_is_unseen(const struct journal_side *);
 bool journal_wait_end(struct journal *, int64_t id, struct err *e);
 bool journal_wait_forget(struct journal *, const char *entity, struct err *e);	/* all of it */
 /* The record has another key now. */

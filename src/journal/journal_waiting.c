@@ -4,6 +4,7 @@
 #include "journal/journal.h"
 
 #include <sqlite3.h>
+#include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/mem.h"
@@ -38,11 +39,22 @@ static bool write_waiting_side(struct journal *j, const struct journal_waiting *
 	return journal_finish(j, stmt, e);
 }
 
+static bool write_waiting_sides(struct journal *j, const void *what, struct err *e)
+{
+	const struct journal_waiting *w = what;
+	bool ok;
+
+	bind_waiting(j->stmts[Q_WAIT_SIDES], w);
+	ok = journal_run(j, Q_WAIT_SIDES, e);
+	for (size_t n = 0; ok && n < w->n_sides; n++)
+		ok = write_waiting_side(j, w, n, e);
+	return ok;
+}
+
 static bool write_waiting(struct journal *j, const void *what, struct err *e)
 {
 	const struct journal_waiting *w = what;
 	sqlite3_stmt *stmt = j->stmts[Q_WAIT];
-	bool ok;
 
 	bind_waiting(stmt, w);
 	sqlite3_bind_int64(stmt, 4, (sqlite3_int64)w->mark);
@@ -50,12 +62,28 @@ static bool write_waiting(struct journal *j, const void *what, struct err *e)
 	sqlite3_bind_int64(stmt, 6, w->since_us);
 	journal_bind_word(stmt, 7, w->base_digest);
 	journal_bind_text(stmt, 8, w->base);
-	ok = journal_finish(j, stmt, e);
-	bind_waiting(j->stmts[Q_WAIT_SIDES], w);
-	ok = ok && journal_run(j, Q_WAIT_SIDES, e);
-	for (size_t n = 0; ok && n < w->n_sides; n++)
-		ok = write_waiting_side(j, w, n, e);
-	return ok;
+	return journal_finish(j, stmt, e) && write_waiting_sides(j, w, e);
+}
+
+bool journal_is_unseen(const struct journal_side *s)
+{
+	return s->competed && s->value == NULL && strtoull(s->digest, NULL, 16) <= 0xffffff;
+}
+
+static int64_t unseen_sides(const struct journal_waiting *w)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < w->n_sides; i++)
+		n += journal_is_unseen(&w->sides[i]);
+	return n;
+}
+
+/* The line is about the same, and there is a value at hand that was not when it was written. */
+static bool knows_more(struct journal *j, const struct journal_waiting *w)
+{
+	bind_waiting(j->stmts[Q_WAIT_UNSEEN], w);
+	return journal_count(j, Q_WAIT_UNSEEN) > unseen_sides(w);
 }
 
 bool journal_wait(struct journal *j, const struct journal_waiting *w, bool *fresh, struct err *e)
@@ -63,7 +91,9 @@ bool journal_wait(struct journal *j, const struct journal_waiting *w, bool *fres
 	bind_waiting(j->stmts[Q_WAITS], w);
 	sqlite3_bind_int64(j->stmts[Q_WAITS], 4, (sqlite3_int64)w->mark);
 	*fresh = journal_count(j, Q_WAITS) != 1;
-	return !*fresh || journal_change(j, write_waiting, w, e);
+	if (*fresh)
+		return journal_change(j, write_waiting, w, e);
+	return !knows_more(j, w) || journal_change(j, write_waiting_sides, w, e);
 }
 
 static bool write_wait_end(struct journal *j, const void *what, struct err *e)

@@ -447,6 +447,24 @@ static void note_contact(struct work *w)
 		d->contact = CONTACT_COPIED;
 }
 
+/* Something of its edit is agreed now that was not before, or waits for a person. */
+static bool made_a_difference(const struct work *w, size_t e)
+{
+	const struct vector *base = w->base, *next = w->out->next;
+	bool new_life = base == NULL || base->dead;
+
+	if (w->edits[e].removed)
+		return next->dead && !new_life;
+	for (size_t f = 0; f < w->entity->n_fields && !next->dead; f++) {
+		if (!(w->edits[e].changed & BIT(f)))
+			continue;
+		if ((w->added & BIT(f)) || keeps_word(w, e, f) ||
+		    (w->winner[f] == e && (new_life || base->fields[f].digest != next->fields[f].digest)))
+			return true;
+	}
+	return false;
+}
+
 static void note_edits(struct work *w)
 {
 	struct decision *d = w->out;
@@ -456,6 +474,7 @@ static void note_edits(struct work *w)
 		if (w->edits[e].changed == 0 && !w->edits[e].removed)
 			continue;
 		d->edited |= BIT(e);
+		d->stood |= made_a_difference(w, e) ? BIT(e) : 0;
 		if (w->seen[e].stamp != STAMP_NONE && (d->oldest_edit_us == STAMP_NONE || w->seen[e].stamp < d->oldest_edit_us))
 			d->oldest_edit_us = w->seen[e].stamp;
 	}

@@ -111,6 +111,7 @@ struct decision {
 	size_t n_lost;
 	enum contact contact;		/* whether this was a first contact, and what came of it */
 	uint64_t edited;		/* endpoints with an edit, insert or delete of their own in this observation */
+	uint64_t stood;			/* of these: whose something became part of what is agreed, or waits */
 	int64_t oldest_edit_us;		/* smallest reported stamp among them; STAMP_NONE */
 	uint64_t waits;			/* fields that wait for a person */
 	uint64_t settled;		/* fields that a person has decided in this decision */
@@ -121,6 +122,9 @@ struct decision {
 
 /* True when the endpoint shows exactly what the vector says it last showed: an echo, or nothing new. */
 bool vector_shows(const struct vector *, size_t endpoint, const struct observation *);
+
+/* Some field of it waits for a person (rule manual), as the vector alone tells. */
+bool decide_waits(const struct entity_def *, const struct vector *);
 
 /* base NULL: nothing is known of the record. `observed` by endpoint index. All results live in the arena and share its inputs. */
 void decide_record(const struct decide_policy *, const struct vector *base, const struct observation *observed,

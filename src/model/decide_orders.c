@@ -19,12 +19,6 @@ static void keep_deviations(struct vseen *s, const struct vdeviation *list, size
 		memcpy(s->deviations, list, n * sizeof *list);
 }
 
-/* Somebody changed the row since the write in doubt was given out with the version that the row had before: it finds another one. */
-static bool is_outdated(const struct work *w, size_t e)
-{
-	return base_knows(w, e) && w->edits[e].changed != 0;
-}
-
 /* Older than anything agreed: what shows it is no form of what was meant, and is written as soon as that is possible. */
 static const struct edit_key nobodys_key = { .eff = EFF_EMPTY, .origin = ORIGIN_NONE };
 
@@ -64,7 +58,7 @@ static void show_now(struct work *w, size_t e)
 	s->former = base_knows(w, e) && (w->base->seen[e].former || w->base->generation != next->generation);
 	s->known = s->present = true;
 	s->detached = s->parked = false;
-	s->uncertain = w->edits[e].doubt == DOUBT_BEFORE && !is_outdated(w, e);	/* it may happen yet */
+	s->uncertain = false;	/* what did not happen until here cannot any more: an endpoint is not looked at before (doc/own-writes.md) */
 	s->id = o->id;
 	s->same = n == 0 && (next->row == 0 || next->row == digest_row(o->row));
 	s->row = s->same ? 0 : digest_row(o->row);

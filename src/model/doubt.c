@@ -89,6 +89,17 @@ static struct look look_at(const struct vector *v, const struct entity_def *d, s
 	return l;
 }
 
+/* It did not happen, as far as can be told; but it may have, and another field been put back since. What shows neither is guessed. */
+static uint64_t guess_before(const struct vector *v, size_t e, const struct observation *now)
+{
+	uint64_t mask = 0;
+
+	for (size_t f = 0; v->seen[e].present && f < v->n_fields; f++)
+		if (intention(&v->seen[e], f, NULL) != NULL && fitting(&v->seen[e], f, now) == NULL && !shows_before(v, e, f, now))
+			mask |= BIT(f);
+	return mask;
+}
+
 enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def *d, size_t e, const struct observation *now,
 				 struct arena *arena, struct vseen *shown, uint64_t *guessed, uint64_t *suspect)
 {
@@ -102,8 +113,10 @@ enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def
 	if (!s->uncertain || s->n_intended == 0 || now->what != OBSERVED_ROW || (s->present && !value_equal(s->id, now->id)))
 		return DOUBT_NONE;
 	l = look_at(v, d, e, now);
-	if (l.fit == 0 && !(s->present ? l.before == 0 && l.neither > 0 : now->ours))
+	if (l.fit == 0 && !(s->present ? l.before == 0 && l.neither > 0 : now->ours)) {
+		*guessed = guess_before(v, e, now);
 		return DOUBT_BEFORE;
+	}
 	for (size_t f = 0; f < v->n_fields; f++) {
 		const struct vdeviation *is = fitting(s, f, now), *before = s->same ? NULL : vseen_deviation(s, f);
 

@@ -30,8 +30,8 @@ enum doubt_verdict {
 	DOUBT_HAPPENED,		/* *shown is what the endpoint showed because of it */
 };
 
-/* *guessed: fields whose value tells neither; they count as edited on top of the write, but what they replace goes
- * into the journal. *suspect: see above. *shown shares what `base` has. */
+/* *guessed: fields whose value tells neither; they count as edited on top of the write (DOUBT_BEFORE: of what was there), but what
+ * they replace goes into the journal. *suspect: see above. *shown shares what `base` has. */
 enum doubt_verdict doubt_resolve(const struct vector *base, const struct entity_def *, size_t endpoint, const struct observation *now,
 				 struct arena *, struct vseen *shown, uint64_t *guessed, uint64_t *suspect);
 

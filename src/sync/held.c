@@ -130,25 +130,26 @@ bool held_is(const struct side *side, const struct rid *rid)
 	return state_of(side, rid) != HELD_NOT;
 }
 
-bool held_add(struct side *side, const struct rid *rid, const char *key, int64_t when_us, struct err *e)
+bool held_add(struct side *side, const struct rid *rid, const char *key, int64_t when_us, bool *fresh, struct err *e)
 {
 	struct guard *g = &side->guard;
 	char text[2 * RID_BYTES + 1];
 	struct journal_held h = { .entity = side->flow->def->name, .endpoint = side->mapping->endpoint->name, .rid = text, .key = key,
 				  .time_us = when_us };
-	bool fresh;
 
 	rid_print(rid, text);
 	if (g->set == 0)
 		g->set = g->newest_set = journal_held_set_new(journal_of(side), h.entity, h.endpoint, e);
 	h.set = g->set;
-	if (h.set == 0 || !journal_hold(journal_of(side), &h, &fresh, e))
+	if (h.set == 0 || !journal_hold(journal_of(side), &h, fresh, e))
 		return false;
-	g->held += fresh;
+	g->held += *fresh;
+	side->flow->books.captured += *fresh;
 	return true;
 }
 
-static void end_line(struct side *side, const struct rid *rid)
+/* True: there was one. */
+static bool end_line(struct side *side, const struct rid *rid)
 {
 	char text[2 * RID_BYTES + 1];
 	struct err e = { 0 };
@@ -158,6 +159,7 @@ static void end_line(struct side *side, const struct rid *rid)
 	if (!journal_held_end(journal_of(side), side->flow->def->name, side->mapping->endpoint->name, text, &n, &e))
 		log_error("held delete not taken out of the journal", LOG_S("entity", side->flow->def->name), LOG_ERR(&e));
 	side->guard.held -= n;
+	return n > 0;
 }
 
 /* The state was lost: nothing is deleted then, and the rows come back from where they are. */
@@ -170,6 +172,7 @@ void held_forget(struct side *side)
 	if (side->guard.held > 0 &&
 	    !journal_held_end(journal_of(side), side->flow->def->name, side->mapping->endpoint->name, NULL, &n, &e))
 		log_error("held deletes not taken out of the journal", LOG_S("entity", side->flow->def->name), LOG_ERR(&e));
+	books_carry(&side->flow->books, -side->guard.held);
 	side->guard.held = 0;
 }
 
@@ -195,18 +198,35 @@ static bool load_set(void *arg, const struct journal_held_set *set)
 	return true;
 }
 
+int64_t held_count(const struct flow *flow)
+{
+	int64_t n = 0;
+
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL)
+			n += flow->sides[e]->guard.held;
+	return n;
+}
+
+/* At the start, and where the journal has not taken what was done since: then its word counts. */
 void held_load(struct sync *s)
 {
+	int64_t *before = xcalloc(s->topology->n_entities, sizeof *before);
 	struct err e = { 0 };
 
-	for (size_t i = 0; i < s->topology->n_entities; i++)
+	for (size_t i = 0; i < s->topology->n_entities; i++) {
+		before[i] = held_count(&s->flows[i]);
 		for (size_t k = 0; k < s->topology->n_endpoints; k++)
 			if (s->flows[i].sides[k] != NULL) {
 				s->flows[i].sides[k]->guard.held = 0;
 				s->flows[i].sides[k]->guard.set = 0;
 			}
+	}
 	if (!journal_held_sets_each(s->journal, load_set, s, &e))
 		log_error("held deletes not read", LOG_ERR(&e));
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		books_carry(&s->flows[i].books, held_count(&s->flows[i]) - before[i]);
+	free(before);
 }
 
 /* ---- in a round -------------------------------------------------------------------------------------- */
@@ -280,6 +300,7 @@ static void hold(struct round *r, struct subject *s, uint64_t mask, int64_t when
 {
 	struct buf key = { 0 };
 	struct err e = { 0 };
+	bool fresh = false;
 
 	if (!r->holding)
 		journal_begin(sync_of(r)->journal);
@@ -289,8 +310,10 @@ static void hold(struct round *r, struct subject *s, uint64_t mask, int64_t when
 		if (!(mask & BIT(k)))
 			continue;
 		s->seen[k].evidence = false;
-		if (!held_add(r->flow->sides[k], &s->rid, key.p != NULL ? key.p : "", when_us, &e))
+		if (!held_add(r->flow->sides[k], &s->rid, key.p != NULL ? key.p : "", when_us, &fresh, &e))
 			round_give_up(r, &e);
+		s->set_aside |= BIT(k);
+		s->set_aside_now |= fresh ? BIT(k) : 0;
 	}
 	buf_fini(&key);
 }
@@ -351,15 +374,15 @@ void round_settle_held(struct round *r)
 		return;
 	journal_begin(sync_of(r)->journal);
 	for (size_t i = 0; i < r->n; i++) {
-		const struct subject *s = &r->subjects[i];
+		struct subject *s = &r->subjects[i];
 		const struct rid *rid = is_live(s) && s->decided ? &s->next_rid : &s->rid;
 
 		if (s->fate == FATE_BUSY || !s->has_rid)
 			continue;
 		move_line(r, s);
 		for (size_t e = 0; e < n_endpoints(r); e++)
-			if (line_is_over(s, e) && held_is(r->flow->sides[e], rid))
-				end_line(r->flow->sides[e], rid);
+			if (line_is_over(s, e) && held_is(r->flow->sides[e], rid) && end_line(r->flow->sides[e], rid))
+				s->let_go |= BIT(e);
 	}
 	if (journal_commit(sync_of(r)->journal, &failed))
 		return;

@@ -40,15 +40,20 @@ static struct parked_mark *mark_find(struct sync *s, uint64_t id)
 	return m;
 }
 
-static void mark_add(struct side *side, uint64_t id, bool discarded)
+static void mark_add(struct side *side, uint64_t id, bool capture, bool discarded)
 {
 	struct parked_mark *m = xcalloc(1, sizeof *m);
 
 	m->id = id;
 	m->discarded = discarded;
+	m->capture = capture;
 	HASH_ADD(hh, side->flow->sync->parked, id, sizeof m->id, m);
 	side->parked += !discarded;
 	side->discarded += discarded;
+	if (capture) {
+		side->flow->books.captured++;
+		side->flow->books.parked_rows++;
+	}
 }
 
 static void mark_discarded(struct side *side, struct parked_mark *m, bool discarded)
@@ -63,6 +68,10 @@ static void mark_remove(struct side *side, struct parked_mark *m)
 	HASH_DEL(side->flow->sync->parked, m);
 	side->parked -= !m->discarded;
 	side->discarded -= m->discarded;
+	if (m->capture) {		/* what is found in its place is a change of its own */
+		side->flow->books.parked_rows--;
+		books_outcome(&side->flow->books, BOOKS_MERGED);
+	}
 	free(m);
 }
 
@@ -106,7 +115,7 @@ static bool load_one(void *arg, const struct journal_parked *p)
 
 	if (side == NULL || mark_find(s, id) != NULL)
 		return true;
-	mark_add(side, id, p->discarded);
+	mark_add(side, id, p->capture, p->discarded);
 	/* Who waited for whom was only in memory: they are tried again, and wait again if need be. */
 	if ((strcmp(p->code, "waits-for-parent") == 0 || strcmp(p->code, FOREIGN_KEY) == 0) && rid_parse(p->rid, &rid))
 		flow_look_again(side->flow, &rid, 0);
@@ -180,7 +189,7 @@ bool park_record(struct side *side, bool capture, const struct rid *rid, struct 
 		log_error("cannot park a record", LOG_S("entity", t.p.entity), LOG_ERR(&e));
 	fresh = ok && (m == NULL || (m->discarded && !journal_is_discarded(s->journal, &t.p)));
 	if (fresh && m == NULL)
-		mark_add(side, t.mark, false);
+		mark_add(side, t.mark, capture, false);
 	else if (fresh)
 		mark_discarded(side, m, false);
 	if (fresh) {

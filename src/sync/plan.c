@@ -200,7 +200,7 @@ void plan_note_news(struct round *r, struct subject *s)
 	bool known = s->confirmed || s->moved || s->seen[r->side->endpoint].what != OBSERVED_ROW;
 
 	candidate_add(r->plan, rid, CANDIDATE_ROW, r->side->endpoint, known ? no_id : s->source_id);
-	round_drop_subject(r, s);
+	round_drop_subject(r, s, BOOKS_UNTOLD);
 }
 
 static int by_record(const void *a, const void *b)

@@ -277,6 +277,7 @@ struct restored {			/* of one intent */
 	struct store_put *puts;
 	struct store_map_put *maps;
 	size_t n_puts, n_maps;
+	int64_t added;
 	struct arena arena;
 };
 
@@ -299,7 +300,8 @@ static void restore_records(struct restored *x, const struct vector_layout *layo
 
 	while (!c.bad && cut_left(&c) > 0) {
 		const void *rid = cut_bytes(&c, RID_BYTES);
-		const void *old = cut_u8(&c) != 0 ? cut_bytes(&c, RID_BYTES) : NULL;
+		uint8_t flags = cut_u8(&c);
+		const void *old = flags & INTENT_LEAVES ? cut_bytes(&c, RID_BYTES) : NULL;
 		uint32_t len = cut_be32(&c);
 		struct value vector = { cut_bytes(&c, len), (int32_t)len };
 
@@ -313,6 +315,7 @@ static void restore_records(struct restored *x, const struct vector_layout *layo
 		x->puts[x->n_puts].blob = vector;
 		restore_maps(x, layout, &x->puts[x->n_puts].rid, vector);
 		x->n_puts++;
+		x->added += (flags & INTENT_NEW) != 0;
 	}
 }
 
@@ -333,6 +336,7 @@ static void restore_intent(struct recovery *rc, struct value name, struct value 
 	w.n_puts = x.n_puts;
 	w.maps = x.maps;
 	w.n_maps = x.n_maps;
+	w.records_added = x.added;
 	rc->open++;
 	log_info("intent of an interrupted round put back", LOG_S("intent", intent), LOG_I("records", x.n_puts));
 	s->store->ops->write(s->store, flow != NULL ? flow->index : 0, &w, on_intent_restored, rc);
@@ -383,7 +387,7 @@ void flow_recover(struct sync *s)
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		struct flow *flow = &s->flows[i];
 
-		flow->counted = flow->settle_wanted = false;
+		flow->counted = flow->settle_wanted = flow->audited = false;
 		flow->scan = (struct scan){ .kind = SCAN_NONE };
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (flow->sides[e] != NULL) {

@@ -101,7 +101,7 @@ static void reset_subject(struct round *r, struct subject *s)
 {
 	struct subject fresh = { .fate = FATE_LIVE, .rid = s->rid, .has_rid = s->has_rid, .source_id = s->source_id,
 				 .evidence = s->evidence, .tries = s->tries, .gently = s->gently, .key = s->key, .rival = VALUE_NULL,
-				 .found = s->found, .held_back = s->held_back };
+				 .found = s->found, .held_back = s->held_back, .set_aside_now = s->set_aside_now };
 	bool gone = r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT;
 	bool outside = gone && s->seen[r->side->endpoint].outside;
 	int64_t stamp = r->side != NULL ? s->seen[r->side->endpoint].stamp : STAMP_NONE;
@@ -259,6 +259,8 @@ static void round_end(struct round *r)
 	if (!ok)
 		log_debug("round given up", LOG_S("entity", flow->def->name), LOG_I("round", r->number),
 			  LOG_S("step", steps[r->state].name), LOG_ERR(&r->why));
+	if (!ok && r->intent[0] != '\0')	/* what it agreed on is put back before anybody decides about these records again */
+		flow->sync->recovered = false;
 	for (size_t i = 0; !ok && side == NULL && i < r->n; i++)
 		if (r->subjects[i].fate != FATE_DROPPED)
 			flow_look_again(flow, &r->subjects[i].rid, r->subjects[i].evidence);

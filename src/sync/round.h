@@ -8,6 +8,7 @@
  *   round_journal.c what was decided, for people
  *   round_mark.c    what everybody shows now goes into the store
  *   plan.c          what a round would do, when it only plans
+ *   round_books.c   and what became of each change into the books
  *
  * A `round_ask_` function sends and raises `waiting` by what it waits for; the `round_got_` one runs when everything is here.
  */
@@ -53,6 +54,10 @@ struct subject {			/* a record in this round */
 	uint64_t not_ours;		/* endpoints where its vector had a row of the record at `owner` */
 	struct rid owner;
 	bool buried;			/* its row is of before its database was put back, and the record was deleted since */
+	enum books_outcome outcome;	/* FATE_DROPPED: what became of its news */
+	uint64_t set_aside;		/* endpoints whose change of it has a line of its own: a row that is parked, a delete that is held */
+	uint64_t set_aside_now;		/* of these: that have got it in this round, and are in the books with that */
+	uint64_t let_go;		/* endpoints whose held delete of it has ended */
 	uint64_t orphaned;		/* endpoints that wait for a parent's row */
 	struct observation *seen;	/* by endpoint */
 	struct value *versions;		/* by endpoint */
@@ -166,7 +171,9 @@ bool round_claim_row(struct round *r, struct subject *s, size_t e, struct value 
 void round_unclaim_all(struct round *r);
 void round_let_go_of_next(struct round *r, struct subject *s);
 void round_put_off(struct round *r, struct subject *s);
-void round_drop_subject(struct round *r, struct subject *s);
+void round_drop_subject(struct round *r, struct subject *s, enum books_outcome outcome);
+/* The row cannot be taken: its news stands aside. */
+void round_park_row(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field, const struct err *why);
 /* In the round's arena; NULL: there is none, or none that can be read. */
 struct vector *round_vector(struct round *r, const struct flow *flow, struct value blob);
 struct recalling *round_recalling_new(struct round *r);
@@ -180,7 +187,6 @@ bool round_drop_echo(struct round *r, struct subject *s);
 void round_got_recall_old(struct round *r);
 
 /* round_read.c */
-void round_park_invalid(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field, const struct err *why);
 void round_take_row(struct round *r, struct side *side, struct subject *s, const struct row *row);
 bool round_has_listed(const struct round *r, size_t e);
 void round_ask_read(struct round *r);
@@ -197,7 +203,6 @@ const struct rid *round_leaves(const struct subject *s);
 void round_ask_intend(struct round *r);
 void round_ask_apply(struct round *r);
 void round_got_apply(struct round *r);
-
 
 /* round_journal.c */
 void round_print_key(const struct round *r, const struct subject *s, struct buf *out);
@@ -223,6 +228,8 @@ bool plan_has_listed(const struct sync_plan *, size_t endpoint);
 bool plan_admits_delete(struct sync_plan *, struct side *source);	/* false: the guard would hold it */
 void plan_round_over(struct sync_plan *, const struct err *why);	/* why NULL: fine */
 struct meter_entity *plan_counts(struct sync_plan *);
+/* round_books.c */
+void round_book(struct round *r, const struct subject *s);	/* when its round has been marked */
 
 /* round_mark.c */
 void round_ask_mark(struct round *r);

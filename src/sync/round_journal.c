@@ -9,6 +9,8 @@
  */
 #include "sync/round.h"
 
+#include <stdlib.h>
+
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -294,6 +296,33 @@ static void tell_words(struct telling *t, const char *key)
 	add_bystanders(t);
 }
 
+/* What the line knows of a side that cannot be asked now, and that still says the same, stays. */
+static bool take_known_values(void *arg, const struct journal_waiting *line)
+{
+	struct telling *t = arg;
+
+	for (size_t i = 0; strcmp(line->field, t->field->name) == 0 && i < line->n_sides; i++) {
+		const struct journal_side *known = &line->sides[i];
+		struct journal_side *side = side_of(t->d, known->endpoint);
+
+		if (side == NULL || !journal_is_unseen(side) || journal_is_unseen(known) ||
+		    digest_field(strtoull(known->digest, NULL, 16)) != strtoull(side->digest, NULL, 16))
+			continue;
+		side->digest = arena_printf(&t->r->arena, "%s", known->digest);
+		if (known->value != NULL)
+			side->value = arena_printf(&t->r->arena, "%s", known->value);
+	}
+	return true;
+}
+
+static bool any_unseen(const struct journal_decision *d)
+{
+	for (size_t i = 0; i < d->n_sides; i++)
+		if (journal_is_unseen(&d->sides[i]))
+			return true;
+	return false;
+}
+
 static bool note_waiting(struct telling *t, const char *key, struct err *e)
 {
 	const struct subject *s = t->s;
@@ -305,6 +334,8 @@ static bool note_waiting(struct telling *t, const char *key, struct err *e)
 	if (t->r->plan != NULL)
 		return keep_decision(t, e);
 	rid_print(&s->next_rid, rid);
+	if (any_unseen(t->d) && !journal_waiting_each(sync_of(t->r)->journal, t->d->entity, rid, NULL, 0, 0, take_known_values, t, e))
+		return false;
 	*w = (struct journal_waiting){
 		.entity = t->d->entity, .rid = rid, .key = key, .field = t->d->field, .since_us = t->d->time_us,
 		.mark = s->d.marks[t->index], .base_digest = t->d->base_digest, .base = t->d->base, .n_sides = t->d->n_sides };

@@ -239,6 +239,9 @@ void round_got_mark(struct round *r)
 			epoch_touched(sync_of(r), e);
 	round_settle_held(r);
 	round_settle_waiting(r);
+	for (size_t i = 0; i < r->n; i++)
+		if (r->subjects[i].fate != FATE_BUSY)
+			round_book(r, &r->subjects[i]);
 	r->intent[0] = '\0';
 	round_unclaim_all(r);
 	if (r->writes_sent)

@@ -33,13 +33,6 @@ struct id_slot {
 	UT_hash_handle hh;
 };
 
-void round_park_invalid(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field,
-			 const struct err *why)
-{
-	round_park(r, side, true, NULL, s->key, id, field != NULL ? field->name : NULL, why);
-	s->invalid |= BIT(side->endpoint);
-}
-
 /* So that people find it: the key of a row that cannot be taken, when at least that is valid. */
 static struct value key_of_invalid(struct round *r, const struct row *row)
 {
@@ -63,7 +56,8 @@ void round_take_row(struct round *r, struct side *side, struct subject *s, const
 		o->what = OBSERVED_NOTHING;
 		if (value_is_null(s->key))
 			s->key = key_of_invalid(r, row);
-		round_park_invalid(r, side, s, row->id, field, &e);
+		round_park_row(r, side, s, row->id, field, &e);
+		s->invalid |= BIT(side->endpoint);
 		return;
 	}
 	s->versions[side->endpoint] = row->version;
@@ -89,8 +83,8 @@ static void judge_rival(struct round *r, struct subject *s, const struct row *ro
 	if (!rid_equal(&rid, &s->rid))
 		return;
 	err_set(&e, ERR_ROW, "duplicate-key", "another row of this table has the same key; remove or change one of the two");
-	round_park(r, r->side, true, NULL, s->key, s->source_id, NULL, &e);
-	round_drop_subject(r, s);
+	round_park_row(r, r->side, s, s->source_id, NULL, &e);
+	round_drop_subject(r, s, BOOKS_UNTOLD);
 }
 
 static bool has_rival(const struct round *r, const struct subject *s)
@@ -116,7 +110,7 @@ static void judge_news(struct round *r, struct subject *s)
 	struct rid rid;
 
 	if (o->what != OBSERVED_ROW) {
-		round_drop_subject(r, s);
+		round_drop_subject(r, s, BOOKS_MERGED);
 		return;
 	}
 	key = record_key(r->flow->def, o->values, &r->arena);
@@ -372,7 +366,8 @@ static void take_row_by_key(struct reading *rd, struct side *side, const struct 
 			continue;
 		if (!valid) {
 			s->seen[rd->endpoint].what = OBSERVED_NOTHING;
-			round_park_invalid(r, side, s, row->id, field, &bad);
+			round_park_row(r, side, s, row->id, field, &bad);
+			s->invalid |= BIT(rd->endpoint);
 		} else if (o.outside) {
 			s->seen[rd->endpoint].outside = true;
 		} else if (!round_claim_row(r, s, rd->endpoint, o.id)) {

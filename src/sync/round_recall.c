@@ -101,10 +101,21 @@ void round_put_off(struct round *r, struct subject *s)
 	unclaim_subject(r, s);
 }
 
-void round_drop_subject(struct round *r, struct subject *s)
+void round_drop_subject(struct round *r, struct subject *s, enum books_outcome outcome)
 {
 	round_put_off(r, s);
 	s->fate = FATE_DROPPED;
+	s->outcome = outcome;
+}
+
+void round_park_row(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field, const struct err *why)
+{
+	bool fresh = !is_parked(side, true, NULL, id);
+
+	round_park(r, side, true, NULL, s->key, id, field != NULL ? field->name : NULL, why);
+	s->set_aside |= BIT(side->endpoint);
+	if (fresh)
+		s->set_aside_now |= BIT(side->endpoint);
 }
 
 /* ---- RECALL: vectors by key -------------------------------------------------------------------------- */
@@ -225,7 +236,7 @@ void round_got_recall(struct round *r)
 			s->base = vector_of_buried(r, &s->seen[e]);
 		if (value_is_null(s->source_id)) {
 			if (s->base == NULL && s->found == NULL)
-				round_drop_subject(r, s);
+				round_drop_subject(r, s, BOOKS_UNCHANGED);
 			continue;
 		}
 		s->confirmed = s->base != NULL && s->base->seen[e].present && value_equal(s->base->seen[e].id, s->source_id);
@@ -301,7 +312,7 @@ void round_got_lookup(struct round *r)
 		if (s->has_rid && !s->has_old)
 			continue;
 		if (!s->has_old) {		/* a row that nobody knew is gone: nothing to tell */
-			round_drop_subject(r, s);
+			round_drop_subject(r, s, BOOKS_UNCHANGED);
 			round_count_echo(r);
 			continue;
 		}
@@ -310,7 +321,7 @@ void round_got_lookup(struct round *r)
 		/* In this round too: the row was replaced by another with the same key, which says all there is to say. */
 		other = s->has_rid ? NULL : subject_of_rid(r, &s->old_rid);
 		if (other != NULL && other->seen[r->side->endpoint].what == OBSERVED_ROW)
-			round_drop_subject(r, s);
+			round_drop_subject(r, s, BOOKS_MERGED);
 		else
 			round_put_off(r, s);
 	}
@@ -346,8 +357,8 @@ static void park_taken_key(struct round *r, struct subject *s)
 
 	err_set(&e, ERR_ROW, "key-taken", "the key was changed to one that another %s already has; give one of the two another key",
 		r->flow->def->name);
-	round_park(r, r->side, true, NULL, s->key, s->source_id, NULL, &e);
-	round_drop_subject(r, s);
+	round_park_row(r, r->side, s, s->source_id, NULL, &e);
+	round_drop_subject(r, s, BOOKS_UNTOLD);
 }
 
 static void place_old(struct round *r, struct subject *s, struct vector *old)
@@ -359,7 +370,7 @@ static void place_old(struct round *r, struct subject *s, struct vector *old)
 		unclaim(r, &s->old_rid, &s->claimed_old);
 		s->has_old = false;
 		if (!s->has_rid)
-			round_drop_subject(r, s);
+			round_drop_subject(r, s, BOOKS_UNCHANGED);
 		return;
 	}
 	/* A row that shows nothing new is that record, also while the record's new key is still owed there. One that is
@@ -434,7 +445,7 @@ bool round_drop_echo(struct round *r, struct subject *s)
 	if (r->plan == NULL)
 		round_let_go_of_parked(r, s);
 	round_count_echo(r);
-	round_drop_subject(r, s);
+	round_drop_subject(r, s, BOOKS_UNCHANGED);
 	return true;
 }
 

@@ -75,7 +75,7 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	if (s->buried && s->d.next->dead && s->seen[r->side->endpoint].what == OBSERVED_ROW)
 		lose_buried(r, s);
 	if (s->base == NULL && s->d.edited == 0) {
-		round_drop_subject(r, s);
+		round_drop_subject(r, s, BOOKS_UNCHANGED);
 		return;
 	}
 	s->decided = true;
@@ -109,7 +109,7 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 static bool decide_nothing(struct round *r, struct subject *s)
 {
 	if (s->base == NULL) {
-		round_drop_subject(r, s);
+		round_drop_subject(r, s, BOOKS_UNTOLD);	/* its row is parked */
 		return false;
 	}
 	s->d = (struct decision){ .next = vector_copy(&r->arena, s->base),
@@ -206,7 +206,7 @@ static void on_keys(void *arg, const struct value *blobs, size_t n, const struct
 			r->flow->def->name);
 		for (size_t o = 0; o < n_endpoints(r); o++)
 			if (s->d.edited & BIT(o) && s->seen[o].what == OBSERVED_ROW)
-				round_park_invalid(r, r->flow->sides[o], s, s->seen[o].id, NULL, &taken);
+				round_park_row(r, r->flow->sides[o], s, s->seen[o].id, NULL, &taken);
 		stand_aside(r, s);
 	}
 	round_answered(r);
@@ -445,7 +445,7 @@ static void add_intent(struct round *r, struct subject *s, struct buf *blob)
 			note_tried_key(s, &v->seen[e]);
 		}
 	buf_add(blob, s->next_rid.b, RID_BYTES);
-	buf_addc(blob, from != NULL);
+	buf_addc(blob, (from != NULL ? INTENT_LEAVES : 0) | (s->base == NULL || s->buried ? INTENT_NEW : 0));
 	if (from != NULL)
 		buf_add(blob, from->b, RID_BYTES);
 	len_at = blob->len;

@@ -31,8 +31,9 @@ static bool hold_vanished(struct side *side)
 	journal_begin(side->flow->sync->journal);
 	for (size_t i = 0; i < v->n; i++) {
 		char *key = xasprintf("id %s at %s", v->rows[i].id, side->mapping->endpoint->name);
+		bool fresh;
 
-		held_add(side, &v->rows[i].rid, key, now, NULL);
+		held_add(side, &v->rows[i].rid, key, now, &fresh, NULL);
 		free(key);
 	}
 	if (!journal_commit(side->flow->sync->journal, &e)) {
@@ -66,6 +67,13 @@ static void let_vanished_go(struct side *side)
 	vanished_clear(side);
 }
 
+static void counted(struct flow *flow, const int64_t records[BOOKS_STATES])
+{
+	flow->counted = true;
+	books_recount(&flow->books, records, flow->audited);
+	flow->audited = false;
+}
+
 static void scan_end(struct flow *flow, bool ok)
 {
 	struct scan was = flow->scan;
@@ -73,7 +81,7 @@ static void scan_end(struct flow *flow, bool ok)
 	flow->scan = (struct scan){ .kind = SCAN_NONE };
 	if (was.kind == SCAN_SETTLE) {
 		if (ok && was.counting)
-			flow->counted = true;
+			counted(flow, was.records);
 		else if (!ok && !was.counting)
 			flow->settle_wanted = true;
 	} else if (was.kind == SCAN_VANISHED) {
@@ -141,8 +149,10 @@ static void settle_page(struct flow *flow, const struct rid *rids, const struct 
 		if (!vector_decode(blobs[i].data, (size_t)blobs[i].len, &flow->sync->store->layouts[flow->index], &arena, &v, NULL))
 			continue;
 		feed_tell_newcomers(flow, v);
-		if (flow->scan.counting)
+		if (flow->scan.counting) {
 			count_owed(flow, v);
+			flow->scan.records[flow_state_of(flow, v)]++;
+		}
 		if (!owed_to_somebody_reachable(flow, &rids[i], v))
 			continue;
 		if (!flow->scan.counting || HASH_COUNT(flow->again) < 2 * batch_rows(flow))
@@ -294,7 +304,7 @@ bool feed_scan(struct flow *flow)
 {
 	if (flow->scan.kind == SCAN_NONE && !flow->counted) {
 		if (flow->sync->store->records[flow->index] == 0) {
-			flow->counted = true;
+			counted(flow, (const int64_t[BOOKS_STATES]){ 0 });
 			return true;
 		}
 		flow->scan = (struct scan){ .kind = SCAN_SETTLE, .counting = true };

@@ -27,6 +27,7 @@
 #include "endpoint/endpoint.h"
 #include "journal/journal.h"
 #include "loop/loop.h"
+#include "meter/books.h"
 #include "meter/debts.h"
 #include "meter/meter.h"
 #include "model/decide.h"
@@ -152,6 +153,7 @@ struct scan {
 	bool asking;
 	uint64_t at;
 	bool counting;			/* the first one since the start: counts what is owed */
+	int64_t records[BOOKS_STATES];	/* counting: those that are open */
 };
 
 struct flow {
@@ -162,6 +164,7 @@ struct flow {
 	size_t *first_column;		/* of each field in struct row */
 	struct side *sides[ENDPOINTS_MAX];	/* NULL: not mapped there */
 	struct meter_entity meter;
+	struct books books;
 	int64_t quantum_us;		/* of its coarsest side: times within one are equal */
 	struct claims claims;		/* records in work */
 	struct again *again;
@@ -186,6 +189,7 @@ struct flow {
 	bool released;			/* some waited under a topology that had another rule for them */
 	bool let_go;			/* a row is parked no more: what stood aside with it is looked at after the next sweep */
 	bool counted, paused, pumping;
+	bool audited;			/* it is counted again only to find a debt that was forgotten */
 	int64_t last_write_us;		/* monotonic: end of the last round that wrote */
 	int64_t idle_since_us;		/* monotonic: something is owed and nothing is under way; 0: not so */
 	int64_t next_verify_us;		/* monotonic; 0: not planned yet */
@@ -223,6 +227,7 @@ struct shake {
 
 struct parked_mark {			/* what is parked, by identity; the words are in the journal */
 	uint64_t id;			/* digest of entity, endpoint, direction, rid or local id */
+	bool capture;			/* a row that cannot be taken; else a write */
 	bool discarded;
 	UT_hash_handle hh;
 };
@@ -336,6 +341,8 @@ void listing_progress(const struct side *, struct sync_link_view *);
 
 /* ---- recover.c --------------------------------------------------------------------------------------- */
 
+/* An intent, record by record: id, u8 flags, [the id that it leaves], u32 length, vector. */
+enum { INTENT_LEAVES = 1, INTENT_NEW = 2 };	/* it was under another id; there was no vector of it */
 void flow_recover(struct sync *);		/* put back the intents, then go */
 
 /* ---- round.c ----------------------------------------------------------------------------------------- */
@@ -361,6 +368,7 @@ bool round_is_looking(const struct round *);	/* a page of a regular sweep, of wh
 /* For the end of a sync: hands back what its endpoint lent it; then, when all are answered, ends it. */
 void round_let_go(struct round *);
 void round_describe(const struct round *, struct buf *out);	/* one line for people */
+enum books_state flow_state_of(const struct flow *, const struct vector *);
 struct round *round_next(const struct round *);
 void round_abandon(struct round **);
 
@@ -414,7 +422,8 @@ size_t held_room(const struct side *);
 size_t held_limit(const struct flow *);		/* so many deletes of one source at once are believed */
 bool held_is(const struct side *, const struct rid *);
 /* Durable when it returns true, or with the group that is open. */
-bool held_add(struct side *, const struct rid *, const char *key, int64_t when_us, struct err *e);
+bool held_add(struct side *, const struct rid *, const char *key, int64_t when_us, bool *fresh, struct err *e);
+int64_t held_count(const struct flow *);
 void held_forget(struct side *);		/* the state was lost */
 void held_free(struct side *);
 

@@ -58,6 +58,7 @@ static void flow_audit(struct flow *flow, int64_t now)
 	flow->next_count_us = now + COUNT_AGAIN_US;
 	flow->idle_since_us = 0;
 	flow->counted = false;
+	flow->audited = true;
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
 		if (flow->sides[e] != NULL)
 			side_owes_nothing(flow->sides[e]);
@@ -183,7 +184,7 @@ static void on_store_lost(void *arg)
 	for (size_t e = 0; e < s->topology->n_endpoints; e++)
 		s->shakes[e].marked = false;
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
-		s->flows[i].counted = s->flows[i].estimated = false;
+		s->flows[i].counted = s->flows[i].estimated = s->flows[i].audited = false;
 		s->flows[i].scan = (struct scan){ .kind = SCAN_NONE };
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (s->flows[i].sides[e] != NULL)
@@ -397,6 +398,8 @@ void sync_entity_view(const struct sync *s, size_t entity, struct sync_entity_vi
 		v->held += side->guard.held;
 	}
 	v->pending += HASH_COUNT(flow->again) + HASH_COUNT(flow->later);
+	v->books = flow->books;
+	v->books.held = held_count(flow);
 }
 
 static enum sync_phase phase_of(const struct side *side)

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "conf/topology.h"
 #include "endpoint/endpoint.h"
+#include "meter/books.h"
 #include "meter/meter.h"
 
 struct journal;
@@ -76,6 +77,7 @@ struct sync_entity_view {
 	const struct meter_entity *meter;
 	int64_t records, pending, parked, held, conflicts;
 	int64_t waiting;		/* fields that wait for a person (rule manual) */
+	struct books books;
 	bool paused;
 };
 enum sync_link_state { SYNC_LINK_UNKNOWN, SYNC_LINK_CONSISTENT, SYNC_LINK_INCONSISTENT };

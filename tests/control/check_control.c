@@ -576,6 +576,10 @@ START_TEST(every_metric_of_the_contract_is_there_from_the_start)
 	has_line(a.body, "crmsyncd_changes_applied_total{entity=\"contact\",endpoint=\"support\"} 101");
 	has_line(a.body, "crmsyncd_conflicts_total{entity=\"contact\",rule=\"last-writer-wins\"} 5");
 	has_line(a.body, "crmsyncd_conflicts_total{entity=\"account\",rule=\"manual\"} 0");
+	has_line(a.body, "crmsyncd_books_captured_total{entity=\"contact\"} 45");
+	has_line(a.body, "crmsyncd_books_settled_total{entity=\"contact\",outcome=\"merged\"} 6");
+	has_line(a.body, "crmsyncd_books_open_changes{entity=\"contact\",state=\"parked\"} 5");
+	has_line(a.body, "crmsyncd_books_balanced{entity=\"contact\"} 1");
 	has_line(a.body, "crmsyncd_operations_applied_total{entity=\"contact\",endpoint=\"sales\",operation=\"update\"} 7");
 	has_line(a.body, "crmsyncd_tracked_records{entity=\"contact\"} 4000");
 	has_line(a.body, "crmsyncd_propagation_delay_seconds_bucket{entity=\"contact\",le=\"+Inf\"} 2");
@@ -721,6 +725,8 @@ START_TEST(status_holds_what_the_contract_says)
 						"last_capture", NULL };
 	static const char *const entity[] = { "name", "records", "pending", "parked", "conflicts", "links", NULL };
 	static const char *const link[] = { "endpoint", "state", "consistency_ratio", "lag_seconds", "owed", "phase", "promises", NULL };
+	static const char *const books[] = { "captured", "applied", "unchanged", "lost", "merged", "pending", "parked", "waiting", "held",
+					     "balanced", NULL };
 	json_t *j, *contact, *support, *account, *consistency, *down;
 	double seconds;
 	struct answer a;
@@ -755,6 +761,9 @@ START_TEST(status_holds_what_the_contract_says)
 	is_told(consistency, 3.0 / 9, 3.0 / 12, 6.0 / 12, 9.0 / 12);
 	is_told(json_object_get(consistency, "within_5s"), 1, 9.0 / 12, 1, 9.0 / 12);
 	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(json_object_get(contact, "links"), 2), "phase")), "survey");
+	has_members(json_object_get(contact, "books"), books);
+	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(contact, "books"), "parked")), 5);
+	ck_assert(json_is_true(json_object_get(json_object_get(contact, "books"), "balanced")));
 	account = json_array_get(json_object_get(j, "entities"), 0);
 	ck_assert_int_eq(json_array_size(json_object_get(account, "links")), 2);
 	ck_assert_msg(json_is_null(json_object_get(json_array_get(json_object_get(account, "links"), 1), "lag_seconds")),

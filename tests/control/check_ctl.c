@@ -160,6 +160,22 @@ START_TEST(status_begins_with_the_sentence_and_fits)
 }
 END_TEST
 
+START_TEST(status_speaks_of_the_books_only_when_they_do_not_balance)
+{
+	struct ran r;
+
+	served_start(&s);
+	r = ctl("status", NULL);
+	ck_assert_ptr_null(strstr(r.out, "the books"));
+	ran_fini(&r);
+	fake->unbalanced = true;
+	r = ctl("status", NULL);
+	ck_assert_ptr_null(strstr(r.out, "the books of account"));
+	ck_assert_ptr_nonnull(strstr(r.out, "the books of contact do not balance: of 46 captured changes 30"));
+	ran_fini(&r);
+}
+END_TEST
+
 START_TEST(status_as_json_is_the_object_of_the_stats_socket)
 {
 	struct answer a;
@@ -619,6 +635,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, status_begins_with_the_sentence_and_fits);
+	tcase_add_test(t, status_speaks_of_the_books_only_when_they_do_not_balance);
 	tcase_add_test(t, status_as_json_is_the_object_of_the_stats_socket);
 	tcase_add_test(t, watch_redraws_and_gives_the_screen_back);
 	tcase_add_test(t, colour_only_where_it_is_wanted);

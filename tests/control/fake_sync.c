@@ -186,6 +186,9 @@ void sync_entity_view(const struct sync *s, size_t i, struct sync_entity_view *v
 					.records = 2000 * ((int64_t)i + 1), .pending = i == 1 ? fake->pending : 0,
 					.parked = i == 1 ? fake->parked : 0, .held = i == 1 ? 2 : 0,
 					.conflicts = 5 * (int64_t)i };
+	v->books = (struct books){ .captured = 45, .applied = 9, .unchanged = 8, .lost = 7, .merged = 6, .parked_rows = 1, .held = 2,
+				   .records = { [BOOKS_PENDING] = 5, [BOOKS_PARKED] = 4, [BOOKS_WAITING] = 3 } };
+	v->books.captured += i == 1 && fake->unbalanced;
 }
 
 bool sync_link_view(const struct sync *s, size_t e, size_t p, struct sync_link_view *v)

@@ -21,6 +21,7 @@ struct fake {
 	int64_t parked, pending;
 	int64_t plan_left;		/* so many things are planned */
 	int64_t differ;			/* so many records of an entity differ, verify finds */
+	bool unbalanced;		/* one change of contact is in no account */
 	int64_t settle_ms;		/* a wait is answered after that; -1: it runs into its timeout */
 	/* what was ordered */
 	int plan_cancels, waits, cancels, kicks, sweeps, installs, uninstalls, reloads, releases, discards;

@@ -935,7 +935,7 @@ static bool see_waiting(void *arg, const struct journal_waiting *w)
 	seen->last = *w;
 	seen->n++;
 	snprintf(seen->key, sizeof seen->key, "%s", w->key);
-	snprintf(seen->value, sizeof seen->value, "%s", w->sides[0].value);
+	snprintf(seen->value, sizeof seen->value, "%s", w->sides[0].value != NULL ? w->sides[0].value : "(null)");
 	snprintf(seen->chosen, sizeof seen->chosen, "%s", w->chosen != NULL ? w->chosen : "NULL");
 	return true;
 }
@@ -947,6 +947,37 @@ static struct seen_waiting waiting_of(struct journal *j, const char *rid)
 	ck_assert(journal_waiting_each(j, "contact", rid, NULL, 0, 0, see_waiting, &seen, NULL));
 	return seen;
 }
+
+/* Sales is away: what it shows is known by the end of its digest only. */
+static bool lets_wait_unseen(struct journal *j, const char *value)
+{
+	struct journal_waiting w = { .entity = "contact", .rid = "aa", .key = "ann", .field = "phone", .mark = 1, .base_digest = "", .n_sides = 1 };
+	bool fresh;
+
+	w.sides[0] = (struct journal_side){ .endpoint = "sales", .value = value, .competed = true,
+					    .digest = value != NULL ? "a1b2c3d4e5f60718" : "0000000000f60718" };
+	ck_assert(journal_wait(j, &w, &fresh, NULL));
+	return fresh;
+}
+
+START_TEST(a_value_that_was_not_at_hand_comes_to_the_line_when_it_is)
+{
+	struct journal *j = open_ok();
+	struct seen_waiting seen;
+
+	ck_assert(lets_wait_unseen(j, NULL));
+	seen = waiting_of(j, "aa");
+	ck_assert_str_eq(seen.value, "(null)");
+	ck_assert(journal_verdict(j, seen.last.id, VERDICT_SIDE, "sales", NULL));
+	ck_assert_msg(!lets_wait_unseen(j, "x"), "it is the same line");
+	seen = waiting_of(j, "aa");
+	ck_assert_str_eq(seen.value, "x");
+	ck_assert_msg(seen.last.verdict == VERDICT_SIDE, "and what was decided about it holds");
+	lets_wait_unseen(j, NULL);
+	ck_assert_msg(strcmp(waiting_of(j, "aa").value, "x") == 0, "it is not forgotten");
+	journal_close(&j);
+}
+END_TEST
 
 START_TEST(what_waits_is_kept_until_it_ends)
 {
@@ -1147,6 +1178,7 @@ int main(void)
 	tcase_add_test(records, expired_values_are_gone_from_the_disk);
 	tcase_add_test(records, held_deletes_stay_until_they_end);
 	tcase_add_test(records, an_order_about_held_deletes_stays);
+	tcase_add_test(records, a_value_that_was_not_at_hand_comes_to_the_line_when_it_is);
 	tcase_add_test(records, what_waits_is_kept_until_it_ends);
 	tcase_add_test(records, a_verdict_is_about_what_waited_when_it_was_made);
 	tcase_add_test(records, spent_time_is_renewed_by_name_and_old_stretches_go);

@@ -64,6 +64,15 @@ class Case(unittest.TestCase):
     def daemon(self, text, **options):
         return Daemon(self.place, text, **options)
 
+    def assert_books(self, daemon):
+        """Of every captured change it is known what became of it. {entity: its books}"""
+        found = {e["name"]: e["books"] for e in daemon.status()["entities"]}
+        for entity, books in found.items():
+            self.assertTrue(books["balanced"], f"the books of {entity} do not balance: {books}")
+            accounts = sum(number for account, number in books.items() if account not in ("captured", "balanced"))
+            self.assertEqual(books["captured"], accounts, f"{entity}: {books}")
+        return found
+
     def assert_clean_log(self, daemon, *values):
         """No row values and no secrets; nothing the sanitizers had to say."""
         log = daemon.log
@@ -260,6 +269,7 @@ class ThreeCrms(Case):
     def settled(self):
         """Everything captured is settled, and the sides are equal."""
         self.d.wait()
+        self.assert_books(self.d)
         return self.assert_equal_everywhere()
 
     def captures(self):
@@ -308,6 +318,7 @@ class Pair(Case):
 
     def settled(self, columns="k, code, name, amount::text"):
         self.d.wait()
+        self.assert_books(self.d)
         self.assertEqual(self.rows(self.a, columns), self.rows(self.b, columns))
         return self.rows(self.a, columns)
 

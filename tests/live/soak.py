@@ -7,11 +7,13 @@ After each episode everything is healed, and when it has become quiet:
   - all sides are equal
   - every edit that only its author may have replaced is there (a field of a record belongs to one side)
   - a record that was deleted by the only side that touches it is gone, one that was born is there
-  - a field that several sides edit shows a value that somebody wrote there
-  - nothing is parked, and not one further row is written
+  - a field that several sides edit shows a value that somebody wrote there; one with a rule of its own what this rule makes of
+    all that was said (soak_rules.py); and what waited for a decision is what was decided
+  - nothing is parked, the books balance with nothing open, and not one further row is written
 The same seed chooses the same work and the same blows; when they meet is up to the machine. Prints "N passed, N failed" last.
 """
 import argparse
+import json
 import os
 import random
 import signal
@@ -22,6 +24,7 @@ import time
 sys.dont_write_bytecode = True
 
 import libpq
+import soak_rules
 from case import ACCOUNT, COLUMNS, CONTACT, TABLES
 from crm import eventually
 from editors import Load
@@ -33,14 +36,15 @@ AGAIN = ("", "57", "08", "40", "55")                                 # the serve
 class Worker(threading.Thread):
     """One person of one CRM. Everything counts once it is confirmed; what was not answered is asked for before it is done again."""
 
-    def __init__(self, crm, number, emails, seed):
+    def __init__(self, test, crm, number, seed):
         super().__init__(daemon=True)
-        self.crm, self.number, self.emails, self.seed = crm, number, emails, seed
+        self.test, self.crm, self.number, self.emails, self.seed = test, crm, number, test.emails, seed
         self.dice = random.Random(f"{seed} {crm.name} {number}")
         self.session, self.trouble = None, None
         self.wanted = threading.Event()
         self.own = {}               # email: value of the field that is this side's
         self.shared = {}            # email: values of `account`, which everybody edits
+        self.said = soak_rules.Said()
         self.born = {}              # email: name; this worker's own people
         self.dead = set()
         self.done = 0
@@ -63,8 +67,8 @@ class Worker(threading.Thread):
     def run(self):
         try:
             while not self.wanted.is_set():
-                self.dice.choices((self.edit_own, self.edit_shared, self.give_birth, self.kill, self.rename),
-                                  (70, 10, 10, 5, 5))[0]()
+                self.dice.choices((self.edit_own, self.edit_shared, self.edit_by_rule, self.decide, self.give_birth, self.kill, self.rename),
+                                  (35, 10, 35, 1, 10, 5, 5))[0]()
                 self.done += 1
         except libpq.Error as error:
             self.trouble = error
@@ -73,11 +77,29 @@ class Worker(threading.Thread):
 
     def set(self, email, field, value):
         columns = COLUMNS[self.crm.name]
-        self.sql(f"UPDATE {TABLES[self.crm.name]} SET {columns[field]} = $2 WHERE {columns['email']} = $1", email, value)
+        self.sql(f"UPDATE {TABLES[self.crm.name]} SET {columns.get(field, field)} = $2 WHERE {columns['email']} = $1", email, value)
+
+    def mine(self):
+        """One of those that the other worker of this side leaves alone."""
+        return self.dice.choice([e for i, e in enumerate(self.emails) if i % 2 == self.number])
+
+    def edit_by_rule(self):
+        email, field = self.mine(), self.dice.choice(sorted(soak_rules.FIELDS))
+        value = self.said.something_for(field, self.dice, f"{self.crm.name}{self.number} {self.seed}.{self.done}")
+        self.said.note(field, email, value)     # before: it may be seen elsewhere before we are told that it is done
+        if field == "total":
+            self.sql(f"WITH first AS (INSERT INTO tickets VALUES ($3) ON CONFLICT DO NOTHING RETURNING ticket) "
+                     f"UPDATE {TABLES[self.crm.name]} SET total = total + $2 WHERE {COLUMNS[self.crm.name]['email']} = $1 "
+                     f"AND EXISTS (SELECT FROM first)", email, value, f"{self.number} {self.seed}.{self.done}")
+        else:
+            self.set(email, field, value)
+
+    def decide(self):
+        """Something of what waits, if the daemon is there to be told."""
+        self.test.decide_one(self.dice)
 
     def edit_own(self):
-        mine = [e for i, e in enumerate(self.emails) if i % 2 == self.number]
-        email = self.dice.choice(mine)
+        email = self.mine()
         value = str(self.done) if OWN[self.crm.name] == "score" else f"{self.crm.name}{self.number} {self.done}"
         self.set(email, OWN[self.crm.name], value)
         self.own[email] = value
@@ -173,11 +195,13 @@ class Nemesis:
 
 class Soak(Load):
     # They delete more people than anybody would believe of them.
-    entities = ACCOUNT + CONTACT.replace("  mappings:", "  limits: {mass_delete: 100%}\n  mappings:")
+    entities = ACCOUNT + soak_rules.in_topology(CONTACT).replace("  mappings:", "  limits: {mass_delete: 100%}\n  mappings:")
     people = 60
     story = ""
 
     def begin(self):
+        for crm in self.crms:
+            crm.base.run(soak_rules.TICKETS + soak_rules.columns(TABLES[crm.name]))
         self.start()
         self.populate(self.sales, people=self.people)
         self.settled()
@@ -188,7 +212,7 @@ class Soak(Load):
         """What happened, in a line."""
         dice = random.Random(f"nemesis {seed}")
         nemesis = Nemesis(self, dice)
-        workers = [Worker(crm, n, self.emails, seed) for crm in self.crms for n in (0, 1)]
+        workers = [Worker(self, crm, n, seed) for crm in self.crms for n in (0, 1)]
         end = time.monotonic() + seconds
         try:
             while time.monotonic() < end:
@@ -199,11 +223,67 @@ class Soak(Load):
             for worker in workers:
                 worker.finish()
         self.story = f"{sum(w.done for w in workers)} edits, {len(nemesis.blows)} blows ({' '.join(nemesis.blows)})"
-        self.check(workers)
+        self.check(workers, dice)
         return self.story
 
-    def check(self, workers):
+    def waiting(self):
+        """What waits for a decision, as far as it can be had now."""
+        told = self.d.try_ctl("--json", "--timeout", "5s", "conflicts", "--waiting", patience=5)
+        return [json.loads(line) for line in told.stdout.splitlines()] if told.returncode == 0 else []
+
+    def decide_one(self, dice):
+        """(email, value) that was chosen; None: nothing could be."""
+        lines = [line for line in self.waiting() if not line["decided"]]
+        if not lines:
+            return None
+        line = dice.choice(lines)
+        side = dice.choice(sorted(set(line["between"]) & set(line["values"])))
+        told = self.d.try_ctl("--timeout", "5s", "decide", "contact", line["key"], line["field"], side, patience=5)
+        return (line["key"], line["values"][side]) if told.returncode == 0 else None
+
+    def decide_all(self, dice):
+        """{email: value}"""
+        decided = {}
+        self.d.wait()
+        while self.waiting():
+            chosen = self.decide_one(dice)
+            self.assertIsNotNone(chosen, f"what waits cannot be decided: {self.waiting()}")
+            decided.update([chosen])
+            self.d.wait()
+        return decided
+
+    def by_rules(self):
+        """{email: {field: value}} of the fields with a rule of their own; the same everywhere."""
+        sides = [{row[0]: dict(zip(soak_rules.FIELDS, row[1:])) for row in crm.base.run(
+            f"SELECT {COLUMNS[crm.name]['email']}, {', '.join(soak_rules.FIELDS)} FROM {TABLES[crm.name]}")} for crm in self.crms]
+        for crm, side in zip(self.crms[1:], sides[1:]):
+            self.assertEqual(sides[0], side, f"{self.crms[0].name} and {crm.name} differ")
+        return sides[0]
+
+    def check_rules(self, workers, decided):
+        judge = soak_rules.Judge([(w.crm.name, w.said) for w in self.past + workers])
+        found, faults = self.by_rules(), []
+        for email in self.emails:
+            for field, fault in judge.faults(email, found[email]):
+                told = [line for line in self.d.ctl_lines("conflicts", "--key", email) if line["field"] == field]
+                # The difference was made while nobody knew whether a write of ours had happened, and people were told.
+                if field != "total" or not any(line["winner"] == "(sum)" for line in told):
+                    faults.append(f"{email}.{field} is {found[email][field]!r}, and {fault}\n{judge.story(field, email)}\n" +
+                                  "\n".join(map(str, told)))
+        self.assertFalse(faults, "a rule was not followed\n" + "\n".join(faults))
+        self.assertEqual({email: found[email]["verdict"] for email in decided}, decided, "decided otherwise")
+
+    def check_books(self):
+        for entity, books in self.assert_books(self.d).items():
+            self.assertEqual([books[account] for account in ("pending", "parked", "waiting", "held")], [0] * 4, f"{entity}: {books}")
+
+    def check(self, workers, dice):
+        decided = self.decide_all(dice)
+        self.story += f"; {len(decided)} decided at the end"
+        self.assertEqual(self.d.parked(), [])
         found = self.settled()
+        self.check_books()
+        self.check_rules(workers, decided)
         lost = [f"{email}.{OWN[w.crm.name]}: {w.crm.name} said {value}, there is {found.get(email)}" for w in workers
                 for email, value in w.own.items() if str(found.get(email, {}).get(OWN[w.crm.name])) != value]
         self.assertEqual(lost, [], "edits are lost\n" + "\n".join(
@@ -214,7 +294,6 @@ class Soak(Load):
         for email in self.emails:
             said = {f"A{int(email[1:email.index('@')]) % 5}"}.union(*(w.shared.get(email, ()) for w in workers + self.past))
             self.assertIn(found[email]["account"], said, f"nobody wrote this account of {email}")
-        self.assertEqual(self.d.parked(), [])
         self.assert_quiet(goes_on=True)
         self.past += workers
 

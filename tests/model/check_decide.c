@@ -106,7 +106,7 @@ static struct observation row_of(const char *text, int64_t stamp, struct value i
 
 	for (size_t f = 0; f < FIELDS; f++) {
 		values[f] = word(&text);
-		digests[f] = value_digest(&key, FIELD_TEXT, values[f]);
+		digests[f] = value_digest(&key, fields[f].type, values[f]);
 	}
 	return (struct observation){ .what = OBSERVED_ROW, .stamp = stamp, .id = id, .values = values,
 		.digests = digests, .row = row_digest(&key, digests, FIELDS) };
@@ -1685,6 +1685,51 @@ START_TEST(an_edit_over_a_write_in_doubt_wins_and_is_written_down)
 END_TEST
 
 /*
+ * The street shows what it was, so the write most likely did not happen, and the difference is five. But it may have, and the street been
+ * put back: then it is two. People have to be told.
+ */
+START_TEST(a_sum_that_may_be_off_by_a_write_in_doubt_is_written_down)
+{
+	fields[NAME].type = FIELD_INTEGER;
+	fields[NAME].rule = RULE_ADD;
+	all_know("ann 10 Elm Rome");
+	shows(A, 10, "ann 13 Oak Rome");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(NAME) | MASK(STREET));
+	send_in_doubt(B);
+	shows(B, 20, "ann 15 Elm Rome");
+	decide();
+	ck_assert_int_eq(value_compare(FIELD_INTEGER, d.values[NAME], value_of("18")), 0);
+	ck_assert_str_eq(only_lost(LOST_CONFLICT, B, ORIGIN_NONE)->tie_break, "doubt");
+	ck_assert_uint_eq(d.lost[0].field, NAME);
+}
+END_TEST
+
+/*
+ * The first write, of the street, did not happen, and A has put the street back. The second, of the name alone, did, and somebody added
+ * to it. That the street shows what it was tells nothing of a write that left it alone: the difference is two.
+ */
+START_TEST(a_write_that_did_not_happen_does_not_speak_for_the_next)
+{
+	fields[NAME].type = FIELD_INTEGER;
+	fields[NAME].rule = RULE_ADD;
+	all_know("ann 10 Elm Rome");
+	shows(A, 10, "ann 10 Oak Rome");
+	decide();
+	send_in_doubt(B);
+	shows(A, 20, "ann 13 Elm Rome");
+	shows(B, 0, "ann 10 Elm Rome");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	send_in_doubt(B);
+	shows(B, 30, "ann 15 Elm Rome");
+	decide();
+	ck_assert_int_eq(value_compare(FIELD_INTEGER, d.values[NAME], value_of("15")), 0);
+	ck_assert_str_eq(only_lost(LOST_CONFLICT, B, ORIGIN_NONE)->tie_break, "doubt");
+}
+END_TEST
+
+/*
  * The first write, of name and street, did not happen: somebody changed the street instead. The second, of the name alone, did, and
  * somebody edited on top of it. That the street still shows what it was tells nothing of a write which left it alone.
  */
@@ -2249,6 +2294,8 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, a_write_in_doubt_that_did_not_happen_is_sent_again);
 	tcase_add_test(t, a_record_that_has_no_row_anywhere_is_dead);
 	tcase_add_loop_test(t, an_edit_over_a_write_in_doubt_wins_and_is_written_down, 0, 2);
+	tcase_add_test(t, a_sum_that_may_be_off_by_a_write_in_doubt_is_written_down);
+	tcase_add_test(t, a_write_that_did_not_happen_does_not_speak_for_the_next);
 	tcase_add_test(t, an_older_write_in_doubt_does_not_speak_for_a_newer_one);
 	tcase_add_test(t, a_list_of_intentions_that_is_too_long_is_cut);
 	tcase_add_test(t, our_own_delete_of_which_we_never_heard_is_nobodys_delete);

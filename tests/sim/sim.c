@@ -577,6 +577,8 @@ static void run(struct world *w)
 		world_fail(w, "C3", "%" PRIu64 " reads of %" PRIu64 " rows while nothing happens", reads, rows);
 	check_all(w);
 	check_words(w);
+	if (!w->failed)
+		check_books_stock(w);
 	check_plans(w);
 	check_verify(w);
 }

@@ -203,6 +203,7 @@ void world_run_until(struct world *w, int64_t at)
 			one_event(w);
 		else
 			break;
+		check_books(w);
 	}
 }
 

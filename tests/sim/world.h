@@ -284,6 +284,8 @@ struct store_keys {
 	X(invalid, "invalid value captured") \
 	X(parked, "record parked at the end") \
 	X(judged, "the operator decided what waited") \
+	X(books_lost, "change booked as lost") \
+	X(books_merged, "change booked as merged into an open one") \
 	X(sums, "a sum of all differences held against the oracle's") \
 	X(unseen, "change and change back between two looks") \
 	X(echo, "our own write came back as news") \
@@ -450,6 +452,9 @@ bool oracle_by_value(const struct world *, const struct edit *);	/* its rule is 
 bool oracle_waits(const struct world *, const struct edit *);	/* it is manual */
 bool oracle_adds(const struct world *, size_t entity, size_t unit);	/* it is add */
 void check_all(struct world *);
+/* check_books.c */
+void check_books(struct world *);		/* whenever nothing is in the middle of happening */
+void check_books_stock(struct world *);		/* when it is quiet */
 int64_t world_wall(const struct world *, int64_t mono_us);
 uint64_t world_written(const struct world *);
 uint64_t world_attempted(const struct world *);	/* writes that were tried, whatever became of them */
