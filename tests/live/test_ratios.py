@@ -105,7 +105,7 @@ class AwayKilledLocked(Pair):
         self.assertAlmostEqual(told["lower"], known.share("good"), delta=LOST / whole, msg=words)
         self.assertAlmostEqual(told["upper"], known.share("good", "unknown"), delta=LOST / whole, msg=words)
         self.assertAlmostEqual(sum(seconds.values()), whole, delta=2, msg=words)
-        self.assertEqual({**told, "windows": None, "since": None}, {**told["windows"]["24h"], "windows": None, "since": None})
+        self.assertEqual({**told, "windows": None, "since": None, "minutes": None}, {**told["windows"]["24h"], "windows": None, "since": None, "minutes": None})
 
     @alone
     def test_what_was_away_killed_and_locked_is_told_as_long_as_it_was(self):
