@@ -187,6 +187,12 @@ void meters_keep(struct sync *s)
 		keep(s, now);
 }
 
+void meters_end(struct sync *s)
+{
+	meters_look(s);
+	keep(s, s->timing.looked_us);
+}
+
 void sync_keep(struct sync *s)
 {
 	int64_t now;
