@@ -17,7 +17,7 @@
 #include "sync/state.h"
 
 enum {
-	KEEP_US = 3000000, KEEP_AGAIN_US = 1000000,
+	KEEP_US = 2000000, KEEP_AGAIN_US = 1000000,
 	SAME_BOOT_US = 60000000,	/* the two clocks went on alike, so it is the same boot (or no matter) */
 };
 

@@ -357,6 +357,13 @@ static void on_probe_time(void *arg)
 
 /* ---- the pool ---------------------------------------------------------------------------------------- */
 
+/* A refusal is an answer too, also the last one: it has an SQLSTATE. That nobody answered has another code, or none. */
+static void note_answer(struct postgres *pg, const struct err *e)
+{
+	if (e == NULL || strlen(e->code) == 5)
+		pg->ep.last_success_us = clock_mono_us();
+}
+
 static void got_answer(void *arg, PGresult *res, const struct err *e)
 {
 	struct pg_slot *s = arg;
@@ -365,8 +372,7 @@ static void got_answer(void *arg, PGresult *res, const struct err *e)
 
 	s->request = NULL;
 	s->unanswered = !pg_conn_ready(s->conn);	/* the connection is gone: that is all the answer says */
-	if (e == NULL || e->code[0] != '\0')
-		pg->ep.last_success_us = clock_mono_us();	/* a refusal is an answer too */
+	note_answer(pg, e);
 	enter(pg);
 	r->done(r->arg, res, e);
 	free(r);
@@ -460,6 +466,7 @@ static void on_lost(void *arg, const struct err *e)
 {
 	struct pg_slot *s = arg;
 
+	note_answer(s->pg, e);
 	down(s->pg, e);
 }
 
