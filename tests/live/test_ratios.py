@@ -2,7 +2,9 @@
 import datetime
 import os
 import signal
+import subprocess
 import time
+import unittest
 
 from case import Pair, alone
 from crm import Cluster, eventually, topology
@@ -126,6 +128,38 @@ class AwayKilledLocked(Pair):
         self.assert_told(self.d.endpoint("b")["availability"], self.up, "up", "down")
         self.assert_told(self.link()["consistency"], self.same, "consistent", "inconsistent")
         self.assertAlmostEqual(moment(self.link()["consistency"]["since"]), moment(since), delta=0.1, msg="counted since the first start")
+
+
+@unittest.skipUnless(LONG, "it takes as long as an answer is waited for")
+class Silent(Pair):
+    """b's server says nothing: all of its processes are stopped."""
+    name = "silent"
+
+    def setUp(self):
+        super().setUp()
+        self.cluster = Cluster(self.place)
+        self.b.close()
+        self.b = self.database("silent_b", self.b_sql, self.cluster)
+
+    def signal_all(self, number):
+        for pid in self.pids:
+            os.kill(pid, number)
+
+    def test_a_side_that_says_nothing_is_down_and_was_from_its_last_answer_on(self):
+        self.begin()
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.cluster.process.pid)], capture_output=True, text=True, check=True)
+        self.pids = [self.cluster.process.pid, *map(int, children.stdout.split())]
+        self.signal_all(signal.SIGSTOP)
+        silent = time.monotonic()
+        try:
+            eventually(lambda: self.d.endpoint("b")["state"] == "down", "it is noticed", 40)
+            noticed = time.monotonic() - silent
+            told = self.d.endpoint("b")["availability"]["down_seconds"]
+            self.assertIn("not connected after", self.d.endpoint("b")["reason"])
+        finally:
+            self.signal_all(signal.SIGCONT)
+        self.assertGreater(noticed, 4, "an answer is waited for")
+        self.assertAlmostEqual(told, noticed, delta=1.5)
 
 
 class Lag(Pair):
