@@ -116,8 +116,8 @@ struct timeline_row {
 	struct spent spent;
 };
 /*
- * What has changed since this was last asked, at most TIMELINE_ROWS. Provisional time is kept as it would stand if nothing more turned
- * out. If the rows could not be written: timeline_lost(), and all are given again.
+ * What has changed since this was last asked, at most TIMELINE_ROWS. Provisional time is kept as it would stand if nothing more
+ * turned out. If the rows could not be written: timeline_lost(), and all are given again.
  */
 enum { TIMELINE_ROWS = TIMELINE_SLOTS + 1 };
 size_t timeline_keep(struct timeline *, struct timeline_row *rows);
