@@ -84,7 +84,7 @@ double rate_per_second(const struct rate *r, int64_t now_us)
 
 /* ---- volume, and the rates of it --------------------------------------------------------------------- */
 
-/* A statement that carried nothing is not part of any throughput: a poll that finds nothing would make the fastest link look slow. */
+/* A statement that carried nothing is no part of it: polls that find nothing would make the fastest endpoint look slow. */
 static void move_bytes(struct meter_volume *v, uint64_t bytes, int64_t asked, int64_t now)
 {
 	if (bytes == 0)

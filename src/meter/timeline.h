@@ -2,7 +2,7 @@
  * timeline.h - how long something was in which state: since ever, and over the last hour, day and month.
  *
  * Pure arithmetic over given times. Times are microseconds on one axis that never goes back and goes on while the process does
- * not run (sync/meters.c makes it); 0 is no time. Memory is fixed: finished time lies in slots of a minute, of 15 minutes and of 6
+ * not run (sync/meters_keep.c makes it); 0 is no time. Memory is fixed: finished time lies in slots of a minute, of 15 minutes and of 6
  * hours, so a window is the slot that runs and the whole slots before it: between 60 and 61 minutes for the hour.
  *
  * What is known now may prove wrong: a change is heard of after it was made, a failure after the last answer. So the newest stretch
@@ -116,8 +116,8 @@ struct timeline_row {
 	struct spent spent;
 };
 /*
- * What has changed since this was last asked, at most TIMELINE_ROWS. Provisional time is kept as it would stand if nothing more turned
- * out. If the rows could not be written: timeline_lost(), and all are given again.
+ * What has changed since this was last asked, at most TIMELINE_ROWS. Provisional time is kept as it would stand if nothing more
+ * turned out. If the rows could not be written: timeline_lost(), and all are given again.
  */
 enum { TIMELINE_ROWS = TIMELINE_SLOTS + 1 };
 size_t timeline_keep(struct timeline *, struct timeline_row *rows);

@@ -1,13 +1,14 @@
 /*
- * meters.c - what everything is right now, and how long it has been so (SEMANTICS 10).
+ * meters.c - what everything is right now, and how long it has been so (SEMANTICS 10; doc/ratios.md).
  *
- *   endpoint     up to its last answer; down from the last answer before a failure until the next one. An answer that came later than
- *                two probes after the one before leaves the time between them unknown.
+ *   endpoint     up to its last answer; down from the last answer before a failure until the next one. An answer that came
+ *                later than two probes after the one before leaves the time between them unknown.
  *   link         available while its endpoint's table and Redis can be used; service: while all links that are not paused are
  *   consistency  of a link: it has everything, as far as its own news and those of somebody else are listened to
  *
- * A difference exists before anybody hears of it. So a link is good only up to when all its sources had been listened to and what came
- * of it was settled; what an edit made behind that time is booked from when it was made, at the latest after HORIZON_US.
+ * A difference exists before anybody hears of it. So a link is good only up to when all its sources had been listened to and
+ * what came of it was settled; what an edit behind that time made different is booked from when it was made. What is not
+ * settled after a while (horizon_us) is unknown.
  */
 #include <math.h>
 
@@ -63,10 +64,15 @@ static int64_t oldest_open(const struct side *side)
 	return oldest;
 }
 
-/* Its last look was not longer ago than was promised. */
+/* So long ago its last look may be. */
+static int64_t promise_us(const struct side *side)
+{
+	return 2 * side->mapping->endpoint->interval_us + FRESH_US;
+}
+
 static bool is_heard(const struct side *side)
 {
-	return clock_mono_us() - side->captured_us <= 2 * side->mapping->endpoint->interval_us + FRESH_US;
+	return clock_mono_us() - side->captured_us <= promise_us(side);
 }
 
 static bool is_source(const struct side *side)
@@ -216,6 +222,17 @@ static int64_t settled_flow(const struct flow *flow, int64_t now)
 	return until == INT64_MAX ? 0 : axis_of_mono(until, now);
 }
 
+/* Whoever is asked rarely is waited for longer. */
+static int64_t horizon_us(const struct flow *flow)
+{
+	int64_t longest = HORIZON_US;
+
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (is_source(flow->sides[e]) && promise_us(flow->sides[e]) > longest)
+			longest = promise_us(flow->sides[e]);
+	return longest;
+}
+
 static void look_at_consistency(struct side *side, int64_t settled, int64_t now)
 {
 	struct timeline *t = &side->meter.consistency;
@@ -229,7 +246,7 @@ static void look_at_consistency(struct side *side, int64_t settled, int64_t now)
 	if (since != DEBTS_NONE && side->surveyed)
 		was_behind(t, since, now);
 	timeline_settle(t, settled);
-	timeline_expire(t, now - HORIZON_US);
+	timeline_expire(t, now - horizon_us(side->flow));
 }
 
 /* ---- availability ------------------------------------------------------------------------------------ */

@@ -4,8 +4,8 @@
  * In the journal and not in Redis: that Redis is away is part of what is counted, and whoever empties it does not mean these. Some
  * seconds are lost when the process is killed; they are unknown then, as is the time until the next one runs.
  *
- * Timelines are counted by a clock of their own. It goes on with the clock of the boot, which also counts while the machine sleeps; after
- * another boot, by the wall clock's difference, and never back.
+ * Timelines are counted by a clock of their own. It goes on with the clock of the boot, which also counts while the machine
+ * sleeps; after another boot, by the wall clock's difference, and never back.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -17,11 +17,12 @@
 #include "sync/state.h"
 
 enum {
-	KEEP_US = 3000000, KEEP_AGAIN_US = 1000000,
+	KEEP_US = 2000000, KEEP_AGAIN_US = 1000000,
 	SAME_BOOT_US = 60000000,	/* the two clocks went on alike, so it is the same boot (or no matter) */
 };
 
-static_assert((int)JOURNAL_STATES == (int)METER_STATES && (int)JOURNAL_RINGS == (int)WINDOWS, "the journal has room for what a timeline is");
+static_assert((int)JOURNAL_STATES == (int)METER_STATES && (int)JOURNAL_RINGS == (int)WINDOWS,
+	      "the journal has room for what a timeline is");
 
 /* ---- going on ---------------------------------------------------------------------------------------- */
 
@@ -185,6 +186,12 @@ void meters_keep(struct sync *s)
 
 	if (since_kept(s, &now) >= KEEP_US)
 		keep(s, now);
+}
+
+void meters_end(struct sync *s)
+{
+	meters_look(s);
+	keep(s, s->timing.looked_us);
 }
 
 void sync_keep(struct sync *s)

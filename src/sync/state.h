@@ -432,7 +432,8 @@ void held_free(struct side *);
 void meters_load(struct sync *);		/* goes on with what was kept; the time since then is unknown */
 void meters_look(struct sync *);		/* books what everything is now; call it on each change and every moment */
 void meters_look_at(struct flow *);		/* only the links of one entity */
-void meters_keep(struct sync *);
+void meters_keep(struct sync *);		/* unless that was done a moment ago */
+void meters_end(struct sync *);			/* looks a last time, and keeps it */
 void meters_free(struct sync *);
 bool sync_stands_by(const struct sync *);	/* another process holds the lease */
 const char *side_doubt(const struct side *);	/* "" or why nobody knows whether it is in step, although it can be used */

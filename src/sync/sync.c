@@ -243,8 +243,7 @@ static void on_finishing(void *arg)
 		loop_timer_set(s->finish.timer, 10);
 		return;
 	}
-	meters_look(s);
-	sync_keep(s);
+	meters_end(s);
 	s->finish.done(s->finish.arg);	/* which may free the sync */
 }
 
@@ -277,7 +276,7 @@ void sync_leave(struct sync *s, void (*done)(void *), void *arg)
 	struct leaving *l = xcalloc(1, sizeof *l);
 
 	*l = (struct leaving){ done, arg };
-	sync_keep(s);
+	meters_end(s);
 	s->store->ops->leave(s->store, on_left, l);
 }
 

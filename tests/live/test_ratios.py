@@ -1,7 +1,10 @@
 """The ratios say what a script knows that did it: a side was stopped, the daemon was killed, a row was locked (SEMANTICS 10)."""
+import datetime
 import os
 import signal
+import subprocess
 import time
+import unittest
 
 from case import Pair, alone
 from crm import Cluster, eventually, topology
@@ -12,6 +15,10 @@ AWAY, GONE, LOCKED, QUIET = (30, 20, 15, 13) if LONG else (2, 3.5, 1.5, 1)
 LOST = 3        # by a kill -9: what was not kept yet, and what was not proven
 NOBODY = "no other endpoint is listened to, so nobody knows what this one lacks"
 HELLO = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'crmsync' AND state = 'idle'"
+
+
+def moment(text):
+    return datetime.datetime.fromisoformat(text).timestamp()
 
 
 class Watch:
@@ -120,7 +127,39 @@ class AwayKilledLocked(Pair):
         eventually(lambda: self.link()["consistency"]["consistent_seconds"] > 0, "what was good is settled")
         self.assert_told(self.d.endpoint("b")["availability"], self.up, "up", "down")
         self.assert_told(self.link()["consistency"], self.same, "consistent", "inconsistent")
-        self.assertEqual(self.link()["consistency"]["since"][:19], since[:19], "counted since the first start")
+        self.assertAlmostEqual(moment(self.link()["consistency"]["since"]), moment(since), delta=0.1, msg="counted since the first start")
+
+
+@unittest.skipUnless(LONG, "it takes as long as an answer is waited for")
+class Silent(Pair):
+    """b's server says nothing: all of its processes are stopped."""
+    name = "silent"
+
+    def setUp(self):
+        super().setUp()
+        self.cluster = Cluster(self.place)
+        self.b.close()
+        self.b = self.database("silent_b", self.b_sql, self.cluster)
+
+    def signal_all(self, number):
+        for pid in self.pids:
+            os.kill(pid, number)
+
+    def test_a_side_that_says_nothing_is_down_and_was_from_its_last_answer_on(self):
+        self.begin()
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.cluster.process.pid)], capture_output=True, text=True, check=True)
+        self.pids = [self.cluster.process.pid, *map(int, children.stdout.split())]
+        self.signal_all(signal.SIGSTOP)
+        silent = time.monotonic()
+        try:
+            eventually(lambda: self.d.endpoint("b")["state"] == "down", "it is noticed", 40)
+            noticed = time.monotonic() - silent
+            told = self.d.endpoint("b")["availability"]["down_seconds"]
+            self.assertIn("not connected after", self.d.endpoint("b")["reason"])
+        finally:
+            self.signal_all(signal.SIGCONT)
+        self.assertGreater(noticed, 4, "an answer is waited for")
+        self.assertAlmostEqual(told, noticed, delta=1.5)
 
 
 class Lag(Pair):
@@ -197,6 +236,10 @@ class NotCounted(Pair):
         after = self.availability()
         self.assertLess(after["up_seconds"] - before["up_seconds"], 2)
         self.assertEqual(after["down_seconds"], 0)
+        self.d.ctl("reload")
+        reloaded = self.availability()
+        self.assertAlmostEqual(moment(reloaded["since"]), moment(after["since"]), delta=0.1, msg="a new topology goes on counting")
+        self.assertGreaterEqual(reloaded["up_seconds"], after["up_seconds"])
 
 
 class BeforeItIsHeard(Pair):

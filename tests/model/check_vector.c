@@ -175,6 +175,8 @@ static void vectors_equal(const struct vector *a, const struct vector *b)
 	}
 	for (size_t e = 0; e < a->n_endpoints; e++)
 		seen_equal(&a->seen[e], &b->seen[e]);
+	for (size_t e = 0; e < a->n_endpoints; e++)
+		ck_assert_int_eq(vector_owed_since(a, e), vector_owed_since(b, e));
 }
 
 START_TEST(what_goes_in_comes_out)
@@ -397,6 +399,37 @@ START_TEST(a_usual_vector_is_small)
 END_TEST
 
 /* The intents of a first load are many: what they intend is what is agreed, and need not be said twice. */
+/* Three fields, edited at 1, 2 and 3 hours; what endpoint 1 shows of them is from 4 hours where it deviates. */
+START_TEST(an_endpoint_is_behind_since_the_oldest_edit_that_it_lacks)
+{
+	static const int64_t hour = INT64_C(3600000000);
+	struct arena a;
+	struct vector *v;
+	struct vdeviation shown[] = { { 1, 7, { .eff = 1 * hour } }, { 2, 8, { .eff = 4 * hour } } };
+
+	arena_init(&a);
+	v = vector_new(&a, 3, 2);
+	for (size_t f = 0; f < 3; f++)
+		v->fields[f] = (struct vfield){ (uint32_t)f + 1, { .eff = (int64_t)(f + 1) * hour } };
+	v->seen[1] = (struct vseen){ .known = true, .owed = true };
+	ck_assert_int_eq(vector_owed_since(v, 1), hour);		/* it has nothing of it */
+	v->seen[1].present = true;
+	v->seen[1].deviations = shown;
+	v->seen[1].n_deviations = 2;
+	ck_assert_int_eq(vector_owed_since(v, 1), 2 * hour);		/* not the first field's: that one it shows */
+	v->seen[1].n_deviations = 1;
+	v->seen[1].deviations = &shown[1];
+	ck_assert_int_eq(vector_owed_since(v, 1), 4 * hour);		/* its own edit came later, and lost */
+	v->fields[2].key.eff = EFF_UNKNOWN;
+	shown[1].key.eff = EFF_EMPTY;
+	ck_assert_int_le(vector_owed_since(v, 1), EFF_UNKNOWN);
+	v->dead = true;
+	v->deleted.eff = 5 * hour;
+	ck_assert_int_eq(vector_owed_since(v, 1), 5 * hour);
+	arena_fini(&a);
+}
+END_TEST
+
 START_TEST(an_insert_in_doubt_intends_what_is_agreed)
 {
 	struct vector_layout l = layout_of(10, 2), later = layout_of(11, 2);
@@ -446,6 +479,7 @@ int main(void)
 	tcase_add_test(t, changed_bytes_do_no_harm);
 	tcase_add_test(t, names_are_found_again_by_number);
 	tcase_add_test(t, a_usual_vector_is_small);
+	tcase_add_test(t, an_endpoint_is_behind_since_the_oldest_edit_that_it_lacks);
 	tcase_add_test(t, an_insert_in_doubt_intends_what_is_agreed);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

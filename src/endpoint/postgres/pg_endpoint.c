@@ -63,6 +63,7 @@ struct pg_slot {
 	bool unanswered;		/* it was lost with a request in flight */
 	bool probing;
 	int64_t sent_mono_us, sent_wall_us;	/* of the probe */
+	int64_t asked_us;		/* monotonic: when it was to be opened */
 };
 
 struct pg_probe {
@@ -366,7 +367,7 @@ static void got_probe(void *arg, PGresult *res, const struct err *e)
 	leave(pg);
 }
 
-/* On a connection that has nothing to do: queueing would be measured otherwise, and a busy one shows that it lives. */
+/* On a connection that has nothing to do: queueing would be measured otherwise. */
 static void send_probe(struct postgres *pg, struct pg_slot *s)
 {
 	static const char sql[] =
@@ -379,15 +380,23 @@ static void send_probe(struct postgres *pg, struct pg_slot *s)
 	pg_conn_query(s->conn, sql, NULL, PROBE_ANSWER_MS, got_probe, s);
 }
 
+static void open_another(struct postgres *pg);
+
+/* Where all are busy and none has answered lately, a new one tells a server that works from one that is gone. */
 static void on_probe_time(void *arg)
 {
 	struct postgres *pg = arg;
+	bool sent = false;
 
 	loop_timer_set(pg->probe, PROBE_EVERY_MS);
 	pg_backlog_look(pg, NULL, NULL);
 	for (size_t i = 0; i < pg->n_slots; i++)
-		if (pg->slots[i].open && pg_conn_ready(pg->slots[i].conn))
+		if (pg->slots[i].open && pg_conn_ready(pg->slots[i].conn)) {
 			send_probe(pg, &pg->slots[i]);
+			sent = true;
+		}
+	if (!sent && pg->phase == PG_SERVING && clock_mono_us() - pg->ep.last_success_us >= PROBE_EVERY_MS * INT64_C(1000))
+		open_another(pg);
 }
 
 /* ---- silence ----------------------------------------------------------------------------------------- */
@@ -460,6 +469,13 @@ static void on_silence_time(void *arg)
 
 /* ---- the pool ---------------------------------------------------------------------------------------- */
 
+/* A refusal is an answer too, also the last one: it has an SQLSTATE. That nobody answered has another code, or none. */
+static void note_answer(struct postgres *pg, const struct err *e)
+{
+	if (e == NULL || strlen(e->code) == 5)
+		pg->ep.last_success_us = clock_mono_us();
+}
+
 static void got_answer(void *arg, PGresult *res, const struct err *e)
 {
 	struct pg_slot *s = arg;
@@ -468,8 +484,7 @@ static void got_answer(void *arg, PGresult *res, const struct err *e)
 
 	s->request = NULL;
 	s->unanswered = !pg_conn_ready(s->conn);	/* the connection is gone: that is all the answer says */
-	if (!s->unanswered)
-		note_answer(pg);	/* a refusal is an answer too */
+	note_answer(pg, e);
 	enter(pg);
 	if (r != NULL)
 		r->done(r->arg, res, e);
@@ -491,6 +506,7 @@ static void open_slot(struct postgres *pg, struct pg_slot *s)
 	struct pg_conn_events events = { .opened = on_opened, .lost = on_lost, .notified = on_notified, .arg = s };
 	bool listens = s == &pg->slots[0] && conf->capture == CAPTURE_LISTEN && conf->notify;
 
+	s->asked_us = clock_mono_us();
 	s->conn = pg_conn_new(pg->loop, conf, pg->topology->name, listens ? pg->channel : NULL, &events);
 }
 
@@ -541,12 +557,20 @@ static void pump(struct postgres *pg)
 		open_another(pg);
 }
 
+/* It is not a further connection that cannot be had: since it was asked for, nobody there has answered anything. */
+static bool is_silent(const struct postgres *pg, const struct pg_slot *s, const struct err *e)
+{
+	return strcmp(e->code, "ETIMEDOUT") == 0 && pg->ep.last_success_us < s->asked_us;
+}
+
 static void on_opened(void *arg, const struct err *e)
 {
 	struct pg_slot *s = arg;
 	struct postgres *pg = s->pg;
 
-	if (e != NULL && s == &pg->slots[0]) {
+	if (e == NULL || s != &pg->slots[0])
+		note_answer(pg, e);
+	if (e != NULL && (s == &pg->slots[0] || is_silent(pg, s, e))) {
 		down(pg, e);
 		return;
 	}
@@ -561,7 +585,6 @@ static void on_opened(void *arg, const struct err *e)
 	s->session = pg_session_new(pg->ep.conf->name, pg_conn_session(s->conn));
 	if (s == &pg->slots[0]) {
 		pg->phase = PG_PREPARING;
-		pg->ep.last_success_us = clock_mono_us();
 		snprintf(pg->ep.server, sizeof pg->ep.server, "%s", pg_conn_server(s->conn));
 		on_probe_time(pg);
 		read_catalog(pg);
@@ -573,6 +596,7 @@ static void on_lost(void *arg, const struct err *e)
 {
 	struct pg_slot *s = arg;
 
+	note_answer(s->pg, e);
 	down(s->pg, e);
 }
 
