@@ -16,7 +16,8 @@
  *   unchanged	there was nothing to do: an echo of our own write, or values that were agreed already
  *   applied	what it said, or the merge that took it up, has reached every other side
  *   lost	nothing of it is left, a rule has decided so, and the conflict journal tells of it
- *   merged	it met another change of the same record that was still open, and both went on as one
+ *   merged	it met another change of the same record that was still open, and both went on as one; also what was open and is
+ *		not any more without having been decided: a parked row that was let go, what the state that is read anew does not have
  *   pending	some side that can take it, or will when it is there again, has yet to get it
  *   parked	a row that cannot be taken, or a write that some side will not take: it stands aside with its cause
  *   waiting	a person has to decide (rule manual)

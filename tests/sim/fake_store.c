@@ -59,6 +59,7 @@ struct fake_store {
 	struct cmd *first, **last;
 	int64_t served_us, answered_us;	/* when the newest command is served and answered */
 	uint64_t born;			/* of the keys it last saw */
+	int64_t refuses_until_us;
 	int64_t floor;			/* the fencing number has to be above it */
 	bool freeing;
 };
@@ -539,7 +540,7 @@ static struct cmd *cmd_new(struct store *store, enum cmd_kind kind, size_t entit
 	c->entity = entity;
 	c->arg = arg;
 	c->text = VALUE_NULL;
-	c->fails = !store->ready;
+	c->fails = !store->ready || now < face->refuses_until_us;
 	c->born = face->born;
 	*face->last = c;
 	face->last = &c->next;
@@ -705,6 +706,16 @@ static void come_up(struct world *w, void *arg)
 	world_trace(w, "store: up");
 	history_forgot(w);	/* and of what was still answered to rounds that had failed already */
 	face->store.events.up(face->store.events.arg);
+}
+
+/* The process was stopped for too long: its lease is over, and for a moment nothing is sent, though the store is there all the time. */
+void fake_store_refuse(struct world *w, int64_t until_us)
+{
+	if (w->keys.face == NULL || !w->keys.face->store.ready)
+		return;
+	world_trace(w, "the store takes nothing for a while");
+	w->keys.face->refuses_until_us = until_us;
+	w->sometimes->store_refused++;
 }
 
 void fake_store_away(struct world *w, bool away)

@@ -137,6 +137,8 @@ static void fate(struct world *w, void *arg)
 	} else if (dice < 80 && w->plan.crashes && w->sync != NULL) {
 		world_trace(w, "the daemon is asked to finish");
 		sync_finish(w->sync, 5000, finished, w);
+	} else if (dice >= 85 && w->plan.store_outages) {
+		fake_store_refuse(w, world_now(w) + rng_span(&w->rng, SECOND / 10, 2 * SECOND));
 	}
 	fate_again(w);
 }

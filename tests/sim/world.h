@@ -267,6 +267,7 @@ struct store_keys {
 	X(greeting_waited, "a greeting waited for a write of before") \
 	X(store_outage, "store away") \
 	X(store_outage_cut, "store went away inside a pipeline") \
+	X(store_refused, "store took nothing for a while, and was there") \
 	X(flush, "store flushed") \
 	X(late_commit, "transaction committed after a later one was captured") \
 	X(aborted, "transaction rolled back") \
@@ -472,6 +473,7 @@ bool fake_store_drop(const struct event *);	/* true: it was one of the store's; 
 void fake_endpoint_drop(const struct event *);
 void fake_endpoint_away(struct db *, bool away);
 void fake_store_away(struct world *, bool away);
+void fake_store_refuse(struct world *, int64_t until_us);
 void fake_store_flush(struct world *);
 int64_t fake_store_acked(const struct world *, const struct db *);	/* the epoch that the store knows to stand there; 0: none */
 void store_keys_init(struct world *);
