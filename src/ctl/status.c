@@ -124,7 +124,7 @@ static void add_recognised(struct buf *out, size_t width, const json_t *p, int64
 	buf_fini(&line);
 }
 
-enum { LOG_OLD_S = 300 };		/* as the rules for Prometheus say it, too */
+enum { LOG_OLD_S = 300 };		/* many transactions take longer than a moment, few longer than that */
 
 static void add_old_log(struct buf *out, size_t width, const json_t *status, const json_t *p)
 {

@@ -174,7 +174,7 @@ struct link_ops {
 	void (*refuse)(struct link *, const struct err *why);
 };
 
-/* What a key column takes for the same: texts that differ in ... It holds two such rows for one, or none of the second. */
+/* In what texts may differ and yet be the same to a key column. */
 enum {
 	KEY_ALIKE_CASE = 1,
 	KEY_ALIKE_FORMS = 2,		/* one character or several that make up the same letter (NFC, NFD) */

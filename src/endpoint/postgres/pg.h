@@ -189,7 +189,7 @@ void pg_state_returning(struct pg_stmt *, struct postgres *);
 
 /* pg_backlog.c */
 /* Looks after ep->log; cheap, call it every few seconds. False: there is nothing to look at, or it is looked at already; else done
- * (may be NULL) is called, without an error always. */
+ * (may be NULL) is called. */
 bool pg_backlog_look(struct postgres *, done_fn *done, void *arg);
 
 /* pg_install.c. Object names: schema crmsync; tables changelog, state; function crmsync.capture_<table oid or name>(); triggers crmsync_*. */

@@ -37,7 +37,7 @@ static void got_look(void *arg, PGresult *res, const struct err *e)
 	}
 	PQclear(res);
 	if (l->done != NULL)
-		l->done(l->arg, NULL);
+		l->done(l->arg, e);
 	free(l);
 }
 

@@ -223,7 +223,10 @@ static void check_next(struct reading *r);
 
 static void looked(void *arg, const struct err *e)
 {
-	finish(arg);
+	if (e != NULL && (e->kind == ERR_TRANSIENT || e->code[0] == '\0'))
+		fail(arg, e);
+	else
+		finish(arg);
 }
 
 /* The first column whose zone was declared; NULL: none. */

@@ -337,8 +337,11 @@ static void take_sample(struct postgres *pg, const struct pg_slot *s, double db_
 	pg->ep.clock_error_s = best->round_trip_us / 2e6;
 }
 
-static void note_answer(struct postgres *pg)
+/* A refusal is an answer too, also the last one: it has an SQLSTATE. That nobody answered has another code, or none. */
+static void note_answer(struct postgres *pg, const struct err *e)
 {
+	if (e != NULL && strlen(e->code) != 5)
+		return;
 	pg->ep.last_success_us = clock_mono_us();
 	if (!pg->ep.silent)
 		return;
@@ -361,7 +364,7 @@ static void got_probe(void *arg, PGresult *res, const struct err *e)
 	pg->sees_all = strcmp(PQgetvalue(res, 0, 1), "t") == 0;
 	pg->prepared = strcmp(PQgetvalue(res, 0, 2), "0") != 0;
 	PQclear(res);
-	note_answer(pg);
+	note_answer(pg, NULL);
 	enter(pg);
 	pump(pg);
 	leave(pg);
@@ -468,13 +471,6 @@ static void on_silence_time(void *arg)
 }
 
 /* ---- the pool ---------------------------------------------------------------------------------------- */
-
-/* A refusal is an answer too, also the last one: it has an SQLSTATE. That nobody answered has another code, or none. */
-static void note_answer(struct postgres *pg, const struct err *e)
-{
-	if (e == NULL || strlen(e->code) == 5)
-		pg->ep.last_success_us = clock_mono_us();
-}
 
 static void got_answer(void *arg, PGresult *res, const struct err *e)
 {
