@@ -495,6 +495,9 @@ void history_carried(struct world *w, uint32_t record)
 
 	if (!r->massed || r->carried || w->mass_ordered)
 		return;
+	for (size_t i = 1; i < w->n_edits; i++)
+		if (w->edits[i].is_delete && w->edits[i].record == record && w->edits[i].endpoint != w->mass_at)
+			return;		/* somebody else's, perhaps */
 	r->carried = true;
 	w->mass_carried++;
 	if (w->mass_carried > most * w->mass_windows)
