@@ -317,8 +317,12 @@ void history_told(struct world *w, struct db *db, size_t entity, const struct to
 	uint64_t version = told->version;
 	struct db_row *row = db_row_by_id(db, entity, told->id);
 
-	if (row == NULL || was_invalid(w, db, row, entity, version))
+	if (row == NULL)
 		return;
+	if (was_invalid(w, db, row, entity, version)) {
+		w->sometimes->invalid++;
+		return;
+	}
 	row->told_in = w->epoch;
 	row->told_us = world_now(w);
 	for (size_t i = 0; i < row->n_open; i++) {
