@@ -1,8 +1,7 @@
 #!/bin/sh
-# The simulation's short form: a fixed range of seeds within half a minute, some that found a fault once and find it again when it is put
-# back, then a few faults put in on purpose, each of
-# which some seed has to catch: a checker that cannot fail proves nothing. The sanitizers have nothing to say about the checkers: there
-# the faults, which would take two minutes, are left to the plain build.
+# The simulation's short form: a fixed range of seeds within half a minute, some more that found a fault once and find it again when
+# it is put back, then a few faults put in on purpose, each of which some seed has to catch: a checker that cannot fail proves nothing.
+# The sanitizers have nothing to say about the checkers: there the faults, which would take two minutes, are left to the plain build.
 set -eu
 sim=tests/sim/sim
 "$sim" --seeds 1..600 --seconds 30
