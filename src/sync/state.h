@@ -261,7 +261,8 @@ void flow_look_gently(struct flow *, const struct rid *);	/* without another try
 bool side_usable(const struct side *);
 void side_changed(struct side *);		/* its link's usability or schema changed */
 void side_forget(struct side *);		/* the state was lost: survey again */
-void flow_look_later(struct flow *, const struct rid *, unsigned tries);	/* a write failed for now: again after a back-off */
+/* A write failed for now, or an endpoint did not answer: again after a back-off. */
+void flow_look_later(struct flow *, const struct rid *, uint64_t evidence, unsigned tries);
 bool flow_settled(const struct flow *);		/* nothing in work, nothing queued */
 void capture_settled(struct side *, const char *position);
 
@@ -364,6 +365,7 @@ bool held_is(const struct side *, const struct rid *);
 /* Durable when it returns true, or with the group that is open. */
 bool held_add(struct side *, const struct rid *, const char *key, int64_t when_us, struct err *e);
 void held_forget(struct side *);		/* the state was lost */
+void held_begin(struct flow *);			/* what the operator has decided about is carried out, from the first set on */
 void held_free(struct side *);
 
 /* ---- wait.c ------------------------------------------------------------------------------------------ */
