@@ -98,12 +98,12 @@ static unsigned worst_failures(const struct flow *flow)
 	return worst;
 }
 
-void flow_look_later(struct flow *flow, const struct rid *rid, unsigned tries)
+void flow_look_later(struct flow *flow, const struct rid *rid, uint64_t evidence, unsigned tries)
 {
 	if (HASH_COUNT(flow->later) >= LATER_MAX)
 		flow->settle_wanted = true;
 	else
-		add_again(&flow->later, rid, 0, tries);
+		add_again(&flow->later, rid, evidence, tries);
 	if (!loop_timer_pending(flow->later_timer))
 		loop_timer_set(flow->later_timer, loop_backoff_ms(worst_failures(flow), 100, 30000));
 }
@@ -330,10 +330,12 @@ void side_changed(struct side *side)
 		side->wanted = true;
 		side->failures = side->capture_failures = 0;
 		side->flow->settle_wanted |= side->owed > 0;
-		side->flow->held_wanted |= side->guard.held > 0;
 	}
-	if (usable)	/* also one that has only been greeted anew: it may be the side that was chosen */
+	if (usable) {	/* also one that has only been greeted anew: what the operator decided may have waited for it */
+		if (side->guard.held > 0)
+			held_begin(side->flow);
 		side->flow->verdicts_wanted |= side->flow->verdicts > 0;
+	}
 	side->was_usable = usable;
 	tell_stopped(side);
 	flow_pump(side->flow);

@@ -358,6 +358,22 @@ static void move_line(struct round *r, const struct subject *s)
 	journal_held_move(sync_of(r)->journal, r->flow->def->name, old, new, NULL);
 }
 
+/* It did not answer this time: what was ordered is still to be done. */
+static void try_ordered_later(struct round *r, size_t e, const struct rid *rid)
+{
+	switch (state_of(r->flow->sides[e], rid)) {
+	case HELD_NOT:
+	case HELD_WAITS:
+		break;
+	case HELD_RELEASED:
+		flow_look_later(r->flow, rid, BIT(e), 0);
+		break;
+	case HELD_DISCARDED:
+		flow_look_later(r->flow, rid, 0, 0);
+		break;
+	}
+}
+
 static bool any_held(const struct round *r)
 {
 	for (size_t e = 0; e < n_endpoints(r); e++)
@@ -381,8 +397,12 @@ void round_settle_held(struct round *r)
 			continue;
 		move_line(r, s);
 		for (size_t e = 0; e < n_endpoints(r); e++)
-			if (line_is_over(s, e) && held_is(r->flow->sides[e], rid) && end_line(r->flow->sides[e], rid))
-				s->let_go |= BIT(e);
+			if (line_is_over(s, e) && held_is(r->flow->sides[e], rid)) {
+				if (end_line(r->flow->sides[e], rid))
+					s->let_go |= BIT(e);
+			} else if (r->away & BIT(e)) {
+				try_ordered_later(r, e, rid);
+			}
 	}
 	if (journal_commit(sync_of(r)->journal, &failed))
 		return;
@@ -425,6 +445,12 @@ static bool look_at(void *arg, const struct journal_held *h)
 	if (side != NULL && rid_parse(h->rid, &rid))
 		flow_look_again(flow, &rid, flow->held.release ? BIT(side->endpoint) : 0);
 	return true;
+}
+
+void held_begin(struct flow *flow)
+{
+	flow->held_wanted = true;
+	flow->held.set = 0;
 }
 
 bool feed_held(struct flow *flow)
@@ -480,8 +506,7 @@ static bool order_set(struct sync *s, const struct journal_held_set *set, struct
 	log_info(set->state == HELD_RELEASED ? "held deletes released" : "held deletes discarded", LOG_S("entity", set->entity),
 		 LOG_S("endpoint", set->endpoint), LOG_I("set", set->number));
 	window_clear(&side->guard);
-	side->flow->held_wanted = true;
-	side->flow->held.set = 0;
+	held_begin(side->flow);
 	flow_pump(side->flow);
 	return true;
 }

@@ -231,7 +231,7 @@ void round_got_mark(struct round *r)
 		if (s->again)
 			flow_look_again(r->flow, &s->next_rid, 0);
 		if (s->later)
-			flow_look_later(r->flow, &s->next_rid, s->tries);
+			flow_look_later(r->flow, &s->next_rid, 0, s->tries);
 	}
 	look_at_duplicates(r);
 	for (size_t e = 0; e < n_endpoints(r); e++)

@@ -298,7 +298,8 @@ void flow_look_gently(struct flow *, const struct rid *);	/* without another try
 bool side_usable(const struct side *);
 void side_changed(struct side *);		/* its link's usability or schema changed */
 void side_forget(struct side *);		/* the state was lost: survey again */
-void flow_look_later(struct flow *, const struct rid *, unsigned tries);	/* a write failed for now: again after a back-off */
+/* A write failed for now, or an endpoint did not answer: again after a back-off. */
+void flow_look_later(struct flow *, const struct rid *, uint64_t evidence, unsigned tries);
 void flow_note_quantum(struct flow *, int64_t us);	/* so coarse are the stamps of one side */
 bool flow_settled(const struct flow *);		/* nothing in work, nothing queued; a regular sweep that has found nothing is no work */
 void capture_settled(struct side *, const char *position);
@@ -425,6 +426,7 @@ bool held_is(const struct side *, const struct rid *);
 bool held_add(struct side *, const struct rid *, const char *key, int64_t when_us, bool *fresh, struct err *e);
 int64_t held_count(const struct flow *);
 void held_forget(struct side *);		/* the state was lost */
+void held_begin(struct flow *);			/* what the operator has decided about is carried out, from the first set on */
 void held_free(struct side *);
 
 /* ---- meters.c ---------------------------------------------------------------------------------------- */

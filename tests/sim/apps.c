@@ -452,6 +452,7 @@ void apps_delete_many(struct world *w, struct db *db, size_t entity)
 	world_trace(w, "%s.%s: %llu rows deleted at once", db->name, w->topology->entities[entity].def.name,
 		    (unsigned long long)(w->n_edits - before));
 	w->mass_windows = 1;
+	w->mass_at = db->index;
 	w->sometimes->massed++;
 	fake_endpoint_wake(db);
 }

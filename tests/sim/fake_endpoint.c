@@ -550,6 +550,7 @@ static void write_done(struct fake_op *op, struct fake_write *x, struct db_row *
 			r->modified = db_quantised(db, db_clock(db));
 	}
 	if (db->echoes) {
+		w->sometimes->echo += db->listen;
 		db_log_add(db, op->entity, ++db->next_entry, local, db_quantised(db, db_clock(db)));
 		fake_endpoint_wake(db);
 	}

@@ -317,8 +317,12 @@ void history_told(struct world *w, struct db *db, size_t entity, const struct to
 	uint64_t version = told->version;
 	struct db_row *row = db_row_by_id(db, entity, told->id);
 
-	if (row == NULL || was_invalid(w, db, row, entity, version))
+	if (row == NULL)
 		return;
+	if (was_invalid(w, db, row, entity, version)) {
+		w->sometimes->invalid++;
+		return;
+	}
 	row->told_in = w->epoch;
 	row->told_us = world_now(w);
 	for (size_t i = 0; i < row->n_open; i++) {
@@ -495,6 +499,9 @@ void history_carried(struct world *w, uint32_t record)
 
 	if (!r->massed || r->carried || w->mass_ordered)
 		return;
+	for (size_t i = 1; i < w->n_edits; i++)
+		if (w->edits[i].is_delete && w->edits[i].record == record && w->edits[i].endpoint != w->mass_at)
+			return;		/* somebody else's, perhaps */
 	r->carried = true;
 	w->mass_carried++;
 	if (w->mass_carried > most * w->mass_windows)

@@ -1,10 +1,15 @@
 #!/bin/sh
-# The simulation's short form: a fixed range of seeds within half a minute, then a few faults put in on purpose, each of
-# which some seed has to catch: a checker that cannot fail proves nothing. The sanitizers have nothing to say about the checkers: there
-# the faults, which would take two minutes, are left to the plain build.
+# The simulation's short form: a fixed range of seeds within half a minute, some more that found a fault once and find it again when
+# it is put back, then a few faults put in on purpose, each of which some seed has to catch: a checker that cannot fail proves nothing.
+# The sanitizers have nothing to say about the checkers: there the faults, which would take two minutes, are left to the plain build.
 set -eu
 sim=tests/sim/sim
 "$sim" --seeds 1..600 --seconds 30
+# What a long sweep keeps waiting; news of a row that took another one's place, put off; the retries of what is parked; held deletes that
+# were decided about while Redis was away; deletes that were owed to a database when it was put back.
+for seed in 3963 4297 9433 8948 10499 2620 1403; do
+	"$sim" --seed "$seed"
+done
 if grep -q '^#define WITH_SANITIZERS' config.h; then
 	exit 0
 fi

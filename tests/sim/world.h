@@ -316,6 +316,7 @@ struct world {
 	struct rng operator;		/* of its own, as the rules are: see plan.c */
 	struct rng nemesis;		/* likewise: when databases are put back, and tables emptied */
 	uint64_t mass_carried, mass_windows;	/* deletes of many that were carried elsewhere; lives of the daemon that could let some go */
+	size_t mass_at;			/* the endpoint where they were deleted */
 	bool mass_ordered;		/* the operator has decided about held deletes */
 	enum mutation mutation;
 	uint32_t left_out;		/* bit = place in PLAN_PARTS */

@@ -436,19 +436,19 @@ END_TEST
 
 START_TEST(who_was_deleted_is_remembered_until_the_state_is_given_up)
 {
-	struct rid rids[2] = { rid_of_number(1), rid_of_number(2) };
-	struct store_put put = { .rid = rids[0], .blob = { NULL, -1 } };
-	struct store_write w = { .puts = &put, .n_puts = 1, .records_added = -1 };
+	struct rid rids[3] = { rid_of_number(1), rid_of_number(2), rid_of_number(3) };
+	struct store_put puts[2] = { { .rid = rids[0], .blob = { NULL, -1 } }, { .rid = rids[2], .blob = { NULL, -1 }, .unburied = true } };
+	struct store_write w = { .puts = puts, .n_puts = 2, .records_added = -2 };
 	char *stale;
 
-	write_one(rids[0], "x", 1, 1);
-	write_one(rids[1], "y", 1, 1);
+	for (size_t i = 0; i < 3; i++)
+		write_one(rids[i], "x", 1, 1);
 	store->ops->write(store, 0, &w, on_done, NULL);
 	wait_answer();
-	store->ops->buried(store, 0, rids, 2, on_rids, NULL);
+	store->ops->buried(store, 0, rids, 3, on_rids, NULL);
 	wait_answer();
 	expect_fine();
-	ck_assert(got_found[0] && !got_found[1]);
+	ck_assert(got_found[0] && !got_found[1] && !got_found[2]);
 	store->ops->renew(store);
 	wait_for(&ups, 2);
 	ck_assert_int_eq(losts, 1);
