@@ -148,7 +148,7 @@ const struct setting settings[] = {
 	{ .path = "endpoints.*.install", .type = SET_BOOLEAN, .at = ENDP(install_auto), .def = "auto", .word = install_word,
 	  .help = "May the daemon create its schema crmsync, tables and triggers there? With manual, run crmsyncctl install. Without it poll works, but a second daemon or a database that was put back is not noticed." },
 	{ .path = "endpoints.*.connections", .type = SET_INTEGER, .at = ENDP(connections), .def = "4", .min = 1, .max = 32,
-	  .help = "Most connections to this database." },
+	  .help = "Most connections to this database. While there are several, one is kept free to tell whether it still answers." },
 	{ .path = "endpoints.*.statement_timeout", .type = SET_DURATION, .at = ENDP(statement_timeout_us), .def = "5m", .min = MS(100), .max = DAYS(1),
 	  .help = "A statement that takes longer is cancelled and tried again later." },
 	{ .path = "endpoints.*.lock_timeout", .type = SET_DURATION, .at = ENDP(lock_timeout_us), .def = "5s", .min = MS(10), .max = DAYS(1),

@@ -148,7 +148,10 @@ class LongSweeps(Pair):
         return next(link for link in self.d.entity("thing")["links"] if link["endpoint"] == "b")["progress"]
 
     def test_wait_does_not_wait_for_regular_sweeps_but_for_one_that_was_ordered(self):
-        eventually(lambda: self.sweep() is not None, "it sweeps")
+        progress = eventually(self.sweep, "it sweeps")
+        self.assertEqual(progress["rows_expected"], 1500)
+        self.assertEqual(progress["share"], progress["rows_done"] / 1500)
+        self.assertTrue(progress["seconds_left"] is None or 0 < progress["seconds_left"] < 60, "as far as there is something to go by")
         self.a.run("UPDATE things SET name = 'x' WHERE k = 'k1'")
         self.d.ctl("wait", "--timeout", "5s")
         self.assertEqual(self.b.one("SELECT name FROM things WHERE k = 'k1'"), "x")

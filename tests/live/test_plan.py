@@ -3,7 +3,7 @@ import signal
 import subprocess
 import unittest
 
-from case import THING, Pair, ThreeCrms
+from case import THING, THINGS, Pair, ThreeCrms
 from crm import CRMSYNCCTL, eventually, topology
 
 
@@ -171,6 +171,67 @@ class Plan(ThreeCrms):
         self.assertEqual(ctl.returncode, 130)
         lock.run("ROLLBACK")
         eventually(lambda: self.d.try_ctl("plan", "contact").returncode == 0, "the next one is served")
+
+
+RULES = """
+thing:
+  key: [k]
+  fields: {k: {type: text}, code: {type: text}, name: {type: text}, amount: {type: decimal}, total: {type: decimal}}
+  conflict: {rule: last-writer-wins, priority: [b, a], deletes: RULE, fields: {code: mirror, name: manual, amount: max, total: add}}
+  mappings: {a: {table: things, modified: changed}, b: {table: things, modified: changed}}
+"""
+
+
+class PlannedRules(Pair):
+    """Each rule decides in a plan as it decides in the reconcile behind it."""
+    name = "planned_rules"
+    a_sql = b_sql = THINGS + "ALTER TABLE things ADD total numeric;"
+    columns = "k, code, name, amount::text, total::text"
+
+    def content(self):
+        return {side: {row[0]: row for row in self.rows(base, self.columns)} for side, base in (("a", self.a), ("b", self.b))}
+
+    def assert_comes_true(self):
+        before = self.content()
+        *lines, total = self.d.ctl_lines("plan", "thing")
+        planned = {(w["endpoint"], w["key"], w["action"], *w["fields"] * (w["action"] == "update"))
+                   for w in lines if w["action"] in ("insert", "update", "delete")}
+        decided = sorted((w["key"], w["field"], w["winner"]) for w in lines if w["action"] == "conflict")
+        known = len(self.d.ctl_lines("conflicts"))
+        self.d.ctl("resume", "thing")
+        self.d.wait()
+        after, names = self.content(), ("k", "code", "name", "amount", "total")
+        written = {(side, k, "delete") for side in before for k in before[side] if k not in after[side]} \
+            | {(side, k, "insert") for side in before for k in after[side] if k not in before[side]} \
+            | {(side, k, "update", *(n for n, x, y in zip(names, before[side][k], after[side][k]) if x != y))
+               for side in before for k in before[side] if after[side].get(k, before[side][k]) != before[side][k]}
+        self.assertEqual(planned, written)
+        self.assertEqual(decided, sorted((d["key"], d["field"], d["winner"]) for d in self.d.ctl_lines("conflicts")[known:]))
+        self.assertEqual(total["waiting"], sum(d[2] is None for d in decided))
+        return decided
+
+    def rule(self, deletes):
+        for base, mark in ((self.a, "a"), (self.b, "b")):
+            base.run("INSERT INTO things (k, code, name, amount, total) SELECT 'k' || n, $1, $1, n + length($2), 10 "
+                     "FROM generate_series(1, 3) n", mark, mark * (1 + (mark == "b")))
+        sides = {name: {"connection": base.conninfo, "capture": "listen"} for name, base in (("a", self.a), ("b", self.b))}
+        self.d = self.daemon(topology(self.redis, sides, RULES.replace("RULE", deletes)), run=False)
+        self.d.start("--paused")
+        eventually(lambda: self.d.try_ctl("plan", "thing").returncode == 0, "all are there")
+        self.assertIn(("k1", "name", None), self.assert_comes_true())
+        self.d.ctl("pause", "thing")
+        self.a.run("UPDATE things SET code = 'x', amount = 1, total = total + 1 WHERE k = 'k1'")
+        self.b.run("UPDATE things SET code = 'y', amount = 99, total = total + 5 WHERE k = 'k1'")
+        self.a.run("DELETE FROM things WHERE k = 'k2'")
+        self.b.run("UPDATE things SET code = 'still wanted' WHERE k = 'k2'")
+        self.b.run("DELETE FROM things WHERE k = 'k3'")
+        self.assert_comes_true()
+
+    def test_every_rule_is_planned_as_it_decides_and_update_wins(self):
+        self.rule("update-wins")
+
+    def test_every_rule_is_planned_as_it_decides_and_delete_wins(self):
+        self.rule("delete-wins")
 
 
 class LargePlan(Pair):

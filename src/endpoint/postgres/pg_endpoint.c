@@ -5,10 +5,11 @@
  *	           ^   any connection fails: all are closed, everything asked is answered with the reason
  *	           +---- RESTING (back-off) <---+
  *
- * The first connection is the listening one and carries the endpoint; the others open when there is more to do than the open ones
- * can take. While there are others it is kept free: for notifications, and for the probe that tells a slow statement from a server
- * that is silent. One that swallows what it is sent (dropped packets, a stopped machine) neither answers nor refuses: after two
- * seconds nobody is to wait for it (ep.silent, reads are answered with an error), after some more it is down. What has to be answered or told while a caller may still be inside a call of ours waits for the `soon` timer.
+ * The first connection is the listening one and carries the endpoint; a second one is opened when it is up, the others when there is
+ * more to do than the open ones can take. While there are others the first is kept free: for notifications, and for the probe that
+ * tells a slow statement from a server that is silent. One that swallows what it is sent (dropped packets, a stopped machine) neither
+ * answers nor refuses: after two seconds nobody is to wait for it (ep.silent; reads are answered with an error), after some more it
+ * is down. What has to be answered or told while a caller may still be inside a call of ours waits for the `soon` timer.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -102,6 +103,7 @@ struct postgres {
 };
 
 static void connect_now(void *arg);
+static void open_another(struct postgres *pg);
 static void pump(struct postgres *pg);
 static void read_catalog(struct postgres *pg);
 static void got_catalog(void *arg, const struct err *e);
@@ -302,6 +304,7 @@ static void up(struct postgres *pg)
 	pg->ep.tries = 0;
 	pg->ep.next_try_us = 0;
 	set_state(pg, ENDPOINT_UP);
+	open_another(pg);		/* there is work from now on, and the first one is to be kept free */
 }
 
 void pg_refuse_op(struct link *l, const struct err *why)
