@@ -121,6 +121,7 @@ struct pg_link {
 		struct job *at_work, *first, **last;	/* and those that wait for it; last NULL: nobody has yet */
 		unsigned draw;			/* the next so many draw their ids before */
 	} copies;
+	char told_mark[20];		/* pg_promises.c's own: the definition that was told of last */
 	/* written by pg_catalog.c, read by pg_endpoint.c */
 	struct err misfit;		/* what does not fit; kind 0: nothing */
 	struct err log_problem;		/* why the change log cannot be used; kind 0: it can, or is not needed */
@@ -164,6 +165,7 @@ char *pg_quote_name(struct postgres *, const char *name);
 char *pg_quote_text(struct postgres *, const char *text);
 void pg_retire(struct postgres *, struct pg_table *);	/* frees it once no statement is under way; NULL is fine */
 void pg_catalog_stale(struct postgres *);		/* a statement failed as if the schema had changed: read the catalog again soon */
+void pg_row_refused(struct postgres *);			/* a table does not take a row as it is: its definition may be mended */
 
 /* pg_state.c */
 #define PG_FENCED "2201W"			/* SQLSTATE of a guard that found another number: nothing happened */
