@@ -214,6 +214,8 @@ class Install(ThreeCrms):
                 self.sales.edit("p1@example.org", app, name="By the application")
                 self.assertEqual(self.settled()["p1@example.org"]["name"], "By the application")
                 self.d.stop()
+                self.sales.base.run("DROP TABLE crmsync.changelog")
+                self.sales.edit("p3@example.org", app, name="With half of it")
                 self.sales.base.run("DROP SCHEMA crmsync CASCADE")
                 self.sales.edit("p1@example.org", app, name="Without a log")
                 app.run("DELETE FROM crm.contacts WHERE email = 'p2@example.org'")

@@ -53,6 +53,19 @@ class Parked(ThreeCrms):
         self.assertEqual(self.d.parked(), [])
         self.assert_quiet()
 
+    def test_a_value_that_was_too_long_is_tried_again_when_the_column_is_made_as_wide_as_it_was(self):
+        self.start()
+        self.sales.add("ann@example.org", name="Ann")
+        self.d.wait()
+        self.support.base.run("ALTER TABLE people ALTER name TYPE varchar(5)")
+        self.sales.edit("ann@example.org", name="Ann of Somewhere")
+        eventually(lambda: [(p["code"], p["tries"] > 1) for p in self.d.parked()] == [("22001", True)],
+                   "parked, and the other definition was noticed", 30)
+        self.support.base.run("ALTER TABLE people ALTER name TYPE text")
+        eventually(lambda: self.d.parked() == [], "tried again", 30)
+        self.d.wait()
+        self.assert_equal_everywhere()
+
     def test_parked_rows_outlive_the_daemon_and_are_tried_again_when_told(self):
         self.start()
         self.populate(self.support)

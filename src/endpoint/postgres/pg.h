@@ -125,6 +125,7 @@ struct pg_link {
 		struct job *at_work, *first, **last;	/* and those that wait for it; last NULL: nobody has yet */
 		unsigned draw;			/* the next so many draw their ids before */
 	} copies;
+	char told_mark[20];		/* pg_promises.c's own: the definition that was told of last */
 	/* written by pg_catalog.c, read by pg_endpoint.c */
 	bool untold;			/* link.alike changed since the caller was told of anything */
 	struct err refusal;		/* why the caller will not use it; kind 0: it will */
@@ -171,6 +172,7 @@ char *pg_quote_text(struct postgres *, const char *text);
 void pg_retire(struct postgres *, struct pg_table *);	/* frees it once no statement is under way; NULL is fine */
 void pg_refuse_op(struct link *, const struct err *why);
 void pg_catalog_stale(struct postgres *);		/* a statement failed as if the schema had changed: read the catalog again soon */
+void pg_row_refused(struct postgres *);			/* a table does not take a row as it is: its definition may be mended */
 
 /* pg_state.c */
 #define PG_FENCED "2201W"			/* SQLSTATE of a guard that found another number: nothing happened */

@@ -24,6 +24,8 @@
 #include "endpoint/postgres/pg_sessions.h"
 #include "loop/loop.h"
 
+#define REFUSED_US (INT64_C(3600) * 1000000)	/* so long after it did not take a row a table is looked at more often */
+
 enum {
 	RETRY_FIRST_MS = 200, RETRY_MOST_MS = 2000,	/* it counts as down until it is tried again */
 	RETRY_UNMENDED_MS = 30000,
@@ -32,7 +34,7 @@ enum {
 	SILENCE_ASK_US = 1000000, SILENCE_US = 2000000,	/* so long without any answer: it is probed; it is silent */
 	ANSWER_EXTRA_MS = 5000,			/* beyond statement_timeout */
 	CATALOG_EVERY_MS = 60000,		/* triggers dropped behind our back make no statement fail */
-	CATALOG_UNFIT_MS = 10000,		/* while a table does not fit: somebody may be mending it */
+	CATALOG_UNFIT_MS = 10000,		/* while a table does not fit, or did not take a row: somebody may be mending it */
 	CATALOG_STALE_MS = 1000,
 	INSTALL_FIRST_MS = 3000, INSTALL_MOST_MS = 300000,	/* each try makes writers wait for a moment: not often */
 	EXTRA_RETRY_MS = 10000,			/* a further connection was refused */
@@ -85,6 +87,7 @@ struct postgres {
 	int64_t extra_not_before_us;	/* mono: when a further connection may be tried again */
 	bool reading;			/* the catalog is being read, or an install is running */
 	bool again;			/* ... and something changed meanwhile */
+	int64_t refused_us;		/* when a table last did not take a row, monotonic; 0: never */
 	bool stale;			/* a statement found the catalog to be different; the timer is set */
 	struct pg_table *retired;
 	bool hands_off;			/* uninstalled by order: do not install again by ourselves */
@@ -630,6 +633,15 @@ static bool all_fit(const struct postgres *pg)
 	return true;
 }
 
+static int64_t catalog_due_ms(const struct postgres *pg)
+{
+	bool refused = pg->refused_us != 0 && clock_mono_us() - pg->refused_us < REFUSED_US;
+
+	if (pg->again)
+		return CATALOG_STALE_MS;
+	return all_fit(pg) && !refused ? CATALOG_EVERY_MS : CATALOG_UNFIT_MS;
+}
+
 static void prepared(struct postgres *pg)
 {
 	bool kept = pg->told_state;
@@ -639,7 +651,7 @@ static void prepared(struct postgres *pg)
 		up(pg);
 	else if (pg_links_settle(pg, true, &pg->install_failure) || kept != pg->ep.keeps_state)
 		tell(pg);
-	loop_timer_set(pg->catalog, pg->again ? CATALOG_STALE_MS : all_fit(pg) ? CATALOG_EVERY_MS : CATALOG_UNFIT_MS);
+	loop_timer_set(pg->catalog, catalog_due_ms(pg));
 	pg->again = false;
 }
 
@@ -753,6 +765,13 @@ void pg_catalog_stale(struct postgres *pg)
 		pg->stale = true;	/* once: a stream of failing statements must not push it ahead */
 		loop_timer_set(pg->catalog, CATALOG_STALE_MS);
 	}
+}
+
+/* By the definition that it has now: parked rows are tried again when it is another one. */
+void pg_row_refused(struct postgres *pg)
+{
+	pg->refused_us = clock_mono_us();
+	pg_catalog_stale(pg);
 }
 
 /* ---- orders ------------------------------------------------------------------------------------------ */

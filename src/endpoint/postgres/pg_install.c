@@ -93,7 +93,7 @@ static void dollar_quoted(struct buf *b, const char *body)
 /*
  * The log entry must not be able to fail the application's write. So: rights and search_path are the function's own; the id is
  * read inside an exception block, since the column may have been renamed since (no id: op tells that something changed, and
- * the reader sweeps); pk may be NULL; the id's text does not depend on the application's settings (see id_settings()).
+ * the reader sweeps); a log that somebody removed by hand is missed by nobody but us; pk may be NULL; the id's text does not depend on the application's settings (see id_settings()).
  * The block encloses no write, so it costs no transaction id.
  */
 static const char capture_body[] =
@@ -104,6 +104,7 @@ static const char capture_body[] =
 	"\t\t\tIF TG_OP <> 'DELETE' THEN new_id := NEW.%1::text; END IF;\n"
 	"\t\tEXCEPTION WHEN OTHERS THEN\n\t\t\told_id := NULL;\n\t\t\tnew_id := NULL;\n\t\tEND;\n"
 	"\tEND IF;\n"
+	"\tIF to_regclass('crmsync.changelog') IS NULL THEN RETURN NULL; END IF;\n"
 	"\tINSERT INTO crmsync.changelog (consumer, tab, op, pk, old_pk)\n"
 	"\tVALUES (%2, %3, left(TG_OP, 1)::\"char\", to_jsonb(coalesce(new_id, old_id)),\n"
 	"\t\tCASE WHEN new_id <> old_id THEN to_jsonb(old_id) END);\n"

@@ -45,7 +45,7 @@ static void not_installed(struct pg_link *pl, const struct err *install_failure)
 static bool settle(struct pg_link *pl, bool up, const struct err *install_failure)
 {
 	struct link before = pl->link;
-	bool untold = pl->untold;
+	bool changed, untold = pl->untold;
 
 	pl->untold = false;
 	if (up && pl->misfit.kind != 0)
@@ -58,8 +58,10 @@ static bool settle(struct pg_link *pl, bool up, const struct err *install_failur
 		err_clear(&pl->link.why);
 	pl->link.usable = up && pl->table != NULL && pl->link.why.kind == 0;
 	pl->link.promises = promises_of(pl);
-	return before.usable != pl->link.usable || strcmp(before.why.text, pl->link.why.text) != 0 ||
-		strcmp(before.schema_mark, pl->link.schema_mark) != 0 || before.promises.words != pl->link.promises.words || untold;
+	changed = before.usable != pl->link.usable || strcmp(before.why.text, pl->link.why.text) != 0 ||
+		strcmp(pl->told_mark, pl->link.schema_mark) != 0 || before.promises.words != pl->link.promises.words || untold;
+	memcpy(pl->told_mark, pl->link.schema_mark, sizeof pl->told_mark);
+	return changed;
 }
 
 bool pg_links_settle(struct postgres *pg, bool up, const struct err *install_failure)

@@ -420,9 +420,17 @@ static bool waits_for_value(const struct write *w, const struct err *e)
 	return w->op == WRITE_UPDATE && strcmp(e->code, "23505") == 0;
 }
 
+/* Not for what other rows hold, which no other definition would change. */
+static bool is_misfit(const struct err *e)
+{
+	return e->kind == ERR_ROW && strcmp(e->code, "23503") != 0 && strcmp(e->code, "23505") != 0 && strcmp(e->code, "23P01") != 0;
+}
+
 static void blame(struct job *j, struct write *w, const struct err *e)
 {
 	set_error(w, e);
+	if (is_misfit(e))
+		pg_row_refused(j->pl->pg);
 	if (j->failed++ == 0)
 		memcpy(j->code, e->code, sizeof j->code);
 	j->mixed = j->mixed || strcmp(j->code, e->code) != 0;
