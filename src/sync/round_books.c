@@ -122,6 +122,8 @@ static void book_at(struct round *r, const struct subject *s, struct booking *b,
 	enum books_outcome outcome = outcome_at(s, e);
 
 	if (s->set_aside & BIT(e)) {	/* it has a line of its own, which is in the books; or came once more to that */
+		if (s->let_go & BIT(e))		/* the delete that was held there; its row is back, and stands aside instead */
+			books_outcome(b->books, BOOKS_MERGED);
 		if (news && !(s->set_aside_now & BIT(e)))
 			books_came(b->books, BOOKS_MERGED);
 	} else if (s->let_go & BIT(e)) {	/* captured when it was held */
