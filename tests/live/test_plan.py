@@ -7,6 +7,11 @@ from case import THING, THINGS, Pair, ThreeCrms
 from crm import CRMSYNCCTL, eventually, topology
 
 
+def is_complete(daemon, entity):
+    """A plan can be made, and no side is left out of it."""
+    return '"complete": true' in daemon.try_ctl("--json", "plan", entity).stdout
+
+
 class Plan(ThreeCrms):
     def content(self):
         """{endpoint: {entity: {key: {field: value}}}}"""
@@ -120,7 +125,7 @@ class Plan(ThreeCrms):
         self.d.start("--paused")
         eventually(lambda: all(e["state"] == "up" for e in self.d.status()["endpoints"]) and self.d.status()["redis"]["state"] == "up",
                    "all are there")
-        eventually(lambda: self.d.try_ctl("plan", "account").returncode == 0, "they are greeted")
+        eventually(lambda: is_complete(self.d, "account"), "they are greeted")
         self.assertEqual(self.planned("contact")[2]["inserts"], 9)
         plans = self.assert_comes_true()
         writes, lines, total = plans["contact"]
@@ -217,7 +222,7 @@ class PlannedRules(Pair):
         sides = {name: {"connection": base.conninfo, "capture": "listen"} for name, base in (("a", self.a), ("b", self.b))}
         self.d = self.daemon(topology(self.redis, sides, RULES.replace("RULE", deletes)), run=False)
         self.d.start("--paused")
-        eventually(lambda: self.d.try_ctl("plan", "thing").returncode == 0, "all are there")
+        eventually(lambda: is_complete(self.d, "thing"), "all are there")
         self.assertIn(("k1", "name", None), self.assert_comes_true())
         self.d.ctl("pause", "thing")
         self.a.run("UPDATE things SET code = 'x', amount = 1, total = total + 1 WHERE k = 'k1'")
@@ -243,7 +248,7 @@ class LargePlan(Pair):
         sides = {name: {"connection": base.conninfo, "capture": "listen"} for name, base in (("a", self.a), ("b", self.b))}
         self.d = self.daemon(topology(self.redis, sides, THING, more="limits: {batch_bytes: 64KiB, rounds: 1}"), run=False)
         self.d.start("--paused")
-        eventually(lambda: self.d.try_ctl("plan", "thing").returncode == 0, "all are there")
+        eventually(lambda: is_complete(self.d, "thing"), "all are there")
         *lines, total = self.d.ctl_lines("plan", "thing")
         self.assertGreater(total["passes"], 1)
         self.assertEqual((total["inserts"], total["updates"]), (1000, 35))

@@ -107,10 +107,10 @@ class East(Zoned):
     changed = "timestamp(0)"
 
     def edit(self, base, note):
-        """No two edits within one of b's seconds, to which its column rounds: what is equal there is a tie."""
+        """No two edits within one of b's seconds, cut off (as the change log's are) or rounded (as the column is): that would be a tie."""
         base.run("UPDATE things SET note = $1", note)
-        began = self.b.one("SELECT clock_timestamp()::timestamptz(0)")
-        eventually(lambda: self.b.one("SELECT clock_timestamp()::timestamptz(0)") != began, "the next second")
+        later = self.b.one("SELECT (clock_timestamp() + interval '1600 ms')::text")
+        eventually(lambda: self.b.one("SELECT clock_timestamp() > $1::timestamptz", later), "another second")
 
     def later_wins(self, first, then):
         self.a.run("INSERT INTO things (k) VALUES ('k')")
