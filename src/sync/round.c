@@ -259,6 +259,8 @@ static void round_end(struct round *r)
 	if (!ok)
 		log_debug("round given up", LOG_S("entity", flow->def->name), LOG_I("round", r->number),
 			  LOG_S("step", steps[r->state].name), LOG_ERR(&r->why));
+	if (!ok && r->state == ROUND_APPLY && !flow->sync->closing)
+		round_note_own(r);
 	if (!ok && r->intent[0] != '\0')	/* what it agreed on is put back before anybody decides about these records again */
 		flow->sync->recovered = false;
 	for (size_t i = 0; !ok && side == NULL && i < r->n; i++)

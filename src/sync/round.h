@@ -203,6 +203,8 @@ const struct rid *round_leaves(const struct subject *s);
 void round_ask_intend(struct round *r);
 void round_ask_apply(struct round *r);
 void round_got_apply(struct round *r);
+/* The round is given up, and its writes were answered: they must not pass for edits should the state be gone (own.c). */
+void round_note_own(struct round *r);
 
 /* round_journal.c */
 void round_print_key(const struct round *r, const struct subject *s, struct buf *out);

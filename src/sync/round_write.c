@@ -682,7 +682,8 @@ static void try_astray_again(struct round *r, struct side *side, struct subject 
 	write_parked(r, side, s, &why);
 }
 
-static void write_done(struct round *r, struct side *side, struct subject *s, const struct write *w, const struct decide_policy *p)
+/* What the row is now. */
+static void take_written(struct round *r, struct side *side, struct subject *s, const struct write *w, const struct decide_policy *p)
 {
 	size_t e = side->endpoint;
 	enum action action = s->d.orders[e].action;
@@ -695,6 +696,14 @@ static void write_done(struct round *r, struct side *side, struct subject *s, co
 	s->d.orders[e].astray = find_astray(r, s, e, readback);
 	decide_applied(p, &s->d, e, readback, action == ACTION_INSERT ? w->id : s->seen[e].id, &r->arena);
 	own_note(side, s->d.next, action == ACTION_INSERT);
+}
+
+static void write_done(struct round *r, struct side *side, struct subject *s, const struct write *w, const struct decide_policy *p)
+{
+	size_t e = side->endpoint;
+	enum action action = s->d.orders[e].action;
+
+	take_written(r, side, s, w, p);
 	side->failures = 0;
 	err_clear(&side->why);
 	if (s->orphaned & BIT(e))
@@ -750,6 +759,18 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	side->meter.failures++;
 	side->why = w->err;
 	s->later = true;
+}
+
+void round_note_own(struct round *r)
+{
+	struct decide_policy p;
+	struct decide_endpoint ends[ENDPOINTS_MAX];
+
+	make_policy(r, &p, ends);
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		for (size_t i = 0; r->batches[e] != NULL && i < r->batches[e]->n; i++)
+			if (r->batches[e]->list[i].outcome == WRITE_DONE)
+				take_written(r, r->flow->sides[e], r->batches[e]->list[i].subject, &r->batches[e]->list[i], &p);
 }
 
 void round_got_apply(struct round *r)

@@ -142,6 +142,22 @@ class RedisEmptied(ThreeCrms):
         self.assertIn("new@example.org", people)
         self.assert_quiet()
 
+    def test_a_write_that_was_on_its_way_when_redis_was_emptied_is_no_edit(self):
+        self.start()
+        self.populate(self.sales, people=3)
+        self.settled()
+        with self.support.base.connect() as holder:
+            holder.run("BEGIN")
+            holder.run("SELECT FROM people WHERE email = 'p1@example.org' FOR UPDATE")
+            self.billing.edit("p1@example.org", name="first")
+            eventually(lambda: self.support.base.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                                                     "AND datname = current_database()") > 0, "our write waits for the row")
+            self.billing.edit("p1@example.org", name="then")
+            self.redis.call("FLUSHALL")
+            eventually(lambda: "the state in Redis was lost" in self.d.log, "that is noticed")
+            holder.run("COMMIT")        # our write of `first` is younger now than the edit `then`
+        self.assertEqual(self.settled()["p1@example.org"]["name"], "then")
+
     def test_flushall_under_load_deletes_nothing_and_converges(self):
         self.start()
         self.populate(self.sales, people=100)
