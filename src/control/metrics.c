@@ -114,7 +114,7 @@ static struct ratio window_ratio(const struct timeline *t, enum ratio_kind kind,
 #define GETTER(name, expression) \
 	static double name(const struct subject *s) { return (double)(expression); }
 
-GETTER(endpoint_up, s->endpoint.endpoint->state == ENDPOINT_UP)
+GETTER(endpoint_up, s->endpoint.endpoint->state == ENDPOINT_UP && !s->endpoint.endpoint->silent)
 GETTER(endpoint_availability, total_ratio(&s->endpoint.meter->availability, RATIO_GOOD).value)
 GETTER(endpoint_coverage, total_ratio(&s->endpoint.meter->availability, RATIO_GOOD).coverage)
 GETTER(endpoint_window, window_ratio(&s->endpoint.meter->availability, RATIO_GOOD, s).value)

@@ -14,7 +14,10 @@
 #include "loop/loop.h"
 #include "sync/sync.h"
 
-enum { PROGRESS_MS = 500 };
+enum {
+	PROGRESS_MS = 500,
+	OUT_MOST = 256 * 1024,			/* lines not taken yet: nothing more is said of progress */
+};
 
 struct verifying {
 	struct control *control;
@@ -129,7 +132,7 @@ static void on_progress(void *arg)
 	json_t *j;
 
 	loop_timer_set(v->timer, PROGRESS_MS);
-	if (v->verify == NULL)
+	if (v->verify == NULL || v->out.len > OUT_MOST)
 		return;
 	j = control_object();
 	json_object_set_new(j, "progress", progress_json(v));
@@ -195,7 +198,32 @@ static void say_sum(struct verifying *v)
 static void say_failure(struct verifying *v, const struct err *e)
 {
 	v->ended = true;
-	say_line(v, control_error(e->kind == ERR_CONFIG ? EXIT_USAGE : EXIT_AGAIN, e->code[0] != '\0' ? e->code : "verify-broken", "%s", e->text));
+	say_line(v, control_error(e->kind == ERR_CONFIG ? EXIT_USAGE : e->kind == ERR_ENDPOINT ? EXIT_UNAVAILABLE : EXIT_AGAIN, e->code[0] != '\0' ? e->code : "verify-broken", "%s", e->text));
+}
+
+static void next_entity(struct verifying *v)
+{
+	if (v->one || ++v->entity == sync_entities(v->control->sync))
+		say_sum(v);
+	else
+		loop_timer_set(v->next, 0);	/* the one that ends now is still in the way of another */
+}
+
+/* Of several: this one cannot be compared now, or lives at one endpoint only. */
+static void skip_entity(struct verifying *v)
+{
+	struct sync_verify_sums none = { 0 };
+	struct sync_link_view link;
+	size_t mapped = 0;
+
+	for (size_t e = 0; e < sync_endpoints(v->control->sync); e++)
+		if (sync_link_view(v->control->sync, v->entity, e, &link)) {
+			none.left_out |= UINT64_C(1) << e;
+			mapped++;
+		}
+	if (mapped > 1)
+		sum_up(v, &none);
+	next_entity(v);
 }
 
 static void on_done(void *arg, const struct sync_verify_sums *sums, const struct err *e)
@@ -208,10 +236,7 @@ static void on_done(void *arg, const struct sync_verify_sums *sums, const struct
 		return;
 	}
 	sum_up(v, sums);
-	if (v->one || ++v->entity == sync_entities(v->control->sync))
-		say_sum(v);
-	else
-		loop_timer_set(v->next, 0);	/* the one that ends now is still in the way of another */
+	next_entity(v);
 }
 
 static void on_next(void *arg)
@@ -228,8 +253,12 @@ static void begin_entity(struct verifying *v)
 		v->verify = sync_verify(v->control->sync, entity_of(v)->def.name, v->mode, &taker, &e);
 	else
 		err_set(&e, ERR_TRANSIENT, "stopping", "the daemon is starting or stopping; ask again");
-	if (v->verify == NULL)
+	if (v->verify != NULL)
+		return;
+	if (v->one || e.kind != ERR_ENDPOINT)
 		say_failure(v, &e);
+	else
+		skip_entity(v);
 }
 
 /* ---- the stream -------------------------------------------------------------------------------------- */
@@ -268,7 +297,7 @@ static size_t index_of(const struct sync *sync, const char *name)
 
 static void run(struct control *c, struct http_exchange *x, const json_t *params, enum sync_verify_mode mode)
 {
-	struct http_producer producer = { .more = more_lines, .end = verifying_free };
+	struct http_producer producer = { .more = more_lines, .end = verifying_free, .waits = true };
 	const char *entity = param_text(params, "entity");
 	struct http_stream *stream;
 	struct verifying *v;

@@ -270,10 +270,15 @@ static bool any_work(const struct flow *flow)
 	return flow->scan.kind == SCAN_SETTLE || (flow->scan.kind == SCAN_VANISHED && !flow->sides[flow->scan.endpoint]->listing.regular);
 }
 
+bool flow_idle(const struct flow *flow)
+{
+	return flow->counted && !any_work(flow) && flow->again == NULL && flow->later == NULL && !flow->settle_wanted &&
+	       !flow->held_wanted && !flow->verdicts_wanted;
+}
+
 bool flow_settled(const struct flow *flow)
 {
-	if (!flow->counted || any_work(flow) || flow->again != NULL || flow->later != NULL || flow->settle_wanted || flow->held_wanted ||
-	    flow->verdicts_wanted)
+	if (!flow_idle(flow))
 		return false;
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
 		const struct side *side = flow->sides[e];

@@ -66,6 +66,7 @@ struct sync_plan {
 	size_t room[ENDPOINTS_MAX];		/* so many more records a source may end */
 	/* candidates: buckets from `low` to below `high` are of this pass */
 	struct buf buckets[BUCKETS];
+	bool of_some;			/* the caller has bounded the list */
 	size_t low, high, bytes;
 	/* DECIDE */
 	struct arena arena;			/* of `records` */
@@ -188,7 +189,7 @@ static void candidate_add(struct sync_plan *p, const struct rid *rid, enum candi
 	buf_varint(bucket, (uint64_t)id.len);
 	buf_add(bucket, id.data, (size_t)id.len);
 	p->bytes += bucket->len - before;
-	while (p->bytes > candidates_most(p) && p->high > p->low + 1)
+	while (!p->of_some && p->bytes > candidates_most(p) && p->high > p->low + 1)
 		put_off_half(p);
 }
 
@@ -357,6 +358,12 @@ void round_tell_plan(struct round *r)
 	struct buf key = { 0 };
 	struct err e = { 0 };
 
+	if ((r->away | r->unasked) & r->plan->looked_at) {
+		err_set(&e, ERR_TRANSIENT, "plan-broken", "an endpoint did not answer; ask again");
+		round_give_up(r, &e);
+		round_unclaim_all(r);
+		return;
+	}
 	for (size_t i = 0; i < r->n; i++) {
 		const struct subject *s = &r->subjects[i];
 
@@ -845,11 +852,13 @@ struct sync_plan *sync_plan(struct sync *s, const char *entity, const struct syn
 
 void plan_add_row(struct sync_plan *p, const struct rid *rid, size_t endpoint, struct value id)
 {
+	p->of_some = true;
 	candidate_add(p, rid, CANDIDATE_ROW, endpoint, value_is_null(id) ? no_id : id);
 }
 
 void plan_add_gone(struct sync_plan *p, const struct rid *rid, size_t endpoint)
 {
+	p->of_some = true;
 	p->gone[endpoint]++;
 	candidate_add(p, rid, CANDIDATE_GONE, endpoint, no_id);
 }

@@ -227,7 +227,8 @@ void rebase_step(struct sync *s)
 
 	if (rb == NULL || rb->begun)
 		return;
-	if (!s->store->ready || rb->losses != s->losses) {
+	/* Intents that are still to be put back would tell of it what is to be forgotten. */
+	if (!s->store->ready || !s->recovered || rb->losses != s->losses) {
 		give_up(rb);
 	} else if (!is_at_work(s)) {
 		rb->begun = true;

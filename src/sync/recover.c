@@ -374,6 +374,14 @@ static void on_intents(void *arg, const struct value *names, const struct value 
 	recovery_step(rc);
 }
 
+/* A sweep that was under way has not told yet what it found. */
+static void give_up_listing(struct side *side)
+{
+	if (side->listing.state != LISTING_IDLE && !side->listing.survey)
+		sweep_again(side);
+	listing_over(side);
+}
+
 void flow_recover(struct sync *s)
 {
 	struct recovery *rc;
@@ -392,7 +400,7 @@ void flow_recover(struct sync *s)
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (flow->sides[e] != NULL) {
 				side_owes_nothing(flow->sides[e]);
-				listing_over(flow->sides[e]);
+				give_up_listing(flow->sides[e]);
 			}
 	}
 	rc = xcalloc(1, sizeof *rc);

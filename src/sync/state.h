@@ -301,6 +301,7 @@ void side_forget(struct side *);		/* the state was lost: survey again */
 /* A write failed for now, or an endpoint did not answer: again after a back-off. */
 void flow_look_later(struct flow *, const struct rid *, uint64_t evidence, unsigned tries);
 void flow_note_quantum(struct flow *, int64_t us);	/* so coarse are the stamps of one side */
+bool flow_idle(const struct flow *);		/* nothing in work, nothing queued; whatever is owed to those that are away */
 bool flow_settled(const struct flow *);		/* nothing in work, nothing queued; a regular sweep that has found nothing is no work */
 void capture_settled(struct side *, const char *position);
 
@@ -450,6 +451,8 @@ void side_owes_nothing(struct side *);
 /* ---- wait.c ------------------------------------------------------------------------------------------ */
 
 void waits_check(struct sync *);
+/* The same of one entity at some endpoints: looked at since then, and nothing to be done. Makes them look. */
+bool flow_settled_at(struct flow *, uint64_t endpoints, int64_t since_us);
 void once_check(struct sync *);
 void waits_cancel_all(struct sync *);
 

@@ -41,7 +41,8 @@ struct sync_verify {
 	bool ended;			/* it has told its end, or nobody wants to know */
 	bool stepping;
 	size_t open;			/* questions under way */
-	struct sync_wait *wait;		/* SETTLE; NULL: none */
+	int64_t settling_us;		/* SETTLE: since when, monotonic */
+	bool settled;			/* and it has come to rest */
 	struct sync_plan *plan;		/* under way; NULL: none */
 	enum sync_verify_phase phase;
 	struct sync_verify_sums sums;
@@ -59,6 +60,7 @@ struct sync_verify {
 	size_t n_doubts, cap_doubts;
 	size_t at, looks;		/* of them looked at in this look; looks so far */
 	struct doubtful *batch[LOOK_RECORDS];
+	size_t n_batch;
 	bool mended;
 	struct loop_timer *timer;	/* a turn between two parts */
 };
@@ -78,13 +80,10 @@ static void verify_release(struct sync_verify *v)
 	free(v);
 }
 
-static void stop_waiting(struct sync_verify *v)
+static void stop_plan(struct sync_verify *v)
 {
-	if (v->wait != NULL)
-		sync_wait_cancel(v->wait);
 	if (v->plan != NULL)
 		sync_plan_cancel(v->plan);
-	v->wait = NULL;
 	v->plan = NULL;
 }
 
@@ -111,7 +110,7 @@ static void verify_end(struct sync_verify *v, const struct err *e)
 	if (v->ended)
 		return;
 	v->ended = true;
-	stop_waiting(v);
+	stop_plan(v);
 	if (e == NULL)
 		note_result(v);
 	if (v->taker.done != NULL)
@@ -121,7 +120,7 @@ static void verify_end(struct sync_verify *v, const struct err *e)
 void sync_verify_cancel(struct sync_verify *v)
 {
 	v->ended = true;
-	stop_waiting(v);
+	stop_plan(v);
 	verify_go_on(v);
 }
 
@@ -149,6 +148,12 @@ static void verify_fail(struct sync_verify *v, const struct err *e, const char *
 		why.kind = ERR_TRANSIENT;
 	err_while(&why, "verifying %s, %s", v->flow->def->name, doing);
 	verify_end(v, &why);
+}
+
+static void rest(struct sync_verify *v, int64_t ms)
+{
+	v->open++;
+	loop_timer_set(v->timer, ms);
 }
 
 /* ---- LIST -------------------------------------------------------------------------------------------- */
@@ -233,8 +238,7 @@ static void on_page(void *arg, struct rowset *rows, const struct err *e)
 	if (e == NULL)
 		rowset_free(&rows);
 	if (v->gently && !v->ended) {
-		v->open++;
-		loop_timer_set(v->timer, (clock_mono_us() - v->asked_us) / 1000 + 1);
+		rest(v, (clock_mono_us() - v->asked_us) / 1000 + 1);
 	}
 	verify_go_on(v);
 }
@@ -365,6 +369,7 @@ static bool compare_part(struct sync_verify *v, struct err *e)
 static void begin_settling(struct sync_verify *v)
 {
 	v->phase = v->n_doubts > 0 ? VERIFY_SETTLE : VERIFY_OVER;
+	v->settling_us = clock_mono_us();
 	v->at = 0;
 }
 
@@ -382,8 +387,7 @@ static void compare_step(struct sync_verify *v)
 		census_free(&v->census);
 		begin_settling(v);
 	} else {
-		v->open++;
-		loop_timer_set(v->timer, 0);
+		rest(v, 0);
 	}
 }
 
@@ -397,29 +401,41 @@ static void on_turn(void *arg)
 
 /* ---- SETTLE ------------------------------------------------------------------------------------------ */
 
-static void on_settled(void *arg, bool settled, const char *pending, int64_t parked)
+static void settle_step(struct sync_verify *v)
 {
-	struct sync_verify *v = arg;
+	bool settled = flow_settled_at(v->flow, v->sums.compared_at, v->settling_us);
 
-	v->wait = NULL;
+	if (!settled && !v->flow->paused && clock_mono_us() - v->settling_us < SETTLE_US) {
+		rest(v, REST_MS);
+		return;
+	}
+	v->settled = settled;
 	v->phase = VERIFY_LOOK;
 	v->done = 0;
 	v->expected = (int64_t)v->n_doubts;
-	verify_go_on(v);
-}
-
-static void settle_step(struct sync_verify *v)
-{
-	v->wait = sync_wait(v->sync, SETTLE_US, on_settled, v);
 }
 
 /* ---- LOOK -------------------------------------------------------------------------------------------- */
+
+static bool is_wrong(const struct doubtful *d)
+{
+	return d->verdict == VERDICT_DIFFERENT || d->verdict == VERDICT_MISSING || d->verdict == VERDICT_EXTRA;
+}
+
+/* What may not have been captured yet, or written, is looked at again. */
+static void doubt_what_is_not_settled(struct sync_verify *v)
+{
+	for (size_t i = 0; !v->settled && i < v->n_batch; i++)
+		if (is_wrong(v->batch[i]))
+			v->batch[i]->verdict = VERDICT_DOUBT;
+}
 
 static void on_looked(void *arg, const struct err *e)
 {
 	struct sync_verify *v = arg;
 
 	v->open--;
+	doubt_what_is_not_settled(v);
 	v->done = (int64_t)v->at;
 	if (e != NULL)
 		verify_fail(v, e, "looking again");
@@ -432,11 +448,6 @@ static bool any_in_doubt(const struct sync_verify *v)
 		if (v->doubts[i]->verdict == VERDICT_DOUBT)
 			return true;
 	return false;
-}
-
-static bool is_wrong(const struct doubtful *d)
-{
-	return d->verdict == VERDICT_DIFFERENT || d->verdict == VERDICT_MISSING || d->verdict == VERDICT_EXTRA;
 }
 
 static bool any_wrong(const struct sync_verify *v)
@@ -543,10 +554,11 @@ static void look_step(struct sync_verify *v)
 {
 	size_t n = gather(v, is_in_doubt);
 
+	v->n_batch = n;
 	if (n > 0) {
 		v->open++;
 		look_at(v->flow, v->sums.compared_at, v->batch, n, &v->arena, on_looked, v);
-	} else if (any_in_doubt(v) && ++v->looks < LOOKS_MOST) {
+	} else if (any_in_doubt(v) && !v->flow->paused && ++v->looks < LOOKS_MOST) {
 		begin_settling(v);
 	} else {
 		looks_over(v);
@@ -604,7 +616,7 @@ static void mend_rows(struct sync_verify *v, size_t e, size_t n)
 /* A row that is known and gone is evidence, as when a sweep does not find it. */
 static void mend_gone(struct sync_verify *v, const struct doubtful *d)
 {
-	uint64_t gone = v->sums.compared_at & d->known & ~d->there;
+	uint64_t gone = v->sums.compared_at & d->known & ~d->there & ~d->held;
 
 	if (gone != 0)
 		flow_look_again(v->flow, &d->rid, gone);
@@ -676,19 +688,74 @@ static void plan_step(struct sync_verify *v)
 	plan_begin(v->plan);
 }
 
+static size_t gone_at(const struct sync_verify *v, size_t e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->n_doubts; i++)
+		n += is_wrong(v->doubts[i]) && (v->doubts[i]->known & ~v->doubts[i]->there & BIT(e));
+	return n;
+}
+
+static bool hold_all_at(struct sync_verify *v, size_t e, struct err *why)
+{
+	struct side *side = v->flow->sides[e];
+	bool fresh, ok = true;
+
+	journal_begin(v->sync->journal);
+	for (size_t i = 0; i < v->n_doubts; i++) {
+		struct doubtful *d = v->doubts[i];
+
+		if (!is_wrong(d) || !(d->known & ~d->there & BIT(e)))
+			continue;
+		ok &= held_add(side, &d->rid, d->key != NULL ? d->key : "", clock_wall_us(), &fresh, why);
+		d->held |= BIT(e);
+	}
+	ok &= journal_commit(v->sync->journal, why);
+	if (!ok)
+		held_load(v->sync);
+	return ok;
+}
+
+/* Where a sweep would not believe that so many rows are gone, nor do we. False: they could not be held. */
+static bool hold_masses(struct sync_verify *v)
+{
+	struct err e = { 0 };
+
+	for (size_t k = 0; v->at == 0 && k < v->sync->topology->n_endpoints; k++) {
+		if (!compares(v, k) || gone_at(v, k) <= held_limit(v->flow))
+			continue;
+		v->flow->sides[k]->guard.set = 0;
+		log_error("deletes held: more rows vanished than limits.mass_delete allows; see crmsyncctl held list",
+			  LOG_S("entity", v->flow->def->name), LOG_S("endpoint", v->flow->sides[k]->mapping->endpoint->name));
+		if (!hold_all_at(v, k, &e)) {
+			verify_fail(v, &e, "holding deletes");
+			return false;
+		}
+	}
+	return true;
+}
+
 static void mend_step(struct sync_verify *v)
 {
+	struct err why = { 0 };
 	size_t n;
 
 	if (v->mode == VERIFY_PLAN) {
 		plan_step(v);
 		return;
 	}
-	if (!flow_takes_news(v->flow)) {
-		v->open++;
-		loop_timer_set(v->timer, REST_MS);
+	if (v->flow->paused) {
+		err_set(&why, ERR_TRANSIENT, "paused", "the entity is paused; resume it, and ask again");
+		verify_fail(v, &why, "mending");
 		return;
 	}
+	if (!flow_takes_news(v->flow) || v->flow->n_rounds >= (size_t)v->sync->topology->limits.rounds) {
+		rest(v, REST_MS);
+		return;
+	}
+	if (!hold_masses(v))
+		return;
 	n = gather(v, is_to_mend);
 	if (n == 0) {
 		mending_sent(v);
@@ -736,7 +803,7 @@ static void verify_go_on(struct sync_verify *v)
 	if (v->stepping || v->open > 0)
 		return;
 	v->stepping = true;
-	while (v->open == 0 && v->wait == NULL && v->plan == NULL && !v->ended) {
+	while (v->open == 0 && v->plan == NULL && !v->ended) {
 		const char *why = why_not(v, v->sync);
 
 		if (why != NULL) {
@@ -793,7 +860,9 @@ struct sync_verify *sync_verify(struct sync *s, const char *entity, enum sync_ve
 	if (why_not(NULL, s) != NULL)
 		return err_set(e, ERR_TRANSIENT, "not-ready", "%s", why_not(NULL, s)), NULL;
 	if (choose_sides(flow, &sums) < 2)
-		return err_set(e, ERR_TRANSIENT, "not-ready", "%s: fewer than two of its endpoints can be read now", entity), NULL;
+		return err_set(e, ERR_ENDPOINT, "endpoints-away", "%s: fewer than two of its endpoints can be read now", entity), NULL;
+	if (mode == VERIFY_REPAIR && flow->paused)
+		return err_set(e, ERR_TRANSIENT, "paused", "%s is paused; resume it, and ask again", entity), NULL;
 	census = census_new(s->topology->journal.directory, e);
 	if (census == NULL)
 		return NULL;
@@ -815,6 +884,14 @@ struct sync_verify *sync_verify(struct sync *s, const char *entity, enum sync_ve
 	return v;
 }
 
+static bool is_surveyed(const struct flow *flow)
+{
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL && side_usable(flow->sides[e]) && !flow->sides[e]->surveyed)
+			return false;
+	return true;
+}
+
 /* `verify:` of an entity: one after the other, each in its time. The first one not before everything was surveyed. */
 void verify_tick(struct sync *s)
 {
@@ -825,7 +902,7 @@ void verify_tick(struct sync *s)
 		struct flow *flow = &s->flows[i];
 		int64_t every_us = s->topology->entities[i].verify_us;
 
-		if (every_us == 0 || flow->paused)
+		if (every_us == 0 || flow->paused || !is_surveyed(flow))
 			continue;
 		if (flow->next_verify_us == 0)
 			flow->next_verify_us = now + every_us;

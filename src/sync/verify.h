@@ -25,6 +25,7 @@ struct doubtful {			/* a record that the sides did not show alike */
 	enum verdict verdict, found;	/* found: before it was mended */
 	uint64_t there, outside;	/* as it was at the last look: by endpoint */
 	uint64_t twice;			/* endpoints that list several rows of it */
+	uint64_t held;			/* endpoints where its row is gone, and that is not believed */
 	uint64_t news, known;		/* endpoints that show what is not known of them; that are known to have a row */
 	uint64_t fields;		/* which differ; by field index */
 	struct doubtful_row {

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "sync/feed.h"
 #include "sync/verify.h"
 
 enum look_step { LOOK_KNOWN, LOOK_ROWS, LOOK_BY_KEY, LOOK_OWNERS, LOOK_OTHERS, LOOK_AGAIN, LOOK_OVER };
@@ -100,6 +101,7 @@ static const struct vector *vector_of(struct look *l, struct value blob)
 	if (!vector_decode(arena_dup(&l->arena, blob.data, (size_t)blob.len), (size_t)blob.len, &s->store->layouts[l->flow->index], &l->arena,
 			   &v, NULL))
 		return NULL;
+	feed_tell_newcomers(l->flow, v);
 	return v;
 }
 

@@ -103,6 +103,18 @@ static bool all_settled(struct sync *s, int64_t asked_us, bool without_away, str
 	return settled;
 }
 
+bool flow_settled_at(struct flow *flow, uint64_t endpoints, int64_t since_us)
+{
+	int64_t since = flow->last_write_us > since_us ? flow->last_write_us : since_us;
+	bool settled = flow_idle(flow);
+
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (endpoints & BIT(e))
+			settled &= side_settled(flow->sides[e], since, NULL);
+	flow_pump(flow);
+	return settled;
+}
+
 static int64_t parked_of(const struct sync *s)
 {
 	int64_t n = 0;

@@ -72,6 +72,20 @@ class Verify(Pair):
         done = {line["key"]: line["outcome"] for line in self.d.ctl_lines("repair") if "outcome" in line}
         self.assertEqual(done, {"k3": "agrees", "k7": "agrees", "only here": "agrees"})
 
+    def test_repair_holds_what_a_sweep_would_hold(self):
+        self.fill(100)
+        behind_our_back(self.b, "DELETE FROM things WHERE id < (SELECT min(id) + 40 FROM things)")
+        found, total = self.ask("repair", code=1)
+        self.assertEqual({line["outcome"] for line in found.values()}, {"waits"})
+        self.assertEqual((len(found), total["written"], total["skipped"]), (40, 0, 40))
+        self.assertEqual(sum(held["deletes"] for held in self.d.ctl_lines("held", "list")), 40)
+        self.assertEqual(self.a.one("SELECT count(*) FROM things"), 100)
+
+    def test_a_paused_entity_is_not_repaired(self):
+        self.fill(5)
+        self.d.ctl("pause", "thing")
+        self.assertIn("is paused", self.d.ctl("--json", "repair", code=75))
+
     def test_what_is_parked_is_open_and_not_a_difference(self):
         self.fill(5)
         self.b.run("ALTER TABLE things ADD CHECK (name <> 'refused')")
@@ -103,8 +117,9 @@ class Verify(Pair):
     def test_a_side_that_is_away_is_said_to_be_left_out(self):
         self.fill(5)
         self.d.ctl("pause", "b")
-        out = self.d.ctl("--json", "verify", code=75)
-        self.assertIn("fewer than two", out)
+        self.assertIn("fewer than two", self.d.ctl("--json", "verify", "thing", code=69))
+        *_, total = self.d.ctl_lines("verify", code=69)
+        self.assertEqual((total["complete"], total["entities"][0]["left_out"]), (False, ["a", "b"]))
 
 
 class OwnForms(Pair):
