@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "sync/undo.h"
 
 enum { LATER_MAX = 50000 };
 
@@ -260,7 +261,7 @@ static bool any_work(const struct flow *flow)
 
 bool flow_settled(const struct flow *flow)
 {
-	if (!flow->counted || any_work(flow) || flow->again != NULL || flow->later != NULL || flow->settle_wanted || flow->held_wanted ||
+	if (!flow->counted || any_work(flow) || undos_under_way(flow->sync) || flow->again != NULL || flow->later != NULL || flow->settle_wanted || flow->held_wanted ||
 	    flow->verdicts_wanted)
 		return false;
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
@@ -379,6 +380,7 @@ void flow_fini(struct flow *flow)
 	free_again(&flow->again);
 	free_again(&flow->later);
 	orphans_free(flow);
+	undo_targets_free(&flow->undos);
 	claims_free(&flow->claims);
 	loop_timer_free(&flow->later_timer);
 	for (size_t e = 0; e < ENDPOINTS_MAX; e++) {

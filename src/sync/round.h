@@ -7,6 +7,8 @@
  *   round_write.c   decide, parents, intent, writes
  *   round_journal.c what was decided, for people
  *   round_mark.c    what everybody shows now goes into the store
+ *   images.c        what is written over, into the journal before
+ *   undo_round.c    what is to be put back
  *   plan.c          what a round would do, when it only plans
  *
  * A `round_ask_` function sends and raises `waiting` by what it waits for; the `round_got_` one runs when everything is here.
@@ -61,6 +63,10 @@ struct subject {			/* a record in this round */
 	const struct value *found;	/* by endpoint: the row that a listing found under its key; NULL value: none */
 	uint64_t held_back;		/* endpoints whose delete would be held */
 	uint64_t after_parent;		/* endpoints where the row it points to comes first */
+	/* of an undo */
+	struct undoing *undo;		/* something of it is to be put back; NULL: nothing */
+	bool revived;			/* it was nowhere: `base` is made up */
+	struct image_ref *images;	/* of what this pass writes */
 };
 
 struct parent {				/* a referenced record */
@@ -185,6 +191,7 @@ void round_ask_owners(struct round *r);
 void round_ask_stamps(struct round *r);
 
 /* round_write.c */
+bool round_has_orders(const struct round *r, const struct subject *s);
 void round_ask_keys(struct round *r);
 void round_ask_parents(struct round *r);
 void round_got_parents(struct round *r);
@@ -218,6 +225,8 @@ bool plan_has_listed(const struct sync_plan *, size_t endpoint);
 bool plan_admits_delete(struct sync_plan *, struct side *source);	/* false: the guard would hold it */
 void plan_round_over(struct sync_plan *, const struct err *why);	/* why NULL: fine */
 struct meter_entity *plan_counts(struct sync_plan *);
+struct undo_target **plan_undos(struct sync_plan *);		/* of a dry run of an undo; NULL: it is another plan */
+const char *plan_keep(struct sync_plan *, const char *text);	/* as long as that undo lasts */
 
 /* round_mark.c */
 void round_ask_mark(struct round *r);
