@@ -6,7 +6,8 @@
  *           images of their own. Of an insert there is nothing to keep but that there was no row, and, where nobody had had the
  *           record before, what would prove later that it is still what was inserted.
  *   run     what people undo: all that comes of one source's edits until it has brought nothing new for a minute, for an hour
- *           at most, in one life of the process. An undo is a run of its own, and so is what people decided about conflicts.
+ *           at most, in one life of the process. What is brought over when a table is listed for the first time is apart from what
+ *           comes after. An undo is a run of its own, and so is what people decided about conflicts.
  *   failed  a write that the target refused is noted: its image is of something that never was. Of a write whose answer did not come
  *           nobody knows; who undoes it finds out from the row.
  */
@@ -23,9 +24,13 @@ static const int64_t longest_us = INT64_C(3600) * 1000 * 1000;
 
 /* ---- runs -------------------------------------------------------------------------------------------- */
 
-static struct image_run *run_of_source(struct sync *s, uint8_t origin)
+static struct image_run *run_of_source(const struct round *r, uint8_t origin)
 {
-	return &s->runs[origin < s->topology->n_endpoints ? origin : s->topology->n_endpoints];
+	struct sync *s = sync_of(r);
+	size_t n = s->topology->n_endpoints;
+	bool meets = r->is_page && r->side->listing.survey;
+
+	return &s->runs[(meets ? n + 1 : 0) + (origin < n ? origin : n)];
 }
 
 static const char *source_name(const struct sync *s, uint8_t origin)
@@ -34,9 +39,10 @@ static const char *source_name(const struct sync *s, uint8_t origin)
 }
 
 /* Its number; 0: the journal cannot be written. */
-static int64_t run_at(struct sync *s, uint8_t origin, int64_t now, struct err *e)
+static int64_t run_at(const struct round *r, uint8_t origin, int64_t now, struct err *e)
 {
-	struct image_run *run = run_of_source(s, origin);
+	struct image_run *run = run_of_source(r, origin);
+	struct sync *s = sync_of(r);
 
 	if (run->number == 0 || now - run->last_us > QUIET_US || now - run->began_us > longest_us) {
 		run->number = journal_run_new(s->journal, source_name(s, origin), now, e);
@@ -49,7 +55,7 @@ static int64_t run_at(struct sync *s, uint8_t origin, int64_t now, struct err *e
 /* What was drawn in a group that was not kept is nobody's number. */
 static void forget_runs(struct sync *s)
 {
-	for (size_t i = 0; i <= s->topology->n_endpoints; i++)
+	for (size_t i = 0; i < 2 * (s->topology->n_endpoints + 1); i++)
 		s->runs[i].number = 0;
 }
 
@@ -97,7 +103,7 @@ static void add_value(struct keeping *k, const struct subject *s, size_t e, size
 
 static struct group *group_of(struct keeping *k, const struct subject *s, uint8_t origin, struct err *e)
 {
-	int64_t run = origin == ORIGIN_NONE && s->undo != NULL ? s->undo->run : run_at(sync_of(k->r), origin, k->now_us, e);
+	int64_t run = origin == ORIGIN_NONE && s->undo != NULL ? s->undo->run : run_at(k->r, origin, k->now_us, e);
 
 	for (size_t i = 0; i < k->n; i++)
 		if (k->groups[i].run == run)

@@ -243,7 +243,7 @@ struct sync {
 	struct sync_verify *verify;	/* the same */
 	struct sync_undo *undo;		/* the same */
 	struct undo_queue *undos;	/* owned; what is still to be put back */
-	struct image_run *runs;		/* owned; by endpoint, then of people's decisions: the one that is open */
+	struct image_run *runs;		/* owned; by endpoint, then of people's decisions: the one that is open; the same of first listings */
 	struct loop_timer *tick;
 	bool recovering, recovered;	/* intents of an earlier life are being put back, are */
 	bool finishing, closing;

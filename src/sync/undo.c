@@ -32,6 +32,7 @@ enum {
 	STUCK_US = 10 * 1000 * 1000,
 	AGAIN_US = 60 * 1000 * 1000,
 	SETTLE_US = 20 * 1000 * 1000,
+	SETTLE_AWAY_US = 500 * 1000,		/* somebody is away: there is no end to wait for */
 };
 
 /* ---- the queue --------------------------------------------------------------------------------------- */
@@ -515,6 +516,20 @@ static void on_settled(void *arg, bool settled, const char *pending, int64_t par
 	loop_timer_set(u->timer, 0);
 }
 
+static bool somebody_is_away(const struct sync *s)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		for (size_t e = 0; e < s->topology->n_endpoints; e++)
+			if (s->flows[i].sides[e] != NULL && !side_usable(s->flows[i].sides[e]))
+				return true;
+	return false;
+}
+
+static void settle_step(struct sync_undo *u)
+{
+	u->wait = sync_wait(u->sync, somebody_is_away(u->sync) ? SETTLE_AWAY_US : SETTLE_US, on_settled, u);
+}
+
 static bool tell_item(void *arg, const struct undo_item *item)
 {
 	struct sync_undo *u = arg;
@@ -561,7 +576,7 @@ static void undo_step(struct sync_undo *u)
 	case UNDO_PLAN:		plan_step(u); break;
 	case UNDO_QUEUE:	queue_step_of(u); break;
 	case UNDO_RUN:		run_step(u); break;
-	case UNDO_SETTLE:	u->wait = sync_wait(u->sync, SETTLE_US, on_settled, u); break;
+	case UNDO_SETTLE:	settle_step(u); break;
 	case UNDO_TELL:		tell_step(u); break;
 	case UNDO_OVER:		undo_end(u, NULL); break;
 	}
@@ -630,5 +645,5 @@ void sync_undo_view(const struct sync_undo *u, struct sync_undo_view *v)
 void undos_init(struct sync *s)
 {
 	s->undos = xcalloc(1, sizeof *s->undos);
-	s->runs = xcalloc(s->topology->n_endpoints + 1, sizeof *s->runs);
+	s->runs = xcalloc(2 * (s->topology->n_endpoints + 1), sizeof *s->runs);
 }

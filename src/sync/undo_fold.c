@@ -194,7 +194,8 @@ static void fold_value(struct fold *f, struct folded *r, const struct image_valu
 		begin_step(f, v, i, target);
 	} else if (v->closed) {
 		return;
-	} else if (image_text_equal(v->wrote, i->after) && !has_target(v, target)) {
+	} else if (image_text_equal(v->wrote, i->after) && (!has_target(v, target) || image_text_equal(v->want, i->before))) {
+		/* At another target; or there once more: the write before was refused, or cut off. */
 		compare_step(f, v, i, target);
 	} else if (v->want.len >= IMAGE_NULL && image_text_equal(v->want, i->after)) {
 		begin_step(f, v, i, target);

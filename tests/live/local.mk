@@ -35,6 +35,7 @@ EXTRA_DIST += tests/live/test_service.py
 EXTRA_DIST += tests/live/test_topology.py
 EXTRA_DIST += tests/live/test_two_way.py
 EXTRA_DIST += tests/live/test_type_matrix.py
+EXTRA_DIST += tests/live/test_undo.py
 EXTRA_DIST += tests/live/test_verify.py
 EXTRA_DIST += tests/live/test_zones.py
 
