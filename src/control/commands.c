@@ -536,7 +536,7 @@ static const struct command commands[] = {
 	{ "verify", run_verify, false, { { "entity", PARAM_TEXT } }, "Compares the real rows of the endpoints: what differs, a line each, then the sum." },
 	{ "repair", run_repair, false, { { "entity", PARAM_TEXT }, { "dry_run", PARAM_FLAG } },
 	  "The same, and makes the differing rows agree by the entity's own rules, or tells what it would write." },
-	{ "history", list_history, false,
+	{ "history", run_history, false,
 	  { { "entity", PARAM_TEXT }, { "key", PARAM_TEXT }, { "run", PARAM_NUMBER }, { "since", PARAM_TEXT }, { "until", PARAM_TEXT },
 	    { "source", PARAM_TEXT }, { "endpoint", PARAM_TEXT }, { "runs", PARAM_FLAG } },
 	  "What our writes wrote over, newest first, a line each; without key, run and since the newest thousand. With runs, these." },

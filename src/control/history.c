@@ -195,7 +195,7 @@ static void history_free(void *arg)
 	free(h);
 }
 
-void list_history(struct control *c, struct http_exchange *x, const json_t *params)
+void run_history(struct control *c, struct http_exchange *x, const json_t *params)
 {
 	bool runs = json_is_true(json_object_get(params, "runs"));
 	struct http_producer producer = { .more = runs ? more_runs : more_images, .end = history_free };

@@ -108,7 +108,7 @@ void run_repair(struct control *, struct http_exchange *, const json_t *params);
 
 /* ---- before-images: history.c ------------------------------------------------------------------------ */
 
-void list_history(struct control *, struct http_exchange *, const json_t *params);
+void run_history(struct control *, struct http_exchange *, const json_t *params);
 void run_undo(struct control *, struct http_exchange *, const json_t *params);
 
 /* ---- held deletes: held.c ---------------------------------------------------------------------------- */

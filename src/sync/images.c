@@ -167,7 +167,9 @@ static uint64_t print_of(const struct round *r, const struct value *values)
 /* Nobody had the record before: its row at the source is new, and not only new to us. */
 static bool is_created(const struct round *r, const struct subject *s)
 {
-	return (s->base == NULL || s->base->dead) && r->side != NULL && r->side->surveyed && s->undo == NULL;
+	if (s->undo != NULL)
+		return s->undo->imposed.what == IMPOSE_RECORD;
+	return (s->base == NULL || s->base->dead) && r->side != NULL && r->side->surveyed;
 }
 
 static bool add_insert(struct keeping *k, struct subject *s, size_t e, struct err *err)
