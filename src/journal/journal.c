@@ -214,6 +214,7 @@ bool journal_commit(struct journal *j, struct err *e)
 		return true;
 	}
 	roll_back(j);
+	journal_images_forget(j);
 	failed_to_write(j);
 	j->owed = journal_count(j, Q_COUNT_OWED);
 	if (e != NULL)

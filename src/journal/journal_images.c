@@ -26,6 +26,10 @@ struct images {
 	ZSTD_CCtx *packer;
 	ZSTD_DCtx *unpacker;
 	struct buf packed;
+	struct sums {
+		int64_t images, raw_bytes, bytes;
+		bool known;
+	} sums;
 };
 
 static const char *const queries[IMAGE_QUERIES] = {
@@ -228,7 +232,12 @@ static bool write_batch(struct journal *j, const void *what, struct err *e)
 	sqlite3_bind_int64(stmt, 5, (sqlite3_int64)raw);
 	sqlite3_bind_blob64(stmt, 6, k->batch->keys.p, k->batch->keys.len, SQLITE_STATIC);
 	sqlite3_bind_blob64(stmt, 7, j->images->packed.p, j->images->packed.len, SQLITE_STATIC);
-	return journal_finish(j, stmt, e);
+	if (!journal_finish(j, stmt, e))
+		return false;
+	j->images->sums.images += k->batch->n;
+	j->images->sums.raw_bytes += (int64_t)raw;
+	j->images->sums.bytes += (int64_t)(k->batch->keys.len + j->images->packed.len);
+	return true;
 }
 
 bool journal_images_keep(struct journal *j, struct image_batch *b, const char *entity, int64_t run, int64_t time_us, int64_t *id, struct err *e)
@@ -270,6 +279,8 @@ bool journal_images_expire(struct journal *j, int64_t before_us, struct err *e)
 	sqlite3_bind_int(drop, 2, EXPIRED_BATCHES);
 	if (!journal_finish(j, drop, e))
 		return false;
+	if (sqlite3_changes(j->db) > 0)
+		j->images->sums.known = false;
 	sqlite3_bind_int64(runs, 1, before_us);
 	return journal_finish(j, runs, e) && journal_finish(j, j->images->stmts[Q_DROP_ITEMS], e);
 }
@@ -518,28 +529,40 @@ bool journal_runs_each(struct journal *j, const char *source, int64_t before, si
 	return err_while(e, "before-images");
 }
 
-static int64_t sum(const struct journal *j, int column)
+/* Counted once, for whoever looks at the status every second; then kept up. */
+static const struct sums *sums_of(const struct journal *j)
 {
 	sqlite3_stmt *stmt = j->images->stmts[Q_SUMS];
-	int64_t n = sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int64(stmt, column) : -1;
+	struct sums *sums = &j->images->sums;
 
+	if (sums->known)
+		return sums;
+	*sums = (struct sums){ .known = sqlite3_step(stmt) == SQLITE_ROW };
+	if (sums->known)
+		*sums = (struct sums){ sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1), sqlite3_column_int64(stmt, 2), true };
 	sqlite3_reset(stmt);
-	return n;
+	return sums;
+}
+
+/* A group was not kept, and what it had counted with it. */
+void journal_images_forget(struct journal *j)
+{
+	j->images->sums.known = false;
 }
 
 int64_t journal_images_count(const struct journal *j)
 {
-	return sum(j, 0);
+	return sums_of(j)->images;
 }
 
 int64_t journal_images_raw_bytes(const struct journal *j)
 {
-	return sum(j, 1);
+	return sums_of(j)->raw_bytes;
 }
 
 int64_t journal_images_bytes(const struct journal *j)
 {
-	return sum(j, 2);
+	return sums_of(j)->bytes;
 }
 
 /* ---- what an undo is to put back --------------------------------------------------------------------- */

@@ -101,7 +101,7 @@ bool journal_runs_each(struct journal *, const char *source, int64_t before, siz
 		       struct err *e);
 int64_t journal_images_bytes(const struct journal *);		/* as they are kept: compressed */
 int64_t journal_images_raw_bytes(const struct journal *);	/* before that */
-int64_t journal_images_count(const struct journal *);		/* -1: not known */
+int64_t journal_images_count(const struct journal *);
 
 /* ---- what an undo is to put back --------------------------------------------------------------------- */
 
@@ -139,6 +139,7 @@ bool journal_undo_each(struct journal *, int64_t run, bool over, int64_t after, 
 
 bool journal_images_open(struct journal *, struct err *e);
 void journal_images_close(struct journal *);
+void journal_images_forget(struct journal *);
 bool journal_images_expire(struct journal *, int64_t before_us, struct err *e);	/* inside a group; a portion a call */
 
 #endif

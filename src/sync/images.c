@@ -4,7 +4,7 @@
  *   image   of one write of one record: what the target shows, and what it is to show. The round has read the row, and the write is
  *           guarded by the row's version, so that is what will be written over. Fields that come of different sources' edits make
  *           images of their own. Of an insert there is nothing to keep but that there was no row, and, where nobody had had the
- *           record before, what would prove later that it is still what was inserted.
+ *           record before, what would prove later that it is still what was inserted; of those of a first load, not even that.
  *   run     what people undo: all that comes of one source's edits until it has brought nothing new for a minute, for an hour
  *           at most, in one life of the process. What is brought over when a table is listed for the first time is apart from what
  *           comes after. An undo is a run of its own, and so is what people decided about conflicts.
@@ -24,13 +24,18 @@ static const int64_t longest_us = INT64_C(3600) * 1000 * 1000;
 
 /* ---- runs -------------------------------------------------------------------------------------------- */
 
+/* A first load writes over nothing, and nothing of it can be taken back: it must not wait for a disk. */
+static bool is_first_load(const struct round *r)
+{
+	return r->is_page && r->side->listing.survey;
+}
+
 static struct image_run *run_of_source(const struct round *r, uint8_t origin)
 {
 	struct sync *s = sync_of(r);
 	size_t n = s->topology->n_endpoints;
-	bool meets = r->is_page && r->side->listing.survey;
 
-	return &s->runs[(meets ? n + 1 : 0) + (origin < n ? origin : n)];
+	return &s->runs[(is_first_load(r) ? n + 1 : 0) + (origin < n ? origin : n)];
 }
 
 static const char *source_name(const struct sync *s, uint8_t origin)
@@ -174,6 +179,8 @@ static bool is_created(const struct round *r, const struct subject *s)
 
 static bool add_insert(struct keeping *k, struct subject *s, size_t e, struct err *err)
 {
+	if (is_first_load(k->r))
+		return true;
 	begin_image(k, s, e, IMAGE_INSERT);
 	k->image.created = is_created(k->r, s);
 	if (k->image.created)
