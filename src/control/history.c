@@ -90,8 +90,11 @@ static json_t *values_json(const struct journal_image *image)
 
 	for (size_t i = 0; i < image->n_values; i++) {
 		const struct image_value *v = &image->values[i];
-		json_t *j = json_object();
+		json_t *j;
 
+		if (image->op == IMAGE_UPDATE && v->before.len != IMAGE_NOT_KEPT && image_text_equal(v->before, v->after))
+			continue;	/* only a witness for the others of its group */
+		j = json_object();
 		json_object_set_new(j, "before", text_json(v->before));
 		if (image->op == IMAGE_UPDATE)
 			json_object_set_new(j, "after", text_json(v->after));
@@ -262,8 +265,11 @@ static json_t *wanted_json(const struct undo_item *item)
 	json_t *values = json_object();
 
 	for (size_t i = 0; i < item->n_values; i++) {
-		json_t *j = json_object();
+		json_t *j;
 
+		if (item->what == UNDO_VALUES && image_text_equal(item->values[i].want, item->values[i].expect))
+			continue;
+		j = json_object();
 		if (item->what == UNDO_VALUES)
 			json_object_set_new(j, "now", text_json(item->values[i].expect));
 		json_object_set_new(j, "restored", text_json(item->values[i].want));

@@ -77,7 +77,7 @@ struct imposition {
 	uint64_t fields;		/* VALUES */
 	const struct value *values;	/* by field index */
 	const uint64_t *digests;	/* of these; by field index, as */
-	const uint64_t *expected;	/* VALUES: of what has to be agreed there now */
+	const uint64_t *expected;	/* VALUES: of what has to be agreed there now; the same: a witness for others of its group */
 	bool begun;			/* it may be agreed on already, with nobody to show it yet */
 };
 

@@ -72,18 +72,34 @@ static struct edit_key key_above(const struct work *w, uint64_t fields)
 	return key;
 }
 
+/* Half of a unit would be a value that nobody wrote. */
+static uint64_t touched_units(const struct work *w)
+{
+	const struct imposition *i = w->policy->imposed;
+	uint64_t touched = 0;
+
+	for (uint64_t rest = i->fields; rest != 0; rest &= rest - 1) {
+		size_t f = (size_t)__builtin_ctzll(rest);
+
+		if (is_touched(w, w->unit[f]) || (!is_agreed(w, f, i->digests[f]) && !is_agreed(w, f, i->expected[f])))
+			touched |= w->unit[f];
+	}
+	return touched;
+}
+
 static void find_values(struct work *w)
 {
 	const struct imposition *i = w->policy->imposed;
+	uint64_t left = w->base->dead ? 0 : i->fields & ~touched_units(w);
 
-	for (uint64_t rest = w->base->dead ? 0 : i->fields; rest != 0; rest &= rest - 1) {
+	for (uint64_t rest = left; rest != 0; rest &= rest - 1) {
 		size_t f = (size_t)__builtin_ctzll(rest);
 
-		if (is_touched(w, w->unit[f]))
-			continue;
-		if (is_agreed(w, f, i->digests[f]))
+		if (i->digests[f] == i->expected[f])	/* only a witness for the others of its unit */
+			w->out->put_back |= BIT(f);
+		else if (is_agreed(w, f, i->digests[f]))
 			*(i->begun ? &w->out->put_back : &w->out->already) |= BIT(f);
-		else if (is_agreed(w, f, i->expected[f]))
+		else
 			w->imposed |= BIT(f);
 	}
 }

@@ -196,6 +196,23 @@ static struct image_text former_key(struct keeping *k, const struct subject *s, 
 	return value_equal(former, s->key) ? (struct image_text){ NULL, IMAGE_NULL } : (struct image_text){ former.data, former.len };
 }
 
+/* What its group shows besides: half of a group is not put back. */
+static void add_witnesses(struct keeping *k, const struct subject *s, size_t e, uint64_t written)
+{
+	const struct entity_def *def = k->r->flow->def;
+	uint64_t unit = 0;
+
+	if (def->n_groups == 0 && def->n_key <= 1)
+		return;
+	for (size_t f = 0; f < def->n_fields; f++)
+		unit |= written & BIT(f) ? decide_unit(def, f) : 0;
+	for (size_t f = 0; f < def->n_fields; f++)
+		if ((unit & ~written & BIT(f)) && showed_agreed(s, e, f)) {
+			add_value(k, s, e, f);
+			k->image.values[k->image.n_values - 1].after = k->image.values[k->image.n_values - 1].before;
+		}
+}
+
 static bool add_update(struct keeping *k, struct subject *s, size_t e, struct err *err)
 {
 	uint64_t rest = s->d.orders[e].fields;
@@ -203,6 +220,7 @@ static bool add_update(struct keeping *k, struct subject *s, size_t e, struct er
 
 	while (ok && rest != 0) {
 		uint8_t origin = origin_of(s, (size_t)__builtin_ctzll(rest));
+		uint64_t before = rest;
 
 		begin_image(k, s, e, IMAGE_UPDATE);
 		for (size_t f = 0; f < k->r->flow->def->n_fields; f++)
@@ -212,6 +230,7 @@ static bool add_update(struct keeping *k, struct subject *s, size_t e, struct er
 				if (k->r->flow->def->fields[f].is_key)
 					k->image.former = former_key(k, s, e);
 			}
+		add_witnesses(k, s, e, before & ~rest);
 		ok = add_image(k, s, e, origin, err);
 	}
 	return ok;

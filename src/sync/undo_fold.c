@@ -182,6 +182,12 @@ static void compare_step(struct fold *f, struct folded_value *v, const struct im
 	}
 }
 
+/* Nothing was written there; it only tells what the rest of its group was written with. */
+static bool is_witness(const struct folded_value *v)
+{
+	return image_text_equal(v->want, v->wrote);
+}
+
 static void fold_value(struct fold *f, struct folded *r, const struct image_value *i, const char *target)
 {
 	struct folded_value *v = folded_value_of(r, i->field);
@@ -194,7 +200,7 @@ static void fold_value(struct fold *f, struct folded *r, const struct image_valu
 		begin_step(f, v, i, target);
 	} else if (v->closed) {
 		return;
-	} else if (image_text_equal(v->wrote, i->after) && (!has_target(v, target) || image_text_equal(v->want, i->before))) {
+	} else if (!is_witness(v) && image_text_equal(v->wrote, i->after) && (!has_target(v, target) || image_text_equal(v->want, i->before))) {
 		/* At another target; or there once more: the write before was refused, or cut off. */
 		compare_step(f, v, i, target);
 	} else if (v->want.len >= IMAGE_NULL && image_text_equal(v->want, i->after)) {
