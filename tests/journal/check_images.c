@@ -178,6 +178,8 @@ START_TEST(old_images_go_and_their_runs_with_them)
 	OK(journal_expire(j, 50, why));
 	ck_assert_uint_eq(find(&(struct image_filter){ 0 }), 1);
 	ck_assert_int_eq(journal_images_count(j), 1);
+	OK(journal_expire(j, 150, why));
+	ck_assert_uint_eq(find(&(struct image_filter){ 0 }), 0);
 	ck_assert_int_gt(journal_run_new(j, "sales", 200, NULL), later);	/* no number is ever given twice */
 }
 END_TEST
@@ -194,6 +196,7 @@ START_TEST(on_a_full_disk_an_image_is_kept_or_said_not_to_be)
 
 	for (size_t k = 0; k < 4999; k++)	/* such as does not compress */
 		long_value[k] = (char)(33 + (k * k * 31 + k * 7 + k / 3) % 90);
+	ck_assert_int_eq(journal_images_count(j), 0);
 	signal(SIGXFSZ, SIG_IGN);
 	ck_assert(getrlimit(RLIMIT_FSIZE, &old) == 0);
 	limit = (struct rlimit){ 512 * 1024, old.rlim_max };

@@ -1,5 +1,6 @@
 """history and undo: what our writes wrote over, and putting it back where nobody has touched it since."""
 import json
+import resource
 import unittest
 
 from case import Pair, ThreeCrms
@@ -127,6 +128,17 @@ class Undo(Undoing, Pair):
         self.undo("--entity", "thing", "--key", "renamed")
         self.assertEqual(self.settled(), self.before)
         self.assert_quiet()
+
+    def test_where_the_image_cannot_be_kept_nothing_is_written_over(self):
+        self.fill(2)
+        limit = resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))     # as good as a full disk
+        self.a.run("UPDATE things SET name = 'bad'")
+        eventually(lambda: self.d.status()["journal"]["state"] == "failing", "the status says so")
+        self.assertIn("no space left", self.d.status()["journal"]["reason"])
+        self.assertEqual(self.rows(self.b), self.before)
+        resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, limit)
+        self.settled()
+        self.assertEqual({line["fields"]["name"]["before"] for line in self.history()}, {"name 1", "name 2"})
 
     @unittest.skipUnless(has_failpoints(), "built without failure points")
     def test_kill_9_between_the_image_and_the_write_loses_neither(self):
