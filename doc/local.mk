@@ -1,1 +1,1 @@
-EXTRA_DIST += doc/canonical.md doc/epoch.md doc/identity.md doc/own-writes.md
+EXTRA_DIST += doc/canonical.md doc/epoch.md doc/identity.md doc/own-writes.md doc/store.md doc/undo.md

@@ -37,7 +37,8 @@ static const char *const queries[IMAGE_QUERIES] = {
 	[Q_KEEP] = "INSERT INTO image_batch (run, entity, time_us, images, raw_bytes, keys, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[Q_FAILED] = "INSERT OR IGNORE INTO image_failed (batch, n) VALUES (?1, ?2)",
 	[Q_DROP] = "DELETE FROM image_batch WHERE id IN (SELECT id FROM image_batch WHERE time_us < ?1 ORDER BY time_us LIMIT ?2)",
-	[Q_DROP_RUNS] = "DELETE FROM image_run WHERE time_us < ?1 AND NOT EXISTS (SELECT 1 FROM image_batch WHERE image_batch.run = image_run.id)",
+	[Q_DROP_RUNS] = "DELETE FROM image_run WHERE time_us < ?1 AND NOT EXISTS (SELECT 1 FROM image_batch WHERE image_batch.run = image_run.id)"
+			" AND NOT EXISTS (SELECT 1 FROM undo_item WHERE undo_item.run = image_run.id AND state < 2)",
 	[Q_DROP_ITEMS] = "DELETE FROM undo_item WHERE state >= 2 AND run NOT IN (SELECT id FROM image_run)",
 	[Q_SUMS] = "SELECT coalesce(sum(images), 0), coalesce(sum(raw_bytes), 0), coalesce(sum(length(keys) + length(body)), 0) FROM image_batch",
 	[Q_ADD] = "INSERT INTO undo_item (run, entity, key, code, what, print, wanted, state, fields, code_word, cause, n_restored, n_skipped)"
@@ -676,22 +677,21 @@ bool journal_undo_set(struct journal *j, const struct undo_item *item, struct er
 	return journal_change(j, write_state, item, e);
 }
 
-static const char list_items[] =
-	"SELECT id, run, entity, key, code, what, print, state, fields, code_word, cause, n_restored, n_skipped FROM undo_item"
-	" WHERE id > ?1 AND (?2 = 0 OR run = ?2) AND (state >= 2) = ?3 ORDER BY id LIMIT ?4";
+#define LIST_ITEMS(state) \
+	"SELECT id, run, entity, key, code, what, print, state, fields, code_word, cause, n_restored, n_skipped FROM undo_item" \
+	" WHERE id > ?1 AND (?2 = 0 OR run = ?2) AND " state " ORDER BY id LIMIT ?3"
 
 bool journal_undo_each(struct journal *j, int64_t run, bool over, int64_t after, size_t limit, bool (*fn)(void *arg, const struct undo_item *),
 		       void *arg, struct err *e)
 {
 	sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(j->db, list_items, -1, &stmt, NULL);
+	int rc = sqlite3_prepare_v2(j->db, over ? LIST_ITEMS("state >= 2") : LIST_ITEMS("state < 2"), -1, &stmt, NULL);
 	bool go_on = rc == SQLITE_OK;
 
 	if (go_on) {
 		sqlite3_bind_int64(stmt, 1, after);
 		sqlite3_bind_int64(stmt, 2, run);
-		sqlite3_bind_int(stmt, 3, over);
-		sqlite3_bind_int64(stmt, 4, journal_limit(limit));
+		sqlite3_bind_int64(stmt, 3, journal_limit(limit));
 	}
 	while (go_on && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
 		struct undo_item item = {

@@ -289,7 +289,8 @@ static size_t items(bool over)
 
 START_TEST(what_is_to_be_put_back_stays_until_it_is_over)
 {
-	struct undo_item item = { .run = 3, .entity = "contact", .key = "ann", .code = text("ann"), .what = UNDO_VALUES, .n_values = 2,
+	struct journal_image image = update("ann", "2", "1");
+	struct undo_item item = { .run = journal_run_new(j, "(undo)", 10, NULL), .entity = "contact", .key = "ann", .code = text("ann"), .what = UNDO_VALUES, .n_values = 2,
 				  .values = { { "phone", text("1"), text("2") }, { "note", { NULL, IMAGE_SEVERAL }, text(NULL) } } }, *back;
 	struct arena arena;
 
@@ -306,6 +307,8 @@ START_TEST(what_is_to_be_put_back_stays_until_it_is_over)
 	back->state = UNDO_BEGUN;
 	OK(journal_undo_set(j, back, why));
 	ck_assert_uint_eq(items(false), 1);
+	OK(journal_expire(j, 1000, why));
+	ck_assert_uint_eq(keep(&image, item.run, 2000), 1);	/* its run is there still */
 	back->state = UNDO_PARTLY;
 	back->fields = "note";
 	OK(journal_undo_set(j, back, why));

@@ -42,6 +42,9 @@ class Undo(Undoing, Pair):
         self.b.run("UPDATE things SET name = 'mended by hand' WHERE k IN ('k7', 'k77')")
         self.b.run("DELETE FROM things WHERE k = 'k777'")
         self.settled()
+        journal = self.d.status()["journal"]
+        self.assertEqual(journal["images"], 10003)
+        self.assertGreater(journal["images_bytes"], 10000)
         told, total = self.undo("--run", str(self.newest_run("a")), code=1)
         self.assertEqual((total["restored"], total["skipped"], total["partly"]), (9997, 3, 2))
         self.assertEqual({key: (line["outcome"], line["skipped_fields"], line["code"]) for key, line in told.items()},
