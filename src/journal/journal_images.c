@@ -13,7 +13,7 @@
 #include "journal/room.h"
 
 enum {
-	LEVEL = 1,			/* measured on updates of contacts: 3 saves a tenth more and takes half as long again */
+	LEVEL = 1,			/* measured on updates of contacts: 3 is slower, and its result larger */
 	BODY_MOST = 256 * 1024 * 1024,	/* more than any batch has: what says more is damaged */
 	KEY_BYTES = 4,			/* of a key's digest, to find the batches that may have it */
 	EXPIRED_BATCHES = 500,	/* a call: more a minute than a daemon at work makes */
