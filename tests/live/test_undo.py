@@ -84,13 +84,15 @@ class Undo(Undoing, Pair):
 
     def test_one_record_goes_back_by_its_last_run(self):
         self.fill(2)
-        self.a.run("UPDATE things SET name = 'bad'")
+        self.a.run("UPDATE things SET name = 'changed'")
+        self.settled()
+        self.b.run("UPDATE things SET name = 'bad'")
         self.settled()
         self.undo("--entity", "thing", "--key", "k2")
-        self.assertEqual([row[2] for row in self.settled()], ["bad", "name 2"])
+        self.assertEqual([row[2] for row in self.settled()], ["bad", "changed"])
         [newest, *_] = self.history("--key", "k2")
         self.assertEqual((newest["source"], newest["operation"], newest["fields"]["name"]["before"], newest["fields"]["name"]["after"]),
-                         ("(undo)", "update", "bad", "name 2"))
+                         ("(undo)", "update", "bad", "changed"))
 
     def test_deleted_records_come_back_and_inserted_ones_go(self):
         self.fill(3)
@@ -126,9 +128,11 @@ class Undo(Undoing, Pair):
 
     def test_a_record_gets_its_former_key_back(self):
         self.fill(2)
+        self.a.run("UPDATE things SET code = 'bad' WHERE k = 'k1'")
+        self.settled()
         self.a.run("UPDATE things SET k = 'renamed', name = 'bad' WHERE k = 'k1'")
         self.settled()
-        self.undo("--entity", "thing", "--key", "renamed")
+        self.undo("--since", "1h")
         self.assertEqual(self.settled(), self.before)
         self.assert_quiet()
 
@@ -146,35 +150,48 @@ class Undo(Undoing, Pair):
     @unittest.skipUnless(has_failpoints(), "built without failure points")
     def test_kill_9_between_the_image_and_the_write_loses_neither(self):
         self.fill(3)
-        for moment in ("round/apply/before", "round/apply/sent"):
-            with self.subTest(moment):
-                self.d.stop()
-                self.d.environment["CRMSYNCD_FAILPOINTS"] = moment
-                self.d.start()
-                self.a.run("UPDATE things SET name = $1 WHERE k = 'k1'", "by " + moment)
-                eventually(lambda: self.d.process.poll() is not None, "it was killed")
-                del self.d.environment["CRMSYNCD_FAILPOINTS"]
-                self.d.start()
-                self.settled()
-                self.assertIn("by " + moment, [line["fields"]["name"]["after"] for line in self.history("--key", "k1") if line["operation"] == "update"])
+        self.d.stop()
+        self.d.environment["CRMSYNCD_FAILPOINTS"] = "round/apply/before"
+        self.d.start()
+        self.a.run("UPDATE things SET name = 'bad' WHERE k = 'k1'")
+        eventually(lambda: self.d.process.poll() is not None, "it was killed")
+        self.assertEqual(self.rows(self.b), self.before)
+        del self.d.environment["CRMSYNCD_FAILPOINTS"]
+        self.d.start()
+        self.settled()
+        self.assertEqual({line["fields"]["name"]["before"] for line in self.history("--key", "k1")}, {"name 1"})
         self.undo("--entity", "thing", "--since", "1h", "--key", "k1")
         self.assertEqual(self.settled(), self.before)
 
     @unittest.skipUnless(has_failpoints(), "built without failure points")
     def test_an_undo_that_was_killed_goes_on_by_itself(self):
         self.fill(3)
-        for moment in ("round/apply/before", "round/mark/sent"):
-            with self.subTest(moment):
-                self.a.run("UPDATE things SET name = 'bad'")
-                self.settled()
-                run = self.newest_run("a")
-                self.d.stop()
-                self.d.environment["CRMSYNCD_FAILPOINTS"] = moment
-                self.d.start()
-                eventually(lambda: self.d.try_ctl("undo", "--run", str(run)) and self.d.process.poll() is not None, "it was killed")
-                del self.d.environment["CRMSYNCD_FAILPOINTS"]
-                self.d.start()
-                self.assertEqual(self.settled(), self.before)
+        self.a.run("UPDATE things SET name = 'bad'")
+        self.settled()
+        run = self.newest_run("a")
+        self.d.stop()
+        self.d.environment["CRMSYNCD_FAILPOINTS"] = "round/apply/before"     # agreed on, and shown by nobody
+        self.d.start()
+        eventually(lambda: self.d.try_ctl("undo", "--run", str(run)) and self.d.process.poll() is not None, "it was killed")
+        del self.d.environment["CRMSYNCD_FAILPOINTS"]
+        self.d.start()
+        self.assertEqual(self.settled(), self.before)
+
+
+class Polled(Undoing, Pair):
+    name = "polled"
+    b_capture = {"capture": "poll", "interval": "1h", "sweep": "1h"}
+
+    def test_a_record_that_was_entered_anew_is_not_written_over_by_the_deleted_one(self):
+        self.a.run("INSERT INTO things (k, name) VALUES ('k1', 'old')")
+        self.begin()
+        self.a.run("DELETE FROM things")
+        self.d.wait()
+        self.b.run("INSERT INTO things (k, name) VALUES ('k1', 'anew')")    # and nobody has looked yet
+        told, total = self.undo("--since", "1h", code=1)
+        self.assertEqual((total["restored"], told["k1"]["code"]), (0, "there-again"))
+        self.assertEqual([row[2] for row in self.settled()], ["anew"])
+        self.assertEqual(self.d.parked(), [])
 
 
 RULES = """
