@@ -418,10 +418,10 @@ void verify_free(struct sync *s);		/* nothing it asked for is open any more */
 struct sync_plan *plan_new(struct flow *, const struct sync_plan_taker *, struct err *e);
 void plan_add_row(struct sync_plan *, const struct rid *, size_t endpoint, struct value id);	/* id NULL: its vector knows the row */
 void plan_add_gone(struct sync_plan *, const struct rid *, size_t endpoint);
+/* It judges these items of an undo, instead of all that is new of the records. They and `keeps` must outlive it. */
+void plan_put_back(struct sync_plan *, struct undo_target **, struct arena *keeps);
 void plan_begin(struct sync_plan *);
 void plan_end_with_sync(struct sync *s);	/* tells whoever asked */
 void plans_free(struct sync *s);		/* nothing that it asked for is open any more */
-/* Would these be put back? They and `keeps` must outlive it. */
-struct sync_plan *plan_undo(struct flow *, struct undo_target **, struct arena *keeps, const struct sync_plan_taker *, struct err *e);
 
 #endif

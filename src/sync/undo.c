@@ -28,6 +28,7 @@ enum {
 	FOLD_BATCHES = 8,			/* a turn of the loop */
 	ITEMS_MOST = 200000,
 	PAGE_ITEMS = 500,
+	PLAN_RECORDS = 4000,			/* a plan: they have room there whatever the limits are */
 	LOOK_MS = 20,
 	STUCK_US = 10 * 1000 * 1000,
 	AGAIN_US = 60 * 1000 * 1000,
@@ -259,7 +260,7 @@ struct sync_undo {
 	bool begun;
 	struct undo_target **planned;	/* PLAN: by entity */
 	size_t entity;
-	struct sync_plan *plan;		/* under way; NULL: none */
+	const struct undo_target *next;	/* of them: not planned yet */
 	struct sync_wait *wait;		/* SETTLE; the same */
 	int64_t run, after;
 	struct sync_undo_sums sums;
@@ -422,47 +423,48 @@ static void on_plan_done(void *arg, const struct err *e)
 {
 	struct sync_undo *u = arg;
 
-	u->plan = NULL;
 	u->busy = false;
 	if (e != NULL)
 		undo_fail(u, e);
-	else
-		tell_planned(u);
-	u->entity++;
 	loop_timer_set(u->timer, 0);
 }
 
-/* Those of which something has to be found out. */
-static bool any_to_plan(const struct undo_target *t)
+/* The next portion of this entity's. */
+static void plan_some(struct sync_undo *u)
 {
-	for (; t != NULL; t = t->hh.next)
-		if (t->what != UNDO_NOTHING)
-			return true;
-	return false;
+	const struct sync_plan_taker taker = { on_planned, is_never_full, on_plan_done, u };
+	struct err e = { 0 };
+	struct sync_plan *p = plan_new(&u->sync->flows[u->entity], &taker, &e);
+
+	if (p == NULL) {
+		undo_fail(u, &e);
+		return;
+	}
+	u->busy = true;
+	plan_put_back(p, &u->planned[u->entity], &u->arena);
+	for (size_t n = 0; u->next != NULL && n < PLAN_RECORDS; n++, u->next = u->next->hh.next)
+		plan_add_row(p, &u->next->rid, 0, VALUE_NULL);
+	plan_begin(p);
 }
 
 static void plan_step(struct sync_undo *u)
 {
-	const struct sync_plan_taker taker = { on_planned, is_never_full, on_plan_done, u };
 	size_t n = u->sync->topology->n_entities;
-	struct err e = { 0 };
 
 	if (u->planned == NULL) {
 		u->planned = xcalloc(n, sizeof(struct undo_target *));
 		fold_each(u->fold, plan_item, u);
+		u->next = u->planned[0];
 	}
-	for (; u->entity < n && !any_to_plan(u->planned[u->entity]); u->entity++)
+	while (u->entity < n && u->next == NULL) {
 		tell_planned(u);
-	if (u->entity == n) {
+		u->entity++;
+		u->next = u->entity < n ? u->planned[u->entity] : NULL;
+	}
+	if (u->entity == n)
 		u->phase = UNDO_OVER;
-		return;
-	}
-	u->busy = true;
-	u->plan = plan_undo(&u->sync->flows[u->entity], &u->planned[u->entity], &u->arena, &taker, &e);
-	if (u->plan == NULL) {
-		u->busy = false;
-		undo_fail(u, &e);
-	}
+	else
+		plan_some(u);
 }
 
 /* ---- QUEUE, RUN -------------------------------------------------------------------------------------- */

@@ -45,8 +45,13 @@ class Undo(Undoing, Pair):
         journal = self.d.status()["journal"]
         self.assertEqual(journal["images"], 10003)
         self.assertGreater(journal["images_bytes"], 10000)
-        told, total = self.undo("--run", str(self.newest_run("a")), code=1)
+        run = str(self.newest_run("a"))
+        would, planned = self.undo("--run", run, "--dry-run", code=1)
+        told, total = self.undo("--run", run, code=1)
         self.assertEqual((total["restored"], total["skipped"], total["partly"]), (9997, 3, 2))
+        self.assertEqual({**total, "dry_run": True, "run": None}, planned)
+        self.assertEqual({key: line["outcome"] for key, line in would.items() if line["outcome"] != "restored"},
+                         {key: line["outcome"] for key, line in told.items()})
         self.assertEqual({key: (line["outcome"], line["skipped_fields"], line["code"]) for key, line in told.items()},
                          {"k7": ("partly", ["name"], "changed-since"), "k77": ("partly", ["name"], "changed-since"),
                           "k777": ("skipped", ["code", "name"], "gone")})
