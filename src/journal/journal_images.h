@@ -116,15 +116,21 @@ struct undo_item {
 	struct image_text code;		/* the record's key now */
 	enum undo_what what;
 	uint64_t print;			/* UNDO_END: of what was inserted */
+	enum undo_state state;
+	const char *fields, *code_word, *cause;	/* what was not put back (comma-separated), and why */
+	int64_t n_restored, n_skipped;	/* values */
 	size_t n_values;
 	struct undo_value {
 		const char *field;
 		struct image_text want, expect;		/* expect: what we wrote; not kept: nothing is expected */
-	} values[IMAGE_VALUES_MAX];
-	enum undo_state state;
-	const char *fields, *code_word, *cause;	/* what was not put back (comma-separated), and why */
-	int64_t n_restored, n_skipped;	/* values */
+	} values[IMAGE_VALUES_MAX];	/* last: there may be room for n_values only */
 };
+
+/* As much of it as there is. */
+static inline size_t undo_item_size(const struct undo_item *item)
+{
+	return offsetof(struct undo_item, values) + item->n_values * sizeof item->values[0];
+}
 
 bool journal_undo_add(struct journal *, const struct undo_item *, struct err *e);
 /* In the arena; *out NULL: it is there no more. */

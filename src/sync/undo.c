@@ -27,6 +27,7 @@
 enum {
 	FOLD_BATCHES = 8,			/* a turn of the loop */
 	ITEMS_MOST = 200000,
+	FOLD_BYTES = 128 * 1024 * 1024,
 	PAGE_ITEMS = 500,
 	PLAN_RECORDS = 4000,			/* a plan: they have room there whatever the limits are */
 	LOOK_MS = 20,
@@ -100,9 +101,9 @@ struct loading {
 static bool load_item(void *arg, const struct undo_item *item)
 {
 	struct loading *l = arg;
-	struct undo_item *copy = arena_alloc(&l->arena, sizeof *copy);
+	struct undo_item *copy = arena_alloc(&l->arena, undo_item_size(item));
 
-	*copy = *item;
+	memcpy(copy, item, undo_item_size(item));
 	copy->entity = arena_dup(&l->arena, item->entity, strlen(item->entity));
 	copy->code.p = arena_dup(&l->arena, item->code.p != NULL ? item->code.p : "", (size_t)item->code.len);
 	l->page[l->n++] = copy;
@@ -328,6 +329,11 @@ static void undo_fail(struct sync_undo *u, const struct err *e)
 
 /* ---- FOLD -------------------------------------------------------------------------------------------- */
 
+static bool is_too_much(const struct sync_undo *u)
+{
+	return fold_count(u->fold) > ITEMS_MOST || u->arena.bytes > FOLD_BYTES;
+}
+
 static bool fold_image(void *arg, const struct journal_image *image)
 {
 	struct sync_undo *u = arg;
@@ -338,7 +344,7 @@ static bool fold_image(void *arg, const struct journal_image *image)
 		u->filter.run = image->run;
 	if (u->filter.run == 0 || u->filter.run == image->run)
 		fold_add(u->fold, image, u->rule);
-	return fold_count(u->fold) <= ITEMS_MOST;
+	return !is_too_much(u);
 }
 
 static void fold_step(struct sync_undo *u)
@@ -347,8 +353,9 @@ static void fold_step(struct sync_undo *u)
 
 	if (!journal_images_each(u->sync->journal, &u->filter, &u->before, FOLD_BATCHES, fold_image, u, &e)) {
 		undo_fail(u, &e);
-	} else if (fold_count(u->fold) > ITEMS_MOST) {
-		err_set(&e, ERR_CONFIG, "too-many", "these are more than %d records: undo them in parts, by entity, run or time", ITEMS_MOST);
+	} else if (is_too_much(u)) {
+		err_set(&e, ERR_CONFIG, "too-many", "these are more than %d records, or more than %d MiB: undo them in parts, by entity, run or time",
+			ITEMS_MOST, FOLD_BYTES >> 20);
 		undo_fail(u, &e);
 	} else if (u->before == 0) {
 		u->phase = u->dry_run ? UNDO_PLAN : UNDO_QUEUE;
@@ -372,10 +379,10 @@ static void plan_item(void *arg, const struct undo_item *item)
 {
 	struct sync_undo *u = arg;
 	struct flow *flow = flow_of(u->sync, item->entity);
-	struct undo_item *copy = arena_alloc(&u->arena, sizeof *copy);
+	struct undo_item *copy = arena_alloc(&u->arena, undo_item_size(item));
 	struct undo_target *t = xcalloc(1, sizeof *t);
 
-	*copy = *item;
+	memcpy(copy, item, undo_item_size(item));
 	if (item->what == UNDO_NOTHING)
 		judge_nothing(copy);
 	*t = (struct undo_target){ .rid = rid_of_code(flow, item->code), .item = copy, .what = item->what, .state = copy->state,

@@ -16,10 +16,10 @@
 #include "sync/undo.h"
 
 struct folded_value {
-	const char *field;
+	struct folded_value *next;	/* of the same record */
+	size_t field;			/* its name's number */
 	struct image_text want, expect, wrote;	/* wrote: by the step that `want` was found by */
-	const char *targets[ENDPOINTS_MAX];	/* that this step wrote to */
-	size_t n_targets;
+	uint64_t targets;		/* that this step wrote to */
 	bool agreed;			/* want was what was agreed on */
 	bool closed;			/* older images tell nothing more */
 };
@@ -40,6 +40,10 @@ struct folded {
 
 struct fold {
 	struct arena *arena;
+	const char *targets[64];	/* in the arena; beyond that they are taken for one */
+	size_t n_targets;
+	const char **fields;		/* owned; names in the arena */
+	size_t n_fields, cap_fields;
 	struct folded *table;
 	size_t n;
 };
@@ -57,6 +61,7 @@ void fold_free(struct fold **fp)
 	if (*fp == NULL)
 		return;
 	HASH_CLEAR(hh, (*fp)->table);
+	free((*fp)->fields);
 	free(*fp);
 	*fp = NULL;
 }
@@ -123,11 +128,41 @@ static void note_former(struct fold *f, struct folded *r, const struct journal_i
 
 /* ---- its values -------------------------------------------------------------------------------------- */
 
-static struct folded_value *folded_value_of(struct folded *r, const char *field)
+/* A name is kept once, however many records have it. */
+static size_t field_number(struct fold *f, const char *field)
 {
-	for (size_t i = 0; i < r->n_values; i++)
-		if (strcmp(r->values[i].field, field) == 0)
-			return &r->values[i];
+	size_t i = 0;
+
+	while (i < f->n_fields && strcmp(f->fields[i], field) != 0)
+		i++;
+	if (i < f->n_fields)
+		return i;
+	if (i == f->cap_fields) {
+		f->cap_fields = 2 * i + 16;
+		f->fields = xrealloc(f->fields, f->cap_fields * sizeof(const char *));
+	}
+	f->fields[f->n_fields++] = arena_dup(f->arena, field, strlen(field));
+	return i;
+}
+
+static uint64_t target_bit(struct fold *f, const char *target)
+{
+	size_t i = 0;
+
+	while (i < f->n_targets && strcmp(f->targets[i], target) != 0)
+		i++;
+	if (i == f->n_targets && i < countof(f->targets))
+		f->targets[f->n_targets++] = arena_dup(f->arena, target, strlen(target));
+	return BIT(i < countof(f->targets) ? i : countof(f->targets) - 1);
+}
+
+static struct folded_value *folded_value_of(struct fold *f, const struct folded *r, const char *field)
+{
+	size_t number = field_number(f, field);
+
+	for (struct folded_value *v = r->values; v != NULL; v = v->next)
+		if (v->field == number)
+			return v;
 	return NULL;
 }
 
@@ -135,28 +170,14 @@ static struct folded_value *folded_value_new(struct fold *f, struct folded *r, c
 {
 	struct folded_value *v;
 
-	if (r->values == NULL)
-		r->values = arena_alloc(f->arena, IMAGE_VALUES_MAX * sizeof *r->values);
 	if (r->n_values == IMAGE_VALUES_MAX)
 		return NULL;
-	v = &r->values[r->n_values++];
-	memset(v, 0, sizeof *v);
-	v->field = arena_dup(f->arena, field, strlen(field));
+	v = arena_zalloc(f->arena, sizeof *v);
+	v->field = field_number(f, field);
+	v->next = r->values;
+	r->values = v;
+	r->n_values++;
 	return v;
-}
-
-static bool has_target(const struct folded_value *v, const char *target)
-{
-	for (size_t i = 0; i < v->n_targets; i++)
-		if (strcmp(v->targets[i], target) == 0)
-			return true;
-	return false;
-}
-
-static void add_target(struct fold *f, struct folded_value *v, const char *target)
-{
-	if (v->n_targets < ENDPOINTS_MAX)
-		v->targets[v->n_targets++] = arena_dup(f->arena, target, strlen(target));
 }
 
 static void begin_step(struct fold *f, struct folded_value *v, const struct image_value *i, const char *target)
@@ -164,14 +185,13 @@ static void begin_step(struct fold *f, struct folded_value *v, const struct imag
 	v->want = keep(f, i->before);
 	v->wrote = keep(f, i->after);
 	v->agreed = i->agreed;
-	v->n_targets = 0;
-	add_target(f, v, target);
+	v->targets = target_bit(f, target);
 }
 
 /* The same step at another target. */
 static void compare_step(struct fold *f, struct folded_value *v, const struct image_value *i, const char *target)
 {
-	add_target(f, v, target);
+	v->targets |= target_bit(f, target);
 	if (image_text_equal(v->want, i->before)) {
 		v->agreed |= i->agreed;
 	} else if (i->agreed && !v->agreed) {
@@ -190,7 +210,7 @@ static bool is_witness(const struct folded_value *v)
 
 static void fold_value(struct fold *f, struct folded *r, const struct image_value *i, const char *target)
 {
-	struct folded_value *v = folded_value_of(r, i->field);
+	struct folded_value *v = folded_value_of(f, r, i->field);
 
 	if (v == NULL) {
 		v = folded_value_new(f, r, i->field);
@@ -200,7 +220,7 @@ static void fold_value(struct fold *f, struct folded *r, const struct image_valu
 		begin_step(f, v, i, target);
 	} else if (v->closed) {
 		return;
-	} else if (!is_witness(v) && image_text_equal(v->wrote, i->after) && (!has_target(v, target) || image_text_equal(v->want, i->before))) {
+	} else if (!is_witness(v) && image_text_equal(v->wrote, i->after) && (!(v->targets & target_bit(f, target)) || image_text_equal(v->want, i->before))) {
 		/* At another target; or there once more: the write before was refused, or cut off. */
 		compare_step(f, v, i, target);
 	} else if (v->want.len >= IMAGE_NULL && image_text_equal(v->want, i->after)) {
@@ -230,11 +250,11 @@ static void fold_delete(struct fold *f, struct folded *r, const struct journal_i
 		return;
 	}
 	for (size_t i = 0; i < image->n_values; i++) {
-		struct folded_value *v = folded_value_of(r, image->values[i].field);
+		struct folded_value *v = folded_value_of(f, r, image->values[i].field);
 
 		if (v == NULL && (v = folded_value_new(f, r, image->values[i].field)) == NULL)
 			continue;
-		if (v->n_targets == 0 || (image->values[i].agreed && !v->agreed && v->wrote.len == IMAGE_NOT_KEPT)) {
+		if (v->targets == 0 || (image->values[i].agreed && !v->agreed && v->wrote.len == IMAGE_NOT_KEPT)) {
 			begin_step(f, v, &image->values[i], image->endpoint);
 			v->expect = v->wrote = (struct image_text){ NULL, IMAGE_NOT_KEPT };
 		}
@@ -290,8 +310,8 @@ void fold_each(struct fold *f, void (*fn)(void *arg, const struct undo_item *), 
 			continue;
 		memset(item, 0, sizeof *item);
 		*item = (struct undo_item){ .entity = r->entity, .key = r->key, .code = r->code, .what = r->what, .print = r->print };
-		for (size_t i = 0; i < r->n_values; i++)
-			item->values[item->n_values++] = (struct undo_value){ r->values[i].field, r->values[i].want, r->values[i].expect };
+		for (const struct folded_value *v = r->values; v != NULL; v = v->next)
+			item->values[item->n_values++] = (struct undo_value){ f->fields[v->field], v->want, v->expect };
 		fn(arg, item);
 	}
 	free(item);

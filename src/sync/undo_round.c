@@ -42,8 +42,8 @@ static struct undo_item *item_of(struct round *r, const struct undo_target *t)
 	struct err e = { 0 };
 
 	if (t->item != NULL) {
-		item = arena_alloc(&r->arena, sizeof *item);
-		*item = *t->item;
+		item = arena_alloc(&r->arena, undo_item_size(t->item));
+		memcpy(item, t->item, undo_item_size(t->item));
 	} else if (!journal_undo_get(sync_of(r)->journal, t->id, &r->arena, &item, &e)) {
 		round_give_up(r, &e);
 	}
