@@ -168,14 +168,15 @@ static struct folded_value *folded_value_of(struct fold *f, const struct folded 
 
 static struct folded_value *folded_value_new(struct fold *f, struct folded *r, const char *field)
 {
-	struct folded_value *v;
+	struct folded_value *v, **end = &r->values;
 
 	if (r->n_values == IMAGE_VALUES_MAX)
 		return NULL;
 	v = arena_zalloc(f->arena, sizeof *v);
 	v->field = field_number(f, field);
-	v->next = r->values;
-	r->values = v;
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = v;
 	r->n_values++;
 	return v;
 }
