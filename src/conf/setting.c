@@ -108,11 +108,11 @@ const struct setting settings[] = {
 	{ .path = "control.socket", .type = SET_SOCKET, .at = TOP(control.socket), .def = "/run/crmsyncd/control.sock",
 	  .help = "Unix socket for crmsyncctl; created with mode 0600." },
 
-	{ .path = "journal", .type = SET_MAP, .help = "The local record of decisions and parked records." },
+	{ .path = "journal", .type = SET_MAP, .help = "The local record of decisions, before-images and parked records." },
 	{ .path = "journal.directory", .type = SET_PATH, .at = TOP(journal.directory), .def = "/var/lib/crmsyncd",
 	  .help = "Directory of the journal; created with mode 0700 when it is missing." },
 	{ .path = "journal.keep", .type = SET_DURATION, .at = TOP(journal.keep_us), .def = "30d", .min = SECS(3600), .max = DAYS(3650),
-	  .help = "How long decisions are kept. Parked records stay until they are settled." },
+	  .help = "How long decisions and before-images are kept. Parked records stay until they are settled." },
 
 	{ .path = "limits", .type = SET_MAP, .help = "Bounds of one round of work; the daemon's memory follows from them." },
 	{ .path = "limits.batch_rows", .type = SET_INTEGER, .at = TOP(limits.batch_rows), .def = "1000", .min = 1, .max = 100000,

@@ -10,7 +10,7 @@
 #include "control/room.h"
 #include "sync/sync.h"
 
-enum { PARAMS_MAX = 6 };
+enum { PARAMS_MAX = 10 };
 
 struct command {
 	const char *name;			/* what stands behind /v1/ */
@@ -536,8 +536,14 @@ static const struct command commands[] = {
 	{ "verify", run_verify, false, { { "entity", PARAM_TEXT } }, "Compares the real rows of the endpoints: what differs, a line each, then the sum." },
 	{ "repair", run_repair, false, { { "entity", PARAM_TEXT }, { "dry_run", PARAM_FLAG } },
 	  "The same, and makes the differing rows agree by the entity's own rules, or tells what it would write." },
-	{ "history", NULL, true, { { 0 } }, "The before-images." },
-	{ "undo", NULL, true, { { 0 } }, "Puts before-images back." },
+	{ "history", run_history, false,
+	  { { "entity", PARAM_TEXT }, { "key", PARAM_TEXT }, { "run", PARAM_NUMBER }, { "since", PARAM_TEXT }, { "until", PARAM_TEXT },
+	    { "source", PARAM_TEXT }, { "endpoint", PARAM_TEXT }, { "runs", PARAM_FLAG } },
+	  "What our writes wrote over, newest first, a line each; without key, run and since the newest thousand. With runs, these." },
+	{ "undo", run_undo, false,
+	  { { "entity", PARAM_TEXT }, { "key", PARAM_TEXT }, { "run", PARAM_NUMBER }, { "since", PARAM_TEXT }, { "until", PARAM_TEXT },
+	    { "source", PARAM_TEXT }, { "endpoint", PARAM_TEXT }, { "rule", PARAM_TEXT }, { "dry_run", PARAM_FLAG } },
+	  "Puts that back, where nobody has touched it since: what was skipped, a line each, then the sum. With dry_run, what would be." },
 };
 
 static const struct command *command_find(const char *name)

@@ -278,8 +278,7 @@ static bool more_decisions(void *arg, struct buf *out)
 	return false;
 }
 
-/* RFC 3339, or a duration back from now. */
-static bool since_parse(const char *text, int64_t *us)
+bool since_parse(const char *text, int64_t *us)
 {
 	int64_t back_us;
 

@@ -2,6 +2,7 @@ libcrmsync_a_SOURCES += \
 	src/base/notify.c src/base/notify.h \
 	src/control/commands.c \
 	src/control/control.c src/control/control.h \
+	src/control/history.c \
 	src/control/held.c \
 	src/control/waiting.c \
 	src/control/html.c src/control/html.h \

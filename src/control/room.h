@@ -91,6 +91,7 @@ void commands_each(void (*fn)(void *arg, const char *name, bool built, const cha
 
 void list_parked(struct control *, struct http_exchange *, const json_t *params);
 void show_parked(struct control *, struct http_exchange *, const json_t *params);
+bool since_parse(const char *text, int64_t *us);	/* RFC 3339, or a duration back from now */
 json_t *stamp_json(int64_t stamp_us);		/* null: nobody knows */
 bool is_private_field(const struct sync *, const char *entity, const char *field);
 void list_conflicts(struct control *, struct http_exchange *, const json_t *params);
@@ -114,6 +115,11 @@ void decide_waiting(struct control *, struct http_exchange *, const json_t *para
 
 void run_verify(struct control *, struct http_exchange *, const json_t *params);
 void run_repair(struct control *, struct http_exchange *, const json_t *params);
+
+/* ---- before-images: history.c ------------------------------------------------------------------------ */
+
+void run_history(struct control *, struct http_exchange *, const json_t *params);
+void run_undo(struct control *, struct http_exchange *, const json_t *params);
 
 /* ---- held deletes: held.c ---------------------------------------------------------------------------- */
 

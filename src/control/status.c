@@ -9,6 +9,7 @@
 #include "control/room.h"
 #include "endpoint/endpoint.h"
 #include "journal/journal.h"
+#include "journal/journal_images.h"
 #include "meter/meter.h"
 #include "sync/sync.h"
 
@@ -243,6 +244,8 @@ static json_t *journal_json(const struct journal *journal)
 	json_object_set_new(j, "state", json_string(trouble == NULL ? "up" : "failing"));
 	json_object_set_new(j, "reason", control_text(trouble == NULL ? "" : trouble->text));
 	json_object_set_new(j, "bytes", json_integer(journal_bytes(journal)));
+	json_object_set_new(j, "images", json_integer(journal_images_count(journal)));
+	json_object_set_new(j, "images_bytes", json_integer(journal_images_bytes(journal)));
 	return j;
 }
 

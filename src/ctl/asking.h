@@ -48,6 +48,10 @@ int run_decide(struct ctl *c, char **args, int n);
 /* plan.c */
 int run_plan(struct ctl *c, char **args, int n);
 
+/* history.c */
+int run_history(struct ctl *c, char **args, int n);
+int run_undo(struct ctl *c, char **args, int n);
+
 /* verify.c */
 int run_verify(struct ctl *c, char **args, int n);
 int run_repair(struct ctl *c, char **args, int n);

@@ -526,7 +526,9 @@ const struct ctl_command ctl_commands[] = {
 	{ "verify", "[ENTITY]", "", 0, 1, run_verify, "Compares the real rows of the endpoints; 1 when some differ." },
 	{ "repair", "[ENTITY] [--dry-run]", "d", 0, 1, run_repair,
 	  "The same, and makes what differs agree by the entity's own rules; 1 when some do not yet. --dry-run only tells what it would write." },
-	{ "history", "", "", 0, 0, NULL, "The before-images." },
-	{ "undo", "", "", 0, 0, NULL, "Puts before-images back." },
+	{ "history", "[--entity E] [--key K] [--run ID] [--since T] [--until T] [--source P] [--endpoint P] [--runs]", "ekriuoER", 0, 0, run_history,
+	  "Shows what was there before each of our writes, newest first; with --runs in which runs they were made." },
+	{ "undo", "--run ID | --since T | --entity E --key K [--until T] [--source P] [--endpoint P] [--rule R] [--dry-run]", "ekriuoEld", 0, 0,
+	  run_undo, "Puts back what was there before, on every side, where nobody has changed it since; 1 when something was left alone." },
 	{ NULL },
 };

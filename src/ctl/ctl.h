@@ -37,8 +37,8 @@ struct ctl {
 	const char *socket, *config;
 	int64_t timeout_us;
 	bool json, no_color;
-	bool watch, print, sweep, waiting, null, dry_run;
-	const char *entity, *endpoint, *since, *key, *id, *value;
+	bool watch, print, sweep, waiting, null, runs, dry_run;
+	const char *entity, *endpoint, *since, *until, *key, *id, *value, *run, *source, *rule;
 	/* made from it */
 	char *path;			/* of the control socket */
 	bool color;			/* stdout is a terminal that may be coloured */

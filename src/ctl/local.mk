@@ -6,6 +6,7 @@ crmsyncctl_SOURCES = \
 	src/ctl/commands.c \
 	src/ctl/ctl.h \
 	src/ctl/find.c \
+	src/ctl/history.c \
 	src/ctl/held.c \
 	src/ctl/main.c \
 	src/ctl/plan.c \

@@ -31,6 +31,11 @@ const struct option ctl_options[] = {
 	{ "waiting", no_argument, NULL, 'W' },
 	{ "value", required_argument, NULL, 'v' },
 	{ "null", no_argument, NULL, '0' },
+	{ "run", required_argument, NULL, 'r' },
+	{ "runs", no_argument, NULL, 'R' },
+	{ "until", required_argument, NULL, 'u' },
+	{ "source", required_argument, NULL, 'o' },
+	{ "rule", required_argument, NULL, 'l' },
 	{ "dry-run", no_argument, NULL, 'd' },
 	{ NULL },
 };
@@ -107,6 +112,11 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	case 'W': c->waiting = true; break;
 	case 'v': c->value = optarg; break;
 	case '0': c->null = true; break;
+	case 'r': c->run = optarg; break;
+	case 'R': c->runs = true; break;
+	case 'u': c->until = optarg; break;
+	case 'o': c->source = optarg; break;
+	case 'l': c->rule = optarg; break;
 	case 'd': c->dry_run = true; break;
 	case 'h':
 		if (command != NULL)

@@ -315,15 +315,20 @@ static void show_promises(const json_t *status, struct buf *out, size_t width)
 	}
 }
 
+#define MIB (1024.0 * 1024.0)
+
 static void show_service(const json_t *status, struct buf *out, size_t width)
 {
-	const json_t *redis = sub(status, "redis");
+	const json_t *redis = sub(status, "redis"), *journal = sub(status, "journal");
 	double uptime = num(status, "uptime_seconds");
 	struct buf line = { 0 };
 
 	buf_addf(&line, "topology %s, crmsyncd %s, up ", str(status, "topology"), str(status, "version"));
 	age_add(&line, isnan(uptime) ? 0 : uptime);
 	buf_addf(&line, "; %s %s", str(redis, "server")[0] != '\0' ? str(redis, "server") : "Redis", str(redis, "state"));
+	if (num(journal, "bytes") > 0)
+		buf_addf(&line, "; journal %.1f MiB, of it before-images of %.0f writes %.1f MiB", num(journal, "bytes") / MIB, num(journal, "images"),
+			 num(journal, "images_bytes") / MIB);
 	if (json_is_false(sub(status, "last_reload_successful")))
 		buf_adds(&line, "; the last reload was refused");
 	wrap_add(out, line.p, 0, width);

@@ -403,6 +403,7 @@ static int failed_start(const struct err *e)
 static void wire_signals(struct daemon *d)
 {
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* a limit on the size of files is a full disk to the journal */
 	loop_signal(d->loop, SIGTERM, on_stop, d);
 	loop_signal(d->loop, SIGINT, on_stop, d);
 	loop_signal(d->loop, SIGHUP, on_hup, d);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "journal/journal_db.h"
+#include "journal/journal_images.h"
 #include "journal/room.h"
 
 /* The same order of parameters in Q_PARK and Q_UNPARK, see bind_identity(). */
@@ -153,6 +154,8 @@ struct journal *journal_open(const char *directory, const char *topology, struct
 			goto failed;
 		}
 	}
+	if (!journal_images_open(j, e))
+		goto failed;
 	j->owed = journal_count(j, Q_COUNT_OWED);
 	return j;
 failed:
@@ -170,6 +173,7 @@ void journal_close(struct journal **jp)
 		return;
 	for (int q = 0; q < QUERIES; q++)
 		sqlite3_finalize(j->stmts[q]);
+	journal_images_close(j);
 	sqlite3_close(j->db);
 	buf_fini(&j->scratch);
 	free(j->path);
@@ -218,6 +222,7 @@ bool journal_commit(struct journal *j, struct err *e)
 		return true;
 	}
 	journal_roll_back(j);
+	journal_images_forget(j);
 	failed_to_write(j);
 	j->owed = journal_count(j, Q_COUNT_OWED);
 	if (e != NULL)
@@ -585,7 +590,7 @@ static bool write_expired(struct journal *j, const void *what, struct err *e)
 	if (j->trouble.kind != 0 && !journal_run(j, Q_TRY, e))
 		return false;
 	sqlite3_bind_int64(j->stmts[Q_EXPIRE], 1, *before_us);
-	return journal_run(j, Q_EXPIRE, e);
+	return journal_run(j, Q_EXPIRE, e) && journal_images_expire(j, *before_us, e);
 }
 
 bool journal_expire(struct journal *j, int64_t before_us, struct err *e)

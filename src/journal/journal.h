@@ -193,7 +193,7 @@ int64_t journal_decision_count(struct journal *, const char *entity);
  */
 const struct err *journal_trouble(const struct journal *);
 int64_t journal_bytes(const struct journal *);	/* on the disk; 0 when it is in memory */
-/* Drops decisions older than that: the oldest 1,000 a call, so that the loop is not held up for long. Call it every minute. */
+/* Drops decisions and before-images older than that: a portion a call, so that the loop is not held up for long. Call it every minute. */
 bool journal_expire(struct journal *, int64_t before_us, struct err *e);
 
 #endif

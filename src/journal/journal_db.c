@@ -14,7 +14,7 @@
 
 enum {
 	APPLICATION_ID = 0x63726d73,	/* "crms": file(1) and we tell our files from others by it */
-	SCHEMA_VERSION = 4,
+	SCHEMA_VERSION = 5,
 	BUSY_MS = 250,			/* somebody's shell may hold the file for a moment; the loop waits no longer than this */
 };
 
@@ -80,6 +80,23 @@ static const char version_4[] =
 	" us5 INTEGER NOT NULL, PRIMARY KEY (ring, start_us, subject)) WITHOUT ROWID;"
 	"CREATE TABLE clocks ("
 	" one INTEGER PRIMARY KEY CHECK (one = 1), axis_us INTEGER NOT NULL, boot_us INTEGER NOT NULL, wall_us INTEGER NOT NULL);";
+/* The number of an image's batch rises with time: that is how they are gone through. */
+static const char version_5[] =
+	"CREATE TABLE image_run (id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, time_us INTEGER NOT NULL);"
+	"CREATE TABLE image_batch ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES image_run, entity TEXT NOT NULL, time_us INTEGER NOT NULL,"
+	" images INTEGER NOT NULL, raw_bytes INTEGER NOT NULL, keys BLOB NOT NULL, body BLOB NOT NULL);"
+	"CREATE INDEX image_batch_run ON image_batch (run);"
+	"CREATE INDEX image_batch_time ON image_batch (time_us);"
+	"CREATE TABLE image_failed (batch INTEGER NOT NULL REFERENCES image_batch ON DELETE CASCADE, n INTEGER NOT NULL,"
+	" PRIMARY KEY (batch, n)) WITHOUT ROWID;"
+	"CREATE TABLE undo_item ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, entity TEXT NOT NULL, key TEXT NOT NULL, code BLOB NOT NULL,"
+	" what INTEGER NOT NULL, print INTEGER NOT NULL, wanted BLOB NOT NULL, state INTEGER NOT NULL DEFAULT 0,"
+	" fields TEXT NOT NULL DEFAULT '', code_word TEXT NOT NULL DEFAULT '', cause TEXT NOT NULL DEFAULT '',"
+	" n_restored INTEGER NOT NULL DEFAULT 0, n_skipped INTEGER NOT NULL DEFAULT 0);"
+	"CREATE INDEX undo_item_run ON undo_item (run, id);"
+	"CREATE INDEX undo_item_open ON undo_item (id) WHERE state < 2;";
 
 /* ---- errors ------------------------------------------------------------------------------------------ */
 
@@ -256,8 +273,8 @@ static bool upgrade(sqlite3 *db, const char *path, struct err *e)
 	if (!ask_number(db, path, "PRAGMA user_version", &version, e))
 		return false;
 	return (version >= 2 || run(db, path, version_2, e)) && (version >= 3 || run(db, path, version_3, e)) &&
-	       (version >= 4 || run(db, path, version_4, e)) &&
-	       (version >= SCHEMA_VERSION || run(db, path, "PRAGMA user_version = 4", e));
+	       (version >= 4 || run(db, path, version_4, e)) && (version >= 5 || run(db, path, version_5, e)) &&
+	       (version >= SCHEMA_VERSION || run(db, path, "PRAGMA user_version = 5", e));
 }
 
 /* Looks in the same transaction that creates: two daemons that start at once must not both create. */

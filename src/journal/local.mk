@@ -1,6 +1,7 @@
 libcrmsync_a_SOURCES += \
 	src/journal/journal.c src/journal/journal.h \
 	src/journal/journal_db.c src/journal/journal_db.h \
+	src/journal/journal_images.c src/journal/journal_images.h \
 	src/journal/journal_spent.c \
 	src/journal/journal_waiting.c \
 	src/journal/room.h

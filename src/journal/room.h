@@ -15,6 +15,7 @@
 #include "base/log.h"
 
 struct arena;
+struct images;
 
 enum query {
 	Q_BEGIN, Q_COMMIT, Q_ROLLBACK,
@@ -41,6 +42,7 @@ struct journal {
 	int64_t changes;		/* before this group */
 	int64_t owed;			/* sides of decisions that are still to be written; -1: not known */
 	struct digest_key key;
+	struct images *images;		/* owned; journal_images.c */
 	struct buf scratch;
 };
 

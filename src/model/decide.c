@@ -383,6 +383,8 @@ static void agree_on(struct work *w, size_t f, bool new_life)
 	const struct settlement *given;
 
 	w->winner[f] = 255;
+	if (decide_impose(w, f))
+		return;
 	if (w->entity->fields[f].rule == RULE_ADD && decide_add_up(w, f, new_life))
 		return;
 	winner = w->winner[f] = pick_winner(w, leader_of(w, f), new_life);
@@ -417,7 +419,7 @@ void decide_join_fields(struct work *w, bool new_life)
 	else if (w->base == NULL || new_life)
 		d->next->row = 0;
 	for (size_t f = 0; f < w->entity->n_fields; f++)
-		if ((w->winner[f] != 255 || (w->added & BIT(f))) && d->have != all_fields(w->entity))
+		if ((w->winner[f] != 255 || ((w->added | w->imposed) & BIT(f))) && d->have != all_fields(w->entity))
 			d->next->row = 0;	/* part of the agreed row is out of reach: fields decide until it is seen whole */
 }
 
@@ -534,6 +536,7 @@ void decide_record(const struct decide_policy *policy, const struct vector *base
 		level_units(&w, e);
 		decide_release_words(&w, e);
 	}
+	decide_find_imposed(&w);
 	decide_life(&w);
 	decide_give_orders(&w);
 	decide_keep_amounts(&w);

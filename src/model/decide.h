@@ -71,6 +71,16 @@ struct settlement {
 	uint64_t mark;			/* of what waited when it was decided: nothing else is settled by it */
 };
 
+/* What a person puts back against the rules (decide_imposed.c): values, a whole record; or it ends the record. */
+struct imposition {
+	enum impose { IMPOSE_VALUES, IMPOSE_RECORD, IMPOSE_END } what;
+	uint64_t fields;		/* VALUES */
+	const struct value *values;	/* by field index */
+	const uint64_t *digests;	/* of these; by field index, as */
+	const uint64_t *expected;	/* VALUES: of what has to be agreed there now; the same: a witness for others of its group */
+	bool begun;			/* it may be agreed on already, with nobody to show it yet */
+};
+
 struct decide_policy {
 	const struct entity_def *entity;
 	const struct decide_endpoint *endpoints;	/* by endpoint index */
@@ -79,6 +89,7 @@ struct decide_policy {
 	int64_t now_us, max_ahead_us, quantum_us;
 	const struct settlement *settlements;		/* of this record */
 	size_t n_settlements;
+	const struct imposition *imposed;		/* on this record; NULL: nothing */
 };
 
 enum action { ACTION_NONE, ACTION_INSERT, ACTION_UPDATE, ACTION_DELETE };
@@ -115,6 +126,7 @@ struct decision {
 	int64_t oldest_edit_us;		/* smallest reported stamp among them; STAMP_NONE */
 	uint64_t waits;			/* fields that wait for a person */
 	uint64_t settled;		/* fields that a person has decided in this decision */
+	uint64_t put_back, already;	/* fields that are agreed as imposed; that were so without it (of an IMPOSE_END: all or none) */
 	uint64_t *words;		/* of what waits, by field index: endpoints whose values differ there ... */
 	uint64_t *marks;		/* ... and what these are, for a settlement */
 	bool key_changed;		/* a key field's agreed value is not the base's: the record moves to a new id */

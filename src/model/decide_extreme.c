@@ -74,6 +74,14 @@ static bool anybody_edited(const struct work *w, size_t f)
 	return false;
 }
 
+/* Somebody has put the agreed value back: what it was put in the place of is only behind, however great. */
+static bool was_replaced(const struct work *w, size_t f, const struct edit_key *shown)
+{
+	const struct edit_key *agreed = &w->base->fields[f].key;
+
+	return agreed->origin == ORIGIN_NONE && shown->n <= agreed->n && shown->eff <= agreed->eff;
+}
+
 /* What it shows may stand. With a base to compare with: not its own form of that. */
 static bool competes(const struct work *w, size_t e, size_t f, bool has_base)
 {
@@ -84,7 +92,7 @@ static bool competes(const struct work *w, size_t e, size_t f, bool has_base)
 	if (w->seen[e].what != OBSERVED_ROW || !w->policy->endpoints[e].votes || !base_knows(w, e) || w->base->fields[f].digest == 0)
 		return false;
 	shown = decide_shown_key(w, e, f);
-	return !has_base || !same_key(&shown, &w->base->fields[f].key);
+	return !has_base || (!same_key(&shown, &w->base->fields[f].key) && !was_replaced(w, f, &shown));
 }
 
 uint8_t decide_extreme_winner(struct work *w, size_t f, bool new_life)

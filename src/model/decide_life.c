@@ -472,6 +472,14 @@ void decide_life(struct work *w)
 	const struct vector *base = w->base;
 	bool was_dead = base != NULL && base->dead;
 
+	if (w->ended || (was_dead && w->imposed != 0)) {
+		next->generation += was_dead;
+		next->dead = w->ended;
+		if (w->ended)
+			next->deleted = w->imposed_key;
+		decide_join_fields(w, !w->ended);
+		return;
+	}
 	if (was_dead && reborn_any(w)) {
 		next->generation = base->generation + 1;
 		next->dead = false;

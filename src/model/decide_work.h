@@ -5,6 +5,7 @@
  *   decide_extreme.c max and min: by value, not by key
  *   decide_add.c     add: by differences
  *   decide_manual.c  manual: what waits for a person
+ *   decide_imposed.c what a person puts back
  *   decide_life.c    deletes against edits, new generations; what lost, for the journal
  *   decide_orders.c  what everybody shows now, and what has to be written where
  */
@@ -43,6 +44,9 @@ struct work {
 	uint32_t word_n[FIELDS_MAX];	/* RULE_MANUAL: a word has a greater n */
 	struct edit_key word_key[FIELDS_MAX];	/* RULE_MANUAL, by unit: of what is agreed where words were heard; n 0: none were */
 	uint64_t late;		/* RULE_MANUAL: fields where somebody edited who had not seen the agreed value */
+	uint64_t imposed, drawn;	/* fields that a person puts back now; with those of their units */
+	struct edit_key imposed_key;
+	bool ended;			/* by a person, now */
 	uint64_t unit[FIELDS_MAX];	/* by field: those that win or lose with it, itself among them */
 };
 
@@ -132,6 +136,10 @@ static inline bool keeps_word(const struct work *w, size_t e, size_t f)
 {
 	return (w->out->waits & BIT(f)) && (w->out->words[f] & BIT(e));
 }
+
+/* decide_imposed.c */
+void decide_find_imposed(struct work *w);
+bool decide_impose(struct work *w, size_t f);			/* true: it is agreed there, and at hand */
 
 /* decide_life.c */
 ptrdiff_t decide_unseen_edit(const struct work *w, size_t deleter);	/* the first field with one; -1: it had seen everything */

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "sync/undo.h"
 
 enum { LATER_MAX = 50000 };
 
@@ -278,7 +279,7 @@ bool flow_idle(const struct flow *flow)
 
 bool flow_settled(const struct flow *flow)
 {
-	if (!flow_idle(flow))
+	if (!flow_idle(flow) || undos_under_way(flow->sync))
 		return false;
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
 		const struct side *side = flow->sides[e];
@@ -406,6 +407,7 @@ void flow_fini(struct flow *flow)
 	free_again(&flow->again);
 	free_again(&flow->later);
 	orphans_free(flow);
+	undo_targets_free(&flow->undos);
 	claims_free(&flow->claims);
 	loop_timer_free(&flow->later_timer);
 	for (size_t e = 0; e < ENDPOINTS_MAX; e++) {

@@ -4,6 +4,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/epoch.c \
 	src/sync/feed.c src/sync/feed.h \
 	src/sync/held.c \
+	src/sync/images.c \
 	src/sync/keys.c \
 	src/sync/listing.c \
 	src/sync/meters.c src/sync/meters_keep.c \
@@ -23,6 +24,9 @@ libcrmsync_a_SOURCES += \
 	src/sync/scan.c \
 	src/sync/state.h \
 	src/sync/sync.c src/sync/sync.h \
+	src/sync/undo.c src/sync/undo.h \
+	src/sync/undo_fold.c \
+	src/sync/undo_round.c \
 	src/sync/verify.c src/sync/verify.h \
 	src/sync/verify_look.c \
 	src/sync/wait.c \

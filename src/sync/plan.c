@@ -15,6 +15,7 @@
  * It works for an entity that is paused, and others go on meanwhile: a record is decided as it is when its turn comes.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -22,6 +23,7 @@
 #include "base/mem.h"
 #include "sync/feed.h"
 #include "sync/round.h"
+#include "sync/undo.h"
 
 enum { BUCKETS = 1024 };	/* by the first ten bits of the record id: a digest, so they fill evenly */
 
@@ -54,6 +56,8 @@ struct sync_plan {
 	uint64_t looked_at, left_out;		/* endpoints */
 	struct meter_entity counts;		/* of what is cleaned and rejected; told to nobody */
 	struct noted *noted;			/* owned */
+	struct undo_target **undos;		/* the dry run of an undo: what it would put back; NULL: another plan */
+	struct arena *keeps;			/* the undo's */
 	/* LIST */
 	size_t endpoint;
 	bool estimated;
@@ -375,6 +379,7 @@ void round_tell_plan(struct round *r)
 	}
 	if (!round_journal_all(r, &e))
 		round_give_up(r, &e);
+	undo_note_planned(r);
 	buf_fini(&key);
 	round_unclaim_all(r);
 }
@@ -861,6 +866,22 @@ void plan_add_gone(struct sync_plan *p, const struct rid *rid, size_t endpoint)
 	p->of_some = true;
 	p->gone[endpoint]++;
 	candidate_add(p, rid, CANDIDATE_GONE, endpoint, no_id);
+}
+
+void plan_put_back(struct sync_plan *p, struct undo_target **targets, struct arena *keeps)
+{
+	p->undos = targets;
+	p->keeps = keeps;
+}
+
+struct undo_target **plan_undos(struct sync_plan *p)
+{
+	return p->undos;
+}
+
+const char *plan_keep(struct sync_plan *p, const char *text)
+{
+	return arena_dup(p->keeps, text, strlen(text));
 }
 
 void plan_begin(struct sync_plan *p)

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "sync/undo.h"
 
 struct recovery {
 	struct sync *sync;
@@ -47,6 +48,7 @@ static void recovery_step(struct recovery *rc)
 	if (!s->closing && !rc->failed && s->store->ready) {
 		s->recovered = true;
 		s->open_us = clock_mono_us();
+		undos_tick(s);
 		epoch_look(s);
 		for (size_t i = 0; i < s->topology->n_entities; i++)
 			flow_pump(&s->flows[i]);

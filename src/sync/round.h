@@ -7,6 +7,8 @@
  *   round_write.c   decide, parents, intent, writes
  *   round_journal.c what was decided, for people
  *   round_mark.c    what everybody shows now goes into the store
+ *   images.c        what is written over, into the journal before
+ *   undo_round.c    what is to be put back
  *   plan.c          what a round would do, when it only plans
  *   round_books.c   and what became of each change into the books
  *
@@ -67,6 +69,10 @@ struct subject {			/* a record in this round */
 	const struct value *found;	/* by endpoint: the row that a listing found under its key; NULL value: none */
 	uint64_t held_back;		/* endpoints whose delete would be held */
 	uint64_t after_parent;		/* endpoints where the row it points to comes first */
+	/* of an undo */
+	struct undoing *undo;		/* something of it is to be put back; NULL: nothing */
+	bool revived;			/* it was nowhere: `base` is made up */
+	struct image_ref *images;	/* of what this pass writes */
 };
 
 struct parent {				/* a referenced record */
@@ -196,6 +202,7 @@ void round_ask_owners(struct round *r);
 void round_ask_stamps(struct round *r);
 
 /* round_write.c */
+bool round_has_orders(const struct round *r, const struct subject *s);
 void round_ask_keys(struct round *r);
 void round_ask_parents(struct round *r);
 void round_got_parents(struct round *r);
@@ -230,6 +237,8 @@ bool plan_has_listed(const struct sync_plan *, size_t endpoint);
 bool plan_admits_delete(struct sync_plan *, struct side *source);	/* false: the guard would hold it */
 void plan_round_over(struct sync_plan *, const struct err *why);	/* why NULL: fine */
 struct meter_entity *plan_counts(struct sync_plan *);
+struct undo_target **plan_undos(struct sync_plan *);		/* of a dry run of an undo; NULL: it is another plan */
+const char *plan_keep(struct sync_plan *, const char *text);	/* as long as that undo lasts */
 /* round_books.c */
 void round_book(struct round *r, const struct subject *s);	/* when its round has been marked */
 

@@ -24,7 +24,7 @@ enum books_state flow_state_of(const struct flow *flow, const struct vector *v)
 
 static enum books_state state_before(const struct round *r, const struct subject *s)
 {
-	return s->base != NULL && !s->buried ? flow_state_of(r->flow, s->base) : BOOKS_SETTLED;
+	return s->base != NULL && !s->buried && !s->revived ? flow_state_of(r->flow, s->base) : BOOKS_SETTLED;
 }
 
 static enum books_state state_after(const struct round *r, const struct subject *s)
@@ -40,7 +40,7 @@ static bool is_decided(const struct subject *s)
 /* That line is about what was agreed, which was in the books before this round. */
 static bool is_about_agreement(const struct subject *s, const struct lost_edit *l)
 {
-	if (s->base == NULL || s->buried)
+	if (s->base == NULL || s->buried || s->revived)
 		return false;
 	return same_key(&l->loser_key, l->kind == LOST_DELETE ? &s->base->deleted : &s->base->fields[l->field].key);
 }

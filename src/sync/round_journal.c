@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "model/decide.h"
+#include "sync/undo.h"
 
 static const char *const lost_kinds[] = {
 	[LOST_CONFLICT] = "conflict", [LOST_FIRST_CONTACT] = "first-contact", [LOST_DELETE] = "delete-update",
@@ -396,21 +397,47 @@ static bool note_all_waiting(struct round *r, const struct subject *s, struct er
 
 /* ---- all --------------------------------------------------------------------------------------------- */
 
-bool round_journal_all(struct round *r, struct err *e)
+static bool has_something_to_say(const struct round *r, const struct subject *s)
 {
-	bool begun = false, ok = true;
+	return is_live(s) && s->decided && (s->d.n_lost > 0 || s->d.waits != 0);
+}
+
+static bool tell_decisions(struct round *r, struct err *e)
+{
+	bool ok = true;
 
 	for (size_t i = 0; ok && i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
-		if (!is_live(s) || !s->decided || (s->d.n_lost == 0 && s->d.waits == 0))
-			continue;
-		if (!begun && r->plan == NULL)
-			journal_begin(sync_of(r)->journal);
-		begun = r->plan == NULL;
-		ok = (s->d.n_lost == 0 || tell_all(r, s, e)) && (s->d.waits == 0 || note_all_waiting(r, s, e));
+		if (has_something_to_say(r, s))
+			ok = (s->d.n_lost == 0 || tell_all(r, s, e)) && (s->d.waits == 0 || note_all_waiting(r, s, e));
 	}
-	return (!begun || journal_commit(sync_of(r)->journal, e)) && ok;
+	return ok;
+}
+
+static bool has_to_be_journalled(const struct round *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (has_something_to_say(r, &r->subjects[i]) || round_has_orders(r, &r->subjects[i]) || r->subjects[i].undo != NULL)
+			return true;
+	return false;
+}
+
+bool round_journal_all(struct round *r, struct err *e)
+{
+	struct journal *journal = sync_of(r)->journal;
+	bool ok;
+
+	if (r->plan != NULL)
+		return tell_decisions(r, e);
+	if (!has_to_be_journalled(r))
+		return true;
+	journal_begin(journal);
+	ok = tell_decisions(r, e) && undo_note_begun(r, e) && round_keep_images(r, e);
+	if (journal_commit(journal, e) && ok)
+		return true;
+	round_forget_images(r);
+	return false;
 }
 
 /* ---- where it was written ---------------------------------------------------------------------------- */

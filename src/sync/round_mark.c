@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "sync/undo.h"
 
 /* ---- MARK: what everybody shows now ------------------------------------------------------------------ */
 
@@ -35,12 +36,12 @@ static void mark_vector(struct round *r, struct subject *s, struct marking *m)
 		m->puts[m->n_puts++] = (struct store_put){ .rid = *from, .blob = VALUE_NULL };
 	if (spent) {
 		m->puts[m->n_puts++] = (struct store_put){ .rid = s->next_rid, .blob = VALUE_NULL };
-		m->added -= s->base != NULL && !s->buried;
+		m->added -= s->base != NULL && !s->buried && !s->revived;
 		return;
 	}
 	vector_encode(v, &sync_of(r)->store->layouts[r->flow->index], &m->bytes);
 	mark_put(m, &s->next_rid, at, m->bytes.len - at);
-	m->added += s->base == NULL || s->buried;
+	m->added += s->base == NULL || s->buried || s->revived;
 }
 
 static void mark_ids(struct round *r, struct subject *s, struct marking *m)
@@ -242,6 +243,7 @@ void round_got_mark(struct round *r)
 	for (size_t i = 0; i < r->n; i++)
 		if (r->subjects[i].fate != FATE_BUSY)
 			round_book(r, &r->subjects[i]);
+	round_settle_undos(r);
 	r->intent[0] = '\0';
 	round_unclaim_all(r);
 	if (r->writes_sent)

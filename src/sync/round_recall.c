@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "sync/undo.h"
 
 /* ---- claims: a record is in work in one round at a time ---------------------------------------------- */
 
@@ -235,7 +236,7 @@ void round_got_recall(struct round *r)
 		if (s->buried)
 			s->base = vector_of_buried(r, &s->seen[e]);
 		if (value_is_null(s->source_id)) {
-			if (s->base == NULL && s->found == NULL)
+			if (s->base == NULL && !undo_revive(r, s) && s->found == NULL)
 				round_drop_subject(r, s, BOOKS_UNCHANGED);
 			continue;
 		}

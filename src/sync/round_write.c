@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "model/doubt.h"
+#include "sync/undo.h"
 
 /* ---- decide, and KEYS: is a changed key free? -------------------------------------------------------- */
 
@@ -69,6 +70,11 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 			own_recognise(r->flow->sides[e], &s->seen[e]);
 	stamp_past(r, s);
 	round_add_settlements(r, s, p);
+	if (undo_finds_taken(r, s)) {
+		round_drop_subject(r, s, BOOKS_UNCHANGED);
+		return;
+	}
+	undo_impose(r, s, p);
 	decide_record(p, round_base_of(r, s), s->seen, &r->arena, &s->d);
 	if (round_holds(r, s))
 		decide_record(p, s->base, s->seen, &r->arena, &s->d);
@@ -202,6 +208,11 @@ static void on_keys(void *arg, const struct value *blobs, size_t n, const struct
 
 		if (value_is_null(blobs[i]) || let_go_of_foreign_rows(r, s, blobs[i]))
 			continue;
+		if (s->undo != NULL && s->d.edited == 0) {
+			undo_key_taken(s);
+			decide_nothing(r, s);
+			continue;
+		}
 		err_set(&taken, ERR_ROW, "key-taken", "its key was changed to one that another %s already has; give one of the two another key",
 			r->flow->def->name);
 		for (size_t o = 0; o < n_endpoints(r); o++)
@@ -402,7 +413,7 @@ void round_got_parents(struct round *r)
 
 /* ---- INTEND: the journal, then what is agreed and who is owed ---------------------------------------- */
 
-static bool has_orders(const struct round *r, const struct subject *s)
+bool round_has_orders(const struct round *r, const struct subject *s)
 {
 	for (size_t e = 0; is_live(s) && s->decided && e < n_endpoints(r); e++)
 		if (s->d.orders[e].action != ACTION_NONE)
@@ -466,7 +477,7 @@ void round_ask_intend(struct round *r)
 		return;
 	}
 	for (size_t i = 0; i < r->n; i++)
-		if (has_orders(r, &r->subjects[i])) {
+		if (round_has_orders(r, &r->subjects[i])) {
 			add_intent(r, &r->subjects[i], &blob);
 			any = true;
 		}
@@ -727,6 +738,8 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	struct vseen *seen = &s->d.next->seen[side->endpoint];
 	struct err silent = { 0 };
 
+	if (w->outcome != WRITE_ERROR || !may_have_happened(&w->err))
+		round_note_failed(r, s, side->endpoint);
 	seen->owed = true;
 	switch (w->outcome) {
 	case WRITE_REFUSED:

@@ -16,6 +16,7 @@
  *                                                meters.c   what everything is right now, and how long it has been so
  *                                                plan.c     crmsyncctl plan
  *                                                verify.h   crmsyncctl verify, repair
+ *                                                undo.h     before-images; crmsyncctl undo
  */
 #ifndef SYNC_STATE_H
 #define SYNC_STATE_H
@@ -44,6 +45,10 @@ struct flow;
 struct own_write;
 struct sync_plan;
 struct sync_verify;
+struct sync_undo;
+struct undo_queue;
+struct undo_target;
+struct image_run;
 struct round;
 struct vanishing;
 
@@ -186,6 +191,7 @@ struct flow {
 	bool verdicts_wanted;		/* these are looked at again, from */
 	int64_t verdicts_after;
 	size_t verdicts_page;
+	struct undo_target *undos;	/* owned; records with something that is still to be put back */
 	bool released;			/* some waited under a topology that had another rule for them */
 	bool let_go;			/* a row is parked no more: what stood aside with it is looked at after the next sweep */
 	bool counted, paused, pumping;
@@ -261,6 +267,9 @@ struct sync {
 	struct sync_wait *waits;
 	struct sync_plan *plan;		/* under way; NULL: none */
 	struct sync_verify *verify;	/* the same */
+	struct sync_undo *undo;		/* the same */
+	struct undo_queue *undos;	/* owned; what is still to be put back */
+	struct image_run *runs;		/* owned; by endpoint, then of people's decisions: the one that is open; the same of first listings */
 	struct loop_timer *tick;
 	bool recovering, recovered;	/* intents of an earlier life are being put back, are */
 	bool finishing, closing;
@@ -468,6 +477,8 @@ void verify_free(struct sync *s);		/* nothing it asked for is open any more */
 struct sync_plan *plan_new(struct flow *, const struct sync_plan_taker *, struct err *e);
 void plan_add_row(struct sync_plan *, const struct rid *, size_t endpoint, struct value id);	/* id NULL: its vector knows the row */
 void plan_add_gone(struct sync_plan *, const struct rid *, size_t endpoint);
+/* It judges these items of an undo, instead of all that is new of the records. They and `keeps` must outlive it. */
+void plan_put_back(struct sync_plan *, struct undo_target **, struct arena *keeps);
 void plan_begin(struct sync_plan *);
 void plan_end_with_sync(struct sync *s);	/* tells whoever asked */
 void plans_free(struct sync *s);		/* nothing that it asked for is open any more */

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/state.h"
+#include "sync/undo.h"
 
 enum {
 	TICK_MS = 250,
@@ -84,6 +85,7 @@ static void on_tick(void *arg)
 		flow_recover(s);
 	epoch_look(s);
 	verify_tick(s);
+	undos_tick(s);
 	waits_check(s);
 }
 
@@ -211,6 +213,7 @@ struct sync *sync_new(struct loop *loop, const struct topology *topology, struct
 	s->shakes = xcalloc(topology->n_endpoints, sizeof *s->shakes);
 	s->meters = xcalloc(topology->n_endpoints, sizeof *s->meters);
 	s->flows = xcalloc(topology->n_entities, sizeof *s->flows);
+	undos_init(s);
 	s->store = seams->store_new(seams->arg, loop, topology, &store);
 	for (size_t e = 0; e < topology->n_endpoints; e++)
 		s->endpoints[e] = seams->endpoint_new(seams->arg, loop, topology, &topology->endpoints[e], &ends);
@@ -293,6 +296,7 @@ void sync_free(struct sync **sp)
 	waits_cancel_all(s);
 	plan_end_with_sync(s);
 	verify_end_with_sync(s);
+	undo_end_with_sync(s);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		for (struct round *r = s->flows[i].rounds; r != NULL; r = round_next(r))
 			round_let_go(r);
@@ -313,6 +317,7 @@ void sync_free(struct sync **sp)
 		flow_fini(&s->flows[i]);
 	plans_free(s);
 	verify_free(s);
+	undo_free(s);
 	while (s->parked != NULL) {
 		struct parked_mark *m = s->parked;
 

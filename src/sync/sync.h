@@ -196,6 +196,43 @@ struct sync_verify *sync_verify(struct sync *, const char *entity, enum sync_ver
 void sync_verify_cancel(struct sync_verify *);	/* the asker went away; nothing is called any more */
 void sync_verify_view(const struct sync_verify *, struct sync_verify_view *);
 
+/* Puts back what we wrote, where nobody has touched it since: undo.c. */
+struct undo_item;
+struct sync_undo;
+struct sync_undo_order {		/* NULL, 0: any. A key alone: the last run that wrote it */
+	const char *entity, *key;	/* key as it is printed */
+	const char *source, *endpoint, *rule;	/* whose edits; written to whom; by which rule */
+	int64_t run, since_us, until_us;	/* wall */
+	bool dry_run;
+};
+struct sync_undone {			/* one record; all of it is valid during the call */
+	const char *entity, *key;
+	const struct undo_item *item;	/* its values: of a dry run only */
+	bool restored, partly, waits;	/* none: skipped. Of a dry run: it would be */
+	const char *fields, *code, *cause;	/* what was skipped (comma-separated; "": all of it), and why */
+	uint64_t at;			/* of a dry run: endpoints that would be written */
+};
+struct sync_undo_sums {
+	int64_t restored, skipped;	/* records; skipped: something of it was not put back, */
+	int64_t partly, waiting;	/* but something was; it is not yet */
+	int64_t values_restored, values_skipped;
+	int64_t run;			/* by which it can be undone; 0: of a dry run */
+};
+struct sync_undo_taker {
+	void (*undone)(void *arg, const struct sync_undone *);	/* of a dry run every record, else those that were not restored */
+	void (*done)(void *arg, const struct sync_undo_sums *, const struct err *e);	/* e NULL: complete. It is gone then */
+	void *arg;
+};
+enum sync_undo_phase { UNDO_FOLD, UNDO_PLAN, UNDO_QUEUE, UNDO_RUN, UNDO_SETTLE, UNDO_TELL, UNDO_OVER };
+struct sync_undo_view {
+	enum sync_undo_phase phase;
+	int64_t found, open;		/* records found so far (-1: all were), still to be put back */
+};
+/* NULL: not now, e says why. One at a time; nothing is called before this has returned. What is begun is carried out whatever becomes of it. */
+struct sync_undo *sync_undo(struct sync *, const struct sync_undo_order *, const struct sync_undo_taker *, struct err *e);
+void sync_undo_cancel(struct sync_undo *);	/* the asker went away; nothing is called any more */
+void sync_undo_view(const struct sync_undo *, struct sync_undo_view *);
+
 /* name is an endpoint or an entity; false: no such name. */
 bool sync_pause(struct sync *, const char *name, struct err *e);
 bool sync_resume(struct sync *, const char *name, struct err *e);

@@ -386,6 +386,22 @@ START_TEST(what_waits_is_shown_and_decided)
 }
 END_TEST
 
+START_TEST(what_is_undone_is_told)
+{
+	served_start(&s);
+	is(ctl("undo", "--run", "17", NULL), 0, "1 record restored, 0 left alone; crmsyncctl undo --run 18 undoes that\n", "");
+	is(ctl("undo", "--run", "16", NULL), 1, "contact ann@example.org: phone is left alone: it was changed since\n"
+	   "1 record restored, 1 left alone; crmsyncctl undo --run 18 undoes that\n", "");
+	is(ctl("undo", NULL), 64, "", "undo what?");
+	is(ctl("undo", "--entity", "contact", NULL), 64, "", "undo what?");
+	is(ctl("undo", "--run", "x", NULL), 64, "", "not the number of a run");
+	is(ctl("undo", "--since", "yesterday", NULL), 64, "", "duration");
+	is(ctl("undo", "--entity", "cantact", "--key", "ann", NULL), 64, "", "contact");
+	is(ctl("history", NULL), 0, "", "");
+	is(ctl("history", "--runs", "--source", "sales", NULL), 0, "", "");
+}
+END_TEST
+
 START_TEST(conflicts_show_every_side)
 {
 	struct ran r;
@@ -644,6 +660,7 @@ static Suite *suite(void)
 	tcase_add_test(t, install_prints_sql_as_it_is);
 	tcase_add_test(t, parked_records_in_words_and_as_json);
 	tcase_add_test(t, what_waits_is_shown_and_decided);
+	tcase_add_test(t, what_is_undone_is_told);
 	tcase_add_test(t, conflicts_show_every_side);
 	tcase_add_test(t, orders_reach_the_daemon);
 	tcase_add_test(t, metrics_are_passed_through);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "journal/journal.h"
+#include "journal/journal_images.h"
 #include "loop/loop.h"
 #include "sync/sync.h"
 
@@ -346,6 +347,50 @@ void sync_verify_cancel(struct sync_verify *v)
 void sync_verify_view(const struct sync_verify *v, struct sync_verify_view *out)
 {
 	*out = (struct sync_verify_view){ .phase = VERIFY_LIST, .endpoint = 1, .done = 50, .expected = 100 };
+}
+
+struct sync_undo {
+	struct loop_timer *timer;
+	struct sync_undo_taker taker;
+	int64_t run;
+};
+
+/* One record is put back; of a run of an even number another one is not. */
+static void on_undoing(void *arg)
+{
+	struct sync_undo *u = arg;
+	struct sync_undo_taker taker = u->taker;
+	struct sync_undo_sums sums = { .restored = 1, .skipped = u->run % 2 == 0, .values_restored = 2, .run = 18 };
+	const struct undo_item item = { .what = UNDO_VALUES };
+
+	loop_timer_free(&u->timer);
+	free(u);
+	if (sums.skipped > 0)
+		taker.undone(taker.arg, &(struct sync_undone){ .entity = "contact", .key = "ann@example.org", .item = &item, .fields = "phone",
+							       .code = "changed-since", .cause = "it was changed since" });
+	taker.done(taker.arg, &sums, NULL);
+}
+
+struct sync_undo *sync_undo(struct sync *s, const struct sync_undo_order *order, const struct sync_undo_taker *taker, struct err *e)
+{
+	struct sync_undo *u = xcalloc(1, sizeof *u);
+
+	u->taker = *taker;
+	u->run = order->run;
+	u->timer = loop_timer_new(s->loop, on_undoing, u);
+	loop_timer_set(u->timer, 1);
+	return u;
+}
+
+void sync_undo_cancel(struct sync_undo *u)
+{
+	loop_timer_free(&u->timer);
+	free(u);
+}
+
+void sync_undo_view(const struct sync_undo *u, struct sync_undo_view *out)
+{
+	*out = (struct sync_undo_view){ .phase = UNDO_RUN, .found = -1, .open = 7 };
 }
 
 void sync_wait_cancel(struct sync_wait *w)

@@ -43,6 +43,7 @@ EXTRA_DIST += tests/live/test_stamps.py
 EXTRA_DIST += tests/live/test_topology.py
 EXTRA_DIST += tests/live/test_two_way.py
 EXTRA_DIST += tests/live/test_type_matrix.py
+EXTRA_DIST += tests/live/test_undo.py
 EXTRA_DIST += tests/live/test_verify.py
 EXTRA_DIST += tests/live/test_zones.py
 

@@ -8,6 +8,7 @@
 #include "model/doubt.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -1884,6 +1885,194 @@ START_TEST(an_endpoint_without_a_mapping_is_left_alone)
 }
 END_TEST
 
+/* ---- what a person puts back ------------------------------------------------------------------------- */
+
+/* The name: `want` for `expect`. */
+static void put_back(const char *want, const char *expect, bool begun)
+{
+	struct imposition *i = arena_zalloc(&arena, sizeof *i);
+	struct value *values = arena_zalloc(&arena, FIELDS * sizeof *values);
+	uint64_t *digests = arena_zalloc(&arena, FIELDS * sizeof *digests), *expected = arena_zalloc(&arena, FIELDS * sizeof *expected);
+
+	values[NAME] = value_of(want);
+	digests[NAME] = value_digest(&key, FIELD_TEXT, values[NAME]);
+	expected[NAME] = value_digest(&key, FIELD_TEXT, value_of(expect));
+	*i = (struct imposition){ .what = IMPOSE_VALUES, .fields = MASK(NAME), .values = values, .digests = digests, .expected = expected,
+		.begun = begun };
+	policy.imposed = i;
+}
+
+/* A makes Ann something that wins by that rule, and B has it. */
+static const char *bad_edit(enum rule rule)
+{
+	const char *bad = rule == RULE_MIN ? "Abe" : "Eve";
+	char text[40];
+
+	rule_for_all(rule);
+	all_know("ann Ann Elm Rome");
+	snprintf(text, sizeof text, "ann %s Elm Rome", bad);
+	shows(A, 10, arena_dup(&arena, text, strlen(text)));
+	decide();
+	write_all();
+	expect_quiet();
+	return bad;
+}
+
+START_TEST(what_is_put_back_goes_to_all_whatever_the_rule)
+{
+	const char *bad = bad_edit((enum rule)_i);
+
+	put_back("Ann", bad, false);
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	ck_assert_uint_eq(d.put_back, MASK(NAME));
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	write_all();
+	policy.imposed = NULL;
+	expect_quiet();
+	shows(B, 2000, "ann Zoe Elm Rome");	/* and the next edit goes as ever */
+	decide();
+	if (_i != RULE_MIN)
+		expect_agreed("ann Zoe Elm Rome");
+}
+END_TEST
+
+START_TEST(who_was_away_when_it_was_put_back_is_behind_and_makes_no_edit)
+{
+	const char *bad = bad_edit((enum rule)_i);
+	struct observation away = now[A];
+
+	put_back("Ann", bad, false);
+	is_silent(A);
+	decide();
+	write_all();
+	ck_assert(base->seen[A].owed);
+	policy.imposed = NULL;
+	now[A] = away;
+	decide();
+	ck_assert_uint_eq(d.edited, 0);
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(what_somebody_has_touched_since_is_not_put_back)
+{
+	bad_edit(RULE_LAST_WRITER_WINS);
+	shows(B, 20, "ann Joe Elm Rome");
+	put_back("Ann", "Eve", false);
+	decide();			/* seen for the first time in this very decision */
+	ck_assert_uint_eq(d.put_back, 0);
+	expect_agreed("ann Joe Elm Rome");
+	write_all();
+	decide();			/* and when it is known */
+	ck_assert_uint_eq(d.put_back | d.already, 0);
+	expect_agreed("ann Joe Elm Rome");
+	deletes(A, 30);
+	put_back("Ann", "Joe", false);
+	decide();
+	ck_assert_uint_eq(d.put_back, 0);
+	ck_assert(base->dead);
+}
+END_TEST
+
+START_TEST(what_is_put_back_is_brought_along_until_somebody_shows_it)
+{
+	bad_edit(RULE_LAST_WRITER_WINS);
+	put_back("Ann", "Eve", false);
+	decide();			/* agreed on, and then nobody could be written */
+	put_back("Ann", "Eve", true);
+	decide();
+	ck_assert_uint_eq(d.put_back, MASK(NAME));
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	write_all();
+	policy.imposed = NULL;
+	expect_quiet();
+	put_back("Ann", "Eve", false);
+	decide();
+	ck_assert_uint_eq(d.put_back, 0);
+	ck_assert_uint_eq(d.already, MASK(NAME));
+}
+END_TEST
+
+/* That field is as it was written with the name. */
+static void is_witness(size_t f, const char *value)
+{
+	struct imposition *i = (struct imposition *)(uintptr_t)policy.imposed;
+
+	i->fields |= MASK(f);
+	((struct value *)(uintptr_t)i->values)[f] = value_of(value);
+	((uint64_t *)(uintptr_t)i->digests)[f] = ((uint64_t *)(uintptr_t)i->expected)[f] = value_digest(&key, FIELD_TEXT, value_of(value));
+}
+
+START_TEST(a_group_is_put_back_only_when_nobody_touched_any_of_it)
+{
+	fields[NAME].group = fields[CITY].group = 0;
+	entity.n_groups = 1;
+	bad_edit(RULE_LAST_WRITER_WINS);
+	shows(B, 20, "ann Eve Elm Oslo");
+	put_back("Ann", "Eve", false);
+	decide();
+	ck_assert_uint_eq(d.put_back, 0);
+	write_all();
+	is_witness(CITY, "Rome");
+	decide();			/* when it is known, too */
+	ck_assert_uint_eq(d.put_back, 0);
+	expect_agreed("ann Eve Elm Oslo");
+	is_witness(CITY, "Oslo");
+	decide();
+	expect_agreed("ann Ann Elm Oslo");
+	ck_assert(same_key(&base->fields[NAME].key, &base->fields[CITY].key));
+}
+END_TEST
+
+static void impose_all(enum impose what, const char *row)
+{
+	struct imposition *i = arena_zalloc(&arena, sizeof *i);
+	struct observation o = row_of(row, T(0), value_of("none"));
+
+	*i = (struct imposition){ .what = what, .fields = EVERY_FIELD, .values = o.values, .digests = o.digests, .expected = o.digests };
+	policy.imposed = i;
+}
+
+START_TEST(a_record_is_ended_and_comes_back)
+{
+	bad_edit(RULE_LAST_WRITER_WINS);
+	impose_all(IMPOSE_END, "ann Eve Elm Rome");
+	decide();
+	ck_assert(base->dead);
+	expect_order(A, ACTION_DELETE, 0);
+	expect_order(B, ACTION_DELETE, 0);
+	write_all();
+	impose_all(IMPOSE_RECORD, "ann Ann Elm Rome");
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+	expect_order(B, ACTION_INSERT, EVERY_FIELD);
+	ck_assert_uint_eq(base->generation, 2);
+	write_all();
+	policy.imposed = NULL;
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(a_record_that_somebody_edits_just_now_is_not_ended)
+{
+	bad_edit(RULE_LAST_WRITER_WINS);
+	shows(B, 20, "ann Joe Elm Rome");
+	impose_all(IMPOSE_END, "ann Eve Elm Rome");
+	decide();
+	ck_assert(!base->dead);
+	ck_assert_uint_eq(d.put_back, 0);
+	expect_agreed("ann Joe Elm Rome");
+}
+END_TEST
+
 /* ---- the laws, in full on a small domain -------------------------------------------------------------------------- */
 
 /* ck_assert() tells its parent of every step, which is too slow for millions of them. */
@@ -2306,6 +2495,21 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, an_endpoint_without_a_mapping_is_left_alone);
 }
 
+static void add_what_is_put_back(TCase *t)
+{
+	static const enum rule rules[] = { RULE_LAST_WRITER_WINS, RULE_SOURCE_PRIORITY, RULE_MIRROR, RULE_NEWEST_FILLED, RULE_MAX, RULE_MIN, RULE_MANUAL };
+
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+		tcase_add_loop_test(t, what_is_put_back_goes_to_all_whatever_the_rule, (int)rules[i], (int)rules[i] + 1);
+		tcase_add_loop_test(t, who_was_away_when_it_was_put_back_is_behind_and_makes_no_edit, (int)rules[i], (int)rules[i] + 1);
+	}
+	tcase_add_test(t, what_somebody_has_touched_since_is_not_put_back);
+	tcase_add_test(t, what_is_put_back_is_brought_along_until_somebody_shows_it);
+	tcase_add_test(t, a_group_is_put_back_only_when_nobody_touched_any_of_it);
+	tcase_add_test(t, a_record_is_ended_and_comes_back);
+	tcase_add_test(t, a_record_that_somebody_edits_just_now_is_not_ended);
+}
+
 int main(void)
 {
 	Suite *s = suite_create("decide");
@@ -2316,6 +2520,7 @@ int main(void)
 	add_edits(new_case(s, "edits"));
 	add_contacts_and_deletes(new_case(s, "first contact and deletes"));
 	add_writes_and_roles(new_case(s, "own writes and roles"));
+	add_what_is_put_back(new_case(s, "what a person puts back"));
 	laws = new_case(s, "laws");
 	tcase_add_loop_test(laws, the_order_of_edits_is_total, 0, 2);
 	tcase_add_loop_test(laws, two_endpoints_two_fields_three_values, 0, 8);

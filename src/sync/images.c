@@ -1,0 +1,312 @@
+/*
+ * images.c - before-images: what a round is about to write over, into the journal before it does.
+ *
+ *   image   of one write of one record: what the target shows, and what it is to show. The round has read the row, and the write is
+ *           guarded by the row's version, so that is what will be written over. Fields that come of different sources' edits make
+ *           images of their own. Of an insert there is nothing to keep but that there was no row, and, where nobody had had the
+ *           record before, what would prove later that it is still what was inserted; of those of a first load, not even that.
+ *   run     what people undo: all that comes of one source's edits until it has brought nothing new for a minute, for an hour
+ *           at most, in one life of the process. What is brought over when a table is listed for the first time is apart from what
+ *           comes after. An undo is a run of its own, and so is what people decided about conflicts.
+ *   failed  a write that the target refused is noted: its image is of something that never was. Of a write whose answer did not come
+ *           nobody knows; who undoes it finds out from the row.
+ */
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "journal/journal_images.h"
+#include "sync/round.h"
+#include "sync/undo.h"
+
+enum { QUIET_US = 60 * 1000 * 1000 };
+static const int64_t longest_us = INT64_C(3600) * 1000 * 1000;
+
+/* ---- runs -------------------------------------------------------------------------------------------- */
+
+/* A first load writes over nothing, and nothing of it can be taken back: it must not wait for a disk. */
+static bool is_first_load(const struct round *r)
+{
+	return r->is_page && r->side->listing.survey;
+}
+
+static struct image_run *run_of_source(const struct round *r, uint8_t origin)
+{
+	struct sync *s = sync_of(r);
+	size_t n = s->topology->n_endpoints;
+
+	return &s->runs[(is_first_load(r) ? n + 1 : 0) + (origin < n ? origin : n)];
+}
+
+static const char *source_name(const struct sync *s, uint8_t origin)
+{
+	return origin < s->topology->n_endpoints ? s->topology->endpoints[origin].name : "(operator)";
+}
+
+/* Its number; 0: the journal cannot be written. */
+static int64_t run_at(const struct round *r, uint8_t origin, int64_t now, struct err *e)
+{
+	struct image_run *run = run_of_source(r, origin);
+	struct sync *s = sync_of(r);
+
+	if (run->number == 0 || now - run->last_us > QUIET_US || now - run->began_us > longest_us) {
+		run->number = journal_run_new(s->journal, source_name(s, origin), now, e);
+		run->began_us = now;
+	}
+	run->last_us = now;
+	return run->number;
+}
+
+/* What was drawn in a group that was not kept is nobody's number. */
+static void forget_runs(struct sync *s)
+{
+	for (size_t i = 0; i < 2 * (s->topology->n_endpoints + 1); i++)
+		s->runs[i].number = 0;
+}
+
+/* ---- one image --------------------------------------------------------------------------------------- */
+
+struct keeping {			/* the images of a round */
+	struct round *r;
+	int64_t now_us;
+	struct group {			/* of one run */
+		int64_t run;
+		struct image_batch batch;
+		struct image_ref *refs;	/* whose they are, to be told the batch's number; a list */
+	} *groups;			/* owned, in the round's arena */
+	size_t n, cap;
+	struct journal_image image;	/* the one in the making */
+	struct buf key;
+};
+
+static struct image_text text_of(const struct field_def *field, struct value v)
+{
+	if (field->private_value)
+		return (struct image_text){ NULL, IMAGE_NOT_KEPT };
+	return (struct image_text){ v.data, v.len < 0 ? IMAGE_NULL : v.len };
+}
+
+/* Whose edit it is that is written in that field. */
+static uint8_t origin_of(const struct subject *s, size_t f)
+{
+	return s->d.next->fields[f].key.origin;
+}
+
+static bool showed_agreed(const struct subject *s, size_t e, size_t f)
+{
+	return s->base != NULL && s->base->fields[f].digest == digest_field(s->seen[e].digests[f]);
+}
+
+static void add_value(struct keeping *k, const struct subject *s, size_t e, size_t f)
+{
+	const struct field_def *field = &k->r->flow->def->fields[f];
+
+	k->image.values[k->image.n_values++] = (struct image_value){
+		.field = field->name, .rule = rule_name(field->rule), .agreed = showed_agreed(s, e, f),
+		.before = text_of(field, s->seen[e].values[f]), .after = text_of(field, s->d.values[f]) };
+}
+
+static struct group *group_of(struct keeping *k, const struct subject *s, uint8_t origin, struct err *e)
+{
+	int64_t run = origin == ORIGIN_NONE && s->undo != NULL ? s->undo->run : run_at(k->r, origin, k->now_us, e);
+
+	for (size_t i = 0; i < k->n; i++)
+		if (k->groups[i].run == run)
+			return &k->groups[i];
+	if (run == 0)
+		return NULL;
+	if (k->n == k->cap) {
+		struct group *old = k->groups;
+
+		k->cap = k->cap > 0 ? 2 * k->cap : 4;
+		k->groups = arena_zalloc(&k->r->arena, k->cap * sizeof *k->groups);
+		if (k->n > 0)
+			memcpy(k->groups, old, k->n * sizeof *old);
+	}
+	k->groups[k->n].run = run;
+	return &k->groups[k->n++];
+}
+
+static bool add_image(struct keeping *k, struct subject *s, size_t e, uint8_t origin, struct err *err)
+{
+	struct group *g = group_of(k, s, origin, err);
+	struct image_ref *ref;
+
+	if (g == NULL)
+		return false;
+	ref = arena_zalloc(&k->r->arena, sizeof *ref);
+	ref->endpoint = (uint8_t)e;
+	ref->n = image_batch_add(&g->batch, sync_of(k->r)->journal, &k->image);
+	ref->next_of_subject = s->images;
+	ref->next = g->refs;
+	s->images = g->refs = ref;
+	return true;
+}
+
+/* ---- one record -------------------------------------------------------------------------------------- */
+
+static void begin_image(struct keeping *k, const struct subject *s, size_t e, enum image_op op)
+{
+	const struct value key = s->key;
+
+	k->image.op = op;
+	k->image.created = false;
+	k->image.n_values = 0;
+	k->image.endpoint = sync_of(k->r)->topology->endpoints[e].name;
+	k->image.key = k->key.p;
+	k->image.code = (struct image_text){ key.data, key.len < 0 ? IMAGE_NULL : key.len };
+	k->image.former = (struct image_text){ NULL, IMAGE_NULL };
+	k->image.rule = "";
+}
+
+static uint64_t print_of(const struct round *r, const struct value *values)
+{
+	const struct entity_def *def = r->flow->def;
+	struct image_text texts[FIELDS_MAX];
+
+	for (size_t f = 0; f < def->n_fields; f++)
+		texts[f] = (struct image_text){ values[f].data, values[f].len < 0 ? IMAGE_NULL : values[f].len };
+	return journal_image_print(sync_of(r)->journal, texts, def->n_fields);
+}
+
+/* Nobody had the record before: its row at the source is new, and not only new to us. */
+static bool is_created(const struct round *r, const struct subject *s)
+{
+	if (s->undo != NULL)
+		return s->undo->imposed.what == IMPOSE_RECORD;
+	return (s->base == NULL || s->base->dead) && r->side != NULL && r->side->surveyed;
+}
+
+static bool add_insert(struct keeping *k, struct subject *s, size_t e, struct err *err)
+{
+	if (is_first_load(k->r))
+		return true;
+	begin_image(k, s, e, IMAGE_INSERT);
+	k->image.created = is_created(k->r, s);
+	if (k->image.created)
+		k->image.print = print_of(k->r, s->d.values);
+	return add_image(k, s, e, origin_of(s, 0), err);
+}
+
+/* The record's key before, where this write gives it another one. */
+static struct image_text former_key(struct keeping *k, const struct subject *s, size_t e)
+{
+	struct value former = record_key(k->r->flow->def, s->seen[e].values, &k->r->arena);
+
+	return value_equal(former, s->key) ? (struct image_text){ NULL, IMAGE_NULL } : (struct image_text){ former.data, former.len };
+}
+
+/* What its group shows besides: half of a group is not put back. */
+static void add_witnesses(struct keeping *k, const struct subject *s, size_t e, uint64_t written)
+{
+	const struct entity_def *def = k->r->flow->def;
+	uint64_t unit = 0;
+
+	if (def->n_groups == 0 && def->n_key <= 1)
+		return;
+	for (size_t f = 0; f < def->n_fields; f++)
+		unit |= written & BIT(f) ? decide_unit(def, f) : 0;
+	for (size_t f = 0; f < def->n_fields; f++)
+		if ((unit & ~written & BIT(f)) && showed_agreed(s, e, f)) {
+			add_value(k, s, e, f);
+			k->image.values[k->image.n_values - 1].after = k->image.values[k->image.n_values - 1].before;
+		}
+}
+
+static bool add_update(struct keeping *k, struct subject *s, size_t e, struct err *err)
+{
+	uint64_t rest = s->d.orders[e].fields;
+	bool ok = true;
+
+	while (ok && rest != 0) {
+		uint8_t origin = origin_of(s, (size_t)__builtin_ctzll(rest));
+		uint64_t before = rest;
+
+		begin_image(k, s, e, IMAGE_UPDATE);
+		for (size_t f = 0; f < k->r->flow->def->n_fields; f++)
+			if ((rest & BIT(f)) && origin_of(s, f) == origin) {
+				add_value(k, s, e, f);
+				rest &= ~BIT(f);
+				if (k->r->flow->def->fields[f].is_key)
+					k->image.former = former_key(k, s, e);
+			}
+		add_witnesses(k, s, e, before & ~rest);
+		ok = add_image(k, s, e, origin, err);
+	}
+	return ok;
+}
+
+static bool add_delete(struct keeping *k, struct subject *s, size_t e, struct err *err)
+{
+	struct value key = record_key(k->r->flow->def, s->seen[e].values, &k->r->arena);
+
+	begin_image(k, s, e, IMAGE_DELETE);
+	buf_clear(&k->key);
+	record_key_print(&k->key, key, k->r->flow->def->n_key);
+	k->image.key = k->key.p;
+	k->image.code = (struct image_text){ key.data, key.len };
+	k->image.rule = k->r->flow->def->deletes == DELETES_UPDATE_WINS ? "update-wins" : "delete-wins";
+	for (size_t f = 0; f < k->r->flow->def->n_fields; f++)
+		add_value(k, s, e, f);
+	return add_image(k, s, e, s->d.next->deleted.origin, err);
+}
+
+static bool add_record(struct keeping *k, struct subject *s, struct err *err)
+{
+	bool ok = true;
+
+	buf_clear(&k->key);
+	round_print_key(k->r, s, &k->key);
+	s->images = NULL;
+	for (size_t e = 0; ok && e < n_endpoints(k->r); e++)
+		switch (s->d.orders[e].action) {
+		case ACTION_NONE:	break;
+		case ACTION_INSERT:	ok = add_insert(k, s, e, err); break;
+		case ACTION_UPDATE:	ok = add_update(k, s, e, err); break;
+		case ACTION_DELETE:	ok = add_delete(k, s, e, err); break;
+		}
+	return ok;
+}
+
+/* ---- all of a round ---------------------------------------------------------------------------------- */
+
+static bool keep_group(struct keeping *k, struct group *g, struct err *err)
+{
+	int64_t id;
+
+	if (!journal_images_keep(sync_of(k->r)->journal, &g->batch, k->r->flow->def->name, g->run, k->now_us, &id, err))
+		return false;
+	for (struct image_ref *ref = g->refs; ref != NULL; ref = ref->next)
+		ref->batch = id;
+	return true;
+}
+
+bool round_keep_images(struct round *r, struct err *err)
+{
+	struct keeping k = { .r = r, .now_us = clock_wall_us() };
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < r->n; i++)
+		if (round_has_orders(r, &r->subjects[i]))
+			ok = add_record(&k, &r->subjects[i], err);
+	for (size_t i = 0; i < k.n; i++) {
+		ok = ok && keep_group(&k, &k.groups[i], err);
+		image_batch_fini(&k.groups[i].batch);
+	}
+	buf_fini(&k.key);
+	if (!ok)
+		forget_runs(sync_of(r));
+	return ok;
+}
+
+void round_forget_images(struct round *r)
+{
+	forget_runs(sync_of(r));
+}
+
+void round_note_failed(struct round *r, const struct subject *s, size_t e)
+{
+	for (const struct image_ref *ref = s->images; ref != NULL; ref = ref->next_of_subject)
+		if (ref->endpoint == e)
+			journal_image_failed(sync_of(r)->journal, ref->batch, ref->n, NULL);
+}

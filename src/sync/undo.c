@@ -1,0 +1,658 @@
+/*
+ * undo.c - crmsyncctl undo: what we wrote is put back where nobody has touched it since.
+ *
+ *   FOLD     the images that are asked for, from the newest to the oldest, make an item for each record (undo_fold.c)
+ *   PLAN     of a dry run: rounds that only plan judge the items
+ *   QUEUE    the items go into the journal, as a run of their own. From here on the order is carried out whatever happens to us
+ *   RUN      rounds take the items up, stage by stage: entity after entity values and records that come back, parents before their
+ *            children; then, the other way round, records that end. A stage in which nothing moves any more is left behind
+ *   SETTLE   until that is written everywhere, or for some seconds
+ *   TELL     what came of each
+ *
+ * An undo is an edit by the operator: it gets a new key, above that of every edit that anybody shows, and goes to every side, the one that
+ * made the edit that is undone among them. What its own writes replace is journalled as ever: so it can be undone.
+ *
+ * The queue outlives the order: what is not over is taken up again by the next life of the process, and now and then in this one.
+ */
+#include "sync/undo.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sync/feed.h"
+
+enum {
+	FOLD_BATCHES = 8,			/* a turn of the loop */
+	ITEMS_MOST = 200000,
+	FOLD_BYTES = 128 * 1024 * 1024,
+	PAGE_ITEMS = 500,
+	PLAN_RECORDS = 4000,			/* a plan: they have room there whatever the limits are */
+	LOOK_MS = 20,
+	STUCK_US = 10 * 1000 * 1000,
+	AGAIN_US = 60 * 1000 * 1000,
+	SETTLE_US = 20 * 1000 * 1000,
+	SETTLE_AWAY_US = 500 * 1000,		/* somebody is away: there is no end to wait for */
+};
+
+/* ---- the queue --------------------------------------------------------------------------------------- */
+
+struct undo_queue {
+	bool loaded, running;
+	bool again;			/* nobody waits for it any more */
+	uint64_t losses;		/* of the state when it was loaded */
+	size_t stage;			/* an entity's index; behind the last, entities from the last to the first */
+	int64_t moved_us;		/* monotonic: when something was over last */
+};
+
+static struct flow *flow_of(const struct sync *s, const char *entity)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		if (strcmp(s->flows[i].def->name, entity) == 0)
+			return &s->flows[i];
+	return NULL;
+}
+
+static struct rid rid_of_code(const struct flow *flow, struct image_text code)
+{
+	return rid_of(&flow->sync->store->key, flow->def, (struct value){ code.p, code.len });
+}
+
+/* A later undo takes the place of one that has not got to that record yet. */
+static void replace_item(struct sync *s, struct undo_target *t, const struct undo_item *item)
+{
+	struct undo_item old = { .id = t->id, .state = UNDO_SKIPPED, .fields = "", .code_word = "replaced", .cause = "a later undo is about it",
+				 .n_skipped = 1 };
+
+	if (t->id == item->id)
+		return;
+	if (!journal_undo_set(s->journal, &old, NULL))
+		return;
+	t->id = item->id;
+	t->what = item->what;
+}
+
+static void target_add(struct flow *flow, const struct undo_item *item)
+{
+	struct rid rid = rid_of_code(flow, item->code);
+	struct undo_target *t;
+
+	HASH_FIND(hh, flow->undos, &rid, sizeof rid, t);
+	if (t != NULL) {
+		replace_item(flow->sync, t, item);
+		return;
+	}
+	t = xcalloc(1, sizeof *t);
+	t->rid = rid;
+	t->id = item->id;
+	t->what = item->what;
+	HASH_ADD(hh, flow->undos, rid, sizeof t->rid, t);
+}
+
+struct loading {
+	struct sync *sync;
+	struct arena arena;		/* of the page */
+	struct undo_item *page[PAGE_ITEMS];
+	size_t n;
+};
+
+static bool load_item(void *arg, const struct undo_item *item)
+{
+	struct loading *l = arg;
+	struct undo_item *copy = arena_alloc(&l->arena, undo_item_size(item));
+
+	memcpy(copy, item, undo_item_size(item));
+	copy->entity = arena_dup(&l->arena, item->entity, strlen(item->entity));
+	copy->code.p = arena_dup(&l->arena, item->code.p != NULL ? item->code.p : "", (size_t)item->code.len);
+	l->page[l->n++] = copy;
+	return true;
+}
+
+/* What is there already stays. */
+static bool queue_load(struct sync *s)
+{
+	struct loading *l = xcalloc(1, sizeof *l);
+	struct err e = { 0 };
+	int64_t after = 0;
+	bool ok = true;
+
+	l->sync = s;
+	arena_init(&l->arena);
+	do {
+		l->n = 0;
+		arena_reset(&l->arena);
+		ok = journal_undo_each(s->journal, 0, false, after, PAGE_ITEMS, load_item, l, &e);
+		for (size_t i = 0; ok && i < l->n; i++) {
+			struct flow *flow = flow_of(s, l->page[i]->entity);
+
+			after = l->page[i]->id;
+			if (flow != NULL)
+				target_add(flow, l->page[i]);
+		}
+	} while (ok && l->n == PAGE_ITEMS);
+	if (!ok)
+		log_error("what is still to be put back is not read", LOG_ERR(&e));
+	arena_fini(&l->arena);
+	free(l);
+	return ok;
+}
+
+static void queue_forget(struct sync *s)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		undo_targets_free(&s->flows[i].undos);
+}
+
+static struct flow *flow_of_stage(const struct sync *s, size_t stage)
+{
+	size_t n = s->topology->n_entities;
+
+	return stage < n ? &s->flows[stage] : stage < 2 * n ? &s->flows[2 * n - 1 - stage] : NULL;
+}
+
+static bool is_of_stage(const struct sync *s, size_t stage, const struct undo_target *t)
+{
+	return (t->what == UNDO_END) == (stage >= s->topology->n_entities);
+}
+
+static bool stage_is_open(const struct sync *s, size_t stage)
+{
+	const struct flow *flow = flow_of_stage(s, stage);
+
+	for (const struct undo_target *t = flow != NULL ? flow->undos : NULL; t != NULL; t = t->hh.next)
+		if (is_of_stage(s, stage, t))
+			return true;
+	return false;
+}
+
+static void stage_begin(struct sync *s, size_t stage)
+{
+	struct flow *flow = flow_of_stage(s, stage);
+
+	s->undos->moved_us = clock_mono_us();
+	for (const struct undo_target *t = flow->undos; t != NULL; t = t->hh.next)
+		if (is_of_stage(s, stage, t))
+			flow_look_again(flow, &t->rid, 0);
+	flow_pump(flow);
+}
+
+static void queue_begin(struct sync *s, bool again)
+{
+	s->undos->running = true;
+	s->undos->again = again;
+	s->undos->stage = 0;
+	s->undos->moved_us = 0;
+}
+
+static void queue_step(struct sync *s)
+{
+	struct undo_queue *q = s->undos;
+	size_t stages = 2 * s->topology->n_entities;
+
+	if (q->moved_us != 0 && stage_is_open(s, q->stage) && clock_mono_us() - q->moved_us < STUCK_US)
+		return;
+	if (q->moved_us != 0)
+		q->stage++;
+	while (q->stage < stages && !stage_is_open(s, q->stage))
+		q->stage++;
+	if (q->stage < stages) {
+		stage_begin(s, q->stage);
+		return;
+	}
+	q->running = false;
+	q->moved_us = clock_mono_us();
+}
+
+static bool anything_open(const struct sync *s)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		if (s->flows[i].undos != NULL)
+			return true;
+	return false;
+}
+
+void undos_tick(struct sync *s)
+{
+	struct undo_queue *q = s->undos;
+
+	if (!s->recovered || !s->store->ready || s->closing)
+		return;
+	if (q->loaded && q->losses != s->losses) {	/* records have other ids now */
+		queue_forget(s);
+		q->loaded = false;
+	}
+	if (!q->loaded) {
+		q->loaded = queue_load(s);
+		q->losses = s->losses;
+		if (anything_open(s))
+			queue_begin(s, false);
+	}
+	if (!q->running && anything_open(s) && clock_mono_us() - q->moved_us > AGAIN_US)
+		queue_begin(s, true);
+	if (q->running)
+		queue_step(s);
+}
+
+bool undos_under_way(const struct sync *s)
+{
+	return s->undos->running && !s->undos->again;
+}
+
+void undos_settled(struct sync *s)
+{
+	s->undos->moved_us = clock_mono_us();
+}
+
+/* ---- the order --------------------------------------------------------------------------------------- */
+
+struct sync_undo {
+	struct sync *sync;
+	struct sync_undo_taker taker;
+	struct image_filter filter;	/* its texts are in the arena, as are */
+	const char *rule, *endpoint;
+	bool dry_run, newest_run;
+	bool ended, busy;		/* busy: a plan is under way */
+	enum sync_undo_phase phase;
+	struct arena arena;
+	struct fold *fold;		/* owned */
+	int64_t before;			/* FOLD: where to go on; 0: that was all */
+	bool begun;
+	struct undo_target **planned;	/* PLAN: by entity */
+	size_t entity;
+	const struct undo_target *next;	/* of them: not planned yet */
+	struct sync_wait *wait;		/* SETTLE; the same */
+	int64_t run, after;
+	struct sync_undo_sums sums;
+	struct loop_timer *timer;
+	struct err why;			/* of QUEUE */
+};
+
+static void undo_release(struct sync_undo *u)
+{
+	u->sync->undo = NULL;
+	if (u->wait != NULL)
+		sync_wait_cancel(u->wait);
+	for (size_t i = 0; u->planned != NULL && i < u->sync->topology->n_entities; i++)
+		undo_targets_free(&u->planned[i]);
+	free(u->planned);
+	fold_free(&u->fold);
+	arena_fini(&u->arena);
+	loop_timer_free(&u->timer);
+	free(u);
+}
+
+static void undo_end(struct sync_undo *u, const struct err *e)
+{
+	if (u->ended)
+		return;
+	u->ended = true;
+	if (e == NULL && !u->dry_run)
+		log_info("undone by the operator", LOG_I("run", u->run), LOG_I("restored", u->sums.restored), LOG_I("skipped", u->sums.skipped));
+	u->taker.done(u->taker.arg, &u->sums, e);
+}
+
+void undo_end_with_sync(struct sync *s)
+{
+	struct err e = { 0 };
+
+	if (s->undo == NULL)
+		return;
+	err_set(&e, ERR_TRANSIENT, "stopping", "the daemon stops, or reads its topology again; what is begun is carried out all the same");
+	undo_end(s->undo, &e);
+}
+
+void undo_free(struct sync *s)
+{
+	if (s->undo != NULL)
+		undo_release(s->undo);
+	free(s->undos);
+	free(s->runs);
+}
+
+/* A plan has rounds under way that look at what is ours: then its end is the end. */
+void sync_undo_cancel(struct sync_undo *u)
+{
+	u->ended = true;
+	loop_timer_set(u->timer, 0);
+}
+
+static void undo_fail(struct sync_undo *u, const struct err *e)
+{
+	struct err why = *e;
+
+	if (why.kind == 0)
+		why.kind = ERR_TRANSIENT;
+	undo_end(u, &why);
+}
+
+/* ---- FOLD -------------------------------------------------------------------------------------------- */
+
+static bool is_too_much(const struct sync_undo *u)
+{
+	return fold_count(u->fold) > ITEMS_MOST || u->arena.bytes > FOLD_BYTES;
+}
+
+static bool fold_image(void *arg, const struct journal_image *image)
+{
+	struct sync_undo *u = arg;
+
+	if (image->failed || (u->endpoint != NULL && strcmp(image->endpoint, u->endpoint) != 0) || flow_of(u->sync, image->entity) == NULL)
+		return true;
+	if (u->newest_run && u->filter.run == 0)
+		u->filter.run = image->run;
+	if (u->filter.run == 0 || u->filter.run == image->run)
+		fold_add(u->fold, image, u->rule);
+	return !is_too_much(u);
+}
+
+static void fold_step(struct sync_undo *u)
+{
+	struct err e = { 0 };
+
+	if (!journal_images_each(u->sync->journal, &u->filter, &u->before, FOLD_BATCHES, fold_image, u, &e)) {
+		undo_fail(u, &e);
+	} else if (is_too_much(u)) {
+		err_set(&e, ERR_CONFIG, "too-many", "these are more than %d records, or more than %d MiB: undo them in parts, by entity, run or time",
+			ITEMS_MOST, FOLD_BYTES >> 20);
+		undo_fail(u, &e);
+	} else if (u->before == 0) {
+		u->phase = u->dry_run ? UNDO_PLAN : UNDO_QUEUE;
+	}
+}
+
+/* ---- PLAN -------------------------------------------------------------------------------------------- */
+
+/* Nothing of it can be put back, whatever it shows now. */
+static void judge_nothing(struct undo_item *item)
+{
+	item->state = UNDO_SKIPPED;
+	item->fields = "";
+	item->n_skipped = 1;
+	item->code_word = item->print != 0 ? "already" : "copied";
+	item->cause = item->print != 0 ? "it was not there before, and is not there now" :
+		"it was copied from a side that had it before; delete it where it is not wanted";
+}
+
+static void plan_item(void *arg, const struct undo_item *item)
+{
+	struct sync_undo *u = arg;
+	struct flow *flow = flow_of(u->sync, item->entity);
+	struct undo_item *copy = arena_alloc(&u->arena, undo_item_size(item));
+	struct undo_target *t = xcalloc(1, sizeof *t);
+
+	memcpy(copy, item, undo_item_size(item));
+	if (item->what == UNDO_NOTHING)
+		judge_nothing(copy);
+	*t = (struct undo_target){ .rid = rid_of_code(flow, item->code), .item = copy, .what = item->what, .state = copy->state,
+				   .fields = "", .code = copy->code_word, .cause = copy->cause, .n_skipped = copy->n_skipped };
+	HASH_ADD(hh, u->planned[flow->index], rid, sizeof t->rid, t);
+}
+
+static void tell_one(struct sync_undo *u, const struct undo_item *item, enum undo_state state, const char *fields, const char *code, const char *cause,
+		     uint64_t at)
+{
+	if (!u->ended)
+		u->taker.undone(u->taker.arg, &(struct sync_undone){
+			.entity = item->entity, .key = item->key, .item = item, .restored = state == UNDO_RESTORED, .partly = state == UNDO_PARTLY,
+			.waits = state == UNDO_WAITS || state == UNDO_BEGUN, .fields = fields, .code = code, .cause = cause, .at = at });
+}
+
+static void count(struct sync_undo *u, enum undo_state state, int64_t restored, int64_t skipped)
+{
+	u->sums.restored += state == UNDO_RESTORED;
+	u->sums.skipped += state != UNDO_RESTORED;
+	u->sums.partly += state == UNDO_PARTLY;
+	u->sums.waiting += state == UNDO_WAITS || state == UNDO_BEGUN;
+	u->sums.values_restored += restored;
+	u->sums.values_skipped += skipped;
+}
+
+static void tell_planned(struct sync_undo *u)
+{
+	for (const struct undo_target *t = u->planned[u->entity]; t != NULL; t = t->hh.next) {
+		count(u, t->state, t->n_restored, t->n_skipped);
+		tell_one(u, t->item, t->state, t->fields, t->code, t->cause, t->at);
+	}
+}
+
+static void on_planned(void *arg, const struct sync_planned *planned)
+{
+}
+
+static bool is_never_full(void *arg)
+{
+	return false;
+}
+
+static void on_plan_done(void *arg, const struct err *e)
+{
+	struct sync_undo *u = arg;
+
+	u->busy = false;
+	if (e != NULL)
+		undo_fail(u, e);
+	loop_timer_set(u->timer, 0);
+}
+
+/* The next portion of this entity's. */
+static void plan_some(struct sync_undo *u)
+{
+	const struct sync_plan_taker taker = { on_planned, is_never_full, on_plan_done, u };
+	struct err e = { 0 };
+	struct sync_plan *p = plan_new(&u->sync->flows[u->entity], &taker, &e);
+
+	if (p == NULL) {
+		undo_fail(u, &e);
+		return;
+	}
+	u->busy = true;
+	plan_put_back(p, &u->planned[u->entity], &u->arena);
+	for (size_t n = 0; u->next != NULL && n < PLAN_RECORDS; n++, u->next = u->next->hh.next)
+		plan_add_row(p, &u->next->rid, 0, VALUE_NULL);
+	plan_begin(p);
+}
+
+static void plan_step(struct sync_undo *u)
+{
+	size_t n = u->sync->topology->n_entities;
+
+	if (u->planned == NULL) {
+		u->planned = xcalloc(n, sizeof(struct undo_target *));
+		fold_each(u->fold, plan_item, u);
+		u->next = u->planned[0];
+	}
+	while (u->entity < n && u->next == NULL) {
+		tell_planned(u);
+		u->entity++;
+		u->next = u->entity < n ? u->planned[u->entity] : NULL;
+	}
+	if (u->entity == n)
+		u->phase = UNDO_OVER;
+	else
+		plan_some(u);
+}
+
+/* ---- QUEUE, RUN -------------------------------------------------------------------------------------- */
+
+static void queue_item(void *arg, const struct undo_item *item)
+{
+	struct sync_undo *u = arg;
+	struct undo_item *copy = xcalloc(1, sizeof *copy);
+
+	*copy = *item;
+	copy->run = u->run;
+	if (item->what == UNDO_NOTHING)
+		judge_nothing(copy);
+	journal_undo_add(u->sync->journal, copy, &u->why);
+	free(copy);
+}
+
+static void queue_step_of(struct sync_undo *u)
+{
+	struct sync *s = u->sync;
+	struct err e = { 0 };
+
+	journal_begin(s->journal);
+	u->run = u->sums.run = journal_run_new(s->journal, "(undo)", clock_wall_us(), &u->why);
+	fold_each(u->fold, queue_item, u);
+	if (!journal_commit(s->journal, &e) || !queue_load(s)) {
+		undo_fail(u, &e);
+		return;
+	}
+	fold_free(&u->fold);
+	queue_begin(s, false);
+	queue_step(s);
+	u->phase = UNDO_RUN;
+}
+
+static void run_step(struct sync_undo *u)
+{
+	undos_tick(u->sync);
+	if (!undos_under_way(u->sync))
+		u->phase = UNDO_SETTLE;
+}
+
+/* ---- SETTLE, TELL ------------------------------------------------------------------------------------ */
+
+static void on_settled(void *arg, bool settled, const char *pending, int64_t parked)
+{
+	struct sync_undo *u = arg;
+
+	u->wait = NULL;
+	u->phase = UNDO_TELL;
+	loop_timer_set(u->timer, 0);
+}
+
+static bool somebody_is_away(const struct sync *s)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		for (size_t e = 0; e < s->topology->n_endpoints; e++)
+			if (s->flows[i].sides[e] != NULL && !side_usable(s->flows[i].sides[e]))
+				return true;
+	return false;
+}
+
+static void settle_step(struct sync_undo *u)
+{
+	u->wait = sync_wait(u->sync, somebody_is_away(u->sync) ? SETTLE_AWAY_US : SETTLE_US, on_settled, u);
+}
+
+static bool tell_item(void *arg, const struct undo_item *item)
+{
+	struct sync_undo *u = arg;
+
+	u->after = item->id;
+	count(u, item->state, item->n_restored, item->n_skipped);
+	if (item->state != UNDO_RESTORED)
+		tell_one(u, item, item->state, item->fields, item->code_word, item->cause, 0);
+	return true;
+}
+
+/* Those that are over, then those that are not. */
+static void tell_step(struct sync_undo *u)
+{
+	int64_t from = u->after;
+	struct err e = { 0 };
+	bool over = !u->begun;
+
+	if (!journal_undo_each(u->sync->journal, u->run, over, u->after, PAGE_ITEMS, tell_item, u, &e)) {
+		undo_fail(u, &e);
+	} else if (u->after == from && over) {
+		u->begun = true;
+		u->after = 0;
+	} else if (u->after == from) {
+		u->phase = UNDO_OVER;
+	}
+}
+
+/* ---- going on ---------------------------------------------------------------------------------------- */
+
+static const char *why_not(const struct sync *s)
+{
+	if (s->closing || s->finishing)
+		return "the daemon stops, or reads its topology again; ask again";
+	if (!s->store->ready || !s->recovered || s->rebase != NULL)
+		return s->store->why.text[0] != '\0' ? s->store->why.text : "the state in Redis is not at hand; try again";
+	return NULL;
+}
+
+static void undo_step(struct sync_undo *u)
+{
+	switch (u->phase) {
+	case UNDO_FOLD:		fold_step(u); break;
+	case UNDO_PLAN:		plan_step(u); break;
+	case UNDO_QUEUE:	queue_step_of(u); break;
+	case UNDO_RUN:		run_step(u); break;
+	case UNDO_SETTLE:	settle_step(u); break;
+	case UNDO_TELL:		tell_step(u); break;
+	case UNDO_OVER:		undo_end(u, NULL); break;
+	}
+}
+
+static void on_turn(void *arg)
+{
+	struct sync_undo *u = arg;
+	const char *why = why_not(u->sync);
+	struct err e = { 0 };
+
+	if (u->busy)
+		return;			/* its plan tells us when it is over */
+	if (why != NULL && !u->ended) {
+		err_set(&e, ERR_TRANSIENT, "undo-broken", "%s", why);
+		undo_end(u, &e);
+	}
+	if (!u->ended)
+		undo_step(u);
+	if (u->ended && !u->busy)
+		undo_release(u);
+	else if (!u->busy && u->wait == NULL)
+		loop_timer_set(u->timer, u->phase == UNDO_RUN ? LOOK_MS : 0);
+}
+
+/* ---- birth ------------------------------------------------------------------------------------------- */
+
+static const char *kept(struct sync_undo *u, const char *text)
+{
+	return text != NULL ? arena_dup(&u->arena, text, strlen(text)) : NULL;
+}
+
+struct sync_undo *sync_undo(struct sync *s, const struct sync_undo_order *order, const struct sync_undo_taker *taker, struct err *e)
+{
+	struct sync_undo *u;
+
+	if (s->undo != NULL)
+		return err_set(e, ERR_TRANSIENT, "busy", "something is being undone; try again"), NULL;
+	if (why_not(s) != NULL)
+		return err_set(e, ERR_TRANSIENT, "not-ready", "%s", why_not(s)), NULL;
+	u = xcalloc(1, sizeof *u);
+	u->sync = s;
+	u->taker = *taker;
+	u->dry_run = order->dry_run;
+	arena_init(&u->arena);
+	u->filter = (struct image_filter){ .entity = kept(u, order->entity), .key = kept(u, order->key), .source = kept(u, order->source),
+					   .run = order->run, .since_us = order->since_us, .until_us = order->until_us };
+	u->rule = kept(u, order->rule);
+	u->endpoint = kept(u, order->endpoint);
+	u->newest_run = order->key != NULL && order->run == 0 && order->since_us == 0;
+	u->fold = fold_new(&u->arena);
+	u->timer = loop_timer_new(s->loop, on_turn, u);
+	s->undo = u;
+	loop_timer_set(u->timer, 0);
+	return u;
+}
+
+void sync_undo_view(const struct sync_undo *u, struct sync_undo_view *v)
+{
+	*v = (struct sync_undo_view){ .phase = u->phase, .found = u->fold != NULL ? (int64_t)fold_count(u->fold) : -1 };
+	for (size_t i = 0; i < u->sync->topology->n_entities; i++)
+		v->open += (int64_t)HASH_COUNT(u->sync->flows[i].undos);
+}
+
+/* Called once, when all else of the sync is there. */
+void undos_init(struct sync *s)
+{
+	s->undos = xcalloc(1, sizeof *s->undos);
+	s->runs = xcalloc(2 * (s->topology->n_endpoints + 1), sizeof *s->runs);
+}

@@ -1,0 +1,81 @@
+/*
+ * undo.h - inside undo: its files, and what a round calls of them.
+ *
+ *   undo.c        the order: what is to be undone, in which order, what came of it
+ *   undo_fold.c   many images of a record make one item: what it showed before the first of them
+ *   undo_round.c  an item in a round: it is judged there, and carried out by the same decide and apply as everything else
+ *   images.c      the before-images that it goes by
+ */
+#ifndef SYNC_UNDO_H
+#define SYNC_UNDO_H
+
+#include "journal/journal_images.h"
+#include "sync/state.h"
+
+struct round;
+struct subject;
+
+struct undo_target {			/* a record with something to be put back */
+	struct rid rid;
+	int64_t id;			/* of its item in the journal; or */
+	const struct undo_item *item;	/* of a dry run: here */
+	enum undo_what what;
+	/* of a dry run: what came of it */
+	enum undo_state state;
+	const char *fields, *code, *cause;
+	int64_t n_restored, n_skipped;
+	uint64_t at;			/* endpoints that would be written */
+	UT_hash_handle hh;
+};
+
+struct undoing {			/* in a round */
+	struct undo_item *item;
+	int64_t run;			/* of the undo */
+	struct imposition imposed;
+	const char *code, *cause;	/* why nothing of it can be put back; NULL: it can */
+};
+
+struct image_run {			/* the one that is open, of a source */
+	int64_t number, began_us, last_us;
+};
+
+struct image_ref {			/* an image that was kept */
+	int64_t batch;
+	uint32_t n;
+	uint8_t endpoint;
+	struct image_ref *next, *next_of_subject;
+};
+
+/* images.c */
+bool round_keep_images(struct round *r, struct err *e);		/* durable with the group that is open: then the writes may go out */
+void round_forget_images(struct round *r);			/* that group was not kept */
+void round_note_failed(struct round *r, const struct subject *s, size_t e);
+
+/* undo_round.c */
+bool undo_revive(struct round *r, struct subject *s);		/* true: a record that is nowhere is to be put back: it has a base now */
+bool undo_finds_taken(struct round *r, struct subject *s);	/* true: but a row with its key is there */
+void undo_impose(struct round *r, struct subject *s, struct decide_policy *p);
+void undo_key_taken(struct subject *s);				/* what it is to be again is another record's key by now */
+bool undo_note_begun(struct round *r, struct err *e);		/* in the group that is open */
+void round_settle_undos(struct round *r);
+void undo_note_planned(struct round *r);
+void undo_targets_free(struct undo_target **);
+
+/* undo_fold.c */
+struct fold;
+struct fold *fold_new(struct arena *);
+/* The next one, from the newest to the oldest. */
+void fold_add(struct fold *, const struct journal_image *, const char *rule);
+size_t fold_count(const struct fold *);
+void fold_each(struct fold *, void (*fn)(void *arg, const struct undo_item *), void *arg);
+void fold_free(struct fold **);
+
+/* undo.c */
+void undos_init(struct sync *);
+void undos_tick(struct sync *);			/* takes up what is still to be put back, stage after stage */
+bool undos_under_way(const struct sync *);
+void undos_settled(struct sync *);		/* one more is over */
+void undo_end_with_sync(struct sync *);		/* tells whoever asked */
+void undo_free(struct sync *);
+
+#endif

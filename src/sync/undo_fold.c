@@ -1,0 +1,319 @@
+/*
+ * undo_fold.c - many images of a record make one item: what it showed before the first of those writes, as far as that can be told.
+ *
+ * From the newest image to the oldest, field by field. The newest one says what has to be there still (expect) and what was there before
+ * it (want). An older one goes on from there if what it wrote is what the newer one found: then what it found is wanted. Where it is not
+ * so somebody else wrote in between, and it stays with what is wanted so far: that somebody's value. Images of one and the same step at
+ * several targets tell the same; where they tell different values, what was agreed on before counts, and where no target showed that,
+ * nobody can say.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "sync/undo.h"
+
+struct folded_value {
+	struct folded_value *next;	/* of the same record */
+	size_t field;			/* its name's number */
+	struct image_text want, expect, wrote;	/* wrote: by the step that `want` was found by */
+	uint64_t targets;		/* that this step wrote to */
+	bool agreed;			/* want was what was agreed on */
+	bool closed;			/* older images tell nothing more */
+};
+
+struct folded {
+	const char *name;		/* entity and key */
+	size_t name_len;
+	struct folded *real;		/* it had another key then; NULL: this is the record */
+	const char *entity, *key;
+	struct image_text code;
+	enum undo_what what;
+	bool closed;
+	uint64_t print;
+	struct folded_value *values;
+	size_t n_values;
+	UT_hash_handle hh;
+};
+
+struct fold {
+	struct arena *arena;
+	const char *targets[64];	/* in the arena; beyond that they are taken for one */
+	size_t n_targets;
+	const char **fields;		/* owned; names in the arena */
+	size_t n_fields, cap_fields;
+	struct folded *table;
+	size_t n;
+};
+
+struct fold *fold_new(struct arena *arena)
+{
+	struct fold *f = xcalloc(1, sizeof *f);
+
+	f->arena = arena;
+	return f;
+}
+
+void fold_free(struct fold **fp)
+{
+	if (*fp == NULL)
+		return;
+	HASH_CLEAR(hh, (*fp)->table);
+	free((*fp)->fields);
+	free(*fp);
+	*fp = NULL;
+}
+
+size_t fold_count(const struct fold *f)
+{
+	return f->n;
+}
+
+/* ---- which record ------------------------------------------------------------------------------------ */
+
+static struct image_text keep(struct fold *f, struct image_text t)
+{
+	return t.len <= 0 ? t : (struct image_text){ arena_dup(f->arena, t.p, (size_t)t.len), t.len };
+}
+
+static struct folded *find(struct fold *f, const char *entity, struct image_text code, struct buf *name)
+{
+	struct folded *r;
+
+	buf_clear(name);
+	buf_add(name, entity, strlen(entity) + 1);
+	buf_add(name, code.p, (size_t)code.len);
+	HASH_FIND(hh, f->table, name->p, name->len, r);
+	return r;
+}
+
+static struct folded *add(struct fold *f, const struct buf *name)
+{
+	struct folded *r = arena_zalloc(f->arena, sizeof *r);
+
+	r->name = arena_dup(f->arena, name->p, name->len);
+	r->name_len = name->len;
+	HASH_ADD_KEYPTR(hh, f->table, r->name, r->name_len, r);
+	return r;
+}
+
+static struct folded *record_of(struct fold *f, const struct journal_image *image, bool *fresh)
+{
+	struct buf name = { 0 };
+	struct folded *r = find(f, image->entity, image->code, &name);
+
+	*fresh = r == NULL;
+	if (r == NULL) {
+		r = add(f, &name);
+		r->entity = r->name;
+		r->key = arena_dup(f->arena, image->key, strlen(image->key));
+		r->code = keep(f, image->code);
+		f->n++;
+	}
+	buf_fini(&name);
+	return r->real != NULL ? r->real : r;
+}
+
+/* What is older of it is under its former key. */
+static void note_former(struct fold *f, struct folded *r, const struct journal_image *image)
+{
+	struct buf name = { 0 };
+
+	if (image->former.len >= 0 && find(f, image->entity, image->former, &name) == NULL)
+		add(f, &name)->real = r;
+	buf_fini(&name);
+}
+
+/* ---- its values -------------------------------------------------------------------------------------- */
+
+/* A name is kept once, however many records have it. */
+static size_t field_number(struct fold *f, const char *field)
+{
+	size_t i = 0;
+
+	while (i < f->n_fields && strcmp(f->fields[i], field) != 0)
+		i++;
+	if (i < f->n_fields)
+		return i;
+	if (i == f->cap_fields) {
+		f->cap_fields = 2 * i + 16;
+		f->fields = xrealloc(f->fields, f->cap_fields * sizeof(const char *));
+	}
+	f->fields[f->n_fields++] = arena_dup(f->arena, field, strlen(field));
+	return i;
+}
+
+static uint64_t target_bit(struct fold *f, const char *target)
+{
+	size_t i = 0;
+
+	while (i < f->n_targets && strcmp(f->targets[i], target) != 0)
+		i++;
+	if (i == f->n_targets && i < countof(f->targets))
+		f->targets[f->n_targets++] = arena_dup(f->arena, target, strlen(target));
+	return BIT(i < countof(f->targets) ? i : countof(f->targets) - 1);
+}
+
+static struct folded_value *folded_value_of(struct fold *f, const struct folded *r, const char *field)
+{
+	size_t number = field_number(f, field);
+
+	for (struct folded_value *v = r->values; v != NULL; v = v->next)
+		if (v->field == number)
+			return v;
+	return NULL;
+}
+
+static struct folded_value *folded_value_new(struct fold *f, struct folded *r, const char *field)
+{
+	struct folded_value *v, **end = &r->values;
+
+	if (r->n_values == IMAGE_VALUES_MAX)
+		return NULL;
+	v = arena_zalloc(f->arena, sizeof *v);
+	v->field = field_number(f, field);
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = v;
+	r->n_values++;
+	return v;
+}
+
+static void begin_step(struct fold *f, struct folded_value *v, const struct image_value *i, const char *target)
+{
+	v->want = keep(f, i->before);
+	v->wrote = keep(f, i->after);
+	v->agreed = i->agreed;
+	v->targets = target_bit(f, target);
+}
+
+/* The same step at another target. */
+static void compare_step(struct fold *f, struct folded_value *v, const struct image_value *i, const char *target)
+{
+	v->targets |= target_bit(f, target);
+	if (image_text_equal(v->want, i->before)) {
+		v->agreed |= i->agreed;
+	} else if (i->agreed && !v->agreed) {
+		v->want = keep(f, i->before);
+		v->agreed = true;
+	} else if (!v->agreed) {
+		v->want = (struct image_text){ NULL, IMAGE_SEVERAL };
+	}
+}
+
+/* Nothing was written there; it only tells what the rest of its group was written with. */
+static bool is_witness(const struct folded_value *v)
+{
+	return image_text_equal(v->want, v->wrote);
+}
+
+static void fold_value(struct fold *f, struct folded *r, const struct image_value *i, const char *target)
+{
+	struct folded_value *v = folded_value_of(f, r, i->field);
+
+	if (v == NULL) {
+		v = folded_value_new(f, r, i->field);
+		if (v == NULL)
+			return;
+		v->expect = keep(f, i->after);
+		begin_step(f, v, i, target);
+	} else if (v->closed) {
+		return;
+	} else if (!is_witness(v) && image_text_equal(v->wrote, i->after) && (!(v->targets & target_bit(f, target)) || image_text_equal(v->want, i->before))) {
+		/* At another target; or there once more: the write before was refused, or cut off. */
+		compare_step(f, v, i, target);
+	} else if (v->want.len >= IMAGE_NULL && image_text_equal(v->want, i->after)) {
+		begin_step(f, v, i, target);
+	} else {
+		v->closed = true;
+	}
+}
+
+/* ---- one image --------------------------------------------------------------------------------------- */
+
+static void fold_update(struct fold *f, struct folded *r, const struct journal_image *image, const char *rule)
+{
+	for (size_t i = 0; i < image->n_values; i++)
+		if (rule == NULL || strcmp(rule, image->values[i].rule) == 0)
+			fold_value(f, r, &image->values[i], image->endpoint);
+	note_former(f, r, image);
+}
+
+/* Of several targets' rows of one delete the one that showed more of what was agreed on. */
+static void fold_delete(struct fold *f, struct folded *r, const struct journal_image *image, bool fresh)
+{
+	if (fresh)
+		r->what = UNDO_RECORD;
+	else if (r->what != UNDO_RECORD) {
+		r->closed = true;	/* of the life before the one that is undone */
+		return;
+	}
+	for (size_t i = 0; i < image->n_values; i++) {
+		struct folded_value *v = folded_value_of(f, r, image->values[i].field);
+
+		if (v == NULL && (v = folded_value_new(f, r, image->values[i].field)) == NULL)
+			continue;
+		if (v->targets == 0 || (image->values[i].agreed && !v->agreed && v->wrote.len == IMAGE_NOT_KEPT)) {
+			begin_step(f, v, &image->values[i], image->endpoint);
+			v->expect = v->wrote = (struct image_text){ NULL, IMAGE_NOT_KEPT };
+		}
+	}
+}
+
+/* The record did not exist before: it is to be ended; where it was deleted since, there is nothing left to do. */
+static void fold_insert(struct folded *r, const struct journal_image *image, bool fresh)
+{
+	if (image->created) {
+		r->what = r->what == UNDO_RECORD ? UNDO_NOTHING : UNDO_END;
+		r->print = image->print;
+	} else if (fresh) {
+		r->what = UNDO_NOTHING;
+	}
+}
+
+void fold_add(struct fold *f, const struct journal_image *image, const char *rule)
+{
+	struct folded *r;
+	bool fresh;
+
+	if (image->failed || image->code.len < 0 || (rule != NULL && image->op == IMAGE_INSERT) ||
+	    (rule != NULL && image->op == IMAGE_DELETE && strcmp(rule, image->rule) != 0))
+		return;
+	r = record_of(f, image, &fresh);
+	if (r->closed || (!fresh && r->what == UNDO_END && image->op != IMAGE_INSERT)) {
+		r->closed = true;
+		return;
+	}
+	switch (image->op) {
+	case IMAGE_UPDATE:
+		if (r->what == UNDO_NOTHING)
+			r->what = UNDO_VALUES;
+		fold_update(f, r, image, rule);
+		break;
+	case IMAGE_DELETE:
+		fold_delete(f, r, image, fresh);
+		break;
+	case IMAGE_INSERT:
+		fold_insert(r, image, fresh);
+		break;
+	}
+}
+
+void fold_each(struct fold *f, void (*fn)(void *arg, const struct undo_item *), void *arg)
+{
+	struct undo_item *item = xcalloc(1, sizeof *item);
+	struct folded *r, *tmp;
+
+	HASH_ITER(hh, f->table, r, tmp) {
+		if (r->real != NULL || (r->what == UNDO_VALUES && r->n_values == 0))
+			continue;
+		memset(item, 0, sizeof *item);
+		*item = (struct undo_item){ .entity = r->entity, .key = r->key, .code = r->code, .what = r->what, .print = r->print };
+		for (const struct folded_value *v = r->values; v != NULL; v = v->next)
+			item->values[item->n_values++] = (struct undo_value){ f->fields[v->field], v->want, v->expect };
+		fn(arg, item);
+	}
+	free(item);
+}

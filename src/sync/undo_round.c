@@ -1,0 +1,402 @@
+/*
+ * undo_round.c - an item of an undo in a round: what it asks for goes into the decision (model/decide_imposed.c), which says whether
+ * it stands; then the round writes, marks and journals as ever.
+ *
+ *   waits    until a round has its record. It may be any round: one of an edit that was made meanwhile, too
+ *   begun    noted before the round writes: from then on what is agreed may be the value that is put back, while nobody shows it yet.
+ *            It is given to every decision about the record until somebody does
+ *   over     restored, or skipped with the reason; a value that was touched since does not hold up the others of its record
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "sync/round.h"
+#include "sync/undo.h"
+
+/* ---- which item -------------------------------------------------------------------------------------- */
+
+static struct undo_target **targets_of(const struct round *r)
+{
+	return r->plan != NULL ? plan_undos(r->plan) : &r->flow->undos;
+}
+
+static struct undo_target *target_of(const struct round *r, const struct rid *rid)
+{
+	struct undo_target **all = targets_of(r), *t = NULL;
+
+	if (all != NULL && *all != NULL)
+		HASH_FIND(hh, *all, rid, sizeof *rid, t);
+	return t;
+}
+
+static const struct rid *rid_now(const struct subject *s)
+{
+	return s->moved ? &s->old_rid : &s->rid;
+}
+
+static struct undo_item *item_of(struct round *r, const struct undo_target *t)
+{
+	struct undo_item *item = NULL;
+	struct err e = { 0 };
+
+	if (t->item != NULL) {
+		item = arena_alloc(&r->arena, undo_item_size(t->item));
+		memcpy(item, t->item, undo_item_size(t->item));
+	} else if (!journal_undo_get(sync_of(r)->journal, t->id, &r->arena, &item, &e)) {
+		round_give_up(r, &e);
+	}
+	return item;
+}
+
+void undo_targets_free(struct undo_target **table)
+{
+	struct undo_target *t, *tmp;
+
+	HASH_ITER(hh, *table, t, tmp) {
+		HASH_DEL(*table, t);
+		free(t);
+	}
+}
+
+/* ---- a record that is nowhere ------------------------------------------------------------------------ */
+
+/* As if it had just ended everywhere. Its key is looked for before anything is inserted: somebody may have entered it anew. */
+bool undo_revive(struct round *r, struct subject *s)
+{
+	const struct undo_target *t = target_of(r, &s->rid);
+	const struct undo_item *item = t != NULL && t->what == UNDO_RECORD ? item_of(r, t) : NULL;
+
+	if (item == NULL)
+		return false;
+	s->base = vector_new(&r->arena, r->flow->def->n_fields, n_endpoints(r));
+	s->base->dead = true;
+	s->base->deleted = (struct edit_key){ .eff = EFF_UNKNOWN, .n = 1, .origin = ORIGIN_NONE };
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		s->base->seen[e] = (struct vseen){ .known = true, .uncertain = r->flow->sides[e] != NULL };
+	s->key = (struct value){ item->code.p, item->code.len };
+	s->revived = true;
+	return true;
+}
+
+bool undo_finds_taken(struct round *r, struct subject *s)
+{
+	struct undo_target *t = s->revived ? target_of(r, &s->rid) : NULL;
+	bool taken = s->invalid != 0;
+
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		taken |= s->seen[e].what == OBSERVED_ROW;
+	if (t == NULL || !taken)
+		return false;
+	s->undo = arena_zalloc(&r->arena, sizeof *s->undo);
+	s->undo->item = item_of(r, t);
+	s->undo->code = "there-again";
+	s->undo->cause = "a record with its key is there again";
+	return true;
+}
+
+void undo_key_taken(struct subject *s)
+{
+	if (s->undo == NULL)
+		return;
+	s->undo->code = "key-taken";
+	s->undo->cause = "the key that it had is another record's by now";
+}
+
+/* ---- what it asks for -------------------------------------------------------------------------------- */
+
+static size_t field_named(const struct entity_def *def, const char *name)
+{
+	size_t f = 0;
+
+	while (f < def->n_fields && strcmp(def->fields[f].name, name) != 0)
+		f++;
+	return f;
+}
+
+static struct value value_of_text(struct image_text t)
+{
+	return t.len < 0 ? VALUE_NULL : (struct value){ t.p, t.len };
+}
+
+/* NULL: it can be put back, as far as the item tells. */
+static const char *why_not_value(const struct round *r, const struct undo_item *item, const struct undo_value *v, const char **cause)
+{
+	size_t f = field_named(r->flow->def, v->field);
+	bool expects = item->what == UNDO_VALUES;
+
+	if (f == r->flow->def->n_fields)
+		return *cause = "the topology does not have that field any more", "no-such-field";
+	if (v->want.len == IMAGE_SEVERAL)
+		return *cause = "its sides showed different values before; undo with --endpoint says whose is to come back", "several-values";
+	if (v->want.len == IMAGE_NOT_KEPT || (expects && v->expect.len == IMAGE_NOT_KEPT))
+		return *cause = "only digests of it are kept (private)", "private";
+	return NULL;
+}
+
+static bool fill_values(struct round *r, struct undoing *u)
+{
+	const struct entity_def *def = r->flow->def;
+	struct value *values = arena_alloc(&r->arena, def->n_fields * sizeof *values);
+	uint64_t *digests = arena_alloc(&r->arena, def->n_fields * sizeof *digests);
+	uint64_t *expected = arena_zalloc(&r->arena, def->n_fields * sizeof *expected);
+
+	for (size_t f = 0; f < def->n_fields; f++) {
+		values[f] = VALUE_NULL;		/* of a record: a field that was not there then */
+		digests[f] = value_digest(&sync_of(r)->store->key, def->fields[f].type, VALUE_NULL);
+	}
+	for (size_t i = 0; i < u->item->n_values; i++) {
+		const struct undo_value *v = &u->item->values[i];
+		const char *cause, *code = why_not_value(r, u->item, v, &cause);
+		size_t f = field_named(def, v->field);
+
+		if (code != NULL && u->item->what == UNDO_RECORD && f < def->n_fields) {
+			u->code = code;
+			u->cause = cause;
+		}
+		if (code != NULL)
+			continue;
+		values[f] = value_of_text(v->want);
+		digests[f] = value_digest(&sync_of(r)->store->key, def->fields[f].type, values[f]);
+		expected[f] = value_digest(&sync_of(r)->store->key, def->fields[f].type, value_of_text(v->expect));
+		u->imposed.fields |= BIT(f);
+	}
+	u->imposed.values = values;
+	u->imposed.digests = digests;
+	u->imposed.expected = expected;
+	return u->code == NULL;
+}
+
+/* What was inserted, when what was undone of it since is put in its place: is it that? */
+static bool is_as_inserted(const struct round *r, const struct undo_item *item, const struct observation *o)
+{
+	const struct entity_def *def = r->flow->def;
+	struct image_text texts[FIELDS_MAX];
+
+	for (size_t f = 0; f < def->n_fields; f++)
+		texts[f] = (struct image_text){ o->values[f].data, value_is_null(o->values[f]) ? IMAGE_NULL : o->values[f].len };
+	for (size_t i = 0; i < item->n_values; i++) {
+		size_t f = field_named(def, item->values[i].field);
+
+		if (f == def->n_fields || item->values[i].want.len < IMAGE_NULL || !image_text_equal(texts[f], item->values[i].expect))
+			return false;
+		texts[f] = item->values[i].want;
+	}
+	return journal_image_print(sync_of(r)->journal, texts, def->n_fields) == item->print;
+}
+
+static bool may_be_ended(const struct round *r, const struct subject *s, const struct undo_item *item)
+{
+	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
+		if (s->seen[e].what == OBSERVED_ROW && is_as_inserted(r, item, &s->seen[e]))
+			return true;
+	return s->base != NULL && s->base->dead;
+}
+
+void undo_impose(struct round *r, struct subject *s, struct decide_policy *p)
+{
+	static const enum impose as[] = { [UNDO_VALUES] = IMPOSE_VALUES, [UNDO_RECORD] = IMPOSE_RECORD, [UNDO_END] = IMPOSE_END };
+	struct undo_target *t = target_of(r, rid_now(s));
+	struct undo_item *item = t != NULL ? item_of(r, t) : NULL;
+	struct undoing *u;
+
+	p->imposed = NULL;
+	s->undo = NULL;
+	if (item == NULL || item->what == UNDO_NOTHING)
+		return;
+	u = s->undo = arena_zalloc(&r->arena, sizeof *u);
+	*u = (struct undoing){ .item = item, .run = item->run,
+			       .imposed = { .what = as[item->what], .begun = item->state == UNDO_BEGUN } };
+	if (item->what == UNDO_END ? may_be_ended(r, s, item) : fill_values(r, u))
+		p->imposed = &u->imposed;
+}
+
+bool undo_note_begun(struct round *r, struct err *e)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && r->flow->undos != NULL && i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (!is_live(s) || !s->decided || s->undo == NULL || s->d.put_back == 0 || s->undo->item->state != UNDO_WAITS)
+			continue;
+		s->undo->item->state = UNDO_BEGUN;
+		ok = journal_undo_set(sync_of(r)->journal, s->undo->item, e);
+	}
+	return ok;
+}
+
+/* ---- what came of it --------------------------------------------------------------------------------- */
+
+/* Somebody shows it, so nobody has to bring it along any more. */
+static bool is_shown(const struct subject *s)
+{
+	const struct vector *v = s->d.next;
+
+	if (v->dead)
+		return true;
+	for (size_t e = 0; e < v->n_endpoints; e++) {
+		bool all = v->seen[e].present && !v->seen[e].uncertain;
+
+		for (size_t f = 0; all && f < v->n_fields; f++)
+			all = !(s->d.put_back & BIT(f)) || v->seen[e].same || vseen_deviation(&v->seen[e], f) == NULL;
+		if (all)
+			return true;
+	}
+	return false;
+}
+
+static void note_reason(struct undo_item *item, const char *code, const char *cause)
+{
+	if (item->code_word == NULL) {
+		item->code_word = code;
+		item->cause = cause;
+	}
+}
+
+static void judge_value(struct round *r, struct subject *s, const struct undo_value *v, struct buf *fields)
+{
+	struct undo_item *item = s->undo->item;
+	size_t f = field_named(r->flow->def, v->field);
+	bool witness = v->expect.len != IMAGE_NOT_KEPT && image_text_equal(v->want, v->expect);
+	const char *cause = NULL, *code = s->undo->code != NULL ? s->undo->code : why_not_value(r, item, v, &cause);
+
+	if (witness)
+		return;
+	if (code == NULL && s->decided && (s->d.put_back & BIT(f))) {
+		item->n_restored++;
+		return;
+	}
+	if (s->undo->code != NULL)
+		cause = s->undo->cause;
+	item->n_skipped++;
+	buf_addf(fields, "%s%s", fields->len > 0 ? "," : "", v->field);
+	if (code == NULL && s->decided && (s->d.already & BIT(f)))
+		note_reason(item, "already", "it is as it was before already");
+	else
+		note_reason(item, code != NULL ? code : "changed-since", code != NULL ? cause : "it was changed since");
+}
+
+static void judge_whole(struct subject *s)
+{
+	struct undo_item *item = s->undo->item;
+	int64_t n = item->what == UNDO_RECORD ? (int64_t)item->n_values : 1;
+
+	if (s->undo->code == NULL && s->decided && s->d.put_back != 0) {
+		item->n_restored = n;
+		return;
+	}
+	item->n_skipped = n;
+	if (s->undo->code != NULL)
+		note_reason(item, s->undo->code, s->undo->cause);
+	else if (s->decided && s->d.already != 0)
+		note_reason(item, "already", "it is as it was before already");
+	else
+		note_reason(item, "changed-since", item->what == UNDO_RECORD ? "the record is there again" : "it was changed since");
+}
+
+static void judge(struct round *r, struct subject *s)
+{
+	struct undo_item *item = s->undo->item;
+	struct buf fields = { 0 };
+
+	item->n_restored = item->n_skipped = 0;
+	item->code_word = item->cause = NULL;
+	if (item->what == UNDO_VALUES)
+		for (size_t i = 0; i < item->n_values; i++)
+			judge_value(r, s, &item->values[i], &fields);
+	else
+		judge_whole(s);
+	item->fields = fields.len > 0 ? arena_dup(&r->arena, fields.p, fields.len) : "";
+	item->state = item->n_skipped == 0 ? UNDO_RESTORED : item->n_restored > 0 ? UNDO_PARTLY : UNDO_SKIPPED;
+	buf_fini(&fields);
+}
+
+/* There is no such record any more: it ended, or has another key now. */
+static bool judge_gone(struct round *r, struct subject *s)
+{
+	struct undo_target *t = s->fate == FATE_DROPPED && s->has_rid && s->base == NULL && r->side == NULL ? target_of(r, &s->rid) : NULL;
+	struct undo_item *item = t != NULL ? item_of(r, t) : NULL;
+
+	if (item == NULL)
+		return false;
+	s->undo = arena_zalloc(&r->arena, sizeof *s->undo);
+	*s->undo = (struct undoing){ .item = item, .code = item->what == UNDO_END ? "already" : "gone",
+				     .cause = "the record is gone" };
+	return true;
+}
+
+/* Nothing more is to be done about it: judged. */
+static bool is_over(struct round *r, struct subject *s)
+{
+	const struct undo_target *t;
+
+	if (s->fate == FATE_BUSY || (!judge_gone(r, s) && s->undo == NULL))
+		return false;
+	t = target_of(r, rid_now(s));
+	if (s->undo->item == NULL || t == NULL || t->id != s->undo->item->id)	/* a later undo is about it */
+		return false;
+	if (s->undo->code == NULL && (!is_live(s) || !s->decided))
+		return false;
+	if (r->plan == NULL && s->undo->code == NULL && s->d.put_back != 0 && !is_shown(s))
+		return false;
+	judge(r, s);
+	return true;
+}
+
+static void target_end(struct flow *flow, struct undo_target *t)
+{
+	HASH_DEL(flow->undos, t);
+	free(t);
+}
+
+/* After the vectors are marked: what is told to be over must not be needed again. */
+void round_settle_undos(struct round *r)
+{
+	struct journal *journal = sync_of(r)->journal;
+	struct err e = { 0 };
+	bool *over;
+
+	if (r->flow->undos == NULL)
+		return;
+	over = arena_zalloc(&r->arena, (r->n + 1) * sizeof *over);
+	journal_begin(journal);
+	for (size_t i = 0; i < r->n; i++) {
+		over[i] = is_over(r, &r->subjects[i]);
+		if (over[i])
+			journal_undo_set(journal, r->subjects[i].undo->item, NULL);
+	}
+	if (!journal_commit(journal, &e)) {
+		log_error("what was put back is not noted in the journal; it is looked at again", LOG_S("entity", r->flow->def->name), LOG_ERR(&e));
+		for (size_t i = 0; i < r->n; i++)
+			if (over[i])
+				flow_look_later(r->flow, rid_now(&r->subjects[i]), 0, 0);
+		return;
+	}
+	for (size_t i = 0; i < r->n; i++)
+		if (over[i])
+			target_end(r->flow, target_of(r, rid_now(&r->subjects[i])));
+	undos_settled(sync_of(r));
+}
+
+/* Of a dry run. */
+void undo_note_planned(struct round *r)
+{
+	for (size_t i = 0; plan_undos(r->plan) != NULL && i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+		struct undo_target *t;
+
+		if (!is_over(r, s))
+			continue;
+		t = target_of(r, rid_now(s));
+		t->state = s->undo->item->state;
+		t->n_restored = s->undo->item->n_restored;
+		t->n_skipped = s->undo->item->n_skipped;
+		t->code = s->undo->item->code_word;
+		t->cause = s->undo->item->cause;
+		t->fields = plan_keep(r->plan, s->undo->item->fields);
+		for (size_t e = 0; s->decided && e < n_endpoints(r); e++)
+			t->at |= s->d.orders[e].action != ACTION_NONE ? BIT(e) : 0;
+	}
+}

@@ -1,0 +1,286 @@
+"""history and undo: what our writes wrote over, and putting it back where nobody has touched it since."""
+import json
+import resource
+import unittest
+
+from case import Pair, ThreeCrms
+from crm import eventually, has_failpoints
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+class Undoing:
+    """self.d is the daemon."""
+
+    def undo(self, *words, code=0):
+        """(the records that were not restored (of a dry run: all): {key: line}, the sum)"""
+        *told, total = lines(self.d.ctl("--json", "undo", *words, code=code))
+        return {line["key"]: line for line in told if "outcome" in line}, total
+
+    def history(self, *words):
+        return lines(self.d.ctl("--json", "history", *words))
+
+    def newest_run(self, source=None):
+        return next(run["run"] for run in self.history("--runs") if source in (None, run["source"]))
+
+
+class Undo(Undoing, Pair):
+    name = "undo"
+
+    def fill(self, n):
+        self.a.run(f"INSERT INTO things (k, code, name, amount) SELECT 'k' || i, 'c' || i, 'name ' || i, i FROM generate_series(1, {n}) i")
+        self.begin()
+        self.settled()
+        self.before = self.rows(self.a)
+
+    def test_a_bad_import_of_ten_thousand_records_is_undone_where_nobody_touched_it(self):
+        self.fill(10000)
+        self.a.run("UPDATE things SET name = 'bad', code = NULL")
+        self.settled()
+        self.b.run("UPDATE things SET name = 'mended by hand' WHERE k IN ('k7', 'k77')")
+        self.b.run("DELETE FROM things WHERE k = 'k777'")
+        self.settled()
+        journal = self.d.status()["journal"]
+        self.assertEqual(journal["images"], 10003)
+        self.assertGreater(journal["images_bytes"], 10000)
+        run = str(self.newest_run("a"))
+        would, planned = self.undo("--run", run, "--dry-run", code=1)
+        told, total = self.undo("--run", run, code=1)
+        self.assertEqual((total["restored"], total["skipped"], total["partly"]), (9997, 3, 2))
+        self.assertEqual({**total, "dry_run": True, "run": None}, planned)
+        self.assertEqual({key: line["outcome"] for key, line in would.items() if line["outcome"] != "restored"},
+                         {key: line["outcome"] for key, line in told.items()})
+        self.assertEqual({key: (line["outcome"], line["skipped_fields"], line["code"]) for key, line in told.items()},
+                         {"k7": ("partly", ["name"], "changed-since"), "k77": ("partly", ["name"], "changed-since"),
+                          "k777": ("skipped", ["code", "name"], "gone")})
+        rows = {row[0]: row for row in self.settled()}
+        self.assertEqual(rows["k7"][1:3], ("c7", "mended by hand"))
+        self.assertEqual([row for key, row in rows.items() if key not in told], [row for row in self.before if row[0] not in told])
+        self.assertNotIn("k777", rows)
+        self.assert_quiet()
+
+    def test_a_dry_run_says_what_it_would_write_and_writes_nothing(self):
+        self.fill(3)
+        self.a.run("UPDATE things SET name = 'bad' WHERE k IN ('k1', 'k2')")
+        self.settled()
+        self.b.run("UPDATE things SET name = 'mine' WHERE k = 'k2'")
+        rows = self.settled()
+        run = self.newest_run("a")
+        told, total = self.undo("--run", str(run), "--dry-run", code=1)
+        self.assertEqual((total["restored"], total["skipped"], total["run"]), (1, 1, None))
+        self.assertEqual((told["k1"]["outcome"], told["k1"]["endpoints"], told["k1"]["fields"]),
+                         ("restored", ["a", "b"], {"name": {"now": "bad", "restored": "name 1"}}))
+        self.assertEqual((told["k2"]["outcome"], told["k2"]["code"], told["k2"]["endpoints"]), ("skipped", "changed-since", []))
+        self.assertEqual(self.settled(), rows)
+
+    def test_an_undo_can_be_undone(self):
+        self.fill(5)
+        self.a.run("UPDATE things SET name = 'bad', amount = amount + 100")
+        bad = self.settled()
+        _, total = self.undo("--since", "10m", "--entity", "thing", "--rule", "last-writer-wins")
+        self.assertEqual((total["restored"], total["values_restored"]), (5, 10))
+        self.assertEqual(self.settled(), self.before)
+        _, again = self.undo("--run", str(total["run"]))
+        self.assertEqual(again["restored"], 5)
+        self.assertEqual(self.settled(), bad)
+        self.assert_quiet()
+
+    def test_one_record_goes_back_by_its_last_run(self):
+        self.fill(2)
+        self.a.run("UPDATE things SET name = 'changed'")
+        self.settled()
+        self.b.run("UPDATE things SET name = 'bad'")
+        self.settled()
+        self.undo("--entity", "thing", "--key", "k2")
+        self.assertEqual([row[2] for row in self.settled()], ["bad", "changed"])
+        [newest, *_] = self.history("--key", "k2")
+        self.assertEqual((newest["source"], newest["operation"], newest["fields"]["name"]["before"], newest["fields"]["name"]["after"]),
+                         ("(undo)", "update", "bad", "changed"))
+
+    def test_deleted_records_come_back_and_inserted_ones_go(self):
+        self.fill(3)
+        self.a.run("DELETE FROM things WHERE k IN ('k1', 'k2')")
+        self.b.run("INSERT INTO things (k, name) VALUES ('new', 'bad')")
+        self.b.run("INSERT INTO things (k, name) VALUES ('kept', 'bad')")
+        self.settled()
+        self.a.run("UPDATE things SET name = 'good' WHERE k = 'kept'")
+        self.a.run("INSERT INTO things (k, name) VALUES ('k2', 'anew')")
+        self.settled()
+        runs = [run for run in self.history("--runs")]
+        last = {run["source"]: run["run"] for run in runs}
+        told, total = self.undo("--run", str(last["b"]), code=1)
+        self.assertEqual((total["restored"], {key: line["code"] for key, line in told.items()}), (1, {"kept": "changed-since"}))
+        self.settled()
+        told, total = self.undo("--entity", "thing", "--key", "k1")
+        rows = {row[0]: row[2] for row in self.settled()}
+        self.assertEqual(rows, {"k1": "name 1", "k2": "anew", "k3": "name 3", "kept": "good"})
+        self.assert_quiet()
+
+    def test_what_was_copied_is_not_deleted_by_an_undo(self):
+        self.fill(3)
+        self.assertEqual(self.history(), [], "a first load writes over nothing")
+        self.b.run("ALTER TABLE things ADD CHECK (name <> 'refused')")
+        self.a.run("INSERT INTO things (k, name) VALUES ('late', 'refused')")
+        self.d.wait()
+        self.b.run("ALTER TABLE things DROP CONSTRAINT things_name_check")
+        self.d.ctl("parked", "retry")
+        rows = self.settled()
+        told, total = self.undo("--since", "1h", code=1)
+        self.assertEqual((total["restored"], {line["code"] for line in told.values()}), (0, {"copied"}))
+        self.assertEqual(self.settled(), rows)
+
+    def test_a_record_gets_its_former_key_back(self):
+        self.fill(2)
+        self.a.run("UPDATE things SET code = 'bad' WHERE k = 'k1'")
+        self.settled()
+        self.a.run("UPDATE things SET k = 'renamed', name = 'bad' WHERE k = 'k1'")
+        self.settled()
+        self.undo("--since", "1h")
+        self.assertEqual(self.settled(), self.before)
+        self.assert_quiet()
+
+    def test_where_the_image_cannot_be_kept_nothing_is_written_over(self):
+        self.fill(2)
+        limit = resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))     # as good as a full disk
+        self.a.run("UPDATE things SET name = 'bad'")
+        eventually(lambda: self.d.status()["journal"]["state"] == "failing", "the status says so")
+        self.assertIn("no space left", self.d.status()["journal"]["reason"])
+        self.assertEqual(self.rows(self.b), self.before)
+        resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, limit)
+        self.settled()
+        self.assertEqual({line["fields"]["name"]["before"] for line in self.history()}, {"name 1", "name 2"})
+
+    @unittest.skipUnless(has_failpoints(), "built without failure points")
+    def test_kill_9_between_the_image_and_the_write_loses_neither(self):
+        self.fill(3)
+        self.d.stop()
+        self.d.environment["CRMSYNCD_FAILPOINTS"] = "round/apply/before"
+        self.d.start()
+        self.a.run("UPDATE things SET name = 'bad' WHERE k = 'k1'")
+        eventually(lambda: self.d.process.poll() is not None, "it was killed")
+        self.assertEqual(self.rows(self.b), self.before)
+        del self.d.environment["CRMSYNCD_FAILPOINTS"]
+        self.d.start()
+        self.settled()
+        self.assertEqual({line["fields"]["name"]["before"] for line in self.history("--key", "k1")}, {"name 1"})
+        self.undo("--entity", "thing", "--since", "1h", "--key", "k1")
+        self.assertEqual(self.settled(), self.before)
+
+    @unittest.skipUnless(has_failpoints(), "built without failure points")
+    def test_an_undo_that_was_killed_goes_on_by_itself(self):
+        self.fill(3)
+        self.a.run("UPDATE things SET name = 'bad'")
+        self.settled()
+        run = self.newest_run("a")
+        self.d.stop()
+        self.d.environment["CRMSYNCD_FAILPOINTS"] = "round/apply/before"     # agreed on, and shown by nobody
+        self.d.start()
+        eventually(lambda: self.d.try_ctl("undo", "--run", str(run)) and self.d.process.poll() is not None, "it was killed")
+        del self.d.environment["CRMSYNCD_FAILPOINTS"]
+        self.d.start()
+        self.assertEqual(self.settled(), self.before)
+
+
+class Polled(Undoing, Pair):
+    name = "polled"
+    b_capture = {"capture": "poll", "interval": "1h", "sweep": "1h"}
+
+    def test_a_record_that_was_entered_anew_is_not_written_over_by_the_deleted_one(self):
+        self.a.run("INSERT INTO things (k, name) VALUES ('k1', 'old')")
+        self.begin()
+        self.a.run("DELETE FROM things")
+        self.d.wait()
+        self.b.run("INSERT INTO things (k, name) VALUES ('k1', 'anew')")    # and nobody has looked yet
+        told, total = self.undo("--since", "1h", code=1)
+        self.assertEqual((total["restored"], told["k1"]["code"]), (0, "there-again"))
+        self.assertEqual([row[2] for row in self.settled()], ["anew"])
+        self.assertEqual(self.d.parked(), [])
+
+
+RULES = """
+thing:
+  key: [k]
+  fields:
+    k: {type: text}
+    code: {type: text}
+    name: {type: text}
+    amount: {type: decimal}
+  conflict: {priority: [a, b], fields: {%s}}
+  mappings:
+    a: {table: things, modified: changed}
+    b: {table: things, modified: changed}
+"""
+
+
+class Against(Undoing, Pair):
+    """What is put back does not bounce, whatever the rule of its field would say to it."""
+    name = "against"
+
+    def goes_back(self, rule, bad):
+        self.entities = RULES % rule
+        self.a.run("INSERT INTO things (k, name, amount) VALUES ('k1', 'name', 5)")
+        self.begin()
+        before = self.settled()
+        self.a.run(f"UPDATE things SET {bad}")
+        self.settled()
+        self.d.ctl("pause", "a")
+        _, total = self.undo("--since", "10m")      # the side that still shows the bad value is away
+        self.assertEqual(total["restored"], 1)
+        self.d.ctl("resume", "a")
+        eventually(lambda: self.rows(self.a) == before, "the side that made the edit has the value back")
+        self.assertEqual(self.settled(), before)
+        self.assert_quiet()
+
+    def test_max(self):
+        self.goes_back("amount: max", "amount = 10")
+
+    def test_add(self):
+        self.goes_back("amount: add", "amount = 10")
+
+    def test_mirror(self):
+        self.goes_back("name: mirror", "name = 'bad'")
+
+    def test_newest_filled(self):
+        self.goes_back("code: newest-filled", "code = 'bad'")
+
+    def test_source_priority(self):
+        self.goes_back("name: source-priority", "name = 'bad'")
+
+
+class Private(Undoing, Pair):
+    name = "private"
+    entities = RULES.replace("name: {type: text}", "name: {type: text, private: true}") % ""
+
+    def test_of_private_fields_nothing_can_come_back(self):
+        self.a.run("INSERT INTO things (k, code, name) VALUES ('k1', 'c', 'secret')")
+        self.begin()
+        self.a.run("UPDATE things SET name = 'hidden', code = 'bad'")
+        self.settled()
+        told, _ = self.undo("--since", "10m", code=1)
+        self.assertEqual((told["k1"]["outcome"], told["k1"]["skipped_fields"], told["k1"]["code"]), ("partly", ["name"], "private"))
+        self.assertEqual(self.settled()[0][1:3], ("c", "hidden"))
+        self.assertNotIn("secret", self.d.ctl("--json", "history"))
+
+
+class Three(Undoing, ThreeCrms):
+    def test_parents_come_back_before_their_children_and_go_after_them(self):
+        self.start()
+        self.populate(self.sales)
+        before = self.settled()
+        self.sales.base.run("DELETE FROM crm.contacts WHERE account_id = (SELECT id FROM crm.accounts WHERE number = 'A1')")
+        self.sales.base.run("DELETE FROM crm.accounts WHERE number = 'A1'")
+        self.assertEqual(len(self.settled()), 16)
+        run = self.newest_run("sales")
+        _, total = self.undo("--run", str(run))
+        self.assertEqual((total["restored"], total["skipped"]), (5, 0))
+        self.assertEqual(self.settled(), before)
+        _, total = self.undo("--run", str(total["run"]))
+        self.assertEqual((total["restored"], total["skipped"]), (5, 0))
+        self.assertEqual(len(self.settled()), 16)
+        self.assert_quiet()
+
+
+if __name__ == "__main__":
+    unittest.main()
