@@ -25,7 +25,7 @@ MATRIX = [
                                        "1" + "0" * 300]),
     ("decimal", "numeric", "float8", ["1.5", "0.1", "-2", ("1.50", "1.5"), "NaN", "Infinity", "-Infinity"]),
     ("decimal", "float8", "numeric", ["0.1", ("-0", "0"), "NaN", "Infinity", "-Infinity"]),
-    ("decimal", "float8", "float8", ["0.1", "1e+300", "5e-324", "1.7976931348623157e+308", "NaN", "Infinity", "0.30000000000000004"]),
+    ("decimal", "float8", "float8", ["0.1", "-0", "1e+300", "5e-324", "1.7976931348623157e+308", "NaN", "Infinity", "0.30000000000000004"]),
     ("decimal", "float4", "float8", ["0.5", "NaN"]),
     ("decimal", "numeric", "float4", ["0.5", ("16777217", "1.6777216e+07"), ("0.00001", "1e-05"), ("1" + "0" * 39, PARKED)]),
     ("decimal", "numeric", "float8", [("9007199254740993", "9.007199254740992e+15")]),
