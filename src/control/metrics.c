@@ -171,7 +171,7 @@ GETTER(cleaned, s->entity.meter->cleaned)
 GETTER(rejected, s->entity.meter->rejected)
 GETTER(verified, s->entity.meter->verified)
 GETTER(verified_different, s->entity.meter->verified_different)
-GETTER(last_verify, (double)s->entity.meter->verified_us / 1e6)
+GETTER(last_verify, (double)s->entity.meter->last_verify.ended_us / 1e6)
 GETTER(books_captured, s->entity.books.captured)
 GETTER(books_balanced, books_balance(&s->entity.books))
 

@@ -74,7 +74,8 @@ static bool wants_care(const json_t *entity)
 	const json_t *link;
 	size_t i;
 
-	if (num(entity, "parked") > 0 || num(entity, "held") > 0 || num(entity, "waiting") > 0)
+	if (num(entity, "parked") > 0 || num(entity, "held") > 0 || num(entity, "waiting") > 0 ||
+	    num(sub(entity, "verify"), "different") > 0 || json_is_false(sub(sub(entity, "books"), "balanced")))
 		return true;
 	json_array_foreach(sub(entity, "links"), i, link)
 		if (is(link, "state", "unknown") || json_is_false(sub(link, "usable")) || num(link, "lag_seconds") >= LAG_CARE_S)
@@ -190,6 +191,23 @@ static void add_how_many(struct buf *out, double n, const char *what, const char
 	html_add(out, " %s%s of <b>%s</b> ", what, n == 1 ? "" : "s", entity);
 }
 
+/* What ought never to be. */
+static void add_faults_of(struct buf *out, const json_t *entity)
+{
+	double different = num(sub(entity, "verify"), "different");
+	const char *name = str(entity, "name");
+
+	if (different > 0) {
+		buf_adds(out, "<li>");
+		add_how_many(out, different, "record", name);
+		html_add(out, "%s from endpoint to endpoint, as the last verify found: <code>crmsyncctl repair %s</code></li>\n",
+			 different == 1 ? "differs" : "differ", name);
+	}
+	if (json_is_false(sub(sub(entity, "books"), "balanced")))
+		html_add(out, "<li>The books of <b>%s</b> do not balance; please report it, with what this says: "
+			 "<code>crmsyncctl status</code></li>\n", name);
+}
+
 static void add_tasks_of(struct buf *out, const json_t *entity)
 {
 	double parked = num(entity, "parked"), held = num(entity, "held"), waiting = num(entity, "waiting");
@@ -221,8 +239,10 @@ static void add_tasks(struct buf *out, const json_t *status)
 	const json_t *entity;
 	size_t i;
 
-	json_array_foreach(sub(status, "entities"), i, entity)
+	json_array_foreach(sub(status, "entities"), i, entity) {
+		add_faults_of(&tasks, entity);
 		add_tasks_of(&tasks, entity);
+	}
 	if (json_is_false(sub(status, "last_reload_successful")))
 		buf_adds(&tasks, "<li>The last reload was refused and the topology from before is in force: "
 			 "<code>crmsyncctl reload</code> says why</li>\n");

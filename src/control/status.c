@@ -181,6 +181,16 @@ static json_t *books_json(const struct books *b)
 	return j;
 }
 
+static json_t *verify_json(const struct meter_verify *last)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "last", control_time(last->ended_us));
+	json_object_set_new(j, "compared", json_integer(last->compared));
+	json_object_set_new(j, "different", json_integer(last->different));
+	return j;
+}
+
 static json_t *links_json(struct sync *sync, size_t entity)
 {
 	json_t *list = json_array();
@@ -212,6 +222,7 @@ static json_t *entity_json(struct sync *sync, size_t index)
 	json_object_set_new(j, "propagation_p50_seconds", control_number(histogram_quantile(&v.meter->propagation, 0.5)));
 	json_object_set_new(j, "propagation_p99_seconds", control_number(histogram_quantile(&v.meter->propagation, 0.99)));
 	json_object_set_new(j, "books", books_json(&v.books));
+	json_object_set_new(j, "verify", verify_json(&v.meter->last_verify));
 	json_object_set_new(j, "links", links_json(sync, index));
 	return j;
 }

@@ -6,6 +6,8 @@
 #include "control/pages.h"
 #include "endpoint/endpoint.h"
 #include "journal/journal.h"
+#include "meter/books.h"
+#include "meter/meter.h"
 #include "sync/sync.h"
 
 /*
@@ -158,39 +160,89 @@ static void say_links(const struct links *a, struct buf *out, size_t start)
 	}
 }
 
+/* What all entities have to say. */
+struct entities {
+	int64_t parked, pending, waiting, different;
+	const char *unbalanced, *differs;	/* the first one whose books do not balance; the one of which most differs: `different` */
+	size_t n_unbalanced, n_differ;
+};
+
+static void look_at_entity(struct entities *a, const struct sync_entity_view *v)
+{
+	int64_t different = v->meter->last_verify.different;
+
+	a->parked += v->parked;
+	a->pending += v->pending;
+	a->waiting += v->waiting;
+	if (!books_balance(&v->books) && a->n_unbalanced++ == 0)
+		a->unbalanced = v->conf->def.name;
+	a->n_differ += different > 0;
+	if (different > a->different) {
+		a->different = different;
+		a->differs = v->conf->def.name;
+	}
+}
+
+static void gather_entities(const struct pages *p, struct entities *a)
+{
+	struct sync_entity_view v;
+
+	memset(a, 0, sizeof *a);
+	for (size_t i = 0; i < sync_entities(p->sync); i++) {
+		sync_entity_view(p->sync, i, &v);
+		look_at_entity(a, &v);
+	}
+}
+
+static void say_more(struct buf *out, const char *before, size_t n)
+{
+	if (n > 1)
+		buf_addf(out, "%s %zu more entit%s", before, n - 1, n == 2 ? "y" : "ies");
+}
+
+static void say_entities(const struct entities *a, struct buf *out, size_t start)
+{
+	if (a->n_differ > 0) {
+		part(out, start);
+		buf_addf(out, "%s: verify found %lld record%s that differ%s (crmsyncctl repair %s)", a->differs, (long long)a->different,
+			 plural(a->different), a->different == 1 ? "s" : "", a->differs);
+		say_more(out, ", and some of", a->n_differ);
+	}
+	if (a->n_unbalanced > 0) {
+		part(out, start);
+		buf_addf(out, "the books of %s", a->unbalanced);
+		say_more(out, " and", a->n_unbalanced);
+		buf_adds(out, " do not balance");
+	}
+	if (a->parked > 0) {
+		part(out, start);
+		buf_addf(out, "%lld record%s parked", (long long)a->parked, plural(a->parked));
+	}
+	if (a->waiting > 0) {
+		part(out, start);
+		buf_addf(out, "%lld value%s wait%s for a decision", (long long)a->waiting, plural(a->waiting), a->waiting == 1 ? "s" : "");
+	}
+}
+
 void summary_add(const struct pages *p, struct buf *out)
 {
 	size_t start = out->len, before;
-	int64_t parked = 0, pending = 0, waiting = 0;
+	struct entities entities;
 	struct links links;
 	bool well;
 
 	gather_links(p, &links);
-	for (size_t i = 0; i < sync_entities(p->sync); i++) {
-		struct sync_entity_view v;
-
-		sync_entity_view(p->sync, i, &v);
-		parked += v.parked;
-		pending += v.pending;
-		waiting += v.waiting;
-	}
+	gather_entities(p, &entities);
 	well = say_redis(p, out, start);
 	well = say_journal(p, out, start) && well;
 	well = say_endpoints(p, out, start) && well;
 	before = out->len;
 	say_links(&links, out, start);
-	if (parked > 0) {
-		part(out, start);
-		buf_addf(out, "%lld record%s parked", (long long)parked, plural(parked));
-	}
-	if (waiting > 0) {
-		part(out, start);
-		buf_addf(out, "%lld value%s wait%s for a decision", (long long)waiting, plural(waiting), waiting == 1 ? "s" : "");
-	}
+	say_entities(&entities, out, start);
 	if (out->len > before || !well)
 		return;				/* whoever reads of trouble need not hear what is fine */
-	if (pending > 0)
-		buf_addf(out, "; %lld record%s under way", (long long)pending, plural(pending));
+	if (entities.pending > 0)
+		buf_addf(out, "; %lld record%s under way", (long long)entities.pending, plural(entities.pending));
 	else if (links.unknown > 0)
 		buf_addf(out, "; %zu of %zu links not compared yet or not observed", links.unknown, links.n);
 	else

@@ -274,6 +274,28 @@ static void show_conflicts(const json_t *entities, struct buf *out, size_t width
 	}
 }
 
+/* Only of what differs still. */
+static void show_verify(const json_t *entities, struct buf *out, size_t width, int64_t now_us)
+{
+	const json_t *e, *verify;
+	size_t i;
+
+	json_array_foreach(entities, i, e) {
+		struct buf line = { 0 };
+
+		verify = sub(e, "verify");
+		if (!(num(verify, "different") > 0))
+			continue;
+		buf_addf(&line, "%.0f of ", num(verify, "different"));
+		count_add(&line, num(verify, "compared"));
+		buf_adds(&line, " records differ, as verify found ");
+		ago_add(&line, str(verify, "last"), now_us);
+		buf_addf(&line, "; crmsyncctl repair %s mends them", str(e, "name"));
+		add_reason(out, width, str(e, "name"), "", line.p);
+		buf_fini(&line);
+	}
+}
+
 /* Only of a fault of ours: as long as they balance there is nothing to say. */
 static void show_books(const json_t *entities, struct buf *out, size_t width)
 {
@@ -339,7 +361,9 @@ void status_show(const json_t *status, struct buf *out, size_t width, bool color
 {
 	const json_t *entities = sub(status, "entities");
 	struct buf sentence = { 0 };
+	int64_t now_us = 0;
 
+	time_parse(str(status, "time"), &now_us);
 	buf_adds(&sentence, "");
 	wrap_add(&sentence, str(status, "summary"), 0, width);
 	paint_add(out, color, BOLD, sentence.p);
@@ -352,6 +376,7 @@ void status_show(const json_t *status, struct buf *out, size_t width, bool color
 	buf_addc(out, '\n');
 	show_entities(entities, out, width, color);
 	show_conflicts(entities, out, width);
+	show_verify(entities, out, width, now_us);
 	show_books(entities, out, width);
 	buf_addc(out, '\n');
 	show_promises(status, out, width);

@@ -116,3 +116,17 @@ double meter_throughput(const struct meter_volume *v, int64_t now)
 
 	return waited > 0 ? meter_data_rate(v, now) / waited : 0;
 }
+
+void meter_verified(struct meter_entity *m, int64_t found, const struct meter_verify *now)
+{
+	struct meter_verify before = m->last_verify;
+
+	m->verified += (uint64_t)now->compared;
+	m->verified_different += (uint64_t)found;
+	m->last_verify = *now;
+	if ((before.at & ~now->at) == 0 || before.different == 0)
+		return;
+	m->last_verify.at = before.at | now->at;
+	if (m->last_verify.different < before.different)
+		m->last_verify.different = before.different;
+}

@@ -53,13 +53,21 @@ struct meter_link {
 	uint64_t inserts, updates, deletes;	/* of applied */
 	uint64_t refused;			/* guard refusals: decided again */
 };
+/* What the last verify found; what a repair mended does not count. */
+struct meter_verify {
+	int64_t ended_us;		/* wall; 0: none has */
+	int64_t compared, different;	/* records; different without a reason, and still so when it ended */
+	uint64_t at;			/* endpoints that it read, as bits */
+};
 struct meter_entity {
 	uint64_t conflicts[16];		/* by enum rule */
 	uint64_t cleaned, rejected;
 	uint64_t first_contact_equal, first_contact_merged, first_contact_copied;
 	struct histogram propagation;
 	uint64_t verified, verified_different;		/* records: compared by verify, and found to differ without a reason */
-	int64_t verified_us;				/* wall; when the last one ended; 0: none has */
+	struct meter_verify last_verify;
 };
+/* A verify has ended: `found` differed, and this is what it leaves. One that read fewer endpoints than the last clears nothing. */
+void meter_verified(struct meter_entity *, int64_t found, const struct meter_verify *);
 
 #endif

@@ -670,11 +670,13 @@ static uint64_t find_astray(struct round *r, const struct subject *s, size_t e, 
 
 	for (size_t f = 0; readback != NULL && f < def->n_fields; f++) {
 		struct rid rid;
+		struct parent *p;
 
 		if (def->fields[f].type != FIELD_REFERENCE || !writes_field(s, e, f) || readback->digests[f] == s->d.digests[f])
 			continue;
 		rid = parent_rid(r, &def->fields[f], s->d.values[f]);
-		if (!has_own_key(find_parent(r, &rid)->vector, e, def->fields[f].refers))
+		p = find_parent(r, &rid);	/* NULL: the state was lost meanwhile and has another digest key; the round is given up */
+		if (p != NULL && !has_own_key(p->vector, e, def->fields[f].refers))
 			astray |= BIT(f);
 	}
 	return astray;

@@ -92,11 +92,10 @@ static void note_result(struct sync_verify *v)
 {
 	const struct sync_verify_sums *s = &v->sums;
 	int64_t wrong = s->different + s->missing + s->extra + s->unlooked;
+	struct meter_verify now = { clock_wall_us(), s->compared, wrong - s->written, s->compared_at };
 
-	v->flow->meter.verified += (uint64_t)s->compared;
-	v->flow->meter.verified_different += (uint64_t)wrong;
-	v->flow->meter.verified_us = clock_wall_us();
-	if (wrong > s->written)
+	meter_verified(&v->flow->meter, wrong, &now);
+	if (now.different > 0)
 		log_warn("endpoints differ; see crmsyncctl verify, crmsyncctl repair", LOG_S("entity", v->flow->def->name),
 			 LOG_I("compared", s->compared), LOG_I("different", s->different + s->unlooked), LOG_I("missing", s->missing),
 			 LOG_I("extra", s->extra), LOG_I("repaired", s->written));

@@ -727,11 +727,12 @@ START_TEST(status_holds_what_the_contract_says)
 	static const char *const link[] = { "endpoint", "state", "consistency_ratio", "lag_seconds", "owed", "phase", "promises", NULL };
 	static const char *const books[] = { "captured", "applied", "unchanged", "lost", "merged", "pending", "parked", "waiting", "held",
 					     "balanced", NULL };
-	json_t *j, *contact, *support, *account, *consistency, *down;
+	json_t *j, *contact, *support, *account, *consistency, *down, *verify;
 	double seconds;
 	struct answer a;
 
 	fake->support_down = true;
+	fake->differed[1] = 3;
 	fake->surveying = true;
 	served_start(&s);
 	a = ask(s.stats, "GET", "/status", "");
@@ -764,7 +765,12 @@ START_TEST(status_holds_what_the_contract_says)
 	has_members(json_object_get(contact, "books"), books);
 	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(contact, "books"), "parked")), 5);
 	ck_assert(json_is_true(json_object_get(json_object_get(contact, "books"), "balanced")));
+	verify = json_object_get(contact, "verify");
+	ck_assert_ptr_nonnull(json_string_value(json_object_get(verify, "last")));
+	ck_assert_int_eq(json_integer_value(json_object_get(verify, "compared")), 2000);
+	ck_assert_int_eq(json_integer_value(json_object_get(verify, "different")), 3);
 	account = json_array_get(json_object_get(j, "entities"), 0);
+	ck_assert_msg(json_is_null(json_object_get(json_object_get(account, "verify"), "last")), "account was never verified");
 	ck_assert_int_eq(json_array_size(json_object_get(account, "links")), 2);
 	ck_assert_msg(json_is_null(json_object_get(json_array_get(json_object_get(account, "links"), 1), "lag_seconds")),
 		      "what is not known is null");
@@ -861,6 +867,21 @@ START_TEST(the_sentence_says_what_matters)
 	fake->surveying = true;
 	SUMMARY("3 of 3 endpoints up; surveying contact on billing (43 %)");
 	fake->surveying = false;
+	fake->differed[1] = 3;
+	fake->parked = 1;
+	SUMMARY("3 of 3 endpoints up; contact: verify found 3 records that differ (crmsyncctl repair contact); 1 record parked");
+	fake->parked = 0;
+	fake->differed[0] = 4;
+	SUMMARY("3 of 3 endpoints up; account: verify found 4 records that differ (crmsyncctl repair account), and some of 1 more entity");
+	fake->differed[0] = 0;
+	fake->differed[1] = 1;
+	SUMMARY("3 of 3 endpoints up; contact: verify found 1 record that differs (crmsyncctl repair contact)");
+	fake->differed[1] = 0;
+	fake->unbalanced = true;
+	SUMMARY("3 of 3 endpoints up; the books of contact do not balance");
+	fake->all_unbalanced = true;
+	SUMMARY("3 of 3 endpoints up; the books of account and 1 more entity do not balance");
+	fake->unbalanced = fake->all_unbalanced = false;
 	fake->redis_down = true;
 	SUMMARY("Redis is away, so nothing is applied (Connection refused); 3 of 3 endpoints up");
 }

@@ -176,6 +176,22 @@ START_TEST(status_speaks_of_the_books_only_when_they_do_not_balance)
 }
 END_TEST
 
+START_TEST(status_speaks_of_what_verify_found_while_it_differs)
+{
+	struct ran r;
+
+	served_start(&s);
+	r = ctl("status", NULL);
+	ck_assert_ptr_null(strstr(r.out, "differ"));
+	ran_fini(&r);
+	fake->differed[1] = 3;
+	r = ctl("status", NULL);
+	ck_assert_ptr_nonnull(strstr(r.out, "  contact: 3 of 2,000 records differ, as verify found "));
+	ck_assert_ptr_null(strstr(r.out, "repair account"));
+	ran_fini(&r);
+}
+END_TEST
+
 START_TEST(status_as_json_is_the_object_of_the_stats_socket)
 {
 	struct answer a;
@@ -652,6 +668,7 @@ static Suite *suite(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, status_begins_with_the_sentence_and_fits);
 	tcase_add_test(t, status_speaks_of_the_books_only_when_they_do_not_balance);
+	tcase_add_test(t, status_speaks_of_what_verify_found_while_it_differs);
 	tcase_add_test(t, status_as_json_is_the_object_of_the_stats_socket);
 	tcase_add_test(t, watch_redraws_and_gives_the_screen_back);
 	tcase_add_test(t, colour_only_where_it_is_wanted);

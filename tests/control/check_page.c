@@ -116,6 +116,9 @@ START_TEST(the_colour_of_the_whole_is_that_of_its_worst_part)
 	tone_is("{\"redis\": {\"state\": \"down\"}, \"journal\": {\"state\": \"up\"}}", "bad");
 	tone_is("{\"redis\": {\"state\": \"up\"}, \"journal\": {\"state\": \"failing\"}}", "bad");
 	tone_is("{" WELL ", \"entities\": [{\"parked\": 1}]}", "care");
+	tone_is("{" WELL ", \"entities\": [{\"verify\": {\"different\": 0}, \"books\": {\"balanced\": true}}]}", "good");
+	tone_is("{" WELL ", \"entities\": [{\"verify\": {\"different\": 1}}]}", "care");
+	tone_is("{" WELL ", \"entities\": [{\"books\": {\"balanced\": false}}]}", "care");
 	tone_is("{" WELL ", \"entities\": [{\"links\": [{\"lag_seconds\": 9.9, \"state\": \"inconsistent\"}]}]}", "good");
 	tone_is("{" WELL ", \"entities\": [{\"links\": [{\"lag_seconds\": 10}]}]}", "care");
 	tone_is("{" WELL ", \"entities\": [{\"links\": [{\"usable\": false}]}]}", "care");
@@ -132,6 +135,17 @@ START_TEST(what_a_person_has_to_do_is_said_with_its_command)
 	has(out.p, "<li>2 values of <b>contact</b> wait for a decision");
 	has(out.p, "<code>crmsyncctl conflicts --waiting --entity contact</code>");
 	ck_assert_uint_eq(times(out.p, "<li>"), 3);
+}
+END_TEST
+
+START_TEST(what_verify_found_and_books_that_do_not_balance_are_said)
+{
+	page_of("{\"entities\": [{\"name\": \"contact\", \"verify\": {\"different\": 3}, \"books\": {\"balanced\": true}}, "
+		"{\"name\": \"account\", \"verify\": {\"different\": 0}, \"books\": {\"balanced\": false}}]}");
+	has(out.p, "<li>3 records of <b>contact</b> differ from endpoint to endpoint, as the last verify found: "
+	    "<code>crmsyncctl repair contact</code>");
+	has(out.p, "<li>The books of <b>account</b> do not balance");
+	ck_assert_uint_eq(times(out.p, "<li>"), 2);
 }
 END_TEST
 
@@ -244,6 +258,7 @@ int main(void)
 	tcase_add_test(t, what_is_not_there_is_left_out);
 	tcase_add_test(t, the_colour_of_the_whole_is_that_of_its_worst_part);
 	tcase_add_test(t, what_a_person_has_to_do_is_said_with_its_command);
+	tcase_add_test(t, what_verify_found_and_books_that_do_not_balance_are_said);
 	tcase_add_test(t, what_a_capture_promises_is_said_once);
 	tcase_add_test(t, an_hour_is_drawn_and_told);
 	tcase_add_test(t, a_second_of_trouble_in_an_hour_is_seen);

@@ -183,13 +183,17 @@ size_t sync_entities(const struct sync *s)
 
 void sync_entity_view(const struct sync *s, size_t i, struct sync_entity_view *v)
 {
-	*v = (struct sync_entity_view){ .conf = &s->topology->entities[i], .meter = &s->meter_entities[i],
+	struct meter_entity *m = &((struct sync *)(uintptr_t)s)->meter_entities[i];	/* a view; the knob shows here */
+
+	m->last_verify = (struct meter_verify){ .ended_us = fake->differed[i] > 0 ? clock_wall_us() - 60000000 : 0,
+						.compared = fake->differed[i] > 0 ? 2000 : 0, .different = fake->differed[i] };
+	*v = (struct sync_entity_view){ .conf = &s->topology->entities[i], .meter = m,
 					.records = 2000 * ((int64_t)i + 1), .pending = i == 1 ? fake->pending : 0,
 					.parked = i == 1 ? fake->parked : 0, .held = i == 1 ? 2 : 0,
 					.conflicts = 5 * (int64_t)i };
 	v->books = (struct books){ .captured = 45, .applied = 9, .unchanged = 8, .lost = 7, .merged = 6, .parked_rows = 1, .held = 2,
 				   .records = { [BOOKS_PENDING] = 5, [BOOKS_PARKED] = 4, [BOOKS_WAITING] = 3 } };
-	v->books.captured += i == 1 && fake->unbalanced;
+	v->books.captured += i == 1 ? fake->unbalanced : fake->all_unbalanced;
 }
 
 bool sync_link_view(const struct sync *s, size_t e, size_t p, struct sync_link_view *v)

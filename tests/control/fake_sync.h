@@ -21,7 +21,9 @@ struct fake {
 	int64_t parked, pending;
 	int64_t plan_left;		/* so many things are planned */
 	int64_t differ;			/* so many records of an entity differ, verify finds */
+	int64_t differed[2];		/* so many of account, contact were found to, by the last one */
 	bool unbalanced;		/* one change of contact is in no account */
+	bool all_unbalanced;		/* and one of account */
 	int64_t settle_ms;		/* a wait is answered after that; -1: it runs into its timeout */
 	/* what was ordered */
 	int plan_cancels, waits, cancels, kicks, sweeps, installs, uninstalls, reloads, releases, discards;

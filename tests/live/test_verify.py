@@ -41,6 +41,7 @@ class Verify(Pair):
         self.assertEqual(found["k3"]["fields"], ["name"])
         self.assertEqual((found["k7"]["there"], found["k7"]["absent"]), (["a"], ["b"]))
         self.assertEqual(self.rows(self.a)[0][0], "k1", "nothing is written by verify")
+        self.assertIn("thing: verify found 6 records that differ (crmsyncctl repair thing)", self.d.status()["summary"])
         self.assertNotEqual(self.rows(self.a), self.rows(self.b))
 
     def test_repair_makes_them_agree_by_the_rules(self):
@@ -51,6 +52,7 @@ class Verify(Pair):
         self.assertEqual({key: line["outcome"] for key, line in found.items()},
                          {"k3": "agrees", "k33": "agrees", "k7": "agrees", "only here": "agrees"})
         self.assertEqual((total["written"], total["skipped"]), (4, 0))
+        self.assertEqual(self.d.status()["entities"][0]["verify"]["different"], 0)
         rows = {row[0]: row for row in self.settled()}
         self.assertEqual(rows["k3"][2], "changed")
         self.assertNotIn("k7", rows)

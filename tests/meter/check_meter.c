@@ -576,6 +576,38 @@ START_TEST(throughput_is_volume_by_latency_and_data_rate_volume_by_time)
 }
 END_TEST
 
+/* ---- verify ------------------------------------------------------------------------------------------ */
+
+static void ends(struct meter_entity *m, int64_t us, uint64_t at, int64_t found, int64_t left)
+{
+	meter_verified(m, found, &(struct meter_verify){ .ended_us = us, .compared = 100, .different = left, .at = at });
+	ck_assert_int_eq(m->last_verify.ended_us, us);
+}
+
+START_TEST(what_a_verify_found_stands_until_one_clears_it_that_read_as_much)
+{
+	struct meter_entity m = { 0 };
+
+	ends(&m, 1, 7, 3, 3);
+	ck_assert_int_eq(m.last_verify.different, 3);
+	ends(&m, 2, 3, 0, 0);			/* the third endpoint was away: it may be the one that differs */
+	ck_assert_int_eq(m.last_verify.different, 3);
+	ends(&m, 3, 3, 5, 5);
+	ck_assert_int_eq(m.last_verify.different, 5);
+	ends(&m, 4, 3, 0, 0);
+	ck_assert_int_eq(m.last_verify.different, 5);
+	ends(&m, 5, 7, 5, 1);			/* a repair, and one would not be mended */
+	ck_assert_int_eq(m.last_verify.different, 1);
+	ends(&m, 6, 15, 0, 0);
+	ck_assert_int_eq(m.last_verify.different, 0);
+	ends(&m, 7, 3, 2, 2);			/* nothing stood that only the others could clear */
+	ends(&m, 8, 3, 0, 0);
+	ck_assert_int_eq(m.last_verify.different, 0);
+	ck_assert_uint_eq(m.verified, 800);
+	ck_assert_uint_eq(m.verified_different, 15);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("meter");
@@ -613,6 +645,7 @@ int main(void)
 	tcase_add_test(c, a_rate_is_the_last_minute);
 	tcase_add_test(c, old_slots_are_not_counted_again);
 	tcase_add_test(c, throughput_is_volume_by_latency_and_data_rate_volume_by_time);
+	tcase_add_test(c, what_a_verify_found_stands_until_one_clears_it_that_read_as_much);
 	suite_add_tcase(s, c);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

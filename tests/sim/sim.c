@@ -5,6 +5,7 @@
  *	sim --seed N --verbose				one seed with a readable trace
  *	sim ... --without crashes,deletes		leaves kinds of events out, to find the least that fails
  *	sim ... --with put_backs			passes over the seeds that have none of these
+ *	sim --seeds A..B --all-happens			fails, and names them, where rare things that it counts never happened
  *	sim --mutate NAME [--seeds A..B]		with a fault put in on purpose: fails unless some seed catches it
  *
  * Safety: people edit, things break. Liveness: nothing breaks any more; then all must be equal, and stay untouched.
@@ -645,6 +646,21 @@ static void sometimes_print(const struct sometimes *s)
 #undef X
 }
 
+/* What never happens is not tested: somebody switched it off, or it became impossible. */
+static bool sometimes_all(const struct sometimes *s)
+{
+	bool all = true;
+
+#define X(name, words) \
+	if (s->name == 0) { \
+		printf("never happened (%s): %s\n", #name, words); \
+		all = false; \
+	}
+	SOMETIMES(X)
+#undef X
+	return all;
+}
+
 static int64_t real_seconds(void)
 {
 	struct timespec ts;
@@ -658,7 +674,7 @@ struct options {
 	int64_t seconds;
 	enum mutation mutation;
 	uint32_t left_out, wanted;
-	bool verbose, keep_going;
+	bool verbose, keep_going, all_happens;
 };
 
 static bool has_parts(uint64_t seed, uint32_t wanted, uint32_t left_out)
@@ -679,10 +695,10 @@ static bool has_parts(uint64_t seed, uint32_t wanted, uint32_t left_out)
 static int run_many(const struct options *o)
 {
 	struct sometimes sometimes = { 0 };
-	uint64_t passed = 0, failed = 0;
+	uint64_t passed = 0, failed = 0, seed;
 	int64_t end = real_seconds() + o->seconds;
 
-	for (uint64_t seed = o->first; seed <= o->last; seed++) {
+	for (seed = o->first; seed <= o->last; seed++) {
 		char why[1024];
 
 		if (o->seconds > 0 && real_seconds() >= end)
@@ -705,6 +721,10 @@ static int run_many(const struct options *o)
 	}
 	if (o->first != o->last && o->mutation == MUTATE_NOTHING)
 		sometimes_print(&sometimes);
+	if (o->all_happens && seed <= o->last)
+		printf("not all seeds were run: whether everything happens that ought to is not known\n");
+	else if (o->all_happens)
+		failed += !sometimes_all(&sometimes);
 	if (o->mutation == MUTATE_NOTHING) {
 		printf("%" PRIu64 " passed, %" PRIu64 " failed\n", passed, failed);
 		return failed > 0;
@@ -762,7 +782,9 @@ static bool options_parse(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {
 		{ "seed", required_argument, NULL, 'n' }, { "seeds", required_argument, NULL, 's' },
 		{ "seconds", required_argument, NULL, 't' }, { "mutate", required_argument, NULL, 'm' },
-		{ "without", required_argument, NULL, 'w' }, { "with", required_argument, NULL, 'p' }, { "verbose", no_argument, NULL, 'v' }, { "keep-going", no_argument, NULL, 'k' }, { 0 },
+		{ "without", required_argument, NULL, 'w' }, { "with", required_argument, NULL, 'p' },
+		{ "verbose", no_argument, NULL, 'v' }, { "keep-going", no_argument, NULL, 'k' },
+		{ "all-happens", no_argument, NULL, 'a' }, { 0 },
 	};
 	char *end;
 	int c;
@@ -797,6 +819,9 @@ static bool options_parse(int argc, char **argv, struct options *o)
 			break;
 		case 'k':
 			o->keep_going = true;
+			break;
+		case 'a':
+			o->all_happens = true;
 			break;
 		default:
 			return false;
