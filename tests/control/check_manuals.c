@@ -144,7 +144,7 @@ END_TEST
 
 START_TEST(mandoc_finds_nothing)
 {
-	static const char *const pages[] = { "crmsyncd.8", "crmsyncctl.1", "crmsyncd-metrics.7", "crmsyncd-conflicts.7" };
+	static const char *const pages[] = { "crmsyncd.8", "crmsyncctl.1", "crmsyncd.yaml.5", "crmsyncd-metrics.7", "crmsyncd-conflicts.7" };
 
 	if (system("command -v mandoc >/dev/null") != 0)
 		return;
