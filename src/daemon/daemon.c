@@ -83,7 +83,7 @@ static void on_once_done(void *arg, int exit_code)
 	struct daemon *d = arg;
 
 	if (exit_code == EXIT_DIFFERENCES)
-		log_warn("reconciled, but some records are parked or held");
+		log_warn("reconciled, but some records are parked or held, or values wait for a decision");
 	else if (exit_code != EXIT_FINE)
 		log_error("reconciled as far as possible: an endpoint stayed away");
 	else
