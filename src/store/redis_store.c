@@ -368,6 +368,7 @@ void redis_tell_down(struct redis_store *s, const struct err *e)
 	bool same = s->told_down && s->store.why.kind == e->kind && strcmp(s->store.why.code, e->code) == 0;
 
 	s->store.why = *e;
+	s->store.tries = s->told_down ? s->store.tries + 1 : 1;
 	s->told_down = true;
 	if (!same && s->store.events.down != NULL)
 		s->store.events.down(s->store.events.arg, e);

@@ -113,6 +113,7 @@ struct store {
 	struct store_events events;
 	bool ready;
 	struct err why;			/* when not ready */
+	unsigned tries;			/* failed attempts in a row; when ready, those before it was */
 	int64_t proven_us;		/* monotonic: it could be written to, and we held the lease; 0: never */
 	int64_t fence;			/* valid when ready */
 	struct digest_key key;		/* valid when ready */

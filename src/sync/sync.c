@@ -139,7 +139,7 @@ static void tell_store_down(struct sync *s, const struct err *e)
 
 static void tell_store_up(struct sync *s)
 {
-	log_info("Redis can be used", LOG_S("server", s->store->server),
+	log_info("Redis can be used", LOG_S("server", s->store->server), LOG_I("tries", s->store->tries + 1),
 		 LOG_D("down_seconds", s->store_away_us == 0 ? 0.0 : (double)(clock_mono_us() - s->store_away_us) / 1e6));
 	s->store_away_us = 0;
 }

@@ -181,11 +181,15 @@ class Log(ThreeCrms):
         self.redis.stop()
         eventually(lambda: self.lines("Redis cannot be used"), "it is said")
         self.assertIn(" warn ", self.lines("Redis cannot be used")[0])
+        eventually(lambda: len(self.lines("Redis cannot be used")) >= 2, "it was lost, and then it is not to be reached")
         self.redis.start()
         eventually(lambda: len(self.lines("Redis can be used")) == 2, "at the start, and now")
         told = [line.split("meanwhile")[1] for line in self.lines("Redis cannot be used")]
         self.assertEqual(len(told), len(set(told)), "each reason once")
         self.assertGreater(float(self.lines("Redis can be used")[1].split("down_seconds=")[1]), 0)
+        tries = [int(re.search(r"tries=(\d+)", line)[1]) for line in self.lines("Redis can be used")]
+        self.assertEqual(tries[0], 1)
+        self.assertGreaterEqual(tries[1], 3, "the loss, one that failed at least, and the one that did not")
 
     def test_a_journal_that_is_held_is_said_once_with_a_count_at_its_end(self):
         self.start()
