@@ -102,7 +102,8 @@ void offset_add(struct buf *out, double seconds)
 		buf_addf(out, "%+.3f s", seconds);
 }
 
-void progress_add(struct buf *out, const char *phase, const char *doing, double rows_done, double share, double seconds_left)
+void progress_add(struct buf *out, const char *phase, const char *doing, double rows_done, double share, double rows_per_second,
+		  double seconds_left)
 {
 	buf_adds(out, phase);
 	if (strcmp(phase, "sweep") == 0)
@@ -111,11 +112,17 @@ void progress_add(struct buf *out, const char *phase, const char *doing, double 
 		buf_addf(out, " %.0f %%", floor(100 * share));
 	else if (rows_done > 0)
 		buf_addf(out, " %.0f rows", rows_done);
-	if (isnan(seconds_left))
-		return;
-	buf_adds(out, ", ");
-	age_add(out, seconds_left);
-	buf_adds(out, " left");
+	if (!isnan(seconds_left)) {
+		buf_adds(out, ", ");
+		age_add(out, seconds_left);
+		buf_adds(out, " left");
+	}
+	/* Last: it is what a narrow screen can best do without. */
+	if (rows_per_second >= 1) {
+		buf_adds(out, ", ");
+		count_add(out, rows_per_second);
+		buf_adds(out, " rows/s");
+	}
 }
 
 const char *link_word(const char *state)

@@ -2,7 +2,7 @@
  * words.h - what is measured, in words for people. Pure.
  *
  * crmsyncctl and the status page say the same thing alike because both say it here. The words of a number are letters, digits,
- * blanks and ":,.-+%?": they need no escaping anywhere.
+ * blanks and ":,.-+%/?": they need no escaping anywhere.
  */
 #ifndef BASE_WORDS_H
 #define BASE_WORDS_H
@@ -27,8 +27,12 @@ void lag_add(struct buf *out, double seconds);
 void byte_rate_add(struct buf *out, double bytes_per_second);
 /* A clock's difference, "+0.250 s"; NAN: "?" */
 void offset_add(struct buf *out, double seconds);
-/* "survey 43 %, 6 s left", "sweep 1 of 2: 120 rows", "follow". doing: "list", or "look" in the second half of a sweep; what is not known is NAN. */
-void progress_add(struct buf *out, const char *phase, const char *doing, double rows_done, double share, double seconds_left);
+/*
+ * "survey 43 %, 5.7 s left, 1,200 rows/s", "sweep 1 of 2: 120 rows", "follow". doing: "list", or "look" in the second half of a sweep;
+ * what is not known is NAN.
+ */
+void progress_add(struct buf *out, const char *phase, const char *doing, double rows_done, double share, double rows_per_second,
+		  double seconds_left);
 
 /* A link's state: "in step", "differs"; another one as it is. */
 const char *link_word(const char *state);

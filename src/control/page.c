@@ -374,7 +374,7 @@ static void cell_now(struct html_table *t, const json_t *link)
 	struct buf doing = { 0 };
 
 	progress_add(&doing, str(link, "phase"), str(progress, "doing"), num(progress, "rows_done"), num(progress, "share"),
-		     num(progress, "seconds_left"));
+		     num(progress, "rows_per_second"), num(progress, "seconds_left"));
 	html_cell_begin(t, "");
 	html_add(t->out, "<span class=\"state %s\">%s</span><small>%s</small>", link_tone(link), link_word(str(link, "state")), doing.p);
 	html_cell_end(t);

@@ -183,7 +183,7 @@ static void cell_doing(struct table *t, const json_t *link)
 	struct buf words = { 0 };
 
 	progress_add(&words, str(link, "phase"), str(progress, "doing"), num(progress, "rows_done"), num(progress, "share"),
-		     num(progress, "seconds_left"));
+		     num(progress, "rows_per_second"), num(progress, "seconds_left"));
 	cell(t, PLAIN, &words);
 }
 

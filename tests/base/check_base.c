@@ -312,11 +312,12 @@ END_TEST
 
 START_TEST(progress_says_what_is_known_of_it)
 {
-	SAYS(progress_add(&out, "follow", "", NAN, NAN, NAN), "follow");
-	SAYS(progress_add(&out, "survey", "list", 430, 0.439, 5.7), "survey 43 %, 5.7 s left");
-	SAYS(progress_add(&out, "survey", "list", 120, NAN, NAN), "survey 120 rows");
-	SAYS(progress_add(&out, "sweep", "list", 120, NAN, NAN), "sweep 1 of 2: 120 rows");
-	SAYS(progress_add(&out, "sweep", "look", 120, 0.5, NAN), "sweep 2 of 2: 50 %");
+	SAYS(progress_add(&out, "follow", "", NAN, NAN, NAN, NAN), "follow");
+	SAYS(progress_add(&out, "survey", "list", 430, 0.439, 1200.4, 5.7), "survey 43 %, 5.7 s left, 1,200 rows/s");
+	SAYS(progress_add(&out, "survey", "list", 120, NAN, 60, NAN), "survey 120 rows, 60 rows/s");
+	SAYS(progress_add(&out, "sweep", "list", 0, NAN, 0, NAN), "sweep 1 of 2:");
+	SAYS(progress_add(&out, "sweep", "list", 120, NAN, 0.4, NAN), "sweep 1 of 2: 120 rows");
+	SAYS(progress_add(&out, "sweep", "look", 120, 0.5, NAN, NAN), "sweep 2 of 2: 50 %");
 }
 END_TEST
 

@@ -821,6 +821,18 @@ START_TEST(the_status_page_is_for_a_browser)
 }
 END_TEST
 
+START_TEST(the_status_page_says_how_far_a_survey_is_and_how_fast)
+{
+	struct answer a;
+
+	fake->surveying = true;
+	served_start(&s);
+	a = ask(s.stats, "GET", "/", "");
+	ck_assert_ptr_nonnull(strstr(a.body, "<small>survey 43 %, 5.7 s left, 100 rows/s</small>"));
+	answer_fini(&a);
+}
+END_TEST
+
 static char *summary(void)
 {
 	struct answer a = ask(s.stats, "GET", "/status", "");
@@ -1391,6 +1403,7 @@ static Suite *suite(void)
 	tcase_add_test(t, label_values_are_escaped);
 	tcase_add_test(t, status_holds_what_the_contract_says);
 	tcase_add_test(t, the_status_page_is_for_a_browser);
+	tcase_add_test(t, the_status_page_says_how_far_a_survey_is_and_how_fast);
 	tcase_add_test(t, the_sentence_says_what_matters);
 	tcase_add_test(t, readyz_gives_its_reasons);
 	tcase_add_test(t, without_a_sync_the_pages_answer_503);
