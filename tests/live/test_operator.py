@@ -2,11 +2,14 @@
 import json
 import signal
 import stat
+import statistics
 import subprocess
+import time
 import unittest
 
-from case import Pair, ThreeCrms
+from case import Pair, ThreeCrms, alone
 from crm import CRMSYNCCTL, CRMSYNCD, Cluster, Daemon, eventually, topology
+from editors import Editor
 
 
 class Signals(ThreeCrms):
@@ -255,6 +258,34 @@ class Look(ThreeCrms):
         self.billing.add("Z@example.org", name="x" * 30, phone="1" * 30)
         self.d.wait()
         self.assertEqual(set(self.d.metrics()), before)
+
+    def scrape_takes(self):
+        """How long until the whole page is there, its socket's connection included."""
+        began = time.monotonic()
+        self.assertEqual(self.d.get("/metrics")[0], 200)
+        return time.monotonic() - began
+
+    @alone
+    def test_a_scrape_while_people_are_at_work_takes_less_than_50_ms(self):
+        self.start()
+        self.populate(self.sales)
+        self.settled()
+        people = [f"p{n}@example.org" for n in range(20)]
+        editors = [Editor(self.sales, "name", people, 1), Editor(self.support, "phone", people, 2),
+                   Editor(self.billing, "score", people, 3, value=int)]
+        before = self.applied()
+        times = []
+        for _ in range(20):
+            for editor in editors:
+                editor.more(5)
+            times.append(self.scrape_takes())
+        self.assertGreater(self.applied(), before + 20, "it was at work itself")
+        for editor in editors:
+            editor.finish()
+        self.assertLess(statistics.median(times), 0.05, f"{sorted(times)}")
+
+    def applied(self):
+        return sum(value for key, value in self.d.metrics().items() if key.startswith("crmsyncd_changes_applied_total"))
 
     def test_the_commands_are_not_on_the_stats_socket(self):
         self.start()
