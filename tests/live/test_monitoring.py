@@ -17,7 +17,8 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 RULES = TOP / "monitoring" / "crmsyncd.rules.yml"
 DASHBOARD = TOP / "monitoring" / "crmsyncd.dashboard.json"
 # What Grafana puts in the place of its variables.
-VARIABLES = {"$__rate_interval": "1m", "$__range": "5m", "$job": "crmsyncd", "$instance": ".*", "$endpoint": ".*", "$entity": ".*"}
+VARIABLES = {"$__rate_interval": "1m", "$__range": "5m", "$job": "crmsyncd", "$instance": ".*", "$endpoint": ".*", "$entity": ".*",
+             "$window": "24h"}
 
 
 class Prometheus:
