@@ -237,7 +237,10 @@ class Soak(Load):
         if not lines:
             return None
         line = dice.choice(lines)
-        side = dice.choice(sorted(set(line["between"]) & set(line["values"])))
+        sides = sorted(set(line["between"]) & set(line["values"]))
+        if not sides:       # none of them can be asked just now
+            return None
+        side = dice.choice(sides)
         told = self.d.try_ctl("--timeout", "5s", "decide", "contact", line["key"], line["field"], side, patience=5)
         return (line["key"], line["values"][side]) if told.returncode == 0 else None
 
