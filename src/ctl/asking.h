@@ -26,6 +26,8 @@ int64_t patience(const struct ctl *c, int64_t usual_us);	/* --timeout, or the us
 void set_text(json_t *params, const char *name, const char *value);	/* NULL: not set */
 void say(const struct buf *b);
 const char *str(const json_t *j, const char *name);		/* "" when it is not there */
+json_int_t number(const json_t *j, const char *name);		/* 0 when it is not there */
+void names_add(struct buf *out, const json_t *names);		/* "a, b and c" */
 void add_time(struct buf *out, const char *rfc3339);		/* "2026-03-01 12:00:00" */
 size_t screen(bool rows);		/* its height or width; without a terminal SIZE_MAX or 80 */
 

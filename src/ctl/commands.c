@@ -300,6 +300,20 @@ const char *str(const json_t *j, const char *name)
 	return s != NULL ? s : "";
 }
 
+json_int_t number(const json_t *j, const char *name)
+{
+	return json_integer_value(json_object_get(j, name));
+}
+
+void names_add(struct buf *out, const json_t *names)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name)
+		buf_addf(out, "%s%s", i == 0 ? "" : i + 1 == json_array_size(names) ? " and " : ", ", json_string_value(name));
+}
+
 /* "2026-03-01 12:00:00" */
 void add_time(struct buf *out, const char *rfc3339)
 {

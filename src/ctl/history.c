@@ -13,11 +13,6 @@
 
 enum { LINES_MOST = 1000, UNCUT = 100000 };
 
-static json_int_t number(const json_t *j, const char *name)
-{
-	return json_integer_value(json_object_get(j, name));
-}
-
 static void add_escaped(struct buf *line, const char *s)
 {
 	text_escape(line, s, strlen(s), '\0', 200);
@@ -157,15 +152,6 @@ static void show_progress(struct asking *a, const json_t *progress)
 	buf_fini(&line);
 }
 
-static void add_names(struct buf *out, const json_t *names)
-{
-	const json_t *name;
-	size_t i;
-
-	json_array_foreach(names, i, name)
-		buf_addf(out, "%s%s", i == 0 ? "" : i + 1 == json_array_size(names) ? " and " : ", ", json_string_value(name));
-}
-
 static void add_restored(struct buf *line, const json_t *j)
 {
 	const char *what = str(j, "puts_back");
@@ -173,7 +159,7 @@ static void add_restored(struct buf *line, const json_t *j)
 	buf_adds(line, strcmp(what, "delete") == 0 ? ": would be deleted" : strcmp(what, "record") == 0 ? ": would be inserted again" : ": would be put back");
 	if (json_array_size(json_object_get(j, "endpoints")) > 0)
 		buf_adds(line, " at ");
-	add_names(line, json_object_get(j, "endpoints"));
+	names_add(line, json_object_get(j, "endpoints"));
 	if (strcmp(what, "values") == 0)
 		add_values(line, json_object_get(j, "fields"), "now", "restored");
 }
@@ -193,7 +179,7 @@ static void show_undone(struct asking *a, const json_t *j)
 		buf_adds(&line, ": is put back as soon as that is possible");
 	} else {
 		buf_adds(&line, ": ");
-		add_names(&line, fields);
+		names_add(&line, fields);
 		buf_addf(&line, "%sleft alone: %s", json_array_size(fields) > 1 ? " are " : json_array_size(fields) == 1 ? " is " : "", str(j, "reason"));
 		if (strcmp(outcome, "partly") == 0)
 			buf_adds(&line, "; the rest is put back");

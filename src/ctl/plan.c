@@ -33,11 +33,6 @@ static void show_progress(struct asking *a, const json_t *progress)
 
 /* ---- the sum ----------------------------------------------------------------------------------------- */
 
-static json_int_t number(const json_t *j, const char *name)
-{
-	return json_integer_value(json_object_get(j, name));
-}
-
 static void add_count(struct buf *out, json_int_t n, const char *what)
 {
 	if (n > 0)

@@ -9,11 +9,6 @@
 #include "base/text.h"
 #include "ctl/asking.h"
 
-static json_int_t number(const json_t *j, const char *name)
-{
-	return json_integer_value(json_object_get(j, name));
-}
-
 /* ---- progress ---------------------------------------------------------------------------------------- */
 
 static const char *doing(const char *phase)
@@ -43,15 +38,6 @@ static void show_progress(struct asking *a, const json_t *progress)
 
 /* ---- what differs ------------------------------------------------------------------------------------ */
 
-static void add_names(struct buf *out, const json_t *names)
-{
-	const json_t *name;
-	size_t i;
-
-	json_array_foreach(names, i, name)
-		buf_addf(out, "%s%s", i == 0 ? "" : i + 1 == json_array_size(names) ? " and " : ", ", json_string_value(name));
-}
-
 /* contact ann@example.org: not at support; at sales. It agrees now */
 static void show_difference(struct asking *a, const json_t *j)
 {
@@ -62,14 +48,14 @@ static void show_difference(struct asking *a, const json_t *j)
 	text_escape(&line, str(j, "key"), strlen(str(j, "key")), '\0', 200);
 	if (strcmp(str(j, "difference"), "different") == 0) {
 		buf_adds(&line, ": ");
-		add_names(&line, json_object_get(j, "fields"));
+		names_add(&line, json_object_get(j, "fields"));
 		buf_adds(&line, json_array_size(json_object_get(j, "fields")) == 1 ? " differs between " : " differ between ");
-		add_names(&line, json_object_get(j, "there"));
+		names_add(&line, json_object_get(j, "there"));
 	} else {
 		buf_adds(&line, ": not at ");
-		add_names(&line, json_object_get(j, "absent"));
+		names_add(&line, json_object_get(j, "absent"));
 		buf_adds(&line, "; at ");
-		add_names(&line, json_object_get(j, "there"));
+		names_add(&line, json_object_get(j, "there"));
 	}
 	if (strcmp(outcome, "agrees") == 0)
 		buf_adds(&line, ". It agrees now");
@@ -98,7 +84,7 @@ static void show_entity(struct asking *a, const json_t *j)
 	json_int_t n = number(j, "compared");
 
 	buf_addf(&line, "%s: %lld record%s compared at ", str(j, "entity"), (long long)n, n == 1 ? "" : "s");
-	add_names(&line, json_object_get(j, "endpoints"));
+	names_add(&line, json_object_get(j, "endpoints"));
 	buf_addf(&line, ": %lld match", (long long)number(j, "matching"));
 	add_count(&line, number(j, "different"), "differs", "differ");
 	add_count(&line, number(j, "missing"), "is missing", "are missing");
@@ -110,7 +96,7 @@ static void show_entity(struct asking *a, const json_t *j)
 	add_count(&line, number(j, "skipped"), "does not yet", "do not yet");
 	if (json_array_size(json_object_get(j, "left_out")) > 0) {
 		buf_adds(&line, "; not read: ");
-		add_names(&line, json_object_get(j, "left_out"));
+		names_add(&line, json_object_get(j, "left_out"));
 	}
 	wrap_add(&out, line.p, 0, screen(false));
 	say(&out);
@@ -130,7 +116,7 @@ static void show_planned(struct asking *a, const json_t *j)
 		buf_addf(&line, " at %s", str(j, "endpoint"));
 	if (json_array_size(json_object_get(j, "fields")) > 0) {
 		buf_adds(&line, ": ");
-		add_names(&line, json_object_get(j, "fields"));
+		names_add(&line, json_object_get(j, "fields"));
 	}
 	if (str(j, "cause")[0] != '\0')
 		buf_addf(&line, ": %s", str(j, "cause"));

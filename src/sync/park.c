@@ -80,15 +80,21 @@ static bool any_marks(const struct side *side)
 	return side->parked + side->discarded > 0;
 }
 
+struct flow *flow_named(struct sync *s, const char *entity)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		if (strcmp(s->flows[i].def->name, entity) == 0)
+			return &s->flows[i];
+	return NULL;
+}
+
 struct side *side_named(struct sync *s, const char *entity, const char *endpoint)
 {
-	for (size_t i = 0; i < s->topology->n_entities; i++) {
-		if (strcmp(s->flows[i].def->name, entity) != 0)
-			continue;
-		for (size_t e = 0; e < s->topology->n_endpoints; e++)
-			if (s->flows[i].sides[e] != NULL && strcmp(s->topology->endpoints[e].name, endpoint) == 0)
-				return s->flows[i].sides[e];
-	}
+	struct flow *flow = flow_named(s, entity);
+
+	for (size_t e = 0; flow != NULL && e < s->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL && strcmp(s->topology->endpoints[e].name, endpoint) == 0)
+			return flow->sides[e];
 	return NULL;
 }
 

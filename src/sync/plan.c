@@ -792,14 +792,6 @@ static void plan_go_on(struct sync_plan *p)
 
 /* ---- birth ------------------------------------------------------------------------------------------- */
 
-static struct flow *flow_named(const struct sync *s, const char *entity)
-{
-	for (size_t i = 0; i < s->topology->n_entities; i++)
-		if (strcmp(s->flows[i].def->name, entity) == 0)
-			return &s->flows[i];
-	return NULL;
-}
-
 static void choose_sides(struct sync_plan *p)
 {
 	for (size_t e = 0; e < p->sync->topology->n_endpoints; e++) {

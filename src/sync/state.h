@@ -417,6 +417,7 @@ bool orphans_wait_for(struct flow *parent, const struct rid *parent_rid, const s
 void orphans_release(struct flow *parent, const struct rid *parent_rid);
 void orphans_free(struct flow *);
 
+struct flow *flow_named(struct sync *s, const char *entity);	/* NULL: there is none */
 struct side *side_named(struct sync *s, const char *entity, const char *endpoint);	/* NULL: not mapped there (any more) */
 void rid_print(const struct rid *rid, char out[2 * RID_BYTES + 1]);
 bool rid_parse(const char *text, struct rid *rid);

@@ -819,14 +819,6 @@ static void verify_go_on(struct sync_verify *v)
 
 /* ---- birth ------------------------------------------------------------------------------------------- */
 
-static struct flow *flow_named(const struct sync *s, const char *entity)
-{
-	for (size_t i = 0; i < s->topology->n_entities; i++)
-		if (strcmp(s->flows[i].def->name, entity) == 0)
-			return &s->flows[i];
-	return NULL;
-}
-
 static size_t choose_sides(const struct flow *flow, struct sync_verify_sums *sums)
 {
 	size_t n = 0;
