@@ -293,7 +293,10 @@ class Soak(Load):
             str(c) for c in self.d.ctl_lines("conflicts", "--entity", "contact") if any(c["key"] == line.split(".org")[0] + ".org" for line in lost)))
         born = {email: name for w in workers for email, name in w.born.items()}
         self.assertEqual([e for e in born if found.get(e, {}).get("name") != born[e]], [], "somebody who was born is not there")
-        self.assertEqual([e for w in workers for e in w.dead if e in found], [], "somebody who was deleted is there")
+        back = [e for w in workers for e in w.dead if e in found]
+        self.assertEqual(back, [], "somebody who was deleted is there\n" + "\n".join(
+            str(line) for email in back for command in ("conflicts", "history")
+            for line in self.d.ctl_lines(command, "--entity", "contact", "--key", email)))
         for email in self.emails:
             said = {f"A{int(email[1:email.index('@')]) % 5}"}.union(*(w.shared.get(email, ()) for w in workers + self.past))
             self.assertIn(found[email]["account"], said, f"nobody wrote this account of {email}")
