@@ -6,7 +6,7 @@
 #include "base/buf.h"
 
 enum {
-	VERSION = 1, VERSION_AMOUNTS = 2, VERSION_MASK = 0x0f, HEAD_DEAD = 0x10, HEAD_KEYS = 0x20, HEAD_GENERATION = 0x40, HEAD_NO_ROW = 0x80,
+	VERSION = 1, VERSION_AMOUNTS = 2, VERSION_FORWARD = 3, VERSION_MASK = 0x0f, HEAD_DEAD = 0x10, HEAD_KEYS = 0x20, HEAD_GENERATION = 0x40, HEAD_NO_ROW = 0x80,
 	FORM_INT = 0, FORM_TEXT = 1, FORM_GONE = 2, FORM_FULL = 3, FORM_MASK = 0x3, FORM_LAST = 0x80,
 	FULL_PRESENT = 0x01, FULL_SAME = 0x02, FULL_OWED = 0x04, FULL_PARKED = 0x08, FULL_UNCERTAIN = 0x10,
 	FULL_TRIED_KEY = 0x02 /* without a row */,
@@ -582,5 +582,19 @@ bool vector_decode(const void *p, size_t len, const struct vector_layout *l, str
 	if (c.bad || cut_left(&c) > 0)
 		return err_set(e, ERR_ROW, "bad-vector", "vector of %zu bytes is damaged", len);
 	*out = v;
+	return true;
+}
+
+void vector_encode_forward(const struct rid *to, struct buf *out)
+{
+	buf_addc(out, VERSION_FORWARD);
+	buf_add(out, to->b, RID_BYTES);
+}
+
+bool vector_decode_forward(struct value blob, struct rid *to)
+{
+	if (blob.len != 1 + RID_BYTES || blob.data[0] != VERSION_FORWARD)
+		return false;
+	memcpy(to->b, blob.data + 1, RID_BYTES);
 	return true;
 }

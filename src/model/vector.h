@@ -34,6 +34,7 @@
 
 #include "base/err.h"
 #include "model/entity.h"
+#include "model/record.h"
 #include "model/value.h"
 
 struct arena;
@@ -145,5 +146,12 @@ void vector_encode(const struct vector *, const struct vector_layout *, struct b
 /* ERR_ROW with code bad-vector for anything but a whole, known form; callers then treat the record as without base.
  * ids point into p. */
 bool vector_decode(const void *p, size_t len, const struct vector_layout *, struct arena *, struct vector **out, struct err *e);
+
+/*
+ * In a vector's place: no record has this key, but a row with it may turn up that belongs to another one (sync/round_forward.c).
+ * u8 version 3, id of the record. To vector_decode() it is no vector.
+ */
+void vector_encode_forward(const struct rid *to, struct buf *out);
+bool vector_decode_forward(struct value blob, struct rid *to);
 
 #endif

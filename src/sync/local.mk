@@ -16,6 +16,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/recover.c \
 	src/sync/round.c src/sync/round.h \
 	src/sync/round_books.c \
+	src/sync/round_forward.c \
 	src/sync/round_journal.c \
 	src/sync/round_mark.c \
 	src/sync/round_read.c \

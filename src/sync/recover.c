@@ -278,45 +278,75 @@ static struct flow *flow_of_intent(struct sync *s, struct value name)
 struct restored {			/* of one intent */
 	struct store_put *puts;
 	struct store_map_put *maps;
-	size_t n_puts, n_maps;
+	size_t n_puts, cap_puts, n_maps;
 	int64_t added;
 	struct arena arena;
 };
 
-/* Its rows are found by their local ids: those of a new record, or of one whose key changes, are not there yet. */
-static void restore_maps(struct restored *x, const struct vector_layout *layout, const struct rid *rid, struct value blob)
+static void restore_put(struct restored *x, const struct rid *rid, struct value blob)
 {
-	struct vector *v;
+	if (x->n_puts == x->cap_puts) {
+		x->cap_puts = x->cap_puts > 0 ? 2 * x->cap_puts : 64;
+		x->puts = xrealloc(x->puts, x->cap_puts * sizeof *x->puts);
+	}
+	x->puts[x->n_puts++] = (struct store_put){ .rid = *rid, .blob = blob };
+}
 
-	if (!vector_decode(blob.data, (size_t)blob.len, layout, &x->arena, &v, NULL))
-		return;
+/* Its rows are found by their local ids: those of a new record, or of one whose key changes, are not there yet. */
+static void restore_maps(struct restored *x, const struct vector *v, const struct rid *rid)
+{
 	x->maps = xrealloc(x->maps, (x->n_maps + v->n_endpoints) * sizeof *x->maps);
 	for (size_t e = 0; e < v->n_endpoints; e++)
 		if (v->seen[e].present)
 			x->maps[x->n_maps++] = (struct store_map_put){ (uint8_t)e, v->seen[e].id, *rid, false };
 }
 
-static void restore_records(struct restored *x, const struct vector_layout *layout, struct value blob)
+/* True: one stands where its vector was. */
+static bool restore_forwards(struct restored *x, const struct flow *flow, const struct vector *v, const struct rid *rid, const struct rid *left,
+			     bool complete)
 {
+	struct rid at[ENDPOINTS_MAX];
+	size_t n = forward_restore(flow->sync, flow, v, rid, left, complete, at);
+	bool there = false;
+
+	for (size_t i = 0; i < n; i++) {
+		struct buf blob = { 0 };
+
+		vector_encode_forward(rid, &blob);
+		restore_put(x, &at[i], (struct value){ arena_dup(&x->arena, blob.p, blob.len), (int32_t)blob.len });
+		buf_fini(&blob);
+		there |= left != NULL && rid_equal(&at[i], left);
+	}
+	return there;
+}
+
+static void restore_records(struct restored *x, const struct flow *flow, struct value blob)
+{
+	const struct vector_layout *layout = &flow->sync->store->layouts[flow->index];
 	struct cut c = cut_of(blob.data, (size_t)blob.len);
 
 	while (!c.bad && cut_left(&c) > 0) {
-		const void *rid = cut_bytes(&c, RID_BYTES);
+		const void *p = cut_bytes(&c, RID_BYTES);
 		uint8_t flags = cut_u8(&c);
 		const void *old = flags & INTENT_LEAVES ? cut_bytes(&c, RID_BYTES) : NULL;
 		uint32_t len = cut_be32(&c);
-		struct value vector = { cut_bytes(&c, len), (int32_t)len };
+		struct value encoded = { cut_bytes(&c, len), (int32_t)len };
+		struct vector *v = NULL;
+		struct rid rid, left;
+		bool forwarded = false;
 
 		if (c.bad)
 			break;
-		if (old != NULL) {
-			memcpy(&x->puts[x->n_puts].rid, old, RID_BYTES);
-			x->puts[x->n_puts++].blob = VALUE_NULL;
+		memcpy(rid.b, p, RID_BYTES);
+		if (old != NULL)
+			memcpy(left.b, old, RID_BYTES);
+		if (vector_decode(encoded.data, (size_t)encoded.len, layout, &x->arena, &v, NULL)) {
+			restore_maps(x, v, &rid);
+			forwarded = restore_forwards(x, flow, v, &rid, old != NULL ? &left : NULL, flags & INTENT_FORWARDS);
 		}
-		memcpy(&x->puts[x->n_puts].rid, rid, RID_BYTES);
-		x->puts[x->n_puts].blob = vector;
-		restore_maps(x, layout, &x->puts[x->n_puts].rid, vector);
-		x->n_puts++;
+		if (old != NULL && !forwarded)
+			restore_put(x, &left, VALUE_NULL);
+		restore_put(x, &rid, encoded);
 		x->added += (flags & INTENT_NEW) != 0;
 	}
 }
@@ -326,14 +356,13 @@ static void restore_intent(struct recovery *rc, struct value name, struct value 
 {
 	struct sync *s = rc->sync;
 	struct flow *flow = flow_of_intent(s, name);
-	size_t most = (size_t)blob.len / (RID_BYTES + 5) + 1;
-	struct restored x = { .puts = xcalloc(2 * most, sizeof *x.puts) };
+	struct restored x = { 0 };
 	char *intent = xstrndup(name.data, (size_t)name.len);
 	struct store_write w = { .intent_done = intent };
 
 	arena_init(&x.arena);
 	if (flow != NULL)
-		restore_records(&x, &s->store->layouts[flow->index], blob);
+		restore_records(&x, flow, blob);
 	w.puts = x.puts;
 	w.n_puts = x.n_puts;
 	w.maps = x.maps;

@@ -101,7 +101,7 @@ static void reset_subject(struct round *r, struct subject *s)
 {
 	struct subject fresh = { .fate = FATE_LIVE, .rid = s->rid, .has_rid = s->has_rid, .source_id = s->source_id,
 				 .evidence = s->evidence, .tries = s->tries, .gently = s->gently, .key = s->key, .rival = VALUE_NULL,
-				 .found = s->found, .held_back = s->held_back, .set_aside_now = s->set_aside_now };
+				 .found = s->found, .own_way = s->own_way, .held_back = s->held_back, .set_aside_now = s->set_aside_now };
 	bool gone = r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT;
 	bool outside = gone && s->seen[r->side->endpoint].outside;
 	int64_t stamp = r->side != NULL ? s->seen[r->side->endpoint].stamp : STAMP_NONE;
@@ -290,6 +290,15 @@ static enum round_state next_state(const struct round *r)
 	return steps[r->state].next;
 }
 
+/*
+ * Of a round that was interrupted the store does not know yet what it had agreed on. Whoever looks a record up before that is put back
+ * would take its rows for nobody's. What was looked up before goes on: these records were not that round's.
+ */
+static bool must_not_look(const struct round *r)
+{
+	return r->plan == NULL && !sync_of(r)->recovered && (r->state < ROUND_INTEND || r->state == ROUND_REST);
+}
+
 static void round_run(struct round *r)
 {
 	r->running = true;
@@ -298,6 +307,8 @@ static void round_run(struct round *r)
 			err_set(&r->why, ERR_TRANSIENT, "closing", "the daemon stops");
 		if (r->losses != sync_of(r)->losses && r->why.kind == 0)
 			err_set(&r->why, ERR_TRANSIENT, "state-lost", "the state in the store was lost");
+		if (must_not_look(r) && r->why.kind == 0)
+			err_set(&r->why, ERR_TRANSIENT, "interrupted", "what another round had agreed on is put back first");
 		if (r->why.kind != 0 || r->state == ROUND_OVER)
 			break;
 		if (r->asked) {

@@ -7,6 +7,7 @@
  *   round_write.c   decide, parents, intent, writes
  *   round_journal.c what was decided, for people
  *   round_mark.c    what everybody shows now goes into the store
+ *   round_forward.c the row of an insert in doubt, whose record has got another key since
  *   images.c        what is written over, into the journal before
  *   undo_round.c    what is to be put back
  *   plan.c          what a round would do, when it only plans
@@ -40,6 +41,9 @@ struct subject {			/* a record in this round */
 	size_t n_also;
 	bool confirmed;			/* its vector knows the source's local id */
 	bool moved;			/* `base` came from old_rid */
+	bool forwarded;			/* `base` is where a forward led: of the news it is not known yet whether it is that record's */
+	bool own_way;			/* it was not: forwards do not concern it */
+	uint64_t forwards;		/* endpoints with an insert in doubt: the store has a forward to it where that was tried */
 	bool decided, again, later;
 	bool gently;			/* writes that are parked stay so */
 	bool aside;			/* nothing was decided: a row of it has just been parked */
@@ -191,6 +195,21 @@ void round_ask_recall_old(struct round *r);
 void round_let_go_of_parked(struct round *r, const struct subject *s);
 bool round_drop_echo(struct round *r, struct subject *s);
 void round_got_recall_old(struct round *r);
+
+/* round_forward.c */
+/* What stands in the store where its row's key would be. */
+void round_forward_follow(struct round *r, struct subject *s, struct value blob);
+/* That is where the news belongs, for all that is known. */
+bool round_forward_leads(const struct round *r, const struct subject *s, const struct vector *v);
+/* Its row was read: puts it off if it is not that record's after all. */
+void round_forward_judge(struct round *r, struct subject *s);
+/* A row with the key of an insert in doubt, which is not the record's key any more: is it what we inserted, or somebody else's? */
+bool round_is_our_insert(struct round *r, const struct subject *s, size_t e, const struct observation *o);
+void round_ask_forwards(struct round *r);
+/* What to write besides its vector; in the round's arena. */
+size_t round_forward_mark(struct round *r, const struct subject *s, struct store_put **out);
+/* All of them may be written when the intention is put back. */
+bool round_forward_complete(const struct round *r, const struct subject *s, const struct vector *intended);
 
 /* round_read.c */
 void round_take_row(struct round *r, struct side *side, struct subject *s, const struct row *row);

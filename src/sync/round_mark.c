@@ -4,9 +4,11 @@
 #include "sync/round.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "sync/undo.h"
 
 /* ---- MARK: what everybody shows now ------------------------------------------------------------------ */
@@ -15,6 +17,8 @@ struct marking {
 	struct store_put *puts;
 	struct store_map_put *maps;
 	size_t n_puts, n_maps;
+	struct store_put *forwards;	/* owned */
+	size_t n_forwards, cap_forwards;
 	int64_t added;
 	struct buf bytes;		/* encoded vectors, one after the other */
 };
@@ -25,6 +29,24 @@ static void mark_put(struct marking *m, const struct rid *rid, size_t at, size_t
 	m->puts[m->n_puts++] = (struct store_put){ .rid = *rid, .blob = { (const char *)(uintptr_t)at, (int32_t)len } };
 }
 
+/* True: one stands at that id. */
+static bool mark_forwards(struct round *r, const struct subject *s, const struct rid *at, struct marking *m)
+{
+	struct store_put *forwards;
+	size_t n = round_forward_mark(r, s, &forwards);
+	bool there = false;
+
+	for (size_t i = 0; i < n; i++) {
+		there |= at != NULL && rid_equal(at, &forwards[i].rid);
+		if (m->n_forwards == m->cap_forwards) {
+			m->cap_forwards = m->cap_forwards > 0 ? 2 * m->cap_forwards : 16;
+			m->forwards = xrealloc(m->forwards, m->cap_forwards * sizeof *m->forwards);
+		}
+		m->forwards[m->n_forwards++] = forwards[i];
+	}
+	return there;
+}
+
 static void mark_vector(struct round *r, struct subject *s, struct marking *m)
 {
 	const struct vector *v = s->d.next;
@@ -32,7 +54,7 @@ static void mark_vector(struct round *r, struct subject *s, struct marking *m)
 	bool spent = vector_spent(v);
 	size_t at = m->bytes.len;
 
-	if (from != NULL)
+	if (!mark_forwards(r, s, from, m) && from != NULL)
 		m->puts[m->n_puts++] = (struct store_put){ .rid = *from, .blob = VALUE_NULL };
 	if (spent) {
 		m->puts[m->n_puts++] = (struct store_put){ .rid = s->next_rid, .blob = VALUE_NULL };
@@ -42,6 +64,19 @@ static void mark_vector(struct round *r, struct subject *s, struct marking *m)
 	vector_encode(v, &sync_of(r)->store->layouts[r->flow->index], &m->bytes);
 	mark_put(m, &s->next_rid, at, m->bytes.len - at);
 	m->added += s->base == NULL || s->buried || s->revived;
+}
+
+/* Of few records, if any. */
+static struct store_put *with_forwards(struct round *r, const struct marking *m)
+{
+	struct store_put *all;
+
+	if (m->n_forwards == 0)
+		return m->puts;
+	all = arena_alloc(&r->arena, (m->n_puts + m->n_forwards) * sizeof *all);
+	memcpy(all, m->puts, m->n_puts * sizeof *all);
+	memcpy(all + m->n_puts, m->forwards, m->n_forwards * sizeof *all);
+	return all;
 }
 
 static void mark_ids(struct round *r, struct subject *s, struct marking *m)
@@ -117,8 +152,8 @@ void round_ask_mark(struct round *r)
 	for (size_t i = 0; i < m.n_puts; i++)
 		if (!value_is_null(m.puts[i].blob))
 			m.puts[i].blob.data = m.bytes.p + (uintptr_t)m.puts[i].blob.data;
-	w.puts = m.puts;
-	w.n_puts = m.n_puts;
+	w.puts = with_forwards(r, &m);
+	w.n_puts = m.n_puts + m.n_forwards;
 	w.maps = m.maps;
 	w.n_maps = m.n_maps;
 	w.records_added = m.added;
@@ -145,6 +180,7 @@ void round_ask_mark(struct round *r)
 		sync_of(r)->store->ops->write(sync_of(r)->store, r->flow->index, &w, on_marked, r);
 	}
 	buf_fini(&m.bytes);
+	free(m.forwards);
 }
 
 /* Its row is gone there, or has another key now. */

@@ -4,7 +4,6 @@
 #include "sync/round.h"
 
 #include "model/clean.h"
-#include "model/doubt.h"
 
 #include "base/clock.h"
 
@@ -259,6 +258,7 @@ void round_ask_read(struct round *r)
 		round_give_up(r, &gone);
 		return;
 	}
+	round_ask_forwards(r);
 	r->unasked = 0;
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		if (!reachable(r, e))
@@ -296,6 +296,9 @@ void round_got_read(struct round *r)
 			round_drop_echo(r, &r->subjects[i]);
 	for (size_t i = 0; r->plan != NULL && i < r->n; i++)
 		check_found(r, &r->subjects[i]);
+	for (size_t i = 0; r->side != NULL && i < r->n; i++)
+		if (is_live(&r->subjects[i]))
+			round_forward_judge(r, &r->subjects[i]);
 }
 
 /* ---- READ_KEYS: did an earlier insert happen? Is a row there that no vector tells of? ------------------ */
@@ -338,15 +341,6 @@ static struct value tried_key(const struct subject *s, size_t e)
 	return key.len > 0 && !value_equal(key, s->key) ? key : (struct value){ NULL, 0 };
 }
 
-/* A row with the key of an insert in doubt, which is not the record's key any more: is it what we inserted, or somebody else's? */
-static bool is_our_insert(struct round *r, const struct subject *s, size_t e, const struct observation *o)
-{
-	struct vseen shown;
-	uint64_t guessed, suspect;
-
-	return doubt_resolve(s->base, r->flow->def, e, o, &r->arena, &shown, &guessed, &suspect) == DOUBT_HAPPENED;
-}
-
 /* A row that cannot be taken has the key all the same, and an insert would only run into it again. */
 static void take_row_by_key(struct reading *rd, struct side *side, const struct row *row)
 {
@@ -362,7 +356,7 @@ static void take_row_by_key(struct reading *rd, struct side *side, const struct 
 
 		if (!is_live(s) || !value_equal(rd->ids[i], key) || s->seen[rd->endpoint].what == OBSERVED_ROW)
 			continue;
-		if (!value_equal(s->key, key) && !(valid && o.what == OBSERVED_ROW && is_our_insert(r, s, rd->endpoint, &o)))
+		if (!value_equal(s->key, key) && !(valid && o.what == OBSERVED_ROW && round_is_our_insert(r, s, rd->endpoint, &o)))
 			continue;
 		if (!valid) {
 			s->seen[rd->endpoint].what = OBSERVED_NOTHING;

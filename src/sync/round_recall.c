@@ -125,8 +125,9 @@ struct vector *round_vector(struct round *r, const struct flow *flow, struct val
 {
 	struct err e = { 0 };
 	struct vector *v = NULL;
+	struct rid to;
 
-	if (value_is_null(blob))
+	if (value_is_null(blob) || vector_decode_forward(blob, &to))
 		return NULL;
 	/* What it points to must last as long as the round; the store's answer does not. */
 	if (!vector_decode(arena_dup(&r->arena, blob.data, (size_t)blob.len), (size_t)blob.len,
@@ -160,6 +161,8 @@ static void on_recalled(void *arg, const struct value *blobs, size_t n, const st
 	round_give_up(c->round, e);
 	if (e == NULL)
 		got_vectors(c->round, c->list, blobs, n);
+	for (size_t i = 0; e == NULL && i < n; i++)
+		round_forward_follow(c->round, c->list[i], blobs[i]);
 	round_answered(c->round);
 }
 
@@ -362,10 +365,25 @@ static void park_taken_key(struct round *r, struct subject *s)
 	round_drop_subject(r, s, BOOKS_UNTOLD);
 }
 
+static void become(struct round *r, struct subject *s)
+{
+	unclaim(r, &s->rid, &s->claimed);
+	s->rid = s->old_rid;
+	s->has_rid = true;
+	s->claimed = s->claimed_old;
+	s->claimed_old = s->has_old = false;
+}
+
 static void place_old(struct round *r, struct subject *s, struct vector *old)
 {
 	size_t e = r->side->endpoint;
 
+	if (old != NULL && round_forward_leads(r, s, old)) {
+		become(r, s);
+		s->base = old;
+		s->forwarded = true;
+		return;
+	}
 	if (old == NULL || !old->seen[e].present || !value_equal(old->seen[e].id, s->source_id)) {
 		/* The map was behind: that record has another row by now. */
 		unclaim(r, &s->old_rid, &s->claimed_old);
@@ -383,11 +401,7 @@ static void place_old(struct round *r, struct subject *s, struct vector *old)
 		}
 		s->moved = true;
 	} else {
-		unclaim(r, &s->rid, &s->claimed);
-		s->rid = s->old_rid;
-		s->has_rid = true;
-		s->claimed = s->claimed_old;
-		s->claimed_old = s->has_old = false;
+		become(r, s);
 	}
 	s->base = old;
 	s->confirmed = true;

@@ -205,8 +205,9 @@ static void on_keys(void *arg, const struct value *blobs, size_t n, const struct
 	for (size_t i = 0; e == NULL && i < n; i++) {
 		struct subject *s = c->list[i];
 		struct err taken = { 0 };
+		struct rid forward;
 
-		if (value_is_null(blobs[i]) || let_go_of_foreign_rows(r, s, blobs[i]))
+		if (value_is_null(blobs[i]) || vector_decode_forward(blobs[i], &forward) || let_go_of_foreign_rows(r, s, blobs[i]))
 			continue;
 		if (s->undo != NULL && s->d.edited == 0) {
 			undo_key_taken(s);
@@ -456,7 +457,8 @@ static void add_intent(struct round *r, struct subject *s, struct buf *blob)
 			note_tried_key(s, &v->seen[e]);
 		}
 	buf_add(blob, s->next_rid.b, RID_BYTES);
-	buf_addc(blob, (from != NULL ? INTENT_LEAVES : 0) | (s->base == NULL || s->buried ? INTENT_NEW : 0));
+	buf_addc(blob, (from != NULL ? INTENT_LEAVES : 0) | (s->base == NULL || s->buried ? INTENT_NEW : 0) |
+			     (round_forward_complete(r, s, v) ? INTENT_FORWARDS : 0));
 	if (from != NULL)
 		buf_add(blob, from->b, RID_BYTES);
 	len_at = blob->len;

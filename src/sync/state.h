@@ -353,7 +353,14 @@ void listing_progress(const struct side *, struct sync_link_view *);
 /* ---- recover.c --------------------------------------------------------------------------------------- */
 
 /* An intent, record by record: id, u8 flags, [the id that it leaves], u32 length, vector. */
-enum { INTENT_LEAVES = 1, INTENT_NEW = 2 };	/* it was under another id; there was no vector of it */
+enum {
+	INTENT_LEAVES = 1,	/* it was under another id */
+	INTENT_NEW = 2,		/* there was no vector of it */
+	INTENT_FORWARDS = 4,	/* where its inserts in doubt were tried there is nobody else: forwards may stand there */
+};
+/* Of a vector that is put back: where forwards to it stand (round_forward.c). `left`: NULL, or the id that it leaves. */
+size_t forward_restore(const struct sync *, const struct flow *, const struct vector *, const struct rid *rid, const struct rid *left, bool complete,
+		       struct rid out[ENDPOINTS_MAX]);
 void flow_recover(struct sync *);		/* put back the intents, then go */
 
 /* ---- round.c ----------------------------------------------------------------------------------------- */
