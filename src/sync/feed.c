@@ -340,7 +340,7 @@ void side_changed(struct side *side)
 	if (usable) {	/* also one that has only been greeted anew: what the operator decided may have waited for it */
 		if (side->guard.held > 0)
 			held_begin(side->flow);
-		side->flow->verdicts_wanted |= side->flow->verdicts > 0;
+		waiting_look_again(side->flow);
 	}
 	side->was_usable = usable;
 	tell_stopped(side);

@@ -432,6 +432,7 @@ bool rid_parse(const char *text, struct rid *rid);
 /* ---- waiting.c --------------------------------------------------------------------------------------- */
 
 void waiting_load(struct sync *);
+void waiting_look_again(struct flow *);	/* at what was decided, if anything was */
 void waiting_forget(struct flow *);		/* the state was lost: what still differs waits anew */
 
 /* ---- held.c ------------------------------------------------------------------------------------------ */
