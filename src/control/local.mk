@@ -5,7 +5,6 @@ libcrmsync_a_SOURCES += \
 	src/control/history.c \
 	src/control/held.c \
 	src/control/waiting.c \
-	src/control/html.c src/control/html.h \
 	src/control/http.c src/control/http.h \
 	src/control/http_parse.c src/control/http_parse.h \
 	src/control/lists.c \
@@ -21,15 +20,12 @@ libcrmsync_a_SOURCES += \
 	src/control/summary.c \
 	src/control/verify.c
 
-# The status page's style and script are files one can read; the binary has them as two strings.
-nodist_libcrmsync_a_SOURCES = src/control/page_text.c
-page_files = $(srcdir)/src/control/page.css $(srcdir)/src/control/page.js
-EXTRA_DIST += $(page_files)
+# The status page's script is a file one can read; the binary has it as a string.
+nodist_libcrmsync_a_SOURCES += src/control/page_text.c
+EXTRA_DIST += src/control/page.js
 CLEANFILES += src/control/page_text.c
-as_string = $(SED) 's/[\\"]/\\&/g; s/.*/	"&\\n"/'
-src/control/page_text.c: $(page_files)
+src/control/page_text.c: src/control/page.js
 	$(AM_V_GEN)$(MKDIR_P) src/control && { \
-	echo '/* Made by make from page.css and page.js. */'; \
+	echo '/* Made by make from page.js. */'; \
 	echo '#include "control/page_text.h"'; \
-	echo 'const char page_style[] ='; $(as_string) $(srcdir)/src/control/page.css; echo '	;'; \
 	echo 'const char page_script[] ='; $(as_string) $(srcdir)/src/control/page.js; echo '	;'; } >$@.new && mv $@.new $@

@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/html.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "base/words.h"
-#include "control/html.h"
 #include "control/page_hour.h"
 #include "control/page_text.h"
 #include "control/pages.h"
@@ -612,7 +612,7 @@ static void add_top(struct buf *out, const char *title, const char *tone, const 
 		 "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><circle cx='8' cy='8' r='7' fill='%%23%s'/></svg>\">\n",
 		 icon_colour(tone));
 	html_add(out, "<style nonce=\"%s\">\n", nonce);
-	buf_adds(out, page_style);
+	buf_adds(out, html_style);
 	buf_adds(out, "</style>\n</head>\n<body>\n<p id=\"silence\" role=\"status\" hidden></p>\n<main class=\"crmsyncd\">\n");
 }
 

@@ -4,9 +4,9 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "base/html.h"
 #include "base/mem.h"
 #include "base/words.h"
-#include "control/html.h"
 
 /* In the units of the drawing, which the style stretches to the room there is. */
 enum { MINUTES = 60, STEP = 4, BAR = 3, HEIGHT = 20, LEAST = 5 };

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "control/html.h"
+#include "base/html.h"
 #include "control/page_hour.h"
 #include "control/pages.h"
 

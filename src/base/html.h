@@ -5,12 +5,15 @@
  * every cell, too: on a narrow screen the style shows each row as a list of these. Roles are spelled out since browsers
  * forget that a table is one once it is not displayed as one.
  */
-#ifndef CONTROL_HTML_H
-#define CONTROL_HTML_H
+#ifndef BASE_HTML_H
+#define BASE_HTML_H
 
 #include <stddef.h>
 
 struct buf;
+
+/* The style of all our pages: page.css, made a string by make. */
+extern const char html_style[];
 
 /* The format's own text is HTML of ours. It knows %s and %% alone, and escapes what stands for it: text or an attribute in quotes. */
 void html_add(struct buf *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
