@@ -87,6 +87,18 @@ bool entity_is_known(struct control *c, struct http_exchange *x, const char *ent
 	return entity == NULL || is_known(x, "entity", entity, entity_names(c->sync));
 }
 
+const struct entity_conf *entity_named(const struct sync *sync, const char *name)
+{
+	struct sync_entity_view v;
+
+	for (size_t i = 0; i < sync_entities(sync); i++) {
+		sync_entity_view(sync, i, &v);
+		if (strcmp(v.conf->def.name, name) == 0)
+			return v.conf;
+	}
+	return NULL;
+}
+
 bool endpoint_is_known(struct control *c, struct http_exchange *x, const char *endpoint)
 {
 	return endpoint == NULL || is_known(x, "endpoint", endpoint, endpoint_names(c->sync));

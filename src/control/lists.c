@@ -224,14 +224,11 @@ static void add_sides(json_t *j, const struct journal_decision *d)
 
 bool is_private_field(const struct sync *sync, const char *entity, const char *field)
 {
-	for (size_t i = 0; i < sync_entities(sync); i++) {
-		struct sync_entity_view v;
+	const struct entity_conf *conf = entity_named(sync, entity);
 
-		sync_entity_view(sync, i, &v);
-		for (size_t f = 0; strcmp(v.conf->def.name, entity) == 0 && f < v.conf->def.n_fields; f++)
-			if (strcmp(v.conf->def.fields[f].name, field) == 0)
-				return v.conf->def.fields[f].private_value;
-	}
+	for (size_t f = 0; conf != NULL && f < conf->def.n_fields; f++)
+		if (strcmp(conf->def.fields[f].name, field) == 0)
+			return conf->def.fields[f].private_value;
 	return false;
 }
 

@@ -394,23 +394,12 @@ static void planning_free(void *arg)
 	free(p);
 }
 
-static const struct entity_conf *entity_of(const struct sync *sync, const char *name)
-{
-	struct sync_entity_view v;
-	size_t i = 0;
-
-	do
-		sync_entity_view(sync, i++, &v);
-	while (strcmp(v.conf->def.name, name) != 0);
-	return v.conf;
-}
-
 static struct planning *planning_new(struct control *c, const json_t *params)
 {
 	struct planning *p = xcalloc(1, sizeof *p);
 
 	p->control = c;
-	p->entity = entity_of(c->sync, param_text(params, "entity"));
+	p->entity = entity_named(c->sync, param_text(params, "entity"));
 	p->lines = json_is_true(json_object_get(params, "lines"));
 	p->began_us = clock_mono_us();
 	p->n = sync_endpoints(c->sync);

@@ -14,6 +14,7 @@
 #include "control/listen.h"
 #include "control/pages.h"
 
+struct entity_conf;
 struct entity_def;
 struct sync_planned;
 struct timeline;
@@ -135,5 +136,6 @@ const char *param_text(const json_t *params, const char *name);
 /* True when the name is NULL or an entity's / an endpoint's; else refuses with the nearest name. */
 bool entity_is_known(struct control *, struct http_exchange *, const char *entity);
 bool endpoint_is_known(struct control *, struct http_exchange *, const char *endpoint);
+const struct entity_conf *entity_named(const struct sync *, const char *name);	/* NULL: there is none */
 
 #endif

@@ -27,6 +27,8 @@ struct verifying {
 	struct buf out;
 	enum sync_verify_mode mode;
 	bool one, ended;
+	char *from;				/* owned; whose rows are imposed; NULL: nobody's */
+	bool open_too;				/* what is open is told record by record as well */
 	size_t entity;				/* index of the one being verified */
 	int64_t began_us;
 	struct sync_verify_sums sums;		/* over those that are done */
@@ -59,26 +61,58 @@ static const char *kind_name(enum sync_difference what)
 	case DIFFERENCE_VALUES:		return "different";
 	case DIFFERENCE_MISSING:	return "missing";
 	case DIFFERENCE_EXTRA:		return "extra";
+	case DIFFERENCE_OPEN:		break;
 	}
 	return "";
+}
+
+static bool key_is_private(const struct entity_def *def)
+{
+	for (size_t i = 0; i < def->n_key; i++)
+		if (def->fields[def->key[i]].private_value)
+			return true;
+	return false;
+}
+
+static json_t *ids_json(const struct verifying *v, const struct sync_different *d)
+{
+	struct sync_endpoint_view view;
+	json_t *ids = json_object();
+
+	for (size_t e = 0; e < sync_endpoints(v->control->sync); e++) {
+		if (!(d->there >> e & 1))
+			continue;
+		sync_endpoint_view(v->control->sync, e, &view);
+		json_object_set_new(ids, view.conf->name, control_text(value_is_null(d->ids[e]) ? NULL : d->ids[e].data));
+	}
+	return ids;
 }
 
 static void on_difference(void *arg, const struct sync_different *d)
 {
 	struct verifying *v = arg;
 	const struct entity_def *def = &entity_of(v)->def;
-	json_t *j = control_object(), *fields = json_array();
+	json_t *j, *fields;
 
+	if (d->what == DIFFERENCE_OPEN && !v->open_too)
+		return;
+	j = control_object();
+	fields = json_array();
 	for (size_t f = 0; f < def->n_fields; f++)
 		if (d->fields >> f & 1)
 			json_array_append_new(fields, control_text(def->fields[f].name));
-	json_object_set_new(j, "difference", json_string(kind_name(d->what)));
+	if (d->what == DIFFERENCE_OPEN)
+		json_object_set_new(j, "open", json_true());
+	else
+		json_object_set_new(j, "difference", json_string(kind_name(d->what)));
 	json_object_set_new(j, "entity", control_text(def->name));
 	json_object_set_new(j, "key", control_text(d->key));
+	json_object_set_new(j, "private", json_boolean(key_is_private(def)));
+	json_object_set_new(j, "ids", ids_json(v, d));
 	json_object_set_new(j, "fields", fields);
 	json_object_set_new(j, "there", names_of_endpoints(v->control->sync, d->there));
 	json_object_set_new(j, "absent", names_of_endpoints(v->control->sync, d->absent));
-	if (v->mode == VERIFY_REPAIR)
+	if (v->mode == VERIFY_REPAIR && d->what != DIFFERENCE_OPEN)
 		json_object_set_new(j, "outcome", json_string(d->mended ? "agrees" : d->waits ? "waits" : "differs"));
 	say_line(v, j);
 }
@@ -87,7 +121,15 @@ static void on_planned(void *arg, const struct sync_planned *planned)
 {
 	struct verifying *v = arg;
 
-	say_line(v, planned_json(v->control->sync, &entity_of(v)->def, planned));
+	json_t *j = planned_json(v->control->sync, &entity_of(v)->def, planned), *from = json_array();
+
+	json_array_append_new(from, control_text(v->from));
+	if (v->from != NULL && json_object_get(j, "why") != NULL) {
+		json_object_set_new(j, "why", json_string("imposed"));
+		json_object_set(j, "from", from);
+	}
+	json_decref(from);
+	say_line(v, j);
 }
 
 /* ---- progress ---------------------------------------------------------------------------------------- */
@@ -186,8 +228,12 @@ static void sum_up(struct verifying *v, const struct sync_verify_sums *s)
 static void say_sum(struct verifying *v)
 {
 	json_t *j = control_object();
+	struct sync_service_view service;
 
 	json_object_set_new(j, "complete", json_boolean(v->complete));
+	sync_service_view(v->control->sync, &service);
+	json_object_set_new(j, "topology", control_text(service.topology->name));
+	json_object_set_new(j, "time", control_time(clock_wall_us()));
 	json_object_set_new(j, "seconds", json_real((double)(clock_mono_us() - v->began_us) / 1e6));
 	add_sums(v, j, &v->sums);
 	json_object_set(j, "entities", v->entities);
@@ -197,8 +243,11 @@ static void say_sum(struct verifying *v)
 
 static void say_failure(struct verifying *v, const struct err *e)
 {
+	enum control_exit code_exit = strcmp(e->code, "mass-delete") == 0 ? EXIT_DIFFERENT : e->kind == ERR_CONFIG ? EXIT_USAGE :
+		e->kind == ERR_ENDPOINT ? EXIT_UNAVAILABLE : EXIT_AGAIN;
+
 	v->ended = true;
-	say_line(v, control_error(e->kind == ERR_CONFIG ? EXIT_USAGE : e->kind == ERR_ENDPOINT ? EXIT_UNAVAILABLE : EXIT_AGAIN, e->code[0] != '\0' ? e->code : "verify-broken", "%s", e->text));
+	say_line(v, control_error(code_exit, e->code[0] != '\0' ? e->code : "verify-broken", "%s", e->text));
 }
 
 static void next_entity(struct verifying *v)
@@ -244,14 +293,34 @@ static void on_next(void *arg)
 	begin_entity(arg);
 }
 
+/* What lives elsewhere only cannot be had from there. */
+static bool is_passed_over(const struct verifying *v)
+{
+	struct sync_endpoint_view view;
+	struct sync_link_view link;
+
+	for (size_t e = 0; v->from != NULL && !v->one && e < sync_endpoints(v->control->sync); e++) {
+		sync_endpoint_view(v->control->sync, e, &view);
+		if (strcmp(view.conf->name, v->from) == 0)
+			return !sync_link_view(v->control->sync, v->entity, e, &link);
+	}
+	return false;
+}
+
 static void begin_entity(struct verifying *v)
 {
+	struct sync_verify_order order = { .mode = v->mode, .from = v->from };
 	struct sync_verify_taker taker = { on_difference, on_planned, on_done, v };
 	struct err e = { 0 };
 
-	if (v->control->sync != NULL && v->entity < sync_entities(v->control->sync))
-		v->verify = sync_verify(v->control->sync, entity_of(v)->def.name, v->mode, &taker, &e);
-	else
+	if (v->control->sync != NULL && v->entity < sync_entities(v->control->sync)) {
+		if (is_passed_over(v)) {
+			next_entity(v);
+			return;
+		}
+		order.entity = entity_of(v)->def.name;
+		v->verify = sync_verify(v->control->sync, &order, &taker, &e);
+	} else
 		err_set(&e, ERR_TRANSIENT, "stopping", "the daemon is starting or stopping; ask again");
 	if (v->verify != NULL)
 		return;
@@ -281,39 +350,32 @@ static void verifying_free(void *arg)
 	loop_timer_free(&v->timer);
 	loop_timer_free(&v->next);
 	json_decref(v->entities);
+	free(v->from);
 	buf_fini(&v->out);
 	free(v);
-}
-
-static size_t index_of(const struct sync *sync, const char *name)
-{
-	struct sync_entity_view v;
-	size_t i = 0;
-
-	for (sync_entity_view(sync, 0, &v); strcmp(v.conf->def.name, name) != 0; sync_entity_view(sync, i, &v))
-		i++;
-	return i;
 }
 
 static void run(struct control *c, struct http_exchange *x, const json_t *params, enum sync_verify_mode mode)
 {
 	struct http_producer producer = { .more = more_lines, .end = verifying_free, .waits = true };
-	const char *entity = param_text(params, "entity");
+	const char *entity = param_text(params, "entity"), *from = param_text(params, "from");
 	struct http_stream *stream;
 	struct verifying *v;
 
-	if (!entity_is_known(c, x, entity))
+	if (!entity_is_known(c, x, entity) || !endpoint_is_known(c, x, from))
 		return;
 	v = xcalloc(1, sizeof *v);
 	v->control = c;
 	v->mode = mode;
 	v->one = entity != NULL;
+	v->from = from != NULL ? xstrdup(from) : NULL;
+	v->open_too = json_is_true(json_object_get(params, "open"));
 	v->complete = true;
 	v->began_us = clock_mono_us();
 	v->entities = json_array();
 	v->timer = loop_timer_new(c->loop, on_progress, v);
 	v->next = loop_timer_new(c->loop, on_next, v);
-	v->entity = entity != NULL ? index_of(c->sync, entity) : 0;
+	v->entity = entity != NULL ? entity_named(c->sync, entity)->def.index : 0;
 	loop_timer_set(v->timer, PROGRESS_MS);
 	producer.arg = v;
 	stream = http_stream(x, CONTROL_LINES, &producer);

@@ -197,7 +197,7 @@ static void offer_arguments(struct line *l)
 
 static void offer_next(struct line *l)
 {
-	if (l->open != NULL && (l->open->val == 'e' || l->open->val == 'E' || l->open->val == 'o'))
+	if (l->open != NULL && (l->open->val == 'e' || l->open->val == 'E' || l->open->val == 'o' || l->open->val == 'f'))
 		ask(l, "status", l->open->val == 'e' ? show_entities : show_endpoints);
 	else if (l->open == NULL && l->word[0] == '-')
 		offer_options(l);

@@ -12,6 +12,7 @@ crmsyncctl_SOURCES = \
 	src/ctl/plan.c \
 	src/ctl/progress.c \
 	src/ctl/ratios.c \
+	src/ctl/report.c src/ctl/report.h \
 	src/ctl/status.c \
 	src/ctl/story.c \
 	src/ctl/table.c \

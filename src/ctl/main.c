@@ -37,6 +37,8 @@ const struct option ctl_options[] = {
 	{ "source", required_argument, NULL, 'o' },
 	{ "rule", required_argument, NULL, 'l' },
 	{ "dry-run", no_argument, NULL, 'd' },
+	{ "html", required_argument, NULL, 'H' },
+	{ "from", required_argument, NULL, 'f' },
 	{ NULL },
 };
 
@@ -118,6 +120,8 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	case 'o': c->source = optarg; break;
 	case 'l': c->rule = optarg; break;
 	case 'd': c->dry_run = true; break;
+	case 'H': c->html = optarg; break;
+	case 'f': c->from = optarg; break;
 	case 'h':
 		if (command != NULL)
 			help_command(command);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "ctl/asking.h"
+#include "ctl/report.h"
 
 /* ---- progress ---------------------------------------------------------------------------------------- */
 
@@ -136,11 +137,12 @@ static void show(struct asking *a, const json_t *j)
 		show_planned(a, j);
 		return;
 	}
-
 	if (json_object_get(j, "difference") != NULL) {
 		show_difference(a, j);
 		return;
 	}
+	if (json_is_true(json_object_get(j, "open")))
+		return;			/* for the report */
 	progress_wipe();
 	json_array_foreach(json_object_get(j, "entities"), i, entity)
 		show_entity(a, entity);
@@ -153,6 +155,8 @@ static bool is_different(const json_t *j)
 
 static void judge_verify(struct asking *a, const json_t *j)
 {
+	if (a->arg != NULL)
+		report_take(a->arg, j);
 	if (is_different(j))
 		a->rc = CTL_DIFFERENT;
 	else if (json_is_false(json_object_get(j, "complete")))
@@ -169,26 +173,41 @@ static void judge_repair(struct asking *a, const json_t *j)
 		a->rc = CTL_UNAVAILABLE;
 }
 
-static int run(struct ctl *c, char **args, int n, const char *command, void (*judge)(struct asking *, const json_t *))
+static int run(struct asking *a, char **args, int n, const char *command)
 {
-	struct asking a = { .c = c, .show = show, .progress = show_progress, .judge = judge };
+	struct ctl *c = a->c;
 	json_t *params = json_object();
 	int rc;
 
 	set_text(params, "entity", n > 0 ? args[0] : NULL);
+	set_text(params, "from", c->from);
 	if (c->dry_run)
 		json_object_set_new(params, "dry_run", json_true());
-	rc = order(&a, command, params, patience(c, SILENCE_US));
+	if (c->html != NULL)
+		json_object_set_new(params, "open", json_true());
+	rc = order(a, command, params, patience(c, SILENCE_US));
 	progress_wipe();
 	return rc;
 }
 
 int run_verify(struct ctl *c, char **args, int n)
 {
-	return run(c, args, n, "verify", judge_verify);
+	struct report *report = c->html != NULL ? report_new(c->html) : NULL;
+	struct asking a = { .c = c, .show = show, .progress = show_progress, .judge = judge_verify, .arg = report };
+	int rc, written = CTL_OK;
+
+	if (c->html != NULL && report == NULL)
+		return CTL_TROUBLE;
+	rc = run(&a, args, n, "verify");
+	if (report != NULL)
+		written = report_write(report);
+	report_free(&report);
+	return written != CTL_OK ? written : rc;
 }
 
 int run_repair(struct ctl *c, char **args, int n)
 {
-	return run(c, args, n, "repair", judge_repair);
+	struct asking a = { .c = c, .show = show, .progress = show_progress, .judge = judge_repair };
+
+	return run(&a, args, n, "repair");
 }

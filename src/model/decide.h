@@ -71,14 +71,18 @@ struct settlement {
 	uint64_t mark;			/* of what waited when it was decided: nothing else is settled by it */
 };
 
-/* What a person puts back against the rules (decide_imposed.c): values, a whole record; or it ends the record. */
+/* What a person wants against the rules (decide_imposed.c): values, a whole record; the record's end; or what one side shows, be it nothing. */
 struct imposition {
-	enum impose { IMPOSE_VALUES, IMPOSE_RECORD, IMPOSE_END } what;
+	enum impose { IMPOSE_VALUES, IMPOSE_RECORD, IMPOSE_END, IMPOSE_SIDE } what;
 	uint64_t fields;		/* VALUES */
 	const struct value *values;	/* by field index */
 	const uint64_t *digests;	/* of these; by field index, as */
 	const uint64_t *expected;	/* VALUES: of what has to be agreed there now; the same: a witness for others of its group */
 	bool begun;			/* it may be agreed on already, with nobody to show it yet */
+	/* SIDE: only where all that were looked at show what they showed then */
+	size_t side;
+	uint64_t looked_at, there;	/* by endpoint */
+	const uint64_t *rows;		/* by endpoint, where it is there: row_digest() */
 };
 
 struct decide_policy {

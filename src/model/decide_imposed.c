@@ -1,10 +1,13 @@
 /*
- * decide_imposed.c - what a person puts back, against the rules: it becomes what is agreed, and everybody gets it.
+ * decide_imposed.c - what a person puts back or imposes, against the rules: it becomes what is agreed, and everybody gets it.
  *
  *   expected  it is put back only where what was agreed since is still what it is to replace, and nobody shows an edit of his own
  *             there. Else somebody has touched it, and the rules decide as ever.
  *   key       later than every edit that anybody shows, and on top of all of them: whoever still shows what is replaced is behind,
  *             and that is no edit. Nobody's origin: the rules have nothing to say about it, the next edit has.
+ *   side      what one side shows, whatever edits others have made: only where everybody still shows what the person was told. An edit that
+ *             falls to it goes to the journal as one that lost. A field that shows nothing that we do not know is left alone: a
+ *             side's own form of what is agreed must not become what is agreed.
  *   at hand   the value is nowhere until somebody has been written; so whoever decides has to bring it along until then.
  */
 #include "model/decide_work.h"
@@ -51,6 +54,17 @@ static void raise_key(struct edit_key *key, const struct edit_key *above, int64_
 		key->n = above->n + 1;
 }
 
+/* What it shows now; without a base only what it says itself is known. */
+static void raise_above_shown(const struct work *w, struct edit_key *key, size_t e, size_t f)
+{
+	struct edit_key shown;
+
+	if (w->base == NULL && !(w->edits[e].changed & BIT(f)))
+		return;
+	shown = decide_key_now(w, e, f);
+	raise_key(key, &shown, w->policy->quantum_us);
+}
+
 /* Later than anything that is known of these fields. */
 static struct edit_key key_above(const struct work *w, uint64_t fields)
 {
@@ -60,14 +74,12 @@ static struct edit_key key_above(const struct work *w, uint64_t fields)
 	for (uint64_t rest = fields; rest != 0; rest &= rest - 1) {
 		size_t f = (size_t)__builtin_ctzll(rest);
 
-		raise_key(&key, &w->base->fields[f].key, q);
-		for (size_t e = 0; e < w->policy->n_endpoints; e++) {
-			struct edit_key shown = decide_shown_key(w, e, f);
-
-			raise_key(&key, &shown, q);
-		}
+		if (w->base != NULL)
+			raise_key(&key, &w->base->fields[f].key, q);
+		for (size_t e = 0; e < w->policy->n_endpoints; e++)
+			raise_above_shown(w, &key, e, f);
 	}
-	if (w->base->dead)
+	if (w->base != NULL && w->base->dead)
 		raise_key(&key, &w->base->deleted, q);
 	return key;
 }
@@ -120,9 +132,57 @@ static void find_record(struct work *w)
 		*(i->begun ? &w->out->put_back : &w->out->already) = all;
 }
 
+/* ---- one side ---------------------------------------------------------------------------------------- */
+
+static bool shows_as_told(const struct work *w, const struct imposition *i)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
+		const struct observation *o = &w->seen[e];
+
+		if (!(i->looked_at & BIT(e)))
+			continue;
+		if (o->what == OBSERVED_NOTHING || (o->what == OBSERVED_ROW) != ((i->there & BIT(e)) != 0))
+			return false;
+		if (o->what == OBSERVED_ROW && o->row != i->rows[e])
+			return false;
+	}
+	return true;
+}
+
+/* It shows what we know of it there, and that is what is agreed or its own form of it. */
+static bool is_as_known(const struct work *w, size_t e, size_t f)
+{
+	const struct vdeviation *dev = base_knows(w, e) && !w->base->seen[e].same ? vseen_deviation(&w->base->seen[e], f) : NULL;
+
+	return base_knows(w, e) && shown_digest(w->base, e, f) == digest_field(w->seen[e].digests[f]) &&
+	       (dev == NULL || same_key(&dev->key, &w->base->fields[f].key));
+}
+
+static bool all_as_known(const struct work *w, size_t f)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if (w->seen[e].what == OBSERVED_ROW && (!is_as_known(w, e, f) || (w->edits[e].changed & BIT(f))))
+			return false;
+	return w->base != NULL && !w->base->dead;
+}
+
+static void find_side(struct work *w, const struct imposition *i)
+{
+	if (!shows_as_told(w, i))
+		return;
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		w->edits[e].removed = w->edits[e].missing = false;	/* whether it is to be gone is what is decided here */
+	w->ended = w->seen[i->side].what != OBSERVED_ROW;
+	for (size_t f = 0; !w->ended && f < w->entity->n_fields; f++)
+		if (!all_as_known(w, f))
+			w->imposed |= w->unit[f];
+	if (w->ended)
+		w->imposed_key = key_above(w, all_fields(w->entity));
+}
+
 void decide_find_imposed(struct work *w)
 {
-	if (w->policy->imposed == NULL || w->base == NULL)
+	if (w->policy->imposed == NULL || (w->base == NULL && w->policy->imposed->what != IMPOSE_SIDE))
 		return;
 	switch (w->policy->imposed->what) {
 	case IMPOSE_VALUES:
@@ -137,7 +197,12 @@ void decide_find_imposed(struct work *w)
 		w->out->already = w->base->dead && !w->policy->imposed->begun ? all_fields(w->entity) : 0;
 		w->imposed_key = key_above(w, all_fields(w->entity));
 		return;
+	case IMPOSE_SIDE:
+		find_side(w, w->policy->imposed);
+		break;
 	}
+	if (w->ended)
+		return;
 	for (uint64_t rest = w->imposed; rest != 0; rest &= rest - 1)
 		w->drawn |= w->unit[__builtin_ctzll(rest)];
 	w->imposed_key = key_above(w, w->drawn);
@@ -153,9 +218,9 @@ bool decide_impose(struct work *w, size_t f)
 		d->next->fields[f].key = w->imposed_key;
 	if (i == NULL || i->what == IMPOSE_END || !(d->put_back & BIT(f)))
 		return false;
-	d->values[f] = i->values[f];
-	d->digests[f] = i->digests[f];
+	d->values[f] = i->what == IMPOSE_SIDE ? w->seen[i->side].values[f] : i->values[f];
+	d->digests[f] = i->what == IMPOSE_SIDE ? w->seen[i->side].digests[f] : i->digests[f];
 	d->have |= BIT(f);
-	d->next->fields[f].digest = digest_field(i->digests[f]);
+	d->next->fields[f].digest = digest_field(d->digests[f]);
 	return true;
 }

@@ -28,7 +28,7 @@ static const char *tie_break(const struct work *w, const struct lost_edit *l)
 		return "value";
 	if (is_extreme(rule))
 		return "value";
-	if (w->out->settled & BIT(l->field))
+	if ((w->out->settled | w->imposed) & BIT(l->field))
 		return "operator";
 	if (rule == RULE_MIRROR && is_mirrored(w->entity, a) != is_mirrored(w->entity, b))
 		return "priority";

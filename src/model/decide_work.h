@@ -5,7 +5,7 @@
  *   decide_extreme.c max and min: by value, not by key
  *   decide_add.c     add: by differences
  *   decide_manual.c  manual: what waits for a person
- *   decide_imposed.c what a person puts back
+ *   decide_imposed.c what a person puts back or imposes
  *   decide_life.c    deletes against edits, new generations; what lost, for the journal
  *   decide_orders.c  what everybody shows now, and what has to be written where
  */

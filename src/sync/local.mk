@@ -29,6 +29,8 @@ libcrmsync_a_SOURCES += \
 	src/sync/undo_fold.c \
 	src/sync/undo_round.c \
 	src/sync/verify.c src/sync/verify.h \
+	src/sync/verify_from.c \
 	src/sync/verify_look.c \
+	src/sync/verify_mend.c \
 	src/sync/wait.c \
 	src/sync/waiting.c

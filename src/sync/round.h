@@ -10,6 +10,7 @@
  *   round_forward.c the row of an insert in doubt, whose record has got another key since
  *   images.c        what is written over, into the journal before
  *   undo_round.c    what is to be put back
+ *   verify_from.c   what one side shows, imposed
  *   plan.c          what a round would do, when it only plans
  *   round_books.c   and what became of each change into the books
  *
@@ -258,6 +259,9 @@ void plan_round_over(struct sync_plan *, const struct err *why);	/* why NULL: fi
 struct meter_entity *plan_counts(struct sync_plan *);
 struct undo_target **plan_undos(struct sync_plan *);		/* of a dry run of an undo; NULL: it is another plan */
 const char *plan_keep(struct sync_plan *, const char *text);	/* as long as that undo lasts */
+/* verify_from.c */
+void verify_impose(struct round *r, const struct subject *s, struct decide_policy *p);	/* what a side shows, where a repair wants that */
+
 /* round_books.c */
 void round_book(struct round *r, const struct subject *s);	/* when its round has been marked */
 

@@ -75,6 +75,8 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 		return;
 	}
 	undo_impose(r, s, p);
+	if (s->undo == NULL)
+		verify_impose(r, s, p);
 	decide_record(p, round_base_of(r, s), s->seen, &r->arena, &s->d);
 	if (round_holds(r, s))
 		decide_record(p, s->base, s->seen, &r->arena, &s->d);

@@ -158,12 +158,13 @@ void sync_plan_cancel(struct sync_plan *);	/* the asker went away; done is not c
 void sync_plan_view(const struct sync_plan *, struct sync_plan_view *);
 
 /* Do the endpoints show the same? From their rows, not from what we believe of them. verify.c. */
-enum sync_difference { DIFFERENCE_VALUES, DIFFERENCE_MISSING, DIFFERENCE_EXTRA };
+enum sync_difference { DIFFERENCE_VALUES, DIFFERENCE_MISSING, DIFFERENCE_EXTRA, DIFFERENCE_OPEN };	/* OPEN: known, no difference yet */
 struct sync_different {			/* one record; all of it is valid during the call */
 	enum sync_difference what;
 	const char *key;		/* as it is printed */
 	uint64_t fields;		/* that differ among those that have it; by field index */
 	uint64_t there, absent;		/* by endpoint */
+	const struct value *ids;	/* by endpoint, where it is there: local id */
 	bool mended, waits;		/* of a repair: it agrees now; it does not yet: it is parked, held or waits for something else */
 };
 struct sync_verify_sums {
@@ -177,6 +178,11 @@ struct sync_verify_sums {
 	int64_t bytes;			/* read */
 };
 enum sync_verify_mode { VERIFY_ONLY, VERIFY_REPAIR, VERIFY_PLAN };	/* PLAN: what a repair would write, and nothing is written */
+struct sync_verify_order {
+	const char *entity;
+	enum sync_verify_mode mode;
+	const char *from;		/* of a repair: what this endpoint shows is imposed on the others; NULL: the entity's own rules */
+};
 struct sync_verify_taker {
 	void (*difference)(void *arg, const struct sync_different *);
 	void (*planned)(void *arg, const struct sync_planned *);	/* VERIFY_PLAN only */
@@ -191,8 +197,7 @@ struct sync_verify_view {
 	struct sync_verify_sums sums;
 };
 /* NULL: not now, e says why. One at a time; nothing is called before this has returned. taker NULL: nobody waits for it; it reads gently. */
-struct sync_verify *sync_verify(struct sync *, const char *entity, enum sync_verify_mode, const struct sync_verify_taker *,
-				struct err *e);
+struct sync_verify *sync_verify(struct sync *, const struct sync_verify_order *, const struct sync_verify_taker *, struct err *e);
 void sync_verify_cancel(struct sync_verify *);	/* the asker went away; nothing is called any more */
 void sync_verify_view(const struct sync_verify *, struct sync_verify_view *);
 

@@ -5,9 +5,7 @@
  *   COMPARE   the census, part by part: records that all sides show alike match, the others are in doubt
  *   SETTLE    until everything that happened before is captured and written, or for some seconds
  *   LOOK      those in doubt are read again and judged (verify_look.c). Whoever moves meanwhile is looked at again, after another SETTLE
- *   MEND      repair: rows go to rounds as a sweep's rows do, and so through the entity's own rules; rows that are gone are evidence
- *             as a sweep's are, and the mass-delete guard counts them. Then SETTLE and LOOK tell what became of it. Or
- *             (--dry-run) a plan of just these records tells what would be written
+ *   MEND      repair (verify_mend.c); then SETTLE and LOOK tell what became of it
  *
  * Others go on meanwhile. Disk is taken for the census (in journal.directory), memory only for what is in doubt.
  */
@@ -24,54 +22,16 @@
 enum {
 	SETTLE_US = 20 * 1000 * 1000,
 	LOOKS_MOST = 5,			/* who still moves then is called open */
-	LOOK_RECORDS = 500,
-	REST_MS = 20,
 	RETRY_US = 10 * 1000 * 1000,	/* it was time for it, and it could not begin */
 	DOUBTS_MOST = 200000,		/* more of them are counted as the census shows them */
 };
-
-struct sync_verify {
-	struct sync *sync;
-	struct flow *flow;
-	struct sync_verify_taker taker;
-	enum sync_verify_mode mode;
-	bool gently;			/* by the clock: it rests as long as it reads */
-	int64_t asked_us;		/* monotonic: when the last page was asked for */
-	uint64_t losses;		/* of the state before it began */
-	bool ended;			/* it has told its end, or nobody wants to know */
-	bool stepping;
-	size_t open;			/* questions under way */
-	int64_t settling_us;		/* SETTLE: since when, monotonic */
-	bool settled;			/* and it has come to rest */
-	struct sync_plan *plan;		/* under way; NULL: none */
-	enum sync_verify_phase phase;
-	struct sync_verify_sums sums;
-	struct meter_entity counts;	/* of what was cleaned and rejected: not of what is captured, so nobody is told */
-	/* LIST */
-	struct census *census;
-	size_t endpoint;
-	char *after;			/* owned; last local id seen */
-	bool estimated;
-	int64_t done, expected;
-	/* COMPARE, LOOK, MEND */
-	size_t part;
-	struct arena arena;		/* of the doubts */
-	struct doubtful **doubts;	/* owned list */
-	size_t n_doubts, cap_doubts;
-	size_t at, looks;		/* of them looked at in this look; looks so far */
-	struct doubtful *batch[LOOK_RECORDS];
-	size_t n_batch;
-	bool mended;
-	struct loop_timer *timer;	/* a turn between two parts */
-};
-
-static void verify_go_on(struct sync_verify *v);
 
 /* ---- the end ----------------------------------------------------------------------------------------- */
 
 static void verify_release(struct sync_verify *v)
 {
 	v->sync->verify = NULL;
+	verify_from_end(v);
 	census_free(&v->census);
 	arena_fini(&v->arena);
 	loop_timer_free(&v->timer);
@@ -139,7 +99,7 @@ void verify_free(struct sync *s)
 		verify_release(s->verify);
 }
 
-static void verify_fail(struct sync_verify *v, const struct err *e, const char *doing)
+void verify_fail(struct sync_verify *v, const struct err *e, const char *doing)
 {
 	struct err why = *e;
 
@@ -149,7 +109,7 @@ static void verify_fail(struct sync_verify *v, const struct err *e, const char *
 	verify_end(v, &why);
 }
 
-static void rest(struct sync_verify *v, int64_t ms)
+void verify_rest(struct sync_verify *v, int64_t ms)
 {
 	v->open++;
 	loop_timer_set(v->timer, ms);
@@ -157,7 +117,7 @@ static void rest(struct sync_verify *v, int64_t ms)
 
 /* ---- LIST -------------------------------------------------------------------------------------------- */
 
-static bool compares(const struct sync_verify *v, size_t e)
+bool verify_compares(const struct sync_verify *v, size_t e)
 {
 	return v->sums.compared_at & BIT(e);
 }
@@ -237,7 +197,7 @@ static void on_page(void *arg, struct rowset *rows, const struct err *e)
 	if (e == NULL)
 		rowset_free(&rows);
 	if (v->gently && !v->ended) {
-		rest(v, (clock_mono_us() - v->asked_us) / 1000 + 1);
+		verify_rest(v, (clock_mono_us() - v->asked_us) / 1000 + 1);
 	}
 	verify_go_on(v);
 }
@@ -255,7 +215,7 @@ static void list_step(struct sync_verify *v)
 {
 	struct link *link;
 
-	while (v->endpoint < v->sync->topology->n_endpoints && !compares(v, v->endpoint))
+	while (v->endpoint < v->sync->topology->n_endpoints && !verify_compares(v, v->endpoint))
 		v->endpoint++;
 	if (v->endpoint == v->sync->topology->n_endpoints) {
 		v->phase = VERIFY_COMPARE;
@@ -309,7 +269,7 @@ static bool all_alike(const struct sync_verify *v, const struct census_entry *li
 		first = &list[i];
 	}
 	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++)
-		if (compares(v, e) && verify_expects(v->flow, e) && !(there & BIT(e)))
+		if (verify_compares(v, e) && verify_expects(v->flow, e) && !(there & BIT(e)))
 			return false;
 	return true;
 }
@@ -365,7 +325,7 @@ static bool compare_part(struct sync_verify *v, struct err *e)
 	return ok;
 }
 
-static void begin_settling(struct sync_verify *v)
+void verify_settle(struct sync_verify *v)
 {
 	v->phase = v->n_doubts > 0 ? VERIFY_SETTLE : VERIFY_OVER;
 	v->settling_us = clock_mono_us();
@@ -384,9 +344,9 @@ static void compare_step(struct sync_verify *v)
 	v->done = (int64_t)++v->part;
 	if (v->part == CENSUS_PARTS) {
 		census_free(&v->census);
-		begin_settling(v);
+		verify_settle(v);
 	} else {
-		rest(v, 0);
+		verify_rest(v, 0);
 	}
 }
 
@@ -405,7 +365,7 @@ static void settle_step(struct sync_verify *v)
 	bool settled = flow_settled_at(v->flow, v->sums.compared_at, v->settling_us);
 
 	if (!settled && !v->flow->paused && clock_mono_us() - v->settling_us < SETTLE_US) {
-		rest(v, REST_MS);
+		verify_rest(v, VERIFY_REST_MS);
 		return;
 	}
 	v->settled = settled;
@@ -416,7 +376,7 @@ static void settle_step(struct sync_verify *v)
 
 /* ---- LOOK -------------------------------------------------------------------------------------------- */
 
-static bool is_wrong(const struct doubtful *d)
+bool verify_is_wrong(const struct doubtful *d)
 {
 	return d->verdict == VERDICT_DIFFERENT || d->verdict == VERDICT_MISSING || d->verdict == VERDICT_EXTRA;
 }
@@ -425,7 +385,7 @@ static bool is_wrong(const struct doubtful *d)
 static void doubt_what_is_not_settled(struct sync_verify *v)
 {
 	for (size_t i = 0; !v->settled && i < v->n_batch; i++)
-		if (is_wrong(v->batch[i]))
+		if (verify_is_wrong(v->batch[i]))
 			v->batch[i]->verdict = VERDICT_DOUBT;
 }
 
@@ -452,7 +412,7 @@ static bool any_in_doubt(const struct sync_verify *v)
 static bool any_wrong(const struct sync_verify *v)
 {
 	for (size_t i = 0; i < v->n_doubts; i++)
-		if (is_wrong(v->doubts[i]))
+		if (verify_is_wrong(v->doubts[i]))
 			return true;
 	return false;
 }
@@ -472,31 +432,49 @@ static void sum_up(struct sync_verify *v)
 		}
 }
 
-static enum sync_difference kind_of(enum verdict wrong)
+static enum sync_difference kind_of(const struct doubtful *d)
 {
-	return wrong == VERDICT_MISSING ? DIFFERENCE_MISSING : wrong == VERDICT_EXTRA ? DIFFERENCE_EXTRA : DIFFERENCE_VALUES;
+	switch (d->found) {
+	case VERDICT_DIFFERENT:	return DIFFERENCE_VALUES;
+	case VERDICT_MISSING:	return DIFFERENCE_MISSING;
+	case VERDICT_EXTRA:	return DIFFERENCE_EXTRA;
+	case VERDICT_DOUBT:
+	case VERDICT_MATCH:
+	case VERDICT_OWN_FORM:
+	case VERDICT_OPEN:
+	case VERDICT_NOWHERE:	break;		/* of these only what is open is told */
+	}
+	return DIFFERENCE_OPEN;
+}
+
+static bool is_open(const struct doubtful *d)
+{
+	return d->verdict == VERDICT_DOUBT || d->verdict == VERDICT_OPEN;
 }
 
 static void tell(struct sync_verify *v, const struct doubtful *d)
 {
-	if (!v->ended && v->taker.difference != NULL)
-		v->taker.difference(v->taker.arg, &(struct sync_different){
-			.what = kind_of(d->found), .key = d->key != NULL ? d->key : "", .fields = d->fields, .there = d->there & ~d->outside,
-			.absent = v->sums.compared_at & ~d->there, .mended = v->mended && !is_wrong(d) && d->verdict != VERDICT_DOUBT &&
-			d->verdict != VERDICT_OPEN, .waits = v->mended && d->verdict == VERDICT_OPEN });
+	struct value ids[ENDPOINTS_MAX];
+
+	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++)
+		ids[e] = d->rows[e].id;
+	v->taker.difference(v->taker.arg, &(struct sync_different){
+		.what = kind_of(d), .key = d->key != NULL ? d->key : "", .fields = d->fields, .there = d->there & ~d->outside,
+		.absent = v->sums.compared_at & ~d->there, .ids = ids, .mended = v->mended && !verify_is_wrong(d) && !is_open(d),
+		.waits = v->mended && d->verdict == VERDICT_OPEN });
 }
 
 static void tell_all(struct sync_verify *v)
 {
-	for (size_t i = 0; i < v->n_doubts; i++)
-		if (v->doubts[i]->found != VERDICT_DOUBT)
+	for (size_t i = 0; !v->ended && v->taker.difference != NULL && i < v->n_doubts; i++)
+		if (v->doubts[i]->found != VERDICT_DOUBT || is_open(v->doubts[i]))
 			tell(v, v->doubts[i]);
 }
 
 static void keep_found(struct sync_verify *v)
 {
 	for (size_t i = 0; i < v->n_doubts; i++)
-		if (is_wrong(v->doubts[i]))
+		if (verify_is_wrong(v->doubts[i]))
 			v->doubts[i]->found = v->doubts[i]->verdict;
 }
 
@@ -507,7 +485,7 @@ static void count_mended(struct sync_verify *v)
 
 		if (d->found == VERDICT_DOUBT)
 			continue;
-		if (is_wrong(d) || d->verdict == VERDICT_DOUBT || d->verdict == VERDICT_OPEN)
+		if (verify_is_wrong(d) || is_open(d))
 			v->sums.skipped++;
 		else
 			v->sums.written++;
@@ -531,241 +509,37 @@ static void looks_over(struct sync_verify *v)
 		tell_all(v);
 }
 
-static size_t gather(struct sync_verify *v, bool (*wanted)(const struct doubtful *))
+size_t verify_gather(struct sync_verify *v, bool (*wanted)(const struct sync_verify *, const struct doubtful *))
 {
 	size_t n = 0;
 
-	while (v->at < v->n_doubts && n < LOOK_RECORDS) {
+	while (v->at < v->n_doubts && n < VERIFY_RECORDS) {
 		struct doubtful *d = v->doubts[v->at++];
 
-		if (wanted(d))
+		if (wanted(v, d))
 			v->batch[n++] = d;
 	}
 	return n;
 }
 
-static bool is_in_doubt(const struct doubtful *d)
+static bool is_in_doubt(const struct sync_verify *v, const struct doubtful *d)
 {
 	return d->verdict == VERDICT_DOUBT;
 }
 
 static void look_step(struct sync_verify *v)
 {
-	size_t n = gather(v, is_in_doubt);
+	size_t n = verify_gather(v, is_in_doubt);
 
 	v->n_batch = n;
 	if (n > 0) {
 		v->open++;
 		look_at(v->flow, v->sums.compared_at, v->batch, n, &v->arena, on_looked, v);
 	} else if (any_in_doubt(v) && !v->flow->paused && ++v->looks < LOOKS_MOST) {
-		begin_settling(v);
+		verify_settle(v);
 	} else {
 		looks_over(v);
 	}
-}
-
-/* ---- MEND -------------------------------------------------------------------------------------------- */
-
-struct mending {			/* rows of one side, on their way to a round */
-	struct sync_verify *verify;
-	struct side *side;
-	struct value *ids;		/* owned */
-	int64_t asked_us;
-};
-
-static void on_mending_rows(void *arg, struct rowset *rows, const struct err *e)
-{
-	struct mending *m = arg;
-	struct sync_verify *v = m->verify;
-
-	v->open--;
-	if (e != NULL)
-		verify_fail(v, e, "reading what to mend");
-	else if (!v->ended && rows->n > 0 && ready(v->flow))
-		round_of_listing(m->side, rows, m->asked_us, false);
-	else
-		rowset_free(&rows);
-	free(m->ids);
-	free(m);
-	verify_go_on(v);
-}
-
-/* What is not known of a side is news, as on a page of a sweep. */
-static void mend_rows(struct sync_verify *v, size_t e, size_t n)
-{
-	struct mending *m = xcalloc(1, sizeof *m);
-	size_t n_ids = 0;
-
-	m->verify = v;
-	m->side = v->flow->sides[e];
-	m->ids = xcalloc(n, sizeof *m->ids);
-	m->asked_us = clock_mono_us();
-	for (size_t i = 0; i < n; i++)
-		if (v->batch[i]->there & v->batch[i]->news & BIT(e))
-			m->ids[n_ids++] = v->batch[i]->rows[e].id;
-	if (n_ids == 0) {
-		free(m->ids);
-		free(m);
-		return;
-	}
-	v->open++;
-	m->side->link->ops->read(m->side->link, m->ids, n_ids, on_mending_rows, m);
-}
-
-/* A row that is known and gone is evidence, as when a sweep does not find it. */
-static void mend_gone(struct sync_verify *v, const struct doubtful *d)
-{
-	uint64_t gone = v->sums.compared_at & d->known & ~d->there & ~d->held;
-
-	if (gone != 0)
-		flow_look_again(v->flow, &d->rid, gone);
-}
-
-static bool is_to_mend(const struct doubtful *d)
-{
-	return is_wrong(d);
-}
-
-static void mending_sent(struct sync_verify *v)
-{
-	for (size_t i = 0; i < v->n_doubts; i++)
-		if (is_wrong(v->doubts[i]))
-			v->doubts[i]->verdict = VERDICT_DOUBT;
-	v->mended = true;
-	begin_settling(v);
-}
-
-static void on_planned(void *arg, const struct sync_planned *planned)
-{
-	struct sync_verify *v = arg;
-
-	v->taker.planned(v->taker.arg, planned);
-}
-
-static bool on_asked_if_full(void *arg)
-{
-	return false;			/* there are not so many */
-}
-
-static void on_plan_done(void *arg, const struct err *e)
-{
-	struct sync_verify *v = arg;
-
-	v->plan = NULL;
-	v->phase = VERIFY_OVER;
-	if (e != NULL)
-		verify_fail(v, e, "planning the repair");
-	verify_go_on(v);
-}
-
-/* As mending would: the same rows, the same evidence. */
-static void plan_of(struct sync_verify *v, const struct doubtful *d)
-{
-	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++) {
-		if (!compares(v, e))
-			continue;
-		if (d->there & d->news & BIT(e))
-			plan_add_row(v->plan, &d->rid, e, d->known & BIT(e) ? VALUE_NULL : d->rows[e].id);
-		if (d->known & ~d->there & BIT(e))
-			plan_add_gone(v->plan, &d->rid, e);
-	}
-}
-
-static void plan_step(struct sync_verify *v)
-{
-	struct sync_plan_taker taker = { on_planned, on_asked_if_full, on_plan_done, v };
-	struct err e = { 0 };
-
-	v->plan = plan_new(v->flow, &taker, &e);
-	if (v->plan == NULL) {
-		verify_fail(v, &e, "planning the repair");
-		return;
-	}
-	for (size_t i = 0; i < v->n_doubts; i++)
-		if (is_wrong(v->doubts[i]))
-			plan_of(v, v->doubts[i]);
-	plan_begin(v->plan);
-}
-
-static size_t gone_at(const struct sync_verify *v, size_t e)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < v->n_doubts; i++)
-		n += is_wrong(v->doubts[i]) && (v->doubts[i]->known & ~v->doubts[i]->there & BIT(e));
-	return n;
-}
-
-static bool hold_all_at(struct sync_verify *v, size_t e, struct err *why)
-{
-	struct side *side = v->flow->sides[e];
-	bool fresh, ok = true;
-
-	journal_begin(v->sync->journal);
-	for (size_t i = 0; i < v->n_doubts; i++) {
-		struct doubtful *d = v->doubts[i];
-
-		if (!is_wrong(d) || !(d->known & ~d->there & BIT(e)))
-			continue;
-		ok &= held_add(side, &d->rid, d->key != NULL ? d->key : "", clock_wall_us(), &fresh, why);
-		d->held |= BIT(e);
-	}
-	ok &= journal_commit(v->sync->journal, why);
-	if (!ok)
-		held_load(v->sync);
-	return ok;
-}
-
-/* Where a sweep would not believe that so many rows are gone, nor do we. False: they could not be held. */
-static bool hold_masses(struct sync_verify *v)
-{
-	struct err e = { 0 };
-
-	for (size_t k = 0; v->at == 0 && k < v->sync->topology->n_endpoints; k++) {
-		if (!compares(v, k) || gone_at(v, k) <= held_limit(v->flow))
-			continue;
-		v->flow->sides[k]->guard.set = 0;
-		log_error("deletes held: more rows vanished than limits.mass_delete allows; see crmsyncctl held list",
-			  LOG_S("entity", v->flow->def->name), LOG_S("endpoint", v->flow->sides[k]->mapping->endpoint->name));
-		if (!hold_all_at(v, k, &e)) {
-			verify_fail(v, &e, "holding deletes");
-			return false;
-		}
-	}
-	return true;
-}
-
-static void mend_step(struct sync_verify *v)
-{
-	struct err why = { 0 };
-	size_t n;
-
-	if (v->mode == VERIFY_PLAN) {
-		plan_step(v);
-		return;
-	}
-	if (v->flow->paused) {
-		err_set(&why, ERR_TRANSIENT, "paused", "the entity is paused; resume it, and ask again");
-		verify_fail(v, &why, "mending");
-		return;
-	}
-	if (!flow_takes_news(v->flow) || v->flow->n_rounds >= (size_t)v->sync->topology->limits.rounds) {
-		rest(v, REST_MS);
-		return;
-	}
-	if (!hold_masses(v))
-		return;
-	n = gather(v, is_to_mend);
-	if (n == 0) {
-		mending_sent(v);
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-		mend_gone(v, v->batch[i]);
-	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++)
-		if (compares(v, e))
-			mend_rows(v, e, n);
-	flow_pump(v->flow);
 }
 
 /* ---- going on ---------------------------------------------------------------------------------------- */
@@ -777,7 +551,7 @@ static void over_step(struct sync_verify *v)
 
 static void (*const steps[])(struct sync_verify *) = {
 	[VERIFY_LIST] = list_step, [VERIFY_COMPARE] = compare_step, [VERIFY_SETTLE] = settle_step, [VERIFY_LOOK] = look_step,
-	[VERIFY_MEND] = mend_step, [VERIFY_OVER] = over_step,
+	[VERIFY_MEND] = verify_mend, [VERIFY_OVER] = over_step,
 };
 
 /* NULL: fine. What was read under another state, or of a side that has gone since, proves nothing any more. */
@@ -790,12 +564,12 @@ static const char *why_not(const struct sync_verify *v, const struct sync *s)
 	if (v != NULL && v->losses != s->losses)
 		return "the state in Redis was lost meanwhile; ask again";
 	for (size_t e = 0; v != NULL && e < s->topology->n_endpoints; e++)
-		if (compares(v, e) && !side_usable(v->flow->sides[e]))
+		if (verify_compares(v, e) && !side_usable(v->flow->sides[e]))
 			return "an endpoint went away meanwhile; ask again";
 	return NULL;
 }
 
-static void verify_go_on(struct sync_verify *v)
+void verify_go_on(struct sync_verify *v)
 {
 	struct err e = { 0 };
 
@@ -836,10 +610,21 @@ static size_t choose_sides(const struct flow *flow, struct sync_verify_sums *sum
 	return n;
 }
 
-struct sync_verify *sync_verify(struct sync *s, const char *entity, enum sync_verify_mode mode, const struct sync_verify_taker *taker,
-				struct err *e)
+/* False: that side's rows cannot be imposed now. */
+static bool choose_from(struct sync *s, const struct sync_verify_order *order, const struct sync_verify_sums *sums, const struct side **from,
+			struct err *e)
 {
+	*from = order->from != NULL ? side_named(s, order->entity, order->from) : NULL;
+	if (order->from == NULL || (*from != NULL && sums->compared_at & BIT((*from)->endpoint)))
+		return true;
+	return err_set(e, ERR_ENDPOINT, "endpoint-away", "%s: %s cannot be read now", order->entity, order->from);
+}
+
+struct sync_verify *sync_verify(struct sync *s, const struct sync_verify_order *order, const struct sync_verify_taker *taker, struct err *e)
+{
+	const char *entity = order->entity;
 	struct flow *flow = flow_named(s, entity);
+	const struct side *from;
 	struct sync_verify_sums sums = { 0 };
 	struct census *census;
 	struct sync_verify *v;
@@ -852,7 +637,9 @@ struct sync_verify *sync_verify(struct sync *s, const char *entity, enum sync_ve
 		return err_set(e, ERR_TRANSIENT, "not-ready", "%s", why_not(NULL, s)), NULL;
 	if (choose_sides(flow, &sums) < 2)
 		return err_set(e, ERR_ENDPOINT, "endpoints-away", "%s: fewer than two of its endpoints can be read now", entity), NULL;
-	if (mode == VERIFY_REPAIR && flow->paused)
+	if (!choose_from(s, order, &sums, &from, e))
+		return NULL;
+	if (order->mode == VERIFY_REPAIR && flow->paused)
 		return err_set(e, ERR_TRANSIENT, "paused", "%s is paused; resume it, and ask again", entity), NULL;
 	census = census_new(s->topology->journal.directory, e);
 	if (census == NULL)
@@ -860,7 +647,8 @@ struct sync_verify *sync_verify(struct sync *s, const char *entity, enum sync_ve
 	v = xcalloc(1, sizeof *v);
 	v->sync = s;
 	v->flow = flow;
-	v->mode = mode;
+	v->mode = order->mode;
+	v->from = from;
 	if (taker != NULL)
 		v->taker = *taker;
 	v->gently = taker == NULL;
@@ -891,6 +679,7 @@ void verify_tick(struct sync *s)
 
 	for (size_t i = 0; i < s->topology->n_entities && s->verify == NULL; i++) {
 		struct flow *flow = &s->flows[i];
+		struct sync_verify_order order = { .entity = flow->def->name };
 		int64_t every_us = s->topology->entities[i].verify_us;
 
 		if (every_us == 0 || flow->paused || !is_surveyed(flow))
@@ -899,7 +688,7 @@ void verify_tick(struct sync *s)
 			flow->next_verify_us = now + every_us;
 		if (now < flow->next_verify_us)
 			continue;
-		flow->next_verify_us = now + (sync_verify(s, flow->def->name, VERIFY_ONLY, NULL, &e) != NULL ? every_us : RETRY_US);
+		flow->next_verify_us = now + (sync_verify(s, &order, NULL, &e) != NULL ? every_us : RETRY_US);
 	}
 }
 

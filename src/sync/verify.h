@@ -1,8 +1,10 @@
 /*
- * verify.h - inside verify: its two files.
+ * verify.h - inside verify: its files.
  *
- *   verify.c       every row of every side, counted and compared; then what is in doubt, look after look; mending
+ *   verify.c       every row of every side, counted and compared; then what is in doubt, look after look
  *   verify_look.c  one look at some records: what do the sides show now, what is known of it?
+ *   verify_mend.c  what differs is mended, or planned
+ *   verify_from.c  ... by what one side shows
  */
 #ifndef SYNC_VERIFY_H
 #define SYNC_VERIFY_H
@@ -33,6 +35,51 @@ struct doubtful {			/* a record that the sides did not show alike */
 		struct value id;	/* NULL value: it never had one there */
 	} *rows;			/* by endpoint */
 	char *key;			/* for people; NULL: no row was read again yet */
+	/* imposed: */
+	uint64_t told_there, *told;	/* as it was when it was found: by endpoint, inside; digests */
+	UT_hash_handle hh;
+};
+
+enum {
+	VERIFY_RECORDS = 500,		/* looked at, or mended, at once */
+	VERIFY_REST_MS = 20,
+};
+
+struct sync_verify {
+	struct sync *sync;
+	struct flow *flow;
+	struct sync_verify_taker taker;
+	enum sync_verify_mode mode;
+	const struct side *from;	/* whose rows are imposed on the others; NULL: nobody's */
+	struct doubtful *imposed;	/* by record; on these */
+	bool gently;			/* by the clock: it rests as long as it reads */
+	int64_t asked_us;		/* monotonic: when the last page was asked for */
+	uint64_t losses;		/* of the state before it began */
+	bool ended;			/* it has told its end, or nobody wants to know */
+	bool stepping;
+	size_t open;			/* questions under way */
+	int64_t settling_us;		/* SETTLE: since when, monotonic */
+	bool settled;			/* and it has come to rest */
+	struct sync_plan *plan;		/* under way; NULL: none */
+	enum sync_verify_phase phase;
+	struct sync_verify_sums sums;
+	struct meter_entity counts;	/* of what was cleaned and rejected: not of what is captured, so nobody is told */
+	/* LIST */
+	struct census *census;
+	size_t endpoint;
+	char *after;			/* owned; last local id seen */
+	bool estimated;
+	int64_t done, expected;
+	/* COMPARE, LOOK, MEND */
+	size_t part;
+	struct arena arena;		/* of the doubts */
+	struct doubtful **doubts;	/* owned list */
+	size_t n_doubts, cap_doubts;
+	size_t at, looks;		/* of them looked at in this look; looks so far */
+	struct doubtful *batch[VERIFY_RECORDS];
+	size_t n_batch;
+	bool mended;
+	struct loop_timer *timer;	/* a turn between two parts */
 };
 
 struct look;
@@ -46,5 +93,23 @@ void look_at(struct flow *, uint64_t compared, struct doubtful **list, size_t n,
 
 /* Which endpoints ought to have every record: they are written to. */
 bool verify_expects(const struct flow *, size_t e);
+
+/* verify.c, for mending */
+void verify_go_on(struct sync_verify *);
+void verify_rest(struct sync_verify *, int64_t ms);		/* it goes on by itself after that */
+void verify_fail(struct sync_verify *, const struct err *, const char *doing);
+bool verify_compares(const struct sync_verify *, size_t e);
+bool verify_is_wrong(const struct doubtful *);
+size_t verify_gather(struct sync_verify *, bool (*wanted)(const struct sync_verify *, const struct doubtful *));	/* the next ones into `batch` */
+void verify_settle(struct sync_verify *);			/* then those in doubt are looked at; nobody is: it is over */
+
+/* verify_mend.c */
+void verify_mend(struct sync_verify *);
+
+/* verify_from.c */
+/* Which of those that are wrong are to be as that side shows them. False: it would delete too many. */
+bool verify_from_choose(struct sync_verify *, struct err *e);
+bool verify_from_has(const struct sync_verify *, const struct doubtful *);
+void verify_from_end(struct sync_verify *);
 
 #endif

@@ -319,24 +319,24 @@ static void on_verifying(void *arg)
 	struct sync_verify *v = arg;
 	struct sync_verify_taker taker = v->taker;
 	struct sync_verify_sums sums = { .compared_at = 3, .compared = 3, .matching = 3 - fake->differ, .different = fake->differ };
+	struct value ids[ENDPOINTS_MAX] = { { "17", 2 }, { "4", 1 } };
 	bool repair = v->repair;
 
 	loop_timer_free(&v->timer);
 	free(v);
 	for (int64_t i = 0; i < fake->differ; i++)
 		taker.difference(taker.arg, &(struct sync_different){ .what = DIFFERENCE_VALUES, .key = "ann@example.org", .fields = 2, .there = 3,
-								      .mended = repair });
+								      .ids = ids, .mended = repair });
 	sums.written = repair ? fake->differ : 0;
 	taker.done(taker.arg, &sums, NULL);
 }
 
-struct sync_verify *sync_verify(struct sync *s, const char *entity, enum sync_verify_mode mode,
-				const struct sync_verify_taker *taker, struct err *e)
+struct sync_verify *sync_verify(struct sync *s, const struct sync_verify_order *order, const struct sync_verify_taker *taker, struct err *e)
 {
 	struct sync_verify *v = xcalloc(1, sizeof *v);
 
 	v->taker = *taker;
-	v->repair = mode == VERIFY_REPAIR;
+	v->repair = order->mode == VERIFY_REPAIR;
 	v->timer = loop_timer_new(s->loop, on_verifying, v);
 	loop_timer_set(v->timer, 1);
 	return v;

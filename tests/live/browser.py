@@ -24,6 +24,25 @@ NAMES = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chro
 OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-pipe", "--no-first-run",
            "--no-default-browser-check", "--disable-background-networking", "--disable-component-update", "--disable-sync",
            "--disable-extensions", "--disable-default-apps", "--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+# How far it scrolls sideways.
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Texts whose colour stands out less from what is behind them than WCAG wants of small ones.
+PALE = """(() => {
+    const light = colour => {
+        const [r, g, b] = colour.match(/[\\d.]+/g).map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ground = e => {
+        const colour = getComputedStyle(e).backgroundColor;
+        return colour !== "rgba(0, 0, 0, 0)" || !e.parentElement ? colour : ground(e.parentElement);
+    };
+    const contrast = e => {
+        const [a, b] = [light(getComputedStyle(e).color), light(ground(e))].sort((a, b) => b - a);
+        return (a + 0.05) / (b + 0.05);
+    };
+    return [...document.querySelectorAll("body *")].filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+        .filter(e => !["SCRIPT", "STYLE"].includes(e.tagName) && contrast(e) < 4.5).map(e => e.outerHTML);
+})()"""
 
 
 def _find():

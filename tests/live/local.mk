@@ -46,6 +46,7 @@ EXTRA_DIST += tests/live/test_two_way.py
 EXTRA_DIST += tests/live/test_type_matrix.py
 EXTRA_DIST += tests/live/test_undo.py
 EXTRA_DIST += tests/live/test_verify.py
+EXTRA_DIST += tests/live/test_verify_report.py
 EXTRA_DIST += tests/live/test_zones.py
 
 # Real servers, people at work and a nemesis, for as long as one likes: make soak SEED=1 MINUTES=60

@@ -6,31 +6,13 @@ import os
 import pathlib
 import unittest
 
-from browser import Browser
+from browser import OVERFLOW, PALE, Browser
 from case import ThreeCrms
 from crm import eventually, free_port
 
 WIDE, PHONE = 1280, 360
 ANN = "p1@example.org"
-OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 REFRESH = "document.dispatchEvent(new Event('visibilitychange'))"
-# Texts whose colour stands out less from what is behind them than WCAG wants of small ones.
-PALE = """(() => {
-    const light = colour => {
-        const [r, g, b] = colour.match(/[\\d.]+/g).map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    };
-    const ground = e => {
-        const colour = getComputedStyle(e).backgroundColor;
-        return colour !== "rgba(0, 0, 0, 0)" || !e.parentElement ? colour : ground(e.parentElement);
-    };
-    const contrast = e => {
-        const [a, b] = [light(getComputedStyle(e).color), light(ground(e))].sort((a, b) => b - a);
-        return (a + 0.05) / (b + 0.05);
-    };
-    return [...document.querySelectorAll("body *")].filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
-        .filter(e => !["SCRIPT", "STYLE"].includes(e.tagName) && contrast(e) < 4.5).map(e => e.outerHTML);
-})()"""
 
 
 class StatusPage(ThreeCrms):

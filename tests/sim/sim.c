@@ -512,10 +512,11 @@ static void check_verify(struct world *w)
 	struct sync_verify_taker taker = { on_different, NULL, on_verified, w };
 
 	for (size_t i = 0; !w->failed && i < w->topology->n_entities; i++) {
+		struct sync_verify_order order = { .entity = w->topology->entities[i].def.name };
 		struct err e = { 0 };
 		uint64_t done = w->sometimes->verified;
 
-		if (sync_verify(w->sync, w->topology->entities[i].def.name, VERIFY_ONLY, &taker, &e) == NULL)
+		if (sync_verify(w->sync, &order, &taker, &e) == NULL)
 			world_fail(w, "verify", "does not begin: %s", e.text);
 		for (unsigned times = 0; !w->failed && w->sometimes->verified == done && times < 20; times++)
 			world_run_until(w, world_now(w) + 60 * (int64_t)SECOND);
