@@ -65,11 +65,12 @@ static void raise_above_shown(const struct work *w, struct edit_key *key, size_t
 	raise_key(key, &shown, w->policy->quantum_us);
 }
 
-/* Later than anything that is known of these fields. */
+/* Later than anything that is known of these fields; and (not of a side, which is imposed on what was seen, and on nothing else) than now. */
 static struct edit_key key_above(const struct work *w, uint64_t fields)
 {
 	int64_t q = w->policy->quantum_us;
-	struct edit_key key = { .eff = w->policy->now_us - w->policy->now_us % q, .n = 1, .origin = ORIGIN_NONE };
+	bool now = w->policy->imposed->what != IMPOSE_SIDE;
+	struct edit_key key = { .eff = now ? w->policy->now_us - w->policy->now_us % q : EFF_UNKNOWN, .n = 1, .origin = ORIGIN_NONE };
 
 	for (uint64_t rest = fields; rest != 0; rest &= rest - 1) {
 		size_t f = (size_t)__builtin_ctzll(rest);

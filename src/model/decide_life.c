@@ -24,12 +24,12 @@ static const char *tie_break(const struct work *w, const struct lost_edit *l)
 	size_t f = leader_of(w, l->field);
 	enum rule rule = w->entity->fields[f].rule;
 
+	if ((w->out->settled | w->imposed) & BIT(l->field))
+		return "operator";
 	if (rule == RULE_NEWEST_FILLED && decide_is_blank(w, f, l->winner_digest) != decide_is_blank(w, f, l->loser_digest))
 		return "value";
 	if (is_extreme(rule))
 		return "value";
-	if ((w->out->settled | w->imposed) & BIT(l->field))
-		return "operator";
 	if (rule == RULE_MIRROR && is_mirrored(w->entity, a) != is_mirrored(w->entity, b))
 		return "priority";
 	if (rule == RULE_SOURCE_PRIORITY)

@@ -2031,6 +2031,84 @@ START_TEST(a_group_is_put_back_only_when_nobody_touched_any_of_it)
 }
 END_TEST
 
+/* What that side shows, where all show what they show now. */
+static void impose_side(size_t side)
+{
+	struct imposition *i = arena_zalloc(&arena, sizeof *i);
+	uint64_t *rows = arena_zalloc(&arena, ENDPOINTS_MAX * sizeof *rows);
+
+	*i = (struct imposition){ .what = IMPOSE_SIDE, .side = side, .looked_at = MASK(A) | MASK(B), .rows = rows };
+	for (size_t e = A; e <= B; e++) {
+		i->there |= now[e].what == OBSERVED_ROW ? MASK(e) : 0;
+		rows[e] = now[e].row;
+	}
+	policy.imposed = i;
+}
+
+START_TEST(a_side_is_imposed_on_what_another_one_has_edited_whatever_the_rule)
+{
+	rule_for_all((enum rule)_i);
+	all_know("ann Ann Elm Rome");
+	shows(B, 10, "ann Zoe Elm Oslo");
+	impose_side(A);
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(NAME) | MASK(CITY));
+	ck_assert_uint_eq(d.n_lost, 2);
+	ck_assert_str_eq(d.lost[0].tie_break, "operator");
+	write_all();
+	policy.imposed = NULL;
+	expect_quiet();
+	shows(B, 20, "ann Zoe Elm Rome");	/* and the next edit goes as ever, also one that was made at the same time */
+	decide();
+	if (_i != RULE_MIN)
+		expect_agreed("ann Zoe Elm Rome");
+}
+END_TEST
+
+START_TEST(a_side_is_not_imposed_on_what_was_not_seen)
+{
+	all_know("ann Ann Elm Rome");
+	shows(B, 10, "ann Eve Elm Rome");
+	impose_side(A);
+	shows(B, 11, "ann Joe Elm Rome");
+	decide();
+	expect_agreed("ann Joe Elm Rome");
+	expect_order(B, ACTION_NONE, 0);
+}
+END_TEST
+
+START_TEST(a_side_without_a_row_ends_the_record_known_or_not)
+{
+	if (_i == 0)
+		all_know("ann Ann Elm Rome");
+	shows(B, 10, "ann Eve Elm Rome");
+	is_missing(A);
+	impose_side(A);
+	decide();
+	ck_assert(base->dead);
+	expect_order(B, ACTION_DELETE, 0);
+	write_all();
+	policy.imposed = NULL;
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(a_row_that_is_gone_where_a_side_is_imposed_comes_back)
+{
+	all_know("ann Ann Elm Rome");
+	deletes(B, 10);
+	impose_side(A);
+	decide();
+	ck_assert(!base->dead);
+	expect_order(B, ACTION_INSERT, EVERY_FIELD);
+	write_all();
+	policy.imposed = NULL;
+	expect_quiet();
+}
+END_TEST
+
 static void impose_all(enum impose what, const char *row)
 {
 	struct imposition *i = arena_zalloc(&arena, sizeof *i);
@@ -2501,12 +2579,16 @@ static void add_what_is_put_back(TCase *t)
 
 	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
 		tcase_add_loop_test(t, what_is_put_back_goes_to_all_whatever_the_rule, (int)rules[i], (int)rules[i] + 1);
+		tcase_add_loop_test(t, a_side_is_imposed_on_what_another_one_has_edited_whatever_the_rule, (int)rules[i], (int)rules[i] + 1);
 		tcase_add_loop_test(t, who_was_away_when_it_was_put_back_is_behind_and_makes_no_edit, (int)rules[i], (int)rules[i] + 1);
 	}
 	tcase_add_test(t, what_somebody_has_touched_since_is_not_put_back);
 	tcase_add_test(t, what_is_put_back_is_brought_along_until_somebody_shows_it);
 	tcase_add_test(t, a_group_is_put_back_only_when_nobody_touched_any_of_it);
 	tcase_add_test(t, a_record_is_ended_and_comes_back);
+	tcase_add_test(t, a_side_is_not_imposed_on_what_was_not_seen);
+	tcase_add_loop_test(t, a_side_without_a_row_ends_the_record_known_or_not, 0, 2);
+	tcase_add_test(t, a_row_that_is_gone_where_a_side_is_imposed_comes_back);
 	tcase_add_test(t, a_record_that_somebody_edits_just_now_is_not_ended);
 }
 
