@@ -545,7 +545,7 @@ static const struct command commands[] = {
 	{ "metrics", run_metrics, false, { { 0 } }, "The metrics, a line each." },
 
 	{ "migrate", NULL, true, { { 0 } }, "Copies an entity from one endpoint to another." },
-	{ "verify", run_verify, false, { { "entity", PARAM_TEXT }, { "open", PARAM_FLAG } },
+	{ "verify", run_verify, false, { { "entity", PARAM_TEXT }, { "depth", PARAM_TEXT }, { "open", PARAM_FLAG } },
 	  "Compares the real rows of the endpoints: what differs (and with open what is open), a line each, then the sum." },
 	{ "repair", run_repair, false, { { "entity", PARAM_TEXT }, { "from", PARAM_TEXT }, { "dry_run", PARAM_FLAG } },
 	  "The same, and makes the differing rows agree by the entity's own rules or as an endpoint shows them, or tells what it would write." },

@@ -26,6 +26,7 @@ struct verifying {
 	struct loop_timer *timer, *next;
 	struct buf out;
 	enum sync_verify_mode mode;
+	enum sync_verify_depth depth;
 	bool one, ended;
 	char *from;				/* owned; whose rows are imposed; NULL: nobody's */
 	bool open_too;				/* what is open is told record by record as well */
@@ -137,6 +138,9 @@ static void on_planned(void *arg, const struct sync_planned *planned)
 static const char *phase_name(enum sync_verify_phase phase)
 {
 	switch (phase) {
+	case VERIFY_BEGIN:	return "begin";
+	case VERIFY_COUNT:	return "count";
+	case VERIFY_SUM:	return "sum";
 	case VERIFY_LIST:	return "list";
 	case VERIFY_COMPARE:	return "compare";
 	case VERIFY_SETTLE:	return "settle";
@@ -150,7 +154,6 @@ static const char *phase_name(enum sync_verify_phase phase)
 static json_t *progress_json(const struct verifying *v)
 {
 	struct sync_verify_view view;
-	struct sync_endpoint_view endpoint;
 	json_t *j = json_object();
 	bool known;
 
@@ -158,9 +161,7 @@ static json_t *progress_json(const struct verifying *v)
 	known = view.expected > 0 && view.done <= view.expected && view.phase != VERIFY_SETTLE;
 	json_object_set_new(j, "entity", control_text(entity_of(v)->def.name));
 	json_object_set_new(j, "phase", json_string(phase_name(view.phase)));
-	if (view.phase == VERIFY_LIST && view.endpoint < sync_endpoints(v->control->sync)) {
-		sync_endpoint_view(v->control->sync, view.endpoint, &endpoint);
-		json_object_set_new(j, "endpoint", control_text(endpoint.conf->name));
+	if (view.phase == VERIFY_SUM || view.phase == VERIFY_LIST) {
 		json_object_set_new(j, "done", json_integer(view.done));
 		json_object_set_new(j, "expected", view.expected >= 0 ? json_integer(view.expected) : json_null());
 	}
@@ -201,6 +202,19 @@ static void add_sums(const struct verifying *v, json_t *j, const struct sync_ver
 	}
 }
 
+static json_t *counts_json(const struct verifying *v, const struct sync_verify_sums *s)
+{
+	struct sync_endpoint_view view;
+	json_t *j = json_object();
+
+	for (size_t e = 0; e < sync_endpoints(v->control->sync); e++)
+		if (s->compared_at >> e & 1) {
+			sync_endpoint_view(v->control->sync, e, &view);
+			json_object_set_new(j, view.conf->name, json_integer(s->counts[e]));
+		}
+	return j;
+}
+
 static void sum_up(struct verifying *v, const struct sync_verify_sums *s)
 {
 	json_t *j = json_object();
@@ -209,6 +223,8 @@ static void sum_up(struct verifying *v, const struct sync_verify_sums *s)
 	json_object_set_new(j, "endpoints", names_of_endpoints(v->control->sync, s->compared_at));
 	json_object_set_new(j, "left_out", names_of_endpoints(v->control->sync, s->left_out));
 	add_sums(v, j, s);
+	if (v->depth == DEPTH_COUNTS)
+		json_object_set_new(j, "counts", counts_json(v, s));
 	json_array_append_new(v->entities, j);
 	v->complete &= s->left_out == 0;
 	v->sums.compared += s->compared;
@@ -225,6 +241,8 @@ static void sum_up(struct verifying *v, const struct sync_verify_sums *s)
 	v->sums.bytes += s->bytes;
 }
 
+static const char *const depths[] = { [DEPTH_ROWS] = "rows", [DEPTH_RANGES] = "ranges", [DEPTH_COUNTS] = "counts" };
+
 static void say_sum(struct verifying *v)
 {
 	json_t *j = control_object();
@@ -232,6 +250,7 @@ static void say_sum(struct verifying *v)
 
 	json_object_set_new(j, "complete", json_boolean(v->complete));
 	sync_service_view(v->control->sync, &service);
+	json_object_set_new(j, "depth", json_string(depths[v->depth]));
 	json_object_set_new(j, "topology", control_text(service.topology->name));
 	json_object_set_new(j, "time", control_time(clock_wall_us()));
 	json_object_set_new(j, "seconds", json_real((double)(clock_mono_us() - v->began_us) / 1e6));
@@ -309,7 +328,7 @@ static bool is_passed_over(const struct verifying *v)
 
 static void begin_entity(struct verifying *v)
 {
-	struct sync_verify_order order = { .mode = v->mode, .from = v->from };
+	struct sync_verify_order order = { .mode = v->mode, .from = v->from, .depth = v->depth };
 	struct sync_verify_taker taker = { on_difference, on_planned, on_done, v };
 	struct err e = { 0 };
 
@@ -355,18 +374,34 @@ static void verifying_free(void *arg)
 	free(v);
 }
 
+/* False: there is no such depth. */
+static bool depth_of(struct http_exchange *x, const json_t *params, enum sync_verify_depth *depth)
+{
+	const char *word = param_text(params, "depth");
+
+	for (size_t i = 0; i < countof(depths); i++)
+		if (word == NULL || strcmp(word, depths[i]) == 0) {
+			*depth = (enum sync_verify_depth)i;
+			return true;
+		}
+	control_refuse(x, EXIT_USAGE, "unknown-depth", "'%s' is none of counts, ranges and rows", word);
+	return false;
+}
+
 static void run(struct control *c, struct http_exchange *x, const json_t *params, enum sync_verify_mode mode)
 {
 	struct http_producer producer = { .more = more_lines, .end = verifying_free, .waits = true };
 	const char *entity = param_text(params, "entity"), *from = param_text(params, "from");
+	enum sync_verify_depth depth = DEPTH_ROWS;
 	struct http_stream *stream;
 	struct verifying *v;
 
-	if (!entity_is_known(c, x, entity) || !endpoint_is_known(c, x, from))
+	if (!entity_is_known(c, x, entity) || !endpoint_is_known(c, x, from) || !depth_of(x, params, &depth))
 		return;
 	v = xcalloc(1, sizeof *v);
 	v->control = c;
 	v->mode = mode;
+	v->depth = depth;
 	v->one = entity != NULL;
 	v->from = from != NULL ? xstrdup(from) : NULL;
 	v->open_too = json_is_true(json_object_get(params, "open"));

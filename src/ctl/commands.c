@@ -537,8 +537,9 @@ const struct ctl_command ctl_commands[] = {
 	{ "reload", "", "", 0, 0, run_reload, "Reads the topology again: all of it or, when there is a mistake in it, nothing." },
 	{ "metrics", "", "", 0, 0, run_metrics, "Prints the metrics as Prometheus text." },
 	{ "migrate", "ENTITY --from A --to B", "", 0, 0, NULL, "Copies an entity." },
-	{ "verify", "[ENTITY] [--html FILE]", "H", 0, 1, run_verify,
-	  "Compares the real rows of the endpoints; 1 when some differ. --html writes a report that a browser shows." },
+	{ "verify", "[ENTITY] [--depth counts|ranges|rows] [--html FILE]", "DH", 0, 1, run_verify,
+	  "Compares the real rows of the endpoints; 1 when some differ. --depth counts only counts them, ranges reads only those which their "
+	  "servers' hashes do not find equal. --html writes a report that a browser shows." },
 	{ "repair", "[ENTITY] [--from P] [--dry-run]", "df", 0, 1, run_repair,
 	  "The same, and makes what differs agree by the entity's own rules, or as endpoint P shows it; 1 when some do not yet. "
 	  "--dry-run only tells what it would write." },

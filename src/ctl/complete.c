@@ -195,10 +195,19 @@ static void offer_arguments(struct line *l)
 			ask(l, kinds[i].command, kinds[i].show);
 }
 
+static void offer_depths(const struct line *l)
+{
+	offer(l, "counts");
+	offer(l, "ranges");
+	offer(l, "rows");
+}
+
 static void offer_next(struct line *l)
 {
 	if (l->open != NULL && (l->open->val == 'e' || l->open->val == 'E' || l->open->val == 'o' || l->open->val == 'f'))
 		ask(l, "status", l->open->val == 'e' ? show_entities : show_endpoints);
+	else if (l->open != NULL && l->open->val == 'D')
+		offer_depths(l);
 	else if (l->open == NULL && l->word[0] == '-')
 		offer_options(l);
 	else if (l->open == NULL && l->command == NULL)

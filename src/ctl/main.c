@@ -39,6 +39,7 @@ const struct option ctl_options[] = {
 	{ "dry-run", no_argument, NULL, 'd' },
 	{ "html", required_argument, NULL, 'H' },
 	{ "from", required_argument, NULL, 'f' },
+	{ "depth", required_argument, NULL, 'D' },
 	{ NULL },
 };
 
@@ -122,6 +123,7 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	case 'd': c->dry_run = true; break;
 	case 'H': c->html = optarg; break;
 	case 'f': c->from = optarg; break;
+	case 'D': c->depth = optarg; break;
 	case 'h':
 		if (command != NULL)
 			help_command(command);

@@ -207,8 +207,19 @@ static void add_part(struct buf *out, const char *before, json_int_t n, const ch
 	buf_addf(out, " %s", what);
 }
 
+/* Of the numbers of rows alone. */
+static void counts_sentence_add(struct buf *out, const json_t *sums)
+{
+	if (wrong(sums) == 0) {
+		buf_adds(out, "The endpoints have the same numbers of rows");
+	} else {
+		count_add(out, (double)wrong(sums));
+		buf_adds(out, " or more records are missing somewhere, by the numbers of rows");
+	}
+}
+
 /* "6 of 301 records differ for no known reason: 3 different, 2 missing, 1 extra; 1 open" */
-static void sentence_add(struct buf *out, const json_t *sums)
+static void compared_sentence_add(struct buf *out, const json_t *sums)
 {
 	json_int_t n = number(sums, "compared"), w = wrong(sums), shown = number(sums, "different") > 0;
 
@@ -229,6 +240,14 @@ static void sentence_add(struct buf *out, const json_t *sums)
 		shown |= number(sums, "missing") > 0;
 		add_part(out, shown ? ", " : ": ", number(sums, "extra"), "extra");
 	}
+}
+
+static void sentence_add(struct buf *out, const json_t *sums)
+{
+	if (strcmp(str(sums, "depth"), "counts") == 0)
+		counts_sentence_add(out, sums);
+	else
+		compared_sentence_add(out, sums);
 	add_part(out, "; ", number(sums, "open"), "known and open");
 	if (json_is_false(json_object_get(sums, "complete")))
 		buf_adds(out, "; not every endpoint could be read");
@@ -295,11 +314,28 @@ static void add_entity_note(struct html_table *t, const json_t *entity)
 	buf_fini(&names);
 }
 
+/* "5 at sales, 4 at support" */
+static void add_counts(struct buf *out, const json_t *entity)
+{
+	const char *endpoint, *before = "";
+	const json_t *n;
+
+	json_object_foreach((json_t *)json_object_get(entity, "counts"), endpoint, n) {
+		buf_adds(out, before);
+		count_add(out, (double)json_integer_value(n));
+		buf_addf(out, " at %s", endpoint);
+		before = ", ";
+	}
+}
+
 static void add_entity(struct html_table *t, const json_t *entity)
 {
 	struct buf names = { 0 };
 
-	names_add(&names, json_object_get(entity, "endpoints"));
+	if (json_object_get(entity, "counts") != NULL)
+		add_counts(&names, entity);
+	else
+		names_add(&names, json_object_get(entity, "endpoints"));
 	html_row_begin(t);
 	html_head_begin(t);
 	html_add(t->out, "%s<small>%s</small>", str(entity, "entity"), names.len > 0 ? names.p : "");

@@ -15,7 +15,7 @@
 static const char *doing(const char *phase)
 {
 	static const char *const words[][2] = {
-		{ "list", "reads the rows" }, { "compare", "compares" }, { "settle", "waits until all that was captured is settled" },
+		{ "begin", "begins" }, { "count", "counts the rows" }, { "sum", "lets the servers add up their rows" }, { "list", "reads the rows" }, { "compare", "compares" }, { "settle", "waits until all that was captured is settled" },
 		{ "look", "looks again at what differs" }, { "mend", "mends" },
 	};
 
@@ -30,8 +30,6 @@ static void show_progress(struct asking *a, const json_t *progress)
 	struct buf line = { 0 };
 
 	buf_addf(&line, "%s: %s", str(progress, "entity"), doing(str(progress, "phase")));
-	if (str(progress, "endpoint")[0] != '\0')
-		buf_addf(&line, " of %s", str(progress, "endpoint"));
 	progress_add_share(&line, progress);
 	progress_draw(line.p);
 	buf_fini(&line);
@@ -79,17 +77,42 @@ static void add_count(struct buf *out, json_int_t n, const char *one, const char
 		buf_addf(out, "; %lld %s", (long long)n, n == 1 ? one : many);
 }
 
+/* account: 5 rows at sales, 4 at support; 1 is missing at least */
+static void add_counts(struct buf *line, const json_t *j)
+{
+	const char *endpoint, *before = "";
+	const json_t *n;
+
+	json_object_foreach((json_t *)json_object_get(j, "counts"), endpoint, n) {
+		buf_addf(line, "%s%lld %sat %s", before, (long long)json_integer_value(n), before[0] != '\0' ? "" : json_integer_value(n) == 1 ? "row " : "rows ",
+			 endpoint);
+		before = ", ";
+	}
+	add_count(line, number(j, "missing"), "is missing at least", "are missing at least");
+	add_count(line, number(j, "extra"), "is extra at least", "are extra at least");
+}
+
+static void add_compared(struct buf *line, const json_t *j)
+{
+	json_int_t n = number(j, "compared");
+
+	buf_addf(line, "%lld record%s compared at ", (long long)n, n == 1 ? "" : "s");
+	names_add(line, json_object_get(j, "endpoints"));
+	buf_addf(line, ": %lld match", (long long)number(j, "matching"));
+	add_count(line, number(j, "different"), "differs", "differ");
+	add_count(line, number(j, "missing"), "is missing", "are missing");
+	add_count(line, number(j, "extra"), "is extra", "are extra");
+}
+
 static void show_entity(struct asking *a, const json_t *j)
 {
 	struct buf line = { 0 }, out = { 0 };
-	json_int_t n = number(j, "compared");
 
-	buf_addf(&line, "%s: %lld record%s compared at ", str(j, "entity"), (long long)n, n == 1 ? "" : "s");
-	names_add(&line, json_object_get(j, "endpoints"));
-	buf_addf(&line, ": %lld match", (long long)number(j, "matching"));
-	add_count(&line, number(j, "different"), "differs", "differ");
-	add_count(&line, number(j, "missing"), "is missing", "are missing");
-	add_count(&line, number(j, "extra"), "is extra", "are extra");
+	buf_addf(&line, "%s: ", str(j, "entity"));
+	if (json_object_get(j, "counts") != NULL)
+		add_counts(&line, j);
+	else
+		add_compared(&line, j);
 	add_count(&line, number(j, "open"), "is still being worked on, or stands aside", "are still being worked on, or stand aside");
 	add_count(&line, number(j, "own_form"), "is kept in a form of its own", "are kept in forms of their own");
 	add_count(&line, number(j, "invalid"), "row cannot be taken as it is", "rows cannot be taken as they are");
@@ -181,6 +204,7 @@ static int run(struct asking *a, char **args, int n, const char *command)
 
 	set_text(params, "entity", n > 0 ? args[0] : NULL);
 	set_text(params, "from", c->from);
+	set_text(params, "depth", c->depth);
 	if (c->dry_run)
 		json_object_set_new(params, "dry_run", json_true());
 	if (c->html != NULL)

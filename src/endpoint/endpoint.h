@@ -63,6 +63,25 @@ static inline void rowset_free(struct rowset **rs)
 	*rs = NULL;
 }
 
+/* ---- sums of rows ------------------------------------------------------------------------------------ */
+
+/*
+ * Of what many rows show, made where they are: rows are parted by their key's text, and of each part there are the number of rows and sums of
+ * hashes of them. Parts of equal sums at two endpoints hold rows of equal texts, and so of equal meaning. Parts of unequal sums may
+ * do so, too: one meaning has several forms.
+ */
+enum { SUM_PARTS = 4096, SUM_WORDS = 4 };
+struct part_sum {
+	int64_t rows;			/* neither outside nor gone */
+	uint64_t words[SUM_WORDS];	/* to be added up, with overflow */
+	bool unclear;			/* a row of it has no hash: equal sums say nothing */
+};
+struct sum_seeds { int64_t part, row[2]; };	/* the same for all that is to be compared, and nobody can know them before */
+struct part_set {
+	int64_t seed;			/* sum_seeds.part */
+	uint64_t bits[SUM_PARTS / 64];
+};
+
 /* ---- capture ----------------------------------------------------------------------------------------- */
 
 /* One local id with news. The row was read after the entry that announced it was seen (SEMANTICS I1). */
@@ -133,6 +152,8 @@ typedef void rowset_fn(void *arg, struct rowset *got, const struct err *e);	/* g
 typedef void written_fn(void *arg, struct write_batch *batch);			/* every write has an outcome */
 typedef void done_fn(void *arg, const struct err *e);				/* e is NULL when fine */
 struct stamps { struct value id; int64_t stamp; };
+/* parts: SUM_PARTS of them; last: the last local id of the range, NULL: the table ends with it. Valid during the call. */
+typedef void summed_fn(void *arg, const struct part_sum *parts, const char *last, const struct err *e);
 typedef void stamps_fn(void *arg, const struct stamps *list, size_t n, const struct err *e);	/* valid during the call */
 
 /* What a database says of itself when it is met. */
@@ -158,6 +179,12 @@ struct link_ops {
 	void (*drop)(struct link *, struct ack *);
 	/* All rows by local id, after `after` (NULL: from the start), at most max; fewer than max rows, and not cut: the end. */
 	void (*list)(struct link *, const char *after, size_t max, rowset_fn *done, void *arg);
+	/* The same of rows in those parts, of a range: up to the local id `last` (NULL: the end). */
+	void (*list_parts)(struct link *, const char *after, const char *last, const struct part_set *, size_t max, rowset_fn *done, void *arg);
+	/* The sums of the next `max` rows or so by local id, after `after` (NULL: from the start). NULL: the driver's rows have none. */
+	void (*sum)(struct link *, const char *after, size_t max, const struct sum_seeds *, summed_fn *done, void *arg);
+	/* How many rows there are, neither outside nor gone. */
+	void (*count)(struct link *, void (*done)(void *arg, int64_t rows, const struct err *e), void *arg);
 	/* Those rows that exist, in any order. */
 	void (*read)(struct link *, const struct value *ids, size_t n, rowset_fn *done, void *arg);
 	/* Rows whose key columns equal these canonical key values as they are; keys: n times n_key values. */

@@ -30,7 +30,9 @@ libcrmsync_a_SOURCES += \
 	src/sync/undo_round.c \
 	src/sync/verify.c src/sync/verify.h \
 	src/sync/verify_from.c \
+	src/sync/verify_list.c \
 	src/sync/verify_look.c \
 	src/sync/verify_mend.c \
+	src/sync/verify_sums.c \
 	src/sync/wait.c \
 	src/sync/waiting.c

@@ -176,10 +176,14 @@ struct sync_verify_sums {
 	int64_t invalid;		/* rows that cannot be taken as they are: no records yet */
 	int64_t written, skipped;	/* of a repair: records that agree now, that do not */
 	int64_t bytes;			/* read */
+	int64_t counts[ENDPOINTS_MAX];	/* depth counts: rows, by endpoint; missing and extra: at least so many */
 };
 enum sync_verify_mode { VERIFY_ONLY, VERIFY_REPAIR, VERIFY_PLAN };	/* PLAN: what a repair would write, and nothing is written */
+/* What is looked at: the numbers of rows; all rows, those in parts that the servers find the same only by their hashes; each row. */
+enum sync_verify_depth { DEPTH_ROWS, DEPTH_RANGES, DEPTH_COUNTS };
 struct sync_verify_order {
 	const char *entity;
+	enum sync_verify_depth depth;	/* of a repair: not counts */
 	enum sync_verify_mode mode;
 	const char *from;		/* of a repair: what this endpoint shows is imposed on the others; NULL: the entity's own rules */
 };
@@ -189,11 +193,12 @@ struct sync_verify_taker {
 	void (*done)(void *arg, const struct sync_verify_sums *, const struct err *e);	/* e NULL: complete. It is gone then */
 	void *arg;
 };
-enum sync_verify_phase { VERIFY_LIST, VERIFY_COMPARE, VERIFY_SETTLE, VERIFY_LOOK, VERIFY_MEND, VERIFY_OVER };
+enum sync_verify_phase {
+	VERIFY_BEGIN, VERIFY_COUNT, VERIFY_SUM, VERIFY_LIST, VERIFY_COMPARE, VERIFY_SETTLE, VERIFY_LOOK, VERIFY_MEND, VERIFY_OVER
+};
 struct sync_verify_view {
 	enum sync_verify_phase phase;
-	size_t endpoint;		/* while it is listed */
-	int64_t done, expected;		/* rows listed, parts compared, records looked at, of how many; -1: unknown */
+	int64_t done, expected;		/* rows added up or listed, parts compared, records looked at, of how many; -1: unknown */
 	struct sync_verify_sums sums;
 };
 /* NULL: not now, e says why. One at a time; nothing is called before this has returned. taker NULL: nobody waits for it; it reads gently. */

@@ -1,7 +1,9 @@
 /*
  * verify.c - do the endpoints show the same? Found out from their rows, not from what we believe of them; and mending what does not.
  *
- *   LIST      every row of every side goes into a census: whose row, with which digest
+ *   BEGIN, COUNT, SUM
+ *             what the servers can tell without their rows being read (verify_sums.c)
+ *   LIST      every row of every side goes into a census: whose row, with which digest (verify_list.c)
  *   COMPARE   the census, part by part: records that all sides show alike match, the others are in doubt
  *   SETTLE    until everything that happened before is captured and written, or for some seconds
  *   LOOK      those in doubt are read again and judged (verify_look.c). Whoever moves meanwhile is looked at again, after another SETTLE
@@ -23,7 +25,6 @@ enum {
 	SETTLE_US = 20 * 1000 * 1000,
 	LOOKS_MOST = 5,			/* who still moves then is called open */
 	RETRY_US = 10 * 1000 * 1000,	/* it was time for it, and it could not begin */
-	DOUBTS_MOST = 200000,		/* more of them are counted as the census shows them */
 };
 
 /* ---- the end ----------------------------------------------------------------------------------------- */
@@ -35,8 +36,17 @@ static void verify_release(struct sync_verify *v)
 	census_free(&v->census);
 	arena_fini(&v->arena);
 	loop_timer_free(&v->timer);
+	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++) {
+		struct verify_side *s = &v->sides[e];
+
+		for (size_t i = 0; i < s->n_ends; i++)
+			free(s->ends[i]);
+		free(s->ends);
+		free(s->parts);
+		free(s->after);
+	}
+	free(v->sides);
 	free(v->doubts);
-	free(v->after);
 	free(v);
 }
 
@@ -54,7 +64,8 @@ static void note_result(struct sync_verify *v)
 	int64_t wrong = s->different + s->missing + s->extra + s->unlooked;
 	struct meter_verify now = { clock_wall_us(), s->compared, wrong - s->written, s->compared_at };
 
-	meter_verified(&v->flow->meter, wrong, &now);
+	if (v->depth != DEPTH_COUNTS)	/* equal numbers clear nothing */
+		meter_verified(&v->flow->meter, wrong, &now);
 	if (now.different > 0)
 		log_warn("endpoints differ; see crmsyncctl verify, crmsyncctl repair", LOG_S("entity", v->flow->def->name),
 			 LOG_I("compared", s->compared), LOG_I("different", s->different + s->unlooked), LOG_I("missing", s->missing),
@@ -115,214 +126,16 @@ void verify_rest(struct sync_verify *v, int64_t ms)
 	loop_timer_set(v->timer, ms);
 }
 
-/* ---- LIST -------------------------------------------------------------------------------------------- */
+void verify_range_done(struct sync_verify *v)
+{
+	if (v->gently && !v->ended && v->open == 0)	/* half of the time is others' */
+		verify_rest(v, (clock_mono_us() - v->asked_us) / 1000 + 1);
+	verify_go_on(v);
+}
 
 bool verify_compares(const struct sync_verify *v, size_t e)
 {
 	return v->sums.compared_at & BIT(e);
-}
-
-/* False: it cannot be taken as it is; it is parked, or will be. */
-static bool entry_of(struct sync_verify *v, const struct side *side, const struct row *row, struct arena *arena, struct census_entry *out)
-{
-	const struct field_def *field;
-	struct observation o;
-	struct row whole = *row;
-	struct err e = { 0 };
-
-	whole.outside = false;
-	if (!observe_row(v->flow, side, &whole, arena, &v->counts, &o, &field, &e))
-		return false;
-	*out = (struct census_entry){ .side = (uint8_t)side->endpoint, .outside = row->outside, .digest = o.row, .id = row->id };
-	out->rid = rid_of(&v->sync->store->key, v->flow->def, record_key(v->flow->def, o.values, arena));
-	return true;
-}
-
-static bool count_rows(struct sync_verify *v, const struct rowset *rows, struct err *e)
-{
-	const struct side *side = v->flow->sides[v->endpoint];
-	struct census_entry entry;
-	struct arena arena;
-	bool ok = true;
-
-	arena_init(&arena);
-	for (size_t i = 0; ok && i < rows->n; i++) {
-		const struct row *row = &rows->rows[i];
-
-		if (i % 64 == 0)
-			arena_reset(&arena);
-		if (row->gone)
-			continue;
-		if (entry_of(v, side, row, &arena, &entry))
-			ok = census_add(v->census, &entry, e);
-		else if (!row->outside)
-			v->sums.invalid++;
-	}
-	arena_fini(&arena);
-	return ok;
-}
-
-static void take_page(struct sync_verify *v, const struct rowset *rows)
-{
-	struct err e = { 0 };
-
-	v->done += (int64_t)rows->n;
-	v->sums.bytes += (int64_t)rows->bytes;
-	if (!count_rows(v, rows, &e)) {
-		verify_fail(v, &e, "keeping what was read");
-		return;
-	}
-	free(v->after);
-	v->after = NULL;
-	if (rows->n < batch_rows(v->flow) && !rows->cut) {
-		v->endpoint++;
-		v->estimated = false;
-		v->done = 0;
-	} else {
-		const struct row *last = &rows->rows[rows->n - 1];
-
-		v->after = xstrndup(last->id.data, (size_t)last->id.len);
-	}
-}
-
-static void on_page(void *arg, struct rowset *rows, const struct err *e)
-{
-	struct sync_verify *v = arg;
-
-	v->open--;
-	if (e != NULL)
-		verify_fail(v, e, "listing rows");
-	else if (!v->ended)
-		take_page(v, rows);
-	if (e == NULL)
-		rowset_free(&rows);
-	if (v->gently && !v->ended) {
-		verify_rest(v, (clock_mono_us() - v->asked_us) / 1000 + 1);
-	}
-	verify_go_on(v);
-}
-
-static void on_estimate(void *arg, int64_t rows, const struct err *e)
-{
-	struct sync_verify *v = arg;
-
-	v->open--;
-	v->expected = e == NULL ? rows : -1;
-	verify_go_on(v);
-}
-
-static void list_step(struct sync_verify *v)
-{
-	struct link *link;
-
-	while (v->endpoint < v->sync->topology->n_endpoints && !verify_compares(v, v->endpoint))
-		v->endpoint++;
-	if (v->endpoint == v->sync->topology->n_endpoints) {
-		v->phase = VERIFY_COMPARE;
-		v->done = 0;
-		v->expected = CENSUS_PARTS;
-		return;
-	}
-	link = v->flow->sides[v->endpoint]->link;
-	v->open++;
-	if (!v->estimated) {
-		v->estimated = true;
-		link->ops->estimate(link, on_estimate, v);
-	} else {
-		v->asked_us = clock_mono_us();
-		link->ops->list(link, v->after, batch_rows(v->flow), on_page, v);
-	}
-}
-
-/* ---- COMPARE ----------------------------------------------------------------------------------------- */
-
-static struct doubtful *doubt_add(struct sync_verify *v, const struct rid *rid)
-{
-	size_t n = v->sync->topology->n_endpoints;
-	struct doubtful *d = arena_zalloc(&v->arena, sizeof *d);
-
-	d->rid = *rid;
-	d->rows = arena_zalloc(&v->arena, n * sizeof *d->rows);
-	for (size_t e = 0; e < n; e++)
-		d->rows[e].id = VALUE_NULL;
-	if (v->n_doubts == v->cap_doubts) {
-		v->cap_doubts = v->cap_doubts > 0 ? 2 * v->cap_doubts : 64;
-		v->doubts = xrealloc(v->doubts, v->cap_doubts * sizeof(struct doubtful *));
-	}
-	v->doubts[v->n_doubts++] = d;
-	return d;
-}
-
-static bool all_alike(const struct sync_verify *v, const struct census_entry *list, size_t n)
-{
-	const struct census_entry *first = NULL;
-	uint64_t there = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (there & BIT(list[i].side))
-			return false;
-		there |= BIT(list[i].side);
-		if (list[i].outside)
-			continue;
-		if (first != NULL && list[i].digest != first->digest)
-			return false;
-		first = &list[i];
-	}
-	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++)
-		if (verify_compares(v, e) && verify_expects(v->flow, e) && !(there & BIT(e)))
-			return false;
-	return true;
-}
-
-static void keep_doubt(struct sync_verify *v, const struct census_entry *list, size_t n)
-{
-	struct doubtful *d = doubt_add(v, &list[0].rid);
-
-	for (size_t i = 0; i < n; i++) {
-		struct doubtful_row *row = &d->rows[list[i].side];
-
-		d->twice |= d->there & BIT(list[i].side);
-		d->there |= BIT(list[i].side);
-		d->outside |= list[i].outside ? BIT(list[i].side) : 0;
-		row->digest = list[i].digest;
-		row->id = (struct value){ arena_dup(&v->arena, list[i].id.data, (size_t)list[i].id.len), list[i].id.len };
-	}
-}
-
-/* Entries of one record; it may be outside wherever it is, and then it does not count. */
-static void compare_record(struct sync_verify *v, const struct census_entry *list, size_t n)
-{
-	bool inside = false;
-
-	for (size_t i = 0; i < n; i++)
-		inside |= !list[i].outside;
-	if (!inside)
-		return;
-	v->sums.compared++;
-	if (all_alike(v, list, n))
-		v->sums.matching++;
-	else if (v->n_doubts < DOUBTS_MOST)
-		keep_doubt(v, list, n);
-	else
-		v->sums.unlooked++;
-}
-
-static bool compare_part(struct sync_verify *v, struct err *e)
-{
-	struct census_entry *list;
-	struct arena arena;
-	size_t n, first = 0;
-	bool ok;
-
-	arena_init(&arena);
-	ok = census_part(v->census, v->part, &arena, &list, &n, e);
-	for (size_t i = 1; ok && i <= n; i++)
-		if (i == n || !rid_equal(&list[i].rid, &list[first].rid)) {
-			compare_record(v, &list[first], i - first);
-			first = i;
-		}
-	arena_fini(&arena);
-	return ok;
 }
 
 void verify_settle(struct sync_verify *v)
@@ -330,24 +143,6 @@ void verify_settle(struct sync_verify *v)
 	v->phase = v->n_doubts > 0 ? VERIFY_SETTLE : VERIFY_OVER;
 	v->settling_us = clock_mono_us();
 	v->at = 0;
-}
-
-/* A part a turn: others have their share of the loop. */
-static void compare_step(struct sync_verify *v)
-{
-	struct err e = { 0 };
-
-	if (!compare_part(v, &e)) {
-		verify_fail(v, &e, "comparing");
-		return;
-	}
-	v->done = (int64_t)++v->part;
-	if (v->part == CENSUS_PARTS) {
-		census_free(&v->census);
-		verify_settle(v);
-	} else {
-		verify_rest(v, 0);
-	}
 }
 
 static void on_turn(void *arg)
@@ -369,7 +164,7 @@ static void settle_step(struct sync_verify *v)
 		return;
 	}
 	v->settled = settled;
-	v->phase = VERIFY_LOOK;
+	v->phase = v->depth == DEPTH_COUNTS ? VERIFY_COUNT : VERIFY_LOOK;
 	v->done = 0;
 	v->expected = (int64_t)v->n_doubts;
 }
@@ -550,8 +345,9 @@ static void over_step(struct sync_verify *v)
 }
 
 static void (*const steps[])(struct sync_verify *) = {
-	[VERIFY_LIST] = list_step, [VERIFY_COMPARE] = compare_step, [VERIFY_SETTLE] = settle_step, [VERIFY_LOOK] = look_step,
-	[VERIFY_MEND] = verify_mend, [VERIFY_OVER] = over_step,
+	[VERIFY_BEGIN] = verify_begin, [VERIFY_COUNT] = verify_count, [VERIFY_SUM] = verify_sum, [VERIFY_LIST] = verify_list,
+	[VERIFY_COMPARE] = verify_compare, [VERIFY_SETTLE] = settle_step, [VERIFY_LOOK] = look_step, [VERIFY_MEND] = verify_mend,
+	[VERIFY_OVER] = over_step,
 };
 
 /* NULL: fine. What was read under another state, or of a side that has gone since, proves nothing any more. */
@@ -648,6 +444,8 @@ struct sync_verify *sync_verify(struct sync *s, const struct sync_verify_order *
 	v->sync = s;
 	v->flow = flow;
 	v->mode = order->mode;
+	v->depth = order->depth;
+	v->sides = xcalloc(s->topology->n_endpoints, sizeof *v->sides);
 	v->from = from;
 	if (taker != NULL)
 		v->taker = *taker;
@@ -694,5 +492,17 @@ void verify_tick(struct sync *s)
 
 void sync_verify_view(const struct sync_verify *v, struct sync_verify_view *out)
 {
-	*out = (struct sync_verify_view){ .phase = v->phase, .endpoint = v->endpoint, .done = v->done, .expected = v->expected, .sums = v->sums };
+	bool known = true;
+
+	*out = (struct sync_verify_view){ .phase = v->phase, .done = v->done, .expected = v->expected, .sums = v->sums };
+	if (v->phase != VERIFY_SUM && v->phase != VERIFY_LIST)
+		return;
+	out->done = out->expected = 0;
+	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++) {
+		out->done += v->sides[e].done;
+		out->expected += v->sides[e].expected;
+		known &= v->sides[e].expected >= 0;
+	}
+	if (!known || (v->phase == VERIFY_LIST && v->depth == DEPTH_RANGES))	/* of how many, nobody knows */
+		out->expected = -1;
 }

@@ -1,7 +1,9 @@
 /*
  * verify.h - inside verify: its files.
  *
- *   verify.c       every row of every side, counted and compared; then what is in doubt, look after look
+ *   verify.c       the order, step by step; what is in doubt, look after look
+ *   verify_sums.c  numbers and sums of rows, found out by the servers
+ *   verify_list.c  every row of every side, counted and compared
  *   verify_look.c  one look at some records: what do the sides show now, what is known of it?
  *   verify_mend.c  what differs is mended, or planned
  *   verify_from.c  ... by what one side shows
@@ -40,6 +42,16 @@ struct doubtful {			/* a record that the sides did not show alike */
 	UT_hash_handle hh;
 };
 
+struct verify_side {			/* what has been read of it */
+	char *after;			/* owned; last local id seen */
+	bool over;
+	int64_t done, expected;		/* rows; -1: unknown */
+	struct part_sum *parts;		/* owned; SUM */
+	char **ends;			/* owned list: last local ids of the ranges; the last one NULL */
+	size_t n_ends, cap_ends;
+	size_t range;			/* LIST: of these, where there are any; only rows in parts that differ are listed then */
+};
+
 enum {
 	VERIFY_RECORDS = 500,		/* looked at, or mended, at once */
 	VERIFY_REST_MS = 20,
@@ -64,13 +76,15 @@ struct sync_verify {
 	enum sync_verify_phase phase;
 	struct sync_verify_sums sums;
 	struct meter_entity counts;	/* of what was cleaned and rejected: not of what is captured, so nobody is told */
-	/* LIST */
+	enum sync_verify_depth depth;
+	/* COUNT, SUM, LIST */
+	struct verify_side *sides;	/* owned; by endpoint */
+	bool counted, recounted;
+	struct sum_seeds seeds;
+	struct part_set differing;
 	struct census *census;
-	size_t endpoint;
-	char *after;			/* owned; last local id seen */
-	bool estimated;
-	int64_t done, expected;
 	/* COMPARE, LOOK, MEND */
+	int64_t done, expected;
 	size_t part;
 	struct arena arena;		/* of the doubts */
 	struct doubtful **doubts;	/* owned list */
@@ -94,7 +108,15 @@ void look_at(struct flow *, uint64_t compared, struct doubtful **list, size_t n,
 /* Which endpoints ought to have every record: they are written to. */
 bool verify_expects(const struct flow *, size_t e);
 
-/* verify.c, for mending */
+/* verify_sums.c, verify_list.c: steps */
+void verify_begin(struct sync_verify *);
+void verify_count(struct sync_verify *);
+void verify_sum(struct sync_verify *);
+void verify_list(struct sync_verify *);
+void verify_compare(struct sync_verify *);
+
+/* verify.c, for the others */
+void verify_range_done(struct sync_verify *);			/* a side has answered; when all have, it goes on, or rests first */
 void verify_go_on(struct sync_verify *);
 void verify_rest(struct sync_verify *, int64_t ms);		/* it goes on by itself after that */
 void verify_fail(struct sync_verify *, const struct err *, const char *doing);

@@ -350,7 +350,7 @@ void sync_verify_cancel(struct sync_verify *v)
 
 void sync_verify_view(const struct sync_verify *v, struct sync_verify_view *out)
 {
-	*out = (struct sync_verify_view){ .phase = VERIFY_LIST, .endpoint = 1, .done = 50, .expected = 100 };
+	*out = (struct sync_verify_view){ .phase = VERIFY_LIST, .done = 50, .expected = 100 };
 }
 
 struct sync_undo {

@@ -47,6 +47,7 @@ EXTRA_DIST += tests/live/test_type_matrix.py
 EXTRA_DIST += tests/live/test_undo.py
 EXTRA_DIST += tests/live/test_verify.py
 EXTRA_DIST += tests/live/test_repair_from.py
+EXTRA_DIST += tests/live/test_verify_depth.py
 EXTRA_DIST += tests/live/test_verify_report.py
 EXTRA_DIST += tests/live/test_zones.py
 

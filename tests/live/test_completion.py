@@ -36,6 +36,8 @@ class Completion(ThreeCrms):
         self.assertEqual(tab(CRMSYNCCTL, *daemon, "pause", ""), ["sales", "support", "billing", "account", "contact"])
         self.assertEqual(tab(CRMSYNCCTL, "--socket", "=", self.d.control, "install", "s"), ["sales", "support"])
         self.assertEqual(tab(CRMSYNCCTL, *daemon, "conflicts", "--entity", "co"), ["contact"])
+        self.assertEqual(tab(CRMSYNCCTL, *daemon, "repair", "--from", "su"), ["support"])
+        self.assertEqual(tab(CRMSYNCCTL, *daemon, "verify", "--depth", "r"), ["ranges", "rows"])
         self.assertEqual(tab(CRMSYNCCTL, *daemon, "parked", "sh"), ["show"])
         self.populate(self.sales)
         self.support.add("long@example.org", phone="1" * 21)
@@ -46,6 +48,7 @@ class Completion(ThreeCrms):
     def test_files_are_offered_where_a_file_is_wanted(self):
         (self.place.path / "one.yaml").touch()
         begun = self.place.path / "on"
+        self.assertEqual(tab(CRMSYNCCTL, "verify", "--html", begun), [str(self.place.path / "one.yaml")])
         for words in (("-c", begun), ("--config", "=", begun)):
             self.assertEqual(tab(CRMSYNCCTL, *words), [str(self.place.path / "one.yaml")])
             self.assertEqual(tab(CRMSYNCD, *words[-2:] if words[1] != "=" else ("-c", begun)), [str(self.place.path / "one.yaml")])

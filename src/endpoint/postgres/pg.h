@@ -10,7 +10,8 @@
  *   pg_catalog.c   reads the catalog, publishes what it found
  *   pg_fit.c       does every mapped table and column exist and fit? -> struct pg_table
  *   pg_install.c   install, uninstall, install --print
- *   pg_rows.c      list, read, read_by_key, stamps, estimate, position_now
+ *   pg_rows.c      list, read, read_by_key, sum, count, stamps, estimate, position_now
+ *   pg_sums.c      hashes of rows, made and added up by the server
  *   pg_capture.c   capture, ack, drop: the line of captures; pg_log.c for listen, pg_poll.c for poll
  *   pg_write.c     insert, update, delete: set-based, guarded, read back, bisected; statements in pg_write_sql.c,
  *                  many inserts by COPY: pg_write_copy.c

@@ -1,8 +1,9 @@
 /*
- * pg_rows.c - reading rows: list, read, read_by_key, stamps, estimate, position_now.
+ * pg_rows.c - reading rows: list, list_parts, read, read_by_key, sum, count, stamps, estimate, position_now.
  *
- * Each operation is one statement and one answer; struct ask carries it from the call to the answer.
+ * Each operation is one statement and one answer (sum: two, one after the other); struct ask carries it from the call to the answer.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_capture.h"
 #include "endpoint/postgres/pg_sql.h"
+#include "endpoint/postgres/pg_sums.h"
 #include "endpoint/postgres/pg_zone.h"
 #include "model/record.h"
 
@@ -29,10 +31,13 @@ struct ask {
 		stamps_fn *stamps;
 		number_fn *number;
 		position_fn *position;
+		summed_fn *summed;
 	} done;
 	void *arg;
 	struct err refusal;		/* kind 0: there is just nothing to answer */
-	char *after;			/* list: owned; NULL: from the beginning */
+	char *after, *last;		/* list, sum: owned; NULL: from the beginning, to the end */
+	struct part_set *parts;		/* list: owned; of these only; NULL: of all */
+	struct sum_seeds seeds;		/* sum */
 	size_t max;
 	bool counted;			/* list: the bytes were asked for, too */
 };
@@ -56,6 +61,8 @@ static void ask_end(struct ask *a)
 {
 	pg_stmt_fini(&a->st);
 	free(a->after);
+	free(a->last);
+	free(a->parts);
 	free(a);
 }
 
@@ -152,6 +159,32 @@ static void on_short_list(void *arg, PGresult *res, const struct err *e)
 	list_send(a, true);
 }
 
+static void add_parts(struct ask *a)
+{
+	int64_t list[SUM_PARTS];
+	char seed[24];
+	size_t n = 0;
+
+	for (size_t p = 0; p < SUM_PARTS; p++)
+		if (a->parts->bits[p / 64] >> (p % 64) & 1)
+			list[n++] = (int64_t)p;
+	snprintf(seed, sizeof seed, "%" PRId64, a->parts->seed);
+	buf_adds(&a->st.sql, " AND ");
+	pg_add_part(&a->st.sql, a->pl, pg_stmt_value(&a->st, value_of(seed)));
+	buf_addf(&a->st.sql, " = ANY ($%d::pg_catalog.int8[])", pg_stmt_int8s(&a->st, list, n));
+}
+
+static void add_bound(struct ask *a, const char *op, const char *id)
+{
+	const struct pg_table *t = a->pl->table;
+
+	if (id == NULL)
+		return;
+	buf_addf(&a->st.sql, " AND t.%s ", t->id.quoted);
+	pg_add_operator(&a->st.sql, &t->id, op);
+	buf_addf(&a->st.sql, " $%d::%s", pg_stmt_value(&a->st, value_of(id)), pg_cast_type(&t->id));
+}
+
 static void list_send(struct ask *a, bool counted)
 {
 	const struct pg_table *t = a->pl->table;
@@ -166,28 +199,45 @@ static void list_send(struct ask *a, bool counted)
 		buf_adds(sql, " AND NOT ");
 		pg_add_keeps_long(sql, t);
 	}
-	if (a->after != NULL) {
-		buf_addf(sql, " AND t.%s ", t->id.quoted);
-		pg_add_operator(sql, &t->id, ">");
-		buf_addf(sql, " $%d::%s", pg_stmt_value(&a->st, value_of(a->after)), pg_cast_type(&t->id));
-	}
+	add_bound(a, ">", a->after);
+	add_bound(a, "<=", a->last);
+	if (a->parts != NULL)
+		add_parts(a);
 	buf_addf(sql, " ORDER BY t.%s LIMIT %zu", t->id.quoted, a->max);
 	if (a->counted)
 		pg_add_bytes_end(sql, pg_batch_bytes(a->pl, t));
 	pg_stmt_call(&a->st, a->pl->pg, counted ? on_result : on_short_list, a);
 }
 
-static void pg_list(struct link *l, const char *after, size_t max, rowset_fn *done, void *arg)
+static struct ask *list_new(struct link *l, const char *after, size_t max, rowset_fn *done, void *arg)
 {
 	struct ask *a = ask_new(l, "listing rows", answer_list, arg);
-	const struct pg_table *t = a->pl->table;
 
 	a->done.rowset = done;
-	if (ask_refuses(a))
-		return;
 	a->after = after != NULL ? xstrdup(after) : NULL;
 	a->max = max;
-	list_send(a, pg_batch_bytes(a->pl, t) == 0 || !pg_may_be_short(a->pl, t));
+	return a;
+}
+
+static void list_begin(struct ask *a)
+{
+	if (!ask_refuses(a))
+		list_send(a, pg_batch_bytes(a->pl, a->pl->table) == 0 || !pg_may_be_short(a->pl, a->pl->table));
+}
+
+static void pg_list(struct link *l, const char *after, size_t max, rowset_fn *done, void *arg)
+{
+	list_begin(list_new(l, after, max, done, arg));
+}
+
+static void pg_list_parts(struct link *l, const char *after, const char *last, const struct part_set *parts, size_t max, rowset_fn *done, void *arg)
+{
+	struct ask *a = list_new(l, after, max, done, arg);
+
+	a->last = last != NULL ? xstrdup(last) : NULL;
+	a->parts = xcalloc(1, sizeof *a->parts);
+	*a->parts = *parts;
+	list_begin(a);
 }
 
 static void pg_read(struct link *l, const struct value *ids, size_t n, rowset_fn *done, void *arg)
@@ -340,6 +390,47 @@ static void pg_stamps(struct link *l, const struct value *ids, size_t n, stamps_
 	ask_send(a);
 }
 
+static void answer_sums(struct ask *a, PGresult *res, const struct err *e)
+{
+	struct part_sum *parts = e == NULL ? xcalloc(SUM_PARTS, sizeof *parts) : NULL;
+
+	if (e == NULL)
+		pg_sums_take(res, parts);
+	PQclear(res);
+	a->done.summed(a->arg, parts, a->last, e);
+	free(parts);
+}
+
+/* Where the range ends: then what is in it. */
+static void on_range_end(void *arg, PGresult *res, const struct err *e)
+{
+	struct ask *a = arg;
+
+	if (e != NULL || pg_mark_table(a->pl, &a->mark) == NULL) {
+		on_result(arg, res, e);
+		return;
+	}
+	if (PQntuples(res) > 0)
+		a->last = xstrdup(PQgetvalue(res, 0, 0));
+	PQclear(res);
+	pg_stmt_again(&a->st);
+	pg_sums_sql(&a->st, a->pl, a->after, a->last, &a->seeds);
+	ask_send(a);
+}
+
+static void pg_sum(struct link *l, const char *after, size_t max, const struct sum_seeds *seeds, summed_fn *done, void *arg)
+{
+	struct ask *a = ask_new(l, "adding up rows", answer_sums, arg);
+
+	a->done.summed = done;
+	a->seeds = *seeds;
+	a->after = after != NULL ? xstrdup(after) : NULL;
+	if (ask_refuses(a))
+		return;
+	pg_range_end_sql(&a->st, a->pl, a->after, max);
+	pg_stmt_call(&a->st, a->pl->pg, on_range_end, a);
+}
+
 /* Below this estimate the rows are counted: cheap, and the planner guesses wildly about small, never analysed tables. */
 enum { COUNT_BELOW = 50000 };
 
@@ -365,6 +456,17 @@ static void answer_estimate(struct ask *a, PGresult *res, const struct err *e)
 	count->done.number = a->done.number;
 	buf_addf(&count->st.sql, "SELECT count(*) FROM %s", a->pl->table->quoted);
 	ask_send(count);
+}
+
+static void pg_count(struct link *l, number_fn *done, void *arg)
+{
+	struct ask *a = ask_new(l, "counting rows", answer_count, arg);
+
+	a->done.number = done;
+	if (ask_refuses(a))
+		return;
+	pg_count_sql(&a->st, a->pl);
+	ask_send(a);
 }
 
 static void pg_estimate(struct link *l, number_fn *done, void *arg)
@@ -408,6 +510,9 @@ const struct link_ops pg_link_ops = {
 	.ack = pg_ack_op,
 	.drop = pg_drop_op,
 	.list = pg_list,
+	.list_parts = pg_list_parts,
+	.sum = pg_sum,
+	.count = pg_count,
 	.read = pg_read,
 	.read_by_key = pg_read_by_key,
 	.stamps = pg_stamps,

@@ -1,0 +1,114 @@
+"""verify --depth: counts and ranges tell with less reading what rows would."""
+import unittest
+
+from case import THINGS, Pair, ThreeCrms, behind_our_back
+
+NUMBERS = ("compared", "matching", "own_form", "different", "missing", "extra", "open")
+
+
+class Depths(Pair):
+    name = "depth"
+
+    def fill(self, n=3000):
+        self.a.run(f"INSERT INTO things (k, code, name, amount) SELECT 'k' || i, 'c' || i, 'name ' || i, i FROM generate_series(1, {n}) i")
+        self.begin()
+
+    def ask(self, *words, code=0):
+        *found, total = self.d.ctl_lines("verify", "thing", *words, code=code)
+        return {line["key"]: line["difference"] for line in found}, total
+
+    def agree(self, code=0):
+        """What ranges tell, which is what rows tell; and the share that was read of it."""
+        found, total = self.ask("--depth", "ranges", code=code)
+        found_by_rows, by_rows = self.ask(code=code)
+        self.assertEqual((found, [total[n] for n in NUMBERS]), (found_by_rows, [by_rows[n] for n in NUMBERS]))
+        return found, total, total["bytes"] / by_rows["bytes"]
+
+    def test_ranges_find_what_rows_find_and_read_little(self):
+        self.fill()
+        _, total, read = self.agree()
+        self.assertEqual((total["matching"], read), (3000, 0))
+        behind_our_back(self.b, "UPDATE things SET name = 'changed', changed = '2001-01-01' WHERE k IN ('k3', 'k33', 'k133')",
+                        "DELETE FROM things WHERE k IN ('k7', 'k77')",
+                        "INSERT INTO things (k, name, changed) VALUES ('only here', 'x', '2001-01-01')")
+        found, total, read = self.agree(code=1)
+        self.assertEqual(sorted(found.values()), ["different"] * 3 + ["extra"] + ["missing"] * 2)
+        self.assertEqual([total[n] for n in NUMBERS], [3001, 2995, 0, 3, 2, 1, 0])
+        self.assertLess(read, 0.02)
+
+    def test_counts_count(self):
+        self.fill(50)
+        _, total = self.ask("--depth", "counts")
+        self.assertEqual((total["entities"][0]["counts"], total["depth"]), ({"a": 50, "b": 50}, "counts"))
+        behind_our_back(self.b, "DELETE FROM things WHERE k IN ('k7', 'k17')")
+        _, total = self.ask("--depth", "counts", code=1)
+        self.assertEqual((total["entities"][0]["counts"], total["missing"], total["extra"]), ({"a": 50, "b": 48}, 2, 0))
+        self.assertEqual(self.d.ctl("verify", "--depth", "counts", code=1), "thing: 50 rows at a, 48 at b; 2 are missing at least\n")
+        self.ask(code=1)
+        self.a.run("DELETE FROM things WHERE k IN ('k8', 'k18')")
+        self.d.wait()
+        behind_our_back(self.a, "DELETE FROM things WHERE k IN ('k9', 'k19')")
+        self.ask("--depth", "counts")
+        self.assertEqual(self.d.entity("thing")["verify"]["different"], 2, "equal numbers clear nothing")
+
+    def test_numbers_that_differ_for_what_is_known_are_open(self):
+        self.fill(5)
+        self.b.run("ALTER TABLE things ADD CHECK (name <> 'refused')")
+        self.a.run("INSERT INTO things (k, name) VALUES ('k6', 'refused')")
+        self.d.wait()
+        _, total = self.ask("--depth", "counts")
+        self.assertEqual([total[n] for n in NUMBERS], [0, 0, 0, 0, 0, 0, 1])
+
+    def test_another_depth_is_refused(self):
+        self.fill(1)
+        ran = self.d.try_ctl("verify", "--depth", "deep")
+        self.assertEqual((ran.returncode, ran.stderr), (64, "crmsyncctl: 'deep' is none of counts, ranges and rows\n"))
+
+
+class Forms(Pair):
+    """Texts that a careless hash would take for the same, and forms that are the same."""
+    name = "forms"
+    a_sql = THINGS.replace("code text", "code char(5)").replace("name text", "name boolean")
+    b_sql = THINGS.replace("amount numeric", "amount numeric(9,2)")
+    agree, ask = Depths.agree, Depths.ask
+
+    def test_a_hash_never_hides_what_reading_shows(self):
+        self.begin()
+        self.d.ctl("pause", "thing")
+        for base, rows in ((self.a, "('blanks', 'ab', NULL, 1), ('truth', 'abcde', true, 1), ('null', NULL, NULL, 1), ('number', 'abcde', true, 1.5)"),
+                           (self.b, "('blanks', 'ab', NULL, 1), ('truth', 'abcde', 'true', 1), ('null', '', NULL, 1), ('number', 'abcde', 't', 1.5)")):
+            base.run("ALTER TABLE things DISABLE TRIGGER USER")
+            behind_our_back(base, f"INSERT INTO things (k, code, name, amount) VALUES {rows}")
+        found, total, _ = self.agree(code=1)
+        self.assertEqual(found, {"blanks": "different", "truth": "different", "null": "different"})
+        self.assertEqual(total["matching"], 1)
+
+
+class Shifted(Pair):
+    name = "shift"
+    agree, ask = Depths.agree, Depths.ask
+
+    def test_columns_do_not_run_into_each_other_and_large_values_are_not_taken_for_equal(self):
+        self.begin("limits:\n  value_bytes: 64KiB")
+        self.d.ctl("pause", "thing")
+        for base, row, letter in ((self.a, "('k1', 'a,b', 'c')", "x"), (self.b, "('k1', 'a', 'b,c')", "y")):
+            behind_our_back(base, f"INSERT INTO things (k, code, name) VALUES {row}, ('k2', NULL, repeat('{letter}', 100000))")
+        found, _ = self.ask("--depth", "ranges", code=1)
+        self.assertEqual(found, {"k1": "different"})
+        self.assertEqual(self.d.ctl_lines("verify", "--depth", "ranges", code=1)[-1]["invalid"], 2)
+
+
+class References(ThreeCrms):
+    def test_what_a_row_points_to_counts_and_not_by_which_local_id(self):
+        self.start()
+        self.populate(self.sales, people=300)
+        self.settled()
+        total = self.d.ctl_lines("verify", "--depth", "ranges")[-1]
+        self.assertEqual((total["matching"], total["bytes"]), (305, 0))
+        behind_our_back(self.billing.base, "UPDATE payers SET client = (SELECT code FROM clients WHERE client_no = 'A4') WHERE mail = 'p1@example.org'")
+        *found, total = self.d.ctl_lines("verify", "--depth", "ranges", code=1)
+        self.assertEqual([(line["key"], line["fields"]) for line in found], [("p1@example.org", ["account"])])
+
+
+if __name__ == "__main__":
+    unittest.main()
