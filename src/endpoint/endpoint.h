@@ -66,17 +66,17 @@ static inline void rowset_free(struct rowset **rs)
 /* ---- sums of rows ------------------------------------------------------------------------------------ */
 
 /*
- * Of what many rows show, made where they are: rows are parted by their key's text, and of each part there are the number of rows and sums of
- * hashes of them. Parts of equal sums at two endpoints hold rows of equal texts, and so of equal meaning. Parts of unequal sums may
+ * Of what many rows show, made where they are: rows are parted by their key's text, and of each part there are the number of rows and the sum
+ * of their hashes. Parts of equal sums at two endpoints hold rows of equal texts, and so of equal meaning. Parts of unequal sums may
  * do so, too: one meaning has several forms.
  */
-enum { SUM_PARTS = 4096, SUM_WORDS = 4 };
+enum { SUM_PARTS = 4096 };
 struct part_sum {
 	int64_t rows;			/* neither outside nor gone */
-	uint64_t words[SUM_WORDS];	/* to be added up, with overflow */
+	uint64_t hash;			/* to be added up, with overflow */
 	bool unclear;			/* a row of it has no hash: equal sums say nothing */
 };
-struct sum_seeds { int64_t part, row[2]; };	/* the same for all that is to be compared, and nobody can know them before */
+struct sum_seeds { int64_t part, row; };	/* the same for all that is to be compared, and nobody can know them before */
 struct part_set {
 	int64_t seed;			/* sum_seeds.part */
 	uint64_t bits[SUM_PARTS / 64];

@@ -405,16 +405,18 @@ static void answer_sums(struct ask *a, PGresult *res, const struct err *e)
 static void on_range_end(void *arg, PGresult *res, const struct err *e)
 {
 	struct ask *a = arg;
+	bool keeps_long;
 
 	if (e != NULL || pg_mark_table(a->pl, &a->mark) == NULL) {
 		on_result(arg, res, e);
 		return;
 	}
-	if (PQntuples(res) > 0)
+	if (!PQgetisnull(res, 0, 0))
 		a->last = xstrdup(PQgetvalue(res, 0, 0));
+	keeps_long = PQgetvalue(res, 0, 1)[0] == 't';
 	PQclear(res);
 	pg_stmt_again(&a->st);
-	pg_sums_sql(&a->st, a->pl, a->after, a->last, &a->seeds);
+	pg_sums_sql(&a->st, a->pl, a->after, a->last, &a->seeds, keeps_long);
 	ask_send(a);
 }
 

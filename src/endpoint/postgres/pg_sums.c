@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_sql.h"
 
 /* Columns of the inner query, in the order of pg_table.select_list, which they follow. */
@@ -45,26 +46,29 @@ void pg_add_part(struct buf *sql, const struct pg_link *pl, int seed)
 	const struct entity_def *def = entity_of(pl);
 	const struct pg_table *t = pl->table;
 
-	buf_adds(sql, "(pg_catalog.hashtextextended(ROW(");
+	buf_adds(sql, "(pg_catalog.hashtextextended(pg_catalog.concat_ws(','");
 	for (size_t k = 0; k < def->n_key; k++) {
 		const struct pg_parent *parent = &t->parents[def->key[k]];
 
-		buf_adds(sql, k > 0 ? ", " : "");
 		if (parent->quoted == NULL)
-			buf_addf(sql, "t.%s", t->fields[def->key[k]].quoted);
+			buf_addf(sql, ", t.%s", t->fields[def->key[k]].quoted);
 		for (size_t i = 0; parent->quoted != NULL && i < parent->n_keys; i++)
-			buf_addf(sql, "%sp%u.%s", i > 0 ? ", " : "", (unsigned)def->key[k], parent->keys[i]);
+			buf_addf(sql, ", p%u.%s", (unsigned)def->key[k], parent->keys[i]);
 	}
-	buf_addf(sql, ")::pg_catalog.text COLLATE pg_catalog.\"C\", $%d::pg_catalog.int8) & %d)", seed, SUM_PARTS - 1);
+	buf_addf(sql, ") COLLATE pg_catalog.\"C\", $%d::pg_catalog.int8) & %d)", seed, SUM_PARTS - 1);
 }
 
 void pg_range_end_sql(struct pg_stmt *st, const struct pg_link *pl, const char *after, size_t max)
 {
 	const struct pg_table *t = pl->table;
 
-	buf_addf(&st->sql, "SELECT t.%s::pg_catalog.text FROM %s AS t WHERE true", t->id.quoted, t->quoted);
+	buf_addf(&st->sql, "SELECT (SELECT t.%s::pg_catalog.text FROM %s AS t WHERE true", t->id.quoted, t->quoted);
 	add_range(st, t, after, NULL);
-	buf_addf(&st->sql, " ORDER BY t.%s OFFSET %zu LIMIT 1", t->id.quoted, max - 1);
+	buf_addf(&st->sql, " ORDER BY t.%s OFFSET %zu LIMIT 1), ", t->id.quoted, max - 1);
+	if (pg_may_be_short(pl, t))
+		pg_add_keeps_long(&st->sql, t);
+	else
+		buf_adds(&st->sql, "true");
 }
 
 /* The columns of struct row, named one by one. */
@@ -91,33 +95,33 @@ static void add_shown(struct buf *sql, const struct pg_link *pl)
 	buf_adds(sql, ")::pg_catalog.text COLLATE pg_catalog.\"C\"");
 }
 
-/* Both halves of a hash, each small enough for its sum to be exact. */
-static void add_sums_of_hash(struct buf *sql, const char *hash)
-{
-	buf_addf(sql, ", pg_catalog.sum((%s >> 32)::pg_catalog.int4), pg_catalog.sum(((%s << 32) >> 32)::pg_catalog.int4)", hash, hash);
-}
-
-/* OFFSET 0: a row's text is made once, although two hashes are made of it. */
-void pg_sums_sql(struct pg_stmt *st, const struct pg_link *pl, const char *after, const char *last, const struct sum_seeds *seeds)
+void pg_sums_sql(struct pg_stmt *st, const struct pg_link *pl, const char *after, const char *last, const struct sum_seeds *seeds, bool keeps_long)
 {
 	const struct pg_table *t = pl->table;
 	struct buf *sql = &st->sql;
-	int part = add_seed(st, seeds->part), one = add_seed(st, seeds->row[0]), two = add_seed(st, seeds->row[1]);
+	int part = add_seed(st, seeds->part), row = add_seed(st, seeds->row);
 
-	buf_adds(sql, "SELECT z.part, pg_catalog.count(*)");
-	add_sums_of_hash(sql, "z.one");
-	add_sums_of_hash(sql, "z.two");
-	buf_addf(sql, ", pg_catalog.bool_or(z.absence IS NOT NULL) FROM (SELECT y.part, y.absence, "
-		 "pg_catalog.hashtextextended(y.shown, $%d::pg_catalog.int8) AS one, "
-		 "pg_catalog.hashtextextended(y.shown, $%d::pg_catalog.int8) AS two FROM (SELECT x.part, x.absence, ", one, two);
+	buf_adds(sql, "SELECT x.part, pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(");
 	add_shown(sql, pl);
-	buf_addf(sql, " AS shown FROM (SELECT %s, ", t->select_list);
+	buf_addf(sql, ", $%d::pg_catalog.int8)), pg_catalog.bool_or(x.absence IS NOT NULL) FROM (SELECT %s, ", row,
+		 keeps_long ? t->select_list : t->short_list);
 	pg_add_part(sql, pl, part);
 	buf_addf(sql, " %s WHERE true", t->from_clause);
 	add_range(st, t, after, last);
 	buf_adds(sql, ") AS ");
 	add_inner_names(sql, t);
-	buf_adds(sql, " WHERE x.absence IS NULL OR x.absence = 'large' OFFSET 0) AS y OFFSET 0) AS z GROUP BY z.part");
+	buf_adds(sql, " WHERE x.absence IS NULL OR x.absence = 'large' GROUP BY x.part");
+}
+
+/* The sum is exact there, and longer than 64 bits. */
+static uint64_t low_bits(const char *digits)
+{
+	bool minus = *digits == '-';
+	uint64_t n = 0;
+
+	for (digits += minus; *digits != '\0'; digits++)
+		n = n * 10 + (uint64_t)(*digits - '0');
+	return minus ? -n : n;
 }
 
 void pg_sums_take(const PGresult *res, struct part_sum *parts)
@@ -127,9 +131,8 @@ void pg_sums_take(const PGresult *res, struct part_sum *parts)
 		struct part_sum *p = &parts[pg_cell_int(res, i, 0, 0) & (SUM_PARTS - 1)];
 
 		p->rows = pg_cell_int(res, i, 1, 0);
-		for (int w = 0; w < SUM_WORDS; w++)
-			p->words[w] = (uint64_t)pg_cell_int(res, i, 2 + w, 0);
-		p->unclear = PQgetvalue(res, i, 2 + SUM_WORDS)[0] == 't';
+		p->hash = low_bits(PQgetvalue(res, i, 2));
+		p->unclear = PQgetvalue(res, i, 3)[0] == 't';
 	}
 }
 
