@@ -4,7 +4,7 @@
  * CRMSYNCD_FAILPOINTS=PLACE[:N],...   the process ends as by kill -9 when it comes to that place for the Nth time (1).
  *
  * Places: "round/STEP/MOMENT" with the steps of sync/round.c and the moments `before` its questions are sent, `sent`, and
- * `answered`.
+ * `answered`. "verify/range/done": a verification has read a range of a side's rows (or a page of them).
  */
 #ifndef BASE_FAILPOINT_H
 #define BASE_FAILPOINT_H

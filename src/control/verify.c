@@ -225,6 +225,8 @@ static void sum_up(struct verifying *v, const struct sync_verify_sums *s)
 	add_sums(v, j, s);
 	if (v->depth == DEPTH_COUNTS)
 		json_object_set_new(j, "counts", counts_json(v, s));
+	json_object_set_new(j, "since", s->since_us != 0 ? control_time(s->since_us) : json_null());
+	json_object_set_new(j, "resumed", json_boolean(s->resumed));
 	json_array_append_new(v->entities, j);
 	v->complete &= s->left_out == 0;
 	v->sums.compared += s->compared;

@@ -300,8 +300,10 @@ static void add_entity_note(struct html_table *t, const json_t *entity)
 	struct buf names = { 0 };
 
 	names_add(&names, json_object_get(entity, "left_out"));
-	if (names.len > 0 || number(entity, "not_looked_at_again") > 0) {
+	if (names.len > 0 || number(entity, "not_looked_at_again") > 0 || json_is_true(json_object_get(entity, "resumed"))) {
 		html_note_begin(t);
+		if (json_is_true(json_object_get(entity, "resumed")))
+			html_add(t->out, "<p>was interrupted; rows were read since <time>%s</time></p>", str(entity, "since"));
 		if (names.len > 0)
 			html_add(t->out, "<p class=\"care\">not read: %s</p>", names.p);
 		if (number(entity, "not_looked_at_again") > 0) {

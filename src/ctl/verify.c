@@ -118,6 +118,10 @@ static void show_entity(struct asking *a, const json_t *j)
 	add_count(&line, number(j, "invalid"), "row cannot be taken as it is", "rows cannot be taken as they are");
 	add_count(&line, number(j, "written"), "agrees now", "agree now");
 	add_count(&line, number(j, "skipped"), "does not yet", "do not yet");
+	if (json_is_true(json_object_get(j, "resumed"))) {
+		buf_adds(&line, "; goes on with what was read since ");
+		add_time(&line, str(j, "since"));
+	}
 	if (json_array_size(json_object_get(j, "left_out")) > 0) {
 		buf_adds(&line, "; not read: ");
 		names_add(&line, json_object_get(j, "left_out"));

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/mem.h"
 
 enum {
@@ -20,6 +21,8 @@ struct part {
 	size_t n, cap;
 	size_t entries;
 	unsigned char *last;		/* owned: the block that is being filled; NULL: none. u16 bytes in use, then entries */
+	bool placed;			/* it has a place in the file already: */
+	uint32_t place;
 };
 
 struct census {
@@ -34,22 +37,21 @@ static bool file_error(struct err *e, const char *what)
 		       strerror(errno));
 }
 
-struct census *census_new(const char *directory, struct err *e)
+static struct census *open_file(const char *path, int flags, struct err *e)
 {
-	char *name = xasprintf("%s/census.XXXXXX", directory);
-	int fd = mkstemp(name);
-	struct census *c = NULL;
+	int fd = open(path, O_RDWR | O_CLOEXEC | flags, 0600);
+	struct census *c;
 
-	if (fd < 0) {
-		file_error(e, "made");
-	} else {
-		unlink(name);		/* nobody finds it, and a kill leaves nothing */
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		c = xcalloc(1, sizeof *c);
-		c->fd = fd;
-	}
-	free(name);
+	if (fd < 0)
+		return file_error(e, "made"), NULL;
+	c = xcalloc(1, sizeof *c);
+	c->fd = fd;
 	return c;
+}
+
+struct census *census_new(const char *path, struct err *e)
+{
+	return open_file(path, O_CREAT | O_TRUNC, e);
 }
 
 void census_free(struct census **cp)
@@ -82,15 +84,29 @@ static void set_used(unsigned char *block, size_t n)
 	memcpy(block, &short_n, sizeof short_n);
 }
 
-static bool write_block(struct census *c, struct part *p, struct err *e)
+static bool write_last(struct census *c, struct part *p, struct err *e)
 {
-	if (pwrite(c->fd, p->last, BLOCK, (off_t)c->blocks * BLOCK) != BLOCK)
-		return file_error(e, "written");
+	if (!p->placed)
+		p->place = c->blocks++;
+	p->placed = true;
+	return pwrite(c->fd, p->last, BLOCK, (off_t)p->place * BLOCK) == BLOCK || file_error(e, "written");
+}
+
+static void add_block(struct part *p, uint32_t place)
+{
 	if (p->n == p->cap) {
 		p->cap = p->cap > 0 ? 2 * p->cap : 8;
 		p->blocks = xrealloc(p->blocks, p->cap * sizeof *p->blocks);
 	}
-	p->blocks[p->n++] = c->blocks++;
+	p->blocks[p->n++] = place;
+}
+
+static bool write_block(struct census *c, struct part *p, struct err *e)
+{
+	if (!write_last(c, p, e))
+		return false;
+	add_block(p, p->place);
+	p->placed = false;
 	set_used(p->last, 0);
 	return true;
 }
@@ -120,25 +136,36 @@ bool census_add(struct census *c, const struct census_entry *entry, struct err *
 	return true;
 }
 
-/* Entries of one block, behind those that are in the list. The local ids stay where the block is. */
-static size_t take_block(const unsigned char *block, struct census_entry *list)
+/* Entries of one block, behind those that are in the list. The local ids stay where the block is. False: this is no block of ours. */
+static bool take_block(const unsigned char *block, struct census_entry *list, size_t *n, size_t most)
 {
 	const unsigned char *at = block + 2, *end = at + used(block);
-	size_t n = 0;
 
+	if (used(block) > BLOCK - 2)
+		return false;
 	while (at < end) {
-		struct census_entry *entry = &list[n++];
+		struct census_entry *entry = &list[*n];
 		uint16_t len;
 
+		if (*n == most || end - at < HEAD)
+			return false;
 		memcpy(entry->rid.b, at, RID_BYTES);
 		entry->side = at[RID_BYTES];
 		entry->outside = at[RID_BYTES + 1] != 0;
 		memcpy(&entry->digest, at + RID_BYTES + 2, 8);
 		memcpy(&len, at + RID_BYTES + 10, 2);
+		if (end - at < HEAD + len)
+			return false;
 		entry->id = (struct value){ (const char *)at + HEAD, len };
 		at += HEAD + len;
+		++*n;
 	}
-	return n;
+	return true;
+}
+
+static bool is_damaged(struct err *e)
+{
+	return err_set(e, ERR_TRANSIENT, "bad-census", "a temporary file in journal.directory is damaged");
 }
 
 static int compare(const void *a, const void *b)
@@ -160,10 +187,83 @@ bool census_part(struct census *c, size_t part, struct arena *arena, struct cens
 
 		if (pread(c->fd, block, BLOCK, (off_t)p->blocks[i] * BLOCK) != BLOCK)
 			return file_error(e, "read");
-		*n += take_block(block, *list + *n);
+		if (!take_block(block, *list, n, p->entries))
+			return is_damaged(e);
 	}
-	if (p->last != NULL)
-		*n += take_block(p->last, *list + *n);
+	if ((p->last != NULL && !take_block(p->last, *list, n, p->entries)) || *n != p->entries)
+		return is_damaged(e);
 	qsort(*list, *n, sizeof **list, compare);
 	return true;
+}
+
+/* ---- for another process ----------------------------------------------------------------------------- */
+
+/*
+ * A block that is being filled is written where it will stay, and goes on being filled: its entries up to here stay as they are, so how
+ * much of it counts is all that has to be known.
+ */
+bool census_save(struct census *c, struct buf *out, struct err *e)
+{
+	for (size_t i = 0; i < CENSUS_PARTS; i++) {
+		struct part *p = &c->parts[i];
+		uint16_t n_used = p->last != NULL ? used(p->last) : 0;
+
+		if (n_used > 0 && !write_last(c, p, e))
+			return false;
+		buf_be32(out, (uint32_t)p->entries);
+		buf_be16(out, n_used);
+		buf_be32(out, n_used > 0 ? p->place : 0);
+		buf_be32(out, (uint32_t)p->n);
+		for (size_t k = 0; k < p->n; k++)
+			buf_be32(out, p->blocks[k]);
+	}
+	buf_be32(out, c->blocks);
+	return true;
+}
+
+static bool get(const unsigned char **p, const unsigned char *end, size_t bytes, uint32_t *n)
+{
+	if ((size_t)(end - *p) < bytes)
+		return false;
+	for (*n = 0; bytes > 0; bytes--)
+		*n = *n << 8 | *(*p)++;
+	return true;
+}
+
+static bool reopen_part(struct census *c, struct part *part, const unsigned char **p, const unsigned char *end)
+{
+	uint32_t entries, n_used, place, n, block;
+
+	if (!get(p, end, 4, &entries) || !get(p, end, 2, &n_used) || !get(p, end, 4, &place) || !get(p, end, 4, &n) || n_used > BLOCK - 2)
+		return false;
+	part->entries = entries;
+	for (uint32_t i = 0; i < n; i++) {
+		if (!get(p, end, 4, &block))
+			return false;
+		add_block(part, block);
+	}
+	if (n_used == 0)
+		return true;
+	part->last = xcalloc(1, BLOCK);
+	part->placed = true;
+	part->place = place;
+	if (pread(c->fd, part->last, BLOCK, (off_t)place * BLOCK) != BLOCK || used(part->last) < n_used)
+		return false;
+	set_used(part->last, n_used);
+	return true;
+}
+
+struct census *census_reopen(const char *path, const unsigned char **p, const unsigned char *end, struct err *e)
+{
+	struct census *c = open_file(path, 0, e);
+	bool ok = c != NULL;
+
+	for (size_t i = 0; ok && i < CENSUS_PARTS; i++)
+		ok = reopen_part(c, &c->parts[i], p, end);
+	if (ok && get(p, end, 4, &c->blocks))
+		return c;
+	if (c != NULL)
+		err_set(e, ERR_TRANSIENT, "bad-census", "%s is not what was saved", path);
+	census_free(&c);
+	return NULL;
 }

@@ -30,6 +30,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/undo_round.c \
 	src/sync/verify.c src/sync/verify.h \
 	src/sync/verify_from.c \
+	src/sync/verify_keep.c \
 	src/sync/verify_list.c \
 	src/sync/verify_look.c \
 	src/sync/verify_mend.c \

@@ -478,6 +478,7 @@ void waits_cancel_all(struct sync *);
 
 void verify_tick(struct sync *s);		/* begins those whose time has come */
 void verify_end_with_sync(struct sync *s);	/* tells whoever asked */
+void verify_keep_tidy(const struct sync *);	/* removes what an interrupted one has left, and nobody came back for */
 void verify_free(struct sync *s);		/* nothing it asked for is open any more */
 
 /* ---- plan.c ------------------------------------------------------------------------------------------ */

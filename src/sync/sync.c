@@ -222,6 +222,7 @@ struct sync *sync_new(struct loop *loop, const struct topology *topology, struct
 	park_load(s);
 	held_load(s);
 	waiting_load(s);
+	verify_keep_tidy(s);
 	meters_load(s);
 	s->tick = loop_timer_new(loop, on_tick, s);
 	on_tick(s);

@@ -176,6 +176,8 @@ struct sync_verify_sums {
 	int64_t invalid;		/* rows that cannot be taken as they are: no records yet */
 	int64_t written, skipped;	/* of a repair: records that agree now, that do not */
 	int64_t bytes;			/* read */
+	bool resumed;			/* another one was interrupted, and what it had read was not read again */
+	int64_t since_us;		/* wall: its rows were read since then */
 	int64_t counts[ENDPOINTS_MAX];	/* depth counts: rows, by endpoint; missing and extra: at least so many */
 };
 enum sync_verify_mode { VERIFY_ONLY, VERIFY_REPAIR, VERIFY_PLAN };	/* PLAN: what a repair would write, and nothing is written */

@@ -14,8 +14,10 @@
 #include "sync/verify.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/census.h"
@@ -29,22 +31,27 @@ enum {
 
 /* ---- the end ----------------------------------------------------------------------------------------- */
 
+void verify_side_fini(struct verify_side *s)
+{
+	for (size_t i = 0; i < s->n_ends; i++)
+		free(s->ends[i]);
+	free(s->ends);
+	free(s->parts);
+	free(s->after);
+	memset(s, 0, sizeof *s);
+}
+
 static void verify_release(struct sync_verify *v)
 {
 	v->sync->verify = NULL;
+	if (!v->kept && v->depth != DEPTH_COUNTS)
+		verify_keep_drop(v);
 	verify_from_end(v);
 	census_free(&v->census);
 	arena_fini(&v->arena);
 	loop_timer_free(&v->timer);
-	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++) {
-		struct verify_side *s = &v->sides[e];
-
-		for (size_t i = 0; i < s->n_ends; i++)
-			free(s->ends[i]);
-		free(s->ends);
-		free(s->parts);
-		free(s->after);
-	}
+	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++)
+		verify_side_fini(&v->sides[e]);
 	free(v->sides);
 	free(v->doubts);
 	free(v);
@@ -75,12 +82,18 @@ static void note_result(struct sync_verify *v)
 			 LOG_I("open", s->open), LOG_I("repaired", s->written));
 }
 
+static void keep_if_interrupted(struct sync_verify *v)
+{
+	v->kept = !v->spoiled && (v->phase == VERIFY_SUM || v->phase == VERIFY_LIST) && verify_keep_save(v);
+}
+
 static void verify_end(struct sync_verify *v, const struct err *e)
 {
 	if (v->ended)
 		return;
 	v->ended = true;
 	stop_plan(v);
+	keep_if_interrupted(v);
 	if (e == NULL)
 		note_result(v);
 	if (v->taker.done != NULL)
@@ -90,6 +103,7 @@ static void verify_end(struct sync_verify *v, const struct err *e)
 void sync_verify_cancel(struct sync_verify *v)
 {
 	v->ended = true;
+	keep_if_interrupted(v);
 	stop_plan(v);
 	verify_go_on(v);
 }
@@ -128,6 +142,9 @@ void verify_rest(struct sync_verify *v, int64_t ms)
 
 void verify_range_done(struct sync_verify *v)
 {
+	if (!v->ended)
+		verify_keep_range(v);
+	failpoint("verify", "range", "done");
 	if (v->gently && !v->ended && v->open == 0)	/* half of the time is others' */
 		verify_rest(v, (clock_mono_us() - v->asked_us) / 1000 + 1);
 	verify_go_on(v);
@@ -422,7 +439,6 @@ struct sync_verify *sync_verify(struct sync *s, const struct sync_verify_order *
 	struct flow *flow = flow_named(s, entity);
 	const struct side *from;
 	struct sync_verify_sums sums = { 0 };
-	struct census *census;
 	struct sync_verify *v;
 
 	if (flow == NULL)
@@ -437,9 +453,6 @@ struct sync_verify *sync_verify(struct sync *s, const struct sync_verify_order *
 		return NULL;
 	if (order->mode == VERIFY_REPAIR && flow->paused)
 		return err_set(e, ERR_TRANSIENT, "paused", "%s is paused; resume it, and ask again", entity), NULL;
-	census = census_new(s->topology->journal.directory, e);
-	if (census == NULL)
-		return NULL;
 	v = xcalloc(1, sizeof *v);
 	v->sync = s;
 	v->flow = flow;
@@ -451,12 +464,15 @@ struct sync_verify *sync_verify(struct sync *s, const struct sync_verify_order *
 		v->taker = *taker;
 	v->gently = taker == NULL;
 	v->losses = s->losses;
-	v->census = census;
 	v->sums = sums;
 	v->expected = -1;
 	v->timer = loop_timer_new(s->loop, on_turn, v);
 	arena_init(&v->arena);
 	s->verify = v;
+	if (v->depth != DEPTH_COUNTS && !verify_keep_load(v, e)) {
+		verify_release(v);
+		return NULL;
+	}
 	verify_go_on(v);
 	return v;
 }
@@ -483,7 +499,7 @@ void verify_tick(struct sync *s)
 		if (every_us == 0 || flow->paused || !is_surveyed(flow))
 			continue;
 		if (flow->next_verify_us == 0)
-			flow->next_verify_us = now + every_us;
+			flow->next_verify_us = verify_keep_waits(flow) ? now : now + every_us;
 		if (now < flow->next_verify_us)
 			continue;
 		flow->next_verify_us = now + (sync_verify(s, &order, NULL, &e) != NULL ? every_us : RETRY_US);

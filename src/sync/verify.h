@@ -4,6 +4,7 @@
  *   verify.c       the order, step by step; what is in doubt, look after look
  *   verify_sums.c  numbers and sums of rows, found out by the servers
  *   verify_list.c  every row of every side, counted and compared
+ *   verify_keep.c  how far that has come, for the case that it is interrupted
  *   verify_look.c  one look at some records: what do the sides show now, what is known of it?
  *   verify_mend.c  what differs is mended, or planned
  *   verify_from.c  ... by what one side shows
@@ -83,6 +84,10 @@ struct sync_verify {
 	struct sum_seeds seeds;
 	struct part_set differing;
 	struct census *census;
+	unsigned unsaved;		/* ranges read since it was saved how far it is: */
+	int64_t saved_us;		/* when, monotonic */
+	bool spoiled;			/* the census is worth nothing */
+	bool kept;			/* somebody may go on with it */
 	/* COMPARE, LOOK, MEND */
 	int64_t done, expected;
 	size_t part;
@@ -124,6 +129,15 @@ bool verify_compares(const struct sync_verify *, size_t e);
 bool verify_is_wrong(const struct doubtful *);
 size_t verify_gather(struct sync_verify *, bool (*wanted)(const struct sync_verify *, const struct doubtful *));	/* the next ones into `batch` */
 void verify_settle(struct sync_verify *);			/* then those in doubt are looked at; nobody is: it is over */
+
+/* verify_keep.c */
+/* Goes on where an interrupted one has come to, or begins: with a census in any case. False: there cannot be one. */
+bool verify_keep_load(struct sync_verify *, struct err *e);
+bool verify_keep_save(struct sync_verify *);			/* false: nobody can go on */
+void verify_keep_range(struct sync_verify *);			/* a range more; saves now and then */
+void verify_keep_drop(const struct sync_verify *);		/* it is over */
+bool verify_keep_waits(const struct flow *);			/* one that the clock began was interrupted */
+void verify_side_fini(struct verify_side *);
 
 /* verify_mend.c */
 void verify_mend(struct sync_verify *);

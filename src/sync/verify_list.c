@@ -80,6 +80,7 @@ static void take_page(struct sync_verify *v, size_t e, const struct rowset *rows
 	s->done += (int64_t)rows->n;
 	v->sums.bytes += (int64_t)rows->bytes;
 	if (!count_rows(v, e, rows, &why)) {
+		v->spoiled = true;	/* a part of the page is in it */
 		verify_fail(v, &why, "keeping what was read");
 	} else if (rows->n < batch_rows(v->flow) && !rows->cut) {
 		range_over(s);

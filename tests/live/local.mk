@@ -49,6 +49,7 @@ EXTRA_DIST += tests/live/test_verify.py
 EXTRA_DIST += tests/live/test_repair_from.py
 EXTRA_DIST += tests/live/test_verify_depth.py
 EXTRA_DIST += tests/live/test_verify_report.py
+EXTRA_DIST += tests/live/test_verify_resume.py
 EXTRA_DIST += tests/live/test_zones.py
 
 # Real servers, people at work and a nemesis, for as long as one likes: make soak SEED=1 MINUTES=60

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -259,6 +260,23 @@ static void dice_for_rare_days(struct world *w)
 	w->plan.put_backs = rng_chance(&rng, 8) && w->mutation == MUTATE_NOTHING && !w->plan.flushes;
 }
 
+static char directory[] = "/tmp/sim.XXXXXX";
+
+static void remove_directory(void)
+{
+	rmdir(directory);
+}
+
+/* Of this process. */
+static const char *own_directory(void)
+{
+	static bool made;
+
+	if (!made && mkdtemp(directory) != NULL)
+		made = atexit(remove_directory) == 0;
+	return directory;
+}
+
 static void leave_out(struct world *w)
 {
 	uint32_t part = 0;
@@ -278,11 +296,12 @@ void plan_make(struct world *w)
 	leave_out(w);
 	t->file = xstrdup("sim");
 	t->name = xstrdup("sim");
+	t->state.redis = xstrdup("sim");
 	t->limits.batch_rows = rng_chance(&w->rng, 40) ? rng_span(&w->rng, 1, 6) : 500;
 	t->limits.batch_bytes = 1 << 20;
 	t->limits.rounds = rng_span(&w->rng, 1, 4);
 	t->limits.max_ahead_us = 60 * (int64_t)SECOND;
-	t->journal.directory = xstrdup("/tmp");	/* verify counts rows in a file without a name there */
+	t->journal.directory = xstrdup(own_directory());	/* verify counts rows in a file there */
 	t->journal.keep_us = INT64_C(30) * 86400 * SECOND;
 	t->n_endpoints = w->plan.n_endpoints;
 	t->endpoints = xcalloc(t->n_endpoints, sizeof *t->endpoints);
@@ -362,6 +381,7 @@ void plan_free(struct world *w)
 	free(t->journal.directory);
 	free(t->file);
 	free(t->name);
+	free(t->state.redis);
 	free(t);
 	w->topology = NULL;
 }

@@ -6,19 +6,23 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "sync/census.h"
 
-static char directory[] = "/tmp/check_census.XXXXXX";
+static char path[] = "/tmp/check_census.XXXXXX";
 
 static void setup(void)
 {
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
 }
 
 static void teardown(void)
 {
-	ck_assert_int_eq(rmdir(directory), 0);		/* nothing has a name there */
-	strcpy(directory, "/tmp/check_census.XXXXXX");
+	ck_assert_int_eq(unlink(path), 0);
+	strcpy(path, "/tmp/check_census.XXXXXX");
 }
 
 /* As digests are: every byte of it counts. */
@@ -45,7 +49,7 @@ START_TEST(every_entry_comes_back_once_beside_those_of_its_record)
 {
 	enum { N = 40000 };
 	struct err e = { 0 };
-	struct census *c = census_new(directory, &e);
+	struct census *c = census_new(path, &e);
 	size_t seen = 0;
 
 	ck_assert_ptr_nonnull(c);
@@ -87,10 +91,63 @@ START_TEST(every_entry_comes_back_once_beside_those_of_its_record)
 }
 END_TEST
 
+static size_t entries_of(struct census *c)
+{
+	struct census_entry *list;
+	struct err e = { 0 };
+	size_t n, all = 0;
+
+	for (size_t part = 0; part < CENSUS_PARTS; part++) {
+		struct arena arena;
+
+		arena_init(&arena);
+		ck_assert_msg(census_part(c, part, &arena, &list, &n, &e), "%s", e.text);
+		for (size_t i = 0; i < n; i++)
+			ck_assert_int_eq(list[i].id.len, 20);
+		all += n;
+		arena_fini(&arena);
+	}
+	return all;
+}
+
+START_TEST(what_was_saved_is_there_again_and_nothing_that_came_later)
+{
+	struct err e = { 0 };
+	struct census *c = census_new(path, &e);
+	struct buf saved = { 0 };
+	const unsigned char *p;
+
+	for (uint64_t i = 0; i < 120000; i++) {
+		if (i == 40000 || i == 50000) {		/* the later one counts */
+			buf_clear(&saved);
+			ck_assert(census_save(c, &saved, &e));
+		}
+		add(c, i, 0, i, "twenty bytes of an i");
+	}
+	census_free(&c);			/* as by a kill: what was not written is gone */
+	p = (const unsigned char *)saved.p;
+	c = census_reopen(path, &p, p + saved.len, &e);
+	ck_assert_msg(c != NULL, "%s", e.text);
+	ck_assert_ptr_eq(p, (const unsigned char *)saved.p + saved.len);
+	ck_assert_uint_eq(entries_of(c), 50000);
+	for (uint64_t i = 0; i < 30000; i++)
+		add(c, 200000 + i, 1, i, "twenty bytes of an i");
+	ck_assert_uint_eq(entries_of(c), 80000);
+	census_free(&c);
+	p = (const unsigned char *)saved.p;
+	ck_assert_ptr_null(census_reopen(path, &p, p + saved.len - 1, &e));
+	ck_assert_int_eq(truncate(path, 8192), 0);
+	p = (const unsigned char *)saved.p;
+	ck_assert_ptr_null(census_reopen(path, &p, p + saved.len, &e));
+	ck_assert_str_eq(e.code, "bad-census");
+	buf_fini(&saved);
+}
+END_TEST
+
 START_TEST(a_local_id_that_fills_a_block_is_kept_and_a_longer_one_refused)
 {
 	struct err e = { 0 };
-	struct census *c = census_new(directory, &e);
+	struct census *c = census_new(path, &e);
 	struct census_entry entry = { .rid = rid_at(1) }, *list;
 	struct arena arena;
 	char *id = calloc(1, 10001);
@@ -132,6 +189,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, every_entry_comes_back_once_beside_those_of_its_record);
 	tcase_add_test(t, a_local_id_that_fills_a_block_is_kept_and_a_longer_one_refused);
+	tcase_add_test(t, what_was_saved_is_there_again_and_nothing_that_came_later);
 	tcase_add_test(t, a_directory_that_is_not_there_is_an_error_with_words);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
