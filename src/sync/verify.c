@@ -473,7 +473,7 @@ struct sync_verify *sync_verify(struct sync *s, const struct sync_verify_order *
 		verify_release(v);
 		return NULL;
 	}
-	verify_go_on(v);
+	verify_rest(v, 0);	/* what goes on may be over at once; nobody hears of it before this has returned */
 	return v;
 }
 
