@@ -47,8 +47,7 @@ class Resume(Pair):
         self.assertTrue(total["entities"][0]["resumed"])
         self.assertEqual((total["compared"], total["matching"]), (rows, rows))
         self.assertEqual(self.left(), [])
-        again = self.ask(*words)
-        self.assertEqual((again["entities"][0]["resumed"], again["different"]), (False, 1))
+        self.assertEqual(self.ask(*words)["different"], 1)
 
     @unittest.skipUnless(has_failpoints(), "built without failure points")
     def test_rows_after_kill_9(self):
