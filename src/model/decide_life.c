@@ -5,6 +5,7 @@
 #include "model/decide_work.h"
 
 #include "base/arena.h"
+#include "base/fault.h"
 #include "model/record.h"
 
 /* ---- what lost, for the journal ---------------------------------------------------------------------- */
@@ -381,7 +382,7 @@ static bool killed_now(struct work *w)
 		if (!w->edits[e].removed)
 			continue;
 		key = delete_key(w, e);
-		if (decide_unseen_edit(w, e) >= 0 && w->entity->deletes == DELETES_UPDATE_WINS) {
+		if (decide_unseen_edit(w, e) >= 0 && w->entity->deletes == DELETES_UPDATE_WINS && !fault("f10-whoever-deletes-wins")) {
 			decide_note_lost_delete(w, e);
 			continue;
 		}

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/fault.h"
 
 enum {
 	VERSION = 1, VERSION_AMOUNTS = 2, VERSION_FORWARD = 3, VERSION_MASK = 0x0f, HEAD_DEAD = 0x10, HEAD_KEYS = 0x20, HEAD_GENERATION = 0x40, HEAD_NO_ROW = 0x80,
@@ -59,7 +60,7 @@ bool vector_spent(const struct vector *v)
 		return false;
 	for (size_t e = 0; e < v->n_endpoints; e++)
 		if (v->seen[e].present || v->seen[e].owed || v->seen[e].uncertain)
-			return false;
+			return fault("f12-the-dead-are-forgotten-at-once");
 	return true;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "base/fault.h"
 #include "sync/state.h"
 
 /* Of this nothing is left in a cleaned key. */
@@ -57,7 +58,7 @@ static const struct side *stricter(const struct side *side, size_t k, uint32_t *
 		if (!is_known(other))
 			continue;
 		*alike = side->link->alike[k] & ~other->link->alike[k] & counts;
-		if (*alike != 0)
+		if (*alike != 0 && !fault("f19-keys-are-thought-to-compare-alike"))
 			return other;
 	}
 	return NULL;

@@ -25,6 +25,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -320,6 +321,8 @@ static void round_run(struct round *r)
 			continue;
 		}
 		r->asked = true;
+		if (r->state == ROUND_READ && fault("f29-acknowledges-what-it-has-read"))
+			ask_ack(r);
 		failpoint("round", steps[r->state].name, "before");
 		steps[r->state].ask(r);
 		failpoint("round", steps[r->state].name, "sent");

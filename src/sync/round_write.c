@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "model/doubt.h"
 #include "sync/undo.h"
@@ -29,7 +30,7 @@ static void make_policy(struct round *r, struct decide_policy *p, struct decide_
 	*p = (struct decide_policy){
 		.entity = r->flow->def, .endpoints = ends, .n_endpoints = n_endpoints(r), .key = &sync_of(r)->store->key,
 		.now_us = clock_wall_us(), .max_ahead_us = sync_of(r)->topology->limits.max_ahead_us,
-		.quantum_us = r->flow->quantum_us,
+		.quantum_us = fault("f06-ticks-are-not-made-equal") ? 1 : r->flow->quantum_us,
 	};
 }
 
@@ -632,7 +633,7 @@ enum { FOREIGN_TRIES = 6 };
 /* What was parked and is tried once more stays so until that succeeds: meanwhile nobody who waits is held up by it. */
 static bool has_tried_enough(const struct side *side, struct subject *s)
 {
-	return ++s->tries >= FOREIGN_TRIES || is_parked(side, false, &s->next_rid, VALUE_NULL);
+	return ++s->tries >= FOREIGN_TRIES || fault("f15-what-others-refer-to-is-tried-once") || is_parked(side, false, &s->next_rid, VALUE_NULL);
 }
 
 static void wait_for_parents(struct round *r, struct subject *s, size_t e)
@@ -734,7 +735,7 @@ static void write_done(struct round *r, struct side *side, struct subject *s, co
 /* A database that answers with an error has undone the write; one that is gone (no answer, SQLSTATE 08, 57P) may have done it. */
 static bool may_have_happened(const struct err *e)
 {
-	return e->kind != ERR_ROW && (strlen(e->code) != 5 || strncmp(e->code, "08", 2) == 0 || strncmp(e->code, "57P", 3) == 0);
+	return e->kind != ERR_ROW && !fault("f30-what-was-not-answered-did-not-happen") && (strlen(e->code) != 5 || strncmp(e->code, "08", 2) == 0 || strncmp(e->code, "57P", 3) == 0);
 }
 
 static void write_failed(struct round *r, struct side *side, struct subject *s, const struct write *w)

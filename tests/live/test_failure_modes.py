@@ -253,14 +253,19 @@ other:
 
 
 class Polled(Pair):
-    """b is polled by its stamp, and swept now and then."""
-    b_capture = {"capture": "poll", "interval": "200ms", "sweep": "1s"}
+    """b is polled by its stamp, and swept when told."""
+    b_capture = {"capture": "poll", "interval": "200ms", "sweep": "1h"}
 
     def setUp(self):
         super().setUp()
         self.b.run("INSERT INTO things (k, name) SELECT 'k' || n, 'n' FROM generate_series(1, 20) n")
-        self.begin()
+        self.begin("limits:\n  batch_rows: 50")
         self.settled()
+
+    def swept(self):
+        """{k: name}"""
+        self.d.ctl("kick", "--sweep")
+        return dict(self.settled("k, name"))
 
     def arrives(self, k, name):
         eventually(lambda: self.a.one("SELECT name FROM things WHERE k = $1", k) == name, f"{name} of {k} arrives")
@@ -269,20 +274,19 @@ class Polled(Pair):
         self.b.run("ALTER TABLE things ALTER changed DROP NOT NULL")
         self.b.run("UPDATE things SET name = 'stood' WHERE k = 'k1'; UPDATE things SET name = 'back', changed = '2001-01-01' WHERE k = 'k2'; "
                    "UPDATE things SET name = 'null', changed = NULL WHERE k = 'k3'; INSERT INTO things (k, name, changed) VALUES ('k0', 'old', NULL)")
-        for k, name in (("k1", "stood"), ("k2", "back"), ("k3", "null"), ("k0", "old")):
-            self.arrives(k, name)
-        self.settled()
+        names = self.swept()
+        self.assertEqual([names[k] for k in ("k0", "k1", "k2", "k3")], ["old", "stood", "back", "null"])
 
     def test_f03_equal_stamps_at_a_page_edge_are_all_taken(self):
-        self.b.run("INSERT INTO things (k, name, changed) SELECT 'e' || n, 'e', statement_timestamp() FROM generate_series(1, 9000) n")
-        eventually(lambda: self.a.one("SELECT count(*) FROM things") == 9020, "all with one stamp arrive")
-        self.assertEqual(len(self.settled()), 9020)
+        self.b.run("INSERT INTO things (k, name, changed) SELECT 'e' || n, 'e', statement_timestamp() FROM generate_series(1, 220) n")
+        self.assertEqual(len(self.settled()), 240)
 
     def test_f04_a_row_from_2099_neither_wins_for_ever_nor_drags_the_cursor_along(self):
         self.b.run("UPDATE things SET name = 'future', changed = '2099-01-01' WHERE k = 'k1'")
         self.arrives("k1", "future")
+        self.d.wait()
         self.b.run("UPDATE things SET name = 'now', changed = clock_timestamp() WHERE k = 'k2'")
-        self.arrives("k2", "now")
+        self.assertIn(("k2", "now"), self.settled("k, name"))
         self.a.run("UPDATE things SET name = 'later', changed = clock_timestamp() WHERE k = 'k1'")
         eventually(lambda: self.b.one("SELECT name FROM things WHERE k = 'k1'") == "later", "the later edit wins")
         self.settled()
@@ -292,8 +296,7 @@ class Polled(Pair):
         eventually(lambda: self.b.one("SELECT name FROM things WHERE k = 'k1'") == "first", "b has seen it")
         self.d.wait()
         self.b.run("UPDATE things SET name = 'second', changed = clock_timestamp() - interval '1 hour' WHERE k = 'k1'")
-        self.arrives("k1", "second")
-        self.settled()
+        self.assertEqual(self.swept()["k1"], "second")
 
     def test_f11_deleted_and_made_again_within_one_poll_nothing_of_the_old_row_is_left(self):
         self.b.run("UPDATE things SET code = 'old', changed = clock_timestamp() WHERE k = 'k1'")
@@ -307,9 +310,8 @@ class Polled(Pair):
         self.a.run("INSERT INTO things (k, name) VALUES ('null', NULL), ('empty', '')")
         self.d.wait()
         self.b.run("UPDATE things SET name = CASE k WHEN 'empty' THEN NULL ELSE '' END, changed = clock_timestamp() WHERE k IN ('null', 'empty')")
-        self.arrives("null", "")
-        self.arrives("empty", None)
-        self.settled()
+        names = dict(self.settled("k, name"))
+        self.assertEqual((names["null"], names["empty"]), ("", None))
 
 
 class Large(Pair):

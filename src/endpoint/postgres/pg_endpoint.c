@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "endpoint/postgres/pg.h"
@@ -761,7 +762,7 @@ void pg_catalog_stale(struct postgres *pg)
 {
 	if (pg->reading) {
 		pg->again = true;
-	} else if (connected(pg) && !pg->stale) {
+	} else if (connected(pg) && !pg->stale && !fault("f25-tables-stay-as-they-were")) {
 		pg->stale = true;	/* once: a stream of failing statements must not push it ahead */
 		loop_timer_set(pg->catalog, CATALOG_STALE_MS);
 	}
