@@ -406,7 +406,7 @@ static bool stays_dead(struct work *w)
 
 		if (e == 255)
 			continue;
-		if (w->entity->deletes == DELETES_UPDATE_WINS) {
+		if (w->entity->deletes == DELETES_UPDATE_WINS && !fault("f10-whoever-deletes-wins")) {
 			struct edit_key key = decide_key_now(w, e, f);
 
 			note_lost_record(w, LOST_DELETE, w->base->deleted.origin, e, &w->base->deleted, &key);

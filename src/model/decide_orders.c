@@ -230,7 +230,7 @@ static void order_alive(struct work *w, size_t e, const struct decide_endpoint *
 	case OBSERVED_NOTHING:
 		show_before(w, e);
 		if (was_present) {
-			s->owed = p->writable && (s->owed || is_behind(w, e));
+			s->owed = p->writable && (s->owed || is_behind(w, e)) && !fault("f24-who-is-away-is-owed-nothing");
 			return;
 		}
 		break;

@@ -633,7 +633,7 @@ enum { FOREIGN_TRIES = 6 };
 /* What was parked and is tried once more stays so until that succeeds: meanwhile nobody who waits is held up by it. */
 static bool has_tried_enough(const struct side *side, struct subject *s)
 {
-	return ++s->tries >= FOREIGN_TRIES || fault("f15-what-others-refer-to-is-tried-once") || is_parked(side, false, &s->next_rid, VALUE_NULL);
+	return ++s->tries >= FOREIGN_TRIES || is_parked(side, false, &s->next_rid, VALUE_NULL);
 }
 
 static void wait_for_parents(struct round *r, struct subject *s, size_t e)

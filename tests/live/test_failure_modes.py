@@ -306,6 +306,25 @@ class Polled(Pair):
         self.arrives("k1", "born again")
         self.assertIn(("k1", None, "born again", None), self.settled())
 
+    def test_f11_born_again_under_an_old_stamp_while_a_side_is_away_it_lives(self):
+        """The deletion has yet to be told to a: what a still shows is of the former life, and does not count against the new one."""
+        self.d.ctl("pause", "a")
+        self.b.run("DELETE FROM things WHERE k = 'k1'")
+        self.sweep_b()
+        eventually(lambda: self.d.entity("thing")["pending"] == 1, "a is owed its end")
+        self.b.run("INSERT INTO things (k, code, changed) VALUES ('k1', 'new', '2001-01-01')")
+        self.sweep_b()
+        self.d.ctl("resume", "a")
+        self.assertIn(("k1", "new", None, None), self.settled())
+
+    def sweep_b(self):
+        def last():
+            return next(link["last_sweep"] for link in self.d.entity("thing")["links"] if link["endpoint"] == "b")
+
+        before = last()
+        self.d.ctl("kick", "--sweep")
+        eventually(lambda: last() != before, "b was swept")
+
     def test_f17_null_and_empty_are_two_values_there_and_back(self):
         self.a.run("INSERT INTO things (k, name) VALUES ('null', NULL), ('empty', '')")
         self.d.wait()

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/fault.h"
 #include "base/mem.h"
 
 /*
@@ -124,7 +123,7 @@ void pg_error(const PGresult *res, struct err *e)
 {
 	const char *code = PQresultErrorField(res, PG_DIAG_SQLSTATE);
 	const char *primary = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
-	enum err_kind kind = fault("f24-what-a-broken-endpoint-says-is-about-the-row") ? ERR_ROW : pg_classify(code);
+	enum err_kind kind = pg_classify(code);
 	char place[300];
 
 	if (code == NULL) {
