@@ -214,7 +214,7 @@ static void order_alive(struct work *w, size_t e, const struct decide_endpoint *
 			s->detached = true;
 			return;
 		}
-		if (was_present && w->edits[e].missing && w->entity->deletes != DELETES_UPDATE_WINS) {
+		if (was_present && w->edits[e].missing && !update_wins(w)) {
 			show_before(w, e);	/* without evidence and with delete-wins: wait for the evidence, */
 			s->owed = s->parked = true;	/* and do not look again and again until it comes */
 			return;

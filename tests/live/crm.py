@@ -438,7 +438,7 @@ def has_failpoints():
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=30)
+        super().__init__("localhost", timeout=min(30, PATIENCE))
         self.path = str(path)
 
     def connect(self):

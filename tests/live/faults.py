@@ -5,7 +5,8 @@ stands in the source where the protection does (src/base/fault.h).
 """
 import collections
 
-Fault = collections.namedtuple("Fault", "mode name test")
+# patience: how many times as long as usual to wait, where much has to be moved before the test has its say.
+Fault = collections.namedtuple("Fault", "mode name test patience", defaults=[1])
 
 FAULTS = [Fault(*line) for line in (
     ("F01", "f01-acknowledges-up-to-the-largest",
@@ -48,15 +49,15 @@ FAULTS = [Fault(*line) for line in (
     ("F22", "f22-epochs-are-not-compared", "test_put_back.Redis.test_f22_redis_put_back_to_an_older_dump_while_the_daemon_was_down"),
     ("F22", "f22-keys-may-be-evicted", "test_bad_days.RedisRefused.test_f22_a_redis_that_may_evict_keys_is_refused_with_the_reason"),
     ("F23", "f23-a-bad-row-takes-its-batch-along", "test_rows.Parked.test_f23_a_value_that_is_too_long_parks_that_row_only_and_is_tried_again_when_it_changes"),
-    ("F24", "f24-who-is-away-is-owed-nothing", "test_bad_days.UnderLoad.test_f24_restart_of_each_database"),
+    ("F24", "f24-who-is-away-is-owed-nothing", "test_bad_days.UnderLoad.test_f24_restart_of_each_database", 6),
     ("F25", "f25-tables-stay-as-they-were", "test_failure_modes.Refusing.test_f25_a_renamed_column_stops_its_table_with_words_and_renamed_back_it_goes_on"),
     ("F26", "f26-waits-for-locks-without-end", "test_more_failure_modes.Locks.test_f26_a_lock_that_is_held_for_long_is_tried_again_and_again_and_parks_nothing"),
-    ("F27", "f27-a-batch-has-all-rows", "test_more_failure_modes.Transactions.test_f27_one_transaction_of_many_rows_arrives_and_memory_stays_bounded"),
-    ("F27", "f27-values-are-not-measured", "test_large.Values.test_f27_a_value_of_200_mb_is_parked_without_being_fetched"),
-    ("F27", "f27-values-are-not-measured", "test_large.Values.test_f27_what_grows_to_it_at_the_other_side_is_left_there"),
-    ("F27", "f27-batches-are-not-measured", "test_large.Batches.test_f27_many_large_rows_are_listed_captured_and_written_in_bounded_batches"),
+    ("F27", "f27-a-batch-has-all-rows", "test_more_failure_modes.Transactions.test_f27_one_transaction_of_many_rows_arrives_and_memory_stays_bounded", 6),
+    ("F27", "f27-values-are-not-measured", "test_large.Values.test_f27_a_value_of_200_mb_is_parked_without_being_fetched", 6),
+    ("F27", "f27-values-are-not-measured", "test_large.Values.test_f27_what_grows_to_it_at_the_other_side_is_left_there", 6),
+    ("F27", "f27-batches-are-not-measured", "test_large.Batches.test_f27_many_large_rows_are_listed_captured_and_written_in_bounded_batches", 6),
     ("F28", "f23-a-bad-row-takes-its-batch-along", "test_rows.Parked.test_f28_a_constraint_of_one_side_stops_its_rows_only"),
-    ("F29", "f29-acknowledges-what-it-has-read", "test_kill_matrix.KillMatrix.test_f29_killed_where_it_hurts_most_nothing_is_lost"),
+    ("F29", "f29-acknowledges-what-it-has-read", "test_kill_matrix.KillMatrix.test_f29_killed_where_it_hurts_most_nothing_is_lost", 6),
     ("F30", "f30-what-was-not-answered-did-not-happen", "test_lost_replies.LostReplies.test_f30_an_edit_made_elsewhere_before_our_write_was_heard_of_is_later_than_it"),
     ("F31", "f31-writes-under-any-number", "test_one_writer.OneWriter.test_f31_a_write_under_an_older_number_is_refused_by_the_database"),
     ("F32", "f32-rows-may-be-hidden", "test_failure_modes.Refusing.test_f32_row_security_that_hides_rows_stops_the_table_and_deletes_nothing"),

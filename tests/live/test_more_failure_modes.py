@@ -92,9 +92,7 @@ class Transactions(Pair):
         self.d.wait(3600 if LONG else None)
         same = "SELECT count(*), md5(string_agg(k || name, ',' ORDER BY k)) FROM things"
         self.assertEqual(self.a.run(same), self.b.run(same))
-        with open(f"/proc/{self.d.process.pid}/status", encoding="ascii") as status:
-            peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
-        self.assertLess(peak, 1_000_000, "kB; with room for what a sanitizer keeps")
+        self.assert_peak(100)
 
 
 class EqualStamps(Pair):

@@ -9,7 +9,6 @@
 #include "endpoint/postgres/pg_conn.h"
 
 #include <assert.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -547,12 +546,10 @@ static void start_connect(struct pg_conn *c, const struct pg_address *list, size
 	struct err e = { 0 };
 
 	c->state = PG_CONN_CONNECT;
-	c->pq = PQconnectStartParams(words, values, 1);
+	c->pq = fault("f34-waits-where-it-stands") ? PQconnectdbParams(words, values, 1) : PQconnectStartParams(words, values, 1);
 	free(hosts);
 	free(addrs);
 	free(ports);
-	while (fault("f34-waits-where-it-stands") && PQstatus(c->pq) != CONNECTION_BAD && PQconnectPoll(c->pq) != PGRES_POLLING_OK)
-		poll(NULL, 0, 1);
 	if (c->pq != NULL && PQstatus(c->pq) != CONNECTION_BAD) {
 		/* Verbose, because only so the text holds the SQLSTATE: libpq has no other way to ask for it. */
 		PQsetErrorVerbosity(c->pq, PQERRORS_VERBOSE);
