@@ -60,7 +60,7 @@ static void show_now(struct work *w, size_t e)
 	s->known = s->present = true;
 	s->detached = s->parked = false;
 	s->uncertain = false;	/* what did not happen until here cannot any more: an endpoint is not looked at before (doc/own-writes.md) */
-	s->id = o->id;
+	s->id = base_knows(w, e) && fault("f11-a-record-keeps-its-first-row") ? w->base->seen[e].id : o->id;
 	s->same = n == 0 && (next->row == 0 || next->row == digest_row(o->row));
 	s->row = s->same ? 0 : digest_row(o->row);
 	keep_deviations(s, list, n, w->arena);

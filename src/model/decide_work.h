@@ -80,7 +80,7 @@ static inline bool is_new_field(const struct work *w, size_t e, size_t f)
 /* An edit that the deleter had not seen brings the record back. */
 static inline bool update_wins(const struct work *w)
 {
-	return w->entity->deletes == DELETES_UPDATE_WINS && !fault("f10-whoever-deletes-wins");
+	return (w->entity->deletes == DELETES_UPDATE_WINS && !fault("f10-whoever-deletes-wins")) || fault("f10-whoever-edits-wins");
 }
 
 /* A group is compared by its leader, the first of its fields, so that no two of them can take different sides. */

@@ -251,7 +251,7 @@ static void round_end(struct round *r)
 	int64_t news_from_us = r->news_from_us;
 	char *position = ok && captured && r->captured->position != NULL ? xstrdup(r->captured->position) : NULL;
 
-	if (!ok && captured && r->captured->ack != NULL) {
+	if (!ok && captured && r->captured->ack != NULL && !fault("f34-what-was-given-up-does-not-come-again")) {
 		side->link->ops->drop(side->link, r->captured->ack);
 		r->captured->ack = NULL;
 	}

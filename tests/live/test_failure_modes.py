@@ -239,8 +239,13 @@ other:
 
     def test_f34_a_daemon_that_was_stopped_for_a_while_loses_nothing(self):
         """For longer than its lease; the long form for ten minutes, longer than any deadline."""
-        self.a.run("INSERT INTO things (k, name) SELECT 'm' || n, repeat('x', 200) FROM generate_series(1, 3000) n")
-        self.d.process.send_signal(signal.SIGSTOP)      # in the middle of a round
+        with self.b.connect() as session:       # in the middle of a round
+            session.run("BEGIN; LOCK TABLE things IN SHARE MODE")
+            self.a.run("INSERT INTO things (k, name) SELECT 'm' || n, repeat('x', 200) FROM generate_series(1, 3000) n")
+            eventually(lambda: self.b.one("SELECT count(*) FROM pg_stat_activity WHERE usename = 'crmsync' AND datname = current_database() "
+                                          "AND wait_event_type = 'Lock'") > 0, "it writes")
+            self.d.process.send_signal(signal.SIGSTOP)
+            session.run("COMMIT")
         self.a.run("UPDATE things SET name = 'meanwhile' WHERE k LIKE 'k%'; DELETE FROM things WHERE k = 'k9'")
         self.b.run("UPDATE things SET code = 'b' WHERE k = 'k3'")
         eventually(lambda: self.lapsed() > (600 if LONG else 0.1), "it was stopped for long", 700)
@@ -248,6 +253,7 @@ other:
         eventually(lambda: self.lapsed() < 0, "it has its lease again")
         rows = {row[0]: row[1:3] for row in self.settled()}
         self.assertEqual((len(rows), rows["k3"], rows["k1"], "k9" in rows), (3019, ("b", "meanwhile"), (None, "meanwhile"), False))
+        self.assertEqual(self.a.one("SELECT count(*) FROM crmsync.changelog"), 0, "all that was news is acknowledged")
         self.assertEqual(self.d.parked(), [])
         self.assertEqual(self.d.ctl_lines("conflicts"), [])
         self.assert_quiet()
@@ -305,6 +311,7 @@ class Polled(Pair):
         self.d.wait()
         self.b.run("DELETE FROM things WHERE k = 'k1'; INSERT INTO things (k, name) VALUES ('k1', 'born again')")
         self.arrives("k1", "born again")
+        self.assertEqual(self.swept()["k1"], "born again")
         self.assertIn(("k1", None, "born again", None), self.settled())
 
     def test_f11_born_again_under_an_old_stamp_while_a_side_is_away_it_lives(self):

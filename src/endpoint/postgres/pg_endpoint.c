@@ -946,7 +946,7 @@ struct endpoint *postgres_endpoint_new(struct loop *loop, const struct topology 
 	pg->loop = loop;
 	pg->topology = topology;
 	pg->channel = xasprintf("crmsync_%.*s", 50, topology->name);
-	pg->n_slots = conf->connections > 0 ? (size_t)conf->connections : 1;
+	pg->n_slots = conf->connections > 0 && !fault("f26-all-wait-in-one-line") ? (size_t)conf->connections : 1;
 	pg->slots = xcalloc(pg->n_slots, sizeof *pg->slots);
 	for (size_t i = 0; i < pg->n_slots; i++)
 		pg->slots[i].pg = pg;
