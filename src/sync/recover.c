@@ -392,7 +392,7 @@ static void on_intents(void *arg, const struct value *names, const struct value 
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		if (!value_is_null(blobs[i]))
+		if (!value_is_null(blobs[i]) && !fault("f29-what-was-in-work-is-forgotten"))
 			restore_intent(rc, names[i], blobs[i]);
 	for (size_t k = 0; k < s->topology->n_endpoints; k++)
 		load_epoch(rc, k);

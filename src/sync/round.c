@@ -321,7 +321,7 @@ static void round_run(struct round *r)
 			continue;
 		}
 		r->asked = true;
-		if (r->state == ROUND_READ && fault("f29-acknowledges-what-it-has-read"))
+		if (r->state == ROUND_RECALL && fault("f29-what-was-in-work-is-forgotten"))
 			ask_ack(r);
 		failpoint("round", steps[r->state].name, "before");
 		steps[r->state].ask(r);

@@ -74,7 +74,7 @@ class Adder(Editor):
         columns = COLUMNS[self.crm.name]
         session.run(f"INSERT INTO {TABLES[self.crm.name]} ({columns['email']}, {columns[self.field]}) VALUES ($1, $2) "
                     "ON CONFLICT DO NOTHING", email, value)
-        self.wanted.wait(0.02)
+        self.wanted.wait(0.01)
 
 
 def lost(editors, people):

@@ -16,8 +16,14 @@ class UnderLoad(Load):
         self.d.kill()
         self.d.start()
 
+    def kill_daemon_when_it_has_acknowledged(self):
+        """From that moment on only what it has written down knows of that news."""
+        newest = eventually(lambda: self.sales.base.one("SELECT max(id) FROM crmsync.changelog"), "there is news")
+        eventually(lambda: self.sales.base.one("SELECT count(*) FROM crmsync.changelog WHERE id = $1", newest) == 0, "it is acknowledged")
+        self.kill_daemon()
+
     def test_f29_kill_9_of_the_daemon_at_random_moments(self):
-        self.survive([self.kill_daemon] * (25 if LONG else 5))
+        self.survive([self.kill_daemon, self.kill_daemon_when_it_has_acknowledged] * (13 if LONG else 3))
 
     def test_kill_9_of_the_daemon_during_the_first_reconcile(self):
         self.populate(self.sales, people=3000, accounts=20)

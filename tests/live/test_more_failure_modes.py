@@ -75,10 +75,12 @@ class Trees(Pair):
         self.begin()
         for turn in range(4):
             for side, base in (("a", self.a), ("b", self.b)):
+                base.run("BEGIN")       # so that there are always some whose parent comes with them
                 base.run("INSERT INTO things (k, parent) SELECT $1 || n, (SELECT id FROM things ORDER BY random() LIMIT 1) "
                          "FROM generate_series(1, 30) n", f"{side}{turn}.")
                 base.run("UPDATE things SET name = $1, parent = (SELECT id FROM things ORDER BY random() LIMIT 1) "
                          "WHERE id IN (SELECT id FROM things ORDER BY random() LIMIT 10)", f"{side}{turn}")
+                base.run("COMMIT")
         self.assertEqual(len(self.both()), 240)
         self.assert_quiet()
 
