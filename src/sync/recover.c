@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/undo.h"
@@ -72,7 +73,8 @@ static void on_survey_mark(void *arg, struct value text, const struct err *e)
 	if (e != NULL) {
 		m->rc->failed = true;
 	} else {
-		m->side->surveyed = !value_is_null(text) && survey_holds(m->side, text);
+		m->side->surveyed = (!value_is_null(text) && survey_holds(m->side, text)) ||
+				    (m->side->surveyed && fault("f22-a-lost-state-is-gone-on-with"));
 		if (!value_is_null(text) && !m->side->surveyed)
 			log_info("the topology says something new of this table: it is listed again",
 				 LOG_S("entity", m->side->flow->def->name), LOG_S("endpoint", m->side->mapping->endpoint->name));
@@ -390,7 +392,7 @@ static void on_intents(void *arg, const struct value *names, const struct value 
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		if (!value_is_null(blobs[i]))
+		if (!value_is_null(blobs[i]) && !fault("f29-what-was-in-work-is-forgotten"))
 			restore_intent(rc, names[i], blobs[i]);
 	for (size_t k = 0; k < s->topology->n_endpoints; k++)
 		load_epoch(rc, k);

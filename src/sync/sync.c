@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/state.h"
@@ -177,6 +178,8 @@ static void on_store_lost(void *arg)
 {
 	struct sync *s = arg;
 
+	if (fault("f22-a-lost-state-is-gone-on-with"))
+		return;
 	s->renewed = s->renewing;	/* by our own will, or by somebody else's */
 	s->renewing = false;
 	log_error("the state in Redis was lost: every table is listed again; nothing is deleted, differing rows are merged");

@@ -43,6 +43,10 @@ class Failed(AssertionError):
     """Something did not come true; the message says what was waited for and what there was instead."""
 
 
+class Died(Failed):
+    """A program ended that nobody had asked to."""
+
+
 def eventually(ask, what, patience=None):
     """Asks until the answer is true and returns it. An answer may be (False, "why")."""
     end = time.monotonic() + (patience or PATIENCE)
@@ -434,7 +438,7 @@ def has_failpoints():
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=30)
+        super().__init__("localhost", timeout=min(30, PATIENCE))
         self.path = str(path)
 
     def connect(self):
@@ -474,7 +478,7 @@ class Daemon:
 
     def _answers(self):
         if self.process.poll() is not None:
-            raise Failed(f"the daemon ended with {self.process.returncode}")
+            raise Died(f"the daemon ended with {self.process.returncode}")
         try:
             return self.get("/healthz")[0] == 200
         except OSError as error:
@@ -495,7 +499,7 @@ class Daemon:
                 process.wait()
                 raise Failed("the daemon did not stop within 60 s of being asked") from None
         if ended != (-how if how == signal.SIGKILL else code):
-            raise Failed(f"the daemon ended with {ended}")
+            raise Died(f"the daemon ended with {ended}")
 
     def kill(self):
         self.stop(signal.SIGKILL)

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "endpoint/postgres/pg.h"
@@ -761,7 +762,7 @@ void pg_catalog_stale(struct postgres *pg)
 {
 	if (pg->reading) {
 		pg->again = true;
-	} else if (connected(pg) && !pg->stale) {
+	} else if (connected(pg) && !pg->stale && !fault("f25-tables-stay-as-they-were")) {
 		pg->stale = true;	/* once: a stream of failing statements must not push it ahead */
 		loop_timer_set(pg->catalog, CATALOG_STALE_MS);
 	}
@@ -945,7 +946,7 @@ struct endpoint *postgres_endpoint_new(struct loop *loop, const struct topology 
 	pg->loop = loop;
 	pg->topology = topology;
 	pg->channel = xasprintf("crmsync_%.*s", 50, topology->name);
-	pg->n_slots = conf->connections > 0 ? (size_t)conf->connections : 1;
+	pg->n_slots = conf->connections > 0 && !fault("f26-all-wait-in-one-line") ? (size_t)conf->connections : 1;
 	pg->slots = xcalloc(pg->n_slots, sizeof *pg->slots);
 	for (size_t i = 0; i < pg->n_slots; i++)
 		pg->slots[i].pg = pg;

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "endpoint/postgres/pg.h"
 #include "endpoint/postgres/pg_hset.h"
@@ -76,7 +77,7 @@ static void run(struct job *j);
 
 static void set_error(struct write *w, const struct err *e)
 {
-	w->outcome = WRITE_ERROR;
+	w->outcome = fault("f16-what-is-refused-counts-as-written") ? WRITE_DONE : WRITE_ERROR;
 	w->err = *e;
 }
 
@@ -316,7 +317,7 @@ static void miss(struct job *j, struct write *w, bool same_version)
 	else if (j->now.aside)
 		set_error(w, &locked);
 	else
-		w->outcome = WRITE_SILENT;
+		w->outcome = fault("f33-silence-means-done") ? WRITE_DONE : WRITE_SILENT;
 }
 
 static void on_looked(void *arg, PGresult *res, const struct err *e)
@@ -371,7 +372,7 @@ static void take_answer(struct job *j, PGresult *res, int row)
 
 		w->id = (struct value){ arena_dup(arena, id.data, (size_t)id.len), id.len };
 	}
-	if (PQgetisnull(res, row, 1))
+	if (PQgetisnull(res, row, 1) || fault("f09-reads-nothing-back"))
 		return;
 	if (w->op == WRITE_DELETE) {	/* a soft delete that left the row there */
 		w->outcome = WRITE_SILENT;
@@ -525,7 +526,7 @@ static void piece_failed(struct job *j, const struct err *e)
 {
 	unsigned tries = strcmp(e->code, "57014") == 0 ? 2 : TRIES;	/* a statement_timeout is long: once more is enough */
 
-	if (e->kind == ERR_ROW) {
+	if (e->kind == ERR_ROW && !fault("f23-a-bad-row-takes-its-batch-along")) {
 		row_failed(j, e);
 	} else if (e->kind == ERR_TRANSIENT && passes(e->code) && j->now.tries + 1 < tries) {
 		rest(j);
@@ -799,7 +800,7 @@ static bool send_cycle(struct job *j)
 {
 	struct pg_write_set set = { j->batch->list, j->missed, j->n_tangled };
 
-	if (j->n_tangled < 2)
+	if (j->n_tangled < 2 || fault("f14-a-cycle-is-not-broken"))
 		return false;
 	for (size_t i = 0; i < j->n_tangled; i++)
 		j->missed[i] = j->order[j->tangled[i]];
@@ -832,7 +833,7 @@ static bool untangle(struct job *j)
 	if (j->n_tangled == 0 || !all_room_is_made(j) || pg_mark_table(j->pl, &j->mark) == NULL)
 		return false;
 	qsort(j->tangled, j->n_tangled, sizeof *j->tangled, compare_place);
-	if (j->answered > j->answered_then && j->tangled_tries++ < TANGLED_TRIES) {
+	if (j->answered > j->answered_then && !fault("f14-a-chain-is-tried-once") && j->tangled_tries++ < TANGLED_TRIES) {
 		again_singly(j);
 		return false;
 	}
