@@ -385,6 +385,42 @@ static void add_endpoints(struct buf *out, const json_t *status)
 	buf_adds(out, "</section>\n");
 }
 
+/* ---- jobs -------------------------------------------------------------------------------------------- */
+
+static void add_job(struct html_table *t, const json_t *job)
+{
+	struct buf doing = { 0 };
+
+	doing_add(&doing, str(job, "phase"), str(job, "endpoint"), str(job, "unit"), num(job, "done"), num(job, "share"),
+		  num(job, "per_second"), num(job, "seconds_left"));
+	html_row_begin(t);
+	html_head_begin(t);
+	html_add(t->out, "%s %s", str(job, "kind"), str(job, "entity"));
+	html_head_end(t);
+	cell_text(t, "", str(job, "asked_by"));
+	cell_delay(t, num(job, "seconds"));
+	cell_text(t, "", doing.p);
+	html_row_end(t);
+	buf_fini(&doing);
+}
+
+static void add_jobs(struct buf *out, const json_t *status)
+{
+	static const struct html_column columns[] = { { "Job", "" }, { "Asked by", "" }, { "For", "n" }, { "Doing", "" } };
+	struct html_table t;
+	const json_t *job;
+	size_t i;
+
+	if (json_array_size(sub(status, "jobs")) == 0)
+		return;
+	buf_adds(out, "<section>\n<h2 id=\"jobs\">Jobs</h2>\n");
+	html_table_begin(&t, out, "jobs", columns, countof(columns));
+	json_array_foreach(sub(status, "jobs"), i, job)
+		add_job(&t, job);
+	html_table_end(&t);
+	buf_adds(out, "</section>\n");
+}
+
 /* ---- links ------------------------------------------------------------------------------------------- */
 
 /* What it is now, and what is being done about it. */
@@ -633,6 +669,7 @@ void page_html(const json_t *status, const char *nonce, struct buf *out)
 	add_top(out, title.p, tone_of_all(status), nonce);
 	buf_fini(&title);
 	add_header(out, status);
+	add_jobs(out, status);
 	add_endpoints(out, status);
 	add_links(out, status);
 	add_entities(out, status);

@@ -293,18 +293,6 @@ static int run_uninstall(struct ctl *c, char **args, int n)
 
 /* ---- parked ------------------------------------------------------------------------------------------ */
 
-const char *str(const json_t *j, const char *name)
-{
-	const char *s = json_string_value(json_object_get(j, name));
-
-	return s != NULL ? s : "";
-}
-
-json_int_t number(const json_t *j, const char *name)
-{
-	return json_integer_value(json_object_get(j, name));
-}
-
 void names_add(struct buf *out, const json_t *names)
 {
 	const json_t *name;

@@ -468,6 +468,11 @@ bool sync_link_view(const struct sync *s, size_t entity, size_t e, struct sync_l
 	return true;
 }
 
+struct jobs *sync_jobs(struct sync *s)
+{
+	return &s->jobs;
+}
+
 struct journal *sync_journal(const struct sync *s)
 {
 	return s->journal;
@@ -574,7 +579,8 @@ void sync_kick(struct sync *s, bool sweep)
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (s->flows[i].sides[e] != NULL) {
 				s->flows[i].sides[e]->wanted = true;
-				s->flows[i].sides[e]->sweep_wanted |= sweep;
+				if (sweep)
+					sweep_order(s->flows[i].sides[e], JOB_OPERATOR);
 			}
 		flow_pump(&s->flows[i]);
 	}

@@ -240,7 +240,7 @@ static bool once_swept(struct sync *s, bool *away)
 			if (side->swept_us < s->once.began_us || side->listing.state != LISTING_IDLE) {
 				swept = false;
 				if (side->surveyed && side->listing.state == LISTING_IDLE)
-					side->sweep_wanted = true;
+					sweep_order(side, JOB_OPERATOR);
 			}
 		}
 	return swept;
