@@ -158,6 +158,18 @@ void doing_add(struct buf *out, const char *phase, const char *endpoint, const c
 	buf_fini(&far);
 }
 
+void attempts_add(struct buf *out, double failed, double next_seconds)
+{
+	if (failed > 0) {
+		buf_adds(out, "; attempts failed: ");
+		count_add(out, failed);
+	}
+	if (next_seconds > 0) {
+		buf_adds(out, ", next in ");
+		age_add(out, next_seconds);
+	}
+}
+
 const char *link_word(const char *state)
 {
 	if (strcmp(state, "consistent") == 0)

@@ -40,6 +40,9 @@ void doing_add(struct buf *out, const char *phase, const char *endpoint, const c
 /* What a phase of a job is called; one without a name here as it is. */
 const char *phase_words(const char *phase);
 
+/* Of an endpoint that cannot be reached, "; attempts failed: 3, next in 24 s"; nothing while there are none. */
+void attempts_add(struct buf *out, double failed, double next_seconds);
+
 /* A link's state: "in step", "differs"; another one as it is. */
 const char *link_word(const char *state);
 /* Of an endpoint that is up and has no place for the daemon's row. */

@@ -283,21 +283,12 @@ static void add_header(struct buf *out, const json_t *status)
 
 static void add_down(struct buf *out, const json_t *p)
 {
-	double next = num(p, "next_attempt_seconds"), tries = num(p, "failed_attempts");
-
 	if (str(p, "reason")[0] == '\0')
 		return;
 	html_add(out, "<p class=\"%s\">%s", is(p, "state", "down") ? "bad" : "", str(p, "reason"));
 	if (str(p, "code")[0] != '\0')
 		html_add(out, " (%s)", str(p, "code"));
-	if (tries > 0) {
-		buf_adds(out, "; attempts failed: ");
-		count_add(out, tries);
-	}
-	if (next > 0) {
-		buf_adds(out, ", next in ");
-		age_add(out, next);
-	}
+	attempts_add(out, num(p, "failed_attempts"), num(p, "next_attempt_seconds"));
 	buf_adds(out, "</p>");
 }
 

@@ -521,7 +521,7 @@ const struct ctl_command ctl_commands[] = {
 	  "Finds out what a full reconcile would write where and why, without writing; with --json a line for each write and a sum." },
 	{ "pause", "ENDPOINT|ENTITY", "", 1, 1, run_pause, "Lets it rest; what happens there meanwhile is caught up on later." },
 	{ "resume", "ENDPOINT|ENTITY", "", 1, 1, run_resume, "Lets it go on." },
-	{ "kick", "[--sweep]", "S", 0, 0, run_kick, "Looks at every endpoint now; --sweep compares everything." },
+	{ "kick", "[--sweep]", "S", 0, 0, run_kick, "Looks at every endpoint now, tries those that are down; --sweep compares everything." },
 	{ "reload", "", "", 0, 0, run_reload, "Reads the topology again: all of it or, when there is a mistake in it, nothing." },
 	{ "metrics", "", "", 0, 0, run_metrics, "Prints the metrics as Prometheus text." },
 	{ "migrate", "ENTITY --from A --to B", "", 0, 0, NULL, "Copies an entity." },

@@ -89,6 +89,20 @@ static void add_reason(struct buf *out, size_t width, const char *who, const cha
 	buf_fini(&line);
 }
 
+static void add_down(struct buf *out, size_t width, const json_t *p)
+{
+	struct buf line = { 0 };
+
+	if (str(p, "reason")[0] == '\0')
+		return;
+	buf_adds(&line, str(p, "reason"));
+	if (str(p, "code")[0] != '\0')
+		buf_addf(&line, " (%s)", str(p, "code"));
+	attempts_add(&line, num(p, "failed_attempts"), num(p, "next_attempt_seconds"));
+	add_reason(out, width, str(p, "name"), "", line.p);
+	buf_fini(&line);
+}
+
 static void add_recognised(struct buf *out, size_t width, const json_t *p, int64_t now_us)
 {
 	struct buf line = { 0 };
@@ -145,7 +159,7 @@ static void show_endpoints(const json_t *status, struct buf *out, size_t width, 
 	}
 	table_print(&t, out, width, color);
 	json_array_foreach(list, i, p)
-		add_reason(out, width, str(p, "name"), "", str(p, "reason"));
+		add_down(out, width, p);
 	json_array_foreach(list, i, p)
 		add_recognised(out, width, p, now_us);
 	json_array_foreach(list, i, p)

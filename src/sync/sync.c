@@ -575,6 +575,9 @@ bool sync_install_print(struct sync *s, const char *name, void (*done)(void *, c
 
 void sync_kick(struct sync *s, bool sweep)
 {
+	for (size_t e = 0; e < s->topology->n_endpoints; e++)
+		if (!s->endpoint_paused[e])
+			s->endpoints[e]->ops->start(s->endpoints[e]);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (s->flows[i].sides[e] != NULL) {

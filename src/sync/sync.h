@@ -242,7 +242,7 @@ struct sync_verdict {
 	const char *endpoint, *value;
 };
 bool sync_decide(struct sync *, const struct sync_verdict *, struct err *e);
-/* Looks at every endpoint now instead of at its next interval; with `sweep` compares everything. */
+/* Looks at every endpoint now instead of at its next interval, also at those that are down; with `sweep` compares everything. */
 void sync_kick(struct sync *, bool sweep);
 
 #endif

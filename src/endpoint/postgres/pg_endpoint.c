@@ -557,6 +557,8 @@ static void op_start(struct endpoint *ep)
 
 	if (pg->phase == PG_IDLE && ep->state != ENDPOINT_PAUSED)
 		connect_now(pg);
+	else if (pg->phase == PG_RESTING)
+		loop_timer_set(pg->retry, 0);
 }
 
 static void op_pause(struct endpoint *ep)
