@@ -170,6 +170,8 @@ void sync_endpoint_view(const struct sync *s, size_t i, struct sync_endpoint_vie
 	bool down = i == 1 && fake->support_down;
 
 	p->state = down ? ENDPOINT_DOWN : ENDPOINT_UP;
+	p->tries = down ? 3 : 0;
+	p->next_try_us = down ? clock_mono_us() + 24000000 : 0;
 	strcpy(p->why.code, down ? "57P01" : "");
 	strcpy(p->why.text, down ? "the server is shutting down" : "");
 	*v = (struct sync_endpoint_view){ .conf = &s->topology->endpoints[i], .endpoint = p, .meter = &s->meter_endpoints[i],
