@@ -433,6 +433,8 @@ static const char *reason_of(const struct side *side)
 		return "stands by: another crmsyncd does the work";
 	if (!side->flow->sync->store->ready)
 		return "Redis is away: nothing is applied, nothing is lost";
+	if (journal_trouble(side->flow->sync->journal) != NULL)
+		return "the journal cannot be written: nothing is applied, nothing is lost";
 	if (side->link->endpoint->silent)
 		return "the endpoint has not answered for a while; the others do not wait for it";
 	if (side->link->endpoint->state == ENDPOINT_UP && !side->flow->sync->shakes[side->endpoint].greeted)

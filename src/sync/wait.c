@@ -79,6 +79,8 @@ static bool all_settled(struct sync *s, int64_t asked_us, bool without_away, str
 			buf_addf(out, "redis: %s\n", s->store->why.text[0] != '\0' ? s->store->why.text : "not ready yet");
 		return false;
 	}
+	if (out != NULL && journal_trouble(s->journal) != NULL)
+		buf_addf(out, "journal: %s\n", journal_trouble(s->journal)->text);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		struct flow *flow = &s->flows[i];
 		bool sides = true;

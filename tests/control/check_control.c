@@ -911,6 +911,8 @@ START_TEST(the_sentence_says_what_matters)
 	fake->support_down = true;
 	fake->parked = 3;
 	SUMMARY("2 of 3 endpoints up; contact is 14 s behind on support; 3 records parked");
+	fake->owes_nothing = true;
+	SUMMARY("2 of 3 endpoints up; support is down; 3 records parked");
 	fake->support_down = false;
 	fake->parked = 0;
 	fake->surveying = true;

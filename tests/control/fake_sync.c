@@ -211,7 +211,7 @@ bool sync_link_view(const struct sync *s, size_t e, size_t p, struct sync_link_v
 	v->phase = SYNC_PHASE_FOLLOW;
 	v->state = down ? SYNC_LINK_INCONSISTENT : SYNC_LINK_CONSISTENT;
 	v->reason = down ? "the endpoint is down" : "";
-	v->lag_seconds = down ? (e == 1 ? 14.2 : NAN) : 0;
+	v->lag_seconds = !down ? 0 : e == 1 && !fake->owes_nothing ? 14.2 : NAN;
 	v->owed = down ? 12 : 0;
 	v->parked = e == 1 && p == 1 ? fake->parked : 0;
 	if (fake->surveying && e == 1 && p == 2) {
