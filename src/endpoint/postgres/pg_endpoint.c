@@ -10,6 +10,8 @@
  * tells a slow statement from a server that is silent (pg_silence.c). What has to be answered or told while a caller may still be inside a
  * call of ours waits for the `soon` timer.
  */
+#include "endpoint/postgres/pg_endpoint.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +20,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "endpoint/postgres/pg_endpoint.h"
 #include "endpoint/postgres/pg_sessions.h"
 #include "loop/loop.h"
 

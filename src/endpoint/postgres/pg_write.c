@@ -12,6 +12,8 @@
  * transaction, so that one bad row costs nobody else's. Read-back happens after the commit: a row counts as read back
  * only while its version is the one of our transaction, else it is "refused", which makes the caller look again.
  */
+#include "endpoint/postgres/pg_write.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +23,6 @@
 #include "base/mem.h"
 #include "endpoint/postgres/pg_hset.h"
 #include "endpoint/postgres/pg_sql.h"
-#include "endpoint/postgres/pg_write.h"
 
 enum {
 	TOGETHER_BYTES = 1 << 20,	/* of one COPY for several batches; the last of them may go beyond */
