@@ -144,8 +144,8 @@ int main(int argc, char **argv)
 	if (c.print)
 		topology_print(topology, &out);
 	else
-		buf_addf(&out, "%s: fine: topology %s, %zu endpoints, %zu entities\n", c.file, topology->name,
-			 topology->n_endpoints, topology->n_entities);
+		buf_addf(&out, "%s: fine: topology %s, %zu endpoint%s, %zu entit%s\n", c.file, topology->name, topology->n_endpoints,
+			 topology->n_endpoints == 1 ? "" : "s", topology->n_entities, topology->n_entities == 1 ? "y" : "ies");
 	topology_free(&topology);
 	return print_and_free(&out);
 }

@@ -528,7 +528,7 @@ static const struct command commands[] = {
 	  "What a full reconcile of the entity would write; with lines, each write." },
 	{ "pause", run_pause, false, { { "name", PARAM_TEXT, true } }, "Stops an endpoint or an entity." },
 	{ "resume", run_resume, false, { { "name", PARAM_TEXT, true } }, "Lets it go on." },
-	{ "kick", run_kick, false, { { "sweep", PARAM_FLAG } }, "Looks at every endpoint now; with sweep, compares everything." },
+	{ "kick", run_kick, false, { { "sweep", PARAM_FLAG } }, "Looks at every endpoint now, tries those that are down; with sweep, compares everything." },
 	{ "reload", run_reload, true, { { 0 } }, "Reads the topology again: all of it or nothing." },
 	{ "metrics", run_metrics, false, { { 0 } }, "The metrics, a line each." },
 

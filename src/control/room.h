@@ -15,6 +15,7 @@
 #include "control/pages.h"
 
 struct entity_def;
+struct job;
 struct sync_planned;
 struct timeline;
 struct waiting;
@@ -71,6 +72,11 @@ json_t *control_number(double);		/* null when it is not one */
 void ratios_add_availability(json_t *object, const struct sync *, const struct timeline *);
 /* consistency_ratio, ... */
 void ratios_add_consistency(json_t *object, const struct sync *, const struct timeline *);
+
+/* ---- jobs.c ------------------------------------------------------------------------------------------ */
+
+json_t *job_json(const struct job *);
+json_t *jobs_json(struct sync *);		/* an array */
 
 /* ---- commands.c -------------------------------------------------------------------------------------- */
 

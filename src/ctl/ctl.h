@@ -6,6 +6,7 @@
  *   commands.c  the commands: what is asked of the daemon, what is shown of the answer
  *   client.c    one HTTP exchange over the control socket
  *   find.c      where the control socket is
+ *   object.c    reading the daemon's objects
  *   status.c    the status in words and tables
  *   ratios.c    the ratios over time in it
  *   table.c     aligned columns

@@ -56,7 +56,7 @@ void complain(const char *fmt, ...)
 
 static void help_options(void)
 {
-	puts("\nOptions:\n"
+	puts("Options:\n"
 	     "  -s, --socket SOCKET     the daemon's control socket\n"
 	     "  -c, --config FILE       the topology file that names it\n"
 	     "      --json              one JSON object, or one a line, each with \"schema\": 1\n"
@@ -72,17 +72,22 @@ static void help(void)
 	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
 		if (c->run != NULL)
 			printf("  %s%s%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args);
+	putchar('\n');
 	help_options();
 	puts("\nExit codes: 0 fine, 1 differences, 2 trouble, 64 usage, 69 no daemon, 75 timed out,\n"
 	     "77 not permitted, 78 configuration, 130 interrupted.\n"
 	     "More: crmsyncctl COMMAND --help, crmsyncctl(1).");
 }
 
-static void help_command(const struct ctl_command *c)
+/* With all that begin with the same word: `parked --help` is asked by somebody who does not know yet what there is. */
+static void help_command(const struct ctl_command *asked)
 {
-	printf("Usage: crmsyncctl %s%s%s\n%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args, c->help);
-	if (c->run == NULL)
-		puts("Not built yet in this version.");
+	size_t word = strcspn(asked->name, " ");
+
+	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
+		if (strncmp(c->name, asked->name, word) == 0 && strcspn(c->name, " ") == word)
+			printf("Usage: crmsyncctl %s%s%s\n%s%s\n\n", c->name, c->args[0] != '\0' ? " " : "", c->args, c->help,
+			       c->run == NULL ? " Not built yet in this version." : "");
 	help_options();
 }
 

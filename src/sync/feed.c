@@ -174,7 +174,7 @@ static void take_news(struct side *side, struct captured *got)
 	side->link->endpoint->last_capture_us = clock_wall_us();
 	look_in(side, side->mapping->endpoint->interval_us / 1000);
 	if (got->truncated)
-		side->sweep_wanted = true;
+		sweep_order(side, JOB_DAEMON);
 	news_from_us = side->heard_us;
 	if (!got->more)
 		side->heard_us = got->began_us;

@@ -60,6 +60,7 @@ struct listing {			/* survey or sweep: every row of the table */
 	enum listing_state state;
 	bool survey;			/* else a sweep */
 	bool regular;			/* a sweep that its interval began: nobody waits for its end */
+	enum job_by by;
 	bool asking, ended, failed;	/* a page is on its way; the last page came; a round of it failed */
 	char *after;			/* owned; last local id seen */
 	size_t rounds;			/* rounds made of it that are in flight */
@@ -113,6 +114,7 @@ struct side {
 	struct listing listing;
 	bool listing_open;		/* a question for a listing is out; maybe of one that was given up since */
 	bool sweep_wanted, sweep_due;	/* somebody wants to know; its interval is over */
+	enum job_by sweep_by;		/* who wants to know */
 	struct ack *truncated;			/* owned: log entries of a TRUNCATE, acknowledged when a sweep has looked */
 	int64_t next_sweep_us, last_sweep_us;	/* monotonic; wall */
 	double look_seconds;			/* what a vector took in the second half of the last sweep; 0: not known */
@@ -269,6 +271,7 @@ struct sync {
 	struct sync_verify *verify;	/* the same */
 	struct sync_undo *undo;		/* the same */
 	struct undo_queue *undos;	/* owned; what is still to be put back */
+	struct jobs jobs;
 	struct image_run *runs;		/* owned; by endpoint, then of people's decisions: the one that is open; the same of first listings */
 	struct loop_timer *tick;
 	bool recovering, recovered;	/* intents of an earlier life are being put back, are */
@@ -349,6 +352,7 @@ void keys_compare(struct flow *);	/* refuses sides that cannot hold the keys of 
 
 void listing_round_done(struct side *, bool ok);
 void listing_progress(const struct side *, struct sync_link_view *);
+void sweep_order(struct side *, enum job_by);	/* a sweep, and somebody waits for its end */
 
 /* ---- recover.c --------------------------------------------------------------------------------------- */
 

@@ -436,6 +436,8 @@ static const char *reason_of(const struct side *side)
 		return "stands by: another crmsyncd does the work";
 	if (!side->flow->sync->store->ready)
 		return "Redis is away: nothing is applied, nothing is lost";
+	if (journal_trouble(side->flow->sync->journal) != NULL)
+		return "the journal cannot be written: nothing is applied, nothing is lost";
 	if (side->link->endpoint->silent)
 		return "the endpoint has not answered for a while; the others do not wait for it";
 	if (side->link->endpoint->state == ENDPOINT_UP && !side->flow->sync->shakes[side->endpoint].greeted)
@@ -469,6 +471,11 @@ bool sync_link_view(const struct sync *s, size_t entity, size_t e, struct sync_l
 	};
 	listing_progress(side, v);
 	return true;
+}
+
+struct jobs *sync_jobs(struct sync *s)
+{
+	return &s->jobs;
 }
 
 struct journal *sync_journal(const struct sync *s)
@@ -573,11 +580,15 @@ bool sync_install_print(struct sync *s, const char *name, void (*done)(void *, c
 
 void sync_kick(struct sync *s, bool sweep)
 {
+	for (size_t e = 0; e < s->topology->n_endpoints; e++)
+		if (!s->endpoint_paused[e])
+			s->endpoints[e]->ops->start(s->endpoints[e]);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (s->flows[i].sides[e] != NULL) {
 				s->flows[i].sides[e]->wanted = true;
-				s->flows[i].sides[e]->sweep_wanted |= sweep;
+				if (sweep)
+					sweep_order(s->flows[i].sides[e], JOB_OPERATOR);
 			}
 		flow_pump(&s->flows[i]);
 	}

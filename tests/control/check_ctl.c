@@ -144,7 +144,7 @@ START_TEST(status_begins_with_the_sentence_and_fits)
 	ck_assert_ptr_nonnull(strstr(r.out, "PostgreSQL 15.18"));
 	ck_assert_ptr_nonnull(strstr(r.out, " differs "));
 	ck_assert_ptr_nonnull(strstr(r.out, "survey 43 %, 5.7 s left, "));
-	ck_assert_ptr_nonnull(strstr(r.out, "\n  support: the server is shutting down\n"));
+	ck_assert_ptr_nonnull(strstr(r.out, "\n  support: the server is shutting down (57P01); attempts failed: 3, next in 24 s\n"));
 	ck_assert_msg(strstr(r.out, "contact on support:") == NULL, "said once, not for every entity");
 	ck_assert_ptr_nonnull(strstr(r.out, "\n  contact on billing: the first comparison is not done\n"));
 	ck_assert_ptr_nonnull(strstr(r.out, "4,000"));
@@ -156,6 +156,22 @@ START_TEST(status_begins_with_the_sentence_and_fits)
 	ck_assert_ptr_nonnull(strstr(r.out, "\naccount on sales    - "));
 	ck_assert_msg(strchr(r.out, '\033') == NULL, "no colour into a file");
 	ck_assert_str_eq(r.err, "");
+	ran_fini(&r);
+}
+END_TEST
+
+START_TEST(status_shows_jobs_while_there_are_any)
+{
+	struct ran r;
+
+	served_start(&s);
+	r = ctl("status", NULL);
+	ck_assert_ptr_null(strstr(r.out, "JOB"));
+	ran_fini(&r);
+	fake->verifying = true;
+	r = ctl("status", NULL);
+	fits(r.out, 80);
+	ck_assert_ptr_nonnull(strstr(r.out, "\nverify contact  schedule  10 s  reads the rows at sales: 60 %, "));
 	ran_fini(&r);
 }
 END_TEST
@@ -667,6 +683,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, status_begins_with_the_sentence_and_fits);
+	tcase_add_test(t, status_shows_jobs_while_there_are_any);
 	tcase_add_test(t, status_speaks_of_the_books_only_when_they_do_not_balance);
 	tcase_add_test(t, status_speaks_of_what_verify_found_while_it_differs);
 	tcase_add_test(t, status_as_json_is_the_object_of_the_stats_socket);

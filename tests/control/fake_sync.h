@@ -17,7 +17,7 @@ struct topology;
 
 struct fake {
 	/* knobs */
-	bool redis_down, support_down, standby, put_back, reconciling, surveying, refuse_install, refuse_reload, slow_reload, busy_reload;
+	bool redis_down, support_down, owes_nothing, standby, put_back, reconciling, surveying, verifying, refuse_install, refuse_reload, slow_reload, busy_reload;
 	int64_t parked, pending;
 	int64_t plan_left;		/* so many things are planned */
 	int64_t differ;			/* so many records of an entity differ, verify finds */

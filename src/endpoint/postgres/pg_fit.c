@@ -119,8 +119,8 @@ static void no_such_column(const struct reading *r, struct candidate *c, const c
 	for (size_t i = 0; i < c->n_columns; i++)
 		names[i] = PQgetvalue(r->columns, (int)(c->first_column + i), COL_NAME);
 	near = text_nearest(name, names);
-	fit_problem(c, "%s: there is no column \"%s\"%s%s%s", what, name, near != NULL ? " (did you mean \"" : "",
-		near != NULL ? near : "", near != NULL ? "\"?)" : "");
+	fit_problem(c, "%s: there is no column \"%s\"%s%s%s; name another one in the topology, or bring it back", what, name,
+		near != NULL ? " (did you mean \"" : "", near != NULL ? near : "", near != NULL ? "\"?)" : "");
 	free(names);
 }
 
