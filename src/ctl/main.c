@@ -37,6 +37,8 @@ const struct option ctl_options[] = {
 	{ "source", required_argument, NULL, 'o' },
 	{ "rule", required_argument, NULL, 'l' },
 	{ "dry-run", no_argument, NULL, 'd' },
+	{ "replace", no_argument, NULL, 'x' },
+	{ "other-topology", no_argument, NULL, 'T' },
 	{ NULL },
 };
 
@@ -118,6 +120,8 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	case 'o': c->source = optarg; break;
 	case 'l': c->rule = optarg; break;
 	case 'd': c->dry_run = true; break;
+	case 'x': c->replace = true; break;
+	case 'T': c->other_topology = true; break;
 	case 'h':
 		if (command != NULL)
 			help_command(command);
