@@ -41,8 +41,8 @@ enum {
 	LINE = 200,
 };
 
-enum restore_state { RESTORE_LEASE, RESTORE_SIZE, RESTORE_FILL, RESTORE_COUNT, RESTORE_POSITIONS, RESTORE_JOURNAL, RESTORE_FINISH,
-		     RESTORE_LEAVE };
+/* What is done when that which is under way has been answered. */
+enum restore_state { RESTORE_NOTHING, RESTORE_SIZE, RESTORE_FILL, RESTORE_COUNT, RESTORE_POSITIONS, RESTORE_JOURNAL, RESTORE_LEAVE };
 
 struct source_entity {			/* of the file */
 	ptrdiff_t entity;		/* here; -1: there is none of that name */
@@ -403,8 +403,8 @@ static void on_left(void *arg, const struct err *e)
 static void step(struct restore *r)
 {
 	switch (r->state) {
-	case RESTORE_LEASE:
-		break;		/* on_up() goes on */
+	case RESTORE_NOTHING:
+		break;
 	case RESTORE_SIZE:
 		size(r);
 		break;
@@ -430,8 +430,8 @@ static void step(struct restore *r)
 static void on_step_done(void *arg, const struct err *e)
 {
 	static const char *const names[] = {
-		[RESTORE_LEASE] = "lease", [RESTORE_SIZE] = "size", [RESTORE_FILL] = "fill", [RESTORE_COUNT] = "count",
-		[RESTORE_POSITIONS] = "positions", [RESTORE_JOURNAL] = "positions", [RESTORE_LEAVE] = "finish",
+		[RESTORE_SIZE] = "size", [RESTORE_FILL] = "fill", [RESTORE_COUNT] = "count", [RESTORE_JOURNAL] = "positions",
+		[RESTORE_LEAVE] = "finish",
 	};
 	struct restore *r = arg;
 
