@@ -4,8 +4,8 @@ import shutil
 import signal
 import unittest
 
-from case import ThreeCrms
-from crm import eventually, has_failpoints, subprocess
+from case import Pair, ThreeCrms
+from crm import Failed, eventually, has_failpoints
 
 
 class Backup(ThreeCrms):
@@ -29,6 +29,10 @@ class Backup(ThreeCrms):
         self.d.kill()
         self.redis.call("FLUSHALL")
         shutil.rmtree(self.d.directory / "journal")
+
+    def end_lease(self):
+        """Nobody waits for the end of a lease whose holder is gone."""
+        self.redis.call("HSET", "crmsync:acme:lease", "until", "0")
 
     def recognised(self, *names):
         def told():
@@ -81,3 +85,102 @@ class Backup(ThreeCrms):
         self.sales.remove("p8@example.org")
         self.assertNotIn("p8@example.org", self.settled(), "it counts as usual from here on")
         self.assert_quiet()
+
+    def test_a_restore_touches_nothing_that_it_would_harm(self):
+        self.begin()
+        self.backup()
+        self.d.stop()
+        refused = self.restore(code=78)
+        self.assertIn("is not empty: it knows 25 records", refused.stderr)
+        other = self.d.file.read_text()
+        self.d.write(other.replace("score: {type: integer}", "score: {type: decimal}"))
+        refused = self.restore(code=78)
+        self.assertIn("field contact.score integer", refused.stderr)
+        self.d.write(other)
+        whole = self.place.path / "whole"
+        shutil.copy(self.file, whole)
+        with open(self.file, "r+b") as f:
+            f.truncate(os.stat(self.file).st_size - 1)
+        refused = self.restore("--replace", code=78)
+        self.assertIn("is no complete backup", refused.stderr)
+        self.end_lease()
+        self.d.start()
+        self.settled()
+        self.assertIsNone(self.d.endpoint("sales")["recognised"], "nothing was touched")
+        shutil.move(whole, self.file)
+        refused = self.restore("--replace", code=75)
+        self.assertIn("Stop it first", refused.stderr)
+        self.d.stop()
+        self.restore("--replace")
+        self.assertEqual(len(list((self.d.directory / "journal").glob("journal.db.before-*"))), 1, "the journal of before is kept")
+        self.d.start()
+        self.recognised("sales", "support", "billing")
+        self.settled()
+        self.assert_quiet()
+
+    @unittest.skipUnless(has_failpoints(), "needs --enable-failpoints")
+    def test_half_a_restore_is_never_believed(self):
+        self.begin()
+        self.backup()
+        self.lose_everything()
+        self.sales.edit("p6@example.org", phone="+6")
+        self.support.edit("p6@example.org", name="Six")
+        for place in ("restore/fill/answered:2", "restore/count/answered", "restore/positions/answered", "restore/journal/answered"):
+            os.environ["CRMSYNCD_FAILPOINTS"] = place
+            try:
+                self.restore(code=2)
+            finally:
+                del os.environ["CRMSYNCD_FAILPOINTS"]
+            self.end_lease()
+            self.assertEqual(self.d.run_once(), 78, f"the daemon does not start after {place}")
+            self.assertIn("Run crmsyncctl restore again", self.d.log)
+            self.end_lease()
+        self.restore()
+        self.d.start()
+        people = self.settled()
+        self.assertEqual((people["p6@example.org"]["phone"], people["p6@example.org"]["name"]), ("+6", "Six"))
+        self.assertIn("Person 1", self.d.ctl("history", "--entity", "contact", "--key", "p1@example.org"))
+
+    def test_a_backup_that_breaks_off_is_no_file(self):
+        self.begin()
+        self.d.process.send_signal(signal.SIGSTOP)
+        ran = self.d.try_ctl("--timeout", "500ms", "backup", self.file)
+        self.d.process.send_signal(signal.SIGCONT)
+        self.assertEqual(ran.returncode, 75, ran.stderr)
+        self.assertEqual(list(self.place.path.glob("state.backup*")), [])
+        eventually(lambda: self.backup(), "another one can be made")
+
+
+SUMS = """
+thing:
+  key: [k]
+  fields:
+    k: {type: text}
+    name: {type: text}
+    amount: {type: decimal}
+  conflict: {rule: last-writer-wins, fields: {amount: add}}
+  mappings:
+    a: {table: things, modified: changed}
+    b: {table: things, modified: changed}
+"""
+
+
+class Sums(Pair):
+    name = "backup"
+    entities = SUMS
+
+    def test_an_amount_is_not_added_a_second_time_after_a_restore(self):
+        self.a.run("INSERT INTO things (k, amount) VALUES ('x', 10), ('y', 1), ('z', 1)")
+        self.begin()
+        file = str(self.place.path / "state.backup")
+        self.d.ctl("backup", file)
+        self.a.run("UPDATE things SET amount = amount + 5 WHERE k = 'x'")
+        self.d.wait()
+        self.b.run("UPDATE things SET amount = amount + 3 WHERE k = 'x'")
+        self.d.wait()
+        self.d.kill()
+        self.redis.call("FLUSHALL")
+        self.b.run("UPDATE things SET amount = amount + 1 WHERE k = 'y'")
+        self.d.ctl("-c", str(self.d.file), "restore", file, "--replace")
+        self.d.start()
+        self.assertEqual(self.settled("k, amount::text"), [("x", "18"), ("y", "2"), ("z", "1")])
