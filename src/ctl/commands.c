@@ -546,7 +546,7 @@ const struct ctl_command ctl_commands[] = {
 	{ "backup", "FILE", "", 1, 1, run_backup,
 	  "Writes what the daemon has last seen of all records, and its journal, as they are now, into FILE; work goes on meanwhile." },
 	{ "restore", "FILE [--replace] [--other-topology]", "xT", 1, 1, run_restore,
-	  "Puts a backup back, while no daemon runs. --replace gives up what Redis holds; the journal that is there is kept aside." },
+	  "Puts a backup back, while no daemon runs. --replace gives up what Redis holds; the journal that is there is kept aside.", true },
 	{ "migrate", "ENTITY --from A --to B", "", 0, 0, NULL, "Copies an entity." },
 	{ "verify", "[ENTITY]", "", 0, 1, run_verify, "Compares the real rows of the endpoints; 1 when some differ." },
 	{ "repair", "[ENTITY] [--dry-run]", "d", 0, 1, run_repair,

@@ -88,6 +88,7 @@ struct ctl_command {
 	int min, max;				/* arguments */
 	int (*run)(struct ctl *, char **args, int n);	/* NULL: not built yet in this version */
 	const char *help;
+	bool alone;				/* it speaks to no daemon */
 };
 extern const struct ctl_command ctl_commands[];	/* ends with a NULL name */
 

@@ -249,7 +249,7 @@ static int run(struct ctl *c, const struct ctl_command *command, char **args, in
 		return CTL_USAGE;
 	}
 	c->color = !c->no_color && (no_color == NULL || no_color[0] == '\0') && isatty(STDOUT_FILENO);
-	rc = find_socket(c);
+	rc = command->alone ? CTL_OK : find_socket(c);
 	if (rc != CTL_OK)
 		return rc;
 	catch_interrupts();

@@ -35,7 +35,7 @@
 #include "sync/restore.h"
 
 enum {
-	LEASE_MS = 6000,		/* longer than that of a daemon that was killed lasts */
+	LEASE_MS = 5000,		/* longer than that of a daemon that was killed lasts */
 	FILL_RECORDS = 2000, FILL_BYTES = 1 << 20,	/* of one write */
 	TURN_ITEMS = 4000,		/* then the lease gets its turn */
 	LINE = 200,
