@@ -293,8 +293,8 @@ static void judge(struct sync *s, size_t e, const struct greeting *g)
 		return;
 	}
 	if (k->restored_us != 0) {
-		time_print(k->restored_us / 1000000 * 1000000, when);
-		snprintf(text, sizeof text, "the state was restored from a backup of %s: what was done since is found by comparing every row", when);
+		time_print(k->restored_us, when);
+		snprintf(text, sizeof text, "the state was restored from a backup of %.19sZ: what was done since is found by comparing every row", when);
 		epoch_recognise(s, e, text);
 		rebase_begin(s, e, g, REBASE_COMPARE);
 		return;
@@ -328,10 +328,11 @@ static void on_greeted(void *arg, const struct greeting *g, const struct err *e)
 		struct shake *k = shake_of(s, b->endpoint);
 
 		k->greeting = false;
-		k->not_before_us = clock_mono_us() + AGAIN_US;
-		if (e == NULL)
+		k->not_before_us = s->rebase != NULL ? 0 : clock_mono_us() + AGAIN_US;
+		/* Two at a time would write each other's vectors as they were. It is greeted again when that one is over. */
+		if (e == NULL && s->rebase == NULL)
 			judge(s, b->endpoint, g);
-		else
+		else if (e != NULL)
 			log_warn("the database does not say who it is", LOG_S("endpoint", name_of(s, b->endpoint)), LOG_ERR(e));
 	}
 	free(b);

@@ -61,6 +61,7 @@ static void on_marks_written(void *arg, const struct err *e)
 	struct sync *s = rb->sync;
 	struct greeting g = rb->greeting;
 	size_t endpoint = rb->endpoint;
+	void (*list_anew)(struct side *) = rb->how == REBASE_FORGET ? side_forget : side_list_anew;
 
 	if (is_over(rb, e)) {
 		give_up(rb);
@@ -73,7 +74,7 @@ static void on_marks_written(void *arg, const struct err *e)
 	free(rb);
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		if (s->flows[i].sides[endpoint] != NULL)
-			side_forget(s->flows[i].sides[endpoint]);
+			list_anew(s->flows[i].sides[endpoint]);
 	s->recovered = false;
 	epoch_accept(s, endpoint, &g);
 	flow_recover(s);

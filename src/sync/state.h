@@ -312,6 +312,7 @@ void flow_look_gently(struct flow *, const struct rid *);	/* without another try
 bool side_usable(const struct side *);
 void side_changed(struct side *);		/* its link's usability or schema changed */
 void side_forget(struct side *);		/* the state was lost: survey again */
+void side_list_anew(struct side *);		/* the same, but what waits for a person waits on */
 /* A write failed for now, or an endpoint did not answer: again after a back-off. */
 void flow_look_later(struct flow *, const struct rid *, uint64_t evidence, unsigned tries);
 void flow_note_quantum(struct flow *, int64_t us);	/* so coarse are the stamps of one side */

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "sync/restore.h"
 
 enum cmd_kind { CMD_RECALL, CMD_LOOKUP, CMD_INTEND, CMD_INTENTS, CMD_WRITE, CMD_POSITION, CMD_SCAN, CMD_PRESIZE, CMD_BURIED, CMD_LEAVE };
 
@@ -770,6 +772,106 @@ void fake_store_flush(struct world *w)
 	store_keys_init(w);
 	history_rekey(w);
 	world_after(w, world_delay(w), notice_event, NULL);
+}
+
+/* ---- a backup, and what is left of it later (sync/restore.h) ----------------------------------------------------------- */
+
+void fake_store_backup_free(struct world *w)
+{
+	struct store_keys now = w->keys;
+
+	w->keys = w->backup;
+	store_keys_fini(w);
+	w->backup = (struct store_keys){ 0 };
+	w->keys = now;
+}
+
+void fake_store_backup(struct world *w)
+{
+	struct store_keys *from = &w->keys, *to = &w->backup;
+
+	fake_store_backup_free(w);
+	w->backup_us = world_now(w);
+	to->key = from->key;
+	memcpy(to->field_number, from->field_number, sizeof to->field_number);
+	memcpy(to->endpoint_number, from->endpoint_number, sizeof to->endpoint_number);
+	for (size_t i = 0; i < w->plan.n_entities; i++)
+		for (size_t j = 0; j < from->n_vectors[i]; j++)
+			vector_put(to, i, &from->vectors[i][j]);
+	for (size_t j = 0; j < from->n_positions; j++)
+		text_put(&to->positions, &to->n_positions, from->positions[j].name, from->positions[j].p, from->positions[j].len);
+}
+
+static struct vector_layout layout_of(const struct world *w, const struct store_keys *k, size_t entity)
+{
+	struct vector_layout l = { .n_fields = w->topology->entities[entity].def.n_fields, .n_endpoints = w->plan.n_endpoints };
+
+	l.fields_stored = (uint8_t)l.n_fields;
+	memcpy(l.field_number, k->field_number[entity], l.n_fields);
+	memcpy(l.endpoint_number, k->endpoint_number, l.n_endpoints);
+	return l;
+}
+
+static void restore_one(struct world *w, size_t entity, const struct kept_vector *v, struct arena *arena)
+{
+	struct vector_layout layout = layout_of(w, &w->keys, entity);
+	struct store_map_put maps[SIM_ENDPOINTS];
+	struct kept_vector put = { .rid = v->rid };
+	struct buf out = { 0 };
+	size_t n;
+
+	if (restore_vector(&layout, (struct value){ v->p, v->len }, arena, &out)) {
+		put.p = out.p;
+		put.len = (int32_t)out.len;
+		vector_put(&w->keys, entity, &put);
+		w->keys.records[entity]++;
+		n = restore_maps(&layout, &v->rid, (struct value){ out.p, put.len }, arena, maps);
+		for (size_t i = 0; i < n; i++) {
+			struct kept_map map = { .endpoint = maps[i].endpoint, .id = xstrndup(maps[i].id.data, (size_t)maps[i].id.len), .rid = v->rid };
+
+			map_put(&w->keys, entity, &map, false);
+			free(map.id);
+		}
+	}
+	buf_fini(&out);
+}
+
+static void restore_positions(struct world *w)
+{
+	char mark[RESTORE_MARK], made[24];
+
+	for (size_t j = 0; j < w->backup.n_positions; j++) {
+		const struct kept_text *t = &w->backup.positions[j];
+
+		if (restore_keeps_position(value_of(t->name)))
+			text_put(&w->keys.positions, &w->keys.n_positions, t->name, t->p, t->len);
+	}
+	for (size_t e = 0; e < w->plan.n_endpoints; e++) {
+		restore_name_mark(w->topology->endpoints[e].name, mark);
+		snprintf(made, sizeof made, "%lld", (long long)w->backup_us);
+		text_put(&w->keys.positions, &w->keys.n_positions, mark, made, strlen(made));
+	}
+}
+
+void fake_store_restore(struct world *w)
+{
+	struct arena arena;
+
+	w->flushed_us = world_now(w);
+	history_flushed(w);
+	w->sometimes->restored++;
+	store_keys_fini(w);
+	store_keys_init(w);
+	w->keys.key = w->backup.key;
+	memcpy(w->keys.field_number, w->backup.field_number, sizeof w->keys.field_number);
+	memcpy(w->keys.endpoint_number, w->backup.endpoint_number, sizeof w->keys.endpoint_number);
+	history_rekey(w);
+	arena_init(&arena);
+	for (size_t i = 0; i < w->plan.n_entities; i++)
+		for (size_t j = 0; j < w->backup.n_vectors[i]; j++)
+			restore_one(w, i, &w->backup.vectors[i][j], &arena);
+	arena_fini(&arena);
+	restore_positions(w);
 }
 
 int64_t fake_store_acked(const struct world *w, const struct db *db)

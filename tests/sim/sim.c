@@ -198,6 +198,28 @@ static void copy_then_put_back(struct world *w, void *arg)
 	world_after(w, rng_span(&w->nemesis, 2 * SECOND, 12 * SECOND), put_back, arg);
 }
 
+/* ---- the state is lost but for a backup ------------------------------------------------------------------------------ */
+
+static void back_up(struct world *w, void *arg);
+
+static void restore(struct world *w, void *arg)
+{
+	if (w->quiet)
+		return;
+	world_trace(w, "the state is lost, and the backup of %.6f is put back", (double)(w->backup_us - 1000 * (int64_t)SECOND) / SECOND);
+	w->kill = true;
+	fake_store_restore(w);
+	world_after(w, rng_span(&w->nemesis, SECOND, 10 * SECOND), back_up, NULL);
+}
+
+static void back_up(struct world *w, void *arg)
+{
+	if (w->quiet)
+		return;
+	fake_store_backup(w);
+	world_after(w, rng_span(&w->nemesis, SECOND, 12 * SECOND), restore, NULL);
+}
+
 /* ---- somebody deletes most of a table --------------------------------------------------------------------------------- */
 
 static void delete_many(struct world *w, void *arg)
@@ -550,6 +572,8 @@ static void run(struct world *w)
 		somebody_plans(w, NULL);
 	if (w->plan.put_backs)
 		next_put_back(w);
+	if (w->plan.restores)
+		world_after(w, rng_span(&w->nemesis, SECOND, 10 * SECOND), back_up, NULL);
 	if (w->plan.masses)
 		world_after(w, rng_span(&w->nemesis, 3 * SECOND, w->plan.edit_us), delete_many,
 			    &w->dbs[rng_below(&w->nemesis, (uint32_t)w->plan.n_endpoints)]);
