@@ -146,7 +146,7 @@ static const char begin_script[] =
 	"	end\n"
 	"	if records > 0 then return records end\n"
 	"end\n"
-	"redis.call('DEL', KEYS[1], KEYS[2])\n"
+	"redis.call('UNLINK', KEYS[1], KEYS[2])\n"
 	"redis.call('HSET', KEYS[1], 'format', ARGV[2], 'key', ARGV[3], 'born', ARGV[4])\n"
 	"if born then redis.call('HSET', KEYS[1], 'stale', string.sub(born, 1, ARGV[5])) end\n"
 	"for i = 6, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end\n"

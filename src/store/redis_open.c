@@ -203,24 +203,28 @@ static size_t ask_kill(struct opening *o, struct buf *out)
 
 /* ---- LEASE: are we the one who writes? ---------------------------------------------------------------- */
 
+enum { TAKES_AT = 2 };		/* which command takes it */
+
 static size_t ask_lease(struct opening *o, struct buf *out)
 {
 	o->standby = o->leased = false;
 	/* While standing by, the number was watched from the last time on: our own taking of it would make our first transaction void. */
 	resp_command(out, 1);
-	resp_word(out, "UNWATCH");
+	resp_word(out, "MULTI");
+	resp_command(out, 1);
+	resp_word(out, "EXEC");
 	lease_append_take(o->s, out);
-	return 2 + guard_append_watch(o->s, out);
+	return TAKES_AT + 1 + guard_append_watch(o->s, out);
 }
 
 static bool got_lease(struct opening *o, size_t i, const struct reply *r, struct err *e)
 {
-	if (i == 1) {
+	if (i == TAKES_AT) {
 		o->leased = lease_take(o->s, r);
 		o->standby = !o->leased;
 	}
 	/* From here on everything that this connection writes is void once the number changes. */
-	return i <= GUARD_WATCH || !o->leased || guard_is_ours(o->s, r) || guard_refuse(e);
+	return i < TAKES_AT + GUARD_WATCH || !o->leased || guard_is_ours(o->s, r) || guard_refuse(e);
 }
 
 static void stand_by(struct opening *o)
