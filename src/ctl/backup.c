@@ -21,7 +21,10 @@
 #include "base/text.h"
 #include "ctl/asking.h"
 
-enum { PROGRESS_US = 500000 };
+enum {
+	PROGRESS_US = 500000,
+	SILENCE_BACKUP_US = 600 * 1000 * 1000,	/* while a journal of many gigabytes is copied nothing comes */
+};
 
 /* ---- backup ------------------------------------------------------------------------------------------ */
 
@@ -137,7 +140,7 @@ int run_backup(struct ctl *c, char **args, int n)
 		free(s.path);
 		return rc;
 	}
-	rc = order(&a, "backup", json_object(), patience(c, SILENCE_US));
+	rc = order(&a, "backup", json_object(), patience(c, SILENCE_BACKUP_US));
 	progress_wipe();
 	if (rc == CTL_OK)
 		rc = keep(&s, &sealed);

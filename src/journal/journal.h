@@ -200,7 +200,7 @@ bool journal_expire(struct journal *, int64_t before_us, struct err *e);
 
 struct journal_copy;
 /*
- * The journal as it stands now, whatever is written to it from here on. Kept in a file of its own beside it until journal_copy_free();
+ * The journal as it stands now, whatever is written to it from here on. Kept in a file without a name on the same disk until journal_copy_free();
  * a journal in memory has nothing to give. NULL on error.
  */
 struct journal_copy *journal_copy_new(struct journal *, struct err *e);

@@ -45,7 +45,7 @@ static bool hold_moment(struct journal_copy *c, const char *journal, struct err 
 	return rc == SQLITE_OK || copy_failed(c, rc, e);
 }
 
-/* Nobody else opens it, and it is worth nothing after a crash. */
+/* Nobody else opens it, and it is worth nothing after a crash: it goes without its name. */
 static bool make_copy(struct journal_copy *c, struct err *e)
 {
 	int rc;
@@ -59,6 +59,7 @@ static bool make_copy(struct journal_copy *c, struct err *e)
 		rc = sqlite3_exec(c->to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
 		return copy_failed(c, rc, e);
+	unlink(c->path);
 	c->backup = sqlite3_backup_init(c->to, "main", c->from, "main");
 	return c->backup != NULL || copy_failed(c, sqlite3_errcode(c->to), e);
 }
@@ -123,10 +124,8 @@ void journal_copy_free(struct journal_copy **cp)
 		return;
 	*cp = NULL;
 	copy_close(c);
-	if (c->fd >= 0) {
+	if (c->fd >= 0)
 		close(c->fd);
-		unlink(c->path);
-	}
 	free(c->path);
 	free(c);
 }

@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "sync/restore.h"
 
-enum cmd_kind { CMD_RECALL, CMD_LOOKUP, CMD_INTEND, CMD_INTENTS, CMD_WRITE, CMD_POSITION, CMD_SCAN, CMD_PRESIZE, CMD_BURIED, CMD_LEAVE };
+enum cmd_kind { CMD_RECALL, CMD_LOOKUP, CMD_INTEND, CMD_INTENTS, CMD_WRITE, CMD_POSITION, CMD_SCAN, CMD_PRESIZE, CMD_BURIED, CMD_FACTS, CMD_LEAVE };
 
 struct cmd_write {			/* a deep copy of store_write */
 	struct kept_vector *puts;
@@ -51,6 +51,7 @@ struct cmd {
 		store_text_fn *text;
 		store_scan_fn *scan;
 		store_intents_fn *intents;
+		store_facts_fn *facts;
 	} answer;
 	void *arg;
 };
@@ -368,6 +369,9 @@ static void serve(struct cmd *c)
 	case CMD_PRESIZE:
 	case CMD_LEAVE:
 		break;
+	case CMD_FACTS:
+		fake_store_backup(c->face->world);
+		break;
 	case CMD_BURIED:
 		c->found = xcalloc(c->n + 1, sizeof *c->found);
 		for (size_t i = 0; i < c->n; i++) {
@@ -412,6 +416,31 @@ static void cmd_free(struct cmd *c)
 	free(c);
 }
 
+static void answer_facts(struct cmd *c, const struct err *e)
+{
+	struct store_keys *k = &c->face->world->backup;
+	struct store_fact *facts = xcalloc(k->n_positions + 1, sizeof *facts);
+
+	for (size_t i = 0; i < k->n_positions; i++)
+		facts[i] = (struct store_fact){ FACT_POSITION, value_of(k->positions[i].name),
+						{ k->positions[i].p, (int32_t)k->positions[i].len } };
+	c->answer.facts(c->arg, facts, e == NULL ? k->n_positions : 0, e);
+	free(facts);
+}
+
+/* Before whoever wrote hears of it. */
+static void tell_tap(const struct cmd *c)
+{
+	const struct store_tap *tap = &c->face->store.tap;
+	struct store_put *puts = xcalloc(c->write.n_puts + 1, sizeof *puts);
+
+	for (size_t i = 0; i < c->write.n_puts; i++)
+		puts[i] = (struct store_put){ .rid = c->write.puts[i].rid, .blob = { c->write.puts[i].p, c->write.puts[i].len } };
+	if (tap->written != NULL)
+		tap->written(tap->arg, c->entity, puts, c->write.n_puts);
+	free(puts);
+}
+
 static void answer(struct cmd *c, const struct err *e)
 {
 	switch (c->kind) {
@@ -422,8 +451,15 @@ static void answer(struct cmd *c, const struct err *e)
 	case CMD_BURIED:
 		c->answer.rids(c->arg, e == NULL ? c->rids : NULL, e == NULL ? c->found : NULL, e == NULL ? c->n : 0, e);
 		break;
-	case CMD_INTEND:
+	case CMD_FACTS:
+		answer_facts(c, e);
+		break;
 	case CMD_WRITE:
+		if (e == NULL)
+			tell_tap(c);
+		c->answer.done(c->arg, e);
+		break;
+	case CMD_INTEND:
 	case CMD_PRESIZE:
 	case CMD_LEAVE:
 		c->answer.done(c->arg, e);
@@ -774,6 +810,18 @@ void fake_store_flush(struct world *w)
 	world_after(w, world_delay(w), notice_event, NULL);
 }
 
+static void fake_facts(struct store *s, store_facts_fn *fn, void *arg)
+{
+	cmd_new(s, CMD_FACTS, 0, arg)->answer.facts = fn;
+}
+
+bool fake_store_had(struct world *w, size_t entity, const struct rid *rid, struct value blob)
+{
+	const struct kept_vector *v = vector_find(&w->backup, entity, rid);
+
+	return v == NULL ? value_is_null(blob) : v->len == blob.len && memcmp(v->p, blob.data, (size_t)blob.len) == 0;
+}
+
 /* ---- a backup, and what is left of it later (sync/restore.h) ----------------------------------------------------------- */
 
 void fake_store_backup_free(struct world *w)
@@ -908,7 +956,7 @@ static void fake_free(struct store *s)
 
 static const struct store_ops store_ops = {
 	.recall = fake_recall, .lookup = fake_lookup, .intend = fake_intend, .intents = fake_intents, .write = fake_write,
-	.position = fake_position, .scan = fake_scan, .presize = fake_presize, .buried = fake_buried,
+	.position = fake_position, .scan = fake_scan, .presize = fake_presize, .buried = fake_buried, .facts = fake_facts,
 	.renew = fake_renew, .outrank = fake_outrank, .leave = fake_leave, .free = fake_free,
 };
 

@@ -1702,7 +1702,7 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("redis_store");
-	TCase *normal = tcase_create("normal"), *bad = tcase_create("bad days");
+	TCase *normal = tcase_create("normal"), *backups = tcase_create("backups"), *bad = tcase_create("bad days");
 	SRunner *runner;
 	int failed;
 
@@ -1711,8 +1711,10 @@ int main(void)
 		return 77;
 	}
 	tcase_add_checked_fixture(normal, setup, teardown);
+	tcase_add_checked_fixture(backups, setup, teardown);
 	tcase_add_checked_fixture(bad, NULL, teardown);
 	tcase_set_timeout(normal, 60);
+	tcase_set_timeout(backups, 60);
 	tcase_set_timeout(bad, 60);
 	tcase_add_test(normal, a_fresh_store_has_a_key_a_birth_and_numbers);
 	tcase_add_test(normal, numbers_are_kept_when_the_topology_is_reordered);
@@ -1762,10 +1764,10 @@ int main(void)
 	tcase_add_test(normal, the_rights_that_are_asked_for_are_enough);
 	tcase_add_test(normal, a_write_without_memory_is_refused_whole);
 	tcase_add_test(normal, a_silent_server_is_given_up_and_its_late_writes_are_not_done);
-	tcase_add_test(normal, a_tap_is_told_of_writes_in_the_order_in_which_pages_see_them);
-	tcase_add_test(normal, names_and_positions_are_told);
-	tcase_add_test(normal, a_state_that_is_being_filled_is_believed_by_nobody_until_it_is_full);
-	tcase_add_test(normal, who_stood_by_goes_on_in_the_same_breath);
+	tcase_add_test(backups, a_tap_is_told_of_writes_in_the_order_in_which_pages_see_them);
+	tcase_add_test(backups, names_and_positions_are_told);
+	tcase_add_test(backups, a_state_that_is_being_filled_is_believed_by_nobody_until_it_is_full);
+	tcase_add_test(backups, who_stood_by_goes_on_in_the_same_breath);
 	tcase_add_test(normal, an_idle_connection_is_asked);
 	tcase_add_test(normal, an_idle_store_notices_that_it_was_emptied);
 	tcase_add_test(normal, a_host_name_is_resolved_and_a_dead_address_skipped);
@@ -1779,6 +1781,7 @@ int main(void)
 	tcase_add_test(bad, a_name_without_address_is_transient);
 	tcase_add_test(bad, whatever_a_server_says_is_survived);
 	suite_add_tcase(s, normal);
+	suite_add_tcase(s, backups);
 	suite_add_tcase(s, bad);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);
