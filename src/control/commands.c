@@ -532,6 +532,8 @@ static const struct command commands[] = {
 	{ "reload", run_reload, true, { { 0 } }, "Reads the topology again: all of it or nothing." },
 	{ "metrics", run_metrics, false, { { 0 } }, "The metrics, a line each." },
 
+	{ "backup", run_backup, false, { { 0 } }, "The state and the journal as a file: its bytes, no JSON. One without its seal is not whole." },
+
 	{ "migrate", NULL, true, { { 0 } }, "Copies an entity from one endpoint to another." },
 	{ "verify", run_verify, false, { { "entity", PARAM_TEXT } }, "Compares the real rows of the endpoints: what differs, a line each, then the sum." },
 	{ "repair", run_repair, false, { { "entity", PARAM_TEXT }, { "dry_run", PARAM_FLAG } },

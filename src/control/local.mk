@@ -1,5 +1,6 @@
 libcrmsync_a_SOURCES += \
 	src/base/notify.c src/base/notify.h \
+	src/control/backup.c \
 	src/control/commands.c \
 	src/control/control.c src/control/control.h \
 	src/control/history.c \

@@ -43,6 +43,7 @@ struct control {
 #define CONTROL_HTML "text/html; charset=utf-8"
 #define CONTROL_JSON "application/json"
 #define CONTROL_LINES "application/x-ndjson"
+#define CONTROL_BYTES "application/octet-stream"
 #define CONTROL_TEXT "text/plain; charset=utf-8"
 
 /* False when there is no sync. */
@@ -126,6 +127,10 @@ void run_repair(struct control *, struct http_exchange *, const json_t *params);
 
 void run_history(struct control *, struct http_exchange *, const json_t *params);
 void run_undo(struct control *, struct http_exchange *, const json_t *params);
+
+/* ---- the state as a file: backup.c ------------------------------------------------------------------- */
+
+void run_backup(struct control *, struct http_exchange *, const json_t *params);
 
 /* ---- held deletes: held.c ---------------------------------------------------------------------------- */
 

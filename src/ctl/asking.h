@@ -15,7 +15,8 @@ struct asking {
 	void (*show)(struct asking *, const json_t *);
 	void (*progress)(struct asking *, const json_t *);	/* takes what only tells how far it is; NULL: no such lines come */
 	void (*judge)(struct asking *, const json_t *);		/* looks at each object, also with --json, and may set rc; NULL: nobody does */
-	void *arg;			/* for show */
+	bool (*bytes)(struct asking *, const char *p, size_t n);	/* takes the answer, which is no lines; NULL: it is; false: stops it */
+	void *arg;			/* for show, bytes */
 	struct buf *keep;		/* watch: shown there instead of on stdout */
 	size_t lines;
 	int rc;
@@ -52,6 +53,10 @@ int run_plan(struct ctl *c, char **args, int n);
 /* history.c */
 int run_history(struct ctl *c, char **args, int n);
 int run_undo(struct ctl *c, char **args, int n);
+
+/* backup.c */
+int run_backup(struct ctl *c, char **args, int n);
+int run_restore(struct ctl *c, char **args, int n);
 
 /* verify.c */
 int run_verify(struct ctl *c, char **args, int n);

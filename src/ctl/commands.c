@@ -86,6 +86,13 @@ static bool on_line(void *arg, int status, const char *line)
 	return true;
 }
 
+static bool on_bytes(void *arg, const char *p, size_t n)
+{
+	struct asking *a = arg;
+
+	return a->bytes(a, p, n);
+}
+
 int64_t patience(const struct ctl *c, int64_t usual_us)
 {
 	return c->timeout_us > 0 ? c->timeout_us : usual_us;
@@ -96,7 +103,7 @@ int order(struct asking *a, const char *command, json_t *params, int64_t silence
 {
 	char *body = json_dumps(params, 0), *target = xasprintf("/v1/%s", command);
 	struct exchange x = { .path = a->c->path, .method = "POST", .target = target, .body = body, .silence_us = silence_us,
-			      .line = on_line, .arg = a };
+			      .line = on_line, .bytes = a->bytes != NULL ? on_bytes : NULL, .arg = a };
 	struct err why = { 0 };
 	int rc = exchange_run(&x, &why);
 
@@ -524,6 +531,10 @@ const struct ctl_command ctl_commands[] = {
 	{ "kick", "[--sweep]", "S", 0, 0, run_kick, "Looks at every endpoint now, tries those that are down; --sweep compares everything." },
 	{ "reload", "", "", 0, 0, run_reload, "Reads the topology again: all of it or, when there is a mistake in it, nothing." },
 	{ "metrics", "", "", 0, 0, run_metrics, "Prints the metrics as Prometheus text." },
+	{ "backup", "FILE", "", 1, 1, run_backup,
+	  "Writes what the daemon has last seen of all records, and its journal, as they are now, into FILE; work goes on meanwhile." },
+	{ "restore", "FILE [--replace] [--other-topology]", "xT", 1, 1, run_restore,
+	  "Puts a backup back, while no daemon runs. --replace gives up what Redis holds; the journal that is there is kept aside.", true },
 	{ "migrate", "ENTITY --from A --to B", "", 0, 0, NULL, "Copies an entity." },
 	{ "verify", "[ENTITY]", "", 0, 1, run_verify, "Compares the real rows of the endpoints; 1 when some differ." },
 	{ "repair", "[ENTITY] [--dry-run]", "d", 0, 1, run_repair,

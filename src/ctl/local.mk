@@ -1,6 +1,7 @@
 # Shares base/ with the daemon and nothing else, so it links none of the daemon's client libraries.
 crmsyncctl_SOURCES = \
 	src/ctl/asking.h \
+	src/ctl/backup.c \
 	src/ctl/client.c \
 	src/ctl/complete.c \
 	src/ctl/commands.c \
@@ -18,4 +19,5 @@ crmsyncctl_SOURCES = \
 	src/ctl/table.c \
 	src/ctl/verify.c \
 	src/ctl/waiting.c
-crmsyncctl_LDADD = libcrmsync.a $(JANSSON_LIBS)
+crmsyncctl_CPPFLAGS = $(AM_CPPFLAGS) -DSBINDIR=\"$(sbindir)\"
+crmsyncctl_LDADD = libcrmsync.a $(JANSSON_LIBS) $(XXHASH_LIBS)

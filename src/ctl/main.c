@@ -37,6 +37,8 @@ const struct option ctl_options[] = {
 	{ "source", required_argument, NULL, 'o' },
 	{ "rule", required_argument, NULL, 'l' },
 	{ "dry-run", no_argument, NULL, 'd' },
+	{ "replace", no_argument, NULL, 'x' },
+	{ "other-topology", no_argument, NULL, 'T' },
 	{ NULL },
 };
 
@@ -123,6 +125,8 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	case 'o': c->source = optarg; break;
 	case 'l': c->rule = optarg; break;
 	case 'd': c->dry_run = true; break;
+	case 'x': c->replace = true; break;
+	case 'T': c->other_topology = true; break;
 	case 'h':
 		if (command != NULL)
 			help_command(command);
@@ -250,7 +254,7 @@ static int run(struct ctl *c, const struct ctl_command *command, char **args, in
 		return CTL_USAGE;
 	}
 	c->color = !c->no_color && (no_color == NULL || no_color[0] == '\0') && isatty(STDOUT_FILENO);
-	rc = find_socket(c);
+	rc = command->alone ? CTL_OK : find_socket(c);
 	if (rc != CTL_OK)
 		return rc;
 	catch_interrupts();

@@ -347,7 +347,7 @@ void side_changed(struct side *side)
 	flow_pump(side->flow);
 }
 
-void side_forget(struct side *side)
+void side_list_anew(struct side *side)
 {
 	listing_over(side);
 	side->surveyed = side->survey_known = false;
@@ -355,6 +355,11 @@ void side_forget(struct side *side)
 	side->position = NULL;
 	side_owes_nothing(side);
 	side->clean_us = side->swept_us = side->heard_us = 0;
+}
+
+void side_forget(struct side *side)
+{
+	side_list_anew(side);
 	held_forget(side);
 	waiting_forget(side->flow);
 }

@@ -166,6 +166,7 @@ static void on_store_down(void *arg, const struct err *e)
 		meters_look(s);
 	s->recovered = false;
 	epoch_forget_all(s);
+	backup_break(s, "Redis went away");
 	if (e->kind == ERR_CONFIG && !s->refused && s->seams.refused != NULL) {
 		s->refused = true;
 		s->seams.refused(s->seams.arg, e);
@@ -186,8 +187,10 @@ static void on_store_lost(void *arg)
 	s->recovered = false;
 	s->losses++;
 	epoch_forget_all(s);
-	for (size_t e = 0; e < s->topology->n_endpoints; e++)
+	for (size_t e = 0; e < s->topology->n_endpoints; e++) {
 		s->shakes[e].marked = false;
+		s->shakes[e].restored_us = 0;
+	}
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		s->flows[i].counted = s->flows[i].estimated = s->flows[i].audited = false;
 		s->flows[i].scan = (struct scan){ .kind = SCAN_NONE };
@@ -300,6 +303,7 @@ void sync_free(struct sync **sp)
 	plan_end_with_sync(s);
 	verify_end_with_sync(s);
 	undo_end_with_sync(s);
+	backup_break(s, "the daemon stops, or reads its topology again");
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		for (struct round *r = s->flows[i].rounds; r != NULL; r = round_next(r))
 			round_let_go(r);

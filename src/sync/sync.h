@@ -19,6 +19,7 @@
 #include "meter/jobs.h"
 #include "meter/meter.h"
 
+struct buf;
 struct journal;
 struct journal_decision;
 struct loop;
@@ -222,6 +223,18 @@ struct sync_undo_taker {
 struct sync_undo *sync_undo(struct sync *, const struct sync_undo_order *, const struct sync_undo_taker *, struct err *e);
 void sync_undo_cancel(struct sync_undo *);	/* the asker went away; nothing is called any more */
 const struct job *sync_undo_job(const struct sync_undo *);		/* its phases: fold, decide, put-back, settle */
+
+/* The state and the journal of one moment, as a file (backup/backup.h): backup.c. Work goes on meanwhile. */
+struct sync_backup;
+struct sync_backup_taker {
+	void (*more)(void *arg);	/* sync_backup_more() has something again */
+	void *arg;
+};
+/* NULL: not now, e says why. One at a time; `more` is not called before this has returned. */
+struct sync_backup *sync_backup(struct sync *, const struct sync_backup_taker *, struct err *e);
+/* The next piece, or nothing yet. False: that was the last. Of a backup that could not be made whole the end is missing, and the log says why. */
+bool sync_backup_more(struct sync_backup *, struct buf *out);
+void sync_backup_free(struct sync_backup **);	/* also when it is not over */
 
 /* name is an endpoint or an entity; false: no such name. */
 bool sync_pause(struct sync *, const char *name, struct err *e);

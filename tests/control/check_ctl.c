@@ -1,5 +1,6 @@
 /* check_ctl.c - crmsyncctl as a person or a script meets it: against a daemon of control/ over the fake sync. */
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -434,6 +435,49 @@ START_TEST(what_is_undone_is_told)
 }
 END_TEST
 
+static size_t files_in(const char *directory)
+{
+	DIR *d = opendir(directory);
+	size_t n = 0;
+
+	for (const struct dirent *entry; (entry = readdir(d)) != NULL;)
+		n += entry->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+START_TEST(a_backup_gets_its_name_when_it_is_whole)
+{
+	char directory[] = "/tmp/check_ctl.XXXXXX";
+	struct stat st;
+	char *file;
+	struct ran r;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	file = xasprintf("%s/state", directory);
+	served_start(&s);
+	fake->break_backup = true;
+	is(ctl("backup", file, NULL), 2, "", "the daemon broke the backup off");
+	fake->redis_down = true;
+	is(ctl("backup", file, NULL), 75, "", "not at hand just now");
+	ck_assert_uint_eq(files_in(directory), 0);
+	fake->break_backup = fake->redis_down = false;
+	r = ctl("backup", file, NULL);
+	ck_assert_msg(r.code == 0 && strstr(r.out, ": 7 records and the journal, ") != NULL, "%d %s%s", r.code, r.out, r.err);
+	ran_fini(&r);
+	ck_assert_int_eq(stat(file, &st), 0);
+	ck_assert_int_eq(st.st_mode & 0777, 0600);
+	r = ctl("backup", "--json", file, NULL);	/* in the place of the one before */
+	ck_assert_msg(r.code == 0 && strstr(r.out, "\"records\": 7, \"journal_bytes\": 8, ") != NULL, "%d %s%s", r.code, r.out, r.err);
+	ran_fini(&r);
+	ck_assert_uint_eq(files_in(directory), 1);
+	is(ctl("backup", "/nowhere/state", NULL), 2, "", "/nowhere/state: cannot be made: No such file");
+	unlink(file);
+	rmdir(directory);
+	free(file);
+}
+END_TEST
+
 START_TEST(conflicts_show_every_side)
 {
 	struct ran r;
@@ -695,6 +739,7 @@ static Suite *suite(void)
 	tcase_add_test(t, parked_records_in_words_and_as_json);
 	tcase_add_test(t, what_waits_is_shown_and_decided);
 	tcase_add_test(t, what_is_undone_is_told);
+	tcase_add_test(t, a_backup_gets_its_name_when_it_is_whole);
 	tcase_add_test(t, conflicts_show_every_side);
 	tcase_add_test(t, orders_reach_the_daemon);
 	tcase_add_test(t, metrics_are_passed_through);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "backup/backup.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "journal/journal.h"
@@ -418,6 +420,62 @@ void sync_undo_cancel(struct sync_undo *u)
 const struct job *sync_undo_job(const struct sync_undo *u)
 {
 	return &half_done;
+}
+
+struct sync_backup {
+	struct loop_timer *timer;
+	struct sync_backup_taker taker;
+	struct backup_writer *writer;
+	int pieces;
+};
+
+static void on_backup_more(void *arg)
+{
+	struct sync_backup *b = arg;
+
+	b->taker.more(b->taker.arg);
+}
+
+struct sync_backup *sync_backup(struct sync *s, const struct sync_backup_taker *taker, struct err *e)
+{
+	struct sync_backup *b;
+
+	if (fake->redis_down) {
+		err_set(e, ERR_TRANSIENT, "not-ready", "the state in Redis is not at hand just now; ask again");
+		return NULL;
+	}
+	b = xcalloc(1, sizeof *b);
+	b->taker = *taker;
+	b->timer = loop_timer_new(s->loop, on_backup_more, b);
+	return b;
+}
+
+/* A piece, nothing, a piece, the end. */
+bool sync_backup_more(struct sync_backup *b, struct buf *out)
+{
+	loop_timer_set(b->timer, 1);
+	switch (b->pieces++) {
+	case 0:
+		b->writer = backup_writer_new("made 2026-03-01T12:00:00.000000Z\n\ntopology acme\n", out);
+		return true;
+	case 1:
+		return true;
+	case 2:
+		backup_write(b->writer, BACKUP_JOURNAL, "\n\nSQLite", 8, NULL, 0, out);
+		return true;
+	default:
+		if (!fake->break_backup)
+			backup_write_end(b->writer, &(struct backup_sums){ 7, 8 }, out);
+		return false;
+	}
+}
+
+void sync_backup_free(struct sync_backup **bp)
+{
+	loop_timer_free(&(*bp)->timer);
+	backup_writer_free(&(*bp)->writer);
+	free(*bp);
+	*bp = NULL;
 }
 
 void sync_wait_cancel(struct sync_wait *w)

@@ -24,6 +24,7 @@ struct fake {
 	int64_t differed[2];		/* so many of account, contact were found to, by the last one */
 	bool unbalanced;		/* one change of contact is in no account */
 	bool all_unbalanced;		/* and one of account */
+	bool break_backup;		/* it has no end */
 	int64_t settle_ms;		/* a wait is answered after that; -1: it runs into its timeout */
 	/* what was ordered */
 	int plan_cancels, waits, cancels, kicks, sweeps, installs, uninstalls, reloads, releases, discards;

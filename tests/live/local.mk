@@ -10,6 +10,7 @@ EXTRA_DIST += tests/live/editors.py
 EXTRA_DIST += tests/live/faults.py
 EXTRA_DIST += tests/live/soak.py
 EXTRA_DIST += tests/live/soak_rules.py
+EXTRA_DIST += tests/live/test_backup.py
 EXTRA_DIST += tests/live/test_bad_days.py
 EXTRA_DIST += tests/live/test_black_hole.py
 EXTRA_DIST += tests/live/test_books.py
