@@ -47,6 +47,7 @@ static void verify_release(struct sync_verify *v)
 	if (!v->kept && v->depth != DEPTH_COUNTS)
 		verify_keep_drop(v);
 	verify_from_end(v);
+	job_end(&v->sync->jobs, &v->job);
 	census_free(&v->census);
 	arena_fini(&v->arena);
 	loop_timer_free(&v->timer);
@@ -134,6 +135,49 @@ void verify_fail(struct sync_verify *v, const struct err *e, const char *doing)
 	verify_end(v, &why);
 }
 
+/* Of all sides; -1: unknown, as where only what differs is listed. */
+static int64_t expected_rows(const struct sync_verify *v)
+{
+	int64_t n = 0;
+
+	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++) {
+		if (v->sides[e].expected < 0 || (v->phase == VERIFY_LIST && v->sides[e].n_ends > 0))
+			return -1;
+		n += v->sides[e].expected;
+	}
+	return n;
+}
+
+int64_t verify_expected(const struct sync_verify *v)
+{
+	switch (v->phase) {
+	case VERIFY_SUM:
+	case VERIFY_LIST:	return expected_rows(v);
+	case VERIFY_COMPARE:	return CENSUS_PARTS;
+	case VERIFY_LOOK:
+	case VERIFY_MEND:	return (int64_t)v->n_doubts;
+	case VERIFY_BEGIN:
+	case VERIFY_COUNT:
+	case VERIFY_SETTLE:
+	case VERIFY_OVER:	break;
+	}
+	return -1;
+}
+
+void verify_enter(struct sync_verify *v, enum verify_phase phase)
+{
+	static const struct {
+		const char *name, *unit;
+	} phases[] = {
+		[VERIFY_BEGIN] = { "begin" }, [VERIFY_COUNT] = { "count" }, [VERIFY_SUM] = { "sum", "rows" }, [VERIFY_LIST] = { "list", "rows" },
+		[VERIFY_COMPARE] = { "compare" }, [VERIFY_SETTLE] = { "settle" }, [VERIFY_LOOK] = { "look", "records" },
+		[VERIFY_MEND] = { "mend", "records" }, [VERIFY_OVER] = { "over" },
+	};
+
+	v->phase = phase;
+	job_phase(&v->job, phases[phase].name, NULL, phases[phase].unit, verify_expected(v), clock_mono_us());
+}
+
 void verify_rest(struct sync_verify *v, int64_t ms)
 {
 	v->open++;
@@ -157,7 +201,7 @@ bool verify_compares(const struct sync_verify *v, size_t e)
 
 void verify_settle(struct sync_verify *v)
 {
-	v->phase = v->n_doubts > 0 ? VERIFY_SETTLE : VERIFY_OVER;
+	verify_enter(v, v->n_doubts > 0 ? VERIFY_SETTLE : VERIFY_OVER);
 	v->settling_us = clock_mono_us();
 	v->at = 0;
 }
@@ -181,9 +225,7 @@ static void settle_step(struct sync_verify *v)
 		return;
 	}
 	v->settled = settled;
-	v->phase = v->depth == DEPTH_COUNTS ? VERIFY_COUNT : VERIFY_LOOK;
-	v->done = 0;
-	v->expected = (int64_t)v->n_doubts;
+	verify_enter(v, v->depth == DEPTH_COUNTS ? VERIFY_COUNT : VERIFY_LOOK);
 }
 
 /* ---- LOOK -------------------------------------------------------------------------------------------- */
@@ -207,7 +249,7 @@ static void on_looked(void *arg, const struct err *e)
 
 	v->open--;
 	doubt_what_is_not_settled(v);
-	v->done = (int64_t)v->at;
+	job_more(&v->job, (int64_t)v->at - v->job.done, clock_mono_us());
 	if (e != NULL)
 		verify_fail(v, e, "looking again");
 	verify_go_on(v);
@@ -314,7 +356,7 @@ static void looks_over(struct sync_verify *v)
 		sum_up(v);
 		keep_found(v);
 	}
-	v->phase = mend ? VERIFY_MEND : VERIFY_OVER;
+	verify_enter(v, mend ? VERIFY_MEND : VERIFY_OVER);
 	v->at = 0;
 	v->looks = 0;
 	if (!mend || v->mode == VERIFY_PLAN)
@@ -433,6 +475,16 @@ static bool choose_from(struct sync *s, const struct sync_verify_order *order, c
 	return err_set(e, ERR_ENDPOINT, "endpoint-away", "%s: %s cannot be read now", order->entity, order->from);
 }
 
+static const char *const kinds[] = { [VERIFY_ONLY] = "verify", [VERIFY_REPAIR] = "repair", [VERIFY_PLAN] = "repair --dry-run" };
+
+static void announce(struct sync_verify *v)
+{
+	job_begin(&v->sync->jobs, &v->job, kinds[v->mode], v->flow->def->name, v->gently ? JOB_SCHEDULE : JOB_OPERATOR, clock_mono_us());
+	verify_enter(v, v->phase);
+	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++)
+		job_had(&v->job, v->sides[e].done);
+}
+
 struct sync_verify *sync_verify(struct sync *s, const struct sync_verify_order *order, const struct sync_verify_taker *taker, struct err *e)
 {
 	const char *entity = order->entity;
@@ -465,7 +517,6 @@ struct sync_verify *sync_verify(struct sync *s, const struct sync_verify_order *
 	v->gently = taker == NULL;
 	v->losses = s->losses;
 	v->sums = sums;
-	v->expected = -1;
 	v->timer = loop_timer_new(s->loop, on_turn, v);
 	arena_init(&v->arena);
 	s->verify = v;
@@ -473,6 +524,7 @@ struct sync_verify *sync_verify(struct sync *s, const struct sync_verify_order *
 		verify_release(v);
 		return NULL;
 	}
+	announce(v);
 	verify_rest(v, 0);	/* what goes on may be over at once; nobody hears of it before this has returned */
 	return v;
 }
@@ -506,19 +558,7 @@ void verify_tick(struct sync *s)
 	}
 }
 
-void sync_verify_view(const struct sync_verify *v, struct sync_verify_view *out)
+const struct job *sync_verify_job(const struct sync_verify *v)
 {
-	bool known = true;
-
-	*out = (struct sync_verify_view){ .phase = v->phase, .done = v->done, .expected = v->expected, .sums = v->sums };
-	if (v->phase != VERIFY_SUM && v->phase != VERIFY_LIST)
-		return;
-	out->done = out->expected = 0;
-	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++) {
-		out->done += v->sides[e].done;
-		out->expected += v->sides[e].expected;
-		known &= v->sides[e].expected >= 0;
-	}
-	if (!known || (v->phase == VERIFY_LIST && v->depth == DEPTH_RANGES))	/* of how many, nobody knows */
-		out->expected = -1;
+	return &v->job;
 }

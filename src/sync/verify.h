@@ -14,6 +14,10 @@
 
 #include "sync/state.h"
 
+enum verify_phase {
+	VERIFY_BEGIN, VERIFY_COUNT, VERIFY_SUM, VERIFY_LIST, VERIFY_COMPARE, VERIFY_SETTLE, VERIFY_LOOK, VERIFY_MEND, VERIFY_OVER
+};
+
 enum verdict {
 	VERDICT_DOUBT,		/* the sides differ, and another look has to tell */
 	VERDICT_MATCH,
@@ -46,7 +50,7 @@ struct doubtful {			/* a record that the sides did not show alike */
 struct verify_side {			/* what has been read of it */
 	char *after;			/* owned; last local id seen */
 	bool over;
-	int64_t done, expected;		/* rows; -1: unknown */
+	int64_t done, expected;		/* rows, in this phase; -1: unknown */
 	struct part_sum *parts;		/* owned; SUM */
 	char **ends;			/* owned list: last local ids of the ranges; the last one NULL */
 	size_t n_ends, cap_ends;
@@ -74,7 +78,8 @@ struct sync_verify {
 	int64_t settling_us;		/* SETTLE: since when, monotonic */
 	bool settled;			/* and it has come to rest */
 	struct sync_plan *plan;		/* under way; NULL: none */
-	enum sync_verify_phase phase;
+	enum verify_phase phase;
+	struct job job;
 	struct sync_verify_sums sums;
 	struct meter_entity counts;	/* of what was cleaned and rejected: not of what is captured, so nobody is told */
 	enum sync_verify_depth depth;
@@ -89,7 +94,6 @@ struct sync_verify {
 	bool spoiled;			/* the census is worth nothing */
 	bool kept;			/* somebody may go on with it */
 	/* COMPARE, LOOK, MEND */
-	int64_t done, expected;
 	size_t part;
 	struct arena arena;		/* of the doubts */
 	struct doubtful **doubts;	/* owned list */
@@ -123,6 +127,8 @@ void verify_compare(struct sync_verify *);
 /* verify.c, for the others */
 void verify_range_done(struct sync_verify *);			/* a side has answered; when all have, it goes on, or rests first */
 void verify_go_on(struct sync_verify *);
+void verify_enter(struct sync_verify *, enum verify_phase);
+int64_t verify_expected(const struct sync_verify *);		/* how much there is to do in its phase; -1: unknown */
 void verify_rest(struct sync_verify *, int64_t ms);		/* it goes on by itself after that */
 void verify_fail(struct sync_verify *, const struct err *, const char *doing);
 bool verify_compares(const struct sync_verify *, size_t e);

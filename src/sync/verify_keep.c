@@ -205,7 +205,7 @@ static void get_side(struct reading_in *r, struct verify_side *s)
 
 static void get_order(struct reading_in *r, struct sync_verify *v)
 {
-	v->phase = (enum sync_verify_phase)get(r, 1);
+	v->phase = (enum verify_phase)get(r, 1);
 	r->ok = r->ok && (v->phase == VERIFY_SUM || v->phase == VERIFY_LIST);
 	v->sums.compared = (int64_t)get(r, 8);
 	v->sums.matching = (int64_t)get(r, 8);

@@ -78,6 +78,7 @@ static void take_page(struct sync_verify *v, size_t e, const struct rowset *rows
 	struct err why = { 0 };
 
 	s->done += (int64_t)rows->n;
+	job_more(&v->job, (int64_t)rows->n, clock_mono_us());
 	v->sums.bytes += (int64_t)rows->bytes;
 	if (!count_rows(v, e, rows, &why)) {
 		v->spoiled = true;	/* a part of the page is in it */
@@ -132,10 +133,8 @@ void verify_list(struct sync_verify *v)
 			ask_page(v, e);
 			asked++;
 		}
-	if (asked > 0)
-		return;
-	v->phase = VERIFY_COMPARE;
-	v->expected = CENSUS_PARTS;
+	if (asked == 0)
+		verify_enter(v, VERIFY_COMPARE);
 }
 
 /* ---- COMPARE ----------------------------------------------------------------------------------------- */
@@ -238,7 +237,8 @@ void verify_compare(struct sync_verify *v)
 		verify_fail(v, &e, "comparing");
 		return;
 	}
-	v->done = (int64_t)++v->part;
+	v->part++;
+	job_more(&v->job, 1, clock_mono_us());
 	if (v->part == CENSUS_PARTS) {
 		census_free(&v->census);
 		verify_settle(v);

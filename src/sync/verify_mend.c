@@ -99,7 +99,7 @@ static void on_plan_done(void *arg, const struct err *e)
 	struct sync_verify *v = arg;
 
 	v->plan = NULL;
-	v->phase = VERIFY_OVER;
+	verify_enter(v, VERIFY_OVER);
 	if (e != NULL)
 		verify_fail(v, e, "planning the repair");
 	verify_go_on(v);
@@ -213,6 +213,7 @@ void verify_mend(struct sync_verify *v)
 		mending_sent(v);
 		return;
 	}
+	job_more(&v->job, (int64_t)v->at - v->job.done, clock_mono_us());
 	for (size_t i = 0; i < n; i++)
 		mend_gone(v, v->batch[i]);
 	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++)

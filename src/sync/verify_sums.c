@@ -49,6 +49,7 @@ static void on_estimate(void *arg, int64_t rows, const struct err *e)
 	struct asked a = answered(arg);
 
 	a.verify->sides[a.endpoint].expected = e == NULL ? rows : -1;
+	job_expect(&a.verify->job, verify_expected(a.verify));
 	verify_go_on(a.verify);
 }
 
@@ -60,7 +61,7 @@ static bool have_sums(const struct sync_verify *v)
 	return true;
 }
 
-static enum sync_verify_phase first_phase(const struct sync_verify *v)
+static enum verify_phase first_phase(const struct sync_verify *v)
 {
 	switch (v->depth) {
 	case DEPTH_COUNTS:	return VERIFY_COUNT;
@@ -80,7 +81,7 @@ static void draw_seeds(struct sum_seeds *seeds)
 
 void verify_begin(struct sync_verify *v)
 {
-	v->phase = first_phase(v);
+	verify_enter(v, first_phase(v));
 	draw_seeds(&v->seeds);
 	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++)
 		if (verify_compares(v, e)) {
@@ -162,7 +163,7 @@ static void counts_over(struct sync_verify *v)
 
 	take_open(&v->sums.missing, &v->sums.open, &open);
 	take_open(&v->sums.extra, &v->sums.open, &open);
-	v->phase = VERIFY_OVER;
+	verify_enter(v, VERIFY_OVER);
 }
 
 void verify_count(struct sync_verify *v)
@@ -173,26 +174,29 @@ void verify_count(struct sync_verify *v)
 	}
 	judge_counts(v);
 	if (v->sums.missing + v->sums.extra == 0) {
-		v->phase = VERIFY_OVER;
+		verify_enter(v, VERIFY_OVER);
 	} else if (v->recounted) {
 		counts_over(v);
 	} else {
 		v->recounted = true;
 		v->counted = false;
 		v->settling_us = clock_mono_us();
-		v->phase = VERIFY_SETTLE;
+		verify_enter(v, VERIFY_SETTLE);
 	}
 }
 
 /* ---- SUM --------------------------------------------------------------------------------------------- */
 
-static void add_range(struct verify_side *s, const struct part_sum *parts, const char *last)
+/* How many rows it has. */
+static int64_t add_range(struct verify_side *s, const struct part_sum *parts, const char *last)
 {
+	int64_t rows = 0;
+
 	for (size_t p = 0; p < SUM_PARTS; p++) {
 		s->parts[p].rows += parts[p].rows;
 		s->parts[p].hash += parts[p].hash;
 		s->parts[p].unclear |= parts[p].unclear;
-		s->done += parts[p].rows;
+		rows += parts[p].rows;
 	}
 	if (s->n_ends == s->cap_ends) {
 		s->cap_ends = s->cap_ends > 0 ? 2 * s->cap_ends : 16;
@@ -202,6 +206,8 @@ static void add_range(struct verify_side *s, const struct part_sum *parts, const
 	free(s->after);
 	s->after = last != NULL ? xstrdup(last) : NULL;
 	s->over = last == NULL;
+	s->done += rows;
+	return rows;
 }
 
 static void on_summed(void *arg, const struct part_sum *parts, const char *last, const struct err *e)
@@ -211,7 +217,7 @@ static void on_summed(void *arg, const struct part_sum *parts, const char *last,
 	if (e != NULL)
 		verify_fail(a.verify, e, "adding up rows");
 	else if (!a.verify->ended)
-		add_range(&a.verify->sides[a.endpoint], parts, last);
+		job_more(&a.verify->job, add_range(&a.verify->sides[a.endpoint], parts, last), clock_mono_us());
 	verify_range_done(a.verify);
 }
 
@@ -268,9 +274,10 @@ static void sums_over(struct sync_verify *v)
 	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++)
 		if (verify_compares(v, e))
 			start_anew(&v->sides[e], differing <= SUM_PARTS / 2);
-	v->phase = VERIFY_LIST;
 	if (differing == 0)
 		verify_settle(v);	/* nothing is in doubt */
+	else
+		verify_enter(v, VERIFY_LIST);
 }
 
 void verify_sum(struct sync_verify *v)
