@@ -208,7 +208,10 @@ void redis_recall(struct store *store, size_t entity, const struct rid *rids, si
 		r->asked[asked++].index = i;
 		append_recall(s, ent, &rids[i], guess);
 	}
-	call_send(&r->call, asked);
+	if (asked == 0)		/* a first load knows that they are new, and has better to do than wait for Redis to say nothing */
+		redis_link_spare(s->link, &r->call.ask);
+	else
+		call_send(&r->call, asked);
 }
 
 /* ---- write ------------------------------------------------------------------------------------------- */

@@ -57,6 +57,7 @@ struct job {
 	struct piece now;
 	struct pg_stmt st;
 	bool copying;			/* the piece goes by COPY */
+	size_t copied;			/* bytes of its values */
 	struct job *next;		/* in the line of those that wait for their turn to COPY */
 	struct job *with;		/* its rows went in this one's COPY, and so on */
 	size_t *missed, n_missed;	/* of this piece: no answer from the statement */
@@ -74,16 +75,24 @@ static void run(struct job *j);
 
 /* ---- outcomes ---------------------------------------------------------------------------------------- */
 
-static void set_error(struct write *w, const struct err *e)
+/* Why it did not go, so far. */
+static void note_error(struct job *j, struct write *w, const struct err *e)
+{
+	if (w->err == NULL)
+		w->err = arena_alloc(j->batch->arena, sizeof *w->err);
+	*w->err = *e;
+}
+
+static void set_error(struct job *j, struct write *w, const struct err *e)
 {
 	w->outcome = WRITE_ERROR;
-	w->err = *e;
+	note_error(j, w, e);
 }
 
 /* Waiting for the parent, or the answer to a question that was asked on purpose: says nothing about the mapping. */
 static bool is_expected(const struct write *w)
 {
-	return strcmp(w->err.code, "23503") == 0 || (w->op == WRITE_INSERT && w->version.data != NULL);
+	return strcmp(w->err->code, "23503") == 0 || (w->op == WRITE_INSERT && w->version.data != NULL);
 }
 
 /* Every write failed in the same row-class way: a wrong mapping, not so many bad rows. */
@@ -97,8 +106,8 @@ static void judge_batch(struct job *j)
 		if (is_expected(&b->list[i]))
 			return;
 	for (size_t i = 0; i < b->n; i++) {
-		b->list[i].err.kind = ERR_ENDPOINT;
-		err_while(&b->list[i].err, "every row of a batch failed in the same way");
+		b->list[i].err->kind = ERR_ENDPOINT;
+		err_while(b->list[i].err, "every row of a batch failed in the same way");
 	}
 }
 
@@ -119,9 +128,6 @@ static void end(struct job *j)
 	struct write_batch *b = j->batch;
 
 	judge_batch(j);
-	for (size_t i = 0; i < b->n; i++)
-		if (b->list[i].outcome == WRITE_DONE && b->list[i].op != WRITE_DELETE)
-			b->bytes += bytes_of(&b->list[i]);
 	j->done(j->arg, b);
 	pg_stmt_fini(&j->st);
 	free(j->order);
@@ -152,7 +158,7 @@ static void give_up(struct job *j, const struct err *e)
 {
 	for (size_t i = 0; i < j->batch->n; i++)
 		if (j->batch->list[i].outcome == WRITE_PENDING)
-			set_error(&j->batch->list[i], e);
+			set_error(j, &j->batch->list[i], e);
 	finish(j);
 }
 
@@ -314,7 +320,7 @@ static void miss(struct job *j, struct write *w, bool same_version)
 	if (!same_version)
 		w->outcome = WRITE_REFUSED;
 	else if (j->now.aside)
-		set_error(w, &locked);
+		set_error(j, w, &locked);
 	else
 		w->outcome = WRITE_SILENT;
 }
@@ -366,6 +372,7 @@ static void take_answer(struct job *j, PGresult *res, int row)
 		return;
 	w = piece_write(j, (size_t)n - 1);
 	w->outcome = WRITE_DONE;
+	j->batch->bytes += w->op != WRITE_DELETE ? bytes_of(w) : 0;
 	if (w->op == WRITE_INSERT) {
 		struct value id = pg_cell(res, row, 2);
 
@@ -428,7 +435,7 @@ static bool is_misfit(const struct err *e)
 
 static void blame(struct job *j, struct write *w, const struct err *e)
 {
-	set_error(w, e);
+	set_error(j, w, e);
 	if (is_misfit(e))
 		pg_row_refused(j->pl->pg);
 	if (j->failed++ == 0)
@@ -459,7 +466,7 @@ static void row_failed(struct job *j, const struct err *e)
 		now->singly = true;
 		push(j, *now);
 	} else if (now->n == 1 && waits_for_value(piece_write(j, 0), e)) {
-		piece_write(j, 0)->err = *e;
+		note_error(j, piece_write(j, 0), e);
 		j->tangled[j->n_tangled++] = now->first;
 		j->answered_then = j->answered;
 	} else if (now->n > 1) {
@@ -475,7 +482,7 @@ static void row_failed(struct job *j, const struct err *e)
 		if (j->failed >= SUSPICIOUS_SINGLES && j->answered == 0 && !j->mixed && !is_expected(piece_write(j, 0))) {
 			for (size_t i = 0; i < j->batch->n; i++)
 				if (j->batch->list[i].outcome == WRITE_PENDING)
-					set_error(&j->batch->list[i], e), j->failed++;
+					set_error(j, &j->batch->list[i], e), j->failed++;
 			finish(j);
 			return;
 		}
@@ -531,7 +538,7 @@ static void piece_failed(struct job *j, const struct err *e)
 		rest(j);
 	} else if (e->kind == ERR_TRANSIENT && passes(e->code)) {
 		for (size_t i = 0; i < j->now.n; i++)
-			set_error(piece_write(j, i), e);
+			set_error(j, piece_write(j, i), e);
 		j->answered += j->now.n;
 		run(j);
 	} else {
@@ -639,6 +646,7 @@ static void copy_done(struct job *j, int64_t *next, int64_t step)
 		*next += step;
 	}
 	j->answered += j->now.n;
+	j->batch->bytes += j->copied;
 	run(j);
 }
 
@@ -667,7 +675,7 @@ static void copy_rows(struct job *j)
 	struct pg_write_set set = { j->batch->list, j->order + j->now.first, j->now.n };
 
 	pg_stmt_again(&j->st);
-	pg_copy_rows(&j->st, j->pl, &set, j->now.draws);
+	j->copied = pg_copy_rows(&j->st, j->pl, &set, j->now.draws);
 	copy_in_turn(j);
 }
 
@@ -741,7 +749,7 @@ static void blame_tangled(struct job *j)
 {
 	for (size_t i = 0; i < j->n_tangled; i++) {
 		struct write *w = &j->batch->list[j->order[j->tangled[i]]];
-		struct err why = w->err;
+		struct err why = *w->err;
 
 		blame(j, w, &why);
 	}
@@ -757,7 +765,8 @@ static void cycle_done(struct job *j, struct value version)
 		struct write *w = &j->batch->list[j->order[j->tangled[i]]];
 
 		w->outcome = WRITE_DONE;
-		err_clear(&w->err);
+		w->err = NULL;
+		j->batch->bytes += bytes_of(w);
 		j->back_version[j->n_back] = (struct value){ kept, version.len };
 		j->back[j->n_back++] = j->order[j->tangled[i]];
 	}
@@ -780,7 +789,7 @@ static void on_cycle(void *arg, PGresult *res, const struct err *e)
 		run(j);
 	} else if (e->kind == ERR_TRANSIENT && passes(e->code)) {
 		for (size_t i = 0; i < j->n_tangled; i++)
-			set_error(&j->batch->list[j->order[j->tangled[i]]], e);
+			set_error(j, &j->batch->list[j->order[j->tangled[i]]], e);
 		j->answered += j->n_tangled;
 		j->n_tangled = 0;
 		run(j);
@@ -893,7 +902,7 @@ void pg_write_op(struct link *l, struct write_batch *batch, written_fn *done, vo
 	for (size_t i = 0; i < batch->n; i++) {
 		batch->list[i].outcome = WRITE_PENDING;
 		batch->list[i].readback = NULL;
-		err_clear(&batch->list[i].err);
+		batch->list[i].err = NULL;
 	}
 	if (j->pl->table == NULL) {
 		pg_no_table(j->pl, &why);

@@ -111,9 +111,10 @@ static void add_cell(struct buf *out, struct value v)
 	}
 }
 
-void pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool drawn)
+size_t pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool drawn)
 {
 	const struct pg_table *t = pl->table;
+	size_t bytes = 0;
 
 	for (size_t i = 0; i < set->n; i++) {
 		const struct write *w = nth(set, i);
@@ -126,10 +127,12 @@ void pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct pg_
 				if (any)
 					buf_addc(&st->copy, '\t');
 				add_cell(&st->copy, w->values[f]);
+				bytes += w->values[f].len > 0 ? (size_t)w->values[f].len : 0;
 				any = true;
 			}
 		buf_addc(&st->copy, '\n');
 	}
+	return bytes;
 }
 
 static void add_columns(struct buf *sql, const struct pg_table *t, bool drawn)

@@ -53,9 +53,9 @@ bool pg_stores_as_sent(const struct pg_column *c);
 bool pg_copy_fits(const struct pg_link *pl, const struct pg_write_set *set);
 /*
  * The rows of a set, in COPY's text form; `drawn`: the writes have their ids, drawn by pg_copy_ids_sql() (n rows of one id). Else the table
- * draws them, and pg_copy_first_id() tells what they are.
+ * draws them, and pg_copy_first_id() tells what they are. Answers how many bytes their values have.
  */
-void pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool drawn);
+size_t pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool drawn);
 void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n);
 /*
  * The statement for n such rows. Nothing is stored when it fails with PG_WRITE_UNKNOWN_ROW: by now a trigger may have changed the rows;
