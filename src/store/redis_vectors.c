@@ -16,6 +16,7 @@ enum {
 	SCAN_BUCKETS = 16,		/* of a page */
 	FIELD_MOST = RID_BYTES + 1,
 	SEEN_MOST = 4096,		/* then the counts of pieces are halved: lately counts more */
+	AHEAD = 8,			/* so many puts before its own a record's place in the filter is fetched */
 	BLOB_MOST = PIECES_MOST * PIECE_BYTES - 1,
 };
 
@@ -295,6 +296,8 @@ size_t vectors_write(struct redis_store *s, size_t entity, const struct store_pu
 			commands++;
 			continue;
 		}
+		if (ent->fresh != NULL && i + AHEAD < n)
+			fresh_expect(ent->fresh, &puts[i + AHEAD].rid);
 		pieces = pieces_of((size_t)puts[i].blob.len);
 		pieces_note(ent, pieces);
 		if (ent->fresh != NULL && !fresh_note(ent->fresh, &puts[i].rid))

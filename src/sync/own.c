@@ -26,7 +26,10 @@ struct own_writes {
 		int64_t eff;		/* of the youngest edit in it */
 		bool inserted;		/* by us */
 	} ring[OWN_MAX];
-	uint16_t places[PLACES];	/* the place in the ring plus one; 0: none */
+	struct own_place {
+		uint16_t at;		/* in the ring, plus one; 0: none */
+		uint16_t tag;		/* of its id, so that looking past it costs no look at the ring */
+	} places[PLACES];
 	size_t next;			/* in the ring: the oldest, or nothing yet */
 };
 
@@ -35,22 +38,22 @@ static size_t place_of(const struct own_writes *own, uint64_t id)
 {
 	size_t at = id % PLACES;
 
-	while (own->places[at] != 0 && own->ring[own->places[at] - 1].id != id)
+	while (own->places[at].at != 0 && (own->places[at].tag != (uint16_t)id || own->ring[own->places[at].at - 1].id != id))
 		at = (at + 1) % PLACES;
 	return at;
 }
 
 static void take_out(struct own_writes *own, size_t gap)
 {
-	for (size_t at = (gap + 1) % PLACES; own->places[at] != 0; at = (at + 1) % PLACES) {
-		size_t home = own->ring[own->places[at] - 1].id % PLACES;
+	for (size_t at = (gap + 1) % PLACES; own->places[at].at != 0; at = (at + 1) % PLACES) {
+		size_t home = own->places[at].tag % PLACES;
 
 		if ((at - home) % PLACES < (at - gap) % PLACES)
 			continue;	/* its home is behind the gap */
 		own->places[gap] = own->places[at];
 		gap = at;
 	}
-	own->places[gap] = 0;
+	own->places[gap].at = 0;
 }
 
 static const struct own_write *find(const struct side *side, struct value id, uint64_t *digest)
@@ -59,20 +62,20 @@ static const struct own_write *find(const struct side *side, struct value id, ui
 
 	*digest = digest64(&side->flow->sync->store->key, id.data, (size_t)id.len);
 	at = place_of(side->own, *digest);
-	return side->own->places[at] != 0 ? &side->own->ring[side->own->places[at] - 1] : NULL;
+	return side->own->places[at].at != 0 ? &side->own->ring[side->own->places[at].at - 1] : NULL;
 }
 
 static void remember(struct own_writes *own, const struct own_write *w)
 {
 	size_t at = place_of(own, w->id);
 
-	if (own->places[at] != 0)	/* an earlier write of that row */
+	if (own->places[at].at != 0)	/* an earlier write of that row */
 		take_out(own, at);
 	at = place_of(own, own->ring[own->next].id);
-	if (own->places[at] == own->next + 1)
+	if (own->places[at].at == own->next + 1)
 		take_out(own, at);
 	own->ring[own->next] = *w;
-	own->places[place_of(own, w->id)] = (uint16_t)(own->next + 1);
+	own->places[place_of(own, w->id)] = (struct own_place){ (uint16_t)(own->next + 1), (uint16_t)w->id };
 	own->next = (own->next + 1) % OWN_MAX;
 }
 

@@ -40,10 +40,20 @@ static void unclaim_subject(struct round *r, struct subject *s)
 		unclaim(r, &s->also[--s->n_also], &(bool){ true });
 }
 
+enum { AHEAD = 8 };		/* so many records before its own turn a claim's place is fetched: of a large round none is in the cache */
+
+static void expect_claim(const struct round *r, size_t i)
+{
+	if (i < r->n && r->subjects[i].has_rid)
+		claims_expect(&r->flow->claims, &r->subjects[i].rid);
+}
+
 void round_unclaim_all(struct round *r)
 {
-	for (size_t i = 0; i < r->n; i++)
+	for (size_t i = 0; i < r->n; i++) {
+		expect_claim(r, i + AHEAD);
 		unclaim_subject(r, &r->subjects[i]);
+	}
 }
 
 enum { ALSO_MAX = 3 };		/* of an endpoint: a key, the row that the news is of, another one found or inserted there */
@@ -186,6 +196,7 @@ void round_ask_recall(struct round *r)
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
+		expect_claim(r, i + AHEAD);
 		if (!is_live(s) || !s->has_rid)
 			continue;
 		holder = claim(r, &s->rid, &s->claimed);

@@ -89,7 +89,9 @@ void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n)
 	free(name);
 }
 
-/* COPY's text form: a tab between columns, a line a row, \N for NULL. */
+/* COPY's text form: a tab between columns, a line a row, \N for NULL. What has to be written otherwise, and as what. */
+static const char escaped[256] = { ['\\'] = '\\', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't' };
+
 static void add_cell(struct buf *out, struct value v)
 {
 	if (value_is_null(v)) {
@@ -99,12 +101,12 @@ static void add_cell(struct buf *out, struct value v)
 	for (const char *p = v.data, *end = v.data + v.len; p < end;) {
 		const char *stop = p;
 
-		while (stop < end && *stop != '\\' && *stop != '\n' && *stop != '\r' && *stop != '\t')
+		while (stop < end && escaped[(unsigned char)*stop] == '\0')
 			stop++;
 		buf_add(out, p, (size_t)(stop - p));
 		if (stop < end) {
 			buf_addc(out, '\\');
-			buf_addc(out, *stop == '\n' ? 'n' : *stop == '\r' ? 'r' : *stop == '\t' ? 't' : '\\');
+			buf_addc(out, escaped[(unsigned char)*stop]);
 			stop++;
 		}
 		p = stop;
