@@ -441,12 +441,15 @@ void round_ask_recall_old(struct round *r)
 	sync_of(r)->store->ops->recall(sync_of(r)->store, r->flow->index, rids, n, on_recalled_old, c);
 }
 
-/* Rows that could be taken this time are no longer parked. */
+/* Rows that could be taken this time are no longer parked. Mostly nothing is: then the record is not even looked at. */
 void round_let_go_of_parked(struct round *r, const struct subject *s)
 {
-	for (size_t e = 0; e < n_endpoints(r); e++)
-		if (s->seen[e].what == OBSERVED_ROW && r->flow->sides[e] != NULL)
-			unpark_record(r->flow->sides[e], true, NULL, s->seen[e].id);
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		struct side *side = r->flow->sides[e];
+
+		if (side != NULL && side->parked + side->discarded > 0 && s->seen[e].what == OBSERVED_ROW)
+			unpark_record(side, true, NULL, s->seen[e].id);
+	}
 }
 
 /* Nothing new there, and nobody who can be reached is owed anything. */
