@@ -227,6 +227,34 @@ START_TEST(a_row_that_copy_cannot_place_is_found_and_the_others_stay)
 }
 END_TEST
 
+/* Much more than a socket takes, so it goes out piece by piece while the server works. */
+START_TEST(rows_of_many_megabytes_go_by_one_copy)
+{
+	enum { ROWS = 500, BYTES = 40000 };
+	static struct write list[ROWS];
+	static char title[BYTES + 1];
+
+	tell_statements();
+	for (int i = 0; i < ROWS; i++) {
+		char number[32];
+
+		snprintf(number, sizeof number, "HRB %d", i);
+		memset(title, i % 10 == 0 ? '\t' : 'a' + i % 26, BYTES);
+		list[i] = rig_insert(&r, COMPANY_NUMBER, number, COMPANY_NAME, title, -1);
+	}
+	if (_i == 1)	/* refused at its beginning, while the rest is still being sent */
+		rig_sql(&r, "INSERT INTO public.company (number) VALUES ('HRB 0')");
+	rig_write(&r, r.companies, list, ROWS);
+	for (int i = _i; i < ROWS; i++)
+		ck_outcome(list[i], WRITE_DONE);
+	ck_outcome(list[0], _i == 0 ? WRITE_DONE : WRITE_REFUSED);
+	ck_assert_str_eq(how_they_came(), _i == 0 ? "500 COPY" : "1 , 499 WITH");
+	ck_assert_str_eq(rig_ask(&r, "SELECT count(*) || ' ' || sum(length(title)) FROM public.company WHERE title IS NOT NULL AND title = "
+				 "repeat(CASE WHEN substr(number, 5)::int %% 10 = 0 THEN E'\\t' ELSE chr(97 + substr(number, 5)::int %% 26) END, %d)", BYTES),
+			 _i == 0 ? "500 20000000" : "499 19960000");
+}
+END_TEST
+
 START_TEST(a_trigger_made_meanwhile_keeps_rows_from_copy)
 {
 	struct write list[MANY];
@@ -828,6 +856,7 @@ static Suite *write_suite(void)
 	tcase_add_test(t, ids_that_others_drew_in_between_are_theirs);
 	tcase_add_loop_test(t, a_sequence_that_counts_down_or_in_steps_gives_ids_too, 0, 2);
 	tcase_add_test(t, a_row_that_copy_cannot_place_is_found_and_the_others_stay);
+	tcase_add_loop_test(t, rows_of_many_megabytes_go_by_one_copy, 0, 2);
 	tcase_add_test(t, a_trigger_made_meanwhile_keeps_rows_from_copy);
 	tcase_add_test(t, blanks_that_a_column_would_cut_keep_rows_from_copy);
 	tcase_add_test(t, updates_of_different_fields_go_each_to_its_own);
