@@ -331,7 +331,7 @@ static void transfer(struct pg_conn *c, unsigned what)
 	}
 	take_notifications(c);
 	if (!c->freed && c->state != PG_CONN_DEAD)
-		watch_for(c, LOOP_READ | (PQflush(c->pq) == 1 || c->feeding ? LOOP_WRITE : 0));
+		watch_for(c, LOOP_READ | (c->feeding || PQflush(c->pq) == 1 ? LOOP_WRITE : 0));
 }
 
 /* ---- the session ------------------------------------------------------------------------------------- */
