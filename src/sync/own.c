@@ -67,12 +67,9 @@ static const struct own_write *find(const struct side *side, struct value id, ui
 
 static void remember(struct own_writes *own, const struct own_write *w)
 {
-	size_t at = place_of(own, w->id);
+	size_t at = place_of(own, own->ring[own->next].id);
 
-	if (own->places[at].at != 0)	/* an earlier write of that row */
-		take_out(own, at);
-	at = place_of(own, own->ring[own->next].id);
-	if (own->places[at].at == own->next + 1)
+	if (own->places[at].at == own->next + 1)	/* else the row has been written again since */
 		take_out(own, at);
 	own->ring[own->next] = *w;
 	own->places[place_of(own, w->id)] = (struct own_place){ (uint16_t)(own->next + 1), (uint16_t)w->id };
