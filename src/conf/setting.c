@@ -115,7 +115,7 @@ const struct setting settings[] = {
 	  .help = "How long decisions and before-images are kept. Parked records stay until they are settled." },
 
 	{ .path = "limits", .type = SET_MAP, .help = "Bounds of one round of work; the daemon's memory follows from them." },
-	{ .path = "limits.batch_rows", .type = SET_INTEGER, .at = TOP(limits.batch_rows), .def = "2000", .min = 1, .max = 100000,
+	{ .path = "limits.batch_rows", .type = SET_INTEGER, .at = TOP(limits.batch_rows), .def = "1500", .min = 1, .max = 100000,
 	  .help = "Most records in one round." },
 	{ .path = "limits.batch_bytes", .type = SET_SIZE, .at = TOP(limits.batch_bytes), .def = "4MiB", .min = 64 << 10, .max = 1 << 30,
 	  .help = "Most bytes of row values that are captured or listed for one round; a single row may be more." },
