@@ -111,18 +111,6 @@ static void judge_batch(struct job *j)
 	}
 }
 
-static size_t bytes_of(const struct write *w)
-{
-	size_t bytes = 0;
-
-	for (uint64_t rest = w->fields; rest != 0; rest &= rest - 1) {
-		struct value v = w->values[__builtin_ctzll(rest)];
-
-		bytes += v.len > 0 ? (size_t)v.len : 0;
-	}
-	return bytes;
-}
-
 static void end(struct job *j)
 {
 	struct write_batch *b = j->batch;
@@ -372,7 +360,7 @@ static void take_answer(struct job *j, PGresult *res, int row)
 		return;
 	w = piece_write(j, (size_t)n - 1);
 	w->outcome = WRITE_DONE;
-	j->batch->bytes += w->op != WRITE_DELETE ? bytes_of(w) : 0;
+	j->batch->bytes += w->op != WRITE_DELETE ? pg_write_bytes(w) : 0;
 	if (w->op == WRITE_INSERT) {
 		struct value id = pg_cell(res, row, 2);
 
@@ -766,7 +754,7 @@ static void cycle_done(struct job *j, struct value version)
 
 		w->outcome = WRITE_DONE;
 		w->err = NULL;
-		j->batch->bytes += bytes_of(w);
+		j->batch->bytes += pg_write_bytes(w);
 		j->back_version[j->n_back] = (struct value){ kept, version.len };
 		j->back[j->n_back++] = j->order[j->tangled[i]];
 	}

@@ -81,6 +81,18 @@ bool pg_copy_fits(const struct pg_link *pl, const struct pg_write_set *set)
 	return bytes < COPY_BYTES;
 }
 
+size_t pg_write_bytes(const struct write *w)
+{
+	size_t bytes = 0;
+
+	for (uint64_t rest = w->fields; rest != 0; rest &= rest - 1) {
+		struct value v = w->values[__builtin_ctzll(rest)];
+
+		bytes += v.len > 0 ? (size_t)v.len : 0;
+	}
+	return bytes;
+}
+
 void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n)
 {
 	char *name = pg_quote_text(pl->pg, pl->table->sequence);
@@ -129,10 +141,10 @@ size_t pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct p
 				if (any)
 					buf_addc(&st->copy, '\t');
 				add_cell(&st->copy, w->values[f]);
-				bytes += w->values[f].len > 0 ? (size_t)w->values[f].len : 0;
 				any = true;
 			}
 		buf_addc(&st->copy, '\n');
+		bytes += pg_write_bytes(w);
 	}
 	return bytes;
 }

@@ -47,6 +47,7 @@ void pg_write_look_sql(struct pg_stmt *st, const struct pg_link *pl, const struc
 /* Condition on a row of pg_trigger: it may change a row before that is stored (for each row, before, insert; not disabled). */
 #define PG_CHANGES_INSERTS(alias) alias ".tgtype & 7 = 7 AND " alias ".tgenabled <> 'D'"
 
+size_t pg_write_bytes(const struct write *);	/* of the values that are sent */
 /* What such a column stores reads back as it was sent, or the row is refused (pg_copy_fits() asks about each value). */
 bool pg_stores_as_sent(const struct pg_column *c);
 /* May these inserts go by COPY? */
