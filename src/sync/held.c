@@ -321,11 +321,12 @@ static void hold(struct round *r, struct subject *s, uint64_t mask, int64_t when
 bool round_holds(struct round *r, struct subject *s)
 {
 	uint64_t mask;
-	int64_t when_us, now = clock_wall_us();
+	int64_t when_us, now;
 
 	if (!is_guarded(r->flow) || s->base == NULL || s->base->dead || !s->d.next->dead)
 		return false;
 	mask = deleters(r, s);
+	now = clock_wall_us();
 	when_us = s->d.next->deleted.eff < now ? s->d.next->deleted.eff : now;
 	if (mask == 0 || may_end(r, s, mask, when_us))
 		return false;

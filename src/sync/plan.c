@@ -168,7 +168,7 @@ static void bucket_drop(struct sync_plan *p, size_t b)
 	buf_fini(&p->buckets[b]);
 }
 
-/* What all rounds of an entity may hold: by default room for half a million records that two sides have and nobody knows. */
+/* What all rounds of an entity may hold: by default room for a third of a million records that two sides have and nobody knows. */
 static size_t candidates_most(const struct sync_plan *p)
 {
 	const struct topology *t = p->sync->topology;

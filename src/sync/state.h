@@ -44,7 +44,7 @@
 
 struct buf;
 struct flow;
-struct own_write;
+struct own_writes;
 struct sync_plan;
 struct sync_backup;
 struct sync_verify;
@@ -112,7 +112,7 @@ struct side {
 	unsigned failures;		/* of writes, in a row */
 	size_t writing;			/* batches of ours on their way there */
 	int64_t written_us;		/* monotonic: when the last one was answered */
-	struct own_write *own, *own_places;	/* the last of them, in order; owned: where they stand */
+	struct own_writes *own;		/* owned; the last of them; NULL: there were none */
 
 	struct listing listing;
 	bool listing_open;		/* a question for a listing is out; maybe of one that was given up since */
