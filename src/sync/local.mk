@@ -14,6 +14,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/plan.c \
 	src/sync/rebase.c \
 	src/sync/recover.c \
+	src/sync/retry.c \
 	src/sync/round.c src/sync/round.h \
 	src/sync/round_books.c \
 	src/sync/round_forward.c \
