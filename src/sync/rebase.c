@@ -7,6 +7,9 @@
  * which others know a newer state is overwritten, and the journal keeps what it had; one whose record was deleted
  * meanwhile is deleted (round_recall.c asks who is buried); what nobody knows is copied. Nothing is deleted elsewhere.
  *
+ * A row that was written since is both: fields that were agreed on before the time to which the database went back, and differ, have been
+ * edited there since, and that edit counts; what was agreed on later is what the row lacks (fields_past()).
+ *
  * Until the mark is written, the last step, a restart finds the same and begins again: every step may be repeated.
  */
 #include <stdlib.h>
@@ -15,6 +18,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/feed.h"
@@ -56,6 +60,7 @@ static void on_marks_written(void *arg, const struct err *e)
 	struct greeting g = rb->greeting;
 	size_t endpoint = rb->endpoint;
 
+	failpoint("rebase", "marks", "answered");
 	if (is_over(rb, e)) {
 		give_up(rb);
 		return;
@@ -92,12 +97,15 @@ static void write_marks(struct rebase *rb)
 	if (rb->greeting.epoch > k->intent)
 		k->intent = rb->greeting.epoch;
 	k->acked = rb->greeting.epoch;
+	k->back_us = rb->greeting.there ? rb->greeting.epoch : 0;
 	memcpy(k->system, rb->greeting.system, sizeof k->system);
 	k->timeline = rb->greeting.timeline;
 	epoch_name_mark(s, rb->endpoint, name);
 	epoch_mark_text(s, rb->endpoint, text);
 	p[w.n_positions++] = (struct store_position){ name, text };
+	failpoint("rebase", "marks", "before");
 	s->store->ops->write(s->store, 0, &w, on_marks_written, rb);
+	failpoint("rebase", "marks", "sent");
 	free(names);
 	free(p);
 }
@@ -151,6 +159,7 @@ static void on_page_written(void *arg, const struct err *e)
 {
 	struct rebase *rb = arg;
 
+	failpoint("rebase", "page", "answered");
 	if (is_over(rb, e))
 		give_up(rb);
 	else
@@ -179,8 +188,10 @@ static void on_page(void *arg, const struct rid *rids, const struct value *blobs
 	if (next == 0)
 		rb->entity++;
 	rb->next = next;
+	failpoint("rebase", "page", "before");
 	if (p.n_puts > 0)
 		rb->sync->store->ops->write(rb->sync->store, next == 0 ? rb->entity - 1 : rb->entity, &w, on_page_written, rb);
+	failpoint("rebase", "page", "sent");
 	arena_fini(&p.arena);
 	buf_fini(&p.bytes);
 	free(p.puts);
@@ -251,4 +262,24 @@ bool row_is_past(const struct side *side, const struct observation *o)
 {
 	return side_is_past(side) && o->what == OBSERVED_ROW &&
 		(o->stamp == STAMP_NONE || o->stamp <= side->flow->sync->shakes[side->endpoint].past_us);
+}
+
+/* An edit may be brought to a side long after it was made there, as after an outage: the state to which the side went back may lack it. */
+enum { LATE_US = 60 * 1000 * 1000 };
+
+uint64_t fields_past(const struct side *side, const struct vector *agreed, const struct observation *o)
+{
+	const struct entity_def *def = side->flow->def;
+	int64_t back_us = side->flow->sync->shakes[side->endpoint].back_us - LATE_US;
+	uint64_t edited = 0, later = 0;
+
+	if (!side_is_past(side))
+		return 0;
+	for (size_t f = 0; !agreed->dead && !row_is_past(side, o) && f < def->n_fields; f++) {
+		if (digest_field(o->digests[f]) != agreed->fields[f].digest)
+			edited |= decide_unit(def, f);
+		if (agreed->fields[f].key.eff >= back_us)
+			later |= decide_unit(def, f);
+	}
+	return ~(edited & ~later);
 }
