@@ -105,6 +105,7 @@ struct write {
 	uint64_t fields;		/* which of values[] to write (bit = field index) */
 	const struct value *values;	/* by field index, canonical; a reference: the local foreign key's text */
 	void *subject;			/* the caller's */
+	bool retried;			/* it was refused before: that it is once more says nothing about the mapping */
 	/* answers */
 	enum write_outcome outcome;
 	const struct row *readback;	/* NULL: reads back exactly as sent; else the row as it is now (batch's memory) */

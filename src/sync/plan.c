@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/feed.h"
@@ -782,6 +783,7 @@ static void plan_go_on(struct sync_plan *p)
 			err_set(&e, ERR_TRANSIENT, "plan-broken", "%s", why);
 			plan_end(p, &e);
 		} else {
+			failpoint_phase("plan", (int)p->phase);
 			steps[p->phase](p);
 		}
 	}

@@ -34,17 +34,12 @@ static void make_policy(struct round *r, struct decide_policy *p, struct decide_
 	};
 }
 
-enum { PAST_STAMP = -1000000000 };	/* before every stamp that any edit has, known or not */
-
-/*
- * A row of a database that was put back is no edit of what others know: it loses to that. Also when it was written since: the stamp is
- * that of one field, and the others are of the past all the same.
- */
-static void stamp_past(const struct round *r, struct subject *s)
+/* A row of a database that was put back is no edit of what others know: it loses to that, but for what was edited there since. */
+static void mark_past(const struct round *r, struct subject *s)
 {
 	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
-		if (!s->base->seen[e].present && r->flow->sides[e] != NULL && side_is_past(r->flow->sides[e]))
-			s->seen[e].stamp = PAST_STAMP;
+		if (s->seen[e].what == OBSERVED_ROW && !s->base->seen[e].present && r->flow->sides[e] != NULL)
+			s->seen[e].past = fields_past(r->flow->sides[e], s->base, &s->seen[e]);
 }
 
 /* What is deleted there for being of the past: the journal keeps all of it. */
@@ -69,7 +64,7 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (s->seen[e].what == OBSERVED_ROW && (s->base == NULL || !s->base->seen[e].present))
 			own_recognise(r->flow->sides[e], &s->seen[e]);
-	stamp_past(r, s);
+	mark_past(r, s);
 	round_add_settlements(r, s, p);
 	if (undo_finds_taken(r, s)) {
 		round_drop_subject(r, s, BOOKS_UNCHANGED);
@@ -530,7 +525,8 @@ static void fill_write(struct round *r, struct subject *s, size_t e, struct writ
 
 	*w = (struct write){
 		.op = o->action == ACTION_INSERT && s->remains & BIT(e) ? WRITE_UPDATE : op_of[o->action],
-		.id = VALUE_NULL, .version = VALUE_NULL, .fields = o->fields, .subject = s };
+		.id = VALUE_NULL, .version = VALUE_NULL, .fields = o->fields, .subject = s,
+		.retried = is_parked(r->flow->sides[e], false, &s->next_rid, VALUE_NULL) };
 	if (w->op == WRITE_INSERT) {
 		/* Looked for by its key and not found: let a collision of another kind say its name. */
 		if (s->base != NULL && s->base->seen[e].uncertain)

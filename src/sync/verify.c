@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/census.h"
@@ -556,9 +557,8 @@ static bool is_in_doubt(const struct doubtful *d)
 
 static void look_step(struct sync_verify *v)
 {
-	size_t n = gather(v, is_in_doubt);
+	size_t n = v->n_batch = gather(v, is_in_doubt);
 
-	v->n_batch = n;
 	if (n > 0) {
 		v->open++;
 		look_at(v->flow, v->sums.compared_at, v->batch, n, &v->arena, on_looked, v);
@@ -587,7 +587,7 @@ static void on_mending_rows(void *arg, struct rowset *rows, const struct err *e)
 	if (e != NULL)
 		verify_fail(v, e, "reading what to mend");
 	else if (!v->ended && rows->n > 0 && ready(v->flow))
-		round_of_listing(m->side, rows, m->asked_us, false);
+		round_of_listing(m->side, rows, m->asked_us, LISTED_ALONE);
 	else
 		rowset_free(&rows);
 	free(m->ids);
@@ -815,6 +815,7 @@ static void verify_go_on(struct sync_verify *v)
 			err_set(&e, ERR_TRANSIENT, "verify-broken", "%s", why);
 			verify_end(v, &e);
 		} else {
+			failpoint_phase("verify", (int)v->phase);
 			steps[v->phase](v);
 		}
 	}

@@ -389,7 +389,7 @@ static void got_setup(void *arg, PGresult *res, const struct err *e)
 		c->search_path = xstrdup(PQgetvalue(res, 0, 3));
 		snprintf(c->session, sizeof c->session, "%s", PQgetvalue(res, 0, 4));
 		if (strcmp(PQgetvalue(res, 0, 2), "t") == 0)
-			err_set(&why, ERR_ENDPOINT, "", "is a standby: connect to the primary");
+			err_set(&why, ERR_TRANSIENT, "", "is a standby: connect to the primary");	/* it may be promoted any moment */
 		else if (encoding == NULL || strcmp(encoding, "UTF8") != 0)
 			err_set(&why, ERR_ENDPOINT, "", "does not speak UTF-8 to us (client_encoding)");
 	}

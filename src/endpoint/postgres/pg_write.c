@@ -49,10 +49,10 @@ void pg_write_set_error(struct job *j, struct write *w, const struct err *e)
 	note_error(j, w, e);
 }
 
-/* Waiting for the parent, or the answer to a question that was asked on purpose: says nothing about the mapping. */
+/* Waiting for the parent, refused before, or the answer to a question that was asked on purpose: says nothing about the mapping. */
 static bool is_expected(const struct write *w)
 {
-	return strcmp(w->err->code, "23503") == 0 || (w->op == WRITE_INSERT && w->version.data != NULL);
+	return w->retried || strcmp(w->err->code, "23503") == 0 || (w->op == WRITE_INSERT && w->version.data != NULL);
 }
 
 /* Every write failed in the same row-class way: a wrong mapping, not so many bad rows. */
