@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "conf/topology.h"
 #include "config.h"
 #include "daemon/daemon.h"
@@ -138,6 +139,7 @@ int main(int argc, char **argv)
 	if (code >= 0)
 		return code;
 	guard_memory();
+	mem_keep_freed();
 	log_setup(c.level, c.json);
 	if (c.schema) {
 		topology_print_schema(&out);

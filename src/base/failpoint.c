@@ -29,24 +29,36 @@ static size_t read_places(struct place list[PLACES_MOST])
 	return n;
 }
 
-void failpoint(const char *room, const char *step, const char *moment)
+static void come_to(const char *name)
 {
 	static struct place list[PLACES_MOST];
 	static size_t n;
 	static int known;
-	char name[96];
 
 	if (!known)
 		n = read_places(list);
 	known = 1;
-	if (n == 0)
-		return;
-	snprintf(name, sizeof name, "%s/%s/%s", room, step, moment);
 	for (size_t i = 0; i < n; i++)
 		if (strcmp(list[i].name, name) == 0 && ++list[i].hits == list[i].at) {
 			fprintf(stderr, "failure point %s\n", name);
 			raise(SIGKILL);
 		}
+}
+
+void failpoint(const char *room, const char *step, const char *moment)
+{
+	char name[96];
+
+	snprintf(name, sizeof name, "%s/%s/%s", room, step, moment);
+	come_to(name);
+}
+
+void failpoint_phase(const char *room, int phase)
+{
+	char name[96];
+
+	snprintf(name, sizeof name, "%s/%d", room, phase);
+	come_to(name);
 }
 
 #else

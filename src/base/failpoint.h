@@ -3,8 +3,15 @@
  *
  * CRMSYNCD_FAILPOINTS=PLACE[:N],...   the process ends as by kill -9 when it comes to that place for the Nth time (1).
  *
- * Places: "round/STEP/MOMENT" with the steps of sync/round.c and the moments `before` its questions are sent, `sent`, and
- * `answered`. "verify/range/done": a verification has read a range of a side's rows (or a page of them).
+ * Places, where a moment is `before` a question is sent, `sent`, or `answered`:
+ *
+ *	round/STEP/MOMENT	the steps of sync/round.c
+ *	epoch/STEP/MOMENT	`greet`, and the three of a beat: `intent`, `beat`, `acked` (sync/epoch.c)
+ *	rebase/STEP/MOMENT	`page` of the vectors, `marks` (sync/rebase.c)
+ *	listing/STEP/MOMENT	`rows`, `vanished` of a survey or sweep, `mark` of a survey (sync/listing.c, scan.c)
+ *	held/STEP/MOMENT	`order` of the operator, `look` at a page of the set, `settle` one of them (sync/held.c)
+ *	verify/range/done	a verification has read a range of a side's rows, or a page of them
+ *	verify/N, plan/N, undo/N	before a step of the phase with that number (sync/verify.h, plan.c, undo.c)
  */
 #ifndef BASE_FAILPOINT_H
 #define BASE_FAILPOINT_H
@@ -13,8 +20,10 @@
 
 #ifdef WITH_FAILPOINTS
 void failpoint(const char *room, const char *step, const char *moment);
+void failpoint_phase(const char *room, int phase);
 #else
 #define failpoint(room, step, moment) ((void)0)
+#define failpoint_phase(room, phase) ((void)0)
 #endif
 
 #endif

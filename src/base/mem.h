@@ -9,6 +9,9 @@
 
 #include <stddef.h>
 
+/* For a process that frees what it wants again at once: some megabytes stay with it. Call it before the first allocation that matters. */
+void mem_keep_freed(void);
+
 void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *old, size_t size) __attribute__((returns_nonnull));

@@ -124,18 +124,12 @@ struct write {
 	uint64_t fields;		/* which of values[] to write (bit = field index) */
 	const struct value *values;	/* by field index, canonical; a reference: the local foreign key's text */
 	void *subject;			/* the caller's */
+	bool retried;			/* it was refused before: that it is once more says nothing about the mapping */
 	/* answers */
 	enum write_outcome outcome;
 	const struct row *readback;	/* NULL: reads back exactly as sent; else the row as it is now (batch's memory) */
-	struct err err;			/* last: write_init() leaves the room for its words as it is, there are many writes */
+	struct err *err;		/* of WRITE_ERROR (batch's memory); there are many writes and few of these */
 };
-
-static inline void write_init(struct write *w)
-{
-	memset(w, 0, offsetof(struct write, err));
-	w->id = w->version = VALUE_NULL;
-	err_clear(&w->err);
-}
 
 struct write_batch {
 	struct write *list;

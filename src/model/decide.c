@@ -190,6 +190,8 @@ static void find_row_edits(struct work *w, size_t e)
 		    (v->dead || (!v->seen[e].present && !v->seen[e].owed)) && !fault("f11-born-again-it-is-the-same-as-before");
 	if (!base_knows(w, e)) {
 		x->changed = x->no_base = all_fields(w->entity);
+		if (v != NULL && w->seen[e].past != 0)	/* the others were edited on top of what is agreed */
+			x->no_base &= w->seen[e].past;
 		return;
 	}
 	if (vector_shows(v, e, &w->seen[e]))
@@ -291,7 +293,7 @@ static void stamp_edits(struct work *w, size_t e)
 	x->keys = arena_zalloc(w->arena, w->entity->n_fields * sizeof *x->keys);
 	if (x->reborn && w->base->dead && eff <= w->base->deleted.eff)
 		eff = w->base->deleted.eff + w->policy->quantum_us;
-	for (size_t f = 0; on_a_base && f < w->entity->n_fields; f++) {
+	for (size_t f = 0; f < w->entity->n_fields; f++) {
 		if (!(x->changed & ~x->no_base & BIT(f)))
 			continue;
 		base = decide_shown_key(w, e, f);
@@ -303,7 +305,7 @@ static void stamp_edits(struct work *w, size_t e)
 		if (!(x->no_base & BIT(f)))
 			base = decide_shown_key(w, e, f);
 		x->keys[f] = is_new_field(w, e, f) ? key_of_new_field(w, e, f) :
-			     (struct edit_key){ .eff = eff, .n = base.n + 1, .origin = (uint8_t)e };
+			     (struct edit_key){ .eff = w->seen[e].past & BIT(f) ? EFF_PAST : eff, .n = base.n + 1, .origin = (uint8_t)e };
 	}
 }
 

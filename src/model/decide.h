@@ -37,6 +37,7 @@
 struct arena;
 
 #define STAMP_NONE INT64_MIN
+#define EFF_PAST INT64_C(-1000000000)	/* before every stamp that any edit has, known or not */
 
 enum observed { OBSERVED_NOTHING, OBSERVED_ROW, OBSERVED_ABSENT };
 
@@ -47,6 +48,7 @@ struct observation {
 	bool outside;			/* ABSENT: there, but left the mapping's `where`: neither a delete nor to be filled */
 	bool ours;			/* ROW: its local id is one that our insert gave back */
 	int64_t stamp;			/* when, corrected to our clock, microseconds; STAMP_NONE */
+	uint64_t past;			/* ROW: fields that are of before its database was put back: older than any edit */
 	struct value id;		/* ROW: local id */
 	const struct value *values;	/* ROW: by field index */
 	const uint64_t *digests;	/* ROW: value_digest() of each */

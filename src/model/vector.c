@@ -278,8 +278,10 @@ static void put_endpoints(const struct vector *v, const struct vector_layout *l,
 static void put_fields(const struct vector *v, const struct vector_layout *l, struct buf *b,
 		       struct key_table *keys, uint8_t index[FIELDS_MAX])
 {
-	uint32_t digests[256] = { 0 };
+	uint32_t digests[256];
+	char *to;
 
+	memset(digests, 0, l->fields_stored * sizeof *digests);
 	memset(index, 0, FIELDS_MAX);
 	for (size_t f = 0; f < v->n_fields; f++) {
 		uint8_t number = l->field_number[f];
@@ -289,8 +291,13 @@ static void put_fields(const struct vector *v, const struct vector_layout *l, st
 			index[f] = key_index(keys, &v->fields[f].key);
 	}
 	buf_addc(b, (char)l->fields_stored);
-	for (size_t i = 0; i < l->fields_stored; i++)
-		put_u24(b, digests[i]);
+	to = buf_room(b, 3 * (size_t)l->fields_stored);
+	for (size_t i = 0; i < l->fields_stored; i++) {
+		*to++ = (char)(digests[i] >> 16);
+		*to++ = (char)(digests[i] >> 8);
+		*to++ = (char)digests[i];
+	}
+	b->len += 3 * (size_t)l->fields_stored;
 	if (v->row != 0)
 		put_u40(b, v->row);
 }

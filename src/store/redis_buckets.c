@@ -140,8 +140,10 @@ static bool presize_reply(struct call *call, size_t i, const struct reply *r, st
 {
 	struct presize_call *p = (struct presize_call *)call;
 
-	if (r->type == REPLY_INTEGER && r->integer == 1)
+	if (r->type == REPLY_INTEGER && r->integer == 1) {
+		call->s->entities[p->entity].fresh_proven = true;
 		return true;
+	}
 	/* Somebody wrote before us. What we have written behind this counts on the new size: it must not leave. */
 	call->s->entities[p->entity].fixed = true;
 	return err_set(e, ERR_TRANSIENT, "presize", "another size of the state was agreed meanwhile");
@@ -194,6 +196,7 @@ void redis_presize(struct store *store, size_t entity, int64_t records, store_do
 		ent->buckets = UINT32_MAX;
 	append_presize(s, ent, ent->buckets);
 	ent->fresh = fresh_new(records);	/* the script proves it, or the connection ends */
+	ent->fresh_proven = false;
 	p->call.ask.barrier = true;
 	call_send(&p->call, 1);
 }

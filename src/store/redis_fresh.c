@@ -60,6 +60,11 @@ static unsigned probe(const struct rid *rid, unsigned i)
 	return b >> (64 - 9 * (i + 1)) & (LINE_BITS - 1);
 }
 
+void fresh_expect(const struct fresh *f, const struct rid *rid)
+{
+	__builtin_prefetch(line_of(f, rid), 1);
+}
+
 bool fresh_note(struct fresh *f, const struct rid *rid)
 {
 	uint64_t *line = line_of(f, rid);

@@ -66,8 +66,8 @@ struct redis_link {
 	bool hiredis_has_output;
 	bool settled;
 	/* over connections */
-	struct ask_queue refused;
-	struct loop_timer *rest, *tick, *refuse;
+	struct ask_queue unasked;	/* answered next turn, without Redis */
+	struct loop_timer *rest, *tick, *soon;
 	unsigned tries;
 	unsigned silent, idle, stable;	/* ticks */
 	unsigned depth;			/* callbacks under way */
@@ -121,7 +121,7 @@ static void leave(struct redis_link *l)
 		return;
 	loop_timer_free(&l->rest);
 	loop_timer_free(&l->tick);
-	loop_timer_free(&l->refuse);
+	loop_timer_free(&l->soon);
 	buf_fini(&l->out);
 	arena_fini(&l->replies);
 	free(l);
@@ -252,7 +252,7 @@ static void answer_all(struct redis_link *l, struct ask_queue *q, const struct e
 			ask->err = *e;
 		if (ask->err.kind == ERR_CONFIG)
 			ask->err.kind = ERR_TRANSIENT;	/* the operator's matter, told by closed(); askers rest */
-		ask->done(ask, &ask->err);
+		ask->done(ask, ask->err.kind != 0 ? &ask->err : NULL);
 	}
 }
 
@@ -411,25 +411,36 @@ void redis_link_extend(struct redis_link *l, struct redis_ask *ask, size_t trail
 	l->asked_end += len;
 }
 
+static void answer_next_turn(struct redis_link *l, struct redis_ask *ask)
+{
+	queue_add(&l->unasked, ask);
+	if (!l->dead)
+		loop_timer_set(l->soon, 0);
+}
+
 void redis_link_refuse(struct redis_link *l, struct redis_ask *ask, const struct err *e)
 {
 	ask->err = *e;
-	queue_add(&l->refused, ask);
-	if (!l->dead)
-		loop_timer_set(l->refuse, 0);
+	answer_next_turn(l, ask);
 }
 
-static void on_refuse(void *arg)
+void redis_link_spare(struct redis_link *l, struct redis_ask *ask)
+{
+	err_clear(&ask->err);
+	answer_next_turn(l, ask);
+}
+
+static void on_soon(void *arg)
 {
 	struct redis_link *l = arg;
-	struct ask_queue refused = l->refused;
+	struct ask_queue unasked = l->unasked;
 
 	/* Only those that were there: who asks again at once must not keep us in this loop. */
-	if (refused.first == NULL)
-		refused.last = &refused.first;
-	queue_init(&l->refused);
+	if (unasked.first == NULL)
+		unasked.last = &unasked.first;
+	queue_init(&l->unasked);
 	enter(l);
-	answer_all(l, &refused, NULL);
+	answer_all(l, &unasked, NULL);
 	leave(l);
 }
 
@@ -645,11 +656,11 @@ struct redis_link *redis_link_new(struct loop *loop, const struct redis_where *w
 	l->where = *where;
 	l->events = *events;
 	queue_init(&l->asked);
-	queue_init(&l->refused);
+	queue_init(&l->unasked);
 	arena_init(&l->replies);
 	l->rest = loop_timer_new(loop, connect_now, l);
 	l->tick = loop_timer_new(loop, on_tick, l);
-	l->refuse = loop_timer_new(loop, on_refuse, l);
+	l->soon = loop_timer_new(loop, on_soon, l);
 	loop_timer_set(l->rest, 0);
 	return l;
 }
@@ -666,10 +677,10 @@ void redis_link_free(struct redis_link **lp)
 	l->dead = true;
 	err_set(&e, ERR_TRANSIENT, "closed", "the connection to Redis is being closed");
 	redis_link_fail(l, &e);
-	answer_all(l, &l->refused, NULL);
+	answer_all(l, &l->unasked, NULL);
 	loop_timer_stop(l->rest);
 	loop_timer_stop(l->tick);
-	loop_timer_stop(l->refuse);
+	loop_timer_stop(l->soon);
 	leave(l);
 }
 

@@ -37,7 +37,7 @@ struct reply {
 };
 
 /*
- * Part of the caller's own struct; the link's from redis_link_send() or _refuse() until done() is called. An
+ * Part of the caller's own struct; the link's from redis_link_send(), _refuse() or _spare() until done() is called. An
  * ask may be sent again from its own done().
  */
 struct redis_ask {
@@ -99,6 +99,8 @@ void redis_link_extend(struct redis_link *, struct redis_ask *, size_t trail, si
 
 /* Answers the ask with *e on the next turn; any time. */
 void redis_link_refuse(struct redis_link *, struct redis_ask *, const struct err *e);
+/* There is nothing to be asked: done() is told on the next turn. */
+void redis_link_spare(struct redis_link *, struct redis_ask *);
 /* Ends the connection for that reason and tries again after a rest. */
 void redis_link_fail(struct redis_link *, const struct err *e);
 /* The introduction is over: from now on idle() is told. */

@@ -50,7 +50,8 @@ struct redis_entity {
 	unsigned pieces_most;		/* any vector ever had; kept in meta */
 	uint32_t pieces_seen[PIECES_COUNTED + 1];	/* lately, by number of pieces; [0] the total */
 	bool texts[256], dense[256];	/* by endpoint number: ids in buckets by hash, dense pages exist; kept in meta */
-	struct fresh *fresh;		/* owned; what was written since the entity was proven empty. NULL: nothing proven */
+	struct fresh *fresh;		/* owned; what was written since the entity was empty. NULL: nothing is known of that */
+	bool fresh_proven;		/* Redis has said by now that it was */
 	char *vectors;			/* key family */
 	size_t vectors_len;
 	struct map_keys *maps;		/* by endpoint index */

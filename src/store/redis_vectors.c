@@ -16,6 +16,7 @@ enum {
 	SCAN_BUCKETS = 16,		/* of a page */
 	FIELD_MOST = RID_BYTES + 1,
 	SEEN_MOST = 4096,		/* then the counts of pieces are halved: lately counts more */
+	AHEAD = 8,			/* so many puts before its own a record's place in the filter is fetched */
 	BLOB_MOST = PIECES_MOST * PIECE_BYTES - 1,
 };
 
@@ -208,7 +209,10 @@ void redis_recall(struct store *store, size_t entity, const struct rid *rids, si
 		r->asked[asked++].index = i;
 		append_recall(s, ent, &rids[i], guess);
 	}
-	call_send(&r->call, asked);
+	if (asked == 0 && ent->fresh_proven)	/* all are new, and a first load has better to do than wait for Redis to say nothing */
+		redis_link_spare(s->link, &r->call.ask);
+	else
+		call_send(&r->call, asked);
 }
 
 /* ---- write ------------------------------------------------------------------------------------------- */
@@ -292,6 +296,8 @@ size_t vectors_write(struct redis_store *s, size_t entity, const struct store_pu
 			commands++;
 			continue;
 		}
+		if (ent->fresh != NULL && i + AHEAD < n)
+			fresh_expect(ent->fresh, &puts[i + AHEAD].rid);
 		pieces = pieces_of((size_t)puts[i].blob.len);
 		pieces_note(ent, pieces);
 		if (ent->fresh != NULL && !fresh_note(ent->fresh, &puts[i].rid))

@@ -39,6 +39,12 @@ static void resize(struct claims *t, size_t size)
 	free(old.places);
 }
 
+void claims_expect(const struct claims *t, const struct rid *rid)
+{
+	if (t->size > 0)
+		__builtin_prefetch(&t->places[home_of(t, rid)], 1);
+}
+
 const struct round *claims_take(struct claims *t, const struct rid *rid, const struct round *round)
 {
 	size_t at;

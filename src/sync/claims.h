@@ -22,6 +22,8 @@ struct claims {				/* zeroed: empty */
 	size_t n, size;			/* claims; places, a power of two, at most half of them taken */
 };
 
+/* It will be taken or let go soon: its place is fetched meanwhile. */
+void claims_expect(const struct claims *, const struct rid *);
 /* NULL: `round` has it now; else who has it. */
 const struct round *claims_take(struct claims *, const struct rid *, const struct round *round);
 /* It must have been taken by that round. */

@@ -11,8 +11,10 @@
  *	epoch < acked, no row, another server, an older timeline
  *					the database was put back or replaced: rebase.c
  *	a mark of a restore		Redis was filled from a backup: its vectors are old, and believed as such: rebase.c
+ *	a later timeline		a copy took its place: as before, unless there was something that no number had followed yet
  *
- * What only moved by a write of ours or by a poll is followed by a beat of its own, a second later at most; the first one comes before
+ * A number is never behind the clock, so that the one that a database shows also tells the time to which it was put back. What only moved by
+ * a write of ours or by a poll is followed by a beat of its own, a second later at most; the first one comes before
  * anything else. A greeting also raises the fencing number there: nothing is written before that, and nothing by anybody else after.
  */
 #include <stdio.h>
@@ -20,6 +22,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -54,41 +57,52 @@ void epoch_name_mark(const struct sync *s, size_t e, char out[EPOCH_TEXT])
 	snprintf(out, EPOCH_TEXT, "epoch/%s", name_of(s, e));
 }
 
-/* Both numbers, which database it was, when it was last heard of, and up to when its rows are of the past (0: none are). */
+/*
+ * Both numbers, which database it was, when it was last heard of, up to when its rows are of the past (0: none are), and of which time
+ * these are.
+ */
 void epoch_mark_text(const struct sync *s, size_t e, char out[EPOCH_TEXT])
 {
 	const struct shake *k = &s->shakes[e];
 
-	snprintf(out, EPOCH_TEXT, "%lld %lld %s %lld %lld %lld", (long long)k->intent, (long long)k->acked, k->system[0] != '\0' ? k->system : "-",
-		 (long long)k->timeline, (long long)k->heard_us, (long long)k->past_us);
+	snprintf(out, EPOCH_TEXT, "%lld %lld %s %lld %lld %lld %lld", (long long)k->intent, (long long)k->acked, k->system[0] != '\0' ? k->system : "-",
+		 (long long)k->timeline, (long long)k->heard_us, (long long)k->past_us, (long long)k->back_us);
 }
 
 void epoch_mark_read(struct sync *s, size_t e, struct value text)
 {
 	struct shake *k = shake_of(s, e);
 	char copy[EPOCH_TEXT];
-	long long intent, acked, timeline, heard, past;
+	long long intent, acked, timeline, heard, past, back = 0;
 
 	k->marked = false;
 	if (text.len <= 0 || (size_t)text.len >= sizeof copy)
 		return;
 	memcpy(copy, text.data, (size_t)text.len);
 	copy[text.len] = '\0';
-	if (sscanf(copy, "%lld %lld %23s %lld %lld %lld", &intent, &acked, k->system, &timeline, &heard, &past) != 6)
+	if (sscanf(copy, "%lld %lld %23s %lld %lld %lld %lld", &intent, &acked, k->system, &timeline, &heard, &past, &back) < 6)
 		return;
 	k->intent = intent;
 	k->acked = acked;
 	k->timeline = timeline;
 	k->heard_us = heard;
 	k->past_us = past;
+	k->back_us = back;
 	k->marked = true;
+	k->dirty = true;	/* for all we know */
 }
 
 /* ---- acknowledgements and beats ---------------------------------------------------------------------- */
 
 int64_t epoch_next(struct sync *s, size_t e)
 {
-	return s->endpoints[e]->fence == 0 ? 0 : ++shake_of(s, e)->intent;
+	struct shake *k = shake_of(s, e);
+	int64_t now = clock_wall_us();
+
+	if (s->endpoints[e]->fence == 0)
+		return 0;
+	k->intent = now > k->intent ? now : k->intent + 1;
+	return k->intent;
 }
 
 void epoch_acked(struct sync *s, size_t e, int64_t epoch)
@@ -153,6 +167,7 @@ static void on_acked_marked(void *arg, const struct err *e)
 	struct shake *k = shake_of(b->sync, b->endpoint);
 	bool first = !is_late(b) && !k->greeted;
 
+	failpoint("epoch", "acked", "answered");
 	if (first)
 		k->greeting = false;
 	if (first && e == NULL)
@@ -166,6 +181,7 @@ static void on_beaten(void *arg, const struct err *e)
 	struct sync *s = b->sync;
 	struct shake *k = shake_of(s, b->endpoint);
 
+	failpoint("epoch", "beat", "answered");
 	if (is_late(b) || e != NULL) {
 		if (!is_late(b)) {
 			k->dirty = true;
@@ -177,7 +193,9 @@ static void on_beaten(void *arg, const struct err *e)
 	if (b->epoch > k->acked)
 		k->acked = b->epoch;
 	k->heard_us = clock_wall_us();
+	failpoint("epoch", "acked", "before");
 	write_mark(s, b->endpoint, on_acked_marked, b);
+	failpoint("epoch", "acked", "sent");
 }
 
 static void on_intent_marked(void *arg, const struct err *e)
@@ -185,6 +203,7 @@ static void on_intent_marked(void *arg, const struct err *e)
 	struct beat *b = arg;
 	struct endpoint *ep = b->sync->endpoints[b->endpoint];
 
+	failpoint("epoch", "intent", "answered");
 	if (is_late(b)) {
 		beat_over(b);
 	} else if (e != NULL || ep->state != ENDPOINT_UP) {
@@ -192,7 +211,9 @@ static void on_intent_marked(void *arg, const struct err *e)
 			epoch_forget(b->sync, b->endpoint);
 		beat_over(b);
 	} else {
+		failpoint("epoch", "beat", "before");
 		ep->ops->beat(ep, b->epoch, on_beaten, b);
+		failpoint("epoch", "beat", "sent");
 	}
 }
 
@@ -205,7 +226,9 @@ static void beat(struct sync *s, size_t e)
 	k->dirty = false;
 	k->beat_us = clock_mono_us();
 	*b = (struct beat){ .sync = s, .endpoint = e, .turn = k->turn, .epoch = epoch_next(s, e) };
+	failpoint("epoch", "intent", "before");
 	write_mark(s, e, on_intent_marked, b);
+	failpoint("epoch", "intent", "sent");
 }
 
 static void on_unknown_marked(void *arg, const struct err *e)
@@ -228,6 +251,10 @@ void epoch_uninstalled(struct sync *s, size_t e)
 /* Why the rows there are not those that we knew; NULL: they are. */
 static const char *put_back(const struct shake *k, const struct greeting *g, char *text, size_t size)
 {
+	char stands[32], stood[32];
+
+	time_print(g->epoch, stands);
+	time_print(k->acked, stood);
 	if (!k->marked)
 		return NULL;
 	if (k->system[0] != '-' && strcmp(k->system, g->system) != 0)
@@ -238,9 +265,14 @@ static const char *put_back(const struct shake *k, const struct greeting *g, cha
 		return NULL;
 	else if (!g->there && k->acked > 0)
 		snprintf(text, size, "the database was replaced or put back: it does not know us any more");
+	else if (g->epoch < k->acked && g->timeline > k->timeline)
+		snprintf(text, size, "a copy of the database took its place (timeline %lld, was %lld), and lacks what was committed after %s",
+			 (long long)g->timeline, (long long)k->timeline, stands);
 	else if (g->epoch < k->acked)
-		snprintf(text, size, "the database was put back, or lost commits: it stands at %lld, and was at %lld", (long long)g->epoch,
-			 (long long)k->acked);
+		snprintf(text, size, "the database was put back, or lost commits: it stands at %s, and was at %s", stands, stood);
+	else if (g->timeline > k->timeline && k->dirty)
+		snprintf(text, size, "a copy of the database took its place (timeline %lld, was %lld), and may lack what was committed after %s",
+			 (long long)g->timeline, (long long)k->timeline, stands);
 	else
 		return NULL;
 	return text;
@@ -325,6 +357,7 @@ static void on_greeted(void *arg, const struct greeting *g, const struct err *e)
 	struct beat *b = arg;
 	struct sync *s = b->sync;
 
+	failpoint("epoch", "greet", "answered");
 	if (!is_late(b)) {
 		struct shake *k = shake_of(s, b->endpoint);
 
@@ -347,7 +380,9 @@ static void greet(struct sync *s, size_t e)
 	*b = (struct beat){ .sync = s, .endpoint = e, .turn = k->turn };
 	k->greeting = true;
 	k->kept = s->endpoints[e]->keeps_state;
+	failpoint("epoch", "greet", "before");
 	s->endpoints[e]->ops->greet(s->endpoints[e], s->store->fence, on_greeted, b);
+	failpoint("epoch", "greet", "sent");
 }
 
 const char *epoch_waits(const struct sync *s, size_t e, char *text, size_t size)
@@ -369,6 +404,7 @@ void epoch_forget(struct sync *s, size_t e)
 	struct shake *k = shake_of(s, e);
 
 	k->turn++;
+	k->dirty |= k->beating;
 	k->greeted = k->greeting = k->beating = false;
 }
 
@@ -388,7 +424,7 @@ static void end_past(struct sync *s, size_t e)
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		if (s->flows[i].sides[e] != NULL && !s->flows[i].sides[e]->surveyed)
 			return;
-	k->past_us = 0;
+	k->past_us = k->back_us = 0;
 	k->dirty = true;
 }
 

@@ -3,7 +3,8 @@
  *
  * In this order: records to look at again; then by turns the news of each endpoint and, as one more of them, what goes through a
  * whole table: the scan for records that are owed something (scan.c), else surveys (the first full listing of an endpoint)
- * and sweeps (listing.c). News without end would keep these waiting for ever, where there is room for one round. At most
+ * and sweeps (listing.c). News without end would keep these waiting for ever, where there is room for one round. Last of all
+ * comes a portion of what is parked and may go through by now (retry.c). At most
  * `limits.rounds` rounds are in flight, so memory is bounded and a slow target holds back its sources.
  */
 #include "sync/feed.h"
@@ -136,7 +137,7 @@ static bool feed_again(struct flow *flow)
 		HASH_DEL(flow->again, a);
 		list[n++] = a;
 	}
-	round_of_records(flow, (const struct again *const *)list, n);
+	round_of_records(flow, (const struct again *const *)list, n, NULL);
 	while (n > 0)
 		free(list[--n]);
 	free(list);
@@ -258,7 +259,7 @@ void flow_pump(struct flow *flow)
 	if (flow->pumping || !ready(flow))
 		return;
 	flow->pumping = true;
-	while (has_room(flow) && (feed_again(flow) || feed_held(flow) || feed_verdicts(flow) || feed_in_turn(flow)))
+	while (has_room(flow) && (feed_again(flow) || feed_held(flow) || feed_verdicts(flow) || feed_in_turn(flow) || feed_retry(flow)))
 		;
 	flow->pumping = false;
 }
@@ -274,7 +275,7 @@ static bool any_work(const struct flow *flow)
 bool flow_idle(const struct flow *flow)
 {
 	return flow->counted && !any_work(flow) && flow->again == NULL && flow->later == NULL && !flow->settle_wanted &&
-	       !flow->held_wanted && !flow->verdicts_wanted;
+	       !flow->held_wanted && !flow->verdicts_wanted && !retries_under_way(flow);
 }
 
 bool flow_settled(const struct flow *flow)
@@ -286,7 +287,7 @@ bool flow_settled(const struct flow *flow)
 
 		if (side == NULL)
 			continue;
-		if (!side->surveyed || side->sweep_wanted || side->owed > 0 || side->rereads > 0)
+		if (!side->surveyed || side->sweep_wanted || side->owed > 0)
 			return false;
 		if (side->listing.state != LISTING_IDLE && !side->listing.regular)
 			return false;
@@ -327,8 +328,7 @@ void side_changed(struct side *side)
 	usable = side_usable(side);
 	if (usable && altered) {
 		snprintf(side->schema_mark, sizeof side->schema_mark, "%s", side->link->schema_mark);
-		if (side->parked > 0)	/* what did not fit may fit now */
-			sync_parked_retry(side->flow->sync, side->flow->def->name, 0, NULL);
+		retry_all(side->flow);	/* what did not fit may fit now, and what was to be had from nobody may be had from here */
 	}
 	if (usable)
 		flow_note_quantum(side->flow, side->link->quantum_us);
@@ -379,6 +379,7 @@ static struct side *side_new(struct flow *flow, size_t e)
 	side->captures = side->mapping->role != ROLE_TARGET;
 	side->strangers = true;
 	side->timer = loop_timer_new(s->loop, on_look, side);
+	retry_init(side);
 	if (side->mapping->endpoint->sweep_us > 0)
 		side->next_sweep_us = clock_mono_us() + side->mapping->endpoint->sweep_us;
 	return side;
@@ -422,6 +423,7 @@ void flow_fini(struct flow *flow)
 			continue;
 		listing_over(side);
 		loop_timer_free(&side->timer);
+		retry_fini(side);
 		free(side->position);
 		free(side->stopped);
 		debts_clear(&side->debts);

@@ -5,6 +5,7 @@
  *   scan.c     scans over the vectors: who is owed something? whose row has vanished?
  *   listing.c  surveys and sweeps: every row of a table
  *   recover.c  after (re)connecting to the store: intents, positions, marks
+ *   retry.c    parked records, once more
  *
  * The pump calls the `feed_` functions for as long as one of them answers true: it has got something further.
  */
@@ -40,6 +41,11 @@ bool feed_scan(struct flow *flow);
 /* Which of these rows are not among those that were read? */
 void scan_each_missing(const struct rowset *rows, const struct value *ids, size_t n, struct arena *arena, void (*fn)(void *arg, size_t i), void *arg);
 void vanished_clear(struct side *side);
+
+/* retry.c */
+bool feed_retry(struct flow *flow);
+void retry_init(struct side *side);
+void retry_fini(struct side *side);
 
 /* listing.c */
 bool feed_listing(struct flow *flow);

@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/feed.h"
@@ -321,11 +322,12 @@ static void hold(struct round *r, struct subject *s, uint64_t mask, int64_t when
 bool round_holds(struct round *r, struct subject *s)
 {
 	uint64_t mask;
-	int64_t when_us, now = clock_wall_us();
+	int64_t when_us, now;
 
 	if (!is_guarded(r->flow) || s->base == NULL || s->base->dead || !s->d.next->dead)
 		return false;
 	mask = deleters(r, s);
+	now = clock_wall_us();
 	when_us = s->d.next->deleted.eff < now ? s->d.next->deleted.eff : now;
 	if (mask == 0 || may_end(r, s, mask, when_us))
 		return false;
@@ -398,6 +400,7 @@ void round_settle_held(struct round *r)
 		move_line(r, s);
 		for (size_t e = 0; e < n_endpoints(r); e++)
 			if (line_is_over(s, e) && held_is(r->flow->sides[e], rid)) {
+				failpoint("held", "settle", "before");
 				if (end_line(r->flow->sides[e], rid))
 					s->let_go |= BIT(e);
 			} else if (r->away & BIT(e)) {
@@ -464,8 +467,10 @@ bool feed_held(struct flow *flow)
 		return true;
 	}
 	flow->held.page = 0;
+	failpoint("held", "look", "before");
 	if (!journal_held_each(flow->sync->journal, flow->held.set, flow->held.after, batch_rows(flow), look_at, flow, &e))
 		log_error("held deletes not read", LOG_ERR(&e));
+	failpoint("held", "look", "answered");
 	if (flow->held.page < batch_rows(flow) && !next_ordered(flow)) {
 		flow->held_wanted = false;
 		flow->held.set = 0;
@@ -501,8 +506,10 @@ static bool order_set(struct sync *s, const struct journal_held_set *set, struct
 	if (set->state == HELD_DISCARDED && side->mapping->role == ROLE_SOURCE)
 		return err_set(e, ERR_ROW, "not-writable", "%s is only a source of %s: rows cannot be brought back there", set->endpoint,
 			       set->entity);
+	failpoint("held", "order", "before");
 	if (!journal_held_order(s->journal, set, e))
 		return false;
+	failpoint("held", "order", "answered");
 	log_info(set->state == HELD_RELEASED ? "held deletes released" : "held deletes discarded", LOG_S("entity", set->entity),
 		 LOG_S("endpoint", set->endpoint), LOG_I("set", set->number));
 	window_clear(&side->guard);

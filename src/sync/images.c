@@ -179,8 +179,6 @@ static bool is_created(const struct round *r, const struct subject *s)
 
 static bool add_insert(struct keeping *k, struct subject *s, size_t e, struct err *err)
 {
-	if (is_first_load(k->r))
-		return true;
 	begin_image(k, s, e, IMAGE_INSERT);
 	k->image.created = is_created(k->r, s);
 	if (k->image.created)
@@ -251,20 +249,29 @@ static bool add_delete(struct keeping *k, struct subject *s, size_t e, struct er
 	return add_image(k, s, e, s->d.next->deleted.origin, err);
 }
 
+static bool leaves_image(const struct keeping *k, const struct subject *s, size_t e)
+{
+	return s->d.orders[e].action != ACTION_NONE && !(s->d.orders[e].action == ACTION_INSERT && is_first_load(k->r));
+}
+
 static bool add_record(struct keeping *k, struct subject *s, struct err *err)
 {
 	bool ok = true;
 
-	buf_clear(&k->key);
-	round_print_key(k->r, s, &k->key);
 	s->images = NULL;
-	for (size_t e = 0; ok && e < n_endpoints(k->r); e++)
+	buf_clear(&k->key);
+	for (size_t e = 0; ok && e < n_endpoints(k->r); e++) {
+		if (!leaves_image(k, s, e))
+			continue;
+		if (k->key.len == 0)
+			round_print_key(k->r, s, &k->key);
 		switch (s->d.orders[e].action) {
 		case ACTION_NONE:	break;
 		case ACTION_INSERT:	ok = add_insert(k, s, e, err); break;
 		case ACTION_UPDATE:	ok = add_update(k, s, e, err); break;
 		case ACTION_DELETE:	ok = add_delete(k, s, e, err); break;
 		}
+	}
 	return ok;
 }
 

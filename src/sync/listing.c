@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -84,8 +85,7 @@ void sweep_done(struct side *side)
 	listing_over(side);
 	side->flow->settle_wanted |= side->flow->let_go;
 	side->flow->let_go = false;
-	if (side->parked + side->discarded > 0)
-		park_reread(side);
+	retry_wanted(side, RETRY_ROWS);
 }
 
 /* ---- survey marks ------------------------------------------------------------------------------------ */
@@ -146,6 +146,7 @@ static void on_survey_marked(void *arg, const struct err *e)
 	struct side *side = arg;
 	struct flow *flow = side->flow;
 
+	failpoint("listing", "mark", "answered");
 	if (flow->sync->closing)
 		return;
 	if (e != NULL) {
@@ -170,7 +171,9 @@ static void mark_surveyed(struct side *side)
 	side_name_mark(side, "survey", name);
 	snprintf(mark, sizeof mark, "%lld %lld %016llx", (long long)(clock_wall_us() / 1000000), (long long)side->link->quantum_us,
 		 (unsigned long long)shape_of(side));
+	failpoint("listing", "mark", "before");
 	side->flow->sync->store->ops->write(side->flow->sync->store, side->flow->index, &w, on_survey_marked, side);
+	failpoint("listing", "mark", "sent");
 }
 
 /* ---- pages ------------------------------------------------------------------------------------------- */
@@ -223,6 +226,7 @@ static void on_listed(void *arg, struct rowset *rows, const struct err *e)
 	struct listing *l = &side->listing;
 	const struct row *last;
 
+	failpoint("listing", "rows", "answered");
 	if (!listing_answered(side)) {
 		if (e == NULL)
 			rowset_free(&rows);
@@ -240,7 +244,7 @@ static void on_listed(void *arg, struct rowset *rows, const struct err *e)
 			free(l->after);
 			l->after = xstrndup(last->id.data, (size_t)last->id.len);
 			l->rounds++;
-			round_of_listing(side, rows, l->asked_us, true);
+			round_of_listing(side, rows, l->asked_us, LISTED_PAGE);
 		} else {
 			rowset_free(&rows);
 		}
@@ -502,6 +506,8 @@ bool feed_listing(struct flow *flow)
 	}
 	listing_ask(side);
 	l->asked_us = clock_mono_us();
+	failpoint("listing", "rows", "before");
 	side->link->ops->list(side->link, l->after, batch_rows(flow), on_listed, side);
+	failpoint("listing", "rows", "sent");
 	return true;
 }

@@ -16,6 +16,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/rebase.c \
 	src/sync/recover.c \
 	src/sync/restore.c src/sync/restore.h \
+	src/sync/retry.c \
 	src/sync/round.c src/sync/round.h \
 	src/sync/round_books.c \
 	src/sync/round_forward.c \

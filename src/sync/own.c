@@ -13,57 +13,87 @@
 #include "base/mem.h"
 #include "sync/state.h"
 
-enum { OWN_MAX = 8192 };		/* of a side: more than all rounds have in work */
+enum { OWN_MAX = 8192, PLACES = 2 * OWN_MAX };		/* of a side: more than all rounds have in work */
 
-struct own_write {
-	uint64_t id;			/* digest of the local id */
-	uint64_t row;			/* digest_row() */
-	int64_t eff;			/* of the youngest edit in it */
-	bool inserted;			/* by us */
-	UT_hash_handle hh;		/* in the order of the writes */
+/*
+ * Written once a row by a first load: a ring, in the order of the writes, and where in it a row is, by open addressing (who is taken out
+ * closes the gap: claims.c). A table with chains took a twentieth of the daemon's time.
+ */
+struct own_writes {
+	struct own_write {
+		uint64_t id;		/* digest of the local id */
+		uint64_t row;		/* digest_row() */
+		int64_t eff;		/* of the youngest edit in it */
+		bool inserted;		/* by us */
+	} ring[OWN_MAX];
+	struct own_place {
+		uint16_t at;		/* in the ring, plus one; 0: none */
+		uint16_t tag;		/* of its id, so that looking past it costs no look at the ring */
+	} places[PLACES];
+	size_t next;			/* in the ring: the oldest, or nothing yet */
 };
 
-static struct own_write *find(const struct side *side, struct value id, uint64_t *digest)
+/* Where it is, or the empty place where it would go. A digest: its own bits are the hash. */
+static size_t place_of(const struct own_writes *own, uint64_t id)
 {
-	struct own_write *o;
+	size_t at = id % PLACES;
 
-	*digest = digest64(&side->flow->sync->store->key, id.data, (size_t)id.len);
-	HASH_FIND_BYHASHVALUE(hh, side->own, digest, sizeof *digest, (unsigned)*digest, o);
-	return o;
+	while (own->places[at].at != 0 && (own->places[at].tag != (uint16_t)id || own->ring[own->places[at].at - 1].id != id))
+		at = (at + 1) % PLACES;
+	return at;
 }
 
-/* Where the next write is noted: the row's own place, an empty one, or that of the oldest. Nothing is ever taken out besides. */
-static struct own_write *place_for(struct side *side, struct own_write *own)
+static void take_out(struct own_writes *own, size_t gap)
 {
-	if (side->own_places == NULL)
-		side->own_places = xcalloc(OWN_MAX, sizeof *side->own_places);
-	if (own == NULL && HASH_COUNT(side->own) < OWN_MAX)
-		return &side->own_places[HASH_COUNT(side->own)];
-	if (own == NULL)
-		own = side->own;
-	HASH_DEL(side->own, own);
-	return own;
+	for (size_t at = (gap + 1) % PLACES; own->places[at].at != 0; at = (at + 1) % PLACES) {
+		size_t home = own->places[at].tag % PLACES;
+
+		if ((at - home) % PLACES < (at - gap) % PLACES)
+			continue;	/* its home is behind the gap */
+		own->places[gap] = own->places[at];
+		gap = at;
+	}
+	own->places[gap].at = 0;
+}
+
+static const struct own_write *find(const struct side *side, struct value id, uint64_t *digest)
+{
+	size_t at;
+
+	*digest = digest64(&side->flow->sync->store->key, id.data, (size_t)id.len);
+	at = place_of(side->own, *digest);
+	return side->own->places[at].at != 0 ? &side->own->ring[side->own->places[at].at - 1] : NULL;
+}
+
+static void remember(struct own_writes *own, const struct own_write *w)
+{
+	size_t at = place_of(own, own->ring[own->next].id);
+
+	if (own->places[at].at == own->next + 1)	/* else the row has been written again since */
+		take_out(own, at);
+	own->ring[own->next] = *w;
+	own->places[place_of(own, w->id)] = (struct own_place){ (uint16_t)(own->next + 1), (uint16_t)w->id };
+	own->next = (own->next + 1) % OWN_MAX;
 }
 
 void own_note(struct side *side, const struct vector *v, bool inserted)
 {
 	const struct vseen *seen = &v->seen[side->endpoint];
-	uint64_t digest;
-	struct own_write *o;
+	const struct own_write *before;
+	struct own_write w;
 
 	if (!seen->present)
 		return;
-	o = find(side, seen->id, &digest);
-	inserted |= o != NULL && o->inserted;
-	o = place_for(side, o);
-	o->id = digest;
-	o->row = seen->same ? v->row : seen->row;
-	o->inserted = inserted;
-	o->eff = v->fields[0].key.eff;
+	if (side->own == NULL)
+		side->own = xcalloc(1, sizeof *side->own);
+	before = find(side, seen->id, &w.id);
+	w.inserted = inserted || (before != NULL && before->inserted);
+	w.row = seen->same ? v->row : seen->row;
+	w.eff = v->fields[0].key.eff;
 	for (size_t f = 1; f < v->n_fields; f++)
-		if (v->fields[f].key.eff > o->eff)
-			o->eff = v->fields[f].key.eff;
-	HASH_ADD_BYHASHVALUE(hh, side->own, id, sizeof o->id, (unsigned)o->id, o);
+		if (v->fields[f].key.eff > w.eff)
+			w.eff = v->fields[f].key.eff;
+	remember(side->own, &w);
 }
 
 void own_recognise(const struct side *side, struct observation *now)
@@ -83,7 +113,6 @@ void own_recognise(const struct side *side, struct observation *now)
 
 void own_free(struct side *side)
 {
-	HASH_CLEAR(hh, side->own);
-	free(side->own_places);
-	side->own_places = NULL;
+	free(side->own);
+	side->own = NULL;
 }

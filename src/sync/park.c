@@ -117,14 +117,13 @@ static bool load_one(void *arg, const struct journal_parked *p)
 	struct sync *s = arg;
 	struct side *side = side_named(s, p->entity, p->endpoint);
 	uint64_t id = mark_of(p->entity, p->endpoint, p->capture, p->rid, p->local_id);
-	struct rid rid;
 
 	if (side == NULL || mark_find(s, id) != NULL)
 		return true;
 	mark_add(side, id, p->capture, p->discarded);
 	/* Who waited for whom was only in memory: they are tried again, and wait again if need be. */
-	if ((strcmp(p->code, "waits-for-parent") == 0 || strcmp(p->code, FOREIGN_KEY) == 0) && rid_parse(p->rid, &rid))
-		flow_look_again(side->flow, &rid, 0);
+	if (strcmp(p->code, "waits-for-parent") == 0 || strcmp(p->code, FOREIGN_KEY) == 0)
+		retry_wanted(side, RETRY_ORPHANS);
 	return true;
 }
 
@@ -229,131 +228,7 @@ void unpark_record(struct side *side, bool capture, const struct rid *rid, struc
 	free(t.local_id);
 }
 
-/* ---- trying again ------------------------------------------------------------------------------------ */
-
-enum { REREAD_MAX = 1000 };
-
-struct reread {				/* rows that could not be taken before */
-	struct side *side;
-	struct arena arena;
-	int64_t asked_us;
-	bool duplicates;		/* only those that ran into another row with their key */
-	int64_t after;			/* the last one looked at; there may be more behind it */
-	struct value ids[REREAD_MAX];
-	size_t n;
-};
-
-static void reread(struct side *side, bool duplicates, int64_t after);
-
-static void on_reread(void *arg, struct rowset *rows, const struct err *e)
-{
-	struct reread *rr = arg;
-
-	rr->side->rereads--;
-	for (size_t i = 0; e == NULL && i < rr->n; i++) {
-		bool there = false;
-
-		for (size_t j = 0; j < rows->n && !there; j++)
-			there = value_equal(rows->rows[j].id, rr->ids[i]);
-		if (!there)
-			unpark_record(rr->side, true, NULL, rr->ids[i]);
-	}
-	if (e == NULL && rows->n > 0 && flow_takes_news(rr->side->flow))
-		round_of_listing(rr->side, rows, rr->asked_us, false);
-	else if (e == NULL)
-		rowset_free(&rows);
-	if (e == NULL && rr->n == REREAD_MAX && !rr->side->flow->sync->closing)
-		reread(rr->side, rr->duplicates, rr->after);
-	arena_fini(&rr->arena);
-	free(rr);
-}
-
-static bool reread_one(void *arg, const struct journal_parked *p)
-{
-	struct reread *rr = arg;
-	struct rid rid;
-
-	rr->after = p->id;
-	if (rr->duplicates && strcmp(p->code, "duplicate-key") != 0 && strcmp(p->code, "key-taken") != 0)
-		return true;
-	if (!p->capture && strcmp(p->code, "key-taken") == 0 && rid_parse(p->rid, &rid))
-		flow_look_gently(rr->side->flow, &rid);	/* by now the key may be free */
-	if (p->capture && p->local_id[0] != '\0')
-		rr->ids[rr->n++] = (struct value){ arena_dup(&rr->arena, p->local_id, strlen(p->local_id)), (int32_t)strlen(p->local_id) };
-	return rr->n < REREAD_MAX;
-}
-
-static void reread(struct side *side, bool duplicates, int64_t after)
-{
-	struct reread *rr = xcalloc(1, sizeof *rr);
-	struct err e = { 0 };
-
-	rr->side = side;
-	rr->duplicates = duplicates;
-	rr->asked_us = clock_mono_us();
-	arena_init(&rr->arena);
-	if (!journal_parked_each(side->flow->sync->journal, side->flow->def->name, side->mapping->endpoint->name, after, SIZE_MAX,
-				 reread_one, rr, &e))
-		log_error("parked records not read", LOG_ERR(&e));
-	if (rr->n > 0 && side_usable(side)) {
-		side->rereads++;
-		side->link->ops->read(side->link, rr->ids, rr->n, on_reread, rr);
-		return;
-	}
-	arena_fini(&rr->arena);
-	free(rr);
-}
-
-void park_reread(struct side *side)
-{
-	reread(side, false, 0);
-}
-
-void park_reread_duplicates(struct side *side)
-{
-	reread(side, true, 0);
-}
-
-struct retry {
-	struct sync *sync;
-	int64_t only, n;
-};
-
-static bool retry_one(void *arg, const struct journal_parked *p)
-{
-	struct retry *r = arg;
-	struct side *side = side_named(r->sync, p->entity, p->endpoint);
-	struct rid rid;
-
-	if (side == NULL || (r->only != 0 ? p->id != r->only : p->discarded))
-		return true;
-	if (p->capture)
-		side->reread_wanted = true;
-	else if (rid_parse(p->rid, &rid))
-		flow_look_again(side->flow, &rid, 0);
-	r->n++;
-	return true;
-}
-
-int64_t sync_parked_retry(struct sync *s, const char *entity, int64_t id, struct err *e)
-{
-	struct retry r = { s, id, 0 };
-
-	if (!journal_parked_each(s->journal, entity, NULL, 0, SIZE_MAX, retry_one, &r, e))
-		return -1;
-	for (size_t i = 0; i < s->topology->n_entities; i++) {
-		for (size_t k = 0; k < s->topology->n_endpoints; k++) {
-			struct side *side = s->flows[i].sides[k];
-
-			if (side == NULL || !side->reread_wanted)
-				continue;
-			side->reread_wanted = false;
-			park_reread(side);
-		}
-		flow_pump(&s->flows[i]);
-	}
-	return r.n;
-}
+/* ---- discarding --------------------------------------------------------------------------------------- */
 
 struct discard {
 	struct sync *sync;
@@ -388,26 +263,6 @@ bool sync_parked_discard(struct sync *s, int64_t id, struct err *e)
 
 /* ---- deletes that other rows are in the way of --------------------------------------------------------- */
 
-static bool look_at_blocked(void *arg, const struct journal_parked *p)
-{
-	struct side *side = arg;
-	struct rid rid;
-
-	if (!p->capture && strcmp(p->code, FOREIGN_KEY) == 0 && rid_parse(p->rid, &rid))
-		flow_look_again(side->flow, &rid, 0);
-	return true;
-}
-
-static void blocked_release_at(struct side *side)
-{
-	struct sync *s = side->flow->sync;
-	struct err e = { 0 };
-
-	if (any_marks(side) &&
-	    !journal_parked_each(s->journal, side->flow->def->name, side->mapping->endpoint->name, 0, SIZE_MAX, look_at_blocked, side, &e))
-		log_error("parked records not read", LOG_ERR(&e));
-}
-
 void blocked_release(struct flow *child)
 {
 	for (size_t f = 0; f < child->def->n_fields; f++) {
@@ -415,7 +270,7 @@ void blocked_release(struct flow *child)
 
 		for (size_t e = 0; parent != NULL && e < child->sync->topology->n_endpoints; e++)
 			if (child->sync->flows[parent->index].sides[e] != NULL)
-				blocked_release_at(child->sync->flows[parent->index].sides[e]);
+				retry_wanted(child->sync->flows[parent->index].sides[e], RETRY_BLOCKED);
 	}
 }
 

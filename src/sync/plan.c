@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/feed.h"
@@ -168,7 +169,7 @@ static void bucket_drop(struct sync_plan *p, size_t b)
 	buf_fini(&p->buckets[b]);
 }
 
-/* What all rounds of an entity may hold: by default room for half a million records that two sides have and nobody knows. */
+/* What all rounds of an entity may hold: by default room for a third of a million records that two sides have and nobody knows. */
 static size_t candidates_most(const struct sync_plan *p)
 {
 	const struct topology *t = p->sync->topology;
@@ -782,6 +783,7 @@ static void plan_go_on(struct sync_plan *p)
 			err_set(&e, ERR_TRANSIENT, "plan-broken", "%s", why);
 			plan_end(p, &e);
 		} else {
+			failpoint_phase("plan", (int)p->phase);
 			steps[p->phase](p);
 		}
 	}

@@ -7,6 +7,9 @@
  * which others know a newer state is overwritten, and the journal keeps what it had; one whose record was deleted
  * meanwhile is deleted (round_recall.c asks who is buried); what nobody knows is copied. Nothing is deleted elsewhere.
  *
+ * A row that was written since is both: fields that were agreed on before the time to which the database went back, and differ, have been
+ * edited there since, and that edit counts; what was agreed on later is what the row lacks (fields_past()).
+ *
  * The same, more gently, where not the database but our state was put back from a backup: what a vector says of a row that is still there
  * is what it showed once, and what has changed there since is an edit, whoever made it; what it says of a row that is not there is forgotten,
  * so that nothing is taken for deleted (restore.h).
@@ -19,6 +22,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/feed.h"
@@ -63,6 +67,7 @@ static void on_marks_written(void *arg, const struct err *e)
 	size_t endpoint = rb->endpoint;
 	void (*list_anew)(struct side *) = rb->how == REBASE_FORGET ? side_forget : side_list_anew;
 
+	failpoint("rebase", "marks", "answered");
 	if (is_over(rb, e)) {
 		give_up(rb);
 		return;
@@ -101,6 +106,7 @@ static void write_marks(struct rebase *rb)
 	if (rb->greeting.epoch > k->intent)
 		k->intent = rb->greeting.epoch;
 	k->acked = rb->greeting.epoch;
+	k->back_us = rb->greeting.there ? rb->greeting.epoch : 0;
 	memcpy(k->system, rb->greeting.system, sizeof k->system);
 	k->timeline = rb->greeting.timeline;
 	epoch_name_mark(s, rb->endpoint, name);
@@ -108,7 +114,9 @@ static void write_marks(struct rebase *rb)
 	p[w.n_positions++] = (struct store_position){ name, text };
 	restore_name_mark(s->topology->endpoints[rb->endpoint].name, restored);
 	p[w.n_positions++] = (struct store_position){ restored, NULL };
+	failpoint("rebase", "marks", "before");
 	s->store->ops->write(s->store, 0, &w, on_marks_written, rb);
+	failpoint("rebase", "marks", "sent");
 	free(names);
 	free(p);
 }
@@ -162,6 +170,7 @@ static void on_page_written(void *arg, const struct err *e)
 {
 	struct rebase *rb = arg;
 
+	failpoint("rebase", "page", "answered");
 	if (is_over(rb, e))
 		give_up(rb);
 	else
@@ -194,8 +203,10 @@ static void page_write(struct rebase *rb, struct page *p)
 			p->puts[i].blob.data = p->bytes.p + (uintptr_t)p->puts[i].blob.data;
 	if (rb->next == 0)
 		rb->entity++;
+	failpoint("rebase", "page", "before");
 	if (!empty)
 		rb->sync->store->ops->write(rb->sync->store, entity, &w, on_page_written, rb);
+	failpoint("rebase", "page", "sent");
 	page_fini(p);
 	if (empty)
 		next_page(rb, rb->next);
@@ -365,4 +376,24 @@ bool row_is_past(const struct side *side, const struct observation *o)
 {
 	return side_is_past(side) && o->what == OBSERVED_ROW &&
 		(o->stamp == STAMP_NONE || o->stamp <= side->flow->sync->shakes[side->endpoint].past_us);
+}
+
+/* An edit may be brought to a side long after it was made there, as after an outage: the state to which the side went back may lack it. */
+enum { LATE_US = 60 * 1000 * 1000 };
+
+uint64_t fields_past(const struct side *side, const struct vector *agreed, const struct observation *o)
+{
+	const struct entity_def *def = side->flow->def;
+	int64_t back_us = side->flow->sync->shakes[side->endpoint].back_us - LATE_US;
+	uint64_t edited = 0, later = 0;
+
+	if (!side_is_past(side))
+		return 0;
+	for (size_t f = 0; !agreed->dead && !row_is_past(side, o) && f < def->n_fields; f++) {
+		if (digest_field(o->digests[f]) != agreed->fields[f].digest)
+			edited |= decide_unit(def, f);
+		if (agreed->fields[f].key.eff >= back_us)
+			later |= decide_unit(def, f);
+	}
+	return ~(edited & ~later);
 }

@@ -247,6 +247,7 @@ static void round_end(struct round *r)
 	struct flow *flow = r->flow;
 	struct side *side = r->side;
 	bool ok = r->why.kind == 0;
+	struct side *retried = r->retried;
 	bool captured = r->captured != NULL, page = r->is_page;
 	int64_t news_from_us = r->news_from_us;
 	char *position = ok && captured && r->captured->position != NULL ? xstrdup(r->captured->position) : NULL;
@@ -275,6 +276,8 @@ static void round_end(struct round *r)
 		side_news_again(side, news_from_us);
 	else if (page)
 		listing_round_done(side, ok);
+	if (retried != NULL)
+		retry_part_over(retried);
 	free(position);
 	if (!flow->sync->closing)
 		meters_look_at(flow);
@@ -442,11 +445,12 @@ static struct round *of_rows(struct side *side, struct rowset *rows, int64_t ask
 	return r;
 }
 
-void round_of_listing(struct side *side, struct rowset *rows, int64_t asked_us, bool page)
+void round_of_listing(struct side *side, struct rowset *rows, int64_t asked_us, enum listed listed)
 {
 	struct round *r = of_rows(side, rows, asked_us, NULL);
 
-	r->is_page = page;
+	r->is_page = listed == LISTED_PAGE;
+	r->retried = listed == LISTED_PARKED ? side : NULL;
 	round_run(r);
 }
 
@@ -476,10 +480,11 @@ void round_of_plan(struct sync_plan *plan, struct flow *flow, const struct plann
 	round_run(r);
 }
 
-void round_of_records(struct flow *flow, const struct again *const *list, size_t n)
+void round_of_records(struct flow *flow, const struct again *const *list, size_t n, struct side *retried)
 {
 	struct round *r = round_new(flow, NULL, n, NULL);
 
+	r->retried = retried;
 	for (size_t i = 0; i < n; i++) {
 		struct subject *s = add_subject(r);
 

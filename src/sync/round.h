@@ -110,6 +110,7 @@ struct round {
 	struct rowset *listed;		/* owned; or neither */
 	int64_t news_from_us;		/* captured: what was committed at the side before is not in it, monotonic */
 	bool is_page;			/* of the side's listing */
+	struct side *retried;		/* its records are parked there, and tried again; NULL: not so */
 	struct sync_plan *plan;		/* it only finds out what it would do, and tells that; NULL: it does it */
 	bool stale;			/* we wrote to the side since its rows were read: what looks like an edit is read again */
 	uint64_t number;

@@ -199,7 +199,7 @@ static void look_at_duplicates(struct round *r)
 		for (size_t i = 0; side != NULL && side->parked + side->discarded > 0 && i < r->n; i++)
 			freed |= is_live(&r->subjects[i]) && r->subjects[i].decided && frees_key(&r->subjects[i], e);
 		if (freed)
-			park_reread_duplicates(side);
+			retry_wanted(side, RETRY_KEYS);
 	}
 }
 

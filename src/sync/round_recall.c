@@ -40,10 +40,20 @@ static void unclaim_subject(struct round *r, struct subject *s)
 		unclaim(r, &s->also[--s->n_also], &(bool){ true });
 }
 
+enum { AHEAD = 8 };		/* so many records before its own turn a claim's place is fetched: of a large round none is in the cache */
+
+static void expect_claim(const struct round *r, size_t i)
+{
+	if (i < r->n && r->subjects[i].has_rid)
+		claims_expect(&r->flow->claims, &r->subjects[i].rid);
+}
+
 void round_unclaim_all(struct round *r)
 {
-	for (size_t i = 0; i < r->n; i++)
+	for (size_t i = 0; i < r->n; i++) {
+		expect_claim(r, i + AHEAD);
 		unclaim_subject(r, &r->subjects[i]);
+	}
 }
 
 enum { ALSO_MAX = 3 };		/* of an endpoint: a key, the row that the news is of, another one found or inserted there */
@@ -186,6 +196,7 @@ void round_ask_recall(struct round *r)
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
+		expect_claim(r, i + AHEAD);
 		if (!is_live(s) || !s->has_rid)
 			continue;
 		holder = claim(r, &s->rid, &s->claimed);
@@ -430,12 +441,15 @@ void round_ask_recall_old(struct round *r)
 	sync_of(r)->store->ops->recall(sync_of(r)->store, r->flow->index, rids, n, on_recalled_old, c);
 }
 
-/* Rows that could be taken this time are no longer parked. */
+/* Rows that could be taken this time are no longer parked. Mostly nothing is: then the record is not even looked at. */
 void round_let_go_of_parked(struct round *r, const struct subject *s)
 {
-	for (size_t e = 0; e < n_endpoints(r); e++)
-		if (s->seen[e].what == OBSERVED_ROW && r->flow->sides[e] != NULL)
-			unpark_record(r->flow->sides[e], true, NULL, s->seen[e].id);
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		struct side *side = r->flow->sides[e];
+
+		if (side != NULL && side->parked + side->discarded > 0 && s->seen[e].what == OBSERVED_ROW)
+			unpark_record(side, true, NULL, s->seen[e].id);
+	}
 }
 
 /* Nothing new there, and nobody who can be reached is owed anything. */

@@ -34,17 +34,12 @@ static void make_policy(struct round *r, struct decide_policy *p, struct decide_
 	};
 }
 
-enum { PAST_STAMP = -1000000000 };	/* before every stamp that any edit has, known or not */
-
-/*
- * A row of a database that was put back is no edit of what others know: it loses to that. Also when it was written since: the stamp is
- * that of one field, and the others are of the past all the same.
- */
-static void stamp_past(const struct round *r, struct subject *s)
+/* A row of a database that was put back is no edit of what others know: it loses to that, but for what was edited there since. */
+static void mark_past(const struct round *r, struct subject *s)
 {
 	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
-		if (!s->base->seen[e].present && r->flow->sides[e] != NULL && side_is_past(r->flow->sides[e]))
-			s->seen[e].stamp = PAST_STAMP;
+		if (s->seen[e].what == OBSERVED_ROW && !s->base->seen[e].present && r->flow->sides[e] != NULL)
+			s->seen[e].past = fields_past(r->flow->sides[e], s->base, &s->seen[e]);
 }
 
 /* What is deleted there for being of the past: the journal keeps all of it. */
@@ -69,7 +64,7 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (s->seen[e].what == OBSERVED_ROW && (s->base == NULL || !s->base->seen[e].present))
 			own_recognise(r->flow->sides[e], &s->seen[e]);
-	stamp_past(r, s);
+	mark_past(r, s);
 	round_add_settlements(r, s, p);
 	if (undo_finds_taken(r, s)) {
 		round_drop_subject(r, s, BOOKS_UNCHANGED);
@@ -448,15 +443,15 @@ static void note_tried_key(const struct subject *s, struct vseen *seen)
 		seen->tried_key = s->key;
 }
 
-static void add_intent(struct round *r, struct subject *s, struct buf *blob)
+static void add_intent(struct round *r, struct subject *s, struct arena *scratch, struct buf *blob)
 {
-	struct vector *v = vector_copy(&r->arena, s->d.next);
+	struct vector *v = vector_copy(scratch, s->d.next);
 	const struct rid *from = round_leaves(s);
 	size_t len_at;
 
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (s->d.orders[e].action != ACTION_NONE) {
-			doubt_add(v, e, &s->d.orders[e], r->flow->def, &sync_of(r)->store->key, &r->arena);
+			doubt_add(v, e, &s->d.orders[e], r->flow->def, &sync_of(r)->store->key, scratch);
 			note_tried_key(s, &v->seen[e]);
 		}
 	buf_add(blob, s->next_rid.b, RID_BYTES);
@@ -473,6 +468,7 @@ static void add_intent(struct round *r, struct subject *s, struct buf *blob)
 void round_ask_intend(struct round *r)
 {
 	struct buf blob = { 0 };
+	struct arena scratch;		/* of one intent: what is sent need not stay */
 	struct err e = { 0 };
 	bool any = false;
 
@@ -481,11 +477,14 @@ void round_ask_intend(struct round *r)
 		round_give_up(r, &e);
 		return;
 	}
+	arena_init(&scratch);
 	for (size_t i = 0; i < r->n; i++)
 		if (round_has_orders(r, &r->subjects[i])) {
-			add_intent(r, &r->subjects[i], &blob);
+			add_intent(r, &r->subjects[i], &scratch, &blob);
+			arena_reset(&scratch);
 			any = true;
 		}
+	arena_fini(&scratch);
 	if (any) {
 		snprintf(r->intent, sizeof r->intent, "%s.%llx.%llx.%u", r->flow->def->name,
 			 (unsigned long long)sync_of(r)->life, (unsigned long long)r->number, r->pass);
@@ -526,10 +525,10 @@ static void fill_write(struct round *r, struct subject *s, size_t e, struct writ
 {
 	const struct order *o = &s->d.orders[e];
 
-	write_init(w);
-	w->op = o->action == ACTION_INSERT && s->remains & BIT(e) ? WRITE_UPDATE : op_of[o->action];
-	w->fields = o->fields;
-	w->subject = s;
+	*w = (struct write){
+		.op = o->action == ACTION_INSERT && s->remains & BIT(e) ? WRITE_UPDATE : op_of[o->action],
+		.id = VALUE_NULL, .version = VALUE_NULL, .fields = o->fields, .subject = s,
+		.retried = is_parked(r->flow->sides[e], false, &s->next_rid, VALUE_NULL) };
 	if (w->op == WRITE_INSERT) {
 		/* Looked for by its key and not found: let a collision of another kind say its name. */
 		if (s->base != NULL && s->base->seen[e].uncertain)
@@ -609,10 +608,8 @@ void round_ask_apply(struct round *r)
 			write_at(r, e);
 }
 
-static void note_done(struct round *r, struct side *side, const struct subject *s, enum action action)
+static void note_done(struct round *r, struct side *side, const struct subject *s, enum action action, int64_t now)
 {
-	int64_t now = clock_wall_us();
-
 	side->meter.applied++;
 	side->meter.inserts += action == ACTION_INSERT;
 	side->meter.updates += action == ACTION_UPDATE;
@@ -731,7 +728,7 @@ static void write_done(struct round *r, struct side *side, struct subject *s, co
 	else
 		unpark_record(side, false, &s->next_rid, VALUE_NULL);
 	round_note_written(r, s, e);
-	note_done(r, side, s, action);
+	note_done(r, side, s, action, p->now_us);
 }
 
 /* A database that answers with an error has undone the write; one that is gone (no answer, SQLSTATE 08, 57P) may have done it. */
@@ -745,7 +742,7 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	struct vseen *seen = &s->d.next->seen[side->endpoint];
 	struct err silent = { 0 };
 
-	if (w->outcome != WRITE_ERROR || !may_have_happened(&w->err))
+	if (w->outcome != WRITE_ERROR || !may_have_happened(w->err))
 		round_note_failed(r, s, side->endpoint);
 	seen->owed = !fault("f30-what-failed-is-not-tried-again");
 	switch (w->outcome) {
@@ -765,19 +762,19 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	case WRITE_ERROR:
 		break;
 	}
-	if (may_have_happened(&w->err))
+	if (may_have_happened(w->err))
 		doubt_add(s->d.next, side->endpoint, &s->d.orders[side->endpoint], r->flow->def, &sync_of(r)->store->key, &r->arena);
 	else if (w->op == WRITE_INSERT)
 		seen->uncertain = true;
 	note_tried_key(s, seen);
-	if (w->err.kind == ERR_ROW && (strcmp(w->err.code, FOREIGN_KEY) != 0 || has_tried_enough(side, s))) {
-		if (w->op != WRITE_DELETE && strcmp(w->err.code, FOREIGN_KEY) == 0)
+	if (w->err->kind == ERR_ROW && (strcmp(w->err->code, FOREIGN_KEY) != 0 || has_tried_enough(side, s))) {
+		if (w->op != WRITE_DELETE && strcmp(w->err->code, FOREIGN_KEY) == 0)
 			wait_for_parents(r, s, side->endpoint);
-		write_parked(r, side, s, &w->err);
+		write_parked(r, side, s, w->err);
 		return;
 	}
 	side->meter.failures++;
-	side->why = w->err;
+	side->why = *w->err;
 	s->later = seen->owed;
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -217,6 +218,7 @@ static void on_vanish_read(void *arg, struct rowset *rows, const struct err *e)
 	struct flow *flow = v->flow;
 	bool ours = flow->scan.page == v, fine = e == NULL;	/* ours: else that scan was given up meanwhile */
 
+	failpoint("listing", "vanished", "answered");
 	if (ours) {
 		flow->scan.asking = false;
 		flow->scan.page = NULL;
@@ -274,7 +276,9 @@ static void vanish_page(struct flow *flow, const struct rid *rids, const struct 
 	}
 	flow->scan.asking = true;
 	flow->scan.page = v;
+	failpoint("listing", "vanished", "before");
 	side->link->ops->read(side->link, v->ids, v->n, on_vanish_read, v);
+	failpoint("listing", "vanished", "sent");
 }
 
 /* ---- page by page ------------------------------------------------------------------------------------ */

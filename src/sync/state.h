@@ -11,6 +11,7 @@
  *                                                own.c      what we wrote lately, should the state be lost
  *                                                keys.c     do all sides take the same keys for the same?
  *                                                park.c     records that stand aside, and orphans that wait
+ *                                                retry.c    and are tried again
  *                                                held.c     the mass-delete guard
  *                                                wait.c     crmsyncctl wait, --once
  *                                                meters.c   what everything is right now, and how long it has been so
@@ -44,7 +45,7 @@
 
 struct buf;
 struct flow;
-struct own_write;
+struct own_writes;
 struct sync_plan;
 struct sync_backup;
 struct sync_verify;
@@ -112,7 +113,7 @@ struct side {
 	unsigned failures;		/* of writes, in a row */
 	size_t writing;			/* batches of ours on their way there */
 	int64_t written_us;		/* monotonic: when the last one was answered */
-	struct own_write *own, *own_places;	/* the last of them, in order; owned: where they stand */
+	struct own_writes *own;		/* owned; the last of them; NULL: there were none */
 
 	struct listing listing;
 	bool listing_open;		/* a question for a listing is out; maybe of one that was given up since */
@@ -127,8 +128,13 @@ struct side {
 
 	int64_t owed, parked;		/* records */
 	int64_t discarded;		/* parked ones that stay different by the operator's will */
-	bool reread_wanted;
-	size_t rereads;			/* of parked rows, under way */
+	struct retry {			/* of what is parked: retry.c */
+		unsigned causes, again;	/* why there is this pass through it, and why there has to be another one */
+		int64_t after;		/* where it stands: line of the journal; 0: at the beginning */
+		size_t open;		/* questions and rounds of the portion in work */
+		int64_t began_us;	/* that one; monotonic */
+		struct loop_timer *timer;	/* pending: no portion before */
+	} retry;
 	struct debts debts;		/* since when these are owed, wall */
 	int64_t aside_us;		/* timelines: since when something stands aside; 0: nothing does */
 	char schema_mark[20];
@@ -230,6 +236,7 @@ struct shake {
 	int64_t heard_us;		/* wall: when it was last known to be the one we know */
 	int64_t past_us;		/* wall: rows written there before are of the past; 0: none are */
 	int64_t restored_us;		/* wall: what is known of it is that of a backup made then, and was not compared yet; 0: it is not */
+	int64_t back_us;		/* wall: and that is the time of which they are; 0: nobody knows */
 	/* for people */
 	char recognised[200];
 	int64_t recognised_us;		/* wall */
@@ -351,6 +358,8 @@ void rebase_free(struct sync *);
 /* Its rows are of before it was put back, until they were listed again; and this row was not written since. */
 bool side_is_past(const struct side *);
 bool row_is_past(const struct side *, const struct observation *);
+/* The fields of this row, of a record of which that is agreed, that show nothing but the past. */
+uint64_t fields_past(const struct side *, const struct vector *agreed, const struct observation *);
 
 /* ---- keys.c ------------------------------------------------------------------------------------------ */
 
@@ -380,9 +389,12 @@ void flow_recover(struct sync *);		/* put back the intents, then go */
 /* Each takes over what it is given and starts; the flow has room. */
 /* news_from_us: what was committed there before is not among them, monotonic. */
 void round_of_capture(struct flow *, struct side *, struct captured *, int64_t news_from_us);
-/* asked_us: when the rows were asked for, monotonic. page: one of the side's listing, which is told of its end. */
-void round_of_listing(struct side *, struct rowset *, int64_t asked_us, bool page);
-void round_of_records(struct flow *, const struct again *const *list, size_t n);
+/* What rows that were asked for are: a page of the side's listing; of parked records; neither. The first two are told of the round's end. */
+enum listed { LISTED_PAGE, LISTED_PARKED, LISTED_ALONE };
+/* asked_us: when the rows were asked for, monotonic. */
+void round_of_listing(struct side *, struct rowset *, int64_t asked_us, enum listed);
+/* retried: records that are parked there, which is told of the round's end; NULL: they are not. */
+void round_of_records(struct flow *, const struct again *const *list, size_t n, struct side *retried);
 /* Of a plan: which rows of a page have news; and what would be done about those records. The plan is told of the end. */
 struct planned_record {
 	struct rid rid;
@@ -419,10 +431,6 @@ void own_free(struct side *);
 /* ---- park.c ------------------------------------------------------------------------------------------ */
 
 void park_load(struct sync *);
-/* Reads rows again that could not be taken before; those that are gone are let go. */
-void park_reread(struct side *);
-/* A key has become free there: rows that were parked because another one had theirs are read again. */
-void park_reread_duplicates(struct side *);
 /* Durable when it returns true. key may be a NULL value; rid may be NULL when capture. */
 bool park_record(struct side *, bool capture, const struct rid *, struct value key, struct value local_id,
 		 const char *field, const struct err *cause);
@@ -434,7 +442,21 @@ void orphan_wait(struct flow *parent, const struct rid *parent_rid, struct flow 
 /* Does that child wait for that parent, itself or through others that wait, or is it the parent? (As far as a thousand steps tell.) */
 bool orphans_wait_for(struct flow *parent, const struct rid *parent_rid, const struct flow *child, const struct rid *child_rid);
 void orphans_release(struct flow *parent, const struct rid *parent_rid);
-void orphans_free(struct flow *);
+void orphans_free(struct flow *flow);
+
+/* ---- retry.c ----------------------------------------------------------------------------------------- */
+
+enum {				/* why something that is parked may go through by now */
+	RETRY_ALL = 1,		/* the table was altered, or somebody has ordered it */
+	RETRY_ROWS = 2,		/* rows, after a sweep; those that are gone are let go */
+	RETRY_KEYS = 4,		/* a key has become free there */
+	RETRY_BLOCKED = 8,	/* a row that pointed to others went away, or points elsewhere */
+	RETRY_ORPHANS = 16,	/* nobody remembers for whom they wait */
+};
+void retry_wanted(struct side *, unsigned causes);	/* by and by; costs nothing where nothing is parked */
+int64_t retry_all(struct flow *);			/* RETRY_ALL of all its sides: how many records that is */
+bool retries_under_way(const struct flow *);
+void retry_part_over(struct side *);			/* a round of them has ended */
 
 struct flow *flow_named(struct sync *s, const char *entity);	/* NULL: there is none */
 struct side *side_named(struct sync *s, const char *entity, const char *endpoint);	/* NULL: not mapped there (any more) */

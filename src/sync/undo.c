@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/feed.h"
@@ -629,6 +630,7 @@ static const char *why_not(const struct sync *s)
 
 static void undo_step(struct sync_undo *u)
 {
+	failpoint_phase("undo", (int)u->phase);
 	switch (u->phase) {
 	case UNDO_FOLD:		fold_step(u); break;
 	case UNDO_PLAN:		plan_step(u); break;

@@ -383,9 +383,8 @@ static bool is_in_doubt(const struct sync_verify *v, const struct doubtful *d)
 
 static void look_step(struct sync_verify *v)
 {
-	size_t n = verify_gather(v, is_in_doubt);
+	size_t n = v->n_batch = verify_gather(v, is_in_doubt);
 
-	v->n_batch = n;
 	if (n > 0) {
 		v->open++;
 		look_at(v->flow, v->sums.compared_at, v->batch, n, &v->arena, on_looked, v);
@@ -438,6 +437,7 @@ void verify_go_on(struct sync_verify *v)
 			err_set(&e, ERR_TRANSIENT, "verify-broken", "%s", why);
 			verify_end(v, &e);
 		} else {
+			failpoint_phase("verify", (int)v->phase);
 			steps[v->phase](v);
 		}
 	}

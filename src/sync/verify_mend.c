@@ -29,7 +29,7 @@ static void on_mending_rows(void *arg, struct rowset *rows, const struct err *e)
 	if (e != NULL)
 		verify_fail(v, e, "reading what to mend");
 	else if (!v->ended && rows->n > 0 && ready(v->flow))
-		round_of_listing(m->side, rows, m->asked_us, false);
+		round_of_listing(m->side, rows, m->asked_us, LISTED_ALONE);
 	else
 		rowset_free(&rows);
 	free(m->ids);

@@ -94,9 +94,11 @@ static bool all_settled(struct sync *s, int64_t asked_us, bool without_away, str
 		if (out != NULL && HASH_COUNT(flow->again) + HASH_COUNT(flow->later) > 0)
 			buf_addf(out, "%s: %u records in line to be looked at again\n", flow->def->name,
 				 HASH_COUNT(flow->again) + HASH_COUNT(flow->later));
+		if (out != NULL && retries_under_way(flow))
+			buf_addf(out, "%s: parked records are being tried again\n", flow->def->name);
 		if (without_away)
 			sides &= flow->counted && flow->n_rounds == 0 && flow->again == NULL && flow->scan.kind == SCAN_NONE &&
-				 !flow->settle_wanted && !flow->held_wanted && !flow->verdicts_wanted;
+				 !flow->settle_wanted && !flow->held_wanted && !flow->verdicts_wanted && !retries_under_way(flow);
 		else
 			sides &= flow_settled(flow);
 		settled &= sides;

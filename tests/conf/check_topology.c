@@ -91,9 +91,9 @@ START_TEST(what_is_not_said_has_its_default)
 	ck_assert_str_eq(t->control.socket, "/run/crmsyncd/control.sock");
 	ck_assert_str_eq(t->journal.directory, "/var/lib/crmsyncd");
 	ck_assert_int_eq(t->journal.keep_us, 30 * 86400000000);
-	ck_assert_int_eq(t->limits.batch_rows, 1000);
+	ck_assert_int_eq(t->limits.batch_rows, 1500);
 	ck_assert_int_eq(t->limits.batch_bytes, 4 << 20);
-	ck_assert_int_eq(t->limits.rounds, 6);
+	ck_assert_int_eq(t->limits.rounds, 4);
 	ck_assert_int_eq(t->limits.max_ahead_us, 60000000);
 	ck_assert_int_eq(e->capture, CAPTURE_LISTEN);
 	ck_assert(e->notify && e->install_auto);

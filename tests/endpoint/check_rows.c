@@ -240,7 +240,7 @@ START_TEST(questions_to_an_endpoint_that_is_away_are_answered)
 	ck_assert_int_eq(e.kind, ERR_TRANSIENT);
 	rig_write(&r, r.companies, &w, 1);
 	ck_assert_int_eq(w.outcome, WRITE_ERROR);
-	ck_assert_int_eq(w.err.kind, ERR_TRANSIENT);
+	ck_assert_int_eq(w.err->kind, ERR_TRANSIENT);
 	pg_server_start(server);
 	while (r.ep->state != ENDPOINT_UP)
 		rig_wait(&r);

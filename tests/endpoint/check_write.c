@@ -24,11 +24,11 @@ static const char *outcome_name(enum write_outcome o)
 }
 
 #define ck_outcome(w, expected) ck_assert_msg((w).outcome == (expected), "outcome is %s (%s: %s), expected %s", \
-	outcome_name((w).outcome), (w).err.code, (w).err.text, outcome_name(expected))
+	outcome_name((w).outcome), (w).err != NULL ? (w).err->code : "", (w).err != NULL ? (w).err->text : "", outcome_name(expected))
 #define ck_row_error(w, sqlstate) do { \
 		ck_outcome(w, WRITE_ERROR); \
-		ck_assert_int_eq((w).err.kind, ERR_ROW); \
-		ck_assert_str_eq((w).err.code, sqlstate); \
+		ck_assert_int_eq((w).err->kind, ERR_ROW); \
+		ck_assert_str_eq((w).err->code, sqlstate); \
 	} while (0)
 
 static const struct value *back(const struct write *w, int field)
@@ -227,6 +227,34 @@ START_TEST(a_row_that_copy_cannot_place_is_found_and_the_others_stay)
 }
 END_TEST
 
+/* Much more than a socket takes, so it goes out piece by piece while the server works. */
+START_TEST(rows_of_many_megabytes_go_by_one_copy)
+{
+	enum { ROWS = 500, BYTES = 40000 };
+	static struct write list[ROWS];
+	static char title[BYTES + 1];
+
+	tell_statements();
+	for (int i = 0; i < ROWS; i++) {
+		char number[32];
+
+		snprintf(number, sizeof number, "HRB %d", i);
+		memset(title, i % 10 == 0 ? '\t' : 'a' + i % 26, BYTES);
+		list[i] = rig_insert(&r, COMPANY_NUMBER, number, COMPANY_NAME, title, -1);
+	}
+	if (_i == 1)	/* refused at its beginning, while the rest is still being sent */
+		rig_sql(&r, "INSERT INTO public.company (number) VALUES ('HRB 0')");
+	rig_write(&r, r.companies, list, ROWS);
+	for (int i = _i; i < ROWS; i++)
+		ck_outcome(list[i], WRITE_DONE);
+	ck_outcome(list[0], _i == 0 ? WRITE_DONE : WRITE_REFUSED);
+	ck_assert_str_eq(how_they_came(), _i == 0 ? "500 COPY" : "499 WITH");
+	ck_assert_str_eq(rig_ask(&r, "SELECT count(*) || ' ' || sum(length(title)) FROM public.company WHERE title IS NOT NULL AND title = "
+				 "repeat(CASE WHEN substr(number, 5)::int %% 10 = 0 THEN E'\\t' ELSE chr(97 + substr(number, 5)::int %% 26) END, %d)", BYTES),
+			 _i == 0 ? "500 20000000" : "499 19960000");
+}
+END_TEST
+
 START_TEST(a_trigger_made_meanwhile_keeps_rows_from_copy)
 {
 	struct write list[MANY];
@@ -315,8 +343,8 @@ START_TEST(under_an_older_fencing_number_nothing_is_written)
 	for (size_t i = 0; i < 2; i++) {	/* one row, and several: other statements */
 		rig_write(&r, r.people, &list[i], 1);
 		ck_outcome(list[i], WRITE_ERROR);
-		ck_assert_int_eq(list[i].err.kind, ERR_ENDPOINT);
-		ck_assert_str_eq(list[i].err.text, "fenced: another crmsyncd took over");
+		ck_assert_int_eq(list[i].err->kind, ERR_ENDPOINT);
+		ck_assert_str_eq(list[i].err->text, "fenced: another crmsyncd took over");
 	}
 	rig_write(&r, r.people, &list[2], 1);
 	ck_outcome(list[2], WRITE_ERROR);
@@ -480,7 +508,7 @@ START_TEST(an_equal_key_refuses_an_insert_and_force_says_which)
 	list[0].version = value_of("force");
 	rig_write(&r, r.people, list, 1);
 	ck_row_error(list[0], "23505");
-	ck_assert_ptr_nonnull(strstr(list[0].err.text, "odd \"people_email_key"));
+	ck_assert_ptr_nonnull(strstr(list[0].err->text, "odd \"people_email_key"));
 }
 END_TEST
 
@@ -547,7 +575,7 @@ START_TEST(bad_values_are_row_errors_with_their_code)
 	ck_outcome(list[1], WRITE_DONE);
 	ck_row_error(list[2], cases[_i].code);
 	if (value != NULL)
-		ck_assert_ptr_null(strstr(list[0].err.text, value));
+		ck_assert_ptr_null(strstr(list[0].err->text, value));
 }
 END_TEST
 
@@ -590,8 +618,8 @@ START_TEST(a_batch_in_which_all_fail_alike_is_the_endpoints_fault)
 		rig_write(&r, r.people, list, (size_t)sizes[s]);
 		for (int i = 0; i < sizes[s]; i++) {
 			ck_outcome(list[i], WRITE_ERROR);
-			ck_assert_str_eq(list[i].err.code, "23514");
-			ck_assert_int_eq(list[i].err.kind, sizes[s] >= 20 ? ERR_ENDPOINT : ERR_ROW);
+			ck_assert_str_eq(list[i].err->code, "23514");
+			ck_assert_int_eq(list[i].err->kind, sizes[s] >= 20 ? ERR_ENDPOINT : ERR_ROW);
 		}
 	}
 }
@@ -628,8 +656,8 @@ START_TEST(a_locked_row_holds_up_nobody_else)
 	rig_write(&r, r.people, list, 3);
 	ck_outcome(list[0], WRITE_DONE);
 	ck_outcome(list[1], WRITE_ERROR);
-	ck_assert_int_eq(list[1].err.kind, ERR_TRANSIENT);
-	ck_assert_str_eq(list[1].err.code, "55P03");
+	ck_assert_int_eq(list[1].err->kind, ERR_TRANSIENT);
+	ck_assert_str_eq(list[1].err->code, "55P03");
 	ck_outcome(list[2], WRITE_DONE);
 	PQfinish(other);
 	free(info);
@@ -647,8 +675,8 @@ START_TEST(a_missing_column_is_the_endpoints_fault)
 	rig_write(&r, r.people, list, 2);
 	for (int i = 0; i < 2; i++) {
 		ck_outcome(list[i], WRITE_ERROR);
-		ck_assert_int_eq(list[i].err.kind, ERR_ENDPOINT);
-		ck_assert_str_eq(list[i].err.code, "42703");
+		ck_assert_int_eq(list[i].err->kind, ERR_ENDPOINT);
+		ck_assert_str_eq(list[i].err->code, "42703");
 	}
 	while (r.people->usable)
 		rig_wait(&r);
@@ -828,6 +856,7 @@ static Suite *write_suite(void)
 	tcase_add_test(t, ids_that_others_drew_in_between_are_theirs);
 	tcase_add_loop_test(t, a_sequence_that_counts_down_or_in_steps_gives_ids_too, 0, 2);
 	tcase_add_test(t, a_row_that_copy_cannot_place_is_found_and_the_others_stay);
+	tcase_add_loop_test(t, rows_of_many_megabytes_go_by_one_copy, 0, 2);
 	tcase_add_test(t, a_trigger_made_meanwhile_keeps_rows_from_copy);
 	tcase_add_test(t, blanks_that_a_column_would_cut_keep_rows_from_copy);
 	tcase_add_test(t, updates_of_different_fields_go_each_to_its_own);

@@ -5,6 +5,7 @@ Everything lives in one temporary directory, speaks through unix sockets in it, 
 
     place = Place()                         a directory; place.close() stops what runs there and removes it
     cluster = Cluster(place, "pg")          a PostgreSQL server
+    standby = Standby(cluster)              a copy that follows it by streaming; standby.promote()
     base = cluster.database("sales", sql)   a database on it: base.run(sql, ...), base.connect()
     redis = Redis(place)                    a Redis server
     daemon = Daemon(place, topology_text)   crmsyncd; daemon.ctl("status"), daemon.wait(), daemon.get("/metrics")
@@ -164,7 +165,7 @@ log_lock_waits = on
 deadlock_timeout = 1s
 """
 # The role `locked` has to show a password, everybody else is trusted: the sockets are reachable on this machine only.
-HBA = "local all locked scram-sha-256\nlocal all all trust\n"
+HBA = "local all locked scram-sha-256\nlocal all all trust\nlocal replication postgres trust\n"
 _template_lock = threading.Lock()
 _template = None
 
@@ -231,26 +232,36 @@ class Cluster:
     """A PostgreSQL server of our own. The superuser is `postgres`; the daemon comes as `crmsync`."""
 
     def __init__(self, place, name="pg", settings="", port=5432):
-        self.place, self.name, self.port = place, name, port
-        self.data = place.path / name
-        # The daemon comes through a door of its own, so that a test can shut it while the applications work on.
-        self.door, self.back_door = place.path / f"{name}.s", place.path / f"{name}.d"
-        self.process = None
-        subprocess.run(["cp", "-a", "--reflink=auto", template(), self.data], check=True)
-        for directory in (self.door, self.back_door):
-            directory.mkdir()
-            if SERVER_USER:
-                os.chown(directory, SERVER_USER.pw_uid, SERVER_USER.pw_gid)
-        with open(self.data / "postgresql.conf", "a", encoding="ascii") as conf:
-            conf.write(f"unix_socket_directories = '{self.door}, {self.back_door}'\nport = {port}\n{settings}\n")
-        self.admin = Session(lambda: self.connect("postgres"))
-        self.start()
-        place.running.append(self)
+        self._begin(place, name, settings, port)
         self.admin.run("CREATE ROLE application; CREATE ROLE crmsync LOGIN; GRANT pg_read_all_stats, application TO crmsync;"
                        "CREATE ROLE locked LOGIN PASSWORD 'right-secret'")
         # From 15 on a new database is copied through the WAL unless one asks for files, which costs a tenth.
         new = self.admin.run("SELECT current_setting('server_version_num')::int >= 150000")[0][0]
         self.copying = "STRATEGY FILE_COPY" if new else ""
+
+    def _begin(self, place, name, settings, port=5432):
+        self.place, self.name, self.port = place, name, port
+        self.data = place.path / name
+        # The daemon comes through a door of its own, so that a test can shut it while the applications work on.
+        self.door, self.back_door = place.path / f"{name}.s", place.path / f"{name}.d"
+        self.process = None
+        self._fill()
+        for directory in (self.door, self.back_door):
+            self._own_directory(directory)
+        with open(self.data / "postgresql.conf", "a", encoding="ascii") as conf:
+            conf.write(f"unix_socket_directories = '{self.door}, {self.back_door}'\nport = {port}\n{settings}\n")
+        self.admin = Session(lambda: self.connect("postgres"))
+        self.start()
+        place.running.append(self)
+
+    def _fill(self):
+        subprocess.run(["cp", "-a", "--reflink=auto", template(), self.data], check=True)
+
+    @staticmethod
+    def _own_directory(directory):
+        directory.mkdir(mode=0o755)
+        if SERVER_USER:
+            os.chown(directory, SERVER_USER.pw_uid, SERVER_USER.pw_gid)
 
     def start(self):
         if self.process is None:
@@ -300,6 +311,45 @@ class Cluster:
 
     def database(self, name, sql=""):
         return Database(self, name, sql)
+
+
+class Standby(Cluster):
+    """A copy of a cluster that follows it by streaming, asynchronously, and answers questions."""
+
+    def __init__(self, primary, name="standby"):
+        self.primary = primary
+        self._begin(primary.place, name, "")
+
+    def _fill(self):
+        self._own_directory(self.data)
+        os.chmod(self.data, 0o700)
+        log = self.place.log_file(f"{self.name}-copy")
+        command = [_pg_bindir() / "pg_basebackup", "-h", self.primary.door, "-U", "postgres", "-D", self.data, "-R", "--checkpoint=fast",
+                   "--no-sync"]
+        if start(command, log, signal.SIGKILL, SERVER_USER, cwd="/").wait() != 0:
+            raise Failed("pg_basebackup failed:\n" + log.read_text())
+
+    def catch_up(self):
+        """Has by now what was committed at the primary before the call."""
+        end = self.primary.admin.run("SELECT pg_current_wal_lsn()::text")[0][0]
+        eventually(lambda: self.admin.run("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn", end)[0][0], "the standby has caught up")
+
+    def fall_behind(self):
+        """What is committed from now on does not reach it."""
+        self.catch_up()
+        self.admin.run("ALTER SYSTEM SET primary_conninfo = ''")
+        self.admin.run("SELECT pg_reload_conf()")
+        eventually(lambda: self.admin.run("SELECT count(*) FROM pg_stat_wal_receiver")[0][0] == 0, "it follows no more")
+
+    def answer_for_primary(self):
+        """Whoever goes to the primary's doors comes here; the primary is gone."""
+        self.primary.stop(signal.SIGQUIT)
+        for theirs, ours in ((self.primary.door, self.door), (self.primary.back_door, self.back_door)):
+            os.rename(theirs, f"{theirs}.gone")
+            os.symlink(ours, theirs)
+
+    def promote(self):
+        self.admin.run("SELECT pg_promote()")
 
 
 class Database:

@@ -96,10 +96,11 @@ class Load(ThreeCrms):
         self.clusters = getattr(self, "clusters", []) + [cluster]
         return cluster
 
-    def survive(self, happenings, people=100):
-        """Editors work while each of the `happenings` takes place; then all is there, once, everywhere."""
+    def survive(self, happenings, people=100, spare=0):
+        """Three editors work while each of the `happenings` takes place; then all is there, once, everywhere. They leave the
+        last `spare` people alone."""
         self.start()
-        self.populate(self.sales, people=people)
+        self.populate(self.sales, people=people + spare)
         self.settled()
         emails = [f"p{p}@example.org" for p in range(people)]
         editors = [Editor(self.sales, "name", emails, 1), Editor(self.support, "phone", emails, 2),
@@ -122,6 +123,6 @@ class Load(ThreeCrms):
                 editor.finish()
         found = self.settled()
         self.assertEqual(lost(editors + adders, found), [])
-        self.assertEqual(len(found), people + 2 * added + sum(adder.count for adder in adders))
+        self.assertEqual(len(found), people + spare + 2 * added + sum(adder.count for adder in adders))
         self.assertEqual(self.d.parked(), [])
         self.assert_quiet()

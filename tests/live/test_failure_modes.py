@@ -44,12 +44,33 @@ class UniqueValues(Pair):
         self.assertEqual(ids, self.ids(), "the rows were changed, not made anew")
         self.assert_quiet()
 
-    def test_f14_a_cycle_of_three_with_other_fields_in_it_is_turned_everywhere(self):
-        self.a.run("UPDATE things SET code = 'c' || (right(k, 1)::int % 3 + 1), name = CASE k WHEN 'k2' THEN 'o''k' END "
-                   "WHERE k IN ('k1', 'k2', 'k3')")
+    def test_f14_cycles_of_three_and_four_and_a_chain_with_other_fields_in_them_are_turned_everywhere(self):
+        ids = self.ids()
+        self.a.run("UPDATE things SET name = CASE k WHEN 'k2' THEN 'o''k' END, code = 'c' || CASE WHEN n < 4 THEN n % 3 + 1 "
+                   "WHEN n < 8 THEN (n - 3) % 4 + 4 ELSE n + 1 END FROM (SELECT id AS i, right(k, 1)::int AS n FROM things) AS t WHERE i = id AND n > 0")
         codes = self.codes()
-        self.assertEqual([codes[f"k{n}"] for n in (1, 2, 3)], ["c2", "c3", "c1"])
+        self.assertEqual([codes[f"k{n}"] for n in range(10)], [f"c{n}" for n in (0, 2, 3, 1, 5, 6, 7, 4, 9, 10)])
         self.assertEqual(self.b.one("SELECT name FROM things WHERE k = 'k2'"), "o'k")
+        self.assertEqual(ids, self.ids(), "the rows were changed, not made anew")
+        self.assertEqual(self.d.parked(), [])
+        self.assert_quiet()
+
+    def test_f13_rows_that_exchange_their_keys_are_parked_until_one_of_them_steps_aside(self):
+        """Which row is which record is known by its key; told by the local ids, what only b has of them would have to change rows."""
+        ids = dict(self.ids())
+        self.a.run("BEGIN; UPDATE things SET k = 'x' WHERE k = 'k1'; UPDATE things SET k = 'k1' WHERE k = 'k2'; "
+                   "UPDATE things SET k = 'k2' WHERE k = 'x'; COMMIT; UPDATE things SET name = 'goes on' WHERE k = 'k3'")
+        self.d.wait()
+        self.assertEqual({(p["code"], p["endpoint"]) for p in self.d.parked()}, {("key-taken", "a")})
+        self.assertEqual(len(self.d.parked()), 2)
+        self.assertEqual(dict(self.b.run("SELECT k, code FROM things WHERE k IN ('k1', 'k2')")), {"k1": "c1", "k2": "c2"})
+        self.assertEqual(self.b.one("SELECT name FROM things WHERE k = 'k3'"), "goes on")
+        self.a.run("UPDATE things SET k = 'x' WHERE code = 'c1'")
+        eventually(lambda: self.d.wait() or self.d.parked() == [], "the other one follows")
+        self.a.run("UPDATE things SET k = 'k2' WHERE k = 'x'")
+        codes = self.codes()
+        self.assertEqual((codes["k1"], codes["k2"], self.d.parked()), ("c2", "c1", []))
+        self.assertEqual(dict(self.ids()), {**ids, "k1": ids["k2"], "k2": ids["k1"]}, "its rows were renamed, as they were at a")
         self.assert_quiet()
 
     def test_f14_a_chain_is_applied_in_its_order(self):
@@ -82,7 +103,8 @@ class UniqueValues(Pair):
 class NotNullUnique(UniqueValues):
     """No NULL is possible there: a cycle is parked with its cause, a chain goes."""
     b_sql = THINGS + "ALTER TABLE things ADD UNIQUE (code); ALTER TABLE things ALTER code SET NOT NULL;"
-    test_f14_a_cycle_of_three_with_other_fields_in_it_is_turned_everywhere = None
+    test_f14_cycles_of_three_and_four_and_a_chain_with_other_fields_in_them_are_turned_everywhere = None
+    test_f13_rows_that_exchange_their_keys_are_parked_until_one_of_them_steps_aside = None
     test_f14_a_cycle_in_a_column_that_others_follow_is_parked_and_nothing_follows = None
     test_f16_a_value_that_another_row_keeps_is_parked_and_the_others_go_on = None
 

@@ -1,10 +1,14 @@
 """Records that stand aside: listed, tried again, discarded."""
+import os
+import re
+import time
 import unittest
 
 from case import ACCOUNT, CONTACT, ThreeCrms
-from crm import eventually
+from crm import PATIENCE, eventually
 
 ANN = "p1@example.org"
+LONG = bool(os.environ.get("CRM_LONG"))
 
 
 class Parked(ThreeCrms):
@@ -63,15 +67,59 @@ class Parked(ThreeCrms):
         self.d.ctl("parked", "retry", number)
         self.assertEqual(self.settled()[ANN]["phone"], "1" * 21)
 
+    def parked(self):
+        return self.d.entity("contact")["parked"]
+
+    def edit_until_none_is_parked(self):
+        """While the daemon tries them again, somebody edits one person, time after time; how long each edit took to sales at most."""
+        slowest = 0
+        while self.parked() > 0:
+            value, began = str(time.monotonic()), time.monotonic()
+            self.billing.edit(ANN, name=value)
+            eventually(lambda: self.sales.base.one("SELECT full_name FROM crm.contacts WHERE email = $1", ANN) == value, "an edit is brought there")
+            slowest = max(slowest, time.monotonic() - began)
+        print(f"an edit took at most {slowest:.2f} s")
+        self.assertLess(slowest, PATIENCE / 10, "seconds")
+
     def test_more_rows_than_one_look_takes_are_all_tried_again(self):
-        self.support.base.run("INSERT INTO people (email, score) SELECT 'q' || n || '@example.org', 101 FROM generate_series(1, 2300) n")
-        eventually(lambda: self.d.entity("contact")["parked"] == 2300, "all are parked")
+        number = 100000 if LONG else 2300
+        self.support.base.run("INSERT INTO people (email, score) SELECT 'q' || n || '@example.org', 101 FROM generate_series(1, $1) n", number)
+        eventually(lambda: self.parked() == number, "all are parked", 600)
         # Behind the daemon's back: only another look at the very rows finds it.
         self.support.base.run("ALTER TABLE people DISABLE TRIGGER touch; UPDATE people SET score = 7 WHERE score = 101; "
                               "ALTER TABLE people ENABLE TRIGGER touch")
         self.d.ctl("parked", "retry", "--entity", "contact")
-        eventually(lambda: self.d.entity("contact")["parked"] == 0, "none is parked any more")
-        self.assertEqual(len(self.settled()), 2305)
+        self.edit_until_none_is_parked()
+        self.assertEqual(len(self.settled()), number + 5)
+
+    def test_what_an_altered_table_lets_through_is_tried_in_portions_and_news_goes_first(self):
+        number = 18000 if LONG else 900
+        self.sales.base.run("ALTER TABLE crm.contacts ADD CONSTRAINT short CHECK (score < 50)")
+        # The good ones among them: where all are refused alike, that is no matter of single rows.
+        self.support.base.run("INSERT INTO people (email, score) SELECT 'q' || n || '@example.org', CASE WHEN n % 10 > 0 THEN 60 END "
+                              "FROM generate_series(1, $1) n", number * 10 // 9)
+        eventually(lambda: self.parked() == number, "the others are parked", 1200)
+        self.d.wait()
+        self.sales.base.run("ALTER TABLE crm.contacts DROP CONSTRAINT short")
+        if not LONG:        # it is noticed within a minute
+            self.d.ctl("reload")
+        eventually(lambda: self.parked() < number, "they are tried again", 100)
+        self.edit_until_none_is_parked()
+        portions = [int(n) for n in re.findall(r"tried again entity=contact endpoint=sales rows=0 writes=(\d+)", self.d.log)]
+        self.assertGreaterEqual(sum(portions), number)
+        self.assertLessEqual(max(portions), 500)
+        self.assertEqual(len(self.settled()), 5 + number * 10 // 9)
+
+    def test_many_that_are_refused_once_more_stay_parked(self):
+        """As many at once are taken for a wrong mapping when they are new."""
+        self.support.base.run("INSERT INTO people (email) SELECT 'q' || n || '@example.org' FROM generate_series(1, 100) n")
+        self.settled()
+        self.support.base.run("UPDATE people SET phone = CASE WHEN person % 10 > 0 THEN repeat('1', 21) ELSE '1' END WHERE email LIKE 'q%'")
+        eventually(lambda: self.parked() == 90, "they are parked")
+        self.d.ctl("parked", "retry")
+        self.d.wait()
+        self.assertEqual((self.parked(), self.d.entity("contact")["pending"]), (90, 0))
+        self.assertTrue(all(line["tries"] == 2 for line in self.d.parked()))
 
 
 if __name__ == "__main__":

@@ -998,6 +998,47 @@ END_TEST
 
 /* ---- first contact ------------------------------------------------------------------------------------------- */
 
+/* B is of second 5 again: what it shows of what was agreed later is what it lacks. */
+static void b_was_put_back(int64_t seconds, const char *text, uint64_t edited)
+{
+	base->seen[B] = (struct vseen){ .owed = true };
+	shows(B, seconds, text);
+	now[B].past = ~edited;
+}
+
+START_TEST(of_a_row_that_was_put_back_only_what_was_edited_since_counts)
+{
+	rule_for_all(_i == 0 ? RULE_LAST_WRITER_WINS : RULE_SOURCE_PRIORITY);
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	write_all();
+	b_was_put_back(20, "ann Ann Elm Oslo", MASK(CITY));
+	shows(A, 15, "ann Eve Fir Rome");
+	decide();
+	expect_agreed("ann Eve Fir Oslo");
+	expect_order(B, ACTION_UPDATE, MASK(NAME) | MASK(STREET));
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+	ck_assert_uint_eq(d.n_lost, 3);		/* whatever is written over, for people */
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+START_TEST(a_row_that_was_put_back_loses_to_what_is_agreed_however_late_its_stamp_is)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	write_all();
+	b_was_put_back(20, "ann Ann Elm Rome", 0);
+	decide();
+	expect_agreed("ann Eve Elm Rome");
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	expect_order(A, ACTION_NONE, 0);
+}
+END_TEST
+
 static void expect_no_delete(void)
 {
 	for (size_t e = 0; e < policy.n_endpoints; e++)
@@ -2520,6 +2561,8 @@ static void add_edits(TCase *t)
 
 static void add_contacts_and_deletes(TCase *t)
 {
+	tcase_add_loop_test(t, of_a_row_that_was_put_back_only_what_was_edited_since_counts, 0, 2);
+	tcase_add_test(t, a_row_that_was_put_back_loses_to_what_is_agreed_however_late_its_stamp_is);
 	tcase_add_test(t, equal_rows_are_adopted);
 	tcase_add_test(t, a_one_sided_row_is_copied);
 	tcase_add_test(t, nothing_is_inserted_where_nobody_looked);

@@ -660,6 +660,25 @@ START_TEST(records_of_an_empty_entity_are_not_asked_for_until_they_are_written)
 }
 END_TEST
 
+START_TEST(that_records_are_new_is_known_without_an_answer_of_redis_as_soon_as_it_is_proven)
+{
+	store->ops->presize(store, 0, 64000, on_done, NULL);
+	got_n = 0;
+	start_recalling(0, 0, 100);
+	wait_answer();
+	ck_assert_uint_eq(got_n, 0);		/* that was the proof */
+	wait_answer();
+	ck_assert_uint_eq(got_n, 100);
+	kill(server.pid, SIGSTOP);
+	got_n = 0;
+	recall(0, 0, 100);
+	kill(server.pid, SIGCONT);
+	ck_assert_uint_eq(got_n, 100);
+	for (size_t i = 0; i < 100; i++)
+		ck_assert_int_lt(got_blobs[i].len, 0);
+}
+END_TEST
+
 START_TEST(what_others_write_into_an_empty_entity_is_seen_after_a_reconnect)
 {
 	store->ops->presize(store, 0, 64000, on_done, NULL);
@@ -1735,6 +1754,7 @@ int main(void)
 	tcase_add_test(normal, sizes_are_known_again_after_a_reconnect);
 	tcase_add_test(normal, presize_makes_room_once);
 	tcase_add_test(normal, records_of_an_empty_entity_are_not_asked_for_until_they_are_written);
+	tcase_add_test(normal, that_records_are_new_is_known_without_an_answer_of_redis_as_soon_as_it_is_proven);
 	tcase_add_test(normal, what_others_write_into_an_empty_entity_is_seen_after_a_reconnect);
 	tcase_add_test(normal, more_records_than_were_expected_are_found_too);
 	tcase_add_test(normal, presize_spares_records_that_were_not_counted);

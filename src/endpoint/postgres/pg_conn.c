@@ -20,7 +20,9 @@
 #include "endpoint/postgres/pg_sessions.h"
 #include "loop/loop.h"
 
-enum { CONNECT_MS = 10000, OLDEST_SERVER = 130000 };
+enum { CONNECT_MS = 10000, OLDEST_SERVER = 130000,
+	FEED_BYTES = 64 * 1024,		/* of a COPY, given to libpq at a time: it moves the rest down after each partial write */
+};
 
 enum pg_conn_state { PG_CONN_START, PG_CONN_LOOKUP, PG_CONN_CONNECT, PG_CONN_SETUP, PG_CONN_READY, PG_CONN_DEAD };
 
@@ -41,7 +43,9 @@ struct pg_conn {
 	void *arg;
 	PGresult *result;		/* what has come so far: the last good one, or the first error */
 	int64_t timeout_ms;
-	const struct buf *copy;		/* for its COPY ... FROM STDIN; NULL: none, or sent already */
+	const struct buf *copy;		/* for its COPY ... FROM STDIN; NULL: none, or libpq has all of it */
+	size_t fed;			/* so much of it libpq has */
+	bool feeding;			/* the server takes it: no results before all is sent */
 	/* how it ends */
 	struct err failure;		/* kind 0: none; found, to be told by `soon` */
 	struct err last_words;		/* what the server said before it closed: 57P01 and the like */
@@ -187,6 +191,8 @@ static void start_statement(struct pg_conn *c, const char *sql, const struct pg_
 	c->arg = arg;
 	c->timeout_ms = timeout_ms;
 	c->copy = p != NULL ? p->copy : NULL;
+	c->fed = 0;
+	c->feeding = false;
 	loop_timer_set(c->deadline, timeout_ms);
 	if (!send_statement(c, sql, p)) {
 		err_set(&e, ERR_TRANSIENT, "", "cannot send to the server");
@@ -256,19 +262,30 @@ static void take_notifications(struct pg_conn *c)
 		c->events.notified(c->events.arg);
 }
 
-/* The server waits for the rows. libpq takes them all at once: what the socket does not take now goes out by PQflush(). */
+/* Rows as long as the socket takes them; the rest when it does again. A server that has refused them reads on all the same, and then says so. */
 static bool feed_copy(struct pg_conn *c)
 {
-	const struct buf *rows = c->copy;
+	int unsent = 0;
 
-	c->copy = NULL;
-	return rows != NULL && PQputCopyData(c->pq, rows->p, (int)rows->len) == 1 && PQputCopyEnd(c->pq, NULL) == 1;
+	while (c->copy != NULL && unsent == 0) {
+		size_t left = c->copy->len - c->fed, n = left < FEED_BYTES ? left : FEED_BYTES;
+
+		if (PQputCopyData(c->pq, c->copy->p + c->fed, (int)n) != 1)
+			return false;
+		c->fed += n;
+		if (c->fed < c->copy->len)
+			unsent = PQflush(c->pq);
+		else
+			c->copy = NULL;
+	}
+	c->feeding = c->copy != NULL;
+	return unsent >= 0 && (c->feeding || PQputCopyEnd(c->pq, NULL) == 1);
 }
 
 /* Takes results until there are no more or the server is still busy. False: the connection is gone or not usable. */
 static bool take_results(struct pg_conn *c)
 {
-	while (!c->freed && c->state != PG_CONN_DEAD && c->done != NULL && !PQisBusy(c->pq)) {
+	while (!c->freed && c->state != PG_CONN_DEAD && c->done != NULL && !c->feeding && !PQisBusy(c->pq)) {
 		PGresult *res = PQgetResult(c->pq);
 		ExecStatusType status;
 
@@ -280,7 +297,7 @@ static bool take_results(struct pg_conn *c)
 		}
 		status = PQresultStatus(res);
 		keep_result(c, res);
-		if ((status == PGRES_COPY_IN && !feed_copy(c)) || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH)
+		if ((status == PGRES_COPY_IN && (c->copy == NULL || !feed_copy(c))) || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH)
 			return false;	/* nobody here asks for these */
 	}
 	return !c->freed && c->state != PG_CONN_DEAD && PQstatus(c->pq) == CONNECTION_OK;
@@ -293,14 +310,16 @@ static void transfer(struct pg_conn *c, unsigned what)
 
 	if ((what & LOOP_READ) && !PQconsumeInput(c->pq)) {
 		err_set(&e, ERR_TRANSIENT, "", "the server closed the connection");
-		/* Its last words may already be here. */
+		/* Its last words may already be here. In the middle of a COPY libpq does not look for any. */
+		if (c->feeding)
+			PQputCopyEnd(c->pq, NULL);
 		if (c->done != NULL && !PQisBusy(c->pq))
 			keep_result(c, PQgetResult(c->pq));
 		die(c, &e);
 		return;
 	}
 	unsent = PQflush(c->pq);
-	if (unsent < 0) {
+	if (unsent < 0 || (unsent == 0 && c->feeding && !feed_copy(c))) {
 		err_set(&e, ERR_TRANSIENT, "", "cannot send to the server");
 		die(c, &e);
 		return;
@@ -313,7 +332,7 @@ static void transfer(struct pg_conn *c, unsigned what)
 	}
 	take_notifications(c);
 	if (!c->freed && c->state != PG_CONN_DEAD)
-		watch_for(c, LOOP_READ | (PQflush(c->pq) == 1 ? LOOP_WRITE : 0));
+		watch_for(c, LOOP_READ | (c->feeding || PQflush(c->pq) == 1 ? LOOP_WRITE : 0));
 }
 
 /* ---- the session ------------------------------------------------------------------------------------- */
@@ -370,7 +389,7 @@ static void got_setup(void *arg, PGresult *res, const struct err *e)
 		c->search_path = xstrdup(PQgetvalue(res, 0, 3));
 		snprintf(c->session, sizeof c->session, "%s", PQgetvalue(res, 0, 4));
 		if (strcmp(PQgetvalue(res, 0, 2), "t") == 0)
-			err_set(&why, ERR_ENDPOINT, "", "is a standby: connect to the primary");
+			err_set(&why, ERR_TRANSIENT, "", "is a standby: connect to the primary");	/* it may be promoted any moment */
 		else if (encoding == NULL || strcmp(encoding, "UTF8") != 0)
 			err_set(&why, ERR_ENDPOINT, "", "does not speak UTF-8 to us (client_encoding)");
 	}

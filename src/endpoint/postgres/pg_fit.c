@@ -719,13 +719,14 @@ static void mark_column(struct buf *b, const struct pg_column *col)
 }
 
 /* Changes when the definition does, as far as we depend on it. */
-static void write_mark(struct candidate *c)
+static void write_mark(const struct reading *r, struct candidate *c)
 {
 	const struct pg_table *t = c->table;
 	struct buf b = { 0 };
 
 	buf_addf(&b, "%u|%s|%s|%s|%d%d%d", t->oid, t->select_list, t->from_clause, t->sequence != NULL ? t->sequence : "",
 		 t->key_unique, t->partitioned, t->has_rules);
+	buf_addf(&b, "|%s", PQgetvalue(r->tables, c->row, TAB_REFUSERS));
 	mark_column(&b, &t->id);
 	mark_column(&b, &t->modified);
 	mark_column(&b, &t->deleted);
@@ -788,7 +789,7 @@ void fit_all(struct reading *r)
 		c->table->bytes = pg_bytes_of(c->table);
 		write_select_lists(r, c);
 		write_from_clause(c);
-		write_mark(c);
+		write_mark(r, c);
 	}
 }
 

@@ -35,16 +35,24 @@ enum {
 
 /* ---- outcomes ---------------------------------------------------------------------------------------- */
 
-void pg_write_set_error(struct write *w, const struct err *e)
+/* Why it did not go, so far. */
+static void note_error(struct job *j, struct write *w, const struct err *e)
 {
-	w->outcome = fault("f16-what-is-refused-counts-as-written") ? WRITE_DONE : WRITE_ERROR;
-	w->err = *e;
+	if (w->err == NULL)
+		w->err = arena_alloc(j->batch->arena, sizeof *w->err);
+	*w->err = *e;
 }
 
-/* Waiting for the parent, or the answer to a question that was asked on purpose: says nothing about the mapping. */
+void pg_write_set_error(struct job *j, struct write *w, const struct err *e)
+{
+	w->outcome = fault("f16-what-is-refused-counts-as-written") ? WRITE_DONE : WRITE_ERROR;
+	note_error(j, w, e);
+}
+
+/* Waiting for the parent, refused before, or the answer to a question that was asked on purpose: says nothing about the mapping. */
 static bool is_expected(const struct write *w)
 {
-	return strcmp(w->err.code, "23503") == 0 || (w->op == WRITE_INSERT && w->version.data != NULL);
+	return w->retried || strcmp(w->err->code, "23503") == 0 || (w->op == WRITE_INSERT && w->version.data != NULL);
 }
 
 /* Every write failed in the same row-class way: a wrong mapping, not so many bad rows. */
@@ -58,21 +66,9 @@ static void judge_batch(struct job *j)
 		if (is_expected(&b->list[i]))
 			return;
 	for (size_t i = 0; i < b->n; i++) {
-		b->list[i].err.kind = ERR_ENDPOINT;
-		err_while(&b->list[i].err, "every row of a batch failed in the same way");
+		b->list[i].err->kind = ERR_ENDPOINT;
+		err_while(b->list[i].err, "every row of a batch failed in the same way");
 	}
-}
-
-static size_t bytes_of(const struct write *w)
-{
-	size_t bytes = 0;
-
-	for (uint64_t rest = w->fields; rest != 0; rest &= rest - 1) {
-		struct value v = w->values[__builtin_ctzll(rest)];
-
-		bytes += v.len > 0 ? (size_t)v.len : 0;
-	}
-	return bytes;
 }
 
 static void end(struct job *j)
@@ -80,9 +76,6 @@ static void end(struct job *j)
 	struct write_batch *b = j->batch;
 
 	judge_batch(j);
-	for (size_t i = 0; i < b->n; i++)
-		if (b->list[i].outcome == WRITE_DONE && b->list[i].op != WRITE_DELETE)
-			b->bytes += bytes_of(&b->list[i]);
 	j->done(j->arg, b);
 	pg_stmt_fini(&j->st);
 	free(j->order);
@@ -113,7 +106,7 @@ static void give_up(struct job *j, const struct err *e)
 {
 	for (size_t i = 0; i < j->batch->n; i++)
 		if (j->batch->list[i].outcome == WRITE_PENDING)
-			pg_write_set_error(&j->batch->list[i], e);
+			pg_write_set_error(j, &j->batch->list[i], e);
 	finish(j);
 }
 
@@ -275,7 +268,7 @@ static void miss(struct job *j, struct write *w, bool same_version)
 	if (!same_version)
 		w->outcome = WRITE_REFUSED;
 	else if (j->now.aside)
-		pg_write_set_error(w, &locked);
+		pg_write_set_error(j, w, &locked);
 	else
 		w->outcome = fault("f33-silence-means-done") ? WRITE_DONE : WRITE_SILENT;
 }
@@ -327,6 +320,7 @@ static void take_answer(struct job *j, PGresult *res, int row)
 		return;
 	w = piece_write(j, (size_t)n - 1);
 	w->outcome = WRITE_DONE;
+	j->batch->bytes += w->op != WRITE_DELETE ? pg_write_bytes(w) : 0;
 	if (w->op == WRITE_INSERT) {
 		struct value id = pg_cell(res, row, 2);
 
@@ -389,7 +383,7 @@ static bool is_misfit(const struct err *e)
 
 void pg_write_blame(struct job *j, struct write *w, const struct err *e)
 {
-	pg_write_set_error(w, e);
+	pg_write_set_error(j, w, e);
 	if (is_misfit(e))
 		pg_row_refused(j->pl->pg);
 	if (j->failed++ == 0)
@@ -420,7 +414,7 @@ static void row_failed(struct job *j, const struct err *e)
 		now->singly = true;
 		pg_write_push(j, *now);
 	} else if (now->n == 1 && waits_for_value(piece_write(j, 0), e)) {
-		piece_write(j, 0)->err = *e;
+		note_error(j, piece_write(j, 0), e);
 		j->tangled[j->n_tangled++] = now->first;
 		j->answered_then = j->answered;
 	} else if (now->n > 1) {
@@ -436,7 +430,7 @@ static void row_failed(struct job *j, const struct err *e)
 		if (j->failed >= SUSPICIOUS_SINGLES && j->answered == 0 && !j->mixed && !is_expected(piece_write(j, 0))) {
 			for (size_t i = 0; i < j->batch->n; i++)
 				if (j->batch->list[i].outcome == WRITE_PENDING)
-					pg_write_set_error(&j->batch->list[i], e), j->failed++;
+					pg_write_set_error(j, &j->batch->list[i], e), j->failed++;
 			finish(j);
 			return;
 		}
@@ -492,7 +486,7 @@ static void piece_failed(struct job *j, const struct err *e)
 		rest(j);
 	} else if (e->kind == ERR_TRANSIENT && pg_write_passes(e->code)) {
 		for (size_t i = 0; i < j->now.n; i++)
-			pg_write_set_error(piece_write(j, i), e);
+			pg_write_set_error(j, piece_write(j, i), e);
 		j->answered += j->now.n;
 		pg_write_run(j);
 	} else {
@@ -600,6 +594,7 @@ static void copy_done(struct job *j, int64_t *next, int64_t step)
 		*next += step;
 	}
 	j->answered += j->now.n;
+	j->batch->bytes += j->copied;
 	pg_write_run(j);
 }
 
@@ -628,7 +623,7 @@ static void copy_rows(struct job *j)
 	struct pg_write_set set = { j->batch->list, j->order + j->now.first, j->now.n };
 
 	pg_stmt_again(&j->st);
-	pg_copy_rows(&j->st, j->pl, &set, j->now.draws);
+	j->copied = pg_copy_rows(&j->st, j->pl, &set, j->now.draws);
 	copy_in_turn(j);
 }
 
@@ -747,7 +742,7 @@ void pg_write_op(struct link *l, struct write_batch *batch, written_fn *done, vo
 	for (size_t i = 0; i < batch->n; i++) {
 		batch->list[i].outcome = WRITE_PENDING;
 		batch->list[i].readback = NULL;
-		err_clear(&batch->list[i].err);
+		batch->list[i].err = NULL;
 	}
 	if (j->pl->table == NULL) {
 		pg_no_table(j->pl, &why);

@@ -34,6 +34,7 @@ struct job {
 	struct piece now;
 	struct pg_stmt st;
 	bool copying;			/* the piece goes by COPY */
+	size_t copied;			/* bytes of its values */
 	struct job *next;		/* in the line of those that wait for their turn to COPY */
 	struct job *with;		/* its rows went in this one's COPY, and so on */
 	size_t *missed, n_missed;	/* of this piece: no answer from the statement */
@@ -53,7 +54,7 @@ void pg_write_run(struct job *j);		/* pieces until one has been sent, or none is
 void pg_write_push(struct job *j, struct piece piece);
 void pg_write_read_back(struct job *j);
 void pg_write_on_read_back(void *arg, struct rowset *rows, const struct err *e);	/* rows NULL: none could be read back */
-void pg_write_set_error(struct write *w, const struct err *e);
+void pg_write_set_error(struct job *j, struct write *w, const struct err *e);
 void pg_write_blame(struct job *j, struct write *w, const struct err *e);		/* a row-class error, and whose it is */
 void pg_write_all_failed(struct job *j, const struct err *e);				/* it is not about any row */
 bool pg_write_passes(const char *code);		/* a lock, a deadlock, a timeout */

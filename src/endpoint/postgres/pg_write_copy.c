@@ -81,6 +81,18 @@ bool pg_copy_fits(const struct pg_link *pl, const struct pg_write_set *set)
 	return bytes < COPY_BYTES;
 }
 
+size_t pg_write_bytes(const struct write *w)
+{
+	size_t bytes = 0;
+
+	for (uint64_t rest = w->fields; rest != 0; rest &= rest - 1) {
+		struct value v = w->values[__builtin_ctzll(rest)];
+
+		bytes += v.len > 0 ? (size_t)v.len : 0;
+	}
+	return bytes;
+}
+
 void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n)
 {
 	char *name = pg_quote_text(pl->pg, pl->table->sequence);
@@ -89,7 +101,9 @@ void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n)
 	free(name);
 }
 
-/* COPY's text form: a tab between columns, a line a row, \N for NULL. */
+/* COPY's text form: a tab between columns, a line a row, \N for NULL. What has to be written otherwise, and as what. */
+static const char escaped[256] = { ['\\'] = '\\', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't' };
+
 static void add_cell(struct buf *out, struct value v)
 {
 	if (value_is_null(v)) {
@@ -99,21 +113,22 @@ static void add_cell(struct buf *out, struct value v)
 	for (const char *p = v.data, *end = v.data + v.len; p < end;) {
 		const char *stop = p;
 
-		while (stop < end && *stop != '\\' && *stop != '\n' && *stop != '\r' && *stop != '\t')
+		while (stop < end && escaped[(unsigned char)*stop] == '\0')
 			stop++;
 		buf_add(out, p, (size_t)(stop - p));
 		if (stop < end) {
 			buf_addc(out, '\\');
-			buf_addc(out, *stop == '\n' ? 'n' : *stop == '\r' ? 'r' : *stop == '\t' ? 't' : '\\');
+			buf_addc(out, escaped[(unsigned char)*stop]);
 			stop++;
 		}
 		p = stop;
 	}
 }
 
-void pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool drawn)
+size_t pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool drawn)
 {
 	const struct pg_table *t = pl->table;
+	size_t bytes = 0;
 
 	for (size_t i = 0; i < set->n; i++) {
 		const struct write *w = nth(set, i);
@@ -129,7 +144,9 @@ void pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct pg_
 				any = true;
 			}
 		buf_addc(&st->copy, '\n');
+		bytes += pg_write_bytes(w);
 	}
+	return bytes;
 }
 
 static void add_columns(struct buf *sql, const struct pg_table *t, bool drawn)

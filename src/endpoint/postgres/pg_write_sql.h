@@ -47,15 +47,16 @@ void pg_write_look_sql(struct pg_stmt *st, const struct pg_link *pl, const struc
 /* Condition on a row of pg_trigger: it may change a row before that is stored (for each row, before, insert; not disabled). */
 #define PG_CHANGES_INSERTS(alias) alias ".tgtype & 7 = 7 AND " alias ".tgenabled <> 'D'"
 
+size_t pg_write_bytes(const struct write *);	/* of the values that are sent */
 /* What such a column stores reads back as it was sent, or the row is refused (pg_copy_fits() asks about each value). */
 bool pg_stores_as_sent(const struct pg_column *c);
 /* May these inserts go by COPY? */
 bool pg_copy_fits(const struct pg_link *pl, const struct pg_write_set *set);
 /*
  * The rows of a set, in COPY's text form; `drawn`: the writes have their ids, drawn by pg_copy_ids_sql() (n rows of one id). Else the table
- * draws them, and pg_copy_first_id() tells what they are.
+ * draws them, and pg_copy_first_id() tells what they are. Answers how many bytes their values have.
  */
-void pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool drawn);
+size_t pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool drawn);
 void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n);
 /*
  * The statement for n such rows. Nothing is stored when it fails with PG_WRITE_UNKNOWN_ROW: by now a trigger may have changed the rows;

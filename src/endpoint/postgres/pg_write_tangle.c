@@ -16,7 +16,7 @@ static void blame_tangled(struct job *j)
 {
 	for (size_t i = 0; i < j->n_tangled; i++) {
 		struct write *w = &j->batch->list[j->order[j->tangled[i]]];
-		struct err why = w->err;
+		struct err why = *w->err;
 
 		pg_write_blame(j, w, &why);
 	}
@@ -32,7 +32,8 @@ static void cycle_done(struct job *j, struct value version)
 		struct write *w = &j->batch->list[j->order[j->tangled[i]]];
 
 		w->outcome = WRITE_DONE;
-		err_clear(&w->err);
+		w->err = NULL;
+		j->batch->bytes += pg_write_bytes(w);
 		j->back_version[j->n_back] = (struct value){ kept, version.len };
 		j->back[j->n_back++] = j->order[j->tangled[i]];
 	}
@@ -55,7 +56,7 @@ static void on_cycle(void *arg, PGresult *res, const struct err *e)
 		pg_write_run(j);
 	} else if (e->kind == ERR_TRANSIENT && pg_write_passes(e->code)) {
 		for (size_t i = 0; i < j->n_tangled; i++)
-			pg_write_set_error(&j->batch->list[j->order[j->tangled[i]]], e);
+			pg_write_set_error(j, &j->batch->list[j->order[j->tangled[i]]], e);
 		j->answered += j->n_tangled;
 		j->n_tangled = 0;
 		pg_write_run(j);

@@ -1,0 +1,292 @@
+/*
+ * retry.c - parked records are tried again: in portions, at a bounded rate, and after whatever is newer.
+ *
+ * A column that was altered, a key that became free or an order of the operator may concern everything that a side has parked, be it
+ * 100,000 records. Whoever finds such a cause only says so; the pump comes here when it has nothing else to begin (feed.h). One portion of a
+ * side is in work at a time, and it rests after each for as long as that took: news never waits for more than one, and
+ * the target is never busy with nothing but what it has refused before.
+ *
+ *   line after line of the journal: a row that could not be taken is read again, a write that was refused is decided again
+ *
+ * A cause that comes up in the middle of a pass makes another pass: the lines behind us may be its own.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sync/feed.h"
+
+enum {
+	PORTION = 500,		/* records */
+	LINES_MOST = 5000,	/* looked at for one */
+	REST_MS = 100,		/* at least; so it is 5,000 records a second at most */
+	REST_MOST_MS = 5000,
+};
+
+struct portion {
+	struct side *side;
+	struct arena arena;
+	unsigned causes;
+	size_t lines;			/* of the journal */
+	int64_t asked_us;		/* monotonic */
+	struct value rows[PORTION];	/* local ids */
+	struct again records[PORTION];
+	size_t n_rows, n_records;
+};
+
+/* ---- why, and whether it is over ----------------------------------------------------------------------- */
+
+void retry_wanted(struct side *side, unsigned causes)
+{
+	struct retry *t = &side->retry;
+
+	if (side->parked + side->discarded == 0)
+		return;
+	if (t->after == 0)
+		t->causes |= causes;
+	else
+		t->again |= causes;
+}
+
+static void pass_over(struct retry *t)
+{
+	t->causes = t->again;
+	t->again = 0;
+	t->after = 0;
+}
+
+bool retries_under_way(const struct flow *flow)
+{
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
+		const struct side *side = flow->sides[e];
+
+		if (side != NULL && (side->retry.open > 0 || (side->retry.causes != 0 && side_usable(side))))
+			return true;
+	}
+	return false;
+}
+
+static void on_rested(void *arg)
+{
+	struct side *side = arg;
+
+	flow_pump(side->flow);
+}
+
+void retry_part_over(struct side *side)
+{
+	struct retry *t = &side->retry;
+	int64_t took_ms = (clock_mono_us() - t->began_us) / 1000;
+
+	if (--t->open > 0)
+		return;
+	loop_timer_set(t->timer, took_ms < REST_MS ? REST_MS : took_ms > REST_MOST_MS ? REST_MOST_MS : took_ms);
+}
+
+void retry_init(struct side *side)
+{
+	side->retry.timer = loop_timer_new(side->flow->sync->loop, on_rested, side);
+}
+
+void retry_fini(struct side *side)
+{
+	loop_timer_free(&side->retry.timer);
+}
+
+/* ---- rows that could not be taken ------------------------------------------------------------------------ */
+
+static void portion_free(struct portion *p)
+{
+	arena_fini(&p->arena);
+	free(p);
+}
+
+static bool is_among(const struct rowset *rows, struct value id)
+{
+	for (size_t i = 0; i < rows->n; i++)
+		if (value_equal(rows->rows[i].id, id))
+			return true;
+	return false;
+}
+
+static void on_rows(void *arg, struct rowset *rows, const struct err *e)
+{
+	struct portion *p = arg;
+	struct side *side = p->side;
+
+	for (size_t i = 0; e == NULL && i < p->n_rows; i++)
+		if (!is_among(rows, p->rows[i]))
+			unpark_record(side, true, NULL, p->rows[i]);
+	if (e == NULL && rows->n > 0 && flow_takes_news(side->flow)) {
+		side->retry.open++;
+		round_of_listing(side, rows, p->asked_us, LISTED_PARKED);
+	} else {
+		if (e != NULL || rows->n > 0)
+			retry_wanted(side, p->causes);
+		if (e == NULL)
+			rowset_free(&rows);
+	}
+	portion_free(p);
+	retry_part_over(side);
+}
+
+static void read_rows(struct portion *p)
+{
+	struct link *link = p->side->link;
+
+	p->asked_us = clock_mono_us();
+	link->ops->read(link, p->rows, p->n_rows, on_rows, p);
+}
+
+/* ---- a portion ------------------------------------------------------------------------------------------- */
+
+static bool is_code(const struct journal_parked *line, const char *code)
+{
+	return strcmp(line->code, code) == 0;
+}
+
+static bool wants_row(unsigned causes, const struct journal_parked *line)
+{
+	return (causes & RETRY_ROWS) || ((causes & RETRY_ALL) && !line->discarded) ||
+		((causes & RETRY_KEYS) && (is_code(line, "duplicate-key") || is_code(line, "key-taken")));
+}
+
+static bool wants_write(unsigned causes, const struct journal_parked *line)
+{
+	return ((causes & RETRY_ALL) && !line->discarded) ||
+		((causes & (RETRY_BLOCKED | RETRY_ORPHANS)) && is_code(line, FOREIGN_KEY)) ||
+		((causes & RETRY_ORPHANS) && is_code(line, "waits-for-parent"));
+}
+
+static void add_row(struct portion *p, const struct journal_parked *line)
+{
+	size_t len = strlen(line->local_id);
+
+	if (len > 0)
+		p->rows[p->n_rows++] = (struct value){ arena_dup(&p->arena, line->local_id, len), (int32_t)len };
+}
+
+static void add_record(struct portion *p, const struct journal_parked *line, bool gently)
+{
+	struct again *a = &p->records[p->n_records];
+
+	a->gently = gently;
+	p->n_records += rid_parse(line->rid, &a->rid);
+}
+
+static bool take_line(void *arg, const struct journal_parked *line)
+{
+	struct portion *p = arg;
+
+	p->side->retry.after = line->id;
+	p->lines++;
+	if (line->capture && wants_row(p->causes, line))
+		add_row(p, line);
+	else if (!line->capture && wants_write(p->causes, line))
+		add_record(p, line, false);
+	else if (!line->capture && (p->causes & (RETRY_ROWS | RETRY_KEYS)) && is_code(line, "key-taken"))
+		add_record(p, line, true);	/* by now the key may be free */
+	return p->n_rows < PORTION && p->n_records < PORTION;
+}
+
+static void decide_records(struct portion *p)
+{
+	const struct again *list[PORTION];
+
+	for (size_t i = 0; i < p->n_records; i++)
+		list[i] = &p->records[i];
+	p->side->retry.open++;
+	round_of_records(p->side->flow, list, p->n_records, p->side);
+}
+
+static void begin_portion(struct side *side)
+{
+	struct portion *p = xcalloc(1, sizeof *p);
+	struct retry *t = &side->retry;
+	struct err e = { 0 };
+
+	p->side = side;
+	p->causes = t->causes;
+	arena_init(&p->arena);
+	t->began_us = clock_mono_us();
+	t->open = 1;
+	if (!journal_parked_each(side->flow->sync->journal, side->flow->def->name, side->mapping->endpoint->name, t->after, LINES_MOST, take_line,
+				 p, &e))
+		log_error("parked records not read", LOG_ERR(&e));
+	if (p->lines < LINES_MOST && p->n_rows < PORTION && p->n_records < PORTION)
+		pass_over(t);
+	log_debug("parked records are tried again", LOG_S("entity", side->flow->def->name), LOG_S("endpoint", side->mapping->endpoint->name),
+		  LOG_I("rows", (int64_t)p->n_rows), LOG_I("writes", (int64_t)p->n_records));
+	if (p->n_records > 0)
+		decide_records(p);
+	if (p->n_rows > 0) {
+		read_rows(p);
+	} else {
+		portion_free(p);
+		retry_part_over(side);
+	}
+}
+
+bool feed_retry(struct flow *flow)
+{
+	for (size_t e = 0; flow->counted && e < flow->sync->topology->n_endpoints; e++) {
+		struct side *side = flow->sides[e];
+
+		if (side != NULL && side->retry.causes != 0 && side->retry.open == 0 && !loop_timer_pending(side->retry.timer) && side_usable(side)) {
+			begin_portion(side);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- by order of the operator ------------------------------------------------------------------------------ */
+
+struct only {
+	struct sync *sync;
+	int64_t id, n;
+};
+
+static bool retry_line(void *arg, const struct journal_parked *line)
+{
+	struct only *o = arg;
+	struct side *side = side_named(o->sync, line->entity, line->endpoint);
+	struct rid rid;
+
+	if (side == NULL || line->id != o->id)
+		return true;
+	o->n++;
+	if (line->capture)
+		retry_wanted(side, RETRY_ROWS);
+	else if (rid_parse(line->rid, &rid))
+		flow_look_again(side->flow, &rid, 0);
+	return true;
+}
+
+int64_t retry_all(struct flow *flow)
+{
+	int64_t n = 0;
+
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL) {
+			n += flow->sides[e]->parked;
+			retry_wanted(flow->sides[e], RETRY_ALL);
+		}
+	return n;
+}
+
+int64_t sync_parked_retry(struct sync *s, const char *entity, int64_t id, struct err *e)
+{
+	struct only only = { s, id, 0 };
+
+	if (id != 0 && !journal_parked_each(s->journal, NULL, NULL, id - 1, 1, retry_line, &only, e))
+		return -1;
+	for (size_t i = 0; i < s->topology->n_entities; i++) {
+		if (id == 0 && (entity == NULL || strcmp(entity, s->flows[i].def->name) == 0))
+			only.n += retry_all(&s->flows[i]);
+		flow_pump(&s->flows[i]);
+	}
+	return only.n;
+}
