@@ -532,7 +532,10 @@ static const struct command commands[] = {
 	{ "reload", run_reload, true, { { 0 } }, "Reads the topology again: all of it or nothing." },
 	{ "metrics", run_metrics, false, { { 0 } }, "The metrics, a line each." },
 
-	{ "migrate", NULL, true, { { 0 } }, "Copies an entity from one endpoint to another." },
+	{ "migrate", run_migrate, false,
+	  { { "entity", PARAM_TEXT, true }, { "from", PARAM_TEXT, true }, { "to", PARAM_TEXT, true }, { "strategy", PARAM_TEXT },
+	    { "jobs", PARAM_NUMBER }, { "onto", PARAM_TEXT }, { "rate", PARAM_NUMBER } },
+	  "Brings an entity's rows from one endpoint to another: how far it is, a line each, then the sum. It stops when the client leaves, and goes on when asked again." },
 	{ "verify", run_verify, false, { { "entity", PARAM_TEXT } }, "Compares the real rows of the endpoints: what differs, a line each, then the sum." },
 	{ "repair", run_repair, false, { { "entity", PARAM_TEXT }, { "dry_run", PARAM_FLAG } },
 	  "The same, and makes the differing rows agree by the entity's own rules, or tells what it would write." },

@@ -116,6 +116,10 @@ void decide_waiting(struct control *, struct http_exchange *, const json_t *para
 void run_verify(struct control *, struct http_exchange *, const json_t *params);
 void run_repair(struct control *, struct http_exchange *, const json_t *params);
 
+/* ---- migrate.c --------------------------------------------------------------------------------------- */
+
+void run_migrate(struct control *, struct http_exchange *, const json_t *params);
+
 /* ---- before-images: history.c ------------------------------------------------------------------------ */
 
 void run_history(struct control *, struct http_exchange *, const json_t *params);

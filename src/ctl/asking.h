@@ -54,6 +54,9 @@ int run_plan(struct ctl *c, char **args, int n);
 int run_history(struct ctl *c, char **args, int n);
 int run_undo(struct ctl *c, char **args, int n);
 
+/* migrate.c */
+int run_migrate(struct ctl *c, char **args, int n);
+
 /* verify.c */
 int run_verify(struct ctl *c, char **args, int n);
 int run_repair(struct ctl *c, char **args, int n);

@@ -38,7 +38,7 @@ struct ctl {
 	int64_t timeout_us;
 	bool json, no_color;
 	bool watch, print, sweep, waiting, null, runs, dry_run;
-	const char *entity, *endpoint, *since, *until, *key, *id, *value, *run, *source, *rule;
+	const char *entity, *endpoint, *since, *until, *key, *id, *value, *run, *source, *rule, *from, *to, *strategy, *onto, *jobs, *rate;
 	/* made from it */
 	char *path;			/* of the control socket */
 	bool color;			/* stdout is a terminal that may be coloured */

@@ -9,6 +9,7 @@ crmsyncctl_SOURCES = \
 	src/ctl/history.c \
 	src/ctl/held.c \
 	src/ctl/main.c \
+	src/ctl/migrate.c \
 	src/ctl/plan.c \
 	src/ctl/progress.c \
 	src/ctl/ratios.c \

@@ -37,6 +37,12 @@ const struct option ctl_options[] = {
 	{ "source", required_argument, NULL, 'o' },
 	{ "rule", required_argument, NULL, 'l' },
 	{ "dry-run", no_argument, NULL, 'd' },
+	{ "from", required_argument, NULL, 'F' },
+	{ "to", required_argument, NULL, 'T' },
+	{ "strategy", required_argument, NULL, 'y' },
+	{ "onto", required_argument, NULL, 'O' },
+	{ "jobs", required_argument, NULL, 'J' },
+	{ "rate", required_argument, NULL, 'a' },
 	{ NULL },
 };
 
@@ -118,6 +124,12 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	case 'o': c->source = optarg; break;
 	case 'l': c->rule = optarg; break;
 	case 'd': c->dry_run = true; break;
+	case 'F': c->from = optarg; break;
+	case 'T': c->to = optarg; break;
+	case 'y': c->strategy = optarg; break;
+	case 'O': c->onto = optarg; break;
+	case 'J': c->jobs = optarg; break;
+	case 'a': c->rate = optarg; break;
 	case 'h':
 		if (command != NULL)
 			help_command(command);

@@ -17,6 +17,7 @@
  * A step with nothing to ask is passed over. When the store fails the round is given up and its feed
  * begins again; when an endpoint fails its records are owed to it and the round goes on.
  */
+#include "sync/migrate.h"
 #include "sync/round.h"
 
 #include <assert.h>
@@ -247,6 +248,9 @@ static void round_end(struct round *r)
 	struct side *side = r->side;
 	bool ok = r->why.kind == 0;
 	bool captured = r->captured != NULL, page = r->is_page;
+	struct sync_migration *migration = r->migration;
+	struct part *part = r->part;
+	struct err why = r->why;
 	int64_t news_from_us = r->news_from_us;
 	char *position = ok && captured && r->captured->position != NULL ? xstrdup(r->captured->position) : NULL;
 
@@ -274,6 +278,8 @@ static void round_end(struct round *r)
 		side_news_again(side, news_from_us);
 	else if (page)
 		listing_round_done(side, ok);
+	if (migration != NULL)
+		migrate_leave(migration, part, ok ? NULL : &why);
 	free(position);
 	if (!flow->sync->closing)
 		meters_look_at(flow);
@@ -349,6 +355,8 @@ static struct round *round_new(struct flow *flow, struct side *side, size_t n, s
 	r->next = flow->rounds;
 	flow->rounds = r;
 	flow->n_rounds += plan == NULL;
+	if (plan == NULL && flow->paused && flow->migration != NULL)
+		migrate_join(r);
 	return r;
 }
 
@@ -447,6 +455,18 @@ void round_of_listing(struct side *side, struct rowset *rows, int64_t asked_us, 
 	round_run(r);
 }
 
+void round_of_migration(struct side *side, struct rowset *rows, int64_t asked_us, struct part *part)
+{
+	uint64_t cleaned = side->flow->meter.cleaned, rejected = side->flow->meter.rejected;
+	struct round *r = of_rows(side, rows, asked_us, NULL);
+
+	if (r->migration == NULL)
+		migrate_join(r);
+	r->part = part;
+	migrate_taken(part, side->flow->meter.cleaned - cleaned, side->flow->meter.rejected - rejected);
+	round_run(r);
+}
+
 void round_of_plan_page(struct sync_plan *plan, struct side *side, struct rowset *rows, int64_t asked_us)
 {
 	round_run(of_rows(side, rows, asked_us, plan));
@@ -485,6 +505,22 @@ void round_of_records(struct flow *flow, const struct again *const *list, size_t
 		s->evidence = list[i]->evidence;
 		s->tries = list[i]->tries;
 		s->gently = list[i]->gently;
+	}
+	round_run(r);
+}
+
+void round_of_extra(struct flow *flow, const struct rid *list, size_t n, struct part *part)
+{
+	struct round *r = round_new(flow, NULL, n, NULL);
+
+	if (r->migration == NULL)
+		migrate_join(r);
+	r->part = part;
+	for (size_t i = 0; i < n; i++) {
+		struct subject *s = add_subject(r);
+
+		s->rid = list[i];
+		s->has_rid = true;
 	}
 	round_run(r);
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/state.h"
+#include "sync/migrate.h"
 #include "sync/undo.h"
 
 enum {
@@ -86,6 +87,7 @@ static void on_tick(void *arg)
 	epoch_look(s);
 	verify_tick(s);
 	undos_tick(s);
+	migrate_tick(s);
 	waits_check(s);
 }
 
@@ -297,6 +299,7 @@ void sync_free(struct sync **sp)
 	plan_end_with_sync(s);
 	verify_end_with_sync(s);
 	undo_end_with_sync(s);
+	migrate_end_with_sync(s);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		for (struct round *r = s->flows[i].rounds; r != NULL; r = round_next(r))
 			round_let_go(r);
@@ -318,6 +321,7 @@ void sync_free(struct sync **sp)
 	plans_free(s);
 	verify_free(s);
 	undo_free(s);
+	migrate_free(s);
 	while (s->parked != NULL) {
 		struct parked_mark *m = s->parked;
 
