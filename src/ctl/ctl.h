@@ -84,7 +84,7 @@ struct ctl_command {
 	const char *args;			/* for the usage line */
 	const char *options;			/* letters of the options it takes, see main.c */
 	int min, max;				/* arguments */
-	int (*run)(struct ctl *, char **args, int n);	/* NULL: not built yet in this version */
+	int (*run)(struct ctl *, char **args, int n);
 	const char *help;
 };
 extern const struct ctl_command ctl_commands[];	/* ends with a NULL name */

@@ -76,8 +76,7 @@ static void help(void)
 	puts("Usage: crmsyncctl [OPTION]... COMMAND [ARGUMENT]...\n"
 	     "Talks to a running crmsyncd.\n\nCommands:");
 	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
-		if (c->run != NULL)
-			printf("  %s%s%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args);
+		printf("  %s%s%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args);
 	help_options();
 	puts("\nExit codes: 0 fine, 1 differences, 2 trouble, 64 usage, 69 no daemon, 75 timed out,\n"
 	     "77 not permitted, 78 configuration, 130 interrupted.\n"
@@ -87,8 +86,6 @@ static void help(void)
 static void help_command(const struct ctl_command *c)
 {
 	printf("Usage: crmsyncctl %s%s%s\n%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args, c->help);
-	if (c->run == NULL)
-		puts("Not built yet in this version.");
 	help_options();
 }
 
@@ -286,10 +283,6 @@ int main(int argc, char **argv)
 	command = command_of(argc, argv, &words);
 	if (command == NULL)
 		return CTL_USAGE;
-	if (command->run == NULL) {	/* before its options are looked at: they do not exist yet either */
-		complain("%s: not built yet in this version", command->name);
-		return CTL_TROUBLE;
-	}
 	/* getopt takes argv[0] for the program and names it in its messages: that is the command's last word. */
 	argc -= words - 1;
 	argv += words - 1;

@@ -553,7 +553,8 @@ START_TEST(wrong_words_are_64_with_a_hint)
 	is(ctl("status", "now", NULL), 64, "", "usage: crmsyncctl status [--watch]");
 	is(ctl("status", "--print", NULL), 64, "", "--print belongs to other commands");
 	is(ctl("status", "--frob", NULL), 64, "", "--help");
-	is(ctl("migrate", "contact", "--from", "sales", "--jobs", "3", NULL), 2, "", "not built yet in this version");
+	is(ctl("migrate", "contact", "--from", "sales", NULL), 64, "", "--from ENDPOINT --to ENDPOINT");
+	is(ctl("migrate", "contact", "--from", "sales", "--to", "support", "--jobs", "three", NULL), 64, "", "--jobs: 'three' is not a whole number");
 	is(ctl("--help", NULL), 0, NULL, NULL);
 	is(ctl("-V", NULL), 0, NULL, NULL);
 	is(ctl("wait", "--help", NULL), 0, NULL, NULL);
@@ -628,7 +629,10 @@ START_TEST(completion_knows_commands_options_and_asks_for_names)
 	offers("release ", "held", "r", NULL);
 	offers("", "frobnicate", "", NULL);
 	offers("account ", "plan", "a", NULL);
-	offers("", "migrate", "a", NULL);	/* not built yet */
+	offers("account ", "migrate", "a", NULL);
+	offers("support ", "migrate", "account", "--to", "su", NULL);
+	offers("full incremental parallel ", "migrate", "account", "--strategy", "", NULL);
+	offers("replace ", "migrate", "account", "--onto", "=", "r", NULL);
 	offers("--entity --endpoint ", "parked", "list", "--e", NULL);
 	offers("--print ", "install", "sales", "--pr", NULL);
 	offers("", "status", "--pr", NULL);
