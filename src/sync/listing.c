@@ -530,6 +530,6 @@ bool feed_listing(struct flow *flow)
 	}
 	listing_ask(side);
 	l->asked_us = clock_mono_us();
-	side->link->ops->list(side->link, l->after, batch_rows(flow), on_listed, side);
+	side->link->ops->list(side->link, l->after, NULL, batch_rows(flow), on_listed, side);
 	return true;
 }

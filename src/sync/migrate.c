@@ -35,6 +35,7 @@ static void stretches_clear(struct sync_migration *m)
 			free(part->last);
 			free(part);
 		}
+		free(t->until);
 		free(t->settled);
 		free(t->after);
 		*t = (struct stretch){ .migration = m };
@@ -173,7 +174,7 @@ static struct side *side_listed(const struct sync_migration *m)
 static void enter(struct sync_migration *m, enum sync_migrate_phase phase)
 {
 	m->phase = phase;
-	m->positioned = m->estimated = m->marking = false;
+	m->positioned = m->estimated = m->parted = m->marking = false;
 	m->done = 0;
 	m->expected = -1;
 	stretches_clear(m);
@@ -252,7 +253,7 @@ static bool begin_step(struct sync_migration *m)
 	}
 	if (!m->looked && !m->resumed) {
 		m->open++;
-		m->to->link->ops->list(m->to->link, NULL, 1, on_looked, m);
+		m->to->link->ops->list(m->to->link, NULL, NULL, 1, on_looked, m);
 		return false;
 	}
 	enter(m, m->to->surveyed ? MIGRATE_SOURCE : MIGRATE_TARGET);
@@ -319,21 +320,49 @@ static void on_estimated(void *arg, int64_t rows, const struct err *e)
 	go_on(m);
 }
 
+static void on_split(void *arg, const struct value *ids, size_t n, const struct err *e)
+{
+	struct sync_migration *m = arg;
+
+	if (!answered(m, e))
+		return;
+	for (size_t i = 0; i < n && i + 1 < STRETCHES_MAX; i++) {
+		m->stretches[i].until = xstrndup(ids[i].data, (size_t)ids[i].len);
+		m->stretches[i + 1].settled = xstrdup(m->stretches[i].until);
+		m->stretches[i + 1].after = xstrdup(m->stretches[i].until);
+		m->n_stretches = i + 2;
+	}
+	m->parted = true;
+	save(m);
+	go_on(m);
+}
+
+/* Only the source; what goes on has been parted before. */
+static bool needs_parts(const struct sync_migration *m)
+{
+	return m->phase == MIGRATE_SOURCE && m->jobs > 1 && m->n_stretches == 1 && m->stretches[0].settled == NULL;
+}
+
 /* True: it is ready for the next page. */
 static bool is_prepared(struct sync_migration *m)
 {
 	struct side *side = side_listed(m);
 
-	if (m->positioned && m->estimated)
+	if (m->positioned && m->estimated && m->parted)
 		return true;
 	if (m->open > 0)
 		return false;
 	m->positioned = m->positioned || !needs_position(m);
+	m->parted = m->parted || !needs_parts(m);
+	if (m->positioned && m->estimated && m->parted)
+		return true;
 	m->open++;
 	if (!m->positioned)
 		side->link->ops->position_now(side->link, on_position_now, m);
-	else
+	else if (!m->estimated)
 		side->link->ops->estimate(side->link, on_estimated, m);
+	else
+		side->link->ops->split(side->link, m->jobs, m->expected, on_split, m);
 	return false;
 }
 
@@ -472,7 +501,7 @@ static bool ask_page(struct sync_migration *m)
 		t->asking = true;
 		t->asked_us = clock_mono_us();
 		m->open++;
-		side->link->ops->list(side->link, t->after, batch_rows(m->flow), on_page, t);
+		side->link->ops->list(side->link, t->after, t->until, batch_rows(m->flow), on_page, t);
 		return true;
 	}
 	return false;

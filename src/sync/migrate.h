@@ -53,6 +53,7 @@ struct part {				/* a page in work */
 
 struct stretch {			/* of the table that is being listed: all of it, or one of several */
 	struct sync_migration *migration;
+	char *until;			/* owned; its last row; NULL: it goes to the end of the table */
 	char *settled;			/* owned; all rows up to this one are done with; NULL: none are */
 	char *after;			/* owned; listed up to there */
 	bool asking, listed;
@@ -77,7 +78,7 @@ struct sync_migration {
 	bool loaded, resumed, other;	/* other: one with other words was broken off */
 	bool looked, was_empty;		/* the target, when it began */
 	/* TARGET, SOURCE */
-	bool positioned, estimated, marking;
+	bool positioned, estimated, parted, marking;
 	int64_t done, expected;
 	struct stretch stretches[STRETCHES_MAX];
 	size_t n_stretches;

@@ -2,7 +2,7 @@
  * migrate_mark.c - how far a migration is, as a line in the store: what it is, in which phase, its sums, and up to where each stretch of
  * the table is done with.
  *
- *   1 sales support full merge empty=0 SP:phase past past done rows read ... n [length:id]
+ *   1 FROM TO STRATEGY ONTO PAST PAST PHASE EMPTY done rows read ... N, then for each of N stretches LENGTH:SETTLED LENGTH:UNTIL (-: none)
  *
  * It is taken up by the same command only, and only while neither database was put back meanwhile: what such a one has forgotten is before the
  * place where the mark would go on.
@@ -47,6 +47,14 @@ static int64_t *counts_of(struct sync_migration *m, size_t i)
 	return i < sizeof all / sizeof all[0] ? all[i] : NULL;
 }
 
+static void add_id(struct buf *out, const char *id)
+{
+	if (id == NULL)
+		buf_adds(out, " -:");
+	else
+		buf_addf(out, " %zu:%s", strlen(id), id);
+}
+
 char *migrate_mark_text(const struct sync_migration *now)
 {
 	struct sync_migration m = *now;
@@ -59,12 +67,8 @@ char *migrate_mark_text(const struct sync_migration *now)
 		buf_addf(&out, " %" PRId64, *counts_of(&m, i));
 	buf_addf(&out, " %zu", m.n_stretches);
 	for (size_t i = 0; i < m.n_stretches; i++) {
-		const char *settled = m.stretches[i].settled;
-
-		if (settled == NULL)
-			buf_adds(&out, " -:");
-		else
-			buf_addf(&out, " %zu:%s", strlen(settled), settled);
+		add_id(&out, m.stretches[i].settled);
+		add_id(&out, m.stretches[i].until);
 	}
 	return out.p;
 }
@@ -80,7 +84,7 @@ static bool read_number(const char **at, int64_t *out)
 	return true;
 }
 
-static bool read_settled(const char **at, char **out)
+static bool read_id(const char **at, char **out)
 {
 	int64_t len;
 
@@ -110,7 +114,7 @@ static bool read_all(struct sync_migration *m, const char *at)
 	m->was_empty = empty != 0;
 	m->n_stretches = (size_t)n;
 	for (size_t i = 0; ok && i < m->n_stretches; i++) {
-		ok = read_settled(&at, &m->stretches[i].settled);
+		ok = read_id(&at, &m->stretches[i].settled) && read_id(&at, &m->stretches[i].until);
 		if (m->stretches[i].settled != NULL)
 			m->stretches[i].after = xstrdup(m->stretches[i].settled);
 	}

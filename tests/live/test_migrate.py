@@ -183,6 +183,16 @@ class Migrate(Pair):
         self.resume()
         self.assertEqual(len(self.settled()), 300)
 
+    def test_in_parts_it_is_the_same(self):
+        self.a.run(FILL, 1, 3000)
+        self.rest(more=SMALL_BATCHES)
+        lines, total = self.migrate("--strategy", "parallel", "--jobs", "3")
+        self.assertEqual([total[n] for n in ("rows", "inserted")], [3000, 3000])
+        self.assert_equal()
+        self.resume()
+        self.settled()
+        self.assertEqual(self.d.log.count("survey begins"), 0)
+
 
 if __name__ == "__main__":
     unittest.main()
