@@ -705,6 +705,11 @@ bool migrate_is_at_work(const struct flow *flow)
 	return flow->migration != NULL && !flow->migration->ended;
 }
 
+bool migrate_rests_at(const struct flow *flow, size_t e)
+{
+	return flow->paused && flow->migration != NULL && e != flow->migration->to->endpoint;
+}
+
 size_t migrate_asking(const struct flow *flow)
 {
 	size_t n = 0;
@@ -827,13 +832,26 @@ static double per_second(const struct rate *rate, int64_t since_us, int64_t now)
 	return seconds > 0 ? rate_per_second(rate, now) * 60 / fmin(60, fmax(1, seconds)) : 0;
 }
 
+/* Nothing is asked of the source, because all that may be at work is. */
+static bool waits_for_target(const struct sync_migration *m)
+{
+	return m->to->writing > 0 && migrate_asking(m->flow) == 0 && m->flow->n_rounds >= (size_t)m->sync->topology->limits.rounds;
+}
+
+static const char *reason_of(const struct sync_migration *m)
+{
+	if (is_fast_enough(m))
+		return "as fast as --rate allows";
+	return waits_for_target(m) ? "waits for the target to write" : "";
+}
+
 void sync_migrate_view(const struct sync_migration *m, struct sync_migrate_view *v)
 {
 	int64_t now = clock_mono_us();
 
 	*v = (struct sync_migrate_view){ .phase = m->phase, .resumed = m->resumed, .done = m->done, .expected = m->expected, .seconds_left = NAN,
 					 .rows_per_second = per_second(&m->pace, m->began_us, now),
-					 .bytes_per_second = per_second(&m->bytes, m->began_us, now), .reason = is_fast_enough(m) ? "as fast as --rate allows" : "", .sums = m->sums };
+					 .bytes_per_second = per_second(&m->bytes, m->began_us, now), .reason = reason_of(m), .sums = m->sums };
 	v->sums.us = m->before_us + now - m->began_us;
 	if (v->rows_per_second > 0 && now - m->began_us >= PACE_US && v->expected >= v->done)
 		v->seconds_left = (double)(v->expected - v->done) / v->rows_per_second;

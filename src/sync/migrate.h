@@ -110,6 +110,7 @@ bool migrate_mark_read(struct sync_migration *, struct value text);
 /* ---- migrate.c --------------------------------------------------------------------------------------- */
 
 bool migrate_is_at_work(const struct flow *);	/* a flow that is paused has that much to do */
+bool migrate_rests_at(const struct flow *, size_t e);	/* nothing is written there while it is at work */
 bool migrate_feed(struct flow *);
 size_t migrate_asking(const struct flow *);	/* pages on their way */
 void migrate_tick(struct sync *);

@@ -17,7 +17,6 @@
  * A step with nothing to ask is passed over. When the store fails the round is given up and its feed
  * begins again; when an endpoint fails its records are owed to it and the round goes on.
  */
-#include "sync/migrate.h"
 #include "sync/round.h"
 
 #include <assert.h>
@@ -28,6 +27,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "sync/migrate.h"
 
 enum { JOURNAL_REST_US = 1000000 };	/* a disk that is full now is not much later */
 

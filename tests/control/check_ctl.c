@@ -408,12 +408,12 @@ START_TEST(what_is_brought_over_is_told)
 
 	served_start(&s);
 	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], NULL), 0,
-	   "contact: 2 rows of sales looked at, 1 inserted at support, 0 rejected, 1 values cleaned;\n"
-	   "in 2.0 s, data volume 2.0 KiB; data rate 1.0 KiB/s; throughput 4.0 KiB/s\n", "");
+	   "contact: 2 rows of sales looked at, 1 inserted at support, 0 rejected, 1 values\n"
+	   "cleaned; in 2.0 s, data volume 2.0 KiB; data rate 1.0 KiB/s; throughput 4.0\nKiB/s\n", "");
 	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--strategy", "parallel", "--jobs", "8", "--onto", "replace", NULL), 1,
 	   "contact: 16 rows of sales looked at, 1 inserted at support, 1 rejected, 1 values\n"
-	   "cleaned; in 2.0 s, data volume 2.0 KiB; data rate 1.0 KiB/s; throughput 4.0 KiB/s.\n"
-	   "Rows that only support has were left there: some of sales cannot be taken, and\nmay be the same\n", "");
+	   "cleaned; in 2.0 s, data volume 2.0 KiB; data rate 1.0 KiB/s; throughput 4.0\n"
+	   "KiB/s. Rows that only support has were left there: some of sales cannot be\ntaken, and may be the same\n", "");
 	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--rate", "10", NULL), 0, NULL,
 	   "contact: brings over: 50 %, 50 of about 100 rows, 10 rows/s, 2.0 KiB/s, about 5 s left (as fast as --rate allows)\n");
 	is(ctl("migrate", "account", to[0], to[1], to[2], to[3], NULL), 64, "", "account at support is not empty");

@@ -125,6 +125,9 @@ class Migrate(Pair):
         images = {(i["operation"], i["key"]): i for i in self.d.ctl_lines("history")}
         self.assertEqual(images["update", "k15"]["fields"]["name"]["before"], "of b alone")
         self.assertEqual(images["delete", "k30"]["fields"]["name"]["before"], "of b alone")
+        self.d.ctl("undo", "--run", str(images["delete", "k30"]["run"]))
+        rows = {row[0]: row[2] for row in self.settled()}
+        self.assertEqual((len(rows), rows["k30"]), (30, "of b alone"))
 
     def test_onto_replace_keeps_rows_that_a_row_of_the_source_may_be(self):
         self.a.run(FILL, 1, 3)
