@@ -71,13 +71,17 @@ class Migrate(Pair):
     def catch_up(self, capture):
         self.a.run(FILL, 1, 1000)
         self.rest(capture)
+        late = self.a.connect()         # begun before, committed after; stamped so that "from now on" would be too late
+        late.run("BEGIN")
+        late.run("UPDATE things SET name = 'edited meanwhile', changed = now() - interval '900 milliseconds' WHERE k = 'k7'")
         self.migrate()
-        self.a.run("UPDATE things SET name = 'edited after', changed = now() WHERE k = 'k7'")
+        late.run("COMMIT")
+        late.close()
         self.a.run(FILL, 3001, 3001)
         self.b.run("UPDATE things SET name = 'edited there', changed = now() WHERE k = 'k8'")
         self.resume()
         rows = {row[0]: row[2] for row in self.settled()}
-        self.assertEqual([rows["k7"], rows["k8"], rows["k3001"]], ["edited after", "edited there", "name of 3001"])
+        self.assertEqual([rows["k7"], rows["k8"], rows["k3001"]], ["edited meanwhile", "edited there", "name of 3001"])
         self.assertEqual(self.d.log.count("survey begins"), 0, "a table was listed once more")
 
     def test_what_is_edited_meanwhile_is_caught_up_without_another_listing(self):
