@@ -90,6 +90,14 @@ class Migrate(Pair):
     def test_what_is_edited_meanwhile_is_caught_up_by_poll_too(self):
         self.catch_up("poll")
 
+    def test_where_poll_goes_on_is_known_before_anything_is_listed(self):
+        self.rest("poll")
+        self.migrate()
+        (key,) = self.redis.call("KEYS", "*:pos")
+        for side in ("a", "b"):
+            position = self.redis.call("HGET", key, f"poll/thing/{side}")
+            self.assertIsNotNone(position, f"where to go on at {side}")
+
     def test_a_target_with_rows_is_refused_unless_it_is_said_what_becomes_of_them(self):
         self.a.run(FILL, 1, 10)
         self.b.run(FILL, 11, 12)
