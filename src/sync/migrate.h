@@ -20,8 +20,8 @@
  * what they decide goes wherever it belongs. Only while the first contact of a followed entity is under way there is no room for it: that
  * does the same.
  *
- *   full         every row of the source is compared with what the target shows. What is missing there comes back, if it was empty when
- *                this began or is to be replaced; else a row that somebody deleted there is for the capture to tell of
+ *   full         every row of the source is compared with what the target shows. What is missing there comes back, if it had to be empty
+ *                when this began or is to be replaced; else a row that somebody deleted there is for the capture to tell of
  *   incremental  a row that is as it was last seen says nothing, as in a sweep
  *   parallel     full, with the table parted by local ids, each part listed on its own
  *

@@ -70,7 +70,7 @@ static bool comes_back(const struct round *r, const struct subject *s)
 {
 	size_t e = r->migration->to->endpoint;
 
-	return (r->migration->was_empty || r->migration->onto == ONTO_REPLACE) && s->base->seen[e].present &&
+	return ((r->migration->was_empty && r->migration->onto == ONTO_EMPTY) || r->migration->onto == ONTO_REPLACE) && s->base->seen[e].present &&
 		s->seen[e].what == OBSERVED_ABSENT && !s->seen[e].outside;
 }
 
