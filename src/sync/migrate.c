@@ -678,9 +678,10 @@ static const char *why_not_now(const struct sync *s)
 	return NULL;
 }
 
+/* One that only owes answers for a while is waited for. */
 static bool is_away(const struct side *side, struct err *e)
 {
-	if (side_usable(side))
+	if (side_usable(side) || side->link->endpoint->silent)
 		return false;
 	err_set(e, ERR_ENDPOINT, "endpoint-away", "%s cannot be used now: %s", side->mapping->endpoint->name,
 		side->link->endpoint->why.text[0] != '\0' ? side->link->endpoint->why.text :
@@ -698,6 +699,11 @@ static bool is_broken(const struct sync_migration *m, struct err *e)
 	else if (m->losses != m->sync->losses)
 		err_set(e, ERR_TRANSIENT, "state-lost", "the state in Redis was lost meanwhile");
 	return e->kind != 0 || is_away(m->from, e) || is_away(m->to, e);
+}
+
+static bool is_waited_for(const struct side *side)
+{
+	return side->link->endpoint->silent;
 }
 
 bool migrate_is_at_work(const struct flow *flow)
@@ -723,7 +729,7 @@ bool migrate_feed(struct flow *flow)
 {
 	struct sync_migration *m = flow->migration;
 
-	return migrate_is_at_work(flow) && flow->counted && steps[m->phase](m);
+	return migrate_is_at_work(flow) && flow->counted && !is_waited_for(m->from) && !is_waited_for(m->to) && steps[m->phase](m);
 }
 
 void migrate_tick(struct sync *s)
@@ -840,6 +846,8 @@ static bool waits_for_target(const struct sync_migration *m)
 
 static const char *reason_of(const struct sync_migration *m)
 {
+	if (is_waited_for(m->from) || is_waited_for(m->to))
+		return "an endpoint has not answered for a while";
 	if (is_fast_enough(m))
 		return "as fast as --rate allows";
 	return waits_for_target(m) ? "waits for the target to write" : "";
