@@ -101,6 +101,49 @@ static bool answered(struct sync_migration *m, const struct err *e)
 	return false;
 }
 
+/* The state is not at hand; NULL: it is. */
+static const char *why_not_now(const struct sync *s)
+{
+	if (s->closing || s->finishing)
+		return "the daemon stops, or reads its topology again";
+	if (!s->store->ready || !s->recovered || s->rebase != NULL)
+		return s->store->why.text[0] != '\0' ? s->store->why.text : "the state in Redis is not at hand";
+	return NULL;
+}
+
+/* One that only owes answers for a while is waited for. */
+static bool is_away(const struct side *side, struct err *e)
+{
+	if (side_usable(side) || side->link->endpoint->silent)
+		return false;
+	err_set(e, ERR_ENDPOINT, "endpoint-away", "%s cannot be used now: %s", side->mapping->endpoint->name,
+		side->link->endpoint->why.text[0] != '\0' ? side->link->endpoint->why.text :
+		side->link->why.text[0] != '\0' ? side->link->why.text : "it is paused, or has not answered yet");
+	return true;
+}
+
+/* True: something that it needs has gone. */
+static bool is_broken(const struct sync_migration *m, struct err *e)
+{
+	const char *why = why_not_now(m->sync);
+
+	if (why != NULL)
+		err_set(e, ERR_TRANSIENT, "not-ready", "%s", why);
+	else if (m->losses != m->sync->losses)
+		err_set(e, ERR_TRANSIENT, "state-lost", "the state in Redis was lost meanwhile");
+	else if (m->past_us[0] != m->sync->shakes[m->from->endpoint].past_us || m->past_us[1] != m->sync->shakes[m->to->endpoint].past_us)
+		err_set(e, ERR_TRANSIENT, "put-back", "one of the two databases was put back meanwhile");
+	return e->kind != 0 || is_away(m->from, e) || is_away(m->to, e);
+}
+
+/* The same, of what rounds are made of: what was asked for before something went is not worked on after it. */
+static bool still_answered(struct sync_migration *m, const struct err *e)
+{
+	struct err why = { 0 };
+
+	return answered(m, e == NULL && !m->ended && is_broken(m, &why) ? &why : e);
+}
+
 static void go_on(struct sync_migration *m)
 {
 	if (!m->sync->closing)
@@ -466,7 +509,7 @@ static void on_page(void *arg, struct rowset *rows, const struct err *e)
 	struct side *side = side_listed(m);
 
 	t->asking = false;
-	if (!answered(m, e)) {
+	if (!still_answered(m, e)) {
 		if (e == NULL)
 			rowset_free(&rows);
 		return;
@@ -575,7 +618,7 @@ static void on_scanned(void *arg, const struct rid *rids, const struct value *bl
 	struct vector *v;
 
 	m->scanning = false;
-	if (!answered(m, e))
+	if (!still_answered(m, e))
 		return;
 	m->scan_at = next;
 	m->scanned = next == 0;
@@ -667,39 +710,6 @@ static bool (*const steps[])(struct sync_migration *) = {
 	[MIGRATE_BEGIN] = begin_step, [MIGRATE_TARGET] = list_step, [MIGRATE_SOURCE] = list_step,
 	[MIGRATE_EXTRA] = extra_step, [MIGRATE_SETTLE] = settle_step, [MIGRATE_OVER] = over_step,
 };
-
-/* The state is not at hand; NULL: it is. */
-static const char *why_not_now(const struct sync *s)
-{
-	if (s->closing || s->finishing)
-		return "the daemon stops, or reads its topology again";
-	if (!s->store->ready || !s->recovered || s->rebase != NULL)
-		return s->store->why.text[0] != '\0' ? s->store->why.text : "the state in Redis is not at hand";
-	return NULL;
-}
-
-/* One that only owes answers for a while is waited for. */
-static bool is_away(const struct side *side, struct err *e)
-{
-	if (side_usable(side) || side->link->endpoint->silent)
-		return false;
-	err_set(e, ERR_ENDPOINT, "endpoint-away", "%s cannot be used now: %s", side->mapping->endpoint->name,
-		side->link->endpoint->why.text[0] != '\0' ? side->link->endpoint->why.text :
-		side->link->why.text[0] != '\0' ? side->link->why.text : "it is paused, or has not answered yet");
-	return true;
-}
-
-/* True: something that it needs has gone. */
-static bool is_broken(const struct sync_migration *m, struct err *e)
-{
-	const char *why = why_not_now(m->sync);
-
-	if (why != NULL)
-		err_set(e, ERR_TRANSIENT, "not-ready", "%s", why);
-	else if (m->losses != m->sync->losses)
-		err_set(e, ERR_TRANSIENT, "state-lost", "the state in Redis was lost meanwhile");
-	return e->kind != 0 || is_away(m->from, e) || is_away(m->to, e);
-}
 
 static bool is_waited_for(const struct side *side)
 {
@@ -821,6 +831,8 @@ struct sync_migration *sync_migrate(struct sync *s, const struct sync_migrate_or
 	*m = (struct sync_migration){ .sync = s, .flow = flow, .from = from, .to = to, .strategy = order->strategy, .onto = order->onto,
 				      .jobs = order->jobs, .rows_per_second = order->rows_per_second, .taker = *taker, .losses = s->losses,
 				      .began_us = clock_mono_us(), .expected = -1 };
+	m->past_us[0] = s->shakes[from->endpoint].past_us;
+	m->past_us[1] = s->shakes[to->endpoint].past_us;
 	stretches_clear(m);
 	s->migration = flow->migration = m;
 	log_info("migration begins", LOG_S("entity", flow->def->name), LOG_S("from", from->mapping->endpoint->name),

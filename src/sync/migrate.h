@@ -71,6 +71,7 @@ struct sync_migration {
 	int64_t rows_per_second;
 	struct sync_migrate_taker taker;
 	uint64_t losses;		/* of the state before it began */
+	int64_t past_us[2];		/* of source and target then: when they were put back last */
 	bool ended;			/* it has told its end, or nobody wants to know */
 	size_t open;			/* questions and rounds under way */
 	enum sync_migrate_phase phase;
