@@ -211,7 +211,7 @@ static void offer_next(struct line *l)
 {
 	if (l->open != NULL && l->open->val == 'e')
 		ask(l, "status", show_entities);
-	else if (l->open != NULL && strchr("EoFT", l->open->val) != NULL)
+	else if (l->open != NULL && strchr("EoFD", l->open->val) != NULL)
 		ask(l, "status", show_endpoints);
 	else if (l->open != NULL)
 		offer_values(l);

@@ -38,11 +38,13 @@ const struct option ctl_options[] = {
 	{ "rule", required_argument, NULL, 'l' },
 	{ "dry-run", no_argument, NULL, 'd' },
 	{ "from", required_argument, NULL, 'F' },
-	{ "to", required_argument, NULL, 'T' },
+	{ "to", required_argument, NULL, 'D' },
 	{ "strategy", required_argument, NULL, 'y' },
 	{ "onto", required_argument, NULL, 'O' },
 	{ "jobs", required_argument, NULL, 'J' },
 	{ "rate", required_argument, NULL, 'a' },
+	{ "replace", no_argument, NULL, 'x' },
+	{ "other-topology", no_argument, NULL, 'T' },
 	{ NULL },
 };
 
@@ -62,7 +64,7 @@ void complain(const char *fmt, ...)
 
 static void help_options(void)
 {
-	puts("\nOptions:\n"
+	puts("Options:\n"
 	     "  -s, --socket SOCKET     the daemon's control socket\n"
 	     "  -c, --config FILE       the topology file that names it\n"
 	     "      --json              one JSON object, or one a line, each with \"schema\": 1\n"
@@ -77,15 +79,21 @@ static void help(void)
 	     "Talks to a running crmsyncd.\n\nCommands:");
 	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
 		printf("  %s%s%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args);
+	putchar('\n');
 	help_options();
 	puts("\nExit codes: 0 fine, 1 differences, 2 trouble, 64 usage, 69 no daemon, 75 timed out,\n"
 	     "77 not permitted, 78 configuration, 130 interrupted.\n"
 	     "More: crmsyncctl COMMAND --help, crmsyncctl(1).");
 }
 
-static void help_command(const struct ctl_command *c)
+/* With all that begin with the same word: `parked --help` is asked by somebody who does not know yet what there is. */
+static void help_command(const struct ctl_command *asked)
 {
-	printf("Usage: crmsyncctl %s%s%s\n%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args, c->help);
+	size_t word = strcspn(asked->name, " ");
+
+	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
+		if (strncmp(c->name, asked->name, word) == 0 && strcspn(c->name, " ") == word)
+			printf("Usage: crmsyncctl %s%s%s\n%s\n\n", c->name, c->args[0] != '\0' ? " " : "", c->args, c->help);
 	help_options();
 }
 
@@ -122,11 +130,13 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	case 'l': c->rule = optarg; break;
 	case 'd': c->dry_run = true; break;
 	case 'F': c->from = optarg; break;
-	case 'T': c->to = optarg; break;
+	case 'D': c->to = optarg; break;
 	case 'y': c->strategy = optarg; break;
 	case 'O': c->onto = optarg; break;
 	case 'J': c->jobs = optarg; break;
 	case 'a': c->rate = optarg; break;
+	case 'x': c->replace = true; break;
+	case 'T': c->other_topology = true; break;
 	case 'h':
 		if (command != NULL)
 			help_command(command);
@@ -254,7 +264,7 @@ static int run(struct ctl *c, const struct ctl_command *command, char **args, in
 		return CTL_USAGE;
 	}
 	c->color = !c->no_color && (no_color == NULL || no_color[0] == '\0') && isatty(STDOUT_FILENO);
-	rc = find_socket(c);
+	rc = command->alone ? CTL_OK : find_socket(c);
 	if (rc != CTL_OK)
 		return rc;
 	catch_interrupts();

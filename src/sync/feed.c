@@ -175,7 +175,7 @@ static void take_news(struct side *side, struct captured *got)
 	side->link->endpoint->last_capture_us = clock_wall_us();
 	look_in(side, side->mapping->endpoint->interval_us / 1000);
 	if (got->truncated)
-		side->sweep_wanted = true;
+		sweep_order(side, JOB_DAEMON);
 	news_from_us = side->heard_us;
 	if (!got->more)
 		side->heard_us = got->began_us;
@@ -352,14 +352,14 @@ void side_changed(struct side *side)
 	if (usable) {	/* also one that has only been greeted anew: what the operator decided may have waited for it */
 		if (side->guard.held > 0)
 			held_begin(side->flow);
-		side->flow->verdicts_wanted |= side->flow->verdicts > 0;
+		waiting_look_again(side->flow);
 	}
 	side->was_usable = usable;
 	tell_stopped(side);
 	flow_pump(side->flow);
 }
 
-void side_forget(struct side *side)
+void side_list_anew(struct side *side)
 {
 	listing_over(side);
 	side->surveyed = side->survey_known = false;
@@ -367,6 +367,11 @@ void side_forget(struct side *side)
 	side->position = NULL;
 	side_owes_nothing(side);
 	side->clean_us = side->swept_us = side->heard_us = 0;
+}
+
+void side_forget(struct side *side)
+{
+	side_list_anew(side);
 	held_forget(side);
 	waiting_forget(side->flow);
 }

@@ -76,6 +76,15 @@ void waiting_load(struct sync *s)
 	}
 }
 
+/* From the first line on, also where a look is half through: what it has passed may have waited for this. */
+void waiting_look_again(struct flow *flow)
+{
+	if (flow->verdicts == 0)
+		return;
+	flow->verdicts_wanted = true;
+	flow->verdicts_after = 0;
+}
+
 /* Lines go by the record's digest, and the key of the digests is a new one. */
 void waiting_forget(struct flow *flow)
 {
@@ -275,7 +284,8 @@ void round_settle_waiting(struct round *r)
 	if (!journal_commit(sync_of(r)->journal, &e) || !ok)
 		log_error("what waits for a person is not up to date in the journal", LOG_S("entity", r->flow->def->name), LOG_ERR(&e));
 	count_lines(r->flow);
-	r->flow->verdicts_wanted |= r->flow->verdicts > 0 && missed_a_side(r);
+	if (missed_a_side(r))
+		waiting_look_again(r->flow);
 }
 
 /* ---- orders ------------------------------------------------------------------------------------------ */

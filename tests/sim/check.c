@@ -897,7 +897,7 @@ static void check_winners(struct world *w, const struct final *finals)
 		const struct sim_record *r = &w->records[i];
 
 		/* A plan is told of edits, too, long before anybody decides about them: who must win is not known then. */
-		if (r->complex || finals[i].parked || !finals[i].equal || w->plan.flushes || w->plan.put_backs || w->plans > 0)
+		if (r->complex || finals[i].parked || !finals[i].equal || w->plan.flushes || w->plan.put_backs || w->plan.restores || w->plans > 0)
 			continue;
 		if (writer_of(w, i, 0, "") == NULL && !finals[i].alive && w->n_edits == 1)
 			continue;

@@ -585,7 +585,7 @@ static void put_back_by_value(struct world *w, struct db *db, const struct db_ro
 	if (row->shown[u] == 0 || writer == 0 || writer == row->shown[u] || !oracle_by_value(w, was))
 		return;
 	was->put_back = true;
-	if (!w->records[row->record].complex && !w->plan.flushes && !w->plan.put_backs && !oracle_may_win(w, &w->edits[writer], was))
+	if (!w->records[row->record].complex && !w->plan.flushes && !w->plan.put_backs && !w->plan.restores && !oracle_may_win(w, &w->edits[writer], was))
 		world_fail(w, "C4", "%s %s: <%s> was put in the place of <%s>, which beats it", db->name, w->records[row->record].key,
 			   w->edits[writer].tuple, was->tuple);
 }
@@ -598,7 +598,7 @@ static void keep_until_judged(struct world *w, struct db *db, const struct db_ro
 
 	if (row->shown[u] == 0 || writer == 0 || writer == row->shown[u] || !oracle_waits(w, was) || says_the_same(w, was, now))
 		return;
-	if (r->judged || r->complex || w->plan.flushes || w->plan.put_backs || was->covered || was->covered_by_delete || was->unseen_change ||
+	if (r->judged || r->complex || w->plan.flushes || w->plan.put_backs || w->plan.restores || was->covered || was->covered_by_delete || was->unseen_change ||
 	    was->row_doubtful || was->no_base)
 		return;
 	world_fail(w, "C4", "%s %s: <%s> was put in the place of <%s>, and nobody has decided", db->name, r->key, now->tuple, was->tuple);
