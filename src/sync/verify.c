@@ -277,7 +277,7 @@ static void list_step(struct sync_verify *v)
 		link->ops->estimate(link, on_estimate, v);
 	} else {
 		v->asked_us = clock_mono_us();
-		link->ops->list(link, v->after, batch_rows(v->flow), on_page, v);
+		link->ops->list(link, v->after, NULL, batch_rows(v->flow), on_page, v);
 	}
 }
 

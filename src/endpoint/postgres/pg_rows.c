@@ -1,5 +1,5 @@
 /*
- * pg_rows.c - reading rows: list, read, read_by_key, stamps, estimate, position_now.
+ * pg_rows.c - reading rows: list, read, read_by_key, stamps, estimate, split, position_now.
  *
  * Each operation is one statement and one answer; struct ask carries it from the call to the answer.
  */
@@ -29,10 +29,11 @@ struct ask {
 		stamps_fn *stamps;
 		number_fn *number;
 		position_fn *position;
+		ids_fn *ids;
 	} done;
 	void *arg;
 	struct err refusal;		/* kind 0: there is just nothing to answer */
-	char *after;			/* list: owned; NULL: from the beginning */
+	char *after, *until;		/* list: owned; NULL: from the beginning, to the end */
 	size_t max;
 	bool counted;			/* list: the bytes were asked for, too */
 };
@@ -56,6 +57,7 @@ static void ask_end(struct ask *a)
 {
 	pg_stmt_fini(&a->st);
 	free(a->after);
+	free(a->until);
 	free(a);
 }
 
@@ -171,13 +173,18 @@ static void list_send(struct ask *a, bool counted)
 		pg_add_operator(sql, &t->id, ">");
 		buf_addf(sql, " $%d::%s", pg_stmt_value(&a->st, value_of(a->after)), pg_cast_type(&t->id));
 	}
+	if (a->until != NULL) {
+		buf_addf(sql, " AND NOT t.%s ", t->id.quoted);
+		pg_add_operator(sql, &t->id, ">");
+		buf_addf(sql, " $%d::%s", pg_stmt_value(&a->st, value_of(a->until)), pg_cast_type(&t->id));
+	}
 	buf_addf(sql, " ORDER BY t.%s LIMIT %zu", t->id.quoted, a->max);
 	if (a->counted)
 		pg_add_bytes_end(sql, pg_batch_bytes(a->pl, t));
 	pg_stmt_call(&a->st, a->pl->pg, counted ? on_result : on_short_list, a);
 }
 
-static void pg_list(struct link *l, const char *after, size_t max, rowset_fn *done, void *arg)
+static void pg_list(struct link *l, const char *after, const char *until, size_t max, rowset_fn *done, void *arg)
 {
 	struct ask *a = ask_new(l, "listing rows", answer_list, arg);
 	const struct pg_table *t = a->pl->table;
@@ -186,6 +193,7 @@ static void pg_list(struct link *l, const char *after, size_t max, rowset_fn *do
 	if (ask_refuses(a))
 		return;
 	a->after = after != NULL ? xstrdup(after) : NULL;
+	a->until = until != NULL ? xstrdup(until) : NULL;
 	a->max = max;
 	list_send(a, pg_batch_bytes(a->pl, t) == 0 || !pg_may_be_short(a->pl, t));
 }
@@ -379,6 +387,40 @@ static void pg_estimate(struct link *l, number_fn *done, void *arg)
 	ask_send(a);
 }
 
+static void answer_split(struct ask *a, PGresult *res, const struct err *e)
+{
+	int n = e == NULL ? PQntuples(res) : 0;
+	struct value *ids = xcalloc((size_t)n + 1, sizeof *ids);
+
+	for (int i = 0; i < n; i++)
+		ids[i] = pg_cell(res, i, 0);
+	a->done.ids(a->arg, ids, (size_t)n, e);
+	free(ids);
+	PQclear(res);
+}
+
+/* Of a large table a sample tells as well, and takes no time. */
+enum { SAMPLE_ROWS = 100000 };
+
+static void pg_split(struct link *l, size_t n, int64_t rows, ids_fn *done, void *arg)
+{
+	struct ask *a = ask_new(l, "parting the table", answer_split, arg);
+	const struct pg_table *t = a->pl->table;
+	struct buf *sql = &a->st.sql;
+
+	a->done.ids = done;
+	if (ask_refuses(a))
+		return;
+	buf_adds(sql, "SELECT DISTINCT ON (i) i::text FROM unnest((SELECT percentile_disc(ARRAY[");
+	for (size_t i = 1; i < n; i++)
+		buf_addf(sql, "%s%.6f", i > 1 ? ", " : "", (double)i / (double)n);
+	buf_addf(sql, "]::float8[]) WITHIN GROUP (ORDER BY t.%s) FROM %s t", t->id.quoted, t->quoted);
+	if (rows > SAMPLE_ROWS)
+		buf_addf(sql, " TABLESAMPLE SYSTEM (%.6f)", 100.0 * SAMPLE_ROWS / (double)rows);
+	buf_adds(sql, ")) i WHERE i IS NOT NULL ORDER BY i");
+	ask_send(a);
+}
+
 static void answer_position(struct ask *a, PGresult *res, const struct err *e)
 {
 	char *position = res != NULL ? pg_poll_position_of(res) : NULL;
@@ -414,5 +456,6 @@ const struct link_ops pg_link_ops = {
 	.write = pg_write_op,
 	.position_now = pg_position_now,
 	.estimate = pg_estimate,
+	.split = pg_split,
 	.refuse = pg_refuse_op,
 };
