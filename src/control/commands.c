@@ -14,7 +14,6 @@ enum { PARAMS_MAX = 10 };
 
 struct command {
 	const char *name;			/* what stands behind /v1/ */
-	/* NULL: recognised, not built yet in this version */
 	void (*run)(struct control *, struct http_exchange *, const json_t *params);
 	bool without_sync;			/* works also while there is nothing to give orders to */
 	struct param {
@@ -546,7 +545,10 @@ static const struct command commands[] = {
 
 	{ "backup", run_backup, false, { { 0 } }, "The state and the journal as a file: its bytes, no JSON. One without its seal is not whole." },
 
-	{ "migrate", NULL, true, { { 0 } }, "Copies an entity from one endpoint to another." },
+	{ "migrate", run_migrate, false,
+	  { { "entity", PARAM_TEXT, true }, { "from", PARAM_TEXT, true }, { "to", PARAM_TEXT, true }, { "strategy", PARAM_TEXT },
+	    { "jobs", PARAM_NUMBER }, { "onto", PARAM_TEXT }, { "rate", PARAM_NUMBER } },
+	  "Brings an entity's rows from one endpoint to another: how far it is, a line each, then the sum. It stops when the client leaves, and goes on when asked again." },
 	{ "verify", run_verify, false, { { "entity", PARAM_TEXT }, { "depth", PARAM_TEXT }, { "open", PARAM_FLAG } },
 	  "Compares the real rows of the endpoints: what differs (and with open what is open), a line each, then the sum." },
 	{ "repair", run_repair, false, { { "entity", PARAM_TEXT }, { "from", PARAM_TEXT }, { "dry_run", PARAM_FLAG } },
@@ -661,12 +663,6 @@ void commands_run(struct control *c, struct http_exchange *x, const char *name, 
 		refuse_unknown(x, name);
 		return;
 	}
-	if (command->run == NULL) {
-		json_t *j = control_error(EXIT_TROUBLE, "not-built", "%s: not built yet in this version", command->name);
-
-		control_answer(x, 501, j);
-		return;
-	}
 	params = rq->body_len == 0 ? json_object() : json_loadb(rq->body, rq->body_len, JSON_REJECT_DUPLICATES, &where);
 	if (params == NULL)
 		control_refuse(x, EXIT_USAGE, "usage", "the body is not JSON: line %d, column %d", where.line, where.column);
@@ -682,7 +678,6 @@ static json_t *command_json(const struct command *command)
 	json_t *j = json_object(), *params = json_object();
 
 	json_object_set_new(j, "name", json_string(command->name));
-	json_object_set_new(j, "built", json_boolean(command->run != NULL));
 	json_object_set_new(j, "help", json_string(command->help));
 	for (size_t i = 0; i < PARAMS_MAX && command->params[i].name != NULL; i++)
 		json_object_set_new(params, command->params[i].name, json_string(type_word(command->params[i].type)));
@@ -700,8 +695,8 @@ void commands_list(struct http_exchange *x)
 	control_answer(x, 200, j);
 }
 
-void commands_each(void (*fn)(void *arg, const char *name, bool built, const char *help), void *arg)
+void commands_each(void (*fn)(void *arg, const char *name, const char *help), void *arg)
 {
 	for (size_t i = 0; i < countof(commands); i++)
-		fn(arg, commands[i].name, commands[i].run != NULL, commands[i].help);
+		fn(arg, commands[i].name, commands[i].help);
 }

@@ -12,6 +12,7 @@ libcrmsync_a_SOURCES += \
 	src/control/lists.c \
 	src/control/listen.c src/control/listen.h \
 	src/control/metrics.c src/control/ratios.c \
+	src/control/migrate.c \
 	src/control/page.c \
 	src/control/page_hour.c src/control/page_hour.h \
 	src/control/page_text.h \

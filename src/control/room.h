@@ -92,8 +92,8 @@ void commands_move_waits(struct control *, struct sync *next);
 void commands_reloaded(struct control *, const char *changes);
 /* The daemon stops: tells all who wait for something. */
 void commands_end(struct control *);
-/* Every row, for tests and manual pages; built: false for commands of later versions. */
-void commands_each(void (*fn)(void *arg, const char *name, bool built, const char *help), void *arg);
+/* Every row, for tests and manual pages. */
+void commands_each(void (*fn)(void *arg, const char *name, const char *help), void *arg);
 
 /* ---- journal pages of commands.c: lists.c ------------------------------------------------------------ */
 
@@ -123,6 +123,10 @@ void decide_waiting(struct control *, struct http_exchange *, const json_t *para
 
 void run_verify(struct control *, struct http_exchange *, const json_t *params);
 void run_repair(struct control *, struct http_exchange *, const json_t *params);
+
+/* ---- migrate.c --------------------------------------------------------------------------------------- */
+
+void run_migrate(struct control *, struct http_exchange *, const json_t *params);
 
 /* ---- before-images: history.c ------------------------------------------------------------------------ */
 

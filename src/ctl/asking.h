@@ -54,6 +54,8 @@ int run_plan(struct ctl *c, char **args, int n);
 int run_history(struct ctl *c, char **args, int n);
 int run_undo(struct ctl *c, char **args, int n);
 
+/* migrate.c */
+int run_migrate(struct ctl *c, char **args, int n);
 /* backup.c */
 int run_backup(struct ctl *c, char **args, int n);
 int run_restore(struct ctl *c, char **args, int n);

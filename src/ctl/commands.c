@@ -535,11 +535,12 @@ const struct ctl_command ctl_commands[] = {
 	  "Writes what the daemon has last seen of all records, and its journal, as they are now, into FILE; work goes on meanwhile." },
 	{ "restore", "FILE [--replace] [--other-topology]", "xT", 1, 1, run_restore,
 	  "Puts a backup back, while no daemon runs. --replace gives up what Redis holds; the journal that is there is kept aside.", true },
-	{ "migrate", "ENTITY --from A --to B", "", 0, 0, NULL, "Copies an entity." },
-	{ "verify", "[ENTITY] [--depth counts|ranges|rows] [--html FILE]", "DH", 0, 1, run_verify,
+	{ "migrate", "ENTITY --from A --to B [--strategy full|incremental|parallel] [--jobs N] [--onto merge|replace] [--rate N]", "FDyOJa", 1, 1,
+	  run_migrate, "Brings an entity's rows from one endpoint to another; what was broken off goes on where it stopped. --rate: rows a second." },
+	{ "verify", "[ENTITY] [--depth counts|ranges|rows] [--html FILE]", "LH", 0, 1, run_verify,
 	  "Compares the real rows of the endpoints; 1 when some differ. --depth counts only counts them, ranges reads only those which their "
 	  "servers' hashes do not find equal. --html writes a report that a browser shows." },
-	{ "repair", "[ENTITY] [--from P] [--dry-run]", "df", 0, 1, run_repair,
+	{ "repair", "[ENTITY] [--from P] [--dry-run]", "Fd", 0, 1, run_repair,
 	  "Compares as verify does, and makes what differs agree by the entity's own rules, or as endpoint P shows it; 1 when some do not yet. "
 	  "--dry-run only tells what it would write." },
 	{ "history", "[--entity E] [--key K] [--run ID] [--since T] [--until T] [--source P] [--endpoint P] [--runs]", "ekriuoER", 0, 0, run_history,

@@ -163,7 +163,7 @@ static void offer_commands(const struct line *l)
 	char word[40];
 
 	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++) {
-		if (c->run == NULL || (l->group != NULL && !is_in_group(c, l->group)))
+		if (l->group != NULL && !is_in_group(c, l->group))
 			continue;
 		if (l->group != NULL) {
 			offer(l, c->name + strlen(l->group) + 1);
@@ -188,31 +188,39 @@ static const struct {
 
 static void offer_arguments(struct line *l)
 {
-	if (l->n_args >= l->command->max || l->command->run == NULL)
+	if (l->n_args >= l->command->max)
 		return;
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		if (strstr(l->command->args, kinds[i].word) != NULL)
 			ask(l, kinds[i].command, kinds[i].show);
 }
 
-static void offer_depths(const struct line *l)
+/* Options that take one of a few words. */
+static void offer_values(const struct line *l)
 {
-	offer(l, "counts");
-	offer(l, "ranges");
-	offer(l, "rows");
+	static const struct { int option; const char *word; } words[] = {
+		{ 'y', "full" }, { 'y', "incremental" }, { 'y', "parallel" }, { 'O', "merge" }, { 'O', "replace" },
+		{ 'L', "counts" }, { 'L', "ranges" }, { 'L', "rows" },
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (words[i].option == l->open->val)
+			offer(l, words[i].word);
 }
 
 static void offer_next(struct line *l)
 {
-	if (l->open != NULL && (l->open->val == 'e' || l->open->val == 'E' || l->open->val == 'o' || l->open->val == 'f'))
-		ask(l, "status", l->open->val == 'e' ? show_entities : show_endpoints);
-	else if (l->open != NULL && l->open->val == 'D')
-		offer_depths(l);
-	else if (l->open == NULL && l->word[0] == '-')
+	if (l->open != NULL && l->open->val == 'e')
+		ask(l, "status", show_entities);
+	else if (l->open != NULL && strchr("EoFD", l->open->val) != NULL)
+		ask(l, "status", show_endpoints);
+	else if (l->open != NULL)
+		offer_values(l);
+	else if (l->word[0] == '-')
 		offer_options(l);
-	else if (l->open == NULL && l->command == NULL)
+	else if (l->command == NULL)
 		offer_commands(l);
-	else if (l->open == NULL)
+	else
 		offer_arguments(l);
 }
 

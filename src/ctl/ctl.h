@@ -40,7 +40,8 @@ struct ctl {
 	int64_t timeout_us;
 	bool json, no_color;
 	bool watch, print, sweep, waiting, null, runs, dry_run, replace, other_topology;
-	const char *entity, *endpoint, *since, *until, *key, *id, *value, *run, *source, *rule, *html, *from, *depth;
+	const char *entity, *endpoint, *since, *until, *key, *id, *value, *run, *source, *rule, *from, *to, *strategy, *onto, *jobs, *rate,
+		*html, *depth;
 	/* made from it */
 	char *path;			/* of the control socket */
 	bool color;			/* stdout is a terminal that may be coloured */
@@ -87,7 +88,7 @@ struct ctl_command {
 	const char *args;			/* for the usage line */
 	const char *options;			/* letters of the options it takes, see main.c */
 	int min, max;				/* arguments */
-	int (*run)(struct ctl *, char **args, int n);	/* NULL: not built yet in this version */
+	int (*run)(struct ctl *, char **args, int n);
 	const char *help;
 	bool alone;				/* it speaks to no daemon */
 };

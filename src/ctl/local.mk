@@ -10,6 +10,7 @@ crmsyncctl_SOURCES = \
 	src/ctl/history.c \
 	src/ctl/held.c \
 	src/ctl/main.c \
+	src/ctl/migrate.c \
 	src/ctl/object.c src/ctl/object.h \
 	src/ctl/plan.c \
 	src/ctl/progress.c \

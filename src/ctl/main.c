@@ -37,11 +37,16 @@ const struct option ctl_options[] = {
 	{ "source", required_argument, NULL, 'o' },
 	{ "rule", required_argument, NULL, 'l' },
 	{ "dry-run", no_argument, NULL, 'd' },
+	{ "from", required_argument, NULL, 'F' },
+	{ "to", required_argument, NULL, 'D' },
+	{ "strategy", required_argument, NULL, 'y' },
+	{ "onto", required_argument, NULL, 'O' },
+	{ "jobs", required_argument, NULL, 'J' },
+	{ "rate", required_argument, NULL, 'a' },
 	{ "replace", no_argument, NULL, 'x' },
 	{ "other-topology", no_argument, NULL, 'T' },
 	{ "html", required_argument, NULL, 'H' },
-	{ "from", required_argument, NULL, 'f' },
-	{ "depth", required_argument, NULL, 'D' },
+	{ "depth", required_argument, NULL, 'L' },
 	{ NULL },
 };
 
@@ -75,8 +80,7 @@ static void help(void)
 	puts("Usage: crmsyncctl [OPTION]... COMMAND [ARGUMENT]...\n"
 	     "Talks to a running crmsyncd.\n\nCommands:");
 	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
-		if (c->run != NULL)
-			printf("  %s%s%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args);
+		printf("  %s%s%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args);
 	putchar('\n');
 	help_options();
 	puts("\nExit codes: 0 fine, 1 differences, 2 trouble, 64 usage, 69 no daemon, 75 timed out,\n"
@@ -91,8 +95,7 @@ static void help_command(const struct ctl_command *asked)
 
 	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
 		if (strncmp(c->name, asked->name, word) == 0 && strcspn(c->name, " ") == word)
-			printf("Usage: crmsyncctl %s%s%s\n%s%s\n\n", c->name, c->args[0] != '\0' ? " " : "", c->args, c->help,
-			       c->run == NULL ? " Not built yet in this version." : "");
+			printf("Usage: crmsyncctl %s%s%s\n%s\n\n", c->name, c->args[0] != '\0' ? " " : "", c->args, c->help);
 	help_options();
 }
 
@@ -128,11 +131,16 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	case 'o': c->source = optarg; break;
 	case 'l': c->rule = optarg; break;
 	case 'd': c->dry_run = true; break;
+	case 'F': c->from = optarg; break;
+	case 'D': c->to = optarg; break;
+	case 'y': c->strategy = optarg; break;
+	case 'O': c->onto = optarg; break;
+	case 'J': c->jobs = optarg; break;
+	case 'a': c->rate = optarg; break;
 	case 'x': c->replace = true; break;
 	case 'T': c->other_topology = true; break;
 	case 'H': c->html = optarg; break;
-	case 'f': c->from = optarg; break;
-	case 'D': c->depth = optarg; break;
+	case 'L': c->depth = optarg; break;
 	case 'h':
 		if (command != NULL)
 			help_command(command);
@@ -289,10 +297,6 @@ int main(int argc, char **argv)
 	command = command_of(argc, argv, &words);
 	if (command == NULL)
 		return CTL_USAGE;
-	if (command->run == NULL) {	/* before its options are looked at: they do not exist yet either */
-		complain("%s: not built yet in this version", command->name);
-		return CTL_TROUBLE;
-	}
 	/* getopt takes argv[0] for the program and names it in its messages: that is the command's last word. */
 	argc -= words - 1;
 	argv += words - 1;

@@ -148,6 +148,7 @@ typedef void done_fn(void *arg, const struct err *e);				/* e is NULL when fine 
 struct stamps { struct value id; int64_t stamp; };
 /* parts: SUM_PARTS of them; last: the last local id of the range, NULL: the table ends with it. Valid during the call. */
 typedef void summed_fn(void *arg, const struct part_sum *parts, const char *last, const struct err *e);
+typedef void ids_fn(void *arg, const struct value *ids, size_t n, const struct err *e);	/* valid during the call */
 typedef void stamps_fn(void *arg, const struct stamps *list, size_t n, const struct err *e);	/* valid during the call */
 
 /* What a database says of itself when it is met. */
@@ -171,14 +172,19 @@ struct link_ops {
 	void (*ack)(struct link *, struct ack *, done_fn *done, void *arg);
 	/* Not settled (round failed): give them again at the next capture. */
 	void (*drop)(struct link *, struct ack *);
-	/* All rows by local id, after `after` (NULL: from the start), at most max; fewer than max rows, and not cut: the end. */
-	void (*list)(struct link *, const char *after, size_t max, rowset_fn *done, void *arg);
-	/* The same of rows in those parts, of a range: up to the local id `last` (NULL: the end). */
-	void (*list_parts)(struct link *, const char *after, const char *last, const struct part_set *, size_t max, rowset_fn *done, void *arg);
+	/*
+	 * All rows by local id, after `after` (NULL: from the start) and up to `until` (NULL: to the end), at most max; fewer than max rows,
+	 * and not cut: these were the last.
+	 */
+	void (*list)(struct link *, const char *after, const char *until, size_t max, rowset_fn *done, void *arg);
+	/* The same of rows in those parts. */
+	void (*list_parts)(struct link *, const char *after, const char *until, const struct part_set *, size_t max, rowset_fn *done, void *arg);
 	/* The sums of the next `max` rows or so by local id, after `after` (NULL: from the start). NULL: the driver's rows have none. */
 	void (*sum)(struct link *, const char *after, size_t max, const struct sum_seeds *, summed_fn *done, void *arg);
 	/* How many rows there are, neither outside nor gone. */
 	void (*count)(struct link *, void (*done)(void *arg, int64_t rows, const struct err *e), void *arg);
+	/* Local ids that part the table into n about equal pieces: in order, n - 1 or fewer. rows: it has about so many; -1: nobody knows. */
+	void (*split)(struct link *, size_t n, int64_t rows, ids_fn *done, void *arg);
 	/* Those rows that exist, in any order. */
 	void (*read)(struct link *, const struct value *ids, size_t n, rowset_fn *done, void *arg);
 	/* Rows whose key columns equal these canonical key values as they are; keys: n times n_key values. */

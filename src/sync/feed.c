@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "sync/migrate.h"
 #include "sync/undo.h"
 
 enum { LATER_MAX = 50000 };
@@ -34,7 +35,7 @@ bool side_usable(const struct side *side)
 
 static size_t in_work(const struct flow *flow)
 {
-	size_t n = flow->n_rounds + flow->scan.asking;
+	size_t n = flow->n_rounds + flow->scan.asking + migrate_asking(flow);
 
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
 		if (flow->sides[e] != NULL)
@@ -236,7 +237,7 @@ static bool feed_in_turn(struct flow *flow)
 	for (size_t i = 0; i <= n; i++) {
 		size_t turn = (flow->next_turn + i) % (n + 1);
 
-		if (turn < n ? feed_news(flow, flow->sides[turn]) : feed_scan(flow) || feed_listing(flow)) {
+		if (turn < n ? feed_news(flow, flow->sides[turn]) : feed_scan(flow) || migrate_feed(flow) || feed_listing(flow)) {
 			flow->next_turn = (turn + 1) % (n + 1);
 			return true;
 		}
@@ -254,12 +255,23 @@ void capture_settled(struct side *side, const char *position)
 
 /* ---- the pump ---------------------------------------------------------------------------------------- */
 
+/* Of an entity that is paused: what a migration needs, and nothing else. */
+static bool feed_at_rest(struct flow *flow)
+{
+	return feed_again(flow) || feed_scan(flow) || migrate_feed(flow);
+}
+
+static bool feed_all(struct flow *flow)
+{
+	return feed_again(flow) || feed_held(flow) || feed_verdicts(flow) || feed_in_turn(flow) || feed_retry(flow);
+}
+
 void flow_pump(struct flow *flow)
 {
-	if (flow->pumping || !ready(flow))
+	if (flow->pumping || !is_at_hand(flow) || (flow->paused && !migrate_is_at_work(flow)))
 		return;
 	flow->pumping = true;
-	while (has_room(flow) && (feed_again(flow) || feed_held(flow) || feed_verdicts(flow) || feed_in_turn(flow) || feed_retry(flow)))
+	while (has_room(flow) && (flow->paused ? feed_at_rest(flow) : feed_all(flow)))
 		;
 	flow->pumping = false;
 }

@@ -16,13 +16,19 @@
 #include "base/fault.h"
 #include "sync/state.h"
 
-static inline bool ready(const struct flow *flow)
+/* The state is at hand, and nothing stands in the way of work but the operator. */
+static inline bool is_at_hand(const struct flow *flow)
 {
 	const struct sync *s = flow->sync;
 
 	if (clock_mono_us() < s->rest_until_us)
 		return false;
-	return !s->closing && s->store->ready && s->recovered && s->rebase == NULL && !s->finishing && !flow->paused;
+	return !s->closing && s->store->ready && s->recovered && s->rebase == NULL && !s->finishing;
+}
+
+static inline bool ready(const struct flow *flow)
+{
+	return is_at_hand(flow) && !flow->paused;
 }
 
 static inline size_t batch_rows(const struct flow *flow)

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "journal/journal_images.h"
+#include "sync/migrate.h"
 #include "sync/round.h"
 #include "sync/undo.h"
 
@@ -27,7 +28,7 @@ static const int64_t longest_us = INT64_C(3600) * 1000 * 1000;
 /* A first load writes over nothing, and nothing of it can be taken back: it must not wait for a disk. */
 static bool is_first_load(const struct round *r)
 {
-	return r->is_page && r->side->listing.survey;
+	return (r->is_page && r->side->listing.survey) || migrate_is_first_load(r);
 }
 
 static struct image_run *run_of_source(const struct round *r, uint8_t origin)

@@ -10,6 +10,7 @@
  * something new of the table makes it void.
  */
 #include "sync/feed.h"
+#include "sync/migrate.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -162,7 +163,7 @@ static void on_survey_marked(void *arg, const struct err *e)
 	waits_check(flow->sync);
 }
 
-static void mark_surveyed(struct side *side)
+static void mark_surveyed(struct side *side, done_fn *done, void *arg)
 {
 	char name[200], mark[64];
 	struct store_position p = { name, mark };
@@ -172,8 +173,32 @@ static void mark_surveyed(struct side *side)
 	snprintf(mark, sizeof mark, "%lld %lld %016llx", (long long)(clock_wall_us() / 1000000), (long long)side->link->quantum_us,
 		 (unsigned long long)shape_of(side));
 	failpoint("listing", "mark", "before");
-	side->flow->sync->store->ops->write(side->flow->sync->store, side->flow->index, &w, on_survey_marked, side);
+	side->flow->sync->store->ops->write(side->flow->sync->store, side->flow->index, &w, done, arg);
 	failpoint("listing", "mark", "sent");
+}
+
+struct ordered {			/* somebody else has listed all of it */
+	struct side *side;
+	done_fn *done;
+	void *arg;
+};
+
+static void on_ordered_marked(void *arg, const struct err *e)
+{
+	struct ordered o = *(struct ordered *)arg;
+
+	free(arg);
+	on_survey_marked(o.side, e);
+	o.done(o.arg, e);
+}
+
+void listing_survey_done(struct side *side, int64_t rows, int64_t began_us, done_fn *done, void *arg)
+{
+	struct ordered *o = xcalloc(1, sizeof *o);
+
+	*o = (struct ordered){ side, done, arg };
+	side->listing = (struct listing){ .state = LISTING_VANISHED, .survey = true, .rows = rows, .began_us = began_us };
+	mark_surveyed(side, on_ordered_marked, o);
 }
 
 /* ---- pages ------------------------------------------------------------------------------------------- */
@@ -190,7 +215,7 @@ static void listing_check(struct side *side)
 		listing_over(side);
 	} else if (l->survey) {
 		l->state = LISTING_VANISHED;	/* nothing can have vanished yet: just mark it */
-		mark_surveyed(side);
+		mark_surveyed(side, on_survey_marked, side);
 	} else {
 		l->state = LISTING_VANISHED;
 		l->half_us = clock_mono_us();
@@ -209,7 +234,7 @@ void listing_round_done(struct side *side, bool ok)
 }
 
 /* Such rows keep their key, and a record with that key is not to be inserted beside them: round_read.c looks for them. */
-static bool has_strangers(const struct side *side, const struct rowset *rows)
+bool listing_has_strangers(const struct side *side, const struct rowset *rows)
 {
 	if (side->mapping->role == ROLE_TARGET)
 		return rows->n > 0;
@@ -237,7 +262,7 @@ static void on_listed(void *arg, struct rowset *rows, const struct err *e)
 	} else {
 		l->rows += (int64_t)rows->n;
 		rate_add(&l->pace, rows->n, clock_mono_us());
-		side->strangers = side->strangers || has_strangers(side, rows);
+		side->strangers = side->strangers || listing_has_strangers(side, rows);
 		l->ended = rows->n < batch_rows(flow) && !rows->cut;
 		if (rows->n > 0 && (l->survey || !fault("f05-a-sweep-looks-for-keys-only"))) {
 			last = &rows->rows[rows->n - 1];
@@ -461,7 +486,7 @@ static bool begin_listing(struct flow *flow)
 	if (!flow->counted || flow->scan.kind != SCAN_NONE || flow->settle_wanted)
 		return false;
 	if (side != NULL) {
-		if (parents_pending(flow) || first_answers_pending(flow))
+		if (migrate_is_at_work(flow) || parents_pending(flow) || first_answers_pending(flow))
 			return false;
 		if (!flow->estimated)
 			return ask_estimates(flow);
@@ -507,7 +532,7 @@ bool feed_listing(struct flow *flow)
 	listing_ask(side);
 	l->asked_us = clock_mono_us();
 	failpoint("listing", "rows", "before");
-	side->link->ops->list(side->link, l->after, batch_rows(flow), on_listed, side);
+	side->link->ops->list(side->link, l->after, NULL, batch_rows(flow), on_listed, side);
 	failpoint("listing", "rows", "sent");
 	return true;
 }

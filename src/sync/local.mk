@@ -9,6 +9,9 @@ libcrmsync_a_SOURCES += \
 	src/sync/keys.c \
 	src/sync/listing.c \
 	src/sync/meters.c src/sync/meters_keep.c \
+	src/sync/migrate.c src/sync/migrate.h \
+	src/sync/migrate_mark.c \
+	src/sync/migrate_round.c \
 	src/sync/observe.c \
 	src/sync/own.c \
 	src/sync/park.c \

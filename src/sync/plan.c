@@ -469,7 +469,7 @@ static void list_step(struct sync_plan *p)
 		return;
 	}
 	p->asked_us = clock_mono_us();
-	side->link->ops->list(side->link, p->after, batch_rows(p->flow), on_page, p);
+	side->link->ops->list(side->link, p->after, NULL, batch_rows(p->flow), on_page, p);
 }
 
 /* ---- SCAN -------------------------------------------------------------------------------------------- */

@@ -28,6 +28,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "sync/migrate.h"
 
 enum { JOURNAL_REST_US = 1000000 };	/* a disk that is full now is not much later */
 
@@ -249,6 +250,9 @@ static void round_end(struct round *r)
 	bool ok = r->why.kind == 0;
 	struct side *retried = r->retried;
 	bool captured = r->captured != NULL, page = r->is_page;
+	struct sync_migration *migration = r->migration;
+	struct part *part = r->part;
+	struct err why = r->why;
 	int64_t news_from_us = r->news_from_us;
 	char *position = ok && captured && r->captured->position != NULL ? xstrdup(r->captured->position) : NULL;
 
@@ -278,6 +282,8 @@ static void round_end(struct round *r)
 		listing_round_done(side, ok);
 	if (retried != NULL)
 		retry_part_over(retried);
+	if (migration != NULL)
+		migrate_leave(migration, part, ok ? NULL : &why);
 	free(position);
 	if (!flow->sync->closing)
 		meters_look_at(flow);
@@ -355,6 +361,8 @@ static struct round *round_new(struct flow *flow, struct side *side, size_t n, s
 	r->next = flow->rounds;
 	flow->rounds = r;
 	flow->n_rounds += plan == NULL;
+	if (plan == NULL && flow->paused && flow->migration != NULL)
+		migrate_join(r);
 	return r;
 }
 
@@ -454,6 +462,18 @@ void round_of_listing(struct side *side, struct rowset *rows, int64_t asked_us, 
 	round_run(r);
 }
 
+void round_of_migration(struct side *side, struct rowset *rows, int64_t asked_us, struct part *part)
+{
+	uint64_t cleaned = side->flow->meter.cleaned, rejected = side->flow->meter.rejected;
+	struct round *r = of_rows(side, rows, asked_us, NULL);
+
+	if (r->migration == NULL)
+		migrate_join(r);
+	r->part = part;
+	migrate_taken(part, side->flow->meter.cleaned - cleaned, side->flow->meter.rejected - rejected);
+	round_run(r);
+}
+
 void round_of_plan_page(struct sync_plan *plan, struct side *side, struct rowset *rows, int64_t asked_us)
 {
 	round_run(of_rows(side, rows, asked_us, plan));
@@ -493,6 +513,22 @@ void round_of_records(struct flow *flow, const struct again *const *list, size_t
 		s->evidence = list[i]->evidence;
 		s->tries = list[i]->tries;
 		s->gently = list[i]->gently;
+	}
+	round_run(r);
+}
+
+void round_of_extra(struct flow *flow, const struct rid *list, size_t n, struct part *part)
+{
+	struct round *r = round_new(flow, NULL, n, NULL);
+
+	if (r->migration == NULL)
+		migrate_join(r);
+	r->part = part;
+	for (size_t i = 0; i < n; i++) {
+		struct subject *s = add_subject(r);
+
+		s->rid = list[i];
+		s->has_rid = true;
 	}
 	round_run(r);
 }

@@ -12,6 +12,7 @@
  *   undo_round.c    what is to be put back
  *   verify_from.c   what one side shows, imposed
  *   plan.c          what a round would do, when it only plans
+ *   migrate_round.c what is different when it is a part of a migration
  *   round_books.c   and what became of each change into the books
  *
  * A `round_ask_` function sends and raises `waiting` by what it waits for; the `round_got_` one runs when everything is here.
@@ -111,6 +112,9 @@ struct round {
 	int64_t news_from_us;		/* captured: what was committed at the side before is not in it, monotonic */
 	bool is_page;			/* of the side's listing */
 	struct side *retried;		/* its records are parked there, and tried again; NULL: not so */
+	struct sync_migration *migration;	/* that it belongs to; NULL: to none */
+	struct part *part;		/* it is that part of it; NULL: none */
+	bool at_rest;			/* the entity is paused: only the target is written to */
 	struct sync_plan *plan;		/* it only finds out what it would do, and tells that; NULL: it does it */
 	bool stale;			/* we wrote to the side since its rows were read: what looks like an edit is read again */
 	uint64_t number;

@@ -1,6 +1,7 @@
 /*
  * round_read.c - what do the endpoints show now?
  */
+#include "sync/migrate.h"
 #include "sync/round.h"
 
 #include "model/clean.h"
@@ -227,7 +228,7 @@ static void read_at(struct round *r, size_t e)
 		struct subject *s = &r->subjects[i];
 		size_t before = rd->n;
 
-		if (!is_live(s) || adopts(r, s))
+		if (!is_live(s) || (!migrate_looks_anew(r) && adopts(r, s)))
 			continue;
 		add_ids(rd, s);
 		if (rd->n == before && s->seen[e].what == OBSERVED_NOTHING &&
@@ -324,7 +325,7 @@ static bool may_meet_stranger(const struct round *r, const struct subject *s, si
 
 	if (side == NULL || side->mapping->role == ROLE_SOURCE || !has_strangers(side->mapping))
 		return false;
-	if (s->seen[e].what != OBSERVED_ABSENT || s->seen[e].outside || (r->is_page && !side->strangers))
+	if (s->seen[e].what != OBSERVED_ABSENT || s->seen[e].outside || ((r->is_page || r->part != NULL) && !side->strangers))
 		return false;
 	return s->base == NULL || !s->base->seen[e].detached;
 }

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "sync/migrate.h"
 #include "sync/undo.h"
 
 /* ---- claims: a record is in work in one round at a time ---------------------------------------------- */
@@ -469,7 +470,7 @@ static bool is_echo(const struct round *r, const struct subject *s)
 /* True when that subject is over: its row at the source has nothing to say. */
 bool round_drop_echo(struct round *r, struct subject *s)
 {
-	if (!is_echo(r, s))
+	if (migrate_looks_anew(r) || !is_echo(r, s))
 		return false;
 	if (r->plan == NULL)
 		round_let_go_of_parked(r, s);

@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "model/doubt.h"
+#include "sync/migrate.h"
 #include "sync/undo.h"
 
 /* ---- decide, and KEYS: is a changed key free? -------------------------------------------------------- */
@@ -32,6 +33,7 @@ static void make_policy(struct round *r, struct decide_policy *p, struct decide_
 		.now_us = clock_wall_us(), .max_ahead_us = sync_of(r)->topology->limits.max_ahead_us,
 		.quantum_us = fault("f06-ticks-are-not-made-equal") ? 1 : r->flow->quantum_us,
 	};
+	migrate_shape(r, ends);
 }
 
 /* A row of a database that was put back is no edit of what others know: it loses to that, but for what was edited there since. */
@@ -71,9 +73,10 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 		return;
 	}
 	undo_impose(r, s, p);
-	if (s->undo == NULL)
+	if (s->undo == NULL && r->migration == NULL)
 		verify_impose(r, s, p);
-	decide_record(p, round_base_of(r, s), s->seen, &r->arena, &s->d);
+	migrate_impose(r, s, p);
+	decide_record(p, migrate_base_of(r, s, round_base_of(r, s)), s->seen, &r->arena, &s->d);
 	if (round_holds(r, s))
 		decide_record(p, s->base, s->seen, &r->arena, &s->d);
 	if (s->buried && s->d.next->dead && s->seen[r->side->endpoint].what == OBSERVED_ROW)
@@ -93,7 +96,7 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 		s->next_rid = s->old_rid;
 	}
 	for (size_t e = 0; e < n_endpoints(r); e++) {	/* what cannot be reached or is not valid now stays owed */
-		if (s->d.orders[e].action != ACTION_NONE && (!reachable(r, e) || s->invalid & BIT(e)))
+		if (s->d.orders[e].action != ACTION_NONE && (!reachable(r, e) || s->invalid & BIT(e) || migrate_forbids(r, e)))
 			s->d.orders[e].action = ACTION_NONE;
 		/* An insert that was looked for by its key goes out: its key is free. */
 		if (s->gently && r->flow->sides[e] != NULL && s->base != NULL && s->base->seen[e].parked && s->d.next->seen[e].owed &&
@@ -561,6 +564,7 @@ static void on_written(void *arg, struct write_batch *batch)
 			r->flow->sides[e]->written_us = clock_mono_us();
 			claim_inserted(r, e);
 			meter_written(&sync_of(r)->meters[e].volume, batch->bytes, r->sent_us[e], clock_mono_us());
+			migrate_note_written(r, e, batch->bytes, clock_mono_us() - r->sent_us[e]);
 		}
 	round_answered(r);
 }
@@ -729,6 +733,7 @@ static void write_done(struct round *r, struct side *side, struct subject *s, co
 		unpark_record(side, false, &s->next_rid, VALUE_NULL);
 	round_note_written(r, s, e);
 	note_done(r, side, s, action, p->now_us);
+	migrate_note_done(r, e, action);
 }
 
 /* A database that answers with an error has undone the write; one that is gone (no answer, SQLSTATE 08, 57P) may have done it. */

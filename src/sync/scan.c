@@ -6,6 +6,7 @@
  *              Those that are not are deletes, once the scan has ended: too many at once are not believed (held.c).
  */
 #include "sync/feed.h"
+#include "sync/migrate.h"
 
 #include <stdlib.h>
 
@@ -130,7 +131,7 @@ static bool owed_to_somebody_reachable(const struct flow *flow, const struct rid
 	for (size_t e = 0; e < v->n_endpoints; e++) {
 		const struct side *side = side_at(flow, e);
 
-		if (!v->seen[e].owed || side == NULL || !side_usable(side) || !(side->surveyed || v->seen[e].known))
+		if (!v->seen[e].owed || side == NULL || !side_usable(side) || migrate_rests_at(flow, e) || !(side->surveyed || v->seen[e].known))
 			continue;
 		/* Parked without a line of its own: it stands aside with a row that was parked, and which may be well again. */
 		if (!v->seen[e].parked || !is_parked(side, false, rid, VALUE_NULL))

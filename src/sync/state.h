@@ -18,6 +18,7 @@
  *                                                plan.c     crmsyncctl plan
  *                                                verify.h   crmsyncctl verify, repair
  *                                                undo.h     before-images; crmsyncctl undo
+ *                                                migrate.h  crmsyncctl migrate
  *                                                backup.c   crmsyncctl backup
  *                                                restore.h  what of a backup holds later
  */
@@ -46,6 +47,8 @@
 struct buf;
 struct flow;
 struct own_writes;
+struct part;
+struct sync_migration;
 struct sync_plan;
 struct sync_backup;
 struct sync_verify;
@@ -205,6 +208,7 @@ struct flow {
 	struct undo_target *undos;	/* owned; records with something that is still to be put back */
 	bool released;			/* some waited under a topology that had another rule for them */
 	bool let_go;			/* a row is parked no more: what stood aside with it is looked at after the next sweep */
+	struct sync_migration *migration;	/* the sync's, when it is about this entity; NULL: it is not */
 	bool counted, paused, pumping;
 	bool audited;			/* it is counted again only to find a debt that was forgotten */
 	int64_t last_write_us;		/* monotonic: end of the last round that wrote */
@@ -281,6 +285,7 @@ struct sync {
 	struct sync_plan *plan;		/* under way; NULL: none */
 	struct sync_verify *verify;	/* the same */
 	struct sync_undo *undo;		/* the same */
+	struct sync_migration *migration;	/* the same */
 	struct sync_backup *backup;	/* the same */
 	struct undo_queue *undos;	/* owned; what is still to be put back */
 	struct jobs jobs;
@@ -369,6 +374,9 @@ void keys_compare(struct flow *);	/* refuses sides that cannot hold the keys of 
 
 void listing_round_done(struct side *, bool ok);
 void listing_progress(const struct side *, struct sync_link_view *);
+/* For whoever lists all of a side himself: may rows be there that no vector tells of? It is surveyed now; answered when that is durable. */
+bool listing_has_strangers(const struct side *, const struct rowset *);
+void listing_survey_done(struct side *, int64_t rows, int64_t began_us, done_fn *done, void *arg);
 void sweep_order(struct side *, enum job_by);	/* a sweep, and somebody waits for its end */
 
 /* ---- recover.c --------------------------------------------------------------------------------------- */
@@ -395,6 +403,9 @@ enum listed { LISTED_PAGE, LISTED_PARKED, LISTED_ALONE };
 void round_of_listing(struct side *, struct rowset *, int64_t asked_us, enum listed);
 /* retried: records that are parked there, which is told of the round's end; NULL: they are not. */
 void round_of_records(struct flow *, const struct again *const *list, size_t n, struct side *retried);
+/* Of a migration: a page of its own, and records that only its target has. The part is told of the end. */
+void round_of_migration(struct side *, struct rowset *, int64_t asked_us, struct part *);
+void round_of_extra(struct flow *, const struct rid *list, size_t n, struct part *);
 /* Of a plan: which rows of a page have news; and what would be done about those records. The plan is told of the end. */
 struct planned_record {
 	struct rid rid;

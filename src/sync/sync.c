@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/state.h"
+#include "sync/migrate.h"
 #include "sync/undo.h"
 
 enum {
@@ -87,6 +88,7 @@ static void on_tick(void *arg)
 	epoch_look(s);
 	verify_tick(s);
 	undos_tick(s);
+	migrate_tick(s);
 	waits_check(s);
 }
 
@@ -304,6 +306,7 @@ void sync_free(struct sync **sp)
 	plan_end_with_sync(s);
 	verify_end_with_sync(s);
 	undo_end_with_sync(s);
+	migrate_end_with_sync(s);
 	backup_break(s, "the daemon stops, or reads its topology again");
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		for (struct round *r = s->flows[i].rounds; r != NULL; r = round_next(r))
@@ -326,6 +329,7 @@ void sync_free(struct sync **sp)
 	plans_free(s);
 	verify_free(s);
 	undo_free(s);
+	migrate_free(s);
 	while (s->parked != NULL) {
 		struct parked_mark *m = s->parked;
 

@@ -23,6 +23,7 @@ struct buf;
 struct journal;
 struct journal_decision;
 struct loop;
+struct sync_migration;
 struct sync_plan;
 struct sync_verify;
 struct store;
@@ -246,6 +247,47 @@ struct sync_backup *sync_backup(struct sync *, const struct sync_backup_taker *,
 /* The next piece, or nothing yet. False: that was the last. Of a backup that could not be made whole the end is missing, and the log says why. */
 bool sync_backup_more(struct sync_backup *, struct buf *out);
 void sync_backup_free(struct sync_backup **);	/* also when it is not over */
+
+/* Brings an entity's rows from one endpoint to another: migrate.h. */
+enum sync_migrate_strategy { MIGRATE_FULL, MIGRATE_INCREMENTAL, MIGRATE_PARALLEL };
+enum sync_migrate_onto { ONTO_EMPTY, ONTO_MERGE, ONTO_REPLACE };	/* what the target may hold: nothing, else it is refused */
+struct sync_migrate_order {
+	const char *entity, *from, *to;
+	enum sync_migrate_strategy strategy;
+	enum sync_migrate_onto onto;
+	size_t jobs;			/* MIGRATE_PARALLEL: so many parts of the table at once */
+	int64_t rows_per_second;	/* no faster than that; 0: as fast as it goes */
+};
+struct sync_migrate_sums {		/* of all its lives together */
+	int64_t rows;			/* of the source: looked at, and what became of them is durable */
+	int64_t read, written;		/* bytes: of these rows; to the target */
+	int64_t inserted, updated, deleted;	/* there */
+	int64_t rejected, cleaned;	/* rows that cannot be taken or that the target refused; values */
+	int64_t waiting;		/* records that the target has yet to get */
+	bool extra_kept;		/* onto replace: what only the target has was left there */
+	int64_t waited_us;		/* so long the statements took that carried these bytes */
+	int64_t us;			/* and all of it */
+};
+struct sync_migrate_taker {
+	void (*done)(void *arg, const struct sync_migrate_sums *, const struct err *e);	/* e NULL: complete. It is gone then */
+	void *arg;
+};
+enum sync_migrate_phase {
+	MIGRATE_BEGIN, MIGRATE_TARGET, MIGRATE_SOURCE, MIGRATE_EXTRA, MIGRATE_SETTLE, MIGRATE_OVER
+};
+struct sync_migrate_view {
+	enum sync_migrate_phase phase;
+	bool resumed;
+	int64_t done, expected;		/* rows of this phase; -1: unknown */
+	double rows_per_second, bytes_per_second;	/* in the last minute */
+	double seconds_left;		/* of this phase; NAN: nothing that one could go by */
+	const char *reason;		/* why it is not faster; "": nothing holds it */
+	struct sync_migrate_sums sums;
+};
+/* NULL: not now, or not so: e says why. One at a time; done is not called before this has returned. What was broken off goes on. */
+struct sync_migration *sync_migrate(struct sync *, const struct sync_migrate_order *, const struct sync_migrate_taker *, struct err *e);
+void sync_migrate_cancel(struct sync_migration *);	/* the asker went away; done is not called */
+void sync_migrate_view(const struct sync_migration *, struct sync_migrate_view *);
 
 /* name is an endpoint or an entity; false: no such name. */
 bool sync_pause(struct sync *, const char *name, struct err *e);

@@ -120,7 +120,7 @@ static void ask_page(struct sync_verify *v, size_t e)
 	if (s->n_ends > 0)
 		link->ops->list_parts(link, s->after, s->ends[s->range], &v->differing, batch_rows(v->flow), on_page, page);
 	else
-		link->ops->list(link, s->after, batch_rows(v->flow), on_page, page);
+		link->ops->list(link, s->after, NULL, batch_rows(v->flow), on_page, page);
 }
 
 void verify_list(struct sync_verify *v)

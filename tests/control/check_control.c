@@ -1417,7 +1417,12 @@ END_TEST
 START_TEST(what_does_not_fit_is_refused_with_words)
 {
 	served_start(&s);
-	error_is(order(&s, "migrate", "{\"from\": \"sales\"}", 501), 2, "not built yet in this version");
+	error_is(order(&s, "migrate", "{\"from\": \"sales\"}", 400), 64, "entity is missing");
+	error_is(order(&s, "migrate", "{\"entity\": \"contact\", \"from\": \"sales\", \"to\": \"suport\"}", 400), 64, "did you mean 'support'?");
+	error_is(order(&s, "migrate", "{\"entity\": \"contact\", \"from\": \"sales\", \"to\": \"support\", \"strategy\": \"fast\"}", 400), 64,
+		 "'fast' is not full, incremental or parallel");
+	error_is(order(&s, "migrate", "{\"entity\": \"contact\", \"from\": \"sales\", \"to\": \"support\", \"jobs\": 2}", 400), 64,
+		 "jobs belongs to the strategy parallel");
 	error_is(order(&s, "pasue", "", 404), 64, "did you mean 'pause'?");
 	error_is(order(&s, "pause", "", 400), 64, "name is missing");
 	error_is(order(&s, "pause", "{\"name\": 3}", 400), 64, "must be a string");

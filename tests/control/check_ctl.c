@@ -419,6 +419,28 @@ START_TEST(what_waits_is_shown_and_decided)
 }
 END_TEST
 
+START_TEST(what_is_brought_over_is_told)
+{
+	const char *const to[] = { "--from", "sales", "--to", "support" };
+
+	served_start(&s);
+	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], NULL), 0,
+	   "contact: 2 rows of sales looked at, 1 inserted at support, 0 rejected, 1 values\n"
+	   "cleaned; in 2.0 s, data volume 2.0 KiB; data rate 1.0 KiB/s; throughput 4.0\nKiB/s\n", "");
+	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--strategy", "parallel", "--jobs", "8", "--onto", "replace", NULL), 1,
+	   "contact: 16 rows of sales looked at, 1 inserted at support, 1 rejected, 1 values\n"
+	   "cleaned; in 2.0 s, data volume 2.0 KiB; data rate 1.0 KiB/s; throughput 4.0\n"
+	   "KiB/s. Rows that only support has were left there: some of sales cannot be\ntaken, and may be the same\n", "");
+	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--rate", "10", NULL), 0, NULL,
+	   "contact: brings over: 50 %, 50 of about 100 rows, 10 rows/s, 2.0 KiB/s, about 5 s left (as fast as --rate allows)\n");
+	is(ctl("migrate", "account", to[0], to[1], to[2], to[3], NULL), 64, "", "account at support is not empty");
+	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--onto", "top", NULL), 64, "", "'top' is not merge or replace");
+	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--jobs", "2", NULL), 64, "", "strategy parallel");
+	is(ctl("migrate", "contact", "--from", "sales", "--to", "suport", NULL), 64, "", "did you mean 'support'?");
+	is(ctl("migrate", "contact", "--from", "sales", NULL), 64, "", "--from ENDPOINT --to ENDPOINT");
+}
+END_TEST
+
 START_TEST(what_is_undone_is_told)
 {
 	served_start(&s);
@@ -613,7 +635,7 @@ START_TEST(wrong_words_are_64_with_a_hint)
 	is(ctl("status", "now", NULL), 64, "", "usage: crmsyncctl status [--watch]");
 	is(ctl("status", "--print", NULL), 64, "", "--print belongs to other commands");
 	is(ctl("status", "--frob", NULL), 64, "", "--help");
-	is(ctl("migrate", "contact", "--from", "sales", "--jobs", "3", NULL), 2, "", "not built yet in this version");
+	is(ctl("migrate", "contact", "--from", "sales", "--to", "support", "--jobs", "three", NULL), 64, "", "--jobs: 'three' is not a whole number");
 	is(ctl("--help", NULL), 0, NULL, NULL);
 	is(ctl("-V", NULL), 0, NULL, NULL);
 	is(ctl("wait", "--help", NULL), 0, NULL, NULL);
@@ -688,7 +710,10 @@ START_TEST(completion_knows_commands_options_and_asks_for_names)
 	offers("release ", "held", "r", NULL);
 	offers("", "frobnicate", "", NULL);
 	offers("account ", "plan", "a", NULL);
-	offers("", "migrate", "a", NULL);	/* not built yet */
+	offers("account ", "migrate", "a", NULL);
+	offers("support ", "migrate", "account", "--to", "su", NULL);
+	offers("full incremental parallel ", "migrate", "account", "--strategy", "", NULL);
+	offers("replace ", "migrate", "account", "--onto", "=", "r", NULL);
 	offers("--entity --endpoint ", "parked", "list", "--e", NULL);
 	offers("--print ", "install", "sales", "--pr", NULL);
 	offers("", "status", "--pr", NULL);
@@ -738,6 +763,7 @@ static Suite *suite(void)
 	tcase_add_test(t, install_prints_sql_as_it_is);
 	tcase_add_test(t, parked_records_in_words_and_as_json);
 	tcase_add_test(t, what_waits_is_shown_and_decided);
+	tcase_add_test(t, what_is_brought_over_is_told);
 	tcase_add_test(t, what_is_undone_is_told);
 	tcase_add_test(t, a_backup_gets_its_name_when_it_is_whole);
 	tcase_add_test(t, conflicts_show_every_side);

@@ -478,6 +478,51 @@ void sync_backup_free(struct sync_backup **bp)
 	*bp = NULL;
 }
 
+struct sync_migration {
+	struct loop_timer *timer;
+	struct sync_migrate_taker taker;
+	struct sync_migrate_order order;
+};
+
+/* Two rows a job, one of them cleaned; onto replace there is one that is rejected. */
+static void on_migrating(void *arg)
+{
+	struct sync_migration *m = arg;
+	struct sync_migrate_taker taker = m->taker;
+	bool replaces = m->order.onto == ONTO_REPLACE;
+	struct sync_migrate_sums sums = { .rows = 2 * (int64_t)m->order.jobs, .read = 1000, .written = 1048, .inserted = 1, .cleaned = 1,
+					  .rejected = replaces, .extra_kept = replaces, .waited_us = 500000, .us = 2000000 };
+
+	sync_migrate_cancel(m);
+	taker.done(taker.arg, &sums, NULL);
+}
+
+struct sync_migration *sync_migrate(struct sync *s, const struct sync_migrate_order *order, const struct sync_migrate_taker *taker, struct err *e)
+{
+	struct sync_migration *m;
+
+	if (strcmp(order->entity, "account") == 0)
+		return err_set(e, ERR_CONFIG, "not-empty", "account at %s is not empty", order->to), NULL;
+	m = xcalloc(1, sizeof *m);
+	m->taker = *taker;
+	m->order = *order;
+	m->timer = loop_timer_new(s->loop, on_migrating, m);
+	loop_timer_set(m->timer, order->rows_per_second > 0 ? 700 : 1);		/* slowly: progress is told in between */
+	return m;
+}
+
+void sync_migrate_cancel(struct sync_migration *m)
+{
+	loop_timer_free(&m->timer);
+	free(m);
+}
+
+void sync_migrate_view(const struct sync_migration *m, struct sync_migrate_view *v)
+{
+	*v = (struct sync_migrate_view){ .phase = MIGRATE_SOURCE, .done = 50, .expected = 100, .rows_per_second = 10, .bytes_per_second = 2048,
+					 .seconds_left = 5, .reason = "as fast as --rate allows", .sums = { .rows = 50, .read = 5000 } };
+}
+
 void sync_wait_cancel(struct sync_wait *w)
 {
 	fake->cancels++;

@@ -43,6 +43,25 @@ START_TEST(list_goes_through_all_rows_page_by_page)
 }
 END_TEST
 
+START_TEST(a_table_is_parted_and_each_part_listed_to_its_end)
+{
+	struct rowset *rs;
+	int64_t half;
+
+	ck_assert_str_eq(rig_split(&r, r.companies, 4, 0), "");
+	rig_sql(&r, "INSERT INTO company (number) SELECT i FROM generate_series(1, 100) i");
+	ck_assert_str_eq(rig_split(&r, r.companies, 4, 100), "25 50 75 ");
+	ck_assert_str_eq(rig_split(&r, r.companies, 2, -1), "50 ");
+	rs = rig_list_until(&r, r.companies, "25", "50", 1000);
+	ck_assert_int_eq(rs->n, 25);
+	ck_assert(value_equal(rs->rows[24].id, value_of("50")));
+	rowset_free(&rs);
+	rig_sql(&r, "INSERT INTO company (number) SELECT i FROM generate_series(101, 20000) i");
+	half = strtoll(rig_split(&r, r.companies, 2, 200000), NULL, 10);	/* of half of its blocks */
+	ck_assert(half > 4000 && half < 16000);
+}
+END_TEST
+
 START_TEST(read_gives_the_rows_that_exist)
 {
 	struct rowset *rs;
@@ -216,6 +235,10 @@ START_TEST(citext_keys_and_ids_follow_their_own_rules)
 	rs = rig_list(&r, r.people, "a", 10);	/* text would put the capital C before the small a */
 	ck_assert_int_eq(rs->n, 2);
 	rowset_free(&rs);
+	ck_assert_str_eq(rig_split(&r, r.people, 3, 3), "A b ");
+	rs = rig_list_until(&r, r.people, "a", "B", 10);
+	ck_assert_int_eq(rs->n, 1);
+	rowset_free(&rs);
 	for (int i = 0; i < 3; i++) {
 		static char *at;
 
@@ -275,7 +298,7 @@ START_TEST(freeing_the_endpoint_answers_everything)
 	rig_sql(&r, "INSERT INTO company (number) VALUES ('9')");
 	held = rig_capture(&r, r.companies, NULL, 10, NULL);
 	for (int i = 0; i < 3; i++) {
-		r.companies->ops->list(r.companies, NULL, 10, count_answer, &answers);
+		r.companies->ops->list(r.companies, NULL, NULL, 10, count_answer, &answers);
 		r.companies->ops->capture(r.companies, NULL, 10, count_capture, &answers);
 		r.people->ops->capture(r.people, NULL, 10, count_capture, &answers);
 	}
@@ -314,6 +337,7 @@ static Suite *rows_suite(void)
 	tcase_add_unchecked_fixture(rows, start_server, stop_server);
 	tcase_add_checked_fixture(rows, open_rig, close_rig);
 	tcase_add_test(rows, list_goes_through_all_rows_page_by_page);
+	tcase_add_test(rows, a_table_is_parted_and_each_part_listed_to_its_end);
 	tcase_add_test(rows, read_gives_the_rows_that_exist);
 	tcase_add_test(rows, references_are_read_through_to_the_parents_key);
 	tcase_add_test(rows, read_by_key_compares_what_is_stored);

@@ -265,12 +265,35 @@ static void on_rows(void *arg, struct rowset *got, const struct err *e)
 	answered(arg, got, e);
 }
 
-struct rowset *rig_list(struct rig *r, struct link *l, const char *after, size_t max)
+struct rowset *rig_list_until(struct rig *r, struct link *l, const char *after, const char *until, size_t max)
 {
 	struct answer a = { .r = r };
 
-	l->ops->list(l, after, max, on_rows, &a);
+	l->ops->list(l, after, until, max, on_rows, &a);
 	return await(&a, "list", NULL);
+}
+
+struct rowset *rig_list(struct rig *r, struct link *l, const char *after, size_t max)
+{
+	return rig_list_until(r, l, after, NULL, max);
+}
+
+static void on_split(void *arg, const struct value *ids, size_t n, const struct err *e)
+{
+	static char text[400];
+
+	text[0] = '\0';
+	for (size_t i = 0; i < n; i++)
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%.*s ", (int)ids[i].len, ids[i].data);
+	answered(arg, text, e);
+}
+
+const char *rig_split(struct rig *r, struct link *l, size_t n, int64_t rows)
+{
+	struct answer a = { .r = r };
+
+	l->ops->split(l, n, rows, on_split, &a);
+	return await(&a, "split", NULL);
 }
 
 struct rowset *rig_read(struct rig *r, struct link *l, const char *const *ids, size_t n)

@@ -49,6 +49,9 @@ struct captured *rig_capture(struct rig *r, struct link *l, const char *position
 void rig_ack(struct rig *r, struct link *l, struct captured **got);	/* acks (if there is anything) and frees */
 void rig_drop(struct link *l, struct captured **got);
 struct rowset *rig_list(struct rig *r, struct link *l, const char *after, size_t max);
+struct rowset *rig_list_until(struct rig *r, struct link *l, const char *after, const char *until, size_t max);
+/* The ids, a blank behind each; valid until the next call. */
+const char *rig_split(struct rig *r, struct link *l, size_t n, int64_t rows);
 struct rowset *rig_read(struct rig *r, struct link *l, const char *const *ids, size_t n);
 struct rowset *rig_read_by_key(struct rig *r, struct link *l, const struct value *keys, size_t n);
 void rig_write(struct rig *r, struct link *l, struct write *list, size_t n);

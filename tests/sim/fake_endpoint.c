@@ -80,7 +80,7 @@ struct fake_op {
 	uint32_t life;			/* of the database */
 	struct greeting greeting;
 	/* asked */
-	int64_t position, after, began_us, *ids;
+	int64_t position, after, until, began_us, *ids;
 	bool has_position;
 	size_t max, n;
 	char **keys;
@@ -419,7 +419,7 @@ static void do_list(struct fake_op *op)
 	if (t->n > 0)
 		qsort(t->rows, t->n, sizeof(struct db_row *), by_id);
 	for (size_t i = 0; i < t->n && op->rows->n < op->max; i++)
-		if (!op->has_position || t->rows[i]->id > op->after)
+		if ((!op->has_position || t->rows[i]->id > op->after) && t->rows[i]->id <= op->until)
 			rowset_add(op, op->rows, t->rows[i], STAMP_UNKNOWN);
 }
 
@@ -1055,13 +1055,14 @@ static void fake_drop(struct link *link, struct ack *ack)
 	ack_release(ack);
 }
 
-static void fake_list(struct link *link, const char *after, size_t max, rowset_fn *done, void *arg)
+static void fake_list(struct link *link, const char *after, const char *until, size_t max, rowset_fn *done, void *arg)
 {
 	struct fake_op *op = op_new(link, OP_LIST, arg);
 
 	op->answer.rowset = done;
 	op->has_position = after != NULL;
 	op->after = after != NULL ? atoll(after) : 0;
+	op->until = until != NULL ? atoll(until) : INT64_MAX;
 	op->max = max;
 	op->rows = rowset_new();
 }

@@ -448,9 +448,83 @@ static void somebody_plans(struct world *w, void *arg)
 	}
 }
 
+static void go_on_with(struct world *w)
+{
+	if (w->paused != NULL && w->sync != NULL)
+		sync_resume(w->sync, w->paused, NULL);
+	w->paused = NULL;
+}
+
+static void on_migrated(void *arg, const struct sync_migrate_sums *s, const struct err *e)
+{
+	struct world *w = arg;
+
+	w->migration = NULL;
+	w->sometimes->migrated += e == NULL;
+	w->sometimes->migrated_at_rest += e == NULL && w->paused != NULL;
+	w->sometimes->migration_broken += e != NULL;
+	world_trace(w, "the migration ends: %s", e != NULL ? e->text : "complete");
+	go_on_with(w);
+}
+
+static bool has_resumed(const struct sync_migration *m)
+{
+	struct sync_migrate_view v;
+
+	sync_migrate_view(m, &v);
+	return v.resumed;
+}
+
+/* The same pair again, until it is complete; every other time while the entity rests. */
+static void ask_migration(struct world *w)
+{
+	unsigned n = w->migrations++ / 4;
+	const struct entity_conf *entity = &w->topology->entities[n % w->topology->n_entities];
+	size_t from = n % w->plan.n_endpoints, to = (n + 1) % w->plan.n_endpoints;
+	struct sync_migrate_taker taker = { on_migrated, w };
+	struct sync_migrate_order order = { .entity = entity->def.name, .from = w->topology->endpoints[from].name,
+					    .to = w->topology->endpoints[to].name, .jobs = 1, .onto = ONTO_MERGE,
+					    .strategy = n % 3 == 0 ? MIGRATE_INCREMENTAL : MIGRATE_FULL };
+	struct err e = { 0 };
+
+	if (n % 2 == 0 && sync_pause(w->sync, entity->def.name, &e))
+		w->paused = entity->def.name;
+	w->migration = sync_migrate(w->sync, &order, &taker, &e);
+	world_trace(w, "a migration of %s from %s to %s: %s", order.entity, order.from, order.to, w->migration != NULL ? "begins" : e.text);
+	if (w->migration == NULL)
+		go_on_with(w);
+}
+
+static void leave_migration(struct world *w)
+{
+	if (w->migration == NULL)
+		return;
+	sync_migrate_cancel(w->migration);
+	w->migration = NULL;
+	w->sometimes->migration_broken++;
+	go_on_with(w);
+}
+
+/* In the midst of everything, too: onto merge it writes nothing but what the rules have to say, so all that holds without it holds with it. */
+static void somebody_migrates(struct world *w, void *arg)
+{
+	if (w->quiet)
+		return;
+	world_after(w, 9 * (int64_t)SECOND / 10, somebody_migrates, NULL);
+	if (w->sync == NULL)
+		return;
+	if (w->migration == NULL)
+		ask_migration(w);
+	else if (has_resumed(w->migration))
+		w->sometimes->migration_resumed++;
+	else
+		leave_migration(w);
+}
+
 static void mend(struct world *w)
 {
 	w->quiet = true;
+	leave_migration(w);
 	apps_settle(w);
 	for (size_t e = 0; e < w->plan.n_endpoints; e++)
 		if (w->dbs[e].away)
@@ -580,6 +654,8 @@ static void run(struct world *w)
 		operator_looks(w, NULL);
 	if (w->seed % 8 == 0)
 		somebody_plans(w, NULL);
+	if (w->seed % 8 == 5)
+		somebody_migrates(w, NULL);
 	if (w->plan.put_backs)
 		next_put_back(w);
 	if (w->plan.restores)

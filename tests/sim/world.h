@@ -255,6 +255,10 @@ struct store_keys {
 	X(planned, "a plan was made to its end") \
 	X(plan_found, "a plan found something to write") \
 	X(plan_broken, "a plan was broken off, by its asker or by what happened") \
+	X(migrated, "a migration was complete") \
+	X(migrated_at_rest, "a migration of an entity that was paused was complete") \
+	X(migration_resumed, "a migration went on where it had been broken off") \
+	X(migration_broken, "a migration was broken off, by its asker or by what happened") \
 	X(verified, "the sides were compared by their rows") \
 	X(verified_open, "verify found something that stands aside") \
 	X(crash, "daemon killed") \
@@ -350,6 +354,9 @@ struct world {
 	struct sync *sync;
 	struct sync_plan *asked_plan;	/* under way */
 	unsigned plans;			/* asked for */
+	struct sync_migration *migration;	/* under way */
+	unsigned migrations;		/* asked for */
+	const char *paused;		/* an entity that rests for it; NULL: none */
 	uint64_t planned;		/* writes and decisions, by the last one */
 	uint32_t incarnation;
 	uint32_t epoch;			/* rises when what rounds have learned is lost: the daemon died, the store went away */

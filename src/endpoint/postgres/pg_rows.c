@@ -1,5 +1,5 @@
 /*
- * pg_rows.c - reading rows: list, list_parts, read, read_by_key, sum, count, stamps, estimate, position_now.
+ * pg_rows.c - reading rows: list, list_parts, read, read_by_key, sum, count, stamps, estimate, split, position_now.
  *
  * Each operation is one statement and one answer (sum: two, one after the other); struct ask carries it from the call to the answer.
  */
@@ -32,10 +32,11 @@ struct ask {
 		number_fn *number;
 		position_fn *position;
 		summed_fn *summed;
+		ids_fn *ids;
 	} done;
 	void *arg;
 	struct err refusal;		/* kind 0: there is just nothing to answer */
-	char *after, *last;		/* list, sum: owned; NULL: from the beginning, to the end */
+	char *after, *until;		/* list, sum: owned; NULL: from the beginning, to the end */
 	struct part_set *parts;		/* list: owned; of these only; NULL: of all */
 	struct sum_seeds seeds;		/* sum */
 	size_t max;
@@ -61,7 +62,7 @@ static void ask_end(struct ask *a)
 {
 	pg_stmt_fini(&a->st);
 	free(a->after);
-	free(a->last);
+	free(a->until);
 	free(a->parts);
 	free(a);
 }
@@ -200,7 +201,7 @@ static void list_send(struct ask *a, bool counted)
 		pg_add_keeps_long(sql, t);
 	}
 	add_bound(a, ">", a->after);
-	add_bound(a, "<=", a->last);
+	add_bound(a, "<=", a->until);
 	if (a->parts != NULL)
 		add_parts(a);
 	buf_addf(sql, " ORDER BY t.%s LIMIT %zu", t->id.quoted, a->max);
@@ -209,12 +210,13 @@ static void list_send(struct ask *a, bool counted)
 	pg_stmt_call(&a->st, a->pl->pg, counted ? on_result : on_short_list, a);
 }
 
-static struct ask *list_new(struct link *l, const char *after, size_t max, rowset_fn *done, void *arg)
+static struct ask *list_new(struct link *l, const char *after, const char *until, size_t max, rowset_fn *done, void *arg)
 {
 	struct ask *a = ask_new(l, "listing rows", answer_list, arg);
 
 	a->done.rowset = done;
 	a->after = after != NULL ? xstrdup(after) : NULL;
+	a->until = until != NULL ? xstrdup(until) : NULL;
 	a->max = max;
 	return a;
 }
@@ -225,16 +227,15 @@ static void list_begin(struct ask *a)
 		list_send(a, pg_batch_bytes(a->pl, a->pl->table) == 0 || !pg_may_be_short(a->pl, a->pl->table));
 }
 
-static void pg_list(struct link *l, const char *after, size_t max, rowset_fn *done, void *arg)
+static void pg_list(struct link *l, const char *after, const char *until, size_t max, rowset_fn *done, void *arg)
 {
-	list_begin(list_new(l, after, max, done, arg));
+	list_begin(list_new(l, after, until, max, done, arg));
 }
 
-static void pg_list_parts(struct link *l, const char *after, const char *last, const struct part_set *parts, size_t max, rowset_fn *done, void *arg)
+static void pg_list_parts(struct link *l, const char *after, const char *until, const struct part_set *parts, size_t max, rowset_fn *done, void *arg)
 {
-	struct ask *a = list_new(l, after, max, done, arg);
+	struct ask *a = list_new(l, after, until, max, done, arg);
 
-	a->last = last != NULL ? xstrdup(last) : NULL;
 	a->parts = xcalloc(1, sizeof *a->parts);
 	*a->parts = *parts;
 	list_begin(a);
@@ -397,7 +398,7 @@ static void answer_sums(struct ask *a, PGresult *res, const struct err *e)
 	if (e == NULL)
 		pg_sums_take(res, parts);
 	PQclear(res);
-	a->done.summed(a->arg, parts, a->last, e);
+	a->done.summed(a->arg, parts, a->until, e);
 	free(parts);
 }
 
@@ -412,11 +413,11 @@ static void on_range_end(void *arg, PGresult *res, const struct err *e)
 		return;
 	}
 	if (!PQgetisnull(res, 0, 0))
-		a->last = xstrdup(PQgetvalue(res, 0, 0));
+		a->until = xstrdup(PQgetvalue(res, 0, 0));
 	keeps_long = PQgetvalue(res, 0, 1)[0] == 't';
 	PQclear(res);
 	pg_stmt_again(&a->st);
-	pg_sums_sql(&a->st, a->pl, a->after, a->last, &a->seeds, keeps_long);
+	pg_sums_sql(&a->st, a->pl, a->after, a->until, &a->seeds, keeps_long);
 	ask_send(a);
 }
 
@@ -483,6 +484,40 @@ static void pg_estimate(struct link *l, number_fn *done, void *arg)
 	ask_send(a);
 }
 
+static void answer_split(struct ask *a, PGresult *res, const struct err *e)
+{
+	int n = e == NULL ? PQntuples(res) : 0;
+	struct value *ids = xcalloc((size_t)n + 1, sizeof *ids);
+
+	for (int i = 0; i < n; i++)
+		ids[i] = pg_cell(res, i, 0);
+	a->done.ids(a->arg, ids, (size_t)n, e);
+	free(ids);
+	PQclear(res);
+}
+
+/* Of a large table a sample tells as well, and takes no time. */
+enum { SAMPLE_ROWS = 100000 };
+
+static void pg_split(struct link *l, size_t n, int64_t rows, ids_fn *done, void *arg)
+{
+	struct ask *a = ask_new(l, "parting the table", answer_split, arg);
+	const struct pg_table *t = a->pl->table;
+	struct buf *sql = &a->st.sql;
+
+	a->done.ids = done;
+	if (ask_refuses(a))
+		return;
+	buf_adds(sql, "SELECT DISTINCT ON (i) i::text FROM unnest((SELECT percentile_disc(ARRAY[");
+	for (size_t i = 1; i < n; i++)
+		buf_addf(sql, "%s%.6f", i > 1 ? ", " : "", (double)i / (double)n);
+	buf_addf(sql, "]::float8[]) WITHIN GROUP (ORDER BY t.%s) FROM %s t", t->id.quoted, t->quoted);
+	if (rows > SAMPLE_ROWS)
+		buf_addf(sql, " TABLESAMPLE SYSTEM (%.6f)", 100.0 * SAMPLE_ROWS / (double)rows);
+	buf_adds(sql, ")) i WHERE i IS NOT NULL ORDER BY i");
+	ask_send(a);
+}
+
 static void answer_position(struct ask *a, PGresult *res, const struct err *e)
 {
 	char *position = res != NULL ? pg_poll_position_of(res) : NULL;
@@ -521,5 +556,6 @@ const struct link_ops pg_link_ops = {
 	.write = pg_write_op,
 	.position_now = pg_position_now,
 	.estimate = pg_estimate,
+	.split = pg_split,
 	.refuse = pg_refuse_op,
 };

@@ -1,0 +1,172 @@
+/*
+ * migrate.c - `crmsyncctl migrate`: brings an entity over, says how far it is, then what came of it.
+ *
+ * On a terminal a line that is redrawn, else a line on stderr every few seconds.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "ctl/asking.h"
+
+enum { PLAIN_US = 5 * 1000 * 1000 };
+
+/* ---- progress ---------------------------------------------------------------------------------------- */
+
+static const char *doing(const char *phase)
+{
+	static const char *const words[][2] = {
+		{ "begin", "begins" }, { "target", "reads what the target has" }, { "source", "brings over" },
+		{ "extra", "looks for rows that only the target has" }, { "settle", "settles what was put off" }, { "over", "ends" },
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(words[i][0], phase) == 0)
+			return words[i][1];
+	return phase;
+}
+
+static void add_bytes(struct buf *out, double bytes)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	size_t u = 0;
+
+	for (; bytes >= 1024 && u + 1 < sizeof units / sizeof units[0]; u++)
+		bytes /= 1024;
+	buf_addf(out, "%.*f %s", u > 0 && bytes < 100 ? 1 : 0, bytes, units[u]);
+}
+
+/* contact: brings over: 41 %, 412000 of about 1000000 rows, 38000 rows/s, 5.1 MiB/s, about 16 s left */
+static void add_progress(struct buf *line, const json_t *p)
+{
+	const json_t *left = json_object_get(p, "seconds_left");
+	bool rows = strcmp(str(p, "phase"), "source") == 0 || strcmp(str(p, "phase"), "target") == 0;
+
+	buf_addf(line, "%s: %s", str(p, "entity"), doing(str(p, "phase")));
+	if (json_is_number(json_object_get(p, "share")))
+		buf_addf(line, ": %.0f %%", floor(100 * json_number_value(json_object_get(p, "share"))));
+	if (rows && json_is_integer(json_object_get(p, "expected")))
+		buf_addf(line, ", %lld of about %lld rows", (long long)number(p, "done"), (long long)number(p, "expected"));
+	else if (rows)
+		buf_addf(line, ": %lld rows", (long long)number(p, "done"));
+	if (rows && json_number_value(json_object_get(p, "rows_per_second")) > 0) {
+		buf_addf(line, ", %.0f rows/s, ", json_number_value(json_object_get(p, "rows_per_second")));
+		add_bytes(line, json_number_value(json_object_get(p, "bytes_per_second")));
+		buf_adds(line, "/s");
+	}
+	if (rows && json_is_number(left))
+		buf_addf(line, ", about %.0f s left", ceil(json_number_value(left)));
+	if (str(p, "throttle")[0] != '\0')
+		buf_addf(line, " (%s)", str(p, "throttle"));
+}
+
+static void show_progress(struct asking *a, const json_t *progress)
+{
+	static int64_t said_us;
+	int64_t now = clock_mono_us();
+	struct buf line = { 0 };
+
+	add_progress(&line, progress);
+	progress_draw(line.p);
+	if (!isatty(STDERR_FILENO) && now - said_us >= PLAIN_US) {
+		fprintf(stderr, "%s\n", line.p);
+		said_us = now;
+	}
+	buf_fini(&line);
+}
+
+/* ---- the sum ----------------------------------------------------------------------------------------- */
+
+static void add_count(struct buf *out, const json_t *j, const char *name, const char *words)
+{
+	if (number(j, name) > 0)
+		buf_addf(out, ", %lld %s", (long long)number(j, name), words);
+}
+
+static void add_rate(struct buf *out, const json_t *j, const char *name, const char *words)
+{
+	if (!json_is_number(json_object_get(j, name)))
+		return;
+	buf_addf(out, "; %s ", words);
+	add_bytes(out, json_number_value(json_object_get(j, name)));
+	buf_adds(out, "/s");
+}
+
+static void show(struct asking *a, const json_t *j)
+{
+	struct buf line = { 0 }, out = { 0 };
+
+	progress_wipe();
+	buf_addf(&line, "%s: %lld rows of %s looked at", str(j, "entity"), (long long)number(j, "rows"), str(j, "from"));
+	add_count(&line, j, "inserted", "inserted");
+	add_count(&line, j, "updated", "updated");
+	add_count(&line, j, "deleted", "deleted");
+	buf_addf(&line, " at %s, %lld rejected, %lld values cleaned", str(j, "to"), (long long)number(j, "rejected"), (long long)number(j, "cleaned"));
+	add_count(&line, j, "waiting", "still to come");
+	buf_addf(&line, "; in %.1f s, data volume ", json_number_value(json_object_get(j, "seconds")));
+	add_bytes(&line, (double)number(j, "bytes"));
+	add_rate(&line, j, "data_rate_bytes_per_second", "data rate");
+	add_rate(&line, j, "throughput_bytes_per_second", "throughput");
+	if (json_is_true(json_object_get(j, "extra_kept")))
+		buf_addf(&line, ". Rows that only %s has were left there: some of %s cannot be taken, and may be the same", str(j, "to"), str(j, "from"));
+	wrap_add(&out, line.p, 0, screen(false));
+	say(&out);
+	buf_fini(&line);
+	buf_fini(&out);
+}
+
+static void judge(struct asking *a, const json_t *j)
+{
+	if (number(j, "rejected") + number(j, "waiting") > 0 || json_is_true(json_object_get(j, "extra_kept")))
+		a->rc = CTL_DIFFERENT;
+}
+
+/* ---- the order --------------------------------------------------------------------------------------- */
+
+static bool set_number(json_t *params, const char *name, const char *text)
+{
+	char *end;
+	long long n;
+
+	if (text == NULL)
+		return true;
+	errno = 0;
+	n = strtoll(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || n < 1) {
+		complain("--%s: '%s' is not a whole number above 0", name, text);
+		return false;
+	}
+	json_object_set_new(params, name, json_integer(n));
+	return true;
+}
+
+int run_migrate(struct ctl *c, char **args, int n)
+{
+	struct asking a = { .c = c, .show = show, .progress = c->json ? NULL : show_progress, .judge = judge };
+	json_t *params = json_object();
+	int rc;
+
+	if (c->from == NULL || c->to == NULL) {
+		complain("from where to where? --from ENDPOINT --to ENDPOINT");
+		json_decref(params);
+		return CTL_USAGE;
+	}
+	if (!set_number(params, "jobs", c->jobs) || !set_number(params, "rate", c->rate)) {
+		json_decref(params);
+		return CTL_USAGE;
+	}
+	set_text(params, "entity", args[0]);
+	set_text(params, "from", c->from);
+	set_text(params, "to", c->to);
+	set_text(params, "strategy", c->strategy);
+	set_text(params, "onto", c->onto);
+	rc = order(&a, "migrate", params, patience(c, SILENCE_US));
+	progress_wipe();
+	return rc;
+}

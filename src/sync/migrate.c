@@ -1,0 +1,878 @@
+/*
+ * migrate.c - the order: what is listed next, how far it is, where it goes on.
+ *
+ * It has no pump of its own: the entity's asks migrate_feed() for as long as there is room (feed.c), also while it is paused.
+ */
+#include "sync/migrate.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sync/feed.h"
+
+enum {
+	SETTLE_US = 10000000,		/* so long is waited for what was put off, when others are at work on the entity, too */
+	LOOKS_MOST = 3,			/* so often it is looked for what the target is still owed */
+	PACE_US = 2000000,		/* so long it must have been at work before its pace tells when it will end */
+	PRESIZE_FROM = 1000,		/* rows */
+};
+
+/* ---- the end ----------------------------------------------------------------------------------------- */
+
+static void stretches_clear(struct sync_migration *m)
+{
+	for (size_t i = 0; i < STRETCHES_MAX; i++) {
+		struct stretch *t = &m->stretches[i];
+
+		while (t->first != NULL) {
+			struct part *part = t->first;
+
+			t->first = part->next;
+			free(part->last);
+			free(part);
+		}
+		free(t->until);
+		free(t->settled);
+		free(t->after);
+		*t = (struct stretch){ .migration = m };
+	}
+	m->n_stretches = 1;
+}
+
+static void migration_release(struct sync_migration *m)
+{
+	m->sync->migration = NULL;
+	m->flow->migration = NULL;
+	stretches_clear(m);
+	free(m->extra);
+	free(m);
+}
+
+/* In a paused entity nobody but a resume remembers what the others are owed. */
+static void leave_debts(struct sync_migration *m)
+{
+	for (size_t e = 0; e < m->sync->topology->n_endpoints; e++)
+		m->flow->settle_wanted |= m->flow->sides[e] != NULL && m->flow->sides[e]->owed > 0;
+}
+
+static void migration_end(struct sync_migration *m, const struct err *e)
+{
+	if (m->ended)
+		return;
+	m->ended = true;
+	m->sums.us = m->before_us + clock_mono_us() - m->began_us;
+	m->sums.waiting = m->to->owed;
+	m->sums.rejected += m->to->parked > m->parked_before ? m->to->parked - m->parked_before : 0;
+	leave_debts(m);
+	if (e == NULL)
+		log_info("migrated", LOG_S("entity", m->flow->def->name), LOG_S("from", m->from->mapping->endpoint->name),
+			 LOG_S("to", m->to->mapping->endpoint->name), LOG_I("rows", m->sums.rows), LOG_I("rejected", m->sums.rejected),
+			 LOG_D("seconds", (double)m->sums.us / 1e6));
+	else
+		log_info("migration broken off", LOG_S("entity", m->flow->def->name), LOG_S("to", m->to->mapping->endpoint->name),
+			 LOG_ERR(e));
+	m->taker.done(m->taker.arg, &m->sums, e);
+}
+
+static void migration_fail(struct sync_migration *m, const struct err *e)
+{
+	struct err why = *e;
+
+	if (why.kind == 0 || why.kind == ERR_ROW)
+		why.kind = ERR_TRANSIENT;
+	err_while(&why, "migrating %s; the same command goes on where it stopped", m->flow->def->name);
+	migration_end(m, &why);
+}
+
+/* Something that it had asked for has been answered. False: it is over, and maybe gone. */
+static bool answered(struct sync_migration *m, const struct err *e)
+{
+	m->open--;
+	if (e != NULL && !m->ended)
+		migration_fail(m, e);
+	if (!m->ended)
+		return true;
+	if (m->open == 0)
+		migration_release(m);
+	return false;
+}
+
+/* The state is not at hand; NULL: it is. */
+static const char *why_not_now(const struct sync *s)
+{
+	if (s->closing || s->finishing)
+		return "the daemon stops, or reads its topology again";
+	if (!s->store->ready || !s->recovered || s->rebase != NULL)
+		return s->store->why.text[0] != '\0' ? s->store->why.text : "the state in Redis is not at hand";
+	return NULL;
+}
+
+/* One that only owes answers for a while is waited for. */
+static bool is_away(const struct side *side, struct err *e)
+{
+	if (side_usable(side) || side->link->endpoint->silent)
+		return false;
+	err_set(e, ERR_ENDPOINT, "endpoint-away", "%s cannot be used now: %s", side->mapping->endpoint->name,
+		side->link->endpoint->why.text[0] != '\0' ? side->link->endpoint->why.text :
+		side->link->why.text[0] != '\0' ? side->link->why.text : "it is paused, or has not answered yet");
+	return true;
+}
+
+/* True: something that it needs has gone. */
+static bool is_broken(const struct sync_migration *m, struct err *e)
+{
+	const char *why = why_not_now(m->sync);
+
+	if (why != NULL)
+		err_set(e, ERR_TRANSIENT, "not-ready", "%s", why);
+	else if (m->losses != m->sync->losses)
+		err_set(e, ERR_TRANSIENT, "state-lost", "the state in Redis was lost meanwhile");
+	else if (m->past_us[0] != m->sync->shakes[m->from->endpoint].past_us || m->past_us[1] != m->sync->shakes[m->to->endpoint].past_us)
+		err_set(e, ERR_TRANSIENT, "put-back", "one of the two databases was put back meanwhile");
+	return e->kind != 0 || is_away(m->from, e) || is_away(m->to, e);
+}
+
+/* The same, of what rounds are made of: what was asked for before something went is not worked on after it. */
+static bool still_answered(struct sync_migration *m, const struct err *e)
+{
+	struct err why = { 0 };
+
+	return answered(m, e == NULL && !m->ended && is_broken(m, &why) ? &why : e);
+}
+
+static void go_on(struct sync_migration *m)
+{
+	if (!m->sync->closing)
+		flow_pump(m->flow);
+}
+
+void sync_migrate_cancel(struct sync_migration *m)
+{
+	m->ended = true;
+	leave_debts(m);
+	log_info("migration left by whoever ordered it", LOG_S("entity", m->flow->def->name), LOG_I("rows", m->sums.rows));
+	m->open++;
+	answered(m, NULL);
+}
+
+void migrate_end_with_sync(struct sync *s)
+{
+	struct err e = { 0 };
+
+	if (s->migration == NULL || s->migration->ended)
+		return;
+	err_set(&e, ERR_TRANSIENT, "stopping", "the daemon stops, or reads its topology again");
+	migration_fail(s->migration, &e);
+}
+
+void migrate_free(struct sync *s)
+{
+	if (s->migration != NULL)
+		migration_release(s->migration);
+}
+
+/* ---- how far it is: kept ----------------------------------------------------------------------------- */
+
+static void save(struct sync_migration *m);
+
+static void on_saved(void *arg, const struct err *e)
+{
+	struct sync_migration *m = arg;
+
+	m->saving = false;
+	if (!answered(m, e))
+		return;
+	if (m->unsaved)
+		save(m);
+	go_on(m);
+}
+
+/* One at a time, and what came meanwhile in the next. */
+static void save(struct sync_migration *m)
+{
+	char name[200], *text;
+	struct store_position p = { .name = name };
+	struct store_write w = { .positions = &p, .n_positions = 1 };
+
+	m->unsaved = m->saving;
+	if (m->saving)
+		return;
+	m->saving = true;
+	migrate_name_mark(m, name);
+	p.text = text = migrate_mark_text(m);
+	m->open++;
+	m->sync->store->ops->write(m->sync->store, m->flow->index, &w, on_saved, m);
+	free(text);
+}
+
+static struct side *side_listed(const struct sync_migration *m)
+{
+	return m->phase == MIGRATE_TARGET ? m->to : m->from;
+}
+
+static void enter(struct sync_migration *m, enum sync_migrate_phase phase)
+{
+	m->phase = phase;
+	m->positioned = m->estimated = m->parted = m->marking = false;
+	m->done = 0;
+	m->expected = -1;
+	stretches_clear(m);
+	if (phase == MIGRATE_TARGET || phase == MIGRATE_SOURCE)
+		side_listed(m)->strangers &= side_listed(m)->surveyed;
+	save(m);
+}
+
+/* ---- BEGIN ------------------------------------------------------------------------------------------- */
+
+static void on_mark(void *arg, struct value text, const struct err *e)
+{
+	struct sync_migration *m = arg;
+
+	if (!answered(m, e))
+		return;
+	m->loaded = true;
+	m->resumed = !value_is_null(text) && migrate_mark_read(m, text);
+	m->other = !value_is_null(text) && !m->resumed;
+	if (m->resumed)
+		log_info("migration goes on where it stopped", LOG_S("entity", m->flow->def->name),
+			 LOG_S("to", m->to->mapping->endpoint->name), LOG_I("rows", m->sums.rows));
+	else
+		m->parked_before = m->to->parked;
+	go_on(m);
+}
+
+static void refuse_rows(struct sync_migration *m)
+{
+	struct err e = { 0 };
+
+	err_set(&e, ERR_CONFIG, "not-empty", "%s at %s is not empty. --onto merge: the entity's rules decide about what both have; "
+		"--onto replace: it becomes equal to %s, and rows that only it has are deleted%s", m->flow->def->name,
+		m->to->mapping->endpoint->name, m->from->mapping->endpoint->name,
+		m->other ? ". (A migration with other options was broken off there: with these it goes on)" : "");
+	migration_end(m, &e);
+}
+
+/* What differs from the last-seen state is told by that state, where there is one. */
+static bool may_hold_rows(const struct sync_migration *m)
+{
+	return m->onto != ONTO_EMPTY || (m->strategy == MIGRATE_INCREMENTAL && m->to->surveyed);
+}
+
+static void on_looked(void *arg, struct rowset *rows, const struct err *e)
+{
+	struct sync_migration *m = arg;
+	bool empty = e == NULL && rows->n == 0;
+
+	if (e == NULL)
+		rowset_free(&rows);
+	if (!answered(m, e))
+		return;
+	m->looked = true;
+	m->was_empty = empty;
+	if (!empty && !may_hold_rows(m)) {
+		m->open++;
+		refuse_rows(m);
+		answered(m, NULL);
+		return;
+	}
+	go_on(m);
+}
+
+static bool begin_step(struct sync_migration *m)
+{
+	char name[200];
+
+	if (m->open > 0)
+		return false;
+	if (!m->loaded) {
+		m->open++;
+		migrate_name_mark(m, name);
+		m->sync->store->ops->position(m->sync->store, name, on_mark, m);
+		return false;
+	}
+	if (!m->looked && !m->resumed) {
+		m->open++;
+		m->to->link->ops->list(m->to->link, NULL, NULL, 1, on_looked, m);
+		return false;
+	}
+	enter(m, m->to->surveyed ? MIGRATE_SOURCE : MIGRATE_TARGET);
+	return true;
+}
+
+/* ---- TARGET, SOURCE: before the first page ----------------------------------------------------------- */
+
+static void on_positioned(void *arg, const struct err *e)
+{
+	struct sync_migration *m = arg;
+
+	if (!answered(m, e))
+		return;
+	m->positioned = true;
+	go_on(m);
+}
+
+static void on_position_now(void *arg, const char *position, const struct err *e)
+{
+	struct sync_migration *m = arg;
+	struct side *side = side_listed(m);
+	char name[200];
+	struct store_position p = { name, position };
+	struct store_write w = { .positions = &p, .n_positions = 1 };
+
+	if (!answered(m, e))
+		return;
+	capture_settled(side, position);
+	side_name_mark(side, "poll", name);
+	m->open++;
+	m->sync->store->ops->write(m->sync->store, m->flow->index, &w, on_positioned, m);
+}
+
+/* Where a poll is to go on when this is over; of a listing that goes on, it stands where it began. */
+static bool needs_position(const struct sync_migration *m)
+{
+	const struct side *side = side_listed(m);
+
+	if (side->surveyed || !side->captures || side->mapping->endpoint->capture != CAPTURE_POLL)
+		return false;
+	for (size_t i = 0; i < m->n_stretches; i++)
+		if (m->stretches[i].settled != NULL)
+			return false;
+	return true;
+}
+
+static void on_presized(void *arg, const struct err *e)
+{
+	/* Only a saving of work; the buckets grow by themselves. */
+}
+
+static void on_estimated(void *arg, int64_t rows, const struct err *e)
+{
+	struct sync_migration *m = arg;
+	struct store *store = m->sync->store;
+
+	if (!answered(m, NULL))
+		return;
+	m->expected = e == NULL ? rows : -1;
+	m->estimated = true;
+	if (store->ready && store->records[m->flow->index] == 0 && m->expected > PRESIZE_FROM)
+		store->ops->presize(store, m->flow->index, m->expected, on_presized, NULL);
+	go_on(m);
+}
+
+static void on_split(void *arg, const struct value *ids, size_t n, const struct err *e)
+{
+	struct sync_migration *m = arg;
+
+	if (!answered(m, e))
+		return;
+	for (size_t i = 0; i < n && i + 1 < STRETCHES_MAX; i++) {
+		m->stretches[i].until = xstrndup(ids[i].data, (size_t)ids[i].len);
+		m->stretches[i + 1].settled = xstrdup(m->stretches[i].until);
+		m->stretches[i + 1].after = xstrdup(m->stretches[i].until);
+		m->n_stretches = i + 2;
+	}
+	m->parted = true;
+	save(m);
+	go_on(m);
+}
+
+/* Only the source; what goes on has been parted before. */
+static bool needs_parts(const struct sync_migration *m)
+{
+	return m->phase == MIGRATE_SOURCE && m->jobs > 1 && m->n_stretches == 1 && m->stretches[0].settled == NULL;
+}
+
+/* True: it is ready for the next page. */
+static bool is_prepared(struct sync_migration *m)
+{
+	struct side *side = side_listed(m);
+
+	if (m->positioned && m->estimated && m->parted)
+		return true;
+	if (m->open > 0)
+		return false;
+	m->positioned = m->positioned || !needs_position(m);
+	m->parted = m->parted || !needs_parts(m);
+	if (m->positioned && m->estimated && m->parted)
+		return true;
+	m->open++;
+	if (!m->positioned)
+		side->link->ops->position_now(side->link, on_position_now, m);
+	else if (!m->estimated)
+		side->link->ops->estimate(side->link, on_estimated, m);
+	else
+		side->link->ops->split(side->link, m->jobs, m->expected, on_split, m);
+	return false;
+}
+
+/* ---- TARGET, SOURCE: pages --------------------------------------------------------------------------- */
+
+static void add_sums(struct sync_migrate_sums *to, const struct sync_migrate_sums *more)
+{
+	to->rows += more->rows;
+	to->read += more->read;
+	to->written += more->written;
+	to->inserted += more->inserted;
+	to->updated += more->updated;
+	to->deleted += more->deleted;
+	to->rejected += more->rejected;
+	to->cleaned += more->cleaned;
+	to->waited_us += more->waited_us;
+}
+
+/* All parts up to here are over. */
+static void settle_parts(struct stretch *t)
+{
+	struct sync_migration *m = t->migration;
+	bool any = false;
+
+	while (t->first != NULL && t->first->over) {
+		struct part *part = t->first;
+
+		t->first = part->next;
+		m->done += part->sums.rows;
+		if (m->phase == MIGRATE_TARGET)		/* what is reported is what was brought over */
+			part->sums.rows = part->sums.read = part->sums.cleaned = part->sums.rejected = 0;
+		add_sums(&m->sums, &part->sums);
+		free(t->settled);
+		t->settled = part->last;
+		free(part);
+		any = true;
+	}
+	if (any)
+		save(m);
+}
+
+static void part_over(struct part *part)
+{
+	struct sync_migration *m = part->migration;
+
+	if (part->stretch != NULL) {
+		part->over = true;
+		settle_parts(part->stretch);
+	} else {
+		add_sums(&m->sums, &part->sums);
+		m->extra = NULL;
+		free(part);
+	}
+}
+
+void migrate_leave(struct sync_migration *m, struct part *part, const struct err *why)
+{
+	if (part != NULL && why == NULL && !m->ended)
+		part_over(part);
+	if (answered(m, part != NULL ? why : NULL))
+		go_on(m);
+}
+
+static struct part *part_new(struct sync_migration *m, struct stretch *t)
+{
+	struct part *part = xcalloc(1, sizeof *part);
+
+	part->migration = m;
+	part->stretch = t;
+	if (t == NULL)
+		m->extra = part;
+	else if (t->first == NULL)
+		t->first = t->last = part;
+	else
+		t->last = t->last->next = part;
+	return part;
+}
+
+static void take_page(struct stretch *t, struct rowset *rows)
+{
+	struct sync_migration *m = t->migration;
+	struct side *side = side_listed(m);
+	const struct row *last = &rows->rows[rows->n - 1];
+	struct part *part = part_new(m, t);
+	int64_t now = clock_mono_us();
+
+	part->last = xstrndup(last->id.data, (size_t)last->id.len);
+	part->sums = (struct sync_migrate_sums){ .rows = (int64_t)rows->n, .read = (int64_t)rows->bytes, .waited_us = now - t->asked_us };
+	free(t->after);
+	t->after = xstrdup(part->last);
+	m->listed += (int64_t)rows->n;
+	rate_add(&m->pace, rows->n, now);
+	rate_add(&m->bytes, rows->bytes, now);
+	round_of_migration(side, rows, t->asked_us, part);
+}
+
+static void on_page(void *arg, struct rowset *rows, const struct err *e)
+{
+	struct stretch *t = arg;
+	struct sync_migration *m = t->migration;
+	struct side *side = side_listed(m);
+
+	t->asking = false;
+	if (!still_answered(m, e)) {
+		if (e == NULL)
+			rowset_free(&rows);
+		return;
+	}
+	t->listed = rows->n < batch_rows(m->flow) && !rows->cut;
+	if (!side->surveyed)
+		side->strangers = side->strangers || listing_has_strangers(side, rows);
+	if (rows->n > 0)
+		take_page(t, rows);
+	else
+		rowset_free(&rows);
+	go_on(m);
+}
+
+/* It has listed all that it may by now: the next tick asks again. */
+static bool is_fast_enough(const struct sync_migration *m)
+{
+	return m->rows_per_second > 0 && m->listed > m->rows_per_second * (clock_mono_us() - m->began_us) / 1000000;
+}
+
+static bool ask_page(struct sync_migration *m)
+{
+	struct side *side = side_listed(m);
+
+	if (is_fast_enough(m))
+		return false;
+	for (size_t i = 0; i < m->n_stretches; i++) {
+		struct stretch *t = &m->stretches[i];
+
+		if (t->asking || t->listed)
+			continue;
+		t->asking = true;
+		t->asked_us = clock_mono_us();
+		m->open++;
+		side->link->ops->list(side->link, t->after, t->until, batch_rows(m->flow), on_page, t);
+		return true;
+	}
+	return false;
+}
+
+static bool is_listed(const struct sync_migration *m)
+{
+	for (size_t i = 0; i < m->n_stretches; i++)
+		if (!m->stretches[i].listed || m->stretches[i].first != NULL)
+			return false;
+	return true;
+}
+
+/* A row that cannot be taken has no record, and may be what the target has: then nobody knows what only that has. */
+static bool may_end_extra(struct sync_migration *m)
+{
+	m->sums.extra_kept = m->onto == ONTO_REPLACE && m->sums.rejected > 0;
+	if (m->sums.extra_kept)
+		log_warn("rows of the source cannot be taken: what only the target has is left there", LOG_S("entity", m->flow->def->name),
+			 LOG_S("to", m->to->mapping->endpoint->name), LOG_I("rejected", m->sums.rejected));
+	return m->onto == ONTO_REPLACE && !m->sums.extra_kept;
+}
+
+static void next_phase(struct sync_migration *m)
+{
+	if (m->phase == MIGRATE_TARGET)
+		enter(m, MIGRATE_SOURCE);
+	else
+		enter(m, may_end_extra(m) ? MIGRATE_EXTRA : MIGRATE_SETTLE);
+}
+
+static void on_surveyed(void *arg, const struct err *e)
+{
+	struct sync_migration *m = arg;
+
+	if (!answered(m, e))
+		return;
+	next_phase(m);
+	go_on(m);
+}
+
+static bool list_step(struct sync_migration *m)
+{
+	struct side *side = side_listed(m);
+
+	if (m->marking || !is_prepared(m))
+		return false;
+	if (ask_page(m))
+		return true;
+	if (!is_listed(m) || m->saving)
+		return false;
+	if (side->surveyed) {
+		next_phase(m);
+		return true;
+	}
+	m->marking = true;
+	m->open++;
+	listing_survey_done(side, m->done, m->began_us, on_surveyed, m);
+	return false;
+}
+
+/* ---- EXTRA ------------------------------------------------------------------------------------------- */
+
+static void on_scanned(void *arg, const struct rid *rids, const struct value *blobs, size_t n, uint64_t next, const struct err *e)
+{
+	struct sync_migration *m = arg;
+	const struct vector_layout *layout = &m->sync->store->layouts[m->flow->index];
+	struct rid *extra = NULL;
+	size_t n_extra = 0;
+	struct arena arena;
+	struct vector *v;
+
+	m->scanning = false;
+	if (!still_answered(m, e))
+		return;
+	m->scan_at = next;
+	m->scanned = next == 0;
+	m->done += (int64_t)n;
+	arena_init(&arena);
+	extra = arena_alloc(&arena, (n + 1) * sizeof *extra);
+	for (size_t i = 0; i < n; i++)
+		if (vector_decode(blobs[i].data, (size_t)blobs[i].len, layout, &arena, &v, NULL) && migrate_is_extra(m, v))
+			extra[n_extra++] = rids[i];
+	if (n_extra > 0)
+		round_of_extra(m->flow, extra, n_extra, part_new(m, NULL));
+	arena_fini(&arena);
+	go_on(m);
+}
+
+static bool extra_step(struct sync_migration *m)
+{
+	if (m->scanning || m->extra != NULL || m->saving)
+		return false;
+	if (m->scanned) {
+		enter(m, MIGRATE_SETTLE);
+		return true;
+	}
+	m->expected = m->sync->store->records[m->flow->index];
+	m->scanning = true;
+	m->open++;
+	m->sync->store->ops->scan(m->sync->store, m->flow->index, m->scan_at, on_scanned, m);
+	return true;
+}
+
+/* ---- SETTLE ------------------------------------------------------------------------------------------ */
+
+static void on_forgotten(void *arg, const struct err *e)
+{
+	struct sync_migration *m = arg;
+
+	if (!answered(m, e))
+		return;
+	m->phase = MIGRATE_OVER;
+	m->open++;
+	migration_end(m, NULL);
+	answered(m, NULL);
+}
+
+static void forget_mark(struct sync_migration *m)
+{
+	char name[200];
+	struct store_position p = { .name = name };
+	struct store_write w = { .positions = &p, .n_positions = 1 };
+
+	m->forgetting = true;
+	migrate_name_mark(m, name);
+	m->open++;
+	m->sync->store->ops->write(m->sync->store, m->flow->index, &w, on_forgotten, m);
+}
+
+/* Nothing of the entity is in work or in line. */
+static bool is_quiet(const struct flow *flow)
+{
+	return flow->n_rounds == 0 && flow->again == NULL && flow->later == NULL && !flow->settle_wanted && flow->scan.kind != SCAN_SETTLE;
+}
+
+static bool settle_step(struct sync_migration *m)
+{
+	int64_t now = clock_mono_us();
+
+	if (m->forgetting || m->saving)
+		return false;
+	if (m->settling_us == 0)
+		m->settling_us = now;
+	if (!is_quiet(m->flow) && (m->flow->paused || now - m->settling_us < SETTLE_US))
+		return false;
+	if (m->to->owed > 0 && m->looks++ < LOOKS_MOST) {
+		m->flow->settle_wanted = true;
+		return m->flow->paused;
+	}
+	forget_mark(m);
+	return false;
+}
+
+/* ---- going on ---------------------------------------------------------------------------------------- */
+
+static bool over_step(struct sync_migration *m)
+{
+	return false;
+}
+
+static bool (*const steps[])(struct sync_migration *) = {
+	[MIGRATE_BEGIN] = begin_step, [MIGRATE_TARGET] = list_step, [MIGRATE_SOURCE] = list_step,
+	[MIGRATE_EXTRA] = extra_step, [MIGRATE_SETTLE] = settle_step, [MIGRATE_OVER] = over_step,
+};
+
+static bool is_waited_for(const struct side *side)
+{
+	return side->link->endpoint->silent;
+}
+
+bool migrate_is_at_work(const struct flow *flow)
+{
+	return flow->migration != NULL && !flow->migration->ended;
+}
+
+bool migrate_rests_at(const struct flow *flow, size_t e)
+{
+	return flow->paused && flow->migration != NULL && e != flow->migration->to->endpoint;
+}
+
+size_t migrate_asking(const struct flow *flow)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; flow->migration != NULL && i < flow->migration->n_stretches; i++)
+		n += flow->migration->stretches[i].asking;
+	return n;
+}
+
+bool migrate_feed(struct flow *flow)
+{
+	struct sync_migration *m = flow->migration;
+
+	return migrate_is_at_work(flow) && flow->counted && !is_waited_for(m->from) && !is_waited_for(m->to) && steps[m->phase](m);
+}
+
+void migrate_tick(struct sync *s)
+{
+	struct sync_migration *m = s->migration;
+	struct err e = { 0 };
+
+	if (m == NULL || m->ended || !is_broken(m, &e))
+		return;
+	m->open++;
+	answered(m, &e);
+}
+
+/* ---- birth ------------------------------------------------------------------------------------------- */
+
+static struct side *side_wanted(struct sync *s, const struct flow *flow, const char *endpoint, struct err *e)
+{
+	struct side *side = side_named(s, flow->def->name, endpoint);
+
+	if (side == NULL)
+		err_set(e, ERR_CONFIG, "unknown-name", "%s has no mapping at an endpoint '%s'", flow->def->name, endpoint);
+	return side;
+}
+
+static bool roles_fit(const struct side *from, const struct side *to, struct err *e)
+{
+	if (from == to)
+		return err_set(e, ERR_CONFIG, "same-endpoint", "--from and --to are the same endpoint");
+	if (!from->captures)
+		return err_set(e, ERR_CONFIG, "role", "%s has the role `target` there: its rows have no say", from->mapping->endpoint->name);
+	if (to->mapping->role == ROLE_SOURCE)
+		return err_set(e, ERR_CONFIG, "role", "%s has the role `source` there: it is not written to", to->mapping->endpoint->name);
+	return true;
+}
+
+/* It does the same, and there would be two of it. */
+static bool is_met_first(const struct flow *flow, const struct side *from, const struct side *to, struct err *e)
+{
+	if (flow->paused || (from->surveyed && to->surveyed))
+		return false;
+	err_set(e, ERR_TRANSIENT, "first-contact", "the first contact of %s is under way, which brings over what is missing as well: "
+		"crmsyncctl wait waits for its end; crmsyncctl pause %s, and a migration takes its place", flow->def->name, flow->def->name);
+	return true;
+}
+
+static bool points_back(const struct entity_def *def, const struct entity_def *to)
+{
+	for (size_t f = 0; f < def->n_fields; f++)
+		if (def->fields[f].refers == to)
+			return true;
+	return false;
+}
+
+/* Where the rows that it points to are not known to be, each of its own would only wait for them. */
+static bool parents_are_there(const struct flow *flow, const struct side *to, struct err *e)
+{
+	for (size_t f = 0; f < flow->def->n_fields; f++) {
+		const struct entity_def *parent = flow->def->fields[f].refers;
+		const struct side *side = parent != NULL ? flow->sync->flows[parent->index].sides[to->endpoint] : NULL;
+
+		if (side == NULL || parent == flow->def || side->surveyed || points_back(parent, flow->def))
+			continue;
+		return err_set(e, ERR_CONFIG, "parents-first", "%s points to %s, which %s has not been given yet: migrate %s first",
+			       flow->def->name, parent->name, to->mapping->endpoint->name, parent->name);
+	}
+	return true;
+}
+
+struct sync_migration *sync_migrate(struct sync *s, const struct sync_migrate_order *order, const struct sync_migrate_taker *taker,
+				    struct err *e)
+{
+	struct flow *flow = flow_named(s, order->entity);
+	struct side *from, *to;
+	struct sync_migration *m;
+
+	if (flow == NULL)
+		return err_set(e, ERR_CONFIG, "unknown-name", "there is no entity '%s'", order->entity), NULL;
+	from = side_wanted(s, flow, order->from, e);
+	to = from != NULL ? side_wanted(s, flow, order->to, e) : NULL;
+	if (to == NULL || !roles_fit(from, to, e))
+		return NULL;
+	if (s->migration != NULL)
+		return err_set(e, ERR_TRANSIENT, "busy", "a migration is under way, or about to end; try again"), NULL;
+	if (why_not_now(s) != NULL)
+		return err_set(e, ERR_TRANSIENT, "not-ready", "%s; try again", why_not_now(s)), NULL;
+	if (is_away(from, e) || is_away(to, e) || is_met_first(flow, from, to, e) || !parents_are_there(flow, to, e))
+		return NULL;
+	m = xcalloc(1, sizeof *m);
+	*m = (struct sync_migration){ .sync = s, .flow = flow, .from = from, .to = to, .strategy = order->strategy, .onto = order->onto,
+				      .jobs = order->jobs, .rows_per_second = order->rows_per_second, .taker = *taker, .losses = s->losses,
+				      .began_us = clock_mono_us(), .expected = -1 };
+	m->past_us[0] = s->shakes[from->endpoint].past_us;
+	m->past_us[1] = s->shakes[to->endpoint].past_us;
+	stretches_clear(m);
+	s->migration = flow->migration = m;
+	log_info("migration begins", LOG_S("entity", flow->def->name), LOG_S("from", from->mapping->endpoint->name),
+		 LOG_S("to", to->mapping->endpoint->name));
+	flow_pump(flow);
+	return m;
+}
+
+/* ---- how far it is ----------------------------------------------------------------------------------- */
+
+static double per_second(const struct rate *rate, int64_t since_us, int64_t now)
+{
+	double seconds = (double)(now - since_us) / 1e6;
+
+	return seconds > 0 ? rate_per_second(rate, now) * 60 / fmin(60, fmax(1, seconds)) : 0;
+}
+
+/* Nothing is asked of the source, because all that may be at work is. */
+static bool waits_for_target(const struct sync_migration *m)
+{
+	return m->to->writing > 0 && migrate_asking(m->flow) == 0 && m->flow->n_rounds >= (size_t)m->sync->topology->limits.rounds;
+}
+
+static const char *reason_of(const struct sync_migration *m)
+{
+	if (is_waited_for(m->from) || is_waited_for(m->to))
+		return "an endpoint has not answered for a while";
+	if (is_fast_enough(m))
+		return "as fast as --rate allows";
+	return waits_for_target(m) ? "waits for the target to write" : "";
+}
+
+void sync_migrate_view(const struct sync_migration *m, struct sync_migrate_view *v)
+{
+	int64_t now = clock_mono_us();
+
+	*v = (struct sync_migrate_view){ .phase = m->phase, .resumed = m->resumed, .done = m->done, .expected = m->expected, .seconds_left = NAN,
+					 .rows_per_second = per_second(&m->pace, m->began_us, now),
+					 .bytes_per_second = per_second(&m->bytes, m->began_us, now), .reason = reason_of(m), .sums = m->sums };
+	v->sums.us = m->before_us + now - m->began_us;
+	if (v->rows_per_second > 0 && now - m->began_us >= PACE_US && v->expected >= v->done)
+		v->seconds_left = (double)(v->expected - v->done) / v->rows_per_second;
+}

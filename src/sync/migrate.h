@@ -1,0 +1,138 @@
+/*
+ * migrate.h - moving an entity from one endpoint to another by order: its files, and what a round asks of them.
+ *
+ *   migrate.c        the order: what is listed next, how far it is, where it goes on
+ *   migrate_mark.c   how far it is, in the store
+ *   migrate_round.c  what is different in a round of it
+ *
+ *   BEGIN    where did it stop last time? is the target empty?
+ *   TARGET   every row of the target, unless it was surveyed before: then it is known what is there, and which records are absent
+ *   SOURCE   every row of the source: recalled, decided, written, marked by rounds like any other, several at a time
+ *   EXTRA    onto replace: records that only the target has are ended there
+ *   SETTLE   what a busy row or a guard has put off
+ *
+ * It is a listing by order, and otherwise the survey: the poll position is saved before the first page, and a table of which all pages
+ * are settled is marked as surveyed. So whatever people edit meanwhile is captured as soon as the entity is followed (nobody has to
+ * list it again for that), and there is no moment that neither side has seen.
+ *
+ * It works for an entity that is paused, as with --paused: then nothing is written anywhere but at the target, and what others ought to
+ * get stays owed to them until the entity is resumed. It works for one that is followed, too: there its rounds are some among others, and
+ * what they decide goes wherever it belongs. Only while the first contact of a followed entity is under way there is no room for it: that
+ * does the same.
+ *
+ *   full         every row of the source is compared with what the target shows. What is missing there comes back, if it had to be empty
+ *                when this began or is to be replaced; else a row that somebody deleted there is for the capture to tell of
+ *   incremental  a row that is as it was last seen says nothing, as in a sweep
+ *   parallel     full, with the table parted by local ids, each part listed on its own
+ *
+ *   onto merge     the entity's rules decide about every record that both have, as at first contact
+ *   onto replace   the target has no say, as if its role were `target`: before-images keep what is written over or deleted
+ *
+ * How far it is stands in the store beside the vectors that it has made, in one line behind them: who loses the one has lost the other.
+ * A part is over when its round has marked what came of it; the mark names the last row before which all parts are. What was in work when
+ * the process was killed is listed again, and found to be done, in doubt (doubt.h), or not begun.
+ */
+#ifndef SYNC_MIGRATE_H
+#define SYNC_MIGRATE_H
+
+#include "sync/state.h"
+
+struct round;
+struct subject;
+
+enum { STRETCHES_MAX = 16 };
+
+struct part {				/* a page in work */
+	struct sync_migration *migration;
+	struct stretch *stretch;
+	char *last;			/* owned; local id of its last row; NULL: of EXTRA */
+	struct sync_migrate_sums sums;
+	bool over;
+	struct part *next;		/* of that stretch */
+};
+
+struct stretch {			/* of the table that is being listed: all of it, or one of several */
+	struct sync_migration *migration;
+	char *until;			/* owned; its last row; NULL: it goes to the end of the table */
+	char *settled;			/* owned; all rows up to this one are done with; NULL: none are */
+	char *after;			/* owned; listed up to there */
+	bool asking, listed;
+	int64_t asked_us;
+	struct part *first, *last;	/* in work, in the order of the table */
+};
+
+struct sync_migration {
+	struct sync *sync;
+	struct flow *flow;
+	struct side *from, *to;
+	enum sync_migrate_strategy strategy;
+	enum sync_migrate_onto onto;
+	size_t jobs;
+	int64_t rows_per_second;
+	struct sync_migrate_taker taker;
+	uint64_t losses;		/* of the state before it began */
+	int64_t past_us[2];		/* of source and target then: when they were put back last */
+	bool ended;			/* it has told its end, or nobody wants to know */
+	size_t open;			/* questions and rounds under way */
+	enum sync_migrate_phase phase;
+	/* BEGIN */
+	bool loaded, resumed, other;	/* other: one with other words was broken off */
+	bool looked, was_empty;		/* the target, when it began */
+	/* TARGET, SOURCE */
+	bool positioned, estimated, parted, marking;
+	int64_t done, expected;
+	struct stretch stretches[STRETCHES_MAX];
+	size_t n_stretches;
+	/* EXTRA */
+	bool scanning, scanned;
+	uint64_t scan_at;
+	struct part *extra;		/* in work; NULL: none is */
+	/* SETTLE */
+	int64_t settling_us;
+	unsigned looks;
+	bool forgetting;		/* the mark is being removed */
+	/* all of it */
+	struct sync_migrate_sums sums;
+	int64_t began_us, before_us;	/* monotonic: this life; how long it was at work in earlier ones */
+	int64_t parked_before;		/* at the target */
+	int64_t listed;			/* rows, in this life */
+	struct rate pace, bytes;
+	bool saving, unsaved;
+};
+
+/* ---- migrate_mark.c ---------------------------------------------------------------------------------- */
+
+void migrate_name_mark(const struct sync_migration *, char out[200]);
+/* The caller frees. */
+char *migrate_mark_text(const struct sync_migration *);
+/* True: that is where this one goes on. */
+bool migrate_mark_read(struct sync_migration *, struct value text);
+
+/* ---- migrate.c --------------------------------------------------------------------------------------- */
+
+bool migrate_is_at_work(const struct flow *);	/* a flow that is paused has that much to do */
+bool migrate_rests_at(const struct flow *, size_t e);	/* nothing is written there while it is at work */
+bool migrate_feed(struct flow *);
+size_t migrate_asking(const struct flow *);	/* pages on their way */
+void migrate_tick(struct sync *);
+void migrate_end_with_sync(struct sync *);	/* tells whoever asked */
+void migrate_free(struct sync *);		/* nothing it asked for is open any more */
+
+/* ---- migrate_round.c --------------------------------------------------------------------------------- */
+
+/* A round is born that belongs to it: one of its pages, or any of a flow that is paused. Told of its end, why NULL: fine. */
+void migrate_join(struct round *);
+void migrate_leave(struct sync_migration *, struct part *, const struct err *why);
+void migrate_taken(struct part *, uint64_t cleaned, uint64_t rejected);	/* the rows of its page were looked at */
+bool migrate_forbids(const struct round *, size_t e);			/* nothing is written there */
+bool migrate_looks_anew(const struct round *);				/* a row without news is not over with that */
+bool migrate_is_first_load(const struct round *);
+/* Who has a say; what is known of a record; what is to become of it. */
+void migrate_shape(const struct round *, struct decide_endpoint *ends);
+const struct vector *migrate_base_of(struct round *, const struct subject *, const struct vector *base);
+void migrate_impose(struct round *, struct subject *, struct decide_policy *);
+bool migrate_is_extra(const struct sync_migration *, const struct vector *);
+void migrate_note_written(const struct round *, size_t e, size_t bytes, int64_t us);
+void migrate_note_done(const struct round *, size_t e, enum action);
+
+#endif
