@@ -208,7 +208,8 @@ static void on_keys(void *arg, const struct value *blobs, size_t n, const struct
 		struct err taken = { 0 };
 		struct rid forward;
 
-		if (value_is_null(blobs[i]) || vector_decode_forward(blobs[i], &forward) || let_go_of_foreign_rows(r, s, blobs[i]))
+		if (value_is_null(blobs[i]) || vector_decode_forward(blobs[i], &forward) ||
+		    fault("f13-a-key-that-another-one-has-is-free") || let_go_of_foreign_rows(r, s, blobs[i]))
 			continue;
 		if (s->undo != NULL && s->d.edited == 0) {
 			undo_key_taken(s);
