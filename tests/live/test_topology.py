@@ -64,6 +64,10 @@ class Topology(ThreeCrms):
 
     def test_the_effective_topology_loads_again_and_holds_no_password(self):
         text = self.topology().replace("user=crmsync", "user=crmsync password=hushhush", 1)
+        code, refused = self.check_file(text)
+        self.assertEqual(code, 78)
+        self.assertIn("holds a password, and others have rights on it", refused)
+        (self.place.path / "bad.yaml").chmod(0o600)
         code, printed = self.check_file(text, "--print-config")
         self.assertEqual(code, 0)
         self.assertNotIn("hushhush", printed)
