@@ -122,6 +122,8 @@ struct side {
 
 	int64_t owed, parked;		/* records */
 	int64_t discarded;		/* parked ones that stay different by the operator's will */
+	int64_t taken;			/* writes among both that wait for a key or value that another row has */
+	int64_t freed_us;		/* monotonic: when these were last tried because a row had changed */
 	bool reread_wanted;
 	size_t rereads;			/* of parked rows, under way */
 	struct debts debts;		/* since when these are owed, wall */
@@ -235,6 +237,8 @@ struct parked_mark {			/* what is parked, by identity; the words are in the jour
 	uint64_t id;			/* digest of entity, endpoint, direction, rid or local id */
 	bool capture;			/* a row that cannot be taken; else a write */
 	bool discarded;
+	bool taken;			/* a write: another row has its key, or a value that must be unique */
+	bool once_more;			/* it is tried again at the next look */
 	UT_hash_handle hh;
 };
 
@@ -409,13 +413,15 @@ void own_free(struct side *);
 void park_load(struct sync *);
 /* Reads rows again that could not be taken before; those that are gone are let go. */
 void park_reread(struct side *);
-/* A key has become free there: rows that were parked because another one had theirs are read again. */
+/* A key, or a value that must be unique, has become free there: what was parked because another row had it is tried again. */
 void park_reread_duplicates(struct side *);
 /* Durable when it returns true. key may be a NULL value; rid may be NULL when capture. */
 bool park_record(struct side *, bool capture, const struct rid *, struct value key, struct value local_id,
 		 const char *field, const struct err *cause);
 void unpark_record(struct side *, bool capture, const struct rid *, struct value local_id);
 bool is_parked(const struct side *, bool capture, const struct rid *, struct value local_id);
+/* A write: it is parked, and nothing has changed that would let it through. */
+bool stays_parked(const struct side *, const struct rid *);
 /* Rows of that entity went away or point elsewhere: deletes of what they pointed to may go through now. */
 void blocked_release(struct flow *child);
 void orphan_wait(struct flow *parent, const struct rid *parent_rid, struct flow *child, const struct rid *child_rid);
