@@ -91,10 +91,8 @@ void store_keys_init(struct world *w)
 		numbers_deal(&w->rng, k->field_number[i], w->topology->entities[i].def.n_fields, 0);
 }
 
-void store_keys_fini(struct world *w)
+void store_keys_drop(struct store_keys *k)
 {
-	struct store_keys *k = &w->keys;
-
 	for (size_t i = 0; i < SIM_ENTITIES; i++) {
 		for (size_t j = 0; j < k->n_vectors[i]; j++)
 			free(k->vectors[i][j].p);
@@ -114,7 +112,12 @@ void store_keys_fini(struct world *w)
 	}
 	free(k->positions);
 	free(k->intents);
-	*k = (struct store_keys){ .away = k->away, .face = k->face };
+}
+
+void store_keys_fini(struct world *w)
+{
+	store_keys_drop(&w->keys);
+	w->keys = (struct store_keys){ .away = w->keys.away, .face = w->keys.face };
 }
 
 static struct kept_vector *vector_find(struct store_keys *k, size_t entity, const struct rid *rid)
@@ -763,7 +766,6 @@ static void notice_event(struct world *w, void *arg)
 void fake_store_flush(struct world *w)
 {
 	world_trace(w, "store flushed");
-	w->flushed_us = world_now(w);
 	history_flushed(w);
 	w->sometimes->flush++;
 	store_keys_fini(w);
@@ -772,24 +774,14 @@ void fake_store_flush(struct world *w)
 	world_after(w, world_delay(w), notice_event, NULL);
 }
 
-int64_t fake_store_acked(const struct world *w, const struct db *db)
-{
-	long long intent, acked = 0;
-
-	for (size_t i = 0; i < w->keys.n_positions; i++) {
-		const struct kept_text *t = &w->keys.positions[i];
-
-		if (strncmp(t->name, "epoch/", 6) == 0 && strcmp(t->name + 6, db->name) == 0 &&
-		    sscanf(t->p, "%lld %lld", &intent, &acked) == 2)
-			return acked;
-	}
-	return 0;
-}
-
 /* As a flush, but of our own will. */
 static void fake_renew(struct store *s)
 {
-	fake_store_flush(((struct fake_store *)s)->world);
+	struct world *w = ((struct fake_store *)s)->world;
+
+	w->sometimes->renewed += w->unrecognised;
+	w->unrecognised = false;
+	fake_store_flush(w);
 }
 
 static void fake_free(struct store *s)
