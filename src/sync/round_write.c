@@ -114,9 +114,8 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	for (size_t e = 0; e < n_endpoints(r); e++) {	/* what cannot be reached or is not valid now stays owed */
 		if (s->d.orders[e].action != ACTION_NONE && (!reachable(r, e) || s->invalid & BIT(e)))
 			s->d.orders[e].action = ACTION_NONE;
-		/* An insert that was looked for by its key goes out: its key is free. */
 		if (s->gently && r->flow->sides[e] != NULL && s->base != NULL && s->base->seen[e].parked && s->d.next->seen[e].owed &&
-		    s->d.orders[e].action != ACTION_INSERT && stays_parked(r->flow->sides[e], &s->rid)) {
+		    stays_parked(r->flow->sides[e], &s->rid)) {
 			s->d.orders[e].action = ACTION_NONE;
 			s->d.next->seen[e].parked = true;
 		}

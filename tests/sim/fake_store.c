@@ -250,7 +250,7 @@ static void serve_lookup(struct cmd *c, struct store_keys *k)
 	}
 }
 
-/* Which records an intent is about: id; u8, and the id it leaves when that is 1; u32 length, vector. */
+/* Which records an intent is about: id; u8 flags, and the id that it leaves when the lowest is set; u32 length, vector. */
 static void tell_intended(struct world *w, const struct cmd *c)
 {
 	struct cut x = cut_of(c->text.data, (size_t)c->text.len);
@@ -259,7 +259,7 @@ static void tell_intended(struct world *w, const struct cmd *c)
 		struct rid rid = { 0 };
 		const void *id = cut_bytes(&x, RID_BYTES);
 
-		if (cut_u8(&x) != 0)
+		if (cut_u8(&x) & 1)
 			cut_bytes(&x, RID_BYTES);
 		cut_bytes(&x, cut_be32(&x));
 		if (x.bad)
