@@ -384,9 +384,18 @@ static bool same_value(const struct world *w, uint32_t id, const struct edit *e)
 	return id != 0 && strcmp(w->edits[id].tuple, e->tuple) == 0;
 }
 
+/* What the one row showed was what the other one showed, or made on top of that. */
+static bool had_seen(const struct world *w, uint32_t id, uint32_t other)
+{
+	while (id != other && id != 0 && other != 0)
+		id = w->edits[id].parent;
+	return id == other;
+}
+
 /*
  * Somebody deleted the row while it showed that very value, or had shown it when it was last heard of: it was put back elsewhere, and went
- * with the record. Had the delete lost, the value would be shown, or a line would name the delete.
+ * with the record. Or something was made on top of it there, which would have been put back. Had the delete lost, the value would be
+ * shown, or a line would name the delete.
  */
 static bool seen_by_deleter(const struct world *w, const struct edit *e, bool alive)
 {
@@ -394,7 +403,8 @@ static bool seen_by_deleter(const struct world *w, const struct edit *e, bool al
 		const struct edit *d = &w->edits[i];
 
 		if (d->is_delete && d->record == e->record && (!alive || inserted_since(w, d)) &&
-		    (same_value(w, d->seen[e->unit], e) || same_value(w, last_told(w, d, e->unit), e)))
+		    (same_value(w, d->seen[e->unit], e) || same_value(w, last_told(w, d, e->unit), e) ||
+		     (e->covered && had_seen(w, d->seen[e->unit], (uint32_t)(e - w->edits)))))
 			return true;
 	}
 	return false;
@@ -408,14 +418,6 @@ static bool given_again(const struct world *w, const struct edit *e)
 		if (w->edits[i].record == e->record && w->edits[i].endpoint == e->endpoint && w->edits[i].row != e->row)
 			return true;
 	return r->complex && w->plan.renames;
-}
-
-/* What the one row showed was what the other one showed, or made on top of that. */
-static bool had_seen(const struct world *w, uint32_t id, uint32_t other)
-{
-	while (id != other && id != 0 && other != 0)
-		id = w->edits[id].parent;
-	return id == other;
 }
 
 /* What it goes back to: what an insert put there, or what the row began with. */
