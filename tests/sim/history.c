@@ -681,6 +681,7 @@ void history_brought(struct world *w, struct db *db, struct db_row *row, size_t 
 		put_back_by_value(w, db, row, u, writer);
 		keep_until_judged(w, db, row, u, writer);
 		count_put_back(w, row, u, writer);
+		w->edits[row->shown[u]].beaten |= writer != row->shown[u] && !is_empty(tuple) && tuple[0] != '\0';
 		row->shown[u] = writer;
 		row->brought[u] = world_now(w);
 		free(tuple);

@@ -208,6 +208,7 @@ struct edit {
 	bool covered, covered_by_delete;	/* something was done on top of it */
 	bool shared, no_base;		/* several endpoints began with it; made before the daemon knew the row */
 	bool put_back;			/* max and min: the daemon wrote what beats it in its place */
+	bool beaten;			/* the daemon wrote a value in its place */
 	bool vanished;			/* for a moment nobody showed it any more */
 	bool unseen_change;		/* put back what the daemon had last been given: it cannot be noticed */
 	bool gone_with_db;		/* its database was put back to a time before it */
