@@ -12,6 +12,7 @@
 #include "conf/topology.h"
 #include "config.h"
 #include "daemon/daemon.h"
+#include "daemon/restore.h"
 #include "daemon/version.h"
 
 static const struct option options[] = {
@@ -21,6 +22,9 @@ static const struct option options[] = {
 	{ "print-schema", no_argument, NULL, 'S' },
 	{ "once", no_argument, NULL, 'O' },
 	{ "paused", no_argument, NULL, 'p' },
+	{ "restore", required_argument, NULL, 'R' },
+	{ "replace", no_argument, NULL, 'r' },
+	{ "other-topology", no_argument, NULL, 'o' },
 	{ "log-level", required_argument, NULL, 'L' },
 	{ "log-format", required_argument, NULL, 'F' },
 	{ "version", no_argument, NULL, 'V' },
@@ -41,6 +45,9 @@ static const char help[] =
 	"                          (1: something is parked, held back or waits for a decision;\n"
 	"                          69: an endpoint stayed away)\n"
 	"      --paused            connect, but let each entity rest until crmsyncctl resume\n"
+	"      --restore FILE      put a backup back, then exit; what crmsyncctl restore does\n"
+	"      --replace           with it: give up what Redis holds\n"
+	"      --other-topology    with it: take a backup of another topology\n"
 	"      --log-level LEVEL   error, warn, info (default) or debug\n"
 	"      --log-format FORMAT text (default) or json\n"
 	"  -V, --version           version, and the libraries it was built with and runs on\n"
@@ -52,6 +59,7 @@ static const char help[] =
 struct choice {
 	const char *file;
 	bool check, print, schema, once, paused, json;
+	struct restore_choice restore;	/* file NULL: nothing is restored */
 	enum log_level level;
 };
 
@@ -74,6 +82,9 @@ static int parse(int argc, char **argv, struct choice *c)
 		case 'S': c->schema = true; break;
 		case 'O': c->once = true; break;
 		case 'p': c->paused = true; break;
+		case 'R': c->restore.file = optarg; break;
+		case 'r': c->restore.replace = true; break;
+		case 'o': c->restore.other_topology = true; break;
 		case 'L':
 			if (!log_level_parse(optarg, &c->level))
 				return usage("--log-level takes error, warn, info or debug, not", optarg);
@@ -93,6 +104,8 @@ static int parse(int argc, char **argv, struct choice *c)
 		return usage("no argument is expected, but there is", argv[optind]);
 	if (c->once && c->paused)
 		return usage("it would never end:", "--once --paused");
+	if (c->restore.file == NULL && (c->restore.replace || c->restore.other_topology))
+		return usage("it belongs to --restore:", c->restore.replace ? "--replace" : "--other-topology");
 	return -1;
 }
 
@@ -139,13 +152,15 @@ int main(int argc, char **argv)
 		return EXIT_CONFIGURATION;
 	}
 	conf_problems_fini(&problems);
+	if (!c.check && !c.print && c.restore.file != NULL)
+		return restore_run(topology, &c.restore);
 	if (!c.check && !c.print)
 		return daemon_run(topology, c.once, c.paused);
 	if (c.print)
 		topology_print(topology, &out);
 	else
-		buf_addf(&out, "%s: fine: topology %s, %zu endpoints, %zu entities\n", c.file, topology->name,
-			 topology->n_endpoints, topology->n_entities);
+		buf_addf(&out, "%s: fine: topology %s, %zu endpoint%s, %zu entit%s\n", c.file, topology->name, topology->n_endpoints,
+			 topology->n_endpoints == 1 ? "" : "s", topology->n_entities, topology->n_entities == 1 ? "y" : "ies");
 	topology_free(&topology);
 	return print_and_free(&out);
 }

@@ -1,5 +1,6 @@
 #include "base/digest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -30,4 +31,13 @@ void digest128(const struct digest_key *key, const void *p, size_t n, unsigned c
 
 	XXH128_canonicalFromHash(&c, h);
 	memcpy(out, c.digest, 16);
+}
+
+const char *digest_library(char *out, size_t size)
+{
+	unsigned built = XXH_VERSION_NUMBER, runs = XXH_versionNumber();
+
+	snprintf(out, size, "xxHash built with %u.%u.%u, runs on %u.%u.%u", built / 10000, built / 100 % 100, built % 100, runs / 10000,
+		 runs / 100 % 100, runs % 100);
+	return out;
 }

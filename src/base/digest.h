@@ -21,4 +21,7 @@ void digest_key_random(struct digest_key *key);
 uint64_t digest64(const struct digest_key *key, const void *p, size_t n);
 void digest128(const struct digest_key *key, const void *p, size_t n, unsigned char out[16]);
 
+/* For --version; into the caller's room. */
+const char *digest_library(char *out, size_t size);
+
 #endif

@@ -5,7 +5,9 @@ libcrmsync_a_SOURCES += \
 	src/base/digest.c src/base/digest.h \
 	src/base/err.c src/base/err.h \
 	src/base/failpoint.c src/base/failpoint.h \
+	src/base/fault.c src/base/fault.h \
 	src/base/log.c src/base/log.h \
 	src/base/mem.c src/base/mem.h \
+	src/base/seal.c src/base/seal.h \
 	src/base/text.c src/base/text.h \
 	src/base/words.c src/base/words.h

@@ -102,26 +102,71 @@ void offset_add(struct buf *out, double seconds)
 		buf_addf(out, "%+.3f s", seconds);
 }
 
-void progress_add(struct buf *out, const char *phase, const char *doing, double rows_done, double share, double rows_per_second,
-		  double seconds_left)
+static void how_far_add(struct buf *out, const char *unit, double done, double share, double per_second, double seconds_left)
 {
-	buf_adds(out, phase);
-	if (strcmp(phase, "sweep") == 0)
-		buf_adds(out, strcmp(doing, "look") == 0 ? " 2 of 2:" : " 1 of 2:");
 	if (!isnan(share))
 		buf_addf(out, " %.0f %%", floor(100 * share));
-	else if (rows_done > 0)
-		buf_addf(out, " %.0f rows", rows_done);
+	else if (done > 0)
+		buf_addf(out, " %.0f %s", done, unit);
 	if (!isnan(seconds_left)) {
 		buf_adds(out, ", ");
 		age_add(out, seconds_left);
 		buf_adds(out, " left");
 	}
 	/* Last: it is what a narrow screen can best do without. */
-	if (rows_per_second >= 1) {
+	if (per_second >= 1) {
 		buf_adds(out, ", ");
-		count_add(out, rows_per_second);
-		buf_adds(out, " rows/s");
+		count_add(out, per_second);
+		buf_addf(out, " %s/s", unit);
+	}
+}
+
+void progress_add(struct buf *out, const char *phase, const char *doing, double rows_done, double share, double rows_per_second,
+		  double seconds_left)
+{
+	buf_adds(out, phase);
+	if (strcmp(phase, "sweep") == 0)
+		buf_adds(out, strcmp(doing, "look") == 0 ? " 2 of 2:" : " 1 of 2:");
+	how_far_add(out, "rows", rows_done, share, rows_per_second, seconds_left);
+}
+
+const char *phase_words(const char *phase)
+{
+	static const char *const words[][2] = {
+		{ "list", "reads the rows" }, { "scan", "looks for rows that are gone" }, { "decide", "decides" }, { "compare", "compares" },
+		{ "settle", "waits until what was captured is settled" }, { "look", "looks again at what differs" }, { "mend", "mends" },
+		{ "fold", "looks for what is to be undone" }, { "put-back", "puts back" },
+	};
+
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(words[i][0], phase) == 0)
+			return words[i][1];
+	return phase;
+}
+
+void doing_add(struct buf *out, const char *phase, const char *endpoint, const char *unit, double done, double share, double per_second,
+	       double seconds_left)
+{
+	struct buf far = { 0 };
+
+	buf_adds(out, phase_words(phase));
+	if (endpoint[0] != '\0')
+		buf_addf(out, " at %s", endpoint);
+	how_far_add(&far, unit, unit[0] != '\0' ? done : 0, share, unit[0] != '\0' ? per_second : 0, seconds_left);
+	if (far.len > 0)
+		buf_addf(out, ":%s", far.p);
+	buf_fini(&far);
+}
+
+void attempts_add(struct buf *out, double failed, double next_seconds)
+{
+	if (failed > 0) {
+		buf_adds(out, "; attempts failed: ");
+		count_add(out, failed);
+	}
+	if (next_seconds > 0) {
+		buf_adds(out, ", next in ");
+		age_add(out, next_seconds);
 	}
 }
 

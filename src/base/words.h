@@ -34,6 +34,15 @@ void offset_add(struct buf *out, double seconds);
 void progress_add(struct buf *out, const char *phase, const char *doing, double rows_done, double share, double rows_per_second,
 		  double seconds_left);
 
+/* The same of a job, "reads the rows at sales: 43 %, 5.7 s left, 1,200 rows/s". endpoint, unit: "" where there is none. */
+void doing_add(struct buf *out, const char *phase, const char *endpoint, const char *unit, double done, double share, double per_second,
+	       double seconds_left);
+/* What a phase of a job is called; one without a name here as it is. */
+const char *phase_words(const char *phase);
+
+/* Of an endpoint that cannot be reached, "; attempts failed: 3, next in 24 s"; nothing while there are none. */
+void attempts_add(struct buf *out, double failed, double next_seconds);
+
 /* A link's state: "in step", "differs"; another one as it is. */
 const char *link_word(const char *state);
 /* Of an endpoint that is up and has no place for the daemon's row. */

@@ -1,5 +1,6 @@
 libcrmsync_a_SOURCES += \
 	src/conf/check.c \
+	src/conf/describe.c src/conf/describe.h \
 	src/conf/diff.c \
 	src/conf/print.c \
 	src/conf/problem.c src/conf/problem.h \

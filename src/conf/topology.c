@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -77,10 +78,11 @@ struct topology *topology_parse(const char *file, const char *text, size_t len, 
 }
 
 /* Reads one byte more than may be there: enough to know that it is too much. */
-static bool read_file(const char *file, struct buf *text)
+static bool read_file(const char *file, struct buf *text, mode_t *mode)
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY), saved;
-	ssize_t n = fd < 0 ? -1 : 1;
+	struct stat st = { 0 };
+	ssize_t n = fd < 0 || fstat(fd, &st) < 0 ? -1 : 1;
 
 	while (n > 0 && text->len <= TREE_BYTES_MAX) {
 		n = read(fd, buf_room(text, 65536), 65536);
@@ -93,7 +95,29 @@ static bool read_file(const char *file, struct buf *text)
 	if (fd >= 0)
 		close(fd);
 	errno = saved;
+	*mode = st.st_mode & 07777;
 	return n >= 0;
+}
+
+static bool holds_password(const struct topology *t)
+{
+	struct buf shown = { 0 };
+	bool found = t->state.password != NULL;
+
+	for (size_t i = 0; !found && i < t->n_endpoints; i++) {
+		buf_clear(&shown);
+		conf_redact(&shown, t->endpoints[i].connection);
+		found = strcmp(shown.p, t->endpoints[i].connection) != 0;
+	}
+	buf_fini(&shown);
+	return found;
+}
+
+static void check_mode(const struct topology *t, mode_t mode, struct conf_problems *problems)
+{
+	if ((mode & 07) != 0 && holds_password(t))
+		problem_add(problems, 0, 0, "", "holds a password, and others have rights on it (mode %04o): chmod o= takes them, or the password "
+			    "goes into a password_file", (unsigned)mode);
 }
 
 /* The password stands beside the address from here on, wherever it came from. */
@@ -116,14 +140,18 @@ struct topology *topology_load(const char *file, struct conf_problems *problems)
 {
 	struct topology *t = NULL;
 	struct buf text = { 0 };
+	mode_t mode;
 
 	*problems = (struct conf_problems){ 0 };
-	if (!read_file(file, &text)) {
-		problem_add(problems, 0, 0, "", "cannot be read: %s", strerror(errno));
+	if (!read_file(file, &text, &mode)) {
+		problem_add(problems, 0, 0, "", "cannot be read: %s%s", strerror(errno),
+			    errno == ENOENT ? "; -c names another one, and crmsyncd.yaml.sample is one to begin with" : "");
 	} else {
 		t = parse(file, text.p != NULL ? text.p : "", text.len, true, problems);
-		if (t != NULL)
+		if (t != NULL) {
+			check_mode(t, mode, problems);
 			read_state_password(t, problems);
+		}
 		if (problems->n > 0)
 			topology_free(&t);
 	}

@@ -528,9 +528,11 @@ static const struct command commands[] = {
 	  "What a full reconcile of the entity would write; with lines, each write." },
 	{ "pause", run_pause, false, { { "name", PARAM_TEXT, true } }, "Stops an endpoint or an entity." },
 	{ "resume", run_resume, false, { { "name", PARAM_TEXT, true } }, "Lets it go on." },
-	{ "kick", run_kick, false, { { "sweep", PARAM_FLAG } }, "Looks at every endpoint now; with sweep, compares everything." },
+	{ "kick", run_kick, false, { { "sweep", PARAM_FLAG } }, "Looks at every endpoint now, tries those that are down; with sweep, compares everything." },
 	{ "reload", run_reload, true, { { 0 } }, "Reads the topology again: all of it or nothing." },
 	{ "metrics", run_metrics, false, { { 0 } }, "The metrics, a line each." },
+
+	{ "backup", run_backup, false, { { 0 } }, "The state and the journal as a file: its bytes, no JSON. One without its seal is not whole." },
 
 	{ "migrate", NULL, true, { { 0 } }, "Copies an entity from one endpoint to another." },
 	{ "verify", run_verify, false, { { "entity", PARAM_TEXT } }, "Compares the real rows of the endpoints: what differs, a line each, then the sum." },

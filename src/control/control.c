@@ -420,3 +420,9 @@ void control_free(struct control **cp)
 	free(c);
 	*cp = NULL;
 }
+
+const char *control_library(char *out, size_t size)
+{
+	snprintf(out, size, "jansson built with %s, runs on %s", JANSSON_VERSION, jansson_version_str());
+	return out;
+}

@@ -10,6 +10,7 @@
 #define CONTROL_CONTROL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
 
@@ -46,5 +47,8 @@ void control_reloaded(struct control *, bool successful, const char *changes);
 void control_sentence(const struct control *, struct buf *out);
 /* Call it, or control_show() with NULL, before the sync is freed. Answers that sync/ still owes go nowhere. */
 void control_free(struct control **);
+
+/* For --version; into the caller's room. */
+const char *control_library(char *out, size_t size);
 
 #endif

@@ -328,19 +328,13 @@ static void on_done(void *arg, const struct sync_undo_sums *s, const struct err 
 static void on_progress(void *arg)
 {
 	struct undoing *u = arg;
-	struct sync_undo_view view;
-	json_t *j, *progress;
+	json_t *j;
 
 	loop_timer_set(u->timer, PROGRESS_MS);
 	if (u->undo == NULL)
 		return;
-	sync_undo_view(u->undo, &view);
 	j = control_object();
-	progress = json_object();
-	json_object_set_new(progress, "found", view.found >= 0 ? json_integer(view.found) : json_null());
-	json_object_set_new(progress, "open", json_integer(view.open));
-	json_object_set_new(progress, "share", json_null());
-	json_object_set_new(j, "progress", progress);
+	json_object_set_new(j, "progress", job_json(sync_undo_job(u->undo)));
 	say_line(u, j);
 }
 

@@ -1,5 +1,6 @@
 libcrmsync_a_SOURCES += \
 	src/base/notify.c src/base/notify.h \
+	src/control/backup.c \
 	src/control/commands.c \
 	src/control/control.c src/control/control.h \
 	src/control/history.c \
@@ -8,6 +9,7 @@ libcrmsync_a_SOURCES += \
 	src/control/html.c src/control/html.h \
 	src/control/http.c src/control/http.h \
 	src/control/http_parse.c src/control/http_parse.h \
+	src/control/jobs.c \
 	src/control/lists.c \
 	src/control/listen.c src/control/listen.h \
 	src/control/metrics.c src/control/ratios.c \

@@ -283,21 +283,12 @@ static void add_header(struct buf *out, const json_t *status)
 
 static void add_down(struct buf *out, const json_t *p)
 {
-	double next = num(p, "next_attempt_seconds"), tries = num(p, "failed_attempts");
-
 	if (str(p, "reason")[0] == '\0')
 		return;
 	html_add(out, "<p class=\"%s\">%s", is(p, "state", "down") ? "bad" : "", str(p, "reason"));
 	if (str(p, "code")[0] != '\0')
 		html_add(out, " (%s)", str(p, "code"));
-	if (tries > 0) {
-		buf_adds(out, "; attempts failed: ");
-		count_add(out, tries);
-	}
-	if (next > 0) {
-		buf_adds(out, ", next in ");
-		age_add(out, next);
-	}
+	attempts_add(out, num(p, "failed_attempts"), num(p, "next_attempt_seconds"));
 	buf_adds(out, "</p>");
 }
 
@@ -381,6 +372,42 @@ static void add_endpoints(struct buf *out, const json_t *status)
 		add_endpoint(&t, p, now_us);
 		add_endpoint_note(&t, status, p, now_us);
 	}
+	html_table_end(&t);
+	buf_adds(out, "</section>\n");
+}
+
+/* ---- jobs -------------------------------------------------------------------------------------------- */
+
+static void add_job(struct html_table *t, const json_t *job)
+{
+	struct buf doing = { 0 };
+
+	doing_add(&doing, str(job, "phase"), str(job, "endpoint"), str(job, "unit"), num(job, "done"), num(job, "share"),
+		  num(job, "per_second"), num(job, "seconds_left"));
+	html_row_begin(t);
+	html_head_begin(t);
+	html_add(t->out, "%s %s", str(job, "kind"), str(job, "entity"));
+	html_head_end(t);
+	cell_text(t, "", str(job, "asked_by"));
+	cell_delay(t, num(job, "seconds"));
+	cell_text(t, "", doing.p);
+	html_row_end(t);
+	buf_fini(&doing);
+}
+
+static void add_jobs(struct buf *out, const json_t *status)
+{
+	static const struct html_column columns[] = { { "Job", "" }, { "Asked by", "" }, { "For", "n" }, { "Doing", "" } };
+	struct html_table t;
+	const json_t *job;
+	size_t i;
+
+	if (json_array_size(sub(status, "jobs")) == 0)
+		return;
+	buf_adds(out, "<section>\n<h2 id=\"jobs\">Jobs</h2>\n");
+	html_table_begin(&t, out, "jobs", columns, countof(columns));
+	json_array_foreach(sub(status, "jobs"), i, job)
+		add_job(&t, job);
 	html_table_end(&t);
 	buf_adds(out, "</section>\n");
 }
@@ -633,6 +660,7 @@ void page_html(const json_t *status, const char *nonce, struct buf *out)
 	add_top(out, title.p, tone_of_all(status), nonce);
 	buf_fini(&title);
 	add_header(out, status);
+	add_jobs(out, status);
 	add_endpoints(out, status);
 	add_links(out, status);
 	add_entities(out, status);

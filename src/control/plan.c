@@ -238,30 +238,13 @@ static bool on_asked_if_full(void *arg)
 
 /* ---- progress ---------------------------------------------------------------------------------------- */
 
-static const char *phase_name(enum sync_plan_phase phase)
-{
-	switch (phase) {
-	case PLAN_LIST:		return "list";
-	case PLAN_SCAN:		return "scan";
-	case PLAN_DECIDE:	return "decide";
-	}
-	return "";
-}
-
 static json_t *progress_json(const struct planning *p)
 {
-	json_t *j = json_object();
 	struct sync_plan_view v;
-	bool known, rows;
+	json_t *j;
 
 	sync_plan_view(p->plan, &v);
-	known = v.expected > 0 && v.done <= v.expected;
-	rows = v.phase != PLAN_DECIDE;
-	json_object_set_new(j, "phase", json_string(phase_name(v.phase)));
-	json_object_set_new(j, "endpoint", v.phase == PLAN_LIST && v.endpoint < p->n ? control_text(endpoint_name(p->control->sync, v.endpoint)) : json_null());
-	json_object_set_new(j, "done", rows ? json_integer(v.done) : json_null());
-	json_object_set_new(j, "expected", rows && v.expected >= 0 ? json_integer(v.expected) : json_null());
-	json_object_set_new(j, "share", known ? json_real((double)v.done / (double)v.expected) : json_null());
+	j = job_json(v.job);
 	json_object_set_new(j, "pass", json_integer(v.pass));
 	return j;
 }

@@ -15,6 +15,7 @@
 #include "control/pages.h"
 
 struct entity_def;
+struct job;
 struct sync_planned;
 struct timeline;
 struct waiting;
@@ -42,6 +43,7 @@ struct control {
 #define CONTROL_HTML "text/html; charset=utf-8"
 #define CONTROL_JSON "application/json"
 #define CONTROL_LINES "application/x-ndjson"
+#define CONTROL_BYTES "application/octet-stream"
 #define CONTROL_TEXT "text/plain; charset=utf-8"
 
 /* False when there is no sync. */
@@ -71,6 +73,11 @@ json_t *control_number(double);		/* null when it is not one */
 void ratios_add_availability(json_t *object, const struct sync *, const struct timeline *);
 /* consistency_ratio, ... */
 void ratios_add_consistency(json_t *object, const struct sync *, const struct timeline *);
+
+/* ---- jobs.c ------------------------------------------------------------------------------------------ */
+
+json_t *job_json(const struct job *);
+json_t *jobs_json(struct sync *);		/* an array */
 
 /* ---- commands.c -------------------------------------------------------------------------------------- */
 
@@ -120,6 +127,10 @@ void run_repair(struct control *, struct http_exchange *, const json_t *params);
 
 void run_history(struct control *, struct http_exchange *, const json_t *params);
 void run_undo(struct control *, struct http_exchange *, const json_t *params);
+
+/* ---- the state as a file: backup.c ------------------------------------------------------------------- */
+
+void run_backup(struct control *, struct http_exchange *, const json_t *params);
 
 /* ---- held deletes: held.c ---------------------------------------------------------------------------- */
 

@@ -293,6 +293,7 @@ json_t *status_json(const struct pages *p)
 	for (size_t i = 0; i < sync_entities(p->sync); i++)
 		json_array_append_new(entities, entity_json(p->sync, i));
 	json_object_set_new(j, "entities", entities);
+	json_object_set_new(j, "jobs", jobs_json(p->sync));
 	return j;
 }
 

@@ -87,6 +87,27 @@ static bool say_endpoints(const struct pages *p, struct buf *out, size_t start)
 	return up + paused == n;
 }
 
+/* The first that is not up: a sentence that only counts sends everybody to look for it. */
+static void say_down(const struct pages *p, const struct endpoint *named, struct buf *out, size_t start)
+{
+	struct sync_endpoint_view v, first = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < sync_endpoints(p->sync); i++) {
+		sync_endpoint_view(p->sync, i, &v);
+		if (v.paused || v.endpoint == named || (v.endpoint->state == ENDPOINT_UP && !v.endpoint->silent))
+			continue;
+		if (n++ == 0)
+			first = v;
+	}
+	if (n == 0)
+		return;
+	part(out, start);
+	buf_addf(out, "%s is %s", first.conf->name, first.endpoint->silent ? "silent" : first.endpoint->state == ENDPOINT_DOWN ? "down" : "not met yet");
+	if (n > 1)
+		buf_addf(out, ", and %zu more", n - 1);
+}
+
 /* What all links have to say, gathered in one walk. */
 struct links {
 	struct sync_link_view worst, survey, unusable;
@@ -236,6 +257,7 @@ void summary_add(const struct pages *p, struct buf *out)
 	well = say_redis(p, out, start);
 	well = say_journal(p, out, start) && well;
 	well = say_endpoints(p, out, start) && well;
+	say_down(p, links.lags ? links.worst.link->endpoint : NULL, out, start);
 	before = out->len;
 	say_links(&links, out, start);
 	say_entities(&entities, out, start);

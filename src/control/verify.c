@@ -92,40 +92,6 @@ static void on_planned(void *arg, const struct sync_planned *planned)
 
 /* ---- progress ---------------------------------------------------------------------------------------- */
 
-static const char *phase_name(enum sync_verify_phase phase)
-{
-	switch (phase) {
-	case VERIFY_LIST:	return "list";
-	case VERIFY_COMPARE:	return "compare";
-	case VERIFY_SETTLE:	return "settle";
-	case VERIFY_LOOK:	return "look";
-	case VERIFY_MEND:	return "mend";
-	case VERIFY_OVER:	return "over";
-	}
-	return "";
-}
-
-static json_t *progress_json(const struct verifying *v)
-{
-	struct sync_verify_view view;
-	struct sync_endpoint_view endpoint;
-	json_t *j = json_object();
-	bool known;
-
-	sync_verify_view(v->verify, &view);
-	known = view.expected > 0 && view.done <= view.expected && view.phase != VERIFY_SETTLE;
-	json_object_set_new(j, "entity", control_text(entity_of(v)->def.name));
-	json_object_set_new(j, "phase", json_string(phase_name(view.phase)));
-	if (view.phase == VERIFY_LIST && view.endpoint < sync_endpoints(v->control->sync)) {
-		sync_endpoint_view(v->control->sync, view.endpoint, &endpoint);
-		json_object_set_new(j, "endpoint", control_text(endpoint.conf->name));
-		json_object_set_new(j, "done", json_integer(view.done));
-		json_object_set_new(j, "expected", view.expected >= 0 ? json_integer(view.expected) : json_null());
-	}
-	json_object_set_new(j, "share", known ? json_real((double)view.done / (double)view.expected) : json_null());
-	return j;
-}
-
 static void on_progress(void *arg)
 {
 	struct verifying *v = arg;
@@ -135,7 +101,7 @@ static void on_progress(void *arg)
 	if (v->verify == NULL || v->out.len > OUT_MOST)
 		return;
 	j = control_object();
-	json_object_set_new(j, "progress", progress_json(v));
+	json_object_set_new(j, "progress", job_json(sync_verify_job(v->verify)));
 	say_line(v, j);
 }
 

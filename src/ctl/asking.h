@@ -5,6 +5,7 @@
 #define CTL_ASKING_H
 
 #include "ctl/ctl.h"
+#include "ctl/object.h"
 
 enum { SILENCE_US = 30 * 1000 * 1000 };
 
@@ -14,7 +15,8 @@ struct asking {
 	void (*show)(struct asking *, const json_t *);
 	void (*progress)(struct asking *, const json_t *);	/* takes what only tells how far it is; NULL: no such lines come */
 	void (*judge)(struct asking *, const json_t *);		/* looks at each object, also with --json, and may set rc; NULL: nobody does */
-	void *arg;			/* for show */
+	bool (*bytes)(struct asking *, const char *p, size_t n);	/* takes the answer, which is no lines; NULL: it is; false: stops it */
+	void *arg;			/* for show, bytes */
 	struct buf *keep;		/* watch: shown there instead of on stdout */
 	size_t lines;
 	int rc;
@@ -25,8 +27,6 @@ int order(struct asking *a, const char *command, json_t *params, int64_t silence
 int64_t patience(const struct ctl *c, int64_t usual_us);	/* --timeout, or the usual one */
 void set_text(json_t *params, const char *name, const char *value);	/* NULL: not set */
 void say(const struct buf *b);
-const char *str(const json_t *j, const char *name);		/* "" when it is not there */
-json_int_t number(const json_t *j, const char *name);		/* 0 when it is not there */
 void names_add(struct buf *out, const json_t *names);		/* "a, b and c" */
 void add_time(struct buf *out, const char *rfc3339);		/* "2026-03-01 12:00:00" */
 size_t screen(bool rows);		/* its height or width; without a terminal SIZE_MAX or 80 */
@@ -34,8 +34,8 @@ size_t screen(bool rows);		/* its height or width; without a terminal SIZE_MAX o
 /* progress.c: one line on stderr, redrawn; nothing where that is no terminal */
 void progress_draw(const char *line);
 void progress_wipe(void);
-/* ": 12 %", or how many where the share is not known. */
-void progress_add_share(struct buf *line, const json_t *progress);
+/* What a job does, and how far it is: an object of its progress, or of the jobs of status. */
+void job_add(struct buf *out, const json_t *job);
 
 /* held.c */
 int run_held_list(struct ctl *c, char **args, int n);
@@ -53,6 +53,10 @@ int run_plan(struct ctl *c, char **args, int n);
 /* history.c */
 int run_history(struct ctl *c, char **args, int n);
 int run_undo(struct ctl *c, char **args, int n);
+
+/* backup.c */
+int run_backup(struct ctl *c, char **args, int n);
+int run_restore(struct ctl *c, char **args, int n);
 
 /* verify.c */
 int run_verify(struct ctl *c, char **args, int n);

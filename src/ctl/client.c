@@ -137,6 +137,10 @@ static bool deliver_line(struct wire *w)
 
 static int take_body(struct wire *w, const char *p, size_t n)
 {
+	if (w->exchange->bytes != NULL && w->status == 200) {
+		w->stopped = n > 0 && !w->exchange->bytes(w->exchange->arg, p, n);
+		return CTL_OK;
+	}
 	while (n > 0 && !w->stopped) {
 		const char *nl = memchr(p, '\n', n);
 		size_t part = nl != NULL ? (size_t)(nl - p) : n;

@@ -86,6 +86,13 @@ static bool on_line(void *arg, int status, const char *line)
 	return true;
 }
 
+static bool on_bytes(void *arg, const char *p, size_t n)
+{
+	struct asking *a = arg;
+
+	return a->bytes(a, p, n);
+}
+
 int64_t patience(const struct ctl *c, int64_t usual_us)
 {
 	return c->timeout_us > 0 ? c->timeout_us : usual_us;
@@ -96,7 +103,7 @@ int order(struct asking *a, const char *command, json_t *params, int64_t silence
 {
 	char *body = json_dumps(params, 0), *target = xasprintf("/v1/%s", command);
 	struct exchange x = { .path = a->c->path, .method = "POST", .target = target, .body = body, .silence_us = silence_us,
-			      .line = on_line, .arg = a };
+			      .line = on_line, .bytes = a->bytes != NULL ? on_bytes : NULL, .arg = a };
 	struct err why = { 0 };
 	int rc = exchange_run(&x, &why);
 
@@ -292,18 +299,6 @@ static int run_uninstall(struct ctl *c, char **args, int n)
 }
 
 /* ---- parked ------------------------------------------------------------------------------------------ */
-
-const char *str(const json_t *j, const char *name)
-{
-	const char *s = json_string_value(json_object_get(j, name));
-
-	return s != NULL ? s : "";
-}
-
-json_int_t number(const json_t *j, const char *name)
-{
-	return json_integer_value(json_object_get(j, name));
-}
 
 void names_add(struct buf *out, const json_t *names)
 {
@@ -513,12 +508,12 @@ const struct ctl_command ctl_commands[] = {
 	  "Returns as soon as all that was captured is settled everywhere; 75 when time is up, with what is pending." },
 	{ "install", "ENDPOINT [--print]", "p", 1, 1, run_install,
 	  "Creates the objects that `listen` capture needs there; --print only shows the statements." },
-	{ "uninstall", "ENDPOINT", "", 1, 1, run_uninstall, "Removes these objects." },
+	{ "uninstall", "ENDPOINT", "", 1, 1, run_uninstall, "Removes what install created there; tables whose changes were told by it stop." },
 	{ "parked list", "[--entity E] [--endpoint P] [--key K]", "eEk", 0, 0, run_parked_list,
 	  "Lists the records that could not be read or applied, with cause." },
-	{ "parked show", "NUMBER...", "", 1, 1000, run_parked_show, "Shows some of them." },
-	{ "parked retry", "[NUMBER...] [--entity E]", "e", 0, 1000, run_parked_retry, "Tries them again: some, an entity's, or all." },
-	{ "parked discard", "NUMBER...", "", 1, 1000, run_parked_discard, "Leaves them different, until they change." },
+	{ "parked show", "NUMBER...", "", 1, 1000, run_parked_show, "Shows some of these records." },
+	{ "parked retry", "[NUMBER...] [--entity E]", "e", 0, 1000, run_parked_retry, "Tries such records again: some, an entity's, or all." },
+	{ "parked discard", "NUMBER...", "", 1, 1000, run_parked_discard, "Leaves such records different, until they change." },
 	{ "held list", "[--entity E]", "e", 0, 0, run_held_list, "Lists the sets of deletes that limits.mass_delete holds." },
 	{ "held show", "SET...", "", 1, 1000, run_held_show, "Shows the records of a set." },
 	{ "held release", "SET...", "", 1, 1000, run_held_release,
@@ -531,15 +526,19 @@ const struct ctl_command ctl_commands[] = {
 	  "Settles what waits in a field: by the value that an endpoint shows, by a value of your own, or by NULL." },
 	{ "plan", "ENTITY", "", 1, 1, run_plan,
 	  "Finds out what a full reconcile would write where and why, without writing; with --json a line for each write and a sum." },
-	{ "pause", "ENDPOINT|ENTITY", "", 1, 1, run_pause, "Lets it rest; what happens there meanwhile is caught up on later." },
-	{ "resume", "ENDPOINT|ENTITY", "", 1, 1, run_resume, "Lets it go on." },
-	{ "kick", "[--sweep]", "S", 0, 0, run_kick, "Looks at every endpoint now; --sweep compares everything." },
+	{ "pause", "ENDPOINT|ENTITY", "", 1, 1, run_pause, "Lets an endpoint or an entity rest; what happens meanwhile is caught up on later." },
+	{ "resume", "ENDPOINT|ENTITY", "", 1, 1, run_resume, "Lets an endpoint or an entity that rests go on." },
+	{ "kick", "[--sweep]", "S", 0, 0, run_kick, "Looks at every endpoint now, tries those that are down; --sweep compares everything." },
 	{ "reload", "", "", 0, 0, run_reload, "Reads the topology again: all of it or, when there is a mistake in it, nothing." },
 	{ "metrics", "", "", 0, 0, run_metrics, "Prints the metrics as Prometheus text." },
+	{ "backup", "FILE", "", 1, 1, run_backup,
+	  "Writes what the daemon has last seen of all records, and its journal, as they are now, into FILE; work goes on meanwhile." },
+	{ "restore", "FILE [--replace] [--other-topology]", "xT", 1, 1, run_restore,
+	  "Puts a backup back, while no daemon runs. --replace gives up what Redis holds; the journal that is there is kept aside.", true },
 	{ "migrate", "ENTITY --from A --to B", "", 0, 0, NULL, "Copies an entity." },
 	{ "verify", "[ENTITY]", "", 0, 1, run_verify, "Compares the real rows of the endpoints; 1 when some differ." },
 	{ "repair", "[ENTITY] [--dry-run]", "d", 0, 1, run_repair,
-	  "The same, and makes what differs agree by the entity's own rules; 1 when some do not yet. --dry-run only tells what it would write." },
+	  "Compares as verify does, and makes what differs agree by the entity's own rules; 1 when some do not yet. --dry-run only tells what it would write." },
 	{ "history", "[--entity E] [--key K] [--run ID] [--since T] [--until T] [--source P] [--endpoint P] [--runs]", "ekriuoER", 0, 0, run_history,
 	  "Shows what was there before each of our writes, newest first; with --runs in which runs they were made." },
 	{ "undo", "--run ID | --since T | --entity E --key K [--until T] [--source P] [--endpoint P] [--rule R] [--dry-run]", "ekriuoEld", 0, 0,

@@ -5,7 +5,9 @@
  *   complete.c  what may stand next on a command line
  *   commands.c  the commands: what is asked of the daemon, what is shown of the answer
  *   client.c    one HTTP exchange over the control socket
+ *   backup.c    backup and restore
  *   find.c      where the control socket is
+ *   object.c    reading the daemon's objects
  *   status.c    the status in words and tables
  *   ratios.c    the ratios over time in it
  *   table.c     aligned columns
@@ -37,7 +39,7 @@ struct ctl {
 	const char *socket, *config;
 	int64_t timeout_us;
 	bool json, no_color;
-	bool watch, print, sweep, waiting, null, runs, dry_run;
+	bool watch, print, sweep, waiting, null, runs, dry_run, replace, other_topology;
 	const char *entity, *endpoint, *since, *until, *key, *id, *value, *run, *source, *rule;
 	/* made from it */
 	char *path;			/* of the control socket */
@@ -72,6 +74,7 @@ struct exchange {
 	int64_t silence_us;			/* how long the daemon may say nothing */
 	/* One line of the body, without its end. False stops reading. */
 	bool (*line)(void *arg, int status, const char *line);
+	bool (*bytes)(void *arg, const char *p, size_t n);	/* instead, the body of status 200 as it comes; NULL: it has lines */
 	void *arg;
 };
 /* CTL_OK once the whole answer was read (whatever its status) or `line` stopped it. ERR_... with a text for people otherwise. */
@@ -86,6 +89,7 @@ struct ctl_command {
 	int min, max;				/* arguments */
 	int (*run)(struct ctl *, char **args, int n);	/* NULL: not built yet in this version */
 	const char *help;
+	bool alone;				/* it speaks to no daemon */
 };
 extern const struct ctl_command ctl_commands[];	/* ends with a NULL name */
 

@@ -144,10 +144,7 @@ static void show_progress(struct asking *a, const json_t *progress)
 {
 	struct buf line = { 0 };
 
-	if (json_is_integer(json_object_get(progress, "found")))
-		buf_addf(&line, "looks for what is to be undone: %lld records", (long long)number(progress, "found"));
-	else
-		buf_addf(&line, "puts back: %lld records still to go", (long long)number(progress, "open"));
+	job_add(&line, progress);
 	progress_draw(line.p);
 	buf_fini(&line);
 }

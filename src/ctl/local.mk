@@ -1,6 +1,7 @@
 # Shares base/ with the daemon and nothing else, so it links none of the daemon's client libraries.
 crmsyncctl_SOURCES = \
 	src/ctl/asking.h \
+	src/ctl/backup.c \
 	src/ctl/client.c \
 	src/ctl/complete.c \
 	src/ctl/commands.c \
@@ -9,6 +10,7 @@ crmsyncctl_SOURCES = \
 	src/ctl/history.c \
 	src/ctl/held.c \
 	src/ctl/main.c \
+	src/ctl/object.c src/ctl/object.h \
 	src/ctl/plan.c \
 	src/ctl/progress.c \
 	src/ctl/ratios.c \
@@ -17,4 +19,5 @@ crmsyncctl_SOURCES = \
 	src/ctl/table.c \
 	src/ctl/verify.c \
 	src/ctl/waiting.c
-crmsyncctl_LDADD = libcrmsync.a $(JANSSON_LIBS)
+crmsyncctl_CPPFLAGS = $(AM_CPPFLAGS) -DSBINDIR=\"$(sbindir)\"
+crmsyncctl_LDADD = libcrmsync.a $(JANSSON_LIBS) $(XXHASH_LIBS)

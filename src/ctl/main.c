@@ -37,6 +37,8 @@ const struct option ctl_options[] = {
 	{ "source", required_argument, NULL, 'o' },
 	{ "rule", required_argument, NULL, 'l' },
 	{ "dry-run", no_argument, NULL, 'd' },
+	{ "replace", no_argument, NULL, 'x' },
+	{ "other-topology", no_argument, NULL, 'T' },
 	{ NULL },
 };
 
@@ -56,7 +58,7 @@ void complain(const char *fmt, ...)
 
 static void help_options(void)
 {
-	puts("\nOptions:\n"
+	puts("Options:\n"
 	     "  -s, --socket SOCKET     the daemon's control socket\n"
 	     "  -c, --config FILE       the topology file that names it\n"
 	     "      --json              one JSON object, or one a line, each with \"schema\": 1\n"
@@ -72,17 +74,22 @@ static void help(void)
 	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
 		if (c->run != NULL)
 			printf("  %s%s%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args);
+	putchar('\n');
 	help_options();
 	puts("\nExit codes: 0 fine, 1 differences, 2 trouble, 64 usage, 69 no daemon, 75 timed out,\n"
 	     "77 not permitted, 78 configuration, 130 interrupted.\n"
 	     "More: crmsyncctl COMMAND --help, crmsyncctl(1).");
 }
 
-static void help_command(const struct ctl_command *c)
+/* With all that begin with the same word: `parked --help` is asked by somebody who does not know yet what there is. */
+static void help_command(const struct ctl_command *asked)
 {
-	printf("Usage: crmsyncctl %s%s%s\n%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args, c->help);
-	if (c->run == NULL)
-		puts("Not built yet in this version.");
+	size_t word = strcspn(asked->name, " ");
+
+	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
+		if (strncmp(c->name, asked->name, word) == 0 && strcspn(c->name, " ") == word)
+			printf("Usage: crmsyncctl %s%s%s\n%s%s\n\n", c->name, c->args[0] != '\0' ? " " : "", c->args, c->help,
+			       c->run == NULL ? " Not built yet in this version." : "");
 	help_options();
 }
 
@@ -118,6 +125,8 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	case 'o': c->source = optarg; break;
 	case 'l': c->rule = optarg; break;
 	case 'd': c->dry_run = true; break;
+	case 'x': c->replace = true; break;
+	case 'T': c->other_topology = true; break;
 	case 'h':
 		if (command != NULL)
 			help_command(command);
@@ -245,7 +254,7 @@ static int run(struct ctl *c, const struct ctl_command *command, char **args, in
 		return CTL_USAGE;
 	}
 	c->color = !c->no_color && (no_color == NULL || no_color[0] == '\0') && isatty(STDOUT_FILENO);
-	rc = find_socket(c);
+	rc = command->alone ? CTL_OK : find_socket(c);
 	if (rc != CTL_OK)
 		return rc;
 	catch_interrupts();

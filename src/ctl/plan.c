@@ -10,23 +10,13 @@
 
 /* ---- progress ---------------------------------------------------------------------------------------- */
 
-static const char *doing(const char *phase)
-{
-	if (strcmp(phase, "list") == 0)
-		return "lists the rows";
-	return strcmp(phase, "scan") == 0 ? "looks for rows that are gone" : "decides";
-}
-
 static void show_progress(struct asking *a, const json_t *progress)
 {
 	struct buf line = { 0 };
 
-	buf_adds(&line, doing(str(progress, "phase")));
-	if (str(progress, "endpoint")[0] != '\0')
-		buf_addf(&line, " at %s", str(progress, "endpoint"));
-	progress_add_share(&line, progress);
-	if (json_integer_value(json_object_get(progress, "pass")) > 1)
-		buf_addf(&line, " (pass %lld)", (long long)json_integer_value(json_object_get(progress, "pass")));
+	job_add(&line, progress);
+	if (number(progress, "pass") > 1)
+		buf_addf(&line, " (pass %lld)", (long long)number(progress, "pass"));
 	progress_draw(line.p);
 	buf_fini(&line);
 }

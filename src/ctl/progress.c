@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/words.h"
 #include "ctl/asking.h"
 
 static bool drawn;
@@ -24,13 +25,8 @@ void progress_draw(const char *line)
 	drawn = true;
 }
 
-void progress_add_share(struct buf *line, const json_t *progress)
+void job_add(struct buf *out, const json_t *job)
 {
-	const json_t *share = json_object_get(progress, "share");
-	json_int_t done = json_integer_value(json_object_get(progress, "done"));
-
-	if (json_is_number(share))
-		buf_addf(line, ": %.0f %%", floor(100 * json_number_value(share)));
-	else if (done > 0)
-		buf_addf(line, ": %lld", (long long)done);
+	doing_add(out, str(job, "phase"), str(job, "endpoint"), str(job, "unit"), num(job, "done"), num(job, "share"),
+		  num(job, "per_second"), num(job, "seconds_left"));
 }

@@ -5,24 +5,10 @@
 
 #include "base/buf.h"
 #include "ctl/ctl.h"
+#include "ctl/object.h"
 
 static const char *const windows[] = { "1h", "24h", "30d" };
 enum { N_WINDOWS = sizeof windows / sizeof windows[0] };
-
-static const char *text_of(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-
-	return s != NULL ? s : "";
-}
-
-/* NAN when there is none or it is null. */
-static double number_of(const json_t *object, const char *name)
-{
-	const json_t *j = json_object_get(object, name);
-
-	return json_is_number(j) ? json_number_value(j) : NAN;
-}
 
 /* Rounded down to a tenth; 100 is said only when it is. */
 static void add_percent(struct buf *out, double ratio)
@@ -35,7 +21,7 @@ static void add_percent(struct buf *out, double ratio)
 /* "99.1 of 75 (74-99)"; the bounds say no more where everything is known. */
 static void cell_share(struct table *t, const json_t *share, double coverage)
 {
-	double ratio = number_of(share, "ratio");
+	double ratio = num(share, "ratio");
 	struct buf words = { 0 };
 
 	if (isnan(coverage)) {
@@ -48,7 +34,7 @@ static void cell_share(struct table *t, const json_t *share, double coverage)
 		add_percent(&words, ratio);
 	buf_addf(&words, " of %.0f", floor(coverage * 100 + 1e-9));
 	if (coverage < 1)
-		buf_addf(&words, " (%.0f-%.0f)", floor(number_of(share, "lower") * 100), ceil(number_of(share, "upper") * 100));
+		buf_addf(&words, " (%.0f-%.0f)", floor(num(share, "lower") * 100), ceil(num(share, "upper") * 100));
 	table_cell(t, ratio < 1 ? YELLOW : PLAIN, "%s", words.p);
 	buf_fini(&words);
 }
@@ -60,7 +46,7 @@ static void add_row(struct table *t, const char *what, const char *of, const jso
 	for (size_t w = 0; w < N_WINDOWS; w++) {
 		const json_t *window = json_object_get(json_object_get(timeline, "windows"), windows[w]);
 
-		cell_share(t, part != NULL ? json_object_get(window, part) : window, number_of(window, "coverage"));
+		cell_share(t, part != NULL ? json_object_get(window, part) : window, num(window, "coverage"));
 	}
 }
 
@@ -69,7 +55,7 @@ static void add_link(struct table *t, const char *entity, const json_t *link)
 	const json_t *consistency = json_object_get(link, "consistency");
 	struct buf name = { 0 };
 
-	buf_addf(&name, "%s on %s", entity, text_of(link, "endpoint"));
+	buf_addf(&name, "%s on %s", entity, str(link, "endpoint"));
 	add_row(t, name.p, "", consistency, NULL);
 	add_row(t, "  within 5 s", "", consistency, "within_5s");
 	add_row(t, "  available", "", json_object_get(link, "availability"), NULL);
@@ -87,7 +73,7 @@ static void show_up(const json_t *status, struct buf *out, size_t width, bool co
 
 	add_row(&t, "service", "", json_object_get(json_object_get(status, "service"), "availability"), NULL);
 	json_array_foreach(json_object_get(status, "endpoints"), i, p)
-		add_row(&t, "", text_of(p, "name"), json_object_get(p, "availability"), NULL);
+		add_row(&t, "", str(p, "name"), json_object_get(p, "availability"), NULL);
 	table_print(&t, out, width, color);
 }
 
@@ -102,7 +88,7 @@ static void show_in_step(const json_t *status, struct buf *out, size_t width, bo
 
 	json_array_foreach(json_object_get(status, "entities"), i, e)
 		json_array_foreach(json_object_get(e, "links"), k, link)
-			add_link(&t, text_of(e, "name"), link);
+			add_link(&t, str(e, "name"), link);
 	table_print(&t, out, width, color);
 }
 
@@ -118,7 +104,7 @@ void ratios_show(const json_t *status, struct buf *out, size_t width, bool color
 	show_in_step(status, out, width, color);
 	buf_adds(&line, "99 of 75 (74-99): 99 % of the time observed, which was 75 % of all but paused time; 74 to 99 % of all, whatever the rest was. "
 			"Counted since ");
-	buf_addf(&line, "%.10s.", text_of(service, "since"));
+	buf_addf(&line, "%.10s.", str(service, "since"));
 	wrap_add(out, line.p, 2, width);
 	buf_fini(&line);
 }

@@ -4,29 +4,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "base/words.h"
-#include "ctl/ctl.h"
-
-/* ---- reading the object: a newer or older daemon may leave things out -------------------------------- */
-
-static const char *str(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-
-	return s != NULL ? s : "";
-}
-
-/* NAN when there is none or it is null. */
-static double num(const json_t *object, const char *name)
-{
-	const json_t *j = json_object_get(object, name);
-
-	return json_is_number(j) ? json_number_value(j) : NAN;
-}
-
-static const json_t *sub(const json_t *object, const char *name)
-{
-	return json_object_get(object, name);
-}
+#include "ctl/asking.h"
 
 /* ---- cells: the words of base/words.h, painted -------------------------------------------------------- */
 
@@ -111,6 +89,20 @@ static void add_reason(struct buf *out, size_t width, const char *who, const cha
 	buf_fini(&line);
 }
 
+static void add_down(struct buf *out, size_t width, const json_t *p)
+{
+	struct buf line = { 0 };
+
+	if (str(p, "reason")[0] == '\0')
+		return;
+	buf_adds(&line, str(p, "reason"));
+	if (str(p, "code")[0] != '\0')
+		buf_addf(&line, " (%s)", str(p, "code"));
+	attempts_add(&line, num(p, "failed_attempts"), num(p, "next_attempt_seconds"));
+	add_reason(out, width, str(p, "name"), "", line.p);
+	buf_fini(&line);
+}
+
 static void add_recognised(struct buf *out, size_t width, const json_t *p, int64_t now_us)
 {
 	struct buf line = { 0 };
@@ -167,7 +159,7 @@ static void show_endpoints(const json_t *status, struct buf *out, size_t width, 
 	}
 	table_print(&t, out, width, color);
 	json_array_foreach(list, i, p)
-		add_reason(out, width, str(p, "name"), "", str(p, "reason"));
+		add_down(out, width, p);
 	json_array_foreach(list, i, p)
 		add_recognised(out, width, p, now_us);
 	json_array_foreach(list, i, p)
@@ -253,6 +245,38 @@ static void show_entities(const json_t *entities, struct buf *out, size_t width,
 		table_cell(&t, YELLOW, "%s", json_is_true(sub(e, "paused")) ? "paused" : "");
 	}
 	table_print(&t, out, width, color);
+}
+
+/* Those that last longest come first; of many the others are left to the page and --json. */
+enum { JOBS_SHOWN = 10 };
+
+static void add_job(struct table *t, const json_t *job)
+{
+	struct buf words = { 0 };
+
+	table_cell(t, PLAIN, "%s%s%s", str(job, "kind"), str(job, "entity")[0] != '\0' ? " " : "", str(job, "entity"));
+	table_cell(t, PLAIN, "%s", str(job, "asked_by"));
+	cell_delay(t, num(job, "seconds"));
+	job_add(&words, job);
+	cell(t, PLAIN, &words);
+}
+
+static void show_jobs(const json_t *jobs, struct buf *out, size_t width, bool color)
+{
+	static const struct table_column columns[] = {
+		{ "JOB", .elastic = true }, { "ASKED BY" }, { "FOR", .right = true }, { "DOING", .elastic = true },
+	};
+	struct table t = { .columns = columns, .n_columns = 4 };
+	size_t n = json_array_size(jobs);
+
+	if (n == 0)
+		return;
+	for (size_t i = 0; i < n && i < JOBS_SHOWN; i++)
+		add_job(&t, json_array_get(jobs, i));
+	table_print(&t, out, width, color);
+	if (n > JOBS_SHOWN)
+		buf_addf(out, "  and %zu more\n", n - JOBS_SHOWN);
+	buf_addc(out, '\n');
 }
 
 static void show_conflicts(const json_t *entities, struct buf *out, size_t width)
@@ -370,6 +394,7 @@ void status_show(const json_t *status, struct buf *out, size_t width, bool color
 	buf_fini(&sentence);
 	show_service(status, out, width);
 	buf_addc(out, '\n');
+	show_jobs(sub(status, "jobs"), out, width, color);
 	show_endpoints(status, out, width, color);
 	buf_addc(out, '\n');
 	show_links(status, out, width, color);

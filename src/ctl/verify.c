@@ -11,27 +11,12 @@
 
 /* ---- progress ---------------------------------------------------------------------------------------- */
 
-static const char *doing(const char *phase)
-{
-	static const char *const words[][2] = {
-		{ "list", "reads the rows" }, { "compare", "compares" }, { "settle", "waits until all that was captured is settled" },
-		{ "look", "looks again at what differs" }, { "mend", "mends" },
-	};
-
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (strcmp(words[i][0], phase) == 0)
-			return words[i][1];
-	return phase;
-}
-
 static void show_progress(struct asking *a, const json_t *progress)
 {
 	struct buf line = { 0 };
 
-	buf_addf(&line, "%s: %s", str(progress, "entity"), doing(str(progress, "phase")));
-	if (str(progress, "endpoint")[0] != '\0')
-		buf_addf(&line, " of %s", str(progress, "endpoint"));
-	progress_add_share(&line, progress);
+	buf_addf(&line, "%s: ", str(progress, "entity"));
+	job_add(&line, progress);
 	progress_draw(line.p);
 	buf_fini(&line);
 }

@@ -1,9 +1,12 @@
 #include "daemon/version.h"
 
+#include "base/digest.h"
 #include "conf/topology.h"
 #include "config.h"
+#include "control/control.h"
 #include "endpoint/endpoint.h"
 #include "journal/journal.h"
+#include "journal/journal_images.h"
 #include "loop/loop.h"
 #include "store/store.h"
 
@@ -20,5 +23,8 @@ void version_print(FILE *to)
 	fprintf(to, "  %s\n", postgres_library(line, sizeof line));
 	fprintf(to, "  %s\n", redis_library(line, sizeof line));
 	fprintf(to, "  %s\n", journal_library(line, sizeof line));
+	fprintf(to, "  %s\n", journal_images_library(line, sizeof line));
 	fprintf(to, "  %s\n", conf_library(line, sizeof line));
+	fprintf(to, "  %s\n", control_library(line, sizeof line));
+	fprintf(to, "  %s\n", digest_library(line, sizeof line));
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/mem.h"
 
 struct link *endpoint_link(const struct endpoint *ep, size_t entity)
@@ -27,7 +28,7 @@ const char *endpoint_state_name(enum endpoint_state state)
 
 int64_t endpoint_offset_us(const struct endpoint *ep)
 {
-	return fabs(ep->clock_offset_s) <= ep->clock_error_s ? 0 : (int64_t)(ep->clock_offset_s * 1e6);
+	return fabs(ep->clock_offset_s) <= ep->clock_error_s || fault("f06-clocks-are-believed") ? 0 : (int64_t)(ep->clock_offset_s * 1e6);
 }
 
 void captured_free(struct captured **cp)

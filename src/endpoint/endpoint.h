@@ -213,7 +213,7 @@ struct endpoint_events {	/* the driver calls these from the loop */
 };
 
 struct endpoint_ops {
-	void (*start)(struct endpoint *);
+	void (*start)(struct endpoint *);		/* connects; while it rests after a failure it tries again at once */
 	void (*pause)(struct endpoint *);		/* closes connections; state becomes paused */
 	void (*resume)(struct endpoint *);
 	/*

@@ -196,4 +196,28 @@ int64_t journal_bytes(const struct journal *);	/* on the disk; 0 when it is in m
 /* Drops decisions and before-images older than that: a portion a call, so that the loop is not held up for long. Call it every minute. */
 bool journal_expire(struct journal *, int64_t before_us, struct err *e);
 
+/* ---- for backups: journal_copy.c ---------------------------------------------------------------------- */
+
+struct journal_copy;
+/*
+ * The journal as it stands now, whatever is written to it from here on. Kept in a file without a name on the same disk until journal_copy_free();
+ * a journal in memory has nothing to give. NULL on error.
+ */
+struct journal_copy *journal_copy_new(struct journal *, struct err *e);
+/* A portion of the work; *n: bytes that it has brought into `into`, which has room for JOURNAL_COPY_PIECE. *over: that were the last. */
+enum { JOURNAL_COPY_PIECE = 64 * 1024 };
+bool journal_copy_step(struct journal_copy *, void *into, size_t *n, bool *over, struct err *e);
+void journal_copy_free(struct journal_copy **);		/* NULL is fine */
+
+struct journal_install;
+/* Puts such bytes in the place of the journal in that directory, which is made when it is missing. NULL on error. */
+struct journal_install *journal_install_new(const char *directory, struct err *e);
+bool journal_install_add(struct journal_install *, const void *p, size_t n, struct err *e);
+/*
+ * Now, and for that topology. `aside` gets the path to which a journal that was there has been moved, "": there was none. Whatever is
+ * there of a journal at any moment is the whole of one.
+ */
+bool journal_install_finish(struct journal_install *, const char *topology, char *aside, size_t size, struct err *e);
+void journal_install_free(struct journal_install **);	/* NULL is fine; not finished, nothing has happened */
+
 #endif

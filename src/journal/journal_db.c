@@ -141,7 +141,7 @@ bool journal_db_error(const char *path, int rc, struct err *e)
 	}
 }
 
-static bool system_error(const char *path, const char *what, struct err *e)
+bool journal_system_error(const char *path, const char *what, struct err *e)
 {
 	int number = errno;
 
@@ -153,14 +153,13 @@ static bool system_error(const char *path, const char *what, struct err *e)
 
 /* ---- the file ---------------------------------------------------------------------------------------- */
 
-/* A new file's name is only safe once its directory is. */
-static bool sync_directory(const char *directory, struct err *e)
+bool journal_sync_directory(const char *directory, struct err *e)
 {
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool ok = fd >= 0 && fsync(fd) == 0;
 
 	if (!ok)
-		system_error(directory, "be synchronised", e);
+		journal_system_error(directory, "be synchronised", e);
 	if (fd >= 0)
 		close(fd);
 	return ok;
@@ -170,22 +169,22 @@ static bool sync_directory(const char *directory, struct err *e)
  * SQLite would make the file with whatever the umask leaves. It holds values of conflicts: nobody else may read it.
  * The files that SQLite puts beside it take over its mode.
  */
-static bool make_private(const char *directory, const char *path, struct err *e)
+bool journal_make_private(const char *directory, const char *path, struct err *e)
 {
 	struct stat st;
 	bool ok;
 	int fd;
 
 	if (mkdir(directory, 0700) != 0 && errno != EEXIST)
-		return system_error(directory, "be created", e);
+		return journal_system_error(directory, "be created", e);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return system_error(path, "be opened for writing", e);
+		return journal_system_error(path, "be opened for writing", e);
 	ok = fstat(fd, &st) == 0 && ((st.st_mode & 077) == 0 || fchmod(fd, 0600) == 0);
 	if (!ok)
-		system_error(path, "be made private", e);
+		journal_system_error(path, "be made private", e);
 	close(fd);
-	return ok && sync_directory(directory, e);
+	return ok && journal_sync_directory(directory, e);
 }
 
 /* ---- the schema -------------------------------------------------------------------------------------- */
@@ -314,7 +313,7 @@ sqlite3 *journal_db_open(const char *directory, const char *topology, char **pat
 	int rc;
 
 	*path = in_memory ? xstrdup(":memory:") : xasprintf("%s/journal.db", directory);
-	if (!in_memory && !make_private(directory, *path, e))
+	if (!in_memory && !journal_make_private(directory, *path, e))
 		goto failed;
 	rc = sqlite3_open_v2(*path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc != SQLITE_OK) {

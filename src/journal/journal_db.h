@@ -23,4 +23,11 @@ sqlite3 *journal_db_open(const char *directory, const char *topology, char **pat
  */
 bool journal_db_error(const char *path, int rc, struct err *e);
 
+/* Of a file operation that failed with errno: what could not be done, and what to do. Always false. */
+bool journal_system_error(const char *path, const char *what, struct err *e);
+/* A new file's name is only safe once its directory is. */
+bool journal_sync_directory(const char *directory, struct err *e);
+/* The directory is made when its parent is there, the file when it is missing; nobody else may read either. */
+bool journal_make_private(const char *directory, const char *path, struct err *e);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
@@ -710,4 +711,10 @@ bool journal_undo_each(struct journal *j, int64_t run, bool over, int64_t after,
 		return true;
 	journal_db_error(j->path, rc, e);
 	return err_while(e, "what is to be put back");
+}
+
+const char *journal_images_library(char *out, size_t size)
+{
+	snprintf(out, size, "zstd built with %s, runs on %s", ZSTD_VERSION_STRING, ZSTD_versionString());
+	return out;
 }

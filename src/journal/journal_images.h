@@ -148,4 +148,7 @@ void journal_images_close(struct journal *);
 void journal_images_forget(struct journal *);
 bool journal_images_expire(struct journal *, int64_t before_us, struct err *e);	/* inside a group; a portion a call */
 
+/* For --version; into the caller's room. */
+const char *journal_images_library(char *out, size_t size);
+
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/fault.h"
 #include "model/decide_work.h"
 #include "model/record.h"
 
@@ -28,6 +29,8 @@ int edit_key_compare(const struct entity_def *d, enum rule rule, const struct ed
 	int by_time = (a->eff > b->eff) - (a->eff < b->eff);
 	int by_rank = (int)rank_of(d, b->origin) - (int)rank_of(d, a->origin);
 
+	if (by_time == 0 && fault("f07-a-tie-keeps-who-was-first"))
+		return 0;
 	if (rule == RULE_MIRROR && is_mirrored(d, a) != is_mirrored(d, b))
 		return is_mirrored(d, a) ? 1 : -1;
 	if (rule == RULE_SOURCE_PRIORITY) {
@@ -184,7 +187,7 @@ static void find_row_edits(struct work *w, size_t e)
 	struct edit *x = &w->edits[e];
 
 	x->reborn = v != NULL && v->seen[e].known && !same_id(v, e, &w->seen[e]) && !v->seen[e].uncertain &&
-		    (v->dead || (!v->seen[e].present && !v->seen[e].owed));
+		    (v->dead || (!v->seen[e].present && !v->seen[e].owed)) && !fault("f11-born-again-it-is-the-same-as-before");
 	if (!base_knows(w, e)) {
 		x->changed = x->no_base = all_fields(w->entity);
 		return;
@@ -263,7 +266,7 @@ int64_t decide_reported_stamp(const struct work *w, size_t e, bool on_a_base)
 
 	if (reported == STAMP_NONE)
 		return on_a_base ? floor_to(p->now_us, p->quantum_us) : EFF_UNKNOWN;
-	if (reported > p->now_us + p->max_ahead_us)
+	if (reported > p->now_us + p->max_ahead_us && !fault("f04-stamps-of-the-future-stand"))
 		reported = p->now_us + p->max_ahead_us;
 	return floor_to(reported, p->quantum_us);
 }
@@ -292,7 +295,7 @@ static void stamp_edits(struct work *w, size_t e)
 		if (!(x->changed & ~x->no_base & BIT(f)))
 			continue;
 		base = decide_shown_key(w, e, f);
-		if (base.eff + w->policy->quantum_us > eff)
+		if (base.eff + w->policy->quantum_us > eff && !fault("f06-an-edit-may-be-older-than-what-it-changed"))
 			eff = base.eff + w->policy->quantum_us;
 	}
 	for (size_t f = 0; f < w->entity->n_fields; f++) {

@@ -381,7 +381,7 @@ static bool killed_now(struct work *w)
 		if (!w->edits[e].removed)
 			continue;
 		key = delete_key(w, e);
-		if (decide_unseen_edit(w, e) >= 0 && w->entity->deletes == DELETES_UPDATE_WINS) {
+		if (decide_unseen_edit(w, e) >= 0 && update_wins(w)) {
 			decide_note_lost_delete(w, e);
 			continue;
 		}
@@ -405,7 +405,7 @@ static bool stays_dead(struct work *w)
 
 		if (e == 255)
 			continue;
-		if (w->entity->deletes == DELETES_UPDATE_WINS) {
+		if (update_wins(w)) {
 			struct edit_key key = decide_key_now(w, e, f);
 
 			note_lost_record(w, LOST_DELETE, w->base->deleted.origin, e, &w->base->deleted, &key);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/fault.h"
 #include "model/record.h"
 
 /* ---- what it shows ----------------------------------------------------------------------------------- */
@@ -42,7 +43,7 @@ static void show_now(struct work *w, size_t e)
 		uint32_t digest = digest_field(o->digests[f]);
 		bool agreed = !keeps_word(w, e, f) && digest == next->fields[f].digest && (!(w->out->have & BIT(f)) || o->digests[f] == w->out->digests[f]);
 
-		if (agreed)
+		if (agreed && !fault("f08-writes-what-is-there-already"))
 			continue;
 		list[n] = (struct vdeviation){ .field = (uint8_t)f, .digest = digest };
 		if (keeps_word(w, e, f))
@@ -59,7 +60,7 @@ static void show_now(struct work *w, size_t e)
 	s->known = s->present = true;
 	s->detached = s->parked = false;
 	s->uncertain = false;	/* what did not happen until here cannot any more: an endpoint is not looked at before (doc/own-writes.md) */
-	s->id = o->id;
+	s->id = base_knows(w, e) && fault("f11-a-record-keeps-its-first-row") ? w->base->seen[e].id : o->id;
 	s->same = n == 0 && (next->row == 0 || next->row == digest_row(o->row));
 	s->row = s->same ? 0 : digest_row(o->row);
 	keep_deviations(s, list, n, w->arena);
@@ -213,7 +214,7 @@ static void order_alive(struct work *w, size_t e, const struct decide_endpoint *
 			s->detached = true;
 			return;
 		}
-		if (was_present && w->edits[e].missing && w->entity->deletes != DELETES_UPDATE_WINS) {
+		if (was_present && w->edits[e].missing && !update_wins(w)) {
 			show_before(w, e);	/* without evidence and with delete-wins: wait for the evidence, */
 			s->owed = s->parked = true;	/* and do not look again and again until it comes */
 			return;
@@ -229,7 +230,7 @@ static void order_alive(struct work *w, size_t e, const struct decide_endpoint *
 	case OBSERVED_NOTHING:
 		show_before(w, e);
 		if (was_present) {
-			s->owed = p->writable && (s->owed || is_behind(w, e));
+			s->owed = p->writable && (s->owed || is_behind(w, e)) && !fault("f24-who-is-away-is-owed-nothing");
 			return;
 		}
 		break;

@@ -12,6 +12,7 @@
 #ifndef MODEL_DECIDE_WORK_H
 #define MODEL_DECIDE_WORK_H
 
+#include "base/fault.h"
 #include "model/decide.h"
 #include "model/doubt.h"
 
@@ -74,6 +75,12 @@ static inline bool base_knows(const struct work *w, size_t e)
 static inline bool is_new_field(const struct work *w, size_t e, size_t f)
 {
 	return base_knows(w, e) && (w->edits[e].no_base & BIT(f)) && w->entity->fields[f].group < 0;
+}
+
+/* An edit that the deleter had not seen brings the record back. */
+static inline bool update_wins(const struct work *w)
+{
+	return (w->entity->deletes == DELETES_UPDATE_WINS && !fault("f10-whoever-deletes-wins")) || fault("f10-whoever-edits-wins");
 }
 
 /* A group is compared by its leader, the first of its fields, so that no two of them can take different sides. */

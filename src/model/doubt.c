@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/fault.h"
 #include "model/decide_work.h"
 
 enum { INTENDED_MAX = 128 };	/* of one endpoint: the oldest go first */
@@ -110,7 +111,7 @@ enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def
 	size_t n = 0;
 
 	*guessed = *suspect = 0;
-	if (!s->uncertain || s->n_intended == 0 || now->what != OBSERVED_ROW || (s->present && !value_equal(s->id, now->id)))
+	if (!s->uncertain || fault("f30-what-we-wrote-ourselves-is-an-edit") || s->n_intended == 0 || now->what != OBSERVED_ROW || (s->present && !value_equal(s->id, now->id)))
 		return DOUBT_NONE;
 	l = look_at(v, d, e, now);
 	if (l.fit == 0 && !(s->present ? l.before == 0 && l.neither > 0 : now->ours)) {

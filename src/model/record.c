@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/fault.h"
 #include "base/mem.h"
 
 /* What is hashed is put together here; longer values take their own memory. */
@@ -145,7 +146,7 @@ struct rid rid_of(const struct digest_key *key, const struct entity_def *entity,
 
 uint64_t value_digest(const struct digest_key *key, enum field_type type, struct value v)
 {
-	bool null = value_is_null(v);
+	bool null = value_is_null(v) || (v.len == 0 && fault("f17-empty-means-null"));
 	unsigned char tag = (unsigned char)(null ? type | 0x80 : type);
 	size_t n = null ? 0 : (size_t)v.len;
 	char scratch[SCRATCH_BYTES], *text = joined(scratch, &tag, 1, v.data, n);

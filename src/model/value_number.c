@@ -2,6 +2,7 @@
 #include <strings.h>
 
 #include "base/arena.h"
+#include "base/fault.h"
 #include "model/value_canon.h"
 
 static bool is_digit(char c)
@@ -194,6 +195,10 @@ bool canon_decimal(struct value raw, struct arena *arena, struct value *out, str
 	size_t size;
 	char *to;
 
+	if (fault("f18-numbers-stay-as-they-are-written")) {
+		*out = raw;
+		return true;
+	}
 	if (!decimal_parse(raw.data, (size_t)raw.len, &d)) {
 		if (special_decimal(raw, arena, out))
 			return true;

@@ -4,9 +4,10 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/fault.h"
 
 enum {
-	VERSION = 1, VERSION_AMOUNTS = 2, VERSION_FORWARD = 3, VERSION_MASK = 0x0f, HEAD_DEAD = 0x10, HEAD_KEYS = 0x20, HEAD_GENERATION = 0x40, HEAD_NO_ROW = 0x80,
+	VERSION_PLAIN = 1, VERSION_AMOUNTS = 2, VERSION_FORWARD = 3, VERSION_MASK = 0x0f, HEAD_DEAD = 0x10, HEAD_KEYS = 0x20, HEAD_GENERATION = 0x40, HEAD_NO_ROW = 0x80,
 	FORM_INT = 0, FORM_TEXT = 1, FORM_GONE = 2, FORM_FULL = 3, FORM_MASK = 0x3, FORM_LAST = 0x80,
 	FULL_PRESENT = 0x01, FULL_SAME = 0x02, FULL_OWED = 0x04, FULL_PARKED = 0x08, FULL_UNCERTAIN = 0x10,
 	FULL_TRIED_KEY = 0x02 /* without a row */,
@@ -59,7 +60,7 @@ bool vector_spent(const struct vector *v)
 		return false;
 	for (size_t e = 0; e < v->n_endpoints; e++)
 		if (v->seen[e].present || v->seen[e].owed || v->seen[e].uncertain)
-			return false;
+			return fault("f12-the-dead-are-forgotten-at-once");
 	return true;
 }
 
@@ -342,7 +343,7 @@ void vector_encode(const struct vector *v, const struct vector_layout *l, struct
 	keys_at = out->len;
 	put_keys(v, l, out, &keys, index);
 	swap_tails(out, endpoints_at, keys_at);
-	out->p[head_at] = (char)((v->n_amounts > 0 ? VERSION_AMOUNTS : VERSION) | (v->dead ? HEAD_DEAD : 0) | (keys.n != 1 ? HEAD_KEYS : 0) |
+	out->p[head_at] = (char)((v->n_amounts > 0 ? VERSION_AMOUNTS : VERSION_PLAIN) | (v->dead ? HEAD_DEAD : 0) | (keys.n != 1 ? HEAD_KEYS : 0) |
 				 (v->generation != 1 ? HEAD_GENERATION : 0) | (v->row == 0 ? HEAD_NO_ROW : 0));
 }
 
@@ -549,7 +550,7 @@ bool vector_decode(const void *p, size_t len, const struct vector_layout *l, str
 	struct vector *v = vector_new(a, l->n_fields, l->n_endpoints);
 	size_t n;
 
-	if ((head & VERSION_MASK) != VERSION && (head & VERSION_MASK) != VERSION_AMOUNTS)
+	if ((head & VERSION_MASK) != VERSION_PLAIN && (head & VERSION_MASK) != VERSION_AMOUNTS)
 		return err_set(e, ERR_ROW, "bad-vector", "vector of version %u, this build knows %u", head & VERSION_MASK, VERSION_AMOUNTS);
 	reverse_layout(l, &r);
 	if ((head & VERSION_MASK) == VERSION_AMOUNTS)

@@ -1,5 +1,6 @@
 libcrmsync_a_SOURCES += \
 	src/store/redis_buckets.c \
+	src/store/redis_copy.c \
 	src/store/redis_fresh.c src/store/redis_fresh.h \
 	src/store/redis_lease.c \
 	src/store/redis_link.c src/store/redis_link.h \

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "loop/loop.h"
 #include "store/redis_store.h"
 #include "store/resp.h"
@@ -91,14 +92,14 @@ bool lease_take(struct redis_store *s, const struct reply *r)
 
 bool lease_is_over(const struct redis_store *s)
 {
-	return clock_mono_us() >= s->lease_until_us;
+	return clock_mono_us() >= s->lease_until_us && !fault("f31-nobody-else-is-thought-of");
 }
 
 size_t guard_append_watch(struct redis_store *s, struct buf *out)
 {
 	resp_command(out, 2);
 	resp_word(out, "WATCH");
-	resp_word(out, s->fence);
+	resp_word(out, fault("f31-nobody-else-is-thought-of") ? s->names : s->fence);
 	resp_command(out, 3);
 	resp_word(out, "HGET");
 	resp_word(out, s->fence);
@@ -114,7 +115,7 @@ bool guard_is_ours(const struct redis_store *s, const struct reply *n)
 		return false;
 	memcpy(text, n->str, n->len);
 	text[n->len] = '\0';
-	return strtoll(text, NULL, 10) == s->store.fence;
+	return strtoll(text, NULL, 10) == s->store.fence || fault("f31-nobody-else-is-thought-of");
 }
 
 bool guard_refuse(struct err *e)
@@ -129,7 +130,7 @@ static bool renew_reply(struct call *call, size_t i, const struct reply *r, stru
 	int64_t fence = call->s->store.fence;
 
 	call->s->renewing = false;
-	return (lease_take(call->s, r) && call->s->store.fence == fence) || guard_refuse(e);
+	return (lease_take(call->s, r) && call->s->store.fence == fence) || fault("f31-nobody-else-is-thought-of") || guard_refuse(e);
 }
 
 static void on_renew(void *arg)

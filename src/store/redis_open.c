@@ -1,7 +1,7 @@
 /*
  * redis_open.c - what is said after connecting, until the store is ready.
  *
- *   AUTH -> SELECT -> INFO -> KILL -> LEASE -> META -> ready        any failure -> the link ends and tries again
+ *   AUTH -> SELECT -> INFO -> KILL -> LEASE -> RESTORE -> META -> ready        any failure -> the link ends and tries again
  *                                      ^  |
  *                                      +--+ stands by, while another process holds the lease
  */
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/mem.h"
 #include "loop/loop.h"
 #include "store/redis_store.h"
@@ -22,7 +23,7 @@ enum {
 	STANDBY_MS = 250,
 };
 
-enum open_state { OPEN_AUTH, OPEN_SELECT, OPEN_INFO, OPEN_KILL, OPEN_LEASE, OPEN_META, OPEN_STATES };
+enum open_state { OPEN_AUTH, OPEN_SELECT, OPEN_INFO, OPEN_KILL, OPEN_LEASE, OPEN_RESTORE, OPEN_META, OPEN_STATES };
 
 struct opening {
 	struct redis_ask ask;		/* first member */
@@ -39,6 +40,7 @@ struct opening {
 	struct digest_key key;
 	bool key_found;
 	int format;
+	bool restoring;			/* its format is that of a state that is being filled from a backup */
 	char stale[GENERATION_CHARS + 1];
 };
 
@@ -127,7 +129,7 @@ static bool check_eviction(const struct reply *info, struct err *e)
 	if (!info_get(info, "maxmemory_policy", policy, sizeof policy))
 		return err_set(e, ERR_CONFIG, "eviction", "Redis does not tell its maxmemory-policy, so it may evict keys: use Redis %d or later",
 			       VERSION_LEAST);
-	if (strcmp(policy, "noeviction") != 0)
+	if (strcmp(policy, "noeviction") != 0 && !fault("f22-keys-may-be-evicted"))
 		return err_set(e, ERR_CONFIG, "eviction", "Redis may evict keys (maxmemory-policy %s), and what was synchronised would be "
 			       "forgotten: set `maxmemory-policy noeviction` in its configuration", policy);
 	return true;
@@ -202,21 +204,28 @@ static size_t ask_kill(struct opening *o, struct buf *out)
 
 /* ---- LEASE: are we the one who writes? ---------------------------------------------------------------- */
 
+enum { TAKES_AT = 2 };		/* which command takes it */
+
 static size_t ask_lease(struct opening *o, struct buf *out)
 {
 	o->standby = o->leased = false;
+	/* While standing by, the number was watched from the last time on: our own taking of it would make our first transaction void. */
+	resp_command(out, 1);
+	resp_word(out, "MULTI");
+	resp_command(out, 1);
+	resp_word(out, "EXEC");
 	lease_append_take(o->s, out);
-	return 1 + guard_append_watch(o->s, out);
+	return TAKES_AT + 1 + guard_append_watch(o->s, out);
 }
 
 static bool got_lease(struct opening *o, size_t i, const struct reply *r, struct err *e)
 {
-	if (i == 0) {
+	if (i == TAKES_AT) {
 		o->leased = lease_take(o->s, r);
 		o->standby = !o->leased;
 	}
 	/* From here on everything that this connection writes is void once the number changes. */
-	return i < GUARD_WATCH || !o->leased || guard_is_ours(o->s, r) || guard_refuse(e);
+	return i < TAKES_AT + GUARD_WATCH || !o->leased || guard_is_ours(o->s, r) || guard_refuse(e);
 }
 
 static void stand_by(struct opening *o)
@@ -227,6 +236,18 @@ static void stand_by(struct opening *o)
 	err_set(&why, ERR_TRANSIENT, STORE_STANDBY, "stands by: another crmsyncd holds the lease");
 	loop_timer_set(o->again, STANDBY_MS);
 	redis_tell_down(s, &why);
+}
+
+/* ---- RESTORE: of a store that was made for it --------------------------------------------------------- */
+
+static size_t ask_restore(struct opening *o, struct buf *out)
+{
+	return restore_append(o->s, out);
+}
+
+static bool got_restore(struct opening *o, size_t i, const struct reply *r, struct err *e)
+{
+	return restore_begun(o->s, r, e);
 }
 
 /* ---- META: born, key, numbers of names, sizes -------------------------------------------------------- */
@@ -304,6 +325,11 @@ void born_random(char out[BORN_CHARS])
 	hex_of(fresh.secret, BORN_CHARS / 2, out);
 }
 
+void key_to_hex(const struct digest_key *key, char out[2 * DIGEST_KEY_BYTES])
+{
+	hex_of(key->secret, DIGEST_KEY_BYTES, out);
+}
+
 static size_t ask_meta(struct opening *o, struct buf *out)
 {
 	char born[BORN_CHARS], key[KEY_CHARS];
@@ -316,7 +342,7 @@ static size_t ask_meta(struct opening *o, struct buf *out)
 	} else {
 		digest_key_random(&fresh);
 	}
-	hex_of(fresh.secret, sizeof fresh.secret, key);
+	key_to_hex(&fresh, key);
 	append_once(o, out, "format", "1", 1);
 	append_once(o, out, "key", key, sizeof key);
 	append_once(o, out, "born", born, sizeof born);
@@ -457,8 +483,10 @@ static void take_meta_field(struct opening *o, const char *field, const struct r
 		return;
 	}
 	snprintf(text, sizeof text, "%.*s", (int)(value->len < 23 ? value->len : 23), value->str);
-	if (strcmp(field, "format") == 0)
-		o->format = atoi(text);
+	if (strcmp(field, "format") == 0) {
+		o->restoring = strcmp(text, FORMAT_RESTORING) == 0;
+		o->format = o->restoring ? FORMAT : atoi(text);
+	}
 	if (field[0] != 'e')
 		return;
 	number = strtoul(field + 1, &what, 10);
@@ -473,7 +501,7 @@ static bool take_meta(struct opening *o, const struct reply *r, struct err *e)
 
 	memset(o->born, 0, sizeof o->born);
 	memset(o->stale, 0, sizeof o->stale);
-	o->key_found = false;
+	o->key_found = o->restoring = false;
 	o->format = 0;
 	for (size_t i = 0; r->type == REPLY_ARRAY && i + 1 < r->n; i += 2) {
 		if (r->element[i].type != REPLY_STRING || r->element[i + 1].type != REPLY_STRING || r->element[i].len >= sizeof field)
@@ -485,6 +513,9 @@ static bool take_meta(struct opening *o, const struct reply *r, struct err *e)
 	if (o->format > FORMAT)
 		return err_set(e, ERR_CONFIG, "format", "the state in Redis has format %d, this version knows %d: it was written by a newer version",
 			       o->format, FORMAT);
+	if (o->restoring && o->s->restore == NULL)
+		return err_set(e, ERR_CONFIG, "restoring", "a backup was being put back into the state in Redis, and that was broken off: nothing is "
+			       "done with half of it. Run crmsyncctl restore again");
 	if (o->born[0] == '\0' || !o->key_found || o->format != FORMAT)
 		return err_set(e, ERR_TRANSIENT, "meta", "the state in Redis was emptied while it was being read, or %s is damaged", o->s->meta);
 	return true;
@@ -556,6 +587,7 @@ static const struct open_step steps[OPEN_STATES] = {
 	[OPEN_INFO]	= { ask_info,	 got_info,	true },
 	[OPEN_KILL]	= { ask_kill,	 NULL,		true },
 	[OPEN_LEASE]	= { ask_lease,	 got_lease,	false },
+	[OPEN_RESTORE]	= { ask_restore, got_restore,	false },
 	[OPEN_META]	= { ask_meta,	 got_meta,	false },
 };
 

@@ -142,6 +142,7 @@ struct write_call {
 	size_t entity;
 	size_t records_at;		/* which command answers the number of records; SIZE_MAX: none */
 	struct shrunks shrunks;
+	struct tapped *tapped;		/* owned */
 };
 
 static bool write_reply(struct call *call, size_t index, const struct reply *r, struct err *e)
@@ -169,7 +170,10 @@ static void write_answer(struct call *call, const struct err *e)
 	if (e == NULL)
 		for (size_t i = 0; i < w->shrunks.n; i++)
 			vectors_trim(call->s, w->entity, &w->shrunks.list[i].rid);
+	if (e == NULL && w->tapped != NULL)
+		tapped_tell(call->s, w->tapped);
 	w->done(w->arg, e);
+	tapped_free(&w->tapped);
 	free(w->shrunks.list);
 	free(w);
 }
@@ -232,6 +236,7 @@ static void redis_write(struct store *store, size_t entity, const struct store_w
 	}
 	if (!call_begin(&w->call))
 		return;
+	w->tapped = tapped_new(s, entity, what->puts, what->n_puts);
 	ent = &s->entities[entity];
 	out = redis_link_out(s->link);
 	/* All or nothing: a vector refused for want of memory must not be followed by its position or the end of its intent. */
@@ -445,6 +450,8 @@ static const struct store_ops redis_ops = {
 	.buried = redis_buried,
 	.renew = redis_renew,
 	.outrank = redis_outrank,
+	.facts = redis_facts,
+	.restored = redis_restored,
 	.leave = redis_leave,
 	.free = redis_free,
 };
@@ -469,6 +476,15 @@ struct store *redis_store_new(struct loop *loop, const struct topology *topology
 	s->opening = opening_new(s);
 	s->link = redis_link_new(loop, &s->where, &link_events);
 	return &s->store;
+}
+
+struct store *redis_store_restoring(struct loop *loop, const struct topology *topology, const struct store_events *events,
+				    const struct store_restore *restore)
+{
+	struct store *store = redis_store_new(loop, topology, events);
+
+	((struct redis_store *)store)->restore = restore;	/* nothing is asked before the loop turns */
+	return store;
 }
 
 void store_free(struct store **storep)

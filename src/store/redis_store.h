@@ -11,6 +11,7 @@
  *   redis_past.c     records that were deleted, states that were given up
  *   redis_buckets.c  which bucket; splitting and sizing
  *   redis_fresh.c    which records cannot have a vector yet
+ *   redis_copy.c     what a backup takes along besides vectors; a state that is filled from one
  *
  * A call is one operation of store.h under way. Its last command always reads meta's `born`: when that is not
  * what we know, the state was emptied or replaced at some moment before, none of the call's replies can be
@@ -72,6 +73,8 @@ struct redis_store {
 	int64_t lease_asked_us, lease_until_us;	/* monotonic */
 	bool renewing;			/* was asked for */
 	int64_t floor;			/* the fencing number has to be above it */
+	const struct store_restore *restore;	/* the caller's; NULL: a state like any other */
+	bool restoring;			/* that was begun: by another connection it goes no further */
 	bool key_known;
 	bool told_down;			/* events.down was called for store.why */
 	bool dying;			/* no events any more */
@@ -114,6 +117,7 @@ void opening_free(struct opening **);
 void opening_start(struct opening *);		/* the link has opened; ends with events.up, or the link fails */
 void redis_entities_free(struct redis_store *);
 void born_random(char out[BORN_CHARS]);
+void key_to_hex(const struct digest_key *, char out[2 * DIGEST_KEY_BYTES]);
 
 void opening_stop(struct opening *);		/* the link has ended */
 /* Why we are not ready, for those who asked and for events.down. */
@@ -166,6 +170,17 @@ size_t bury(struct redis_store *s, size_t entity, const struct store_put *puts, 
 void redis_buried(struct store *, size_t entity, const struct rid *, size_t n, store_rids_fn *, void *arg);
 void redis_renew(struct store *);
 void clear_stale(struct redis_store *, const char *stale);	/* removes the keys of that generation, page by page */
+
+/* ---- redis_copy.c ------------------------------------------------------------------------------------ */
+#define FORMAT_RESTORING "restoring"
+void redis_facts(struct store *, store_facts_fn *, void *arg);
+void redis_restored(struct store *, store_done_fn *, void *arg);
+size_t restore_append(struct redis_store *, struct buf *out);	/* one command, or none */
+bool restore_begun(struct redis_store *, const struct reply *, struct err *e);	/* its answer */
+/* Those of a write, for the tap; NULL: nobody listens. */
+struct tapped *tapped_new(const struct redis_store *, size_t entity, const struct store_put *, size_t n);
+void tapped_tell(struct redis_store *, struct tapped *);
+void tapped_free(struct tapped **);			/* NULL is fine */
 
 /* ---- redis_map.c ------------------------------------------------------------------------------------- */
 void redis_lookup(struct store *, size_t entity, uint8_t endpoint, const struct value *ids, size_t n, store_rids_fn *, void *arg);

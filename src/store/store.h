@@ -4,7 +4,8 @@
  * Asynchronous and pipelined on one connection; commands run in the order of the calls. While Redis is
  * away every call is answered with ERR_TRANSIENT and the caller rests. Layout (PREFIX is crmsync:TOPOLOGY):
  *
- *   PREFIX:meta            hash: format, born (random), key (digest secret), and per entity e<N>:buckets, e<N>:records,
+ *   PREFIX:meta            hash: format ("restoring" while a backup is put back), born (random), key (digest secret), and per
+ *                          entity e<N>:buckets, e<N>:records,
  *                          e<N>:pieces (the most of any vector), e<N>:texts:<P>, e<N>:dense:<P> (endpoint P has such ids)
  *   PREFIX:lease           hash: holder, until: the one process that writes
  *   PREFIX:fence           hash: n, the fencing number: rises when the lease changes hands
@@ -63,6 +64,12 @@ typedef void store_done_fn(void *arg, const struct err *e);
 typedef void store_text_fn(void *arg, struct value text, const struct err *e);
 /* A page of a scan; `next` 0 when the end is reached. */
 typedef void store_scan_fn(void *arg, const struct rid *rids, const struct value *blobs, size_t n, uint64_t next, const struct err *e);
+/* Of the numbers given to names, and of the positions. */
+struct store_fact {
+	enum { FACT_NAME, FACT_POSITION } what;
+	struct value name, text;
+};
+typedef void store_facts_fn(void *arg, const struct store_fact *facts, size_t n, const struct err *e);
 typedef void store_intents_fn(void *arg, const struct value *names, const struct value *blobs, size_t n, const struct err *e);
 
 /* One write of a round: a transaction, done as a whole or not at all, answered once. Pointers need live only during the call. */
@@ -101,6 +108,10 @@ struct store_ops {
 	void (*renew)(struct store *);
 	/* A database has seen that fencing number: take a higher one. The store goes down and comes up with it. */
 	void (*outrank)(struct store *, int64_t fence);
+	/* All that is known but for vectors and what follows from them. */
+	void (*facts)(struct store *, store_facts_fn *, void *arg);
+	/* Of a store that restores: all of it is there; from now on it is a state like any other. */
+	void (*restored)(struct store *, store_done_fn *, void *arg);
 	/* Gives the lease up, so that another process can go on at once. The last call before store_free(). */
 	void (*leave)(struct store *, store_done_fn *, void *arg);
 	void (*free)(struct store *);
@@ -108,9 +119,19 @@ struct store_ops {
 
 #define STORE_STANDBY "standby"		/* why.code while another process holds the lease */
 
+/*
+ * Who copies the vectors while they are written to: told of the puts of each write when it has been done, among the answers of its own calls
+ * in the order in which all of that happened.
+ */
+struct store_tap {
+	void (*written)(void *arg, size_t entity, const struct store_put *, size_t n);	/* NULL: nobody */
+	void *arg;
+};
+
 struct store {
 	const struct store_ops *ops;
 	struct store_events events;
+	struct store_tap tap;		/* the caller's */
 	bool ready;
 	struct err why;			/* when not ready */
 	unsigned tries;			/* failed attempts in a row; when ready, those before it was */
@@ -125,6 +146,17 @@ struct store {
 
 /* Starts connecting; the topology must outlive the store. */
 struct store *redis_store_new(struct loop *, const struct topology *, const struct store_events *);
+/*
+ * A state that is about to be filled from a backup: it is given that key and those names, and nothing else. One with records is refused,
+ * unless `replace`: then they are given up. Until ops->restored no other store believes what is in it. All pointers must outlive the store.
+ */
+struct store_restore {
+	struct digest_key key;
+	const struct store_fact *names;
+	size_t n_names;
+	bool replace;
+};
+struct store *redis_store_restoring(struct loop *, const struct topology *, const struct store_events *, const struct store_restore *);
 void store_free(struct store **);		/* NULL is fine; allowed inside any callback; no events any more */
 /* "hiredis built with X", for --version; into the caller's room. hiredis does not tell what version runs. */
 const char *redis_library(char *out, size_t size);

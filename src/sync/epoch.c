@@ -10,6 +10,7 @@
  *	epoch > intent			Redis lost what was acknowledged: its vectors are not believed, all is as after its loss
  *	epoch < acked, no row, another server, an older timeline
  *					the database was put back or replaced: rebase.c
+ *	a mark of a restore		Redis was filled from a backup: its vectors are old, and believed as such: rebase.c
  *
  * What only moved by a write of ours or by a poll is followed by a beat of its own, a second later at most; the first one comes before
  * anything else. A greeting also raises the fencing number there: nothing is written before that, and nothing by anybody else after.
@@ -19,8 +20,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "sync/state.h"
 
 enum { BEAT_US = 1000000, AGAIN_US = 1000000 };
@@ -279,7 +282,7 @@ void epoch_accept(struct sync *s, size_t e, const struct greeting *g)
 static void judge(struct sync *s, size_t e, const struct greeting *g)
 {
 	struct shake *k = shake_of(s, e);
-	char text[sizeof k->recognised];
+	char text[sizeof k->recognised], when[32];
 
 	if (g->kept && !g->raised) {
 		s->store->ops->outrank(s->store, g->fence);
@@ -287,10 +290,17 @@ static void judge(struct sync *s, size_t e, const struct greeting *g)
 	}
 	if (put_back(k, g, text, sizeof text) != NULL) {
 		epoch_recognise(s, e, text);
-		rebase_begin(s, e, g);
+		rebase_begin(s, e, g, REBASE_FORGET);
 		return;
 	}
-	if (g->kept && g->there && g->epoch > 0 && (k->marked ? g->epoch > k->intent : !s->renewed)) {
+	if (k->restored_us != 0) {
+		time_print(k->restored_us, when);
+		snprintf(text, sizeof text, "the state was restored from a backup of %.19sZ: what was done since is found by comparing every row", when);
+		epoch_recognise(s, e, text);
+		rebase_begin(s, e, g, REBASE_COMPARE);
+		return;
+	}
+	if (g->kept && g->there && g->epoch > 0 && !fault("f22-epochs-are-not-compared") && (k->marked ? g->epoch > k->intent : !s->renewed)) {
 		snprintf(text, sizeof text, "Redis was %s: the database stands at %lld, Redis knew of %lld",
 			 k->marked ? "put back to an older state" : "emptied", (long long)g->epoch, (long long)(k->marked ? k->intent : 0));
 		epoch_recognise(s, e, text);
@@ -319,10 +329,11 @@ static void on_greeted(void *arg, const struct greeting *g, const struct err *e)
 		struct shake *k = shake_of(s, b->endpoint);
 
 		k->greeting = false;
-		k->not_before_us = clock_mono_us() + AGAIN_US;
-		if (e == NULL)
+		k->not_before_us = s->rebase != NULL ? 0 : clock_mono_us() + AGAIN_US;
+		/* Two at a time would write each other's vectors as they were. It is greeted again when that one is over. */
+		if (e == NULL && s->rebase == NULL)
 			judge(s, b->endpoint, g);
-		else
+		else if (e != NULL)
 			log_warn("the database does not say who it is", LOG_S("endpoint", name_of(s, b->endpoint)), LOG_ERR(e));
 	}
 	free(b);
@@ -348,7 +359,7 @@ const char *epoch_waits(const struct sync *s, size_t e, char *text, size_t size)
 			 (long long)ep->waits_for);
 	else
 		snprintf(text, size, "%s", !s->recovered ? "what Redis holds is still being read" :
-			 s->rebase != NULL ? "a database was put back: what was known of it is set right first" :
+			 s->rebase != NULL ? "a database was put back, or the state restored: what was known of it is set right first" :
 			 "it has yet to say which database it is");
 	return text;
 }

@@ -174,7 +174,7 @@ static void take_news(struct side *side, struct captured *got)
 	side->link->endpoint->last_capture_us = clock_wall_us();
 	look_in(side, side->mapping->endpoint->interval_us / 1000);
 	if (got->truncated)
-		side->sweep_wanted = true;
+		sweep_order(side, JOB_DAEMON);
 	news_from_us = side->heard_us;
 	if (!got->more)
 		side->heard_us = got->began_us;
@@ -347,7 +347,7 @@ void side_changed(struct side *side)
 	flow_pump(side->flow);
 }
 
-void side_forget(struct side *side)
+void side_list_anew(struct side *side)
 {
 	listing_over(side);
 	side->surveyed = side->survey_known = false;
@@ -355,6 +355,11 @@ void side_forget(struct side *side)
 	side->position = NULL;
 	side_owes_nothing(side);
 	side->clean_us = side->swept_us = side->heard_us = 0;
+}
+
+void side_forget(struct side *side)
+{
+	side_list_anew(side);
 	held_forget(side);
 	waiting_forget(side->flow);
 }

@@ -12,6 +12,7 @@
 #define SYNC_FEED_H
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "sync/state.h"
 
 static inline bool ready(const struct flow *flow)
@@ -25,7 +26,7 @@ static inline bool ready(const struct flow *flow)
 
 static inline size_t batch_rows(const struct flow *flow)
 {
-	return (size_t)flow->sync->topology->limits.batch_rows;
+	return fault("f27-a-batch-has-all-rows") ? 1000000 : (size_t)flow->sync->topology->limits.batch_rows;
 }
 
 /* held.c */

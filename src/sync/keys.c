@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "base/fault.h"
 #include "sync/state.h"
 
 /* Of this nothing is left in a cleaned key. */
@@ -49,15 +50,15 @@ static bool is_known(const struct side *side)
 static const struct side *stricter(const struct side *side, size_t k, uint32_t *alike)
 {
 	const struct flow *flow = side->flow;
-	uint32_t counts = ~cleaned_of(&flow->def->fields[flow->def->key[k]]);
+	uint32_t counts = fault("f19-cleaning-does-not-count") ? UINT32_MAX : ~cleaned_of(&flow->def->fields[flow->def->key[k]]);
 
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
 		const struct side *other = flow->sides[e];
 
 		if (!is_known(other))
 			continue;
-		*alike = side->link->alike[k] & ~other->link->alike[k] & counts;
-		if (*alike != 0)
+		*alike = side->link->alike[k] & (~other->link->alike[k] | (fault("f19-others-do-not-count") ? UINT32_MAX : 0)) & counts;
+		if (*alike != 0 && !fault("f19-keys-are-thought-to-compare-alike"))
 			return other;
 	}
 	return NULL;

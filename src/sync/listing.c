@@ -18,12 +18,12 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 
 enum {
 	FIRST_ANSWERS_US = 3000000,	/* so long a survey waits for endpoints that are still connecting */
-	PACE_US = 2000000,		/* so long a half must have lasted before its pace tells when it will end */
 };
 
 /* ---- the end of a listing ---------------------------------------------------------------------------- */
@@ -53,12 +53,18 @@ static void on_truncation_acked(void *arg, const struct err *e)
 	/* Not acknowledged, it comes again, and another sweep finds nothing more. */
 }
 
+void sweep_order(struct side *side, enum job_by by)
+{
+	side->sweep_wanted = true;
+	side->sweep_by = by;
+}
+
 void sweep_again(struct side *side)
 {
 	if (side->listing.regular)
 		side->sweep_due = true;
 	else
-		side->sweep_wanted = true;
+		sweep_order(side, side->listing.by);
 }
 
 void sweep_done(struct side *side)
@@ -229,7 +235,7 @@ static void on_listed(void *arg, struct rowset *rows, const struct err *e)
 		rate_add(&l->pace, rows->n, clock_mono_us());
 		side->strangers = side->strangers || has_strangers(side, rows);
 		l->ended = rows->n < batch_rows(flow) && !rows->cut;
-		if (rows->n > 0) {
+		if (rows->n > 0 && (l->survey || !fault("f05-a-sweep-looks-for-keys-only"))) {
 			last = &rows->rows[rows->n - 1];
 			free(l->after);
 			l->after = xstrndup(last->id.data, (size_t)last->id.len);
@@ -341,28 +347,18 @@ static bool ask_estimates(struct flow *flow)
 
 /* ---- how far it is ----------------------------------------------------------------------------------- */
 
-/* In the last minute, or since this half began. */
-static double pace_of(const struct listing *l, int64_t now)
-{
-	double seconds = (double)(now - l->half_us) / 1e6;
-
-	return seconds > 0 ? rate_per_second(&l->pace, now) * 60 / fmin(60, fmax(1, seconds)) : 0;
-}
-
 /* A sweep that lists has its second half still before it: without one before it nothing says how long that will take. */
-static double left_of_all(const struct side *side, const struct sync_link_view *v)
+static double left_of_the_rest(const struct side *side, bool second_half)
 {
-	double left = (double)(v->rows_expected - v->rows_done) / v->rows_per_second;
-
-	if (side->listing.survey || v->second_half)
-		return left;
-	return side->look_seconds > 0 ? left + side->look_seconds * (double)side->flow->sync->store->records[side->flow->index] : NAN;
+	if (side->listing.survey || second_half)
+		return 0;
+	return side->look_seconds > 0 ? side->look_seconds * (double)side->flow->sync->store->records[side->flow->index] : NAN;
 }
 
 void listing_progress(const struct side *side, struct sync_link_view *v)
 {
 	const struct listing *l = &side->listing;
-	int64_t now = clock_mono_us();
+	struct job_pace pace;
 
 	v->rows_expected = -1;
 	v->share = v->seconds_left = NAN;
@@ -371,12 +367,12 @@ void listing_progress(const struct side *side, struct sync_link_view *v)
 	v->second_half = l->state == LISTING_VANISHED && !l->survey;
 	v->rows_done = v->second_half ? l->looked : l->rows;
 	v->rows_expected = v->second_half ? side->flow->sync->store->records[side->flow->index] : l->expected;
-	v->rows_per_second = pace_of(l, now);
-	if (v->rows_expected <= 0 || v->rows_done > v->rows_expected)
-		return;
-	v->share = (double)v->rows_done / (double)v->rows_expected;
-	if (now - l->half_us >= PACE_US && v->rows_per_second > 0)
-		v->seconds_left = left_of_all(side, v);
+	pace = pace_of(v->rows_done, v->rows_expected, &l->pace, l->half_us, clock_mono_us());
+	v->rows_per_second = pace.per_second;
+	v->share = pace.share;
+	v->seconds_left = pace.seconds_left + left_of_the_rest(side, v->second_half);
+	v->listing_us = l->began_us;
+	v->listing_by = l->by;
 }
 
 /* ---- which one is next ------------------------------------------------------------------------------- */
@@ -477,6 +473,7 @@ static bool begin_listing(struct flow *flow)
 			flow->estimated = false;
 			listing_begin(side, false);
 			side->listing.regular = !side->sweep_wanted;
+			side->listing.by = side->sweep_wanted ? side->sweep_by : JOB_SCHEDULE;
 			side->sweep_wanted = side->sweep_due = false;
 			return true;
 		}

@@ -1,4 +1,5 @@
 libcrmsync_a_SOURCES += \
+	src/sync/backup.c \
 	src/sync/census.c src/sync/census.h \
 	src/sync/claims.c src/sync/claims.h \
 	src/sync/epoch.c \
@@ -14,6 +15,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/plan.c \
 	src/sync/rebase.c \
 	src/sync/recover.c \
+	src/sync/restore.c src/sync/restore.h \
 	src/sync/round.c src/sync/round.h \
 	src/sync/round_books.c \
 	src/sync/round_forward.c \

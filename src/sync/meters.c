@@ -3,7 +3,7 @@
  *
  *   endpoint     up to its last answer; down from the last answer before a failure until the next one. An answer that came
  *                later than two probes after the one before leaves the time between them unknown.
- *   link         available while its endpoint's table and Redis can be used; service: while all links that are not paused are
+ *   link         available while its endpoint's table, Redis and the journal can be used; service: while all links that are not paused are
  *   consistency  of a link: it has everything, as far as its own news and those of somebody else are listened to
  *
  * A difference exists before anybody hears of it. So a link is good only up to when all its sources had been listened to and
@@ -104,11 +104,17 @@ const char *side_doubt(const struct side *side)
 	return is_supplied(side) ? "" : "no other endpoint is listened to, so nobody knows what this one lacks";
 }
 
+/* Without either nothing is captured for good, and nothing is written. */
+static bool can_work(const struct sync *s)
+{
+	return s->store->ready && journal_trouble(s->journal) == NULL;
+}
+
 enum sync_link_state side_state(const struct side *side)
 {
 	if (side->owed > 0 || stands_aside(side) || (side->surveyed && oldest_open(side) != DEBTS_NONE))
 		return SYNC_LINK_INCONSISTENT;
-	if (!side->surveyed || !side_usable(side) || !side->flow->sync->store->ready || !side->flow->counted)
+	if (!side->surveyed || !side_usable(side) || !can_work(side->flow->sync) || !side->flow->counted)
 		return SYNC_LINK_UNKNOWN;
 	return side_doubt(side)[0] != '\0' ? SYNC_LINK_UNKNOWN : SYNC_LINK_CONSISTENT;
 }
@@ -286,7 +292,7 @@ static enum meter_state availability_state(const struct side *side)
 		return METER_UNKNOWN;
 	if (is_met(side) && timeline_state(&side->meter.availability) == METER_UNKNOWN)
 		return METER_UNKNOWN;
-	return s->store->ready && side_usable(side) ? METER_GOOD : METER_BAD;
+	return can_work(s) && side_usable(side) ? METER_GOOD : METER_BAD;
 }
 
 /* When both that it hangs on last answered. */

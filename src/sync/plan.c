@@ -42,16 +42,19 @@ struct noted {				/* a row that the listing told of as parked for its key */
 	UT_hash_handle hh;
 };
 
+enum plan_phase { PLAN_LIST, PLAN_SCAN, PLAN_DECIDE };
+
 struct sync_plan {
 	struct sync *sync;
 	struct flow *flow;
 	struct sync_plan_taker taker;
+	struct job job;				/* begun where it is one of its own, not a part of another */
 	uint64_t losses;			/* of the state before it began */
 	bool ended;				/* it has told its end, or nobody wants to know */
 	bool resting;				/* whoever takes it has enough for now */
 	bool stepping;
 	size_t open;				/* questions and rounds under way */
-	enum sync_plan_phase phase;
+	enum plan_phase phase;
 	unsigned pass;				/* from 1 */
 	uint64_t looked_at, left_out;		/* endpoints */
 	struct meter_entity counts;		/* of what is cleaned and rejected; told to nobody */
@@ -63,7 +66,7 @@ struct sync_plan {
 	bool estimated;
 	char *after;				/* owned; last local id seen */
 	bool listed_all;
-	int64_t asked_us, done, expected;
+	int64_t asked_us;
 	/* SCAN */
 	uint64_t scan_at;
 	size_t gone[ENDPOINTS_MAX];		/* rows that are not there any more */
@@ -76,7 +79,6 @@ struct sync_plan {
 	struct arena arena;			/* of `records` */
 	struct planned_record *records;
 	size_t n_records, sent, bucket;
-	size_t decidable;			/* bytes of candidates when it began */
 };
 
 static void plan_go_on(struct sync_plan *p);
@@ -86,6 +88,7 @@ static void plan_go_on(struct sync_plan *p);
 static void plan_release(struct sync_plan *p)
 {
 	p->sync->plan = NULL;
+	job_end(&p->sync->jobs, &p->job);
 	for (size_t b = 0; b < BUCKETS; b++)
 		buf_fini(&p->buckets[b]);
 	while (p->noted != NULL) {
@@ -405,8 +408,6 @@ static void next_side(struct sync_plan *p)
 {
 	p->endpoint++;
 	p->estimated = p->listed_all = false;
-	p->done = 0;
-	p->expected = -1;
 	free(p->after);
 	p->after = NULL;
 }
@@ -424,7 +425,7 @@ static void on_page(void *arg, struct rowset *rows, const struct err *e)
 		p->listed_all = true;
 		rowset_free(&rows);
 	} else {
-		p->done += (int64_t)rows->n;
+		job_more(&p->job, (int64_t)rows->n, clock_mono_us());
 		p->listed_all = rows->n < batch_rows(p->flow) && !rows->cut;
 		last = &rows->rows[rows->n - 1];
 		free(p->after);
@@ -442,7 +443,7 @@ static void on_estimated(void *arg, int64_t rows, const struct err *e)
 	struct sync_plan *p = arg;
 
 	p->open--;
-	p->expected = e == NULL ? rows : -1;
+	job_expect(&p->job, e == NULL ? rows : -1);
 	plan_go_on(p);
 }
 
@@ -455,14 +456,14 @@ static void list_step(struct sync_plan *p)
 	if (p->endpoint == p->sync->topology->n_endpoints) {
 		p->phase = PLAN_SCAN;
 		p->scan_at = 0;
-		p->done = 0;
-		p->expected = p->sync->store->records[p->flow->index];
+		job_phase(&p->job, "scan", NULL, "records", p->sync->store->records[p->flow->index], clock_mono_us());
 		return;
 	}
 	side = side_listed(p);
 	p->open++;
 	if (!p->estimated) {
 		p->estimated = true;
+		job_phase(&p->job, "list", side->mapping->endpoint->name, "rows", -1, clock_mono_us());
 		side->link->ops->estimate(side->link, on_estimated, p);
 		return;
 	}
@@ -576,7 +577,7 @@ static void begin_deciding(struct sync_plan *p)
 {
 	p->phase = PLAN_DECIDE;
 	p->bucket = p->low;
-	p->decidable = 0;		/* counted when the last rows were looked for */
+	job_phase(&p->job, "decide", NULL, NULL, -1, clock_mono_us());		/* counted when the last rows were looked for */
 }
 
 static void on_scanned(void *arg, const struct rid *rids, const struct value *blobs, size_t n, uint64_t next, const struct err *e)
@@ -585,7 +586,7 @@ static void on_scanned(void *arg, const struct rid *rids, const struct value *bl
 
 	p->open--;
 	p->scan_at = next;
-	p->done += (int64_t)n;
+	job_more(&p->job, (int64_t)n, clock_mono_us());
 	if (e != NULL)
 		plan_fail(p, e, "going through its records");
 	else if (!p->ended)
@@ -684,13 +685,14 @@ static void take_bucket(struct sync_plan *p, size_t b)
 		add_to_record(p, record, &list[i]);
 	}
 	arena_fini(&arena);
+	job_more(&p->job, (int64_t)p->buckets[b].len, clock_mono_us());
 	bucket_drop(p, b);
 }
 
 static void gather(struct sync_plan *p)
 {
-	if (p->decidable == 0)
-		p->decidable = p->bytes;
+	if (p->job.expected < 0)
+		job_expect(&p->job, (int64_t)p->bytes);
 	arena_reset(&p->arena);
 	p->n_records = p->sent = 0;
 	while (p->bucket < p->high && p->n_records < batch_rows(p->flow))
@@ -703,8 +705,6 @@ static void begin_pass(struct sync_plan *p)
 	p->phase = PLAN_LIST;
 	p->endpoint = 0;
 	p->estimated = p->listed_all = false;
-	p->done = 0;
-	p->expected = -1;
 }
 
 /* What was put off. As much of it as this pass had: that much is known to have room. */
@@ -840,6 +840,7 @@ struct sync_plan *sync_plan(struct sync *s, const char *entity, const struct syn
 	}
 	if (p == NULL)
 		return NULL;
+	job_begin(&s->jobs, &p->job, "plan", flow->def->name, JOB_OPERATOR, clock_mono_us());
 	begin_pass(p);
 	plan_go_on(p);
 	return p;
@@ -885,10 +886,5 @@ void plan_begin(struct sync_plan *p)
 
 void sync_plan_view(const struct sync_plan *p, struct sync_plan_view *v)
 {
-	*v = (struct sync_plan_view){ .phase = p->phase, .endpoint = p->endpoint, .done = p->done, .expected = p->expected,
-				      .pass = p->pass, .left_out = p->left_out };
-	if (p->phase == PLAN_DECIDE) {
-		v->done = (int64_t)(p->decidable > p->bytes ? p->decidable - p->bytes : 0);
-		v->expected = (int64_t)p->decidable;
-	}
+	*v = (struct sync_plan_view){ .job = &p->job, .pass = p->pass, .left_out = p->left_out };
 }

@@ -7,6 +7,10 @@
  * which others know a newer state is overwritten, and the journal keeps what it had; one whose record was deleted
  * meanwhile is deleted (round_recall.c asks who is buried); what nobody knows is copied. Nothing is deleted elsewhere.
  *
+ * The same, more gently, where not the database but our state was put back from a backup: what a vector says of a row that is still there
+ * is what it showed once, and what has changed there since is an edit, whoever made it; what it says of a row that is not there is forgotten,
+ * so that nothing is taken for deleted (restore.h).
+ *
  * Until the mark is written, the last step, a restart finds the same and begins again: every step may be repeated.
  */
 #include <stdlib.h>
@@ -18,10 +22,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/feed.h"
+#include "sync/restore.h"
 
 struct rebase {
 	struct sync *sync;
 	size_t endpoint;
+	enum rebase_how how;
 	struct greeting greeting;
 	uint64_t losses;
 	size_t entity;
@@ -55,18 +61,20 @@ static void on_marks_written(void *arg, const struct err *e)
 	struct sync *s = rb->sync;
 	struct greeting g = rb->greeting;
 	size_t endpoint = rb->endpoint;
+	void (*list_anew)(struct side *) = rb->how == REBASE_FORGET ? side_forget : side_list_anew;
 
 	if (is_over(rb, e)) {
 		give_up(rb);
 		return;
 	}
-	log_info("what was known of its rows is forgotten; its tables are listed again", LOG_S("endpoint", s->topology->endpoints[endpoint].name),
-		 LOG_I("records", rb->forgotten));
+	log_info(rb->how == REBASE_FORGET ? "what was known of its rows is forgotten; its tables are listed again" :
+		 "rows that the backup knew and that are gone are forgotten; its tables are listed again",
+		 LOG_S("endpoint", s->topology->endpoints[endpoint].name), LOG_I("records", rb->forgotten));
 	s->rebase = NULL;
 	free(rb);
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		if (s->flows[i].sides[endpoint] != NULL)
-			side_forget(s->flows[i].sides[endpoint]);
+			list_anew(s->flows[i].sides[endpoint]);
 	s->recovered = false;
 	epoch_accept(s, endpoint, &g);
 	flow_recover(s);
@@ -76,9 +84,9 @@ static void write_marks(struct rebase *rb)
 {
 	struct sync *s = rb->sync;
 	struct shake *k = &s->shakes[rb->endpoint];
-	struct store_position *p = xcalloc(2 * s->topology->n_entities + 1, sizeof *p);
+	struct store_position *p = xcalloc(2 * s->topology->n_entities + 2, sizeof *p);
 	char (*names)[200] = xcalloc(2 * s->topology->n_entities, sizeof *names);
-	char name[EPOCH_TEXT], text[EPOCH_TEXT];
+	char name[EPOCH_TEXT], text[EPOCH_TEXT], restored[RESTORE_MARK];
 	struct store_write w = { .positions = p };
 
 	for (size_t i = 0; i < s->topology->n_entities; i++)
@@ -87,8 +95,9 @@ static void write_marks(struct rebase *rb)
 			p[w.n_positions] = (struct store_position){ names[w.n_positions], NULL };
 			w.n_positions++;
 		}
-	if (k->past_us < k->heard_us)
+	if (rb->how == REBASE_FORGET && k->past_us < k->heard_us)
 		k->past_us = k->heard_us;
+	k->restored_us = 0;
 	if (rb->greeting.epoch > k->intent)
 		k->intent = rb->greeting.epoch;
 	k->acked = rb->greeting.epoch;
@@ -97,6 +106,8 @@ static void write_marks(struct rebase *rb)
 	epoch_name_mark(s, rb->endpoint, name);
 	epoch_mark_text(s, rb->endpoint, text);
 	p[w.n_positions++] = (struct store_position){ name, text };
+	restore_name_mark(s->topology->endpoints[rb->endpoint].name, restored);
+	p[w.n_positions++] = (struct store_position){ restored, NULL };
 	s->store->ops->write(s->store, 0, &w, on_marks_written, rb);
 	free(names);
 	free(p);
@@ -157,36 +168,139 @@ static void on_page_written(void *arg, const struct err *e)
 		next_page(rb, rb->next);
 }
 
+static void page_init(struct page *p, size_t n)
+{
+	*p = (struct page){ .puts = xcalloc(n + 1, sizeof *p->puts), .maps = xcalloc(n + 1, sizeof *p->maps) };
+	arena_init(&p->arena);
+}
+
+static void page_fini(struct page *p)
+{
+	arena_fini(&p->arena);
+	buf_fini(&p->bytes);
+	free(p->puts);
+	free(p->maps);
+}
+
+/* And goes on behind it. */
+static void page_write(struct rebase *rb, struct page *p)
+{
+	struct store_write w = { .puts = p->puts, .n_puts = p->n_puts, .maps = p->maps, .n_maps = p->n_maps, .records_added = p->added };
+	bool empty = p->n_puts == 0;
+	size_t entity = rb->entity;
+
+	for (size_t i = 0; i < p->n_puts; i++)
+		if (!value_is_null(p->puts[i].blob))
+			p->puts[i].blob.data = p->bytes.p + (uintptr_t)p->puts[i].blob.data;
+	if (rb->next == 0)
+		rb->entity++;
+	if (!empty)
+		rb->sync->store->ops->write(rb->sync->store, entity, &w, on_page_written, rb);
+	page_fini(p);
+	if (empty)
+		next_page(rb, rb->next);
+}
+
+/* ---- REBASE_COMPARE: are they still there? ----------------------------------------------------------- */
+
+struct compared {			/* a page of vectors that know a row at the endpoint */
+	struct rebase *rb;
+	struct page page;
+	struct rid *rids;
+	struct value *blobs, *ids;
+	size_t n;
+};
+
+/* Whether a delete that is held is carried out or taken back is a person's to say. */
+static void on_row_missing(void *arg, size_t i)
+{
+	struct compared *c = arg;
+
+	if (!held_is(c->rb->sync->flows[c->rb->entity].sides[c->rb->endpoint], &c->rids[i]))
+		forget_in(c->rb, &c->page, &c->rids[i], c->blobs[i]);
+}
+
+static void compared_over(struct compared *c, const struct err *e)
+{
+	struct rebase *rb = c->rb;
+	struct page p = c->page;
+
+	free(c);
+	if (is_over(rb, e)) {
+		page_fini(&p);
+		give_up(rb);
+	} else {
+		page_write(rb, &p);
+	}
+}
+
+static void on_rows_read(void *arg, struct rowset *rows, const struct err *e)
+{
+	struct compared *c = arg;
+
+	if (!is_over(c->rb, e))
+		scan_each_missing(rows, c->ids, c->n, &c->page.arena, on_row_missing, c);
+	if (e == NULL)
+		rowset_free(&rows);
+	compared_over(c, e);
+}
+
+static void add_compared(struct compared *c, const struct rid *rid, struct value blob)
+{
+	const struct rebase *rb = c->rb;
+	const char *copy = arena_dup(&c->page.arena, blob.data, (size_t)blob.len);
+	struct vector *v;
+
+	if (!vector_decode(copy, (size_t)blob.len, &rb->sync->store->layouts[rb->entity], &c->page.arena, &v, NULL) ||
+	    !v->seen[rb->endpoint].present)
+		return;
+	c->rids[c->n] = *rid;
+	c->blobs[c->n] = (struct value){ copy, blob.len };
+	c->ids[c->n++] = v->seen[rb->endpoint].id;
+}
+
+/* A table that does not fit its mapping cannot be asked: what was known of it is believed no more. */
+static void compare_page(struct rebase *rb, const struct rid *rids, const struct value *blobs, size_t n)
+{
+	struct link *link = rb->sync->flows[rb->entity].sides[rb->endpoint]->link;
+	struct compared *c = xcalloc(1, sizeof *c);
+
+	c->rb = rb;
+	page_init(&c->page, n);
+	c->rids = arena_alloc(&c->page.arena, (n + 1) * sizeof *c->rids);
+	c->blobs = arena_alloc(&c->page.arena, (n + 1) * sizeof *c->blobs);
+	c->ids = arena_alloc(&c->page.arena, (n + 1) * sizeof *c->ids);
+	for (size_t i = 0; i < n; i++)
+		add_compared(c, &rids[i], blobs[i]);
+	if (c->n > 0 && link->usable) {
+		link->ops->read(link, c->ids, c->n, on_rows_read, c);
+		return;
+	}
+	for (size_t i = 0; i < c->n; i++)
+		on_row_missing(c, i);
+	compared_over(c, NULL);
+}
+
+/* ---- page by page ------------------------------------------------------------------------------------ */
+
 static void on_page(void *arg, const struct rid *rids, const struct value *blobs, size_t n, uint64_t next, const struct err *e)
 {
 	struct rebase *rb = arg;
-	struct store_write w = { 0 };
-	struct page p = { 0 };
+	struct page p;
 
 	if (is_over(rb, e)) {
 		give_up(rb);
 		return;
 	}
-	p.puts = xcalloc(n + 1, sizeof *p.puts);
-	p.maps = xcalloc(n + 1, sizeof *p.maps);
-	arena_init(&p.arena);
+	rb->next = next;
+	if (rb->how == REBASE_COMPARE) {
+		compare_page(rb, rids, blobs, n);
+		return;
+	}
+	page_init(&p, n);
 	for (size_t i = 0; i < n; i++)
 		forget_in(rb, &p, &rids[i], blobs[i]);
-	for (size_t i = 0; i < p.n_puts; i++)
-		if (!value_is_null(p.puts[i].blob))
-			p.puts[i].blob.data = p.bytes.p + (uintptr_t)p.puts[i].blob.data;
-	w = (struct store_write){ .puts = p.puts, .n_puts = p.n_puts, .maps = p.maps, .n_maps = p.n_maps, .records_added = p.added };
-	if (next == 0)
-		rb->entity++;
-	rb->next = next;
-	if (p.n_puts > 0)
-		rb->sync->store->ops->write(rb->sync->store, next == 0 ? rb->entity - 1 : rb->entity, &w, on_page_written, rb);
-	arena_fini(&p.arena);
-	buf_fini(&p.bytes);
-	free(p.puts);
-	free(p.maps);
-	if (p.n_puts == 0)
-		next_page(rb, next);
+	page_write(rb, &p);
 }
 
 static void next_page(struct rebase *rb, uint64_t from)
@@ -203,11 +317,11 @@ static void next_page(struct rebase *rb, uint64_t from)
 
 /* ---- the beginning ----------------------------------------------------------------------------------- */
 
-void rebase_begin(struct sync *s, size_t e, const struct greeting *g)
+void rebase_begin(struct sync *s, size_t e, const struct greeting *g, enum rebase_how how)
 {
 	struct rebase *rb = xcalloc(1, sizeof *rb);
 
-	*rb = (struct rebase){ .sync = s, .endpoint = e, .greeting = *g, .losses = s->losses };
+	*rb = (struct rebase){ .sync = s, .endpoint = e, .how = how, .greeting = *g, .losses = s->losses };
 	s->rebase = rb;
 	rebase_step(s);
 }

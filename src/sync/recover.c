@@ -11,8 +11,10 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "sync/restore.h"
 #include "sync/undo.h"
 
 struct recovery {
@@ -72,7 +74,8 @@ static void on_survey_mark(void *arg, struct value text, const struct err *e)
 	if (e != NULL) {
 		m->rc->failed = true;
 	} else {
-		m->side->surveyed = !value_is_null(text) && survey_holds(m->side, text);
+		m->side->surveyed = (!value_is_null(text) && survey_holds(m->side, text)) ||
+				    (m->side->surveyed && fault("f22-a-lost-state-is-gone-on-with"));
 		if (!value_is_null(text) && !m->side->surveyed)
 			log_info("the topology says something new of this table: it is listed again",
 				 LOG_S("entity", m->side->flow->def->name), LOG_S("endpoint", m->side->mapping->endpoint->name));
@@ -250,6 +253,30 @@ static void load_epoch(struct recovery *rc, size_t endpoint)
 	rc->sync->store->ops->position(rc->sync->store, name, on_epoch_mark, m);
 }
 
+static void on_restored_mark(void *arg, struct value text, const struct err *e)
+{
+	struct epoch_load *m = arg;
+
+	if (e != NULL)
+		m->rc->failed = true;
+	else
+		m->rc->sync->shakes[m->endpoint].restored_us = restore_mark_read(text);
+	recovery_step(m->rc);
+	free(m);
+}
+
+static void load_restored(struct recovery *rc, size_t endpoint)
+{
+	struct epoch_load *m = xcalloc(1, sizeof *m);
+	char name[RESTORE_MARK];
+
+	m->rc = rc;
+	m->endpoint = endpoint;
+	rc->open++;
+	restore_name_mark(rc->sync->topology->endpoints[endpoint].name, name);
+	rc->sync->store->ops->position(rc->sync->store, name, on_restored_mark, m);
+}
+
 /* ---- intents ----------------------------------------------------------------------------------------- */
 
 static void on_intent_restored(void *arg, const struct err *e)
@@ -293,7 +320,7 @@ static void restore_put(struct restored *x, const struct rid *rid, struct value 
 }
 
 /* Its rows are found by their local ids: those of a new record, or of one whose key changes, are not there yet. */
-static void restore_maps(struct restored *x, const struct vector *v, const struct rid *rid)
+static void put_back_maps(struct restored *x, const struct vector *v, const struct rid *rid)
 {
 	x->maps = xrealloc(x->maps, (x->n_maps + v->n_endpoints) * sizeof *x->maps);
 	for (size_t e = 0; e < v->n_endpoints; e++)
@@ -341,7 +368,7 @@ static void restore_records(struct restored *x, const struct flow *flow, struct 
 		if (old != NULL)
 			memcpy(left.b, old, RID_BYTES);
 		if (vector_decode(encoded.data, (size_t)encoded.len, layout, &x->arena, &v, NULL)) {
-			restore_maps(x, v, &rid);
+			put_back_maps(x, v, &rid);
 			forwarded = restore_forwards(x, flow, v, &rid, old != NULL ? &left : NULL, flags & INTENT_FORWARDS);
 		}
 		if (old != NULL && !forwarded)
@@ -390,10 +417,12 @@ static void on_intents(void *arg, const struct value *names, const struct value 
 		return;
 	}
 	for (size_t i = 0; i < n; i++)
-		if (!value_is_null(blobs[i]))
+		if (!value_is_null(blobs[i]) && !fault("f29-what-was-in-work-is-forgotten"))
 			restore_intent(rc, names[i], blobs[i]);
-	for (size_t k = 0; k < s->topology->n_endpoints; k++)
+	for (size_t k = 0; k < s->topology->n_endpoints; k++) {
 		load_epoch(rc, k);
+		load_restored(rc, k);
+	}
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		load_members(rc, &s->flows[i]);
 		for (size_t k = 0; k < s->topology->n_endpoints; k++)

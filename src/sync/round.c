@@ -25,6 +25,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -250,7 +251,7 @@ static void round_end(struct round *r)
 	int64_t news_from_us = r->news_from_us;
 	char *position = ok && captured && r->captured->position != NULL ? xstrdup(r->captured->position) : NULL;
 
-	if (!ok && captured && r->captured->ack != NULL) {
+	if (!ok && captured && r->captured->ack != NULL && !fault("f34-what-was-given-up-does-not-come-again")) {
 		side->link->ops->drop(side->link, r->captured->ack);
 		r->captured->ack = NULL;
 	}
@@ -320,6 +321,8 @@ static void round_run(struct round *r)
 			continue;
 		}
 		r->asked = true;
+		if (r->state == ROUND_RECALL && fault("f29-what-was-in-work-is-forgotten"))
+			ask_ack(r);
 		failpoint("round", steps[r->state].name, "before");
 		steps[r->state].ask(r);
 		failpoint("round", steps[r->state].name, "sent");

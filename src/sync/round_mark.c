@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "sync/undo.h"
 
@@ -288,9 +289,9 @@ void round_got_mark(struct round *r)
 			round_let_go_of_parked(r, s);
 		settle_parked(r, s);
 		count_debts(r, s);
-		if (has_new_row(r, s))
+		if (has_new_row(r, s) && !fault("f15-who-waits-for-a-parent-is-not-told"))
 			orphans_release(r->flow, &s->next_rid);
-		if (lets_go_of_parents(r, s))
+		if (lets_go_of_parents(r, s) && !fault("f15-what-others-still-refer-to-is-given-up"))
 			blocked_release(r->flow);
 		for (size_t e = 0; e < n_endpoints(r); e++)
 			r->flow->settle_wanted |= came_up_meanwhile(r, s, e);

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "model/doubt.h"
 #include "sync/undo.h"
@@ -29,7 +30,7 @@ static void make_policy(struct round *r, struct decide_policy *p, struct decide_
 	*p = (struct decide_policy){
 		.entity = r->flow->def, .endpoints = ends, .n_endpoints = n_endpoints(r), .key = &sync_of(r)->store->key,
 		.now_us = clock_wall_us(), .max_ahead_us = sync_of(r)->topology->limits.max_ahead_us,
-		.quantum_us = r->flow->quantum_us,
+		.quantum_us = fault("f06-ticks-are-not-made-equal") ? 1 : r->flow->quantum_us,
 	};
 }
 
@@ -647,7 +648,7 @@ enum { FOREIGN_TRIES = 6 };
 /* What was parked and is tried once more stays so until that succeeds: meanwhile nobody who waits is held up by it. */
 static bool has_tried_enough(const struct side *side, struct subject *s)
 {
-	return ++s->tries >= FOREIGN_TRIES || is_parked(side, false, &s->next_rid, VALUE_NULL);
+	return ++s->tries >= FOREIGN_TRIES || fault("f15-what-others-still-refer-to-is-given-up") || is_parked(side, false, &s->next_rid, VALUE_NULL);
 }
 
 static void wait_for_parents(struct round *r, struct subject *s, size_t e)
@@ -759,7 +760,7 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 
 	if (w->outcome != WRITE_ERROR || !may_have_happened(&w->err))
 		round_note_failed(r, s, side->endpoint);
-	seen->owed = true;
+	seen->owed = !fault("f30-what-failed-is-not-tried-again");
 	switch (w->outcome) {
 	case WRITE_REFUSED:
 		side->meter.refused++;
@@ -790,7 +791,7 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	}
 	side->meter.failures++;
 	side->why = w->err;
-	s->later = true;
+	s->later = seen->owed;
 }
 
 void round_note_own(struct round *r)

@@ -17,6 +17,8 @@
  *                                                plan.c     crmsyncctl plan
  *                                                verify.h   crmsyncctl verify, repair
  *                                                undo.h     before-images; crmsyncctl undo
+ *                                                backup.c   crmsyncctl backup
+ *                                                restore.h  what of a backup holds later
  */
 #ifndef SYNC_STATE_H
 #define SYNC_STATE_H
@@ -44,6 +46,7 @@ struct buf;
 struct flow;
 struct own_write;
 struct sync_plan;
+struct sync_backup;
 struct sync_verify;
 struct sync_undo;
 struct undo_queue;
@@ -60,6 +63,7 @@ struct listing {			/* survey or sweep: every row of the table */
 	enum listing_state state;
 	bool survey;			/* else a sweep */
 	bool regular;			/* a sweep that its interval began: nobody waits for its end */
+	enum job_by by;
 	bool asking, ended, failed;	/* a page is on its way; the last page came; a round of it failed */
 	char *after;			/* owned; last local id seen */
 	size_t rounds;			/* rounds made of it that are in flight */
@@ -113,6 +117,7 @@ struct side {
 	struct listing listing;
 	bool listing_open;		/* a question for a listing is out; maybe of one that was given up since */
 	bool sweep_wanted, sweep_due;	/* somebody wants to know; its interval is over */
+	enum job_by sweep_by;		/* who wants to know */
 	struct ack *truncated;			/* owned: log entries of a TRUNCATE, acknowledged when a sweep has looked */
 	int64_t next_sweep_us, last_sweep_us;	/* monotonic; wall */
 	double look_seconds;			/* what a vector took in the second half of the last sweep; 0: not known */
@@ -226,6 +231,7 @@ struct shake {
 	char system[24];
 	int64_t heard_us;		/* wall: when it was last known to be the one we know */
 	int64_t past_us;		/* wall: rows written there before are of the past; 0: none are */
+	int64_t restored_us;		/* wall: what is known of it is that of a backup made then, and was not compared yet; 0: it is not */
 	/* for people */
 	char recognised[200];
 	int64_t recognised_us;		/* wall */
@@ -272,7 +278,9 @@ struct sync {
 	struct sync_plan *plan;		/* under way; NULL: none */
 	struct sync_verify *verify;	/* the same */
 	struct sync_undo *undo;		/* the same */
+	struct sync_backup *backup;	/* the same */
 	struct undo_queue *undos;	/* owned; what is still to be put back */
+	struct jobs jobs;
 	struct image_run *runs;		/* owned; by endpoint, then of people's decisions: the one that is open; the same of first listings */
 	struct loop_timer *tick;
 	bool recovering, recovered;	/* intents of an earlier life are being put back, are */
@@ -311,6 +319,7 @@ void flow_look_gently(struct flow *, const struct rid *);	/* without another try
 bool side_usable(const struct side *);
 void side_changed(struct side *);		/* its link's usability or schema changed */
 void side_forget(struct side *);		/* the state was lost: survey again */
+void side_list_anew(struct side *);		/* the same, but what waits for a person waits on */
 /* A write failed for now, or an endpoint did not answer: again after a back-off. */
 void flow_look_later(struct flow *, const struct rid *, uint64_t evidence, unsigned tries);
 void flow_note_quantum(struct flow *, int64_t us);	/* so coarse are the stamps of one side */
@@ -338,7 +347,9 @@ void epoch_recognise(struct sync *, size_t endpoint, const char *what);
 
 /* ---- rebase.c ---------------------------------------------------------------------------------------- */
 
-void rebase_begin(struct sync *, size_t endpoint, const struct greeting *);
+/* Forget: nothing that was known of its rows holds. Compare: it did once; what is gone since is forgotten. */
+enum rebase_how { REBASE_FORGET, REBASE_COMPARE };
+void rebase_begin(struct sync *, size_t endpoint, const struct greeting *, enum rebase_how);
 void rebase_step(struct sync *);		/* begins when no round is in flight any more */
 void rebase_free(struct sync *);
 /* Its rows are of before it was put back, until they were listed again; and this row was not written since. */
@@ -353,6 +364,7 @@ void keys_compare(struct flow *);	/* refuses sides that cannot hold the keys of 
 
 void listing_round_done(struct side *, bool ok);
 void listing_progress(const struct side *, struct sync_link_view *);
+void sweep_order(struct side *, enum job_by);	/* a sweep, and somebody waits for its end */
 
 /* ---- recover.c --------------------------------------------------------------------------------------- */
 
@@ -485,6 +497,10 @@ void waits_cancel_all(struct sync *);
 void verify_tick(struct sync *s);		/* begins those whose time has come */
 void verify_end_with_sync(struct sync *s);	/* tells whoever asked */
 void verify_free(struct sync *s);		/* nothing it asked for is open any more */
+
+/* ---- backup.c ---------------------------------------------------------------------------------------- */
+
+void backup_break(struct sync *s, const char *why);	/* one that is under way has no end */
 
 /* ---- plan.c ------------------------------------------------------------------------------------------ */
 

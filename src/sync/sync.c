@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/state.h"
@@ -165,6 +166,7 @@ static void on_store_down(void *arg, const struct err *e)
 		meters_look(s);
 	s->recovered = false;
 	epoch_forget_all(s);
+	backup_break(s, "Redis went away");
 	if (e->kind == ERR_CONFIG && !s->refused && s->seams.refused != NULL) {
 		s->refused = true;
 		s->seams.refused(s->seams.arg, e);
@@ -177,14 +179,18 @@ static void on_store_lost(void *arg)
 {
 	struct sync *s = arg;
 
+	if (fault("f22-a-lost-state-is-gone-on-with"))
+		return;
 	s->renewed = s->renewing;	/* by our own will, or by somebody else's */
 	s->renewing = false;
 	log_error("the state in Redis was lost: every table is listed again; nothing is deleted, differing rows are merged");
 	s->recovered = false;
 	s->losses++;
 	epoch_forget_all(s);
-	for (size_t e = 0; e < s->topology->n_endpoints; e++)
+	for (size_t e = 0; e < s->topology->n_endpoints; e++) {
 		s->shakes[e].marked = false;
+		s->shakes[e].restored_us = 0;
+	}
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		s->flows[i].counted = s->flows[i].estimated = s->flows[i].audited = false;
 		s->flows[i].scan = (struct scan){ .kind = SCAN_NONE };
@@ -297,6 +303,7 @@ void sync_free(struct sync **sp)
 	plan_end_with_sync(s);
 	verify_end_with_sync(s);
 	undo_end_with_sync(s);
+	backup_break(s, "the daemon stops, or reads its topology again");
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		for (struct round *r = s->flows[i].rounds; r != NULL; r = round_next(r))
 			round_let_go(r);
@@ -433,6 +440,8 @@ static const char *reason_of(const struct side *side)
 		return "stands by: another crmsyncd does the work";
 	if (!side->flow->sync->store->ready)
 		return "Redis is away: nothing is applied, nothing is lost";
+	if (journal_trouble(side->flow->sync->journal) != NULL)
+		return "the journal cannot be written: nothing is applied, nothing is lost";
 	if (side->link->endpoint->silent)
 		return "the endpoint has not answered for a while; the others do not wait for it";
 	if (side->link->endpoint->state == ENDPOINT_UP && !side->flow->sync->shakes[side->endpoint].greeted)
@@ -466,6 +475,11 @@ bool sync_link_view(const struct sync *s, size_t entity, size_t e, struct sync_l
 	};
 	listing_progress(side, v);
 	return true;
+}
+
+struct jobs *sync_jobs(struct sync *s)
+{
+	return &s->jobs;
 }
 
 struct journal *sync_journal(const struct sync *s)
@@ -570,11 +584,15 @@ bool sync_install_print(struct sync *s, const char *name, void (*done)(void *, c
 
 void sync_kick(struct sync *s, bool sweep)
 {
+	for (size_t e = 0; e < s->topology->n_endpoints; e++)
+		if (!s->endpoint_paused[e])
+			s->endpoints[e]->ops->start(s->endpoints[e]);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (s->flows[i].sides[e] != NULL) {
 				s->flows[i].sides[e]->wanted = true;
-				s->flows[i].sides[e]->sweep_wanted |= sweep;
+				if (sweep)
+					sweep_order(s->flows[i].sides[e], JOB_OPERATOR);
 			}
 		flow_pump(&s->flows[i]);
 	}

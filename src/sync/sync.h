@@ -16,8 +16,10 @@
 #include "conf/topology.h"
 #include "endpoint/endpoint.h"
 #include "meter/books.h"
+#include "meter/jobs.h"
 #include "meter/meter.h"
 
+struct buf;
 struct journal;
 struct journal_decision;
 struct loop;
@@ -92,6 +94,8 @@ struct sync_link_view {
 	double lag_seconds;		/* age of the oldest thing not settled; 0 when none; NAN unknown */
 	int64_t owed, parked, held_deletes;
 	/* Progress of a survey, or of either half of a sweep: rows are listed, then those that are known are looked for. */
+	int64_t listing_us;		/* monotonic: when it began; 0: there is none */
+	enum job_by listing_by;
 	bool second_half;
 	int64_t rows_done, rows_expected;	/* of this half; expected -1: unknown */
 	double rows_per_second;			/* in the last minute of this half */
@@ -114,6 +118,8 @@ int64_t sync_timeline_wall(const struct sync *, int64_t at_us);
  */
 void sync_keep(struct sync *);
 struct journal *sync_journal(const struct sync *);
+/* The long work that is under way, but for surveys and sweeps: those are in the views of their links. It goes with the sync. */
+struct jobs *sync_jobs(struct sync *);
 
 /* ---- orders ------------------------------------------------------------------------------------------ */
 
@@ -143,11 +149,8 @@ struct sync_plan_taker {
 	void (*done)(void *arg, const struct err *e);	/* e NULL: complete. The plan is gone then */
 	void *arg;
 };
-enum sync_plan_phase { PLAN_LIST, PLAN_SCAN, PLAN_DECIDE };
 struct sync_plan_view {
-	enum sync_plan_phase phase;
-	size_t endpoint;		/* while it is listed */
-	int64_t done, expected;		/* rows listed, vectors looked at, of how many; in DECIDE only a share; expected -1: unknown */
+	const struct job *job;		/* its phases: list, scan, decide */
 	unsigned pass;			/* from 1: more than one where there is more to decide than memory takes */
 	uint64_t left_out;		/* endpoints that could not be looked at */
 };
@@ -183,18 +186,11 @@ struct sync_verify_taker {
 	void (*done)(void *arg, const struct sync_verify_sums *, const struct err *e);	/* e NULL: complete. It is gone then */
 	void *arg;
 };
-enum sync_verify_phase { VERIFY_LIST, VERIFY_COMPARE, VERIFY_SETTLE, VERIFY_LOOK, VERIFY_MEND, VERIFY_OVER };
-struct sync_verify_view {
-	enum sync_verify_phase phase;
-	size_t endpoint;		/* while it is listed */
-	int64_t done, expected;		/* rows listed, parts compared, records looked at, of how many; -1: unknown */
-	struct sync_verify_sums sums;
-};
 /* NULL: not now, e says why. One at a time; nothing is called before this has returned. taker NULL: nobody waits for it; it reads gently. */
 struct sync_verify *sync_verify(struct sync *, const char *entity, enum sync_verify_mode, const struct sync_verify_taker *,
 				struct err *e);
 void sync_verify_cancel(struct sync_verify *);	/* the asker went away; nothing is called any more */
-void sync_verify_view(const struct sync_verify *, struct sync_verify_view *);
+const struct job *sync_verify_job(const struct sync_verify *);	/* its phases: list, compare, settle, look, mend */
 
 /* Puts back what we wrote, where nobody has touched it since: undo.c. */
 struct undo_item;
@@ -223,15 +219,22 @@ struct sync_undo_taker {
 	void (*done)(void *arg, const struct sync_undo_sums *, const struct err *e);	/* e NULL: complete. It is gone then */
 	void *arg;
 };
-enum sync_undo_phase { UNDO_FOLD, UNDO_PLAN, UNDO_QUEUE, UNDO_RUN, UNDO_SETTLE, UNDO_TELL, UNDO_OVER };
-struct sync_undo_view {
-	enum sync_undo_phase phase;
-	int64_t found, open;		/* records found so far (-1: all were), still to be put back */
-};
 /* NULL: not now, e says why. One at a time; nothing is called before this has returned. What is begun is carried out whatever becomes of it. */
 struct sync_undo *sync_undo(struct sync *, const struct sync_undo_order *, const struct sync_undo_taker *, struct err *e);
 void sync_undo_cancel(struct sync_undo *);	/* the asker went away; nothing is called any more */
-void sync_undo_view(const struct sync_undo *, struct sync_undo_view *);
+const struct job *sync_undo_job(const struct sync_undo *);		/* its phases: fold, decide, put-back, settle */
+
+/* The state and the journal of one moment, as a file (backup/backup.h): backup.c. Work goes on meanwhile. */
+struct sync_backup;
+struct sync_backup_taker {
+	void (*more)(void *arg);	/* sync_backup_more() has something again */
+	void *arg;
+};
+/* NULL: not now, e says why. One at a time; `more` is not called before this has returned. */
+struct sync_backup *sync_backup(struct sync *, const struct sync_backup_taker *, struct err *e);
+/* The next piece, or nothing yet. False: that was the last. Of a backup that could not be made whole the end is missing, and the log says why. */
+bool sync_backup_more(struct sync_backup *, struct buf *out);
+void sync_backup_free(struct sync_backup **);	/* also when it is not over */
 
 /* name is an endpoint or an entity; false: no such name. */
 bool sync_pause(struct sync *, const char *name, struct err *e);
@@ -252,7 +255,7 @@ struct sync_verdict {
 	const char *endpoint, *value;
 };
 bool sync_decide(struct sync *, const struct sync_verdict *, struct err *e);
-/* Looks at every endpoint now instead of at its next interval; with `sweep` compares everything. */
+/* Looks at every endpoint now instead of at its next interval, also at those that are down; with `sweep` compares everything. */
 void sync_kick(struct sync *, bool sweep);
 
 #endif

@@ -37,9 +37,12 @@ enum {
 	SETTLE_AWAY_US = 500 * 1000,		/* somebody is away: there is no end to wait for */
 };
 
+enum undo_phase { UNDO_FOLD, UNDO_PLAN, UNDO_QUEUE, UNDO_RUN, UNDO_SETTLE, UNDO_TELL, UNDO_OVER };
+
 /* ---- the queue --------------------------------------------------------------------------------------- */
 
 struct undo_queue {
+	struct job job;			/* while it runs without an order: that has one of its own */
 	bool loaded, running;
 	bool again;			/* nobody waits for it any more */
 	uint64_t losses;		/* of the state when it was loaded */
@@ -213,6 +216,41 @@ static bool anything_open(const struct sync *s)
 	return false;
 }
 
+static int64_t records_open(const struct sync *s)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		n += (int64_t)HASH_COUNT(s->flows[i].undos);
+	return n;
+}
+
+/* Another undo may add to the queue meanwhile. */
+static void job_follow_queue(struct job *j, const struct sync *s)
+{
+	int64_t open = records_open(s), more = j->expected - j->done - open;
+
+	if (more >= 0)
+		job_more(j, more, clock_mono_us());
+	else
+		job_expect(j, j->done + open);
+}
+
+static void queue_show(struct sync *s)
+{
+	struct undo_queue *q = s->undos;
+
+	if (!q->running || s->undo != NULL) {
+		job_end(&s->jobs, &q->job);
+		return;
+	}
+	if (q->job.kind == NULL) {
+		job_begin(&s->jobs, &q->job, "undo", NULL, JOB_DAEMON, clock_mono_us());
+		job_phase(&q->job, "put-back", NULL, "records", records_open(s), clock_mono_us());
+	}
+	job_follow_queue(&q->job, s);
+}
+
 void undos_tick(struct sync *s)
 {
 	struct undo_queue *q = s->undos;
@@ -233,6 +271,7 @@ void undos_tick(struct sync *s)
 		queue_begin(s, true);
 	if (q->running)
 		queue_step(s);
+	queue_show(s);
 }
 
 bool undos_under_way(const struct sync *s)
@@ -254,7 +293,8 @@ struct sync_undo {
 	const char *rule, *endpoint;
 	bool dry_run, newest_run;
 	bool ended, busy;		/* busy: a plan is under way */
-	enum sync_undo_phase phase;
+	enum undo_phase phase;
+	struct job job;
 	struct arena arena;
 	struct fold *fold;		/* owned */
 	int64_t before;			/* FOLD: where to go on; 0: that was all */
@@ -272,6 +312,7 @@ struct sync_undo {
 static void undo_release(struct sync_undo *u)
 {
 	u->sync->undo = NULL;
+	job_end(&u->sync->jobs, &u->job);
 	if (u->wait != NULL)
 		sync_wait_cancel(u->wait);
 	for (size_t i = 0; u->planned != NULL && i < u->sync->topology->n_entities; i++)
@@ -307,6 +348,7 @@ void undo_free(struct sync *s)
 {
 	if (s->undo != NULL)
 		undo_release(s->undo);
+	job_end(&s->jobs, &s->undos->job);
 	free(s->undos);
 	free(s->runs);
 }
@@ -361,6 +403,7 @@ static void fold_step(struct sync_undo *u)
 	} else if (u->before == 0) {
 		u->phase = u->dry_run ? UNDO_PLAN : UNDO_QUEUE;
 	}
+	job_more(&u->job, (int64_t)fold_count(u->fold) - u->job.done, clock_mono_us());
 }
 
 /* ---- PLAN -------------------------------------------------------------------------------------------- */
@@ -450,8 +493,10 @@ static void plan_some(struct sync_undo *u)
 	}
 	u->busy = true;
 	plan_put_back(p, &u->planned[u->entity], &u->arena);
-	for (size_t n = 0; u->next != NULL && n < PLAN_RECORDS; n++, u->next = u->next->hh.next)
+	for (size_t n = 0; u->next != NULL && n < PLAN_RECORDS; n++, u->next = u->next->hh.next) {
 		plan_add_row(p, &u->next->rid, 0, VALUE_NULL);
+		job_more(&u->job, 1, clock_mono_us());
+	}
 	plan_begin(p);
 }
 
@@ -461,6 +506,7 @@ static void plan_step(struct sync_undo *u)
 
 	if (u->planned == NULL) {
 		u->planned = xcalloc(n, sizeof(struct undo_target *));
+		job_phase(&u->job, "decide", NULL, "records", (int64_t)fold_count(u->fold), clock_mono_us());
 		fold_each(u->fold, plan_item, u);
 		u->next = u->planned[0];
 	}
@@ -506,11 +552,13 @@ static void queue_step_of(struct sync_undo *u)
 	queue_begin(s, false);
 	queue_step(s);
 	u->phase = UNDO_RUN;
+	job_phase(&u->job, "put-back", NULL, "records", records_open(s), clock_mono_us());
 }
 
 static void run_step(struct sync_undo *u)
 {
 	undos_tick(u->sync);
+	job_follow_queue(&u->job, u->sync);
 	if (!undos_under_way(u->sync))
 		u->phase = UNDO_SETTLE;
 }
@@ -537,6 +585,7 @@ static bool somebody_is_away(const struct sync *s)
 
 static void settle_step(struct sync_undo *u)
 {
+	job_phase(&u->job, "settle", NULL, NULL, -1, clock_mono_us());
 	u->wait = sync_wait(u->sync, somebody_is_away(u->sync) ? SETTLE_AWAY_US : SETTLE_US, on_settled, u);
 }
 
@@ -640,15 +689,15 @@ struct sync_undo *sync_undo(struct sync *s, const struct sync_undo_order *order,
 	u->fold = fold_new(&u->arena);
 	u->timer = loop_timer_new(s->loop, on_turn, u);
 	s->undo = u;
+	job_begin(&s->jobs, &u->job, u->dry_run ? "undo --dry-run" : "undo", u->filter.entity, JOB_OPERATOR, clock_mono_us());
+	job_phase(&u->job, "fold", NULL, "records", -1, clock_mono_us());
 	loop_timer_set(u->timer, 0);
 	return u;
 }
 
-void sync_undo_view(const struct sync_undo *u, struct sync_undo_view *v)
+const struct job *sync_undo_job(const struct sync_undo *u)
 {
-	*v = (struct sync_undo_view){ .phase = u->phase, .found = u->fold != NULL ? (int64_t)fold_count(u->fold) : -1 };
-	for (size_t i = 0; i < u->sync->topology->n_entities; i++)
-		v->open += (int64_t)HASH_COUNT(u->sync->flows[i].undos);
+	return &u->job;
 }
 
 /* Called once, when all else of the sync is there. */

@@ -30,6 +30,8 @@ enum {
 	DOUBTS_MOST = 200000,		/* more of them are counted as the census shows them */
 };
 
+enum verify_phase { VERIFY_LIST, VERIFY_COMPARE, VERIFY_SETTLE, VERIFY_LOOK, VERIFY_MEND, VERIFY_OVER };
+
 struct sync_verify {
 	struct sync *sync;
 	struct flow *flow;
@@ -44,7 +46,8 @@ struct sync_verify {
 	int64_t settling_us;		/* SETTLE: since when, monotonic */
 	bool settled;			/* and it has come to rest */
 	struct sync_plan *plan;		/* under way; NULL: none */
-	enum sync_verify_phase phase;
+	enum verify_phase phase;
+	struct job job;
 	struct sync_verify_sums sums;
 	struct meter_entity counts;	/* of what was cleaned and rejected: not of what is captured, so nobody is told */
 	/* LIST */
@@ -52,7 +55,6 @@ struct sync_verify {
 	size_t endpoint;
 	char *after;			/* owned; last local id seen */
 	bool estimated;
-	int64_t done, expected;
 	/* COMPARE, LOOK, MEND */
 	size_t part;
 	struct arena arena;		/* of the doubts */
@@ -72,6 +74,7 @@ static void verify_go_on(struct sync_verify *v);
 static void verify_release(struct sync_verify *v)
 {
 	v->sync->verify = NULL;
+	job_end(&v->sync->jobs, &v->job);
 	census_free(&v->census);
 	arena_fini(&v->arena);
 	loop_timer_free(&v->timer);
@@ -149,6 +152,12 @@ static void verify_fail(struct sync_verify *v, const struct err *e, const char *
 	verify_end(v, &why);
 }
 
+static void enter(struct sync_verify *v, enum verify_phase phase, const char *name, const char *unit, int64_t expected)
+{
+	v->phase = phase;
+	job_phase(&v->job, name, NULL, unit, expected, clock_mono_us());
+}
+
 static void rest(struct sync_verify *v, int64_t ms)
 {
 	v->open++;
@@ -206,7 +215,7 @@ static void take_page(struct sync_verify *v, const struct rowset *rows)
 {
 	struct err e = { 0 };
 
-	v->done += (int64_t)rows->n;
+	job_more(&v->job, (int64_t)rows->n, clock_mono_us());
 	v->sums.bytes += (int64_t)rows->bytes;
 	if (!count_rows(v, rows, &e)) {
 		verify_fail(v, &e, "keeping what was read");
@@ -217,7 +226,6 @@ static void take_page(struct sync_verify *v, const struct rowset *rows)
 	if (rows->n < batch_rows(v->flow) && !rows->cut) {
 		v->endpoint++;
 		v->estimated = false;
-		v->done = 0;
 	} else {
 		const struct row *last = &rows->rows[rows->n - 1];
 
@@ -236,9 +244,8 @@ static void on_page(void *arg, struct rowset *rows, const struct err *e)
 		take_page(v, rows);
 	if (e == NULL)
 		rowset_free(&rows);
-	if (v->gently && !v->ended) {
+	if (v->gently && !v->ended)
 		rest(v, (clock_mono_us() - v->asked_us) / 1000 + 1);
-	}
 	verify_go_on(v);
 }
 
@@ -247,7 +254,7 @@ static void on_estimate(void *arg, int64_t rows, const struct err *e)
 	struct sync_verify *v = arg;
 
 	v->open--;
-	v->expected = e == NULL ? rows : -1;
+	job_expect(&v->job, e == NULL ? rows : -1);
 	verify_go_on(v);
 }
 
@@ -258,15 +265,14 @@ static void list_step(struct sync_verify *v)
 	while (v->endpoint < v->sync->topology->n_endpoints && !compares(v, v->endpoint))
 		v->endpoint++;
 	if (v->endpoint == v->sync->topology->n_endpoints) {
-		v->phase = VERIFY_COMPARE;
-		v->done = 0;
-		v->expected = CENSUS_PARTS;
+		enter(v, VERIFY_COMPARE, "compare", NULL, CENSUS_PARTS);
 		return;
 	}
 	link = v->flow->sides[v->endpoint]->link;
 	v->open++;
 	if (!v->estimated) {
 		v->estimated = true;
+		job_phase(&v->job, "list", v->flow->sides[v->endpoint]->mapping->endpoint->name, "rows", -1, clock_mono_us());
 		link->ops->estimate(link, on_estimate, v);
 	} else {
 		v->asked_us = clock_mono_us();
@@ -367,7 +373,7 @@ static bool compare_part(struct sync_verify *v, struct err *e)
 
 static void begin_settling(struct sync_verify *v)
 {
-	v->phase = v->n_doubts > 0 ? VERIFY_SETTLE : VERIFY_OVER;
+	enter(v, v->n_doubts > 0 ? VERIFY_SETTLE : VERIFY_OVER, "settle", NULL, -1);
 	v->settling_us = clock_mono_us();
 	v->at = 0;
 }
@@ -381,7 +387,8 @@ static void compare_step(struct sync_verify *v)
 		verify_fail(v, &e, "comparing");
 		return;
 	}
-	v->done = (int64_t)++v->part;
+	v->part++;
+	job_more(&v->job, 1, clock_mono_us());
 	if (v->part == CENSUS_PARTS) {
 		census_free(&v->census);
 		begin_settling(v);
@@ -409,9 +416,7 @@ static void settle_step(struct sync_verify *v)
 		return;
 	}
 	v->settled = settled;
-	v->phase = VERIFY_LOOK;
-	v->done = 0;
-	v->expected = (int64_t)v->n_doubts;
+	enter(v, VERIFY_LOOK, "look", "records", (int64_t)v->n_doubts);
 }
 
 /* ---- LOOK -------------------------------------------------------------------------------------------- */
@@ -435,7 +440,7 @@ static void on_looked(void *arg, const struct err *e)
 
 	v->open--;
 	doubt_what_is_not_settled(v);
-	v->done = (int64_t)v->at;
+	job_more(&v->job, (int64_t)v->at - v->job.done, clock_mono_us());
 	if (e != NULL)
 		verify_fail(v, e, "looking again");
 	verify_go_on(v);
@@ -524,7 +529,7 @@ static void looks_over(struct sync_verify *v)
 		sum_up(v);
 		keep_found(v);
 	}
-	v->phase = mend ? VERIFY_MEND : VERIFY_OVER;
+	enter(v, mend ? VERIFY_MEND : VERIFY_OVER, "mend", "records", (int64_t)v->n_doubts);
 	v->at = 0;
 	v->looks = 0;
 	if (!mend || v->mode == VERIFY_PLAN)
@@ -760,6 +765,7 @@ static void mend_step(struct sync_verify *v)
 		mending_sent(v);
 		return;
 	}
+	job_more(&v->job, (int64_t)v->at - v->job.done, clock_mono_us());
 	for (size_t i = 0; i < n; i++)
 		mend_gone(v, v->batch[i]);
 	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++)
@@ -836,6 +842,8 @@ static size_t choose_sides(const struct flow *flow, struct sync_verify_sums *sum
 	return n;
 }
 
+static const char *const kinds[] = { [VERIFY_ONLY] = "verify", [VERIFY_REPAIR] = "repair", [VERIFY_PLAN] = "repair --dry-run" };
+
 struct sync_verify *sync_verify(struct sync *s, const char *entity, enum sync_verify_mode mode, const struct sync_verify_taker *taker,
 				struct err *e)
 {
@@ -867,10 +875,10 @@ struct sync_verify *sync_verify(struct sync *s, const char *entity, enum sync_ve
 	v->losses = s->losses;
 	v->census = census;
 	v->sums = sums;
-	v->expected = -1;
 	v->timer = loop_timer_new(s->loop, on_turn, v);
 	arena_init(&v->arena);
 	s->verify = v;
+	job_begin(&s->jobs, &v->job, kinds[mode], flow->def->name, v->gently ? JOB_SCHEDULE : JOB_OPERATOR, clock_mono_us());
 	verify_go_on(v);
 	return v;
 }
@@ -903,7 +911,7 @@ void verify_tick(struct sync *s)
 	}
 }
 
-void sync_verify_view(const struct sync_verify *v, struct sync_verify_view *out)
+const struct job *sync_verify_job(const struct sync_verify *v)
 {
-	*out = (struct sync_verify_view){ .phase = v->phase, .endpoint = v->endpoint, .done = v->done, .expected = v->expected, .sums = v->sums };
+	return &v->job;
 }

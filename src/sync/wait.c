@@ -79,6 +79,8 @@ static bool all_settled(struct sync *s, int64_t asked_us, bool without_away, str
 			buf_addf(out, "redis: %s\n", s->store->why.text[0] != '\0' ? s->store->why.text : "not ready yet");
 		return false;
 	}
+	if (out != NULL && journal_trouble(s->journal) != NULL)
+		buf_addf(out, "journal: %s\n", journal_trouble(s->journal)->text);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		struct flow *flow = &s->flows[i];
 		bool sides = true;
@@ -240,7 +242,7 @@ static bool once_swept(struct sync *s, bool *away)
 			if (side->swept_us < s->once.began_us || side->listing.state != LISTING_IDLE) {
 				swept = false;
 				if (side->surveyed && side->listing.state == LISTING_IDLE)
-					side->sweep_wanted = true;
+					sweep_order(side, JOB_OPERATOR);
 			}
 		}
 	return swept;

@@ -624,7 +624,7 @@ START_TEST(what_cannot_be_read_is_said_with_its_place)
 	load_says(file, want);
 	free(want);
 	unlink(file);
-	want = xasprintf("%s: cannot be read: No such file or directory\n", file);
+	want = xasprintf("%s: cannot be read: No such file or directory; -c names another one, and crmsyncd.yaml.sample is one to begin with\n", file);
 	load_says(file, want);
 	free(want);
 	want = xasprintf("%s: cannot be read: Is a directory\n", directory);
@@ -632,6 +632,35 @@ START_TEST(what_cannot_be_read_is_said_with_its_place)
 	free(want);
 	free(file);
 	free(a);
+}
+END_TEST
+
+START_TEST(a_file_with_a_password_in_it_is_not_for_others)
+{
+	static const char *const with[] = { "redis: redis://:x1@localhost", "redis: redis://localhost", "redis: redis://localhost" };
+	static const char *const at[] = { "host=x", "host=x password=x1", "postgresql://u:x1@x/d" };
+
+	for (size_t i = 0; i < 3; i++) {
+		char *text = xasprintf("version: 1\ntopology: t\nstate: {%s}\nendpoints: {a: {driver: postgres, connection: \"%s\"}, "
+				       "b: {driver: postgres, connection: host=y}}\nentities: {e: {key: [k], fields: {k: {type: text}}, "
+				       "mappings: {a: {table: t}, b: {table: t}}}}\n", with[i], at[i]);
+		char *file = make_file("t.yaml", text, strlen(text), 0644), *want;
+		struct conf_problems problems;
+		struct topology *t;
+
+		want = xasprintf("%s: holds a password, and others have rights on it (mode 0644): chmod o= takes them, or the password goes "
+				 "into a password_file\n", file);
+		load_says(file, want);
+		chmod(file, 0640);
+		t = topology_load(file, &problems);
+		ck_assert_ptr_nonnull(t);
+		topology_free(&t);
+		conf_problems_fini(&problems);
+		unlink(file);
+		free(want);
+		free(file);
+		free(text);
+	}
 }
 END_TEST
 
@@ -988,6 +1017,7 @@ int main(void)
 	tcase_add_test(files, a_secret_that_cannot_be_one_is_refused);
 	tcase_add_test(files, secrets_lie_beside_the_topology);
 	tcase_add_test(files, what_cannot_be_read_is_said_with_its_place);
+	tcase_add_test(files, a_file_with_a_password_in_it_is_not_for_others);
 	tcase_add_test(table, the_sample_loads_and_prints_itself);
 	tcase_add_test(table, the_sample_names_every_setting);
 	tcase_add_test(table, the_manual_lists_every_setting_as_it_is);

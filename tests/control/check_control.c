@@ -827,6 +827,55 @@ START_TEST(the_status_page_is_for_a_browser)
 }
 END_TEST
 
+/* A verify of contact, and the survey of contact at billing, which began later. */
+START_TEST(long_work_is_told_with_who_asked_how_far_it_is_and_how_much_longer_the_longest_first)
+{
+	static const char *const members[] = { "kind", "entity", "endpoint", "asked_by", "since", "seconds", "phase", "done", "expected", "unit",
+					       "per_second", "share", "seconds_left", NULL };
+	json_t *j, *jobs, *verify, *survey;
+	struct answer a;
+
+	fake->verifying = fake->surveying = true;
+	served_start(&s);
+	a = ask(s.stats, "GET", "/status", "");
+	j = json_loads(a.body, 0, NULL);
+	jobs = json_object_get(j, "jobs");
+	ck_assert_uint_eq(json_array_size(jobs), 2);
+	verify = json_array_get(jobs, 0);
+	survey = json_array_get(jobs, 1);
+	has_members(verify, members);
+	ck_assert_str_eq(json_string_value(json_object_get(verify, "kind")), "verify");
+	ck_assert_str_eq(json_string_value(json_object_get(verify, "asked_by")), "schedule");
+	ck_assert_double_eq_tol(json_number_value(json_object_get(verify, "seconds")), 10, 0.5);
+	ck_assert_double_eq_tol(json_number_value(json_object_get(verify, "share")), 0.6, 1e-9);
+	ck_assert_double_eq_tol(json_number_value(json_object_get(verify, "per_second")), 60, 3);
+	ck_assert_double_eq_tol(json_number_value(json_object_get(verify, "seconds_left")), 6.7, 0.4);
+	ck_assert_str_eq(json_string_value(json_object_get(survey, "kind")), "survey");
+	ck_assert_str_eq(json_string_value(json_object_get(survey, "endpoint")), "billing");
+	ck_assert_str_eq(json_string_value(json_object_get(survey, "asked_by")), "daemon");
+	json_decref(j);
+	answer_fini(&a);
+	a = ask(s.stats, "GET", "/", "");
+	ck_assert_ptr_nonnull(strstr(a.body, "reads the rows at sales: 60 %, "));
+	ck_assert_ptr_nonnull(strstr(a.body, "reads the rows at billing: 43 %, 5.7 s left, 100 rows/s"));
+	answer_fini(&a);
+}
+END_TEST
+
+START_TEST(nothing_is_said_of_jobs_while_there_are_none)
+{
+	struct answer a;
+
+	served_start(&s);
+	a = ask(s.stats, "GET", "/status", "");
+	ck_assert_ptr_nonnull(strstr(a.body, "\"jobs\": []"));
+	answer_fini(&a);
+	a = ask(s.stats, "GET", "/", "");
+	ck_assert_ptr_null(strstr(a.body, "<h2 id=\"jobs\">"));
+	answer_fini(&a);
+}
+END_TEST
+
 START_TEST(the_status_page_says_how_far_a_survey_is_and_how_fast)
 {
 	struct answer a;
@@ -862,6 +911,8 @@ START_TEST(the_sentence_says_what_matters)
 	fake->support_down = true;
 	fake->parked = 3;
 	SUMMARY("2 of 3 endpoints up; contact is 14 s behind on support; 3 records parked");
+	fake->owes_nothing = true;
+	SUMMARY("2 of 3 endpoints up; support is down; 3 records parked");
 	fake->support_down = false;
 	fake->parked = 0;
 	fake->surveying = true;
@@ -1424,6 +1475,8 @@ static Suite *suite(void)
 	tcase_add_test(t, label_values_are_escaped);
 	tcase_add_test(t, status_holds_what_the_contract_says);
 	tcase_add_test(t, the_status_page_is_for_a_browser);
+	tcase_add_test(t, long_work_is_told_with_who_asked_how_far_it_is_and_how_much_longer_the_longest_first);
+	tcase_add_test(t, nothing_is_said_of_jobs_while_there_are_none);
 	tcase_add_test(t, the_status_page_says_how_far_a_survey_is_and_how_fast);
 	tcase_add_test(t, the_sentence_says_what_matters);
 	tcase_add_test(t, readyz_gives_its_reasons);

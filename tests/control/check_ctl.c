@@ -1,5 +1,6 @@
 /* check_ctl.c - crmsyncctl as a person or a script meets it: against a daemon of control/ over the fake sync. */
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -144,7 +145,7 @@ START_TEST(status_begins_with_the_sentence_and_fits)
 	ck_assert_ptr_nonnull(strstr(r.out, "PostgreSQL 15.18"));
 	ck_assert_ptr_nonnull(strstr(r.out, " differs "));
 	ck_assert_ptr_nonnull(strstr(r.out, "survey 43 %, 5.7 s left, "));
-	ck_assert_ptr_nonnull(strstr(r.out, "\n  support: the server is shutting down\n"));
+	ck_assert_ptr_nonnull(strstr(r.out, "\n  support: the server is shutting down (57P01); attempts failed: 3, next in 24 s\n"));
 	ck_assert_msg(strstr(r.out, "contact on support:") == NULL, "said once, not for every entity");
 	ck_assert_ptr_nonnull(strstr(r.out, "\n  contact on billing: the first comparison is not done\n"));
 	ck_assert_ptr_nonnull(strstr(r.out, "4,000"));
@@ -156,6 +157,22 @@ START_TEST(status_begins_with_the_sentence_and_fits)
 	ck_assert_ptr_nonnull(strstr(r.out, "\naccount on sales    - "));
 	ck_assert_msg(strchr(r.out, '\033') == NULL, "no colour into a file");
 	ck_assert_str_eq(r.err, "");
+	ran_fini(&r);
+}
+END_TEST
+
+START_TEST(status_shows_jobs_while_there_are_any)
+{
+	struct ran r;
+
+	served_start(&s);
+	r = ctl("status", NULL);
+	ck_assert_ptr_null(strstr(r.out, "JOB"));
+	ran_fini(&r);
+	fake->verifying = true;
+	r = ctl("status", NULL);
+	fits(r.out, 80);
+	ck_assert_ptr_nonnull(strstr(r.out, "\nverify contact  schedule  10 s  reads the rows at sales: 60 %, "));
 	ran_fini(&r);
 }
 END_TEST
@@ -418,6 +435,49 @@ START_TEST(what_is_undone_is_told)
 }
 END_TEST
 
+static size_t files_in(const char *directory)
+{
+	DIR *d = opendir(directory);
+	size_t n = 0;
+
+	for (const struct dirent *entry; (entry = readdir(d)) != NULL;)
+		n += entry->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+START_TEST(a_backup_gets_its_name_when_it_is_whole)
+{
+	char directory[] = "/tmp/check_ctl.XXXXXX";
+	struct stat st;
+	char *file;
+	struct ran r;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	file = xasprintf("%s/state", directory);
+	served_start(&s);
+	fake->break_backup = true;
+	is(ctl("backup", file, NULL), 2, "", "the daemon broke the backup off");
+	fake->redis_down = true;
+	is(ctl("backup", file, NULL), 75, "", "not at hand just now");
+	ck_assert_uint_eq(files_in(directory), 0);
+	fake->break_backup = fake->redis_down = false;
+	r = ctl("backup", file, NULL);
+	ck_assert_msg(r.code == 0 && strstr(r.out, ": 7 records and the journal, ") != NULL, "%d %s%s", r.code, r.out, r.err);
+	ran_fini(&r);
+	ck_assert_int_eq(stat(file, &st), 0);
+	ck_assert_int_eq(st.st_mode & 0777, 0600);
+	r = ctl("backup", "--json", file, NULL);	/* in the place of the one before */
+	ck_assert_msg(r.code == 0 && strstr(r.out, "\"records\": 7, \"journal_bytes\": 8, ") != NULL, "%d %s%s", r.code, r.out, r.err);
+	ran_fini(&r);
+	ck_assert_uint_eq(files_in(directory), 1);
+	is(ctl("backup", "/nowhere/state", NULL), 2, "", "/nowhere/state: cannot be made: No such file");
+	unlink(file);
+	rmdir(directory);
+	free(file);
+}
+END_TEST
+
 START_TEST(conflicts_show_every_side)
 {
 	struct ran r;
@@ -667,6 +727,7 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, status_begins_with_the_sentence_and_fits);
+	tcase_add_test(t, status_shows_jobs_while_there_are_any);
 	tcase_add_test(t, status_speaks_of_the_books_only_when_they_do_not_balance);
 	tcase_add_test(t, status_speaks_of_what_verify_found_while_it_differs);
 	tcase_add_test(t, status_as_json_is_the_object_of_the_stats_socket);
@@ -678,6 +739,7 @@ static Suite *suite(void)
 	tcase_add_test(t, parked_records_in_words_and_as_json);
 	tcase_add_test(t, what_waits_is_shown_and_decided);
 	tcase_add_test(t, what_is_undone_is_told);
+	tcase_add_test(t, a_backup_gets_its_name_when_it_is_whole);
 	tcase_add_test(t, conflicts_show_every_side);
 	tcase_add_test(t, orders_reach_the_daemon);
 	tcase_add_test(t, metrics_are_passed_through);

@@ -65,14 +65,14 @@ static size_t times(const char *page, const char *text)
 START_TEST(no_text_of_others_becomes_markup)
 {
 	static const char *const members[] = { "name", "driver", "capture", "state", "reason", "code", "server", "recognised", "table", "phase",
-					       "endpoint", "version", "summary", "topology", "time" };
+					       "endpoint", "version", "summary", "topology", "time", "kind", "entity", "asked_by", "unit" };
 	struct buf status = { 0 }, all = { 0 };
 
 	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
 		buf_addf(&all, "\"%s\": \"" EVIL "\", ", members[i]);
-	buf_addf(&status, "{%s \"redis\": {%s \"x\": 0}, \"journal\": {%s \"x\": 0}, \"endpoints\": [{%s \"guarded\": false}], "
+	buf_addf(&status, "{%s \"jobs\": [{%s \"done\": 1}], \"redis\": {%s \"x\": 0}, \"journal\": {%s \"x\": 0}, \"endpoints\": [{%s \"guarded\": false}], "
 		 "\"entities\": [{%s \"parked\": 1, \"held\": 1, \"waiting\": 1, \"conflicts_by_rule\": {\"" EVIL "\": 1}, "
-		 "\"links\": [{%s \"promises\": {\"words\": \"" EVIL "\"}}]}]}", all.p, all.p, all.p, all.p, all.p, all.p);
+		 "\"links\": [{%s \"promises\": {\"words\": \"" EVIL "\"}}]}]}", all.p, all.p, all.p, all.p, all.p, all.p, all.p);
 	page_of(status.p);
 	ck_assert_uint_eq(times(out.p, "<script"), 1);		/* ours */
 	lacks(out.p, "alert(1)</");

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "backup/backup.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "journal/journal.h"
@@ -27,6 +29,8 @@ struct sync {
 	struct meter_entity meter_entities[ENTITIES];
 	struct timeline service;
 	struct meter_link meter_links[ENTITIES][ENDPOINTS];
+	struct jobs jobs;
+	struct job verifying;
 };
 
 void fake_sync_share(void)
@@ -168,6 +172,8 @@ void sync_endpoint_view(const struct sync *s, size_t i, struct sync_endpoint_vie
 	bool down = i == 1 && fake->support_down;
 
 	p->state = down ? ENDPOINT_DOWN : ENDPOINT_UP;
+	p->tries = down ? 3 : 0;
+	p->next_try_us = down ? clock_mono_us() + 24000000 : 0;
 	strcpy(p->why.code, down ? "57P01" : "");
 	strcpy(p->why.text, down ? "the server is shutting down" : "");
 	*v = (struct sync_endpoint_view){ .conf = &s->topology->endpoints[i], .endpoint = p, .meter = &s->meter_endpoints[i],
@@ -207,13 +213,15 @@ bool sync_link_view(const struct sync *s, size_t e, size_t p, struct sync_link_v
 	v->phase = SYNC_PHASE_FOLLOW;
 	v->state = down ? SYNC_LINK_INCONSISTENT : SYNC_LINK_CONSISTENT;
 	v->reason = down ? "the endpoint is down" : "";
-	v->lag_seconds = down ? (e == 1 ? 14.2 : NAN) : 0;
+	v->lag_seconds = !down ? 0 : e == 1 && !fake->owes_nothing ? 14.2 : NAN;
 	v->owed = down ? 12 : 0;
 	v->parked = e == 1 && p == 1 ? fake->parked : 0;
 	if (fake->surveying && e == 1 && p == 2) {
 		v->phase = SYNC_PHASE_SURVEY;
 		v->state = SYNC_LINK_UNKNOWN;
 		v->reason = "the first comparison is not done";
+		v->listing_us = clock_mono_us() - 4300000;
+		v->listing_by = JOB_DAEMON;
 		v->rows_done = 430;
 		v->rows_expected = 1000;
 		v->rows_per_second = 100;
@@ -221,6 +229,20 @@ bool sync_link_view(const struct sync *s, size_t e, size_t p, struct sync_link_v
 		v->seconds_left = 5.7;
 	}
 	return true;
+}
+
+/* A verify of contact has read 600 of 1000 rows in ten seconds. */
+struct jobs *sync_jobs(struct sync *s)
+{
+	int64_t now = clock_mono_us();
+
+	job_end(&s->jobs, &s->verifying);
+	if (fake->verifying) {
+		job_begin(&s->jobs, &s->verifying, "verify", "contact", JOB_SCHEDULE, now - 10000000);
+		job_phase(&s->verifying, "list", "sales", "rows", 1000, now - 10000000);
+		job_more(&s->verifying, 600, now);
+	}
+	return &s->jobs;
 }
 
 struct journal *sync_journal(const struct sync *s)
@@ -302,9 +324,12 @@ void sync_plan_cancel(struct sync_plan *p)
 	free(p);
 }
 
+static const struct job half_done = { .kind = "plan", .entity = "contact", .by = JOB_OPERATOR, .phase = "list", .endpoint = "support",
+				      .unit = "rows", .done = 50, .expected = 100 };
+
 void sync_plan_view(const struct sync_plan *p, struct sync_plan_view *v)
 {
-	*v = (struct sync_plan_view){ .phase = PLAN_LIST, .endpoint = 1, .done = 50, .expected = 100, .pass = 1 };
+	*v = (struct sync_plan_view){ .job = &half_done, .pass = 1 };
 }
 
 struct sync_verify {
@@ -348,9 +373,9 @@ void sync_verify_cancel(struct sync_verify *v)
 	free(v);
 }
 
-void sync_verify_view(const struct sync_verify *v, struct sync_verify_view *out)
+const struct job *sync_verify_job(const struct sync_verify *v)
 {
-	*out = (struct sync_verify_view){ .phase = VERIFY_LIST, .endpoint = 1, .done = 50, .expected = 100 };
+	return &half_done;
 }
 
 struct sync_undo {
@@ -392,9 +417,65 @@ void sync_undo_cancel(struct sync_undo *u)
 	free(u);
 }
 
-void sync_undo_view(const struct sync_undo *u, struct sync_undo_view *out)
+const struct job *sync_undo_job(const struct sync_undo *u)
 {
-	*out = (struct sync_undo_view){ .phase = UNDO_RUN, .found = -1, .open = 7 };
+	return &half_done;
+}
+
+struct sync_backup {
+	struct loop_timer *timer;
+	struct sync_backup_taker taker;
+	struct backup_writer *writer;
+	int pieces;
+};
+
+static void on_backup_more(void *arg)
+{
+	struct sync_backup *b = arg;
+
+	b->taker.more(b->taker.arg);
+}
+
+struct sync_backup *sync_backup(struct sync *s, const struct sync_backup_taker *taker, struct err *e)
+{
+	struct sync_backup *b;
+
+	if (fake->redis_down) {
+		err_set(e, ERR_TRANSIENT, "not-ready", "the state in Redis is not at hand just now; ask again");
+		return NULL;
+	}
+	b = xcalloc(1, sizeof *b);
+	b->taker = *taker;
+	b->timer = loop_timer_new(s->loop, on_backup_more, b);
+	return b;
+}
+
+/* A piece, nothing, a piece, the end. */
+bool sync_backup_more(struct sync_backup *b, struct buf *out)
+{
+	loop_timer_set(b->timer, 1);
+	switch (b->pieces++) {
+	case 0:
+		b->writer = backup_writer_new("made 2026-03-01T12:00:00.000000Z\n\ntopology acme\n", out);
+		return true;
+	case 1:
+		return true;
+	case 2:
+		backup_write(b->writer, BACKUP_JOURNAL, "\n\nSQLite", 8, NULL, 0, out);
+		return true;
+	default:
+		if (!fake->break_backup)
+			backup_write_end(b->writer, &(struct backup_sums){ 7, 8 }, out);
+		return false;
+	}
+}
+
+void sync_backup_free(struct sync_backup **bp)
+{
+	loop_timer_free(&(*bp)->timer);
+	backup_writer_free(&(*bp)->writer);
+	free(*bp);
+	*bp = NULL;
 }
 
 void sync_wait_cancel(struct sync_wait *w)

@@ -17,13 +17,14 @@ struct topology;
 
 struct fake {
 	/* knobs */
-	bool redis_down, support_down, standby, put_back, reconciling, surveying, refuse_install, refuse_reload, slow_reload, busy_reload;
+	bool redis_down, support_down, owes_nothing, standby, put_back, reconciling, surveying, verifying, refuse_install, refuse_reload, slow_reload, busy_reload;
 	int64_t parked, pending;
 	int64_t plan_left;		/* so many things are planned */
 	int64_t differ;			/* so many records of an entity differ, verify finds */
 	int64_t differed[2];		/* so many of account, contact were found to, by the last one */
 	bool unbalanced;		/* one change of contact is in no account */
 	bool all_unbalanced;		/* and one of account */
+	bool break_backup;		/* it has no end */
 	int64_t settle_ms;		/* a wait is answered after that; -1: it runs into its timeout */
 	/* what was ordered */
 	int plan_cancels, waits, cancels, kicks, sweeps, installs, uninstalls, reloads, releases, discards;

@@ -1137,6 +1137,101 @@ START_TEST(a_journal_of_the_first_version_is_brought_up)
 }
 END_TEST
 
+/* ---- copies ------------------------------------------------------------------------------------------------- */
+
+static void park_some(struct journal *j, int from, int to)
+{
+	journal_begin(j);
+	for (int i = from; i < to; i++) {
+		char rid[24];
+		struct journal_parked p = parked(rid, "1");
+
+		snprintf(rid, sizeof rid, "%020d", i);
+		OK(journal_park(j, &p, why));
+	}
+	OK(journal_commit(j, why));
+}
+
+/* All of the copy goes into the other directory. */
+static void install_copy(struct journal_copy *c, const char *to, const char *topology, char *aside, size_t size)
+{
+	static char piece[JOURNAL_COPY_PIECE];
+	struct err e = { 0 };
+	struct journal_install *in = journal_install_new(to, &e);
+	bool over = false;
+	size_t n;
+
+	ck_assert_msg(in != NULL, "%s", e.text);
+	while (!over) {
+		OK(journal_copy_step(c, piece, &n, &over, why));
+		OK(journal_install_add(in, piece, n, why));
+	}
+	OK(journal_install_finish(in, topology, aside, size, why));
+	journal_install_free(&in);
+}
+
+START_TEST(a_copy_is_of_one_moment_although_it_is_written_to)
+{
+	struct journal *j = open_ok();
+	struct journal_copy *c;
+	struct err e = { 0 };
+	char aside[200], other[160];
+
+	snprintf(other, sizeof other, "%s/other", base);
+	park_some(j, 0, 2000);		/* more pages than a step takes */
+	c = journal_copy_new(j, &e);
+	ck_assert_msg(c != NULL, "%s", e.text);
+	park_some(j, 1000, 3000);
+	install_copy(c, other, "acme", aside, sizeof aside);
+	journal_copy_free(&c);
+	ck_assert_str_eq(aside, "");
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 3000);
+	journal_close(&j);
+	j = journal_open(other, "acme", &e);
+	ck_assert_msg(j != NULL, "%s", e.text);
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 2000);
+	journal_close(&j);
+	snprintf(other, sizeof other, "%s.copy", file);
+	ck_assert_int_ne(access(other, F_OK), 0);
+}
+END_TEST
+
+START_TEST(what_is_put_in_place_moves_aside_what_was_there)
+{
+	struct journal *j = open_ok();
+	struct journal_install *in;
+	struct journal_copy *c;
+	struct err e = { 0 };
+	struct stat st;
+	char aside[200], other[160];
+
+	snprintf(other, sizeof other, "%s/other", base);
+	park_some(j, 0, 5);
+	c = journal_copy_new(j, &e);
+	install_copy(c, other, "another", aside, sizeof aside);
+	journal_copy_free(&c);
+	c = journal_copy_new(j, &e);
+	park_some(j, 5, 7);
+	install_copy(c, other, "acme", aside, sizeof aside);
+	journal_copy_free(&c);
+	journal_close(&j);
+	ck_assert_int_eq(stat(aside, &st), 0);
+	in = journal_install_new(other, &e);	/* not finished: nothing has happened */
+	OK(journal_install_add(in, "junk", 4, why));
+	journal_install_free(&in);
+	j = journal_open(other, "acme", &e);
+	ck_assert_msg(j != NULL, "%s", e.text);
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 5);
+	journal_close(&j);
+	/* The one from before is whole, too, and was given to the topology for which it had been put there. */
+	snprintf(file, sizeof file, "%.100s/journal.db", other);
+	ck_assert_int_eq(rename(aside, file), 0);
+	j = journal_open(other, "another", &e);
+	ck_assert_msg(j != NULL, "%s", e.text);
+	journal_close(&j);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("journal");
@@ -1160,6 +1255,8 @@ int main(void)
 	tcase_add_test(files, a_file_that_is_held_is_tried_again_later);
 	tcase_add_test(files, a_full_disk_keeps_what_was_and_recovers);
 	tcase_add_loop_test(files, what_was_committed_survives_kill_9, 0, 5);
+	tcase_add_test(files, a_copy_is_of_one_moment_although_it_is_written_to);
+	tcase_add_test(files, what_is_put_in_place_moves_aside_what_was_there);
 	tcase_add_checked_fixture(records, setup, teardown);
 	tcase_set_timeout(records, 60);
 	tcase_add_test(records, parking_again_renews);

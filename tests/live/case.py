@@ -1,9 +1,12 @@
 """case.py - what the live tests share: servers of a test's own, three CRMs that know the same people, two sides with one table, and what must hold."""
+import pathlib
 import sys
 import unittest
 
-from crm import Cluster, Daemon, Place, Redis, eventually, topology
+from crm import CRMSYNCD, Cluster, Daemon, Place, Redis, eventually, topology
 
+# What the address sanitizer keeps of memory that was given back, MB.
+KEPT = 700 if b"__asan_init" in pathlib.Path(CRMSYNCD).read_bytes() else 0
 _shared = []
 
 
@@ -63,6 +66,12 @@ class Case(unittest.TestCase):
 
     def daemon(self, text, **options):
         return Daemon(self.place, text, **options)
+
+    def assert_peak(self, megabytes):
+        """Most memory that self.d has had so far."""
+        with open(f"/proc/{self.d.process.pid}/status", encoding="ascii") as status:
+            peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+        self.assertLess(peak, megabytes + KEPT, "MB")
 
     def assert_books(self, daemon):
         """Of every captured change it is known what became of it. {entity: its books}"""

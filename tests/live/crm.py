@@ -43,6 +43,10 @@ class Failed(AssertionError):
     """Something did not come true; the message says what was waited for and what there was instead."""
 
 
+class Died(Failed):
+    """A program ended that nobody had asked to."""
+
+
 def eventually(ask, what, patience=None):
     """Asks until the answer is true and returns it. An answer may be (False, "why")."""
     end = time.monotonic() + (patience or PATIENCE)
@@ -226,8 +230,8 @@ class Session:
 class Cluster:
     """A PostgreSQL server of our own. The superuser is `postgres`; the daemon comes as `crmsync`."""
 
-    def __init__(self, place, name="pg", settings=""):
-        self.place, self.name = place, name
+    def __init__(self, place, name="pg", settings="", port=5432):
+        self.place, self.name, self.port = place, name, port
         self.data = place.path / name
         # The daemon comes through a door of its own, so that a test can shut it while the applications work on.
         self.door, self.back_door = place.path / f"{name}.s", place.path / f"{name}.d"
@@ -238,7 +242,7 @@ class Cluster:
             if SERVER_USER:
                 os.chown(directory, SERVER_USER.pw_uid, SERVER_USER.pw_gid)
         with open(self.data / "postgresql.conf", "a", encoding="ascii") as conf:
-            conf.write(f"unix_socket_directories = '{self.door}, {self.back_door}'\n{settings}\n")
+            conf.write(f"unix_socket_directories = '{self.door}, {self.back_door}'\nport = {port}\n{settings}\n")
         self.admin = Session(lambda: self.connect("postgres"))
         self.start()
         place.running.append(self)
@@ -291,7 +295,7 @@ class Cluster:
         return f"host={self.back_door} dbname={database} user={user}"
 
     def connect(self, database, user="postgres"):
-        return libpq.Connection(f"host={self.door} dbname={database} user={user} application_name=test "
+        return libpq.Connection(f"host={self.door} port={self.port} dbname={database} user={user} application_name=test "
                                 "options='-c client_min_messages=warning'")
 
     def database(self, name, sql=""):
@@ -434,7 +438,7 @@ def has_failpoints():
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=30)
+        super().__init__("localhost", timeout=min(30, PATIENCE))
         self.path = str(path)
 
     def connect(self):
@@ -447,8 +451,8 @@ class Daemon:
     """crmsyncd with a topology of its own. Started at once unless told otherwise."""
 
     def __init__(self, place, topology, name="crmsyncd", run=True, options=("--log-level", "debug"), environment=None,
-                 prepare=None):
-        self.place, self.name, self.options = place, name, options
+                 prepare=None, program=CRMSYNCD):
+        self.place, self.name, self.options, self.program = place, name, options, program
         self.directory = place.path / name
         self.directory.mkdir(mode=0o700)
         self.file = self.directory / "topology.yaml"
@@ -467,14 +471,14 @@ class Daemon:
 
     def start(self, *more, answers=True):
         log = self.place.log_file(self.name)
-        self.process = start([CRMSYNCD, "-c", self.file, *self.options, *more], log, signal.SIGKILL, cwd=self.directory,
+        self.process = start([self.program, "-c", self.file, *self.options, *more], log, signal.SIGKILL, cwd=self.directory,
                              env=self.environment, prepare=self.prepare)
         if answers:
             eventually(self._answers, "the daemon answers")
 
     def _answers(self):
         if self.process.poll() is not None:
-            raise Failed(f"the daemon ended with {self.process.returncode}")
+            raise Died(f"the daemon ended with {self.process.returncode}")
         try:
             return self.get("/healthz")[0] == 200
         except OSError as error:
@@ -495,7 +499,7 @@ class Daemon:
                 process.wait()
                 raise Failed("the daemon did not stop within 60 s of being asked") from None
         if ended != (-how if how == signal.SIGKILL else code):
-            raise Failed(f"the daemon ended with {ended}")
+            raise Died(f"the daemon ended with {ended}")
 
     def kill(self):
         self.stop(signal.SIGKILL)

@@ -24,14 +24,12 @@ class Editor(threading.Thread):
     def run(self):
         session = None
         while not self.wanted.is_set():
-            email, value = self.dice.choice(self.emails), self.value(self.count)
+            email, value = self.choose(), self.value(self.count)
             done = False
             while not done:
                 try:
                     session = session or self.crm.base.connect()
-                    columns = COLUMNS[self.crm.name]
-                    session.run(f"UPDATE {TABLES[self.crm.name]} SET {columns[self.field]} = $2 WHERE {columns['email']} = $1",
-                                email, value)
+                    self.write(session, email, value)
                     done = True
                 except libpq.Error as error:
                     if error.code[:2] not in ("", "57", "08", "40"):
@@ -44,6 +42,13 @@ class Editor(threading.Thread):
             self.count += 1
         if session:
             session.close()
+
+    def choose(self):
+        return self.dice.choice(self.emails)
+
+    def write(self, session, email, value):
+        columns = COLUMNS[self.crm.name]
+        session.run(f"UPDATE {TABLES[self.crm.name]} SET {columns[self.field]} = $2 WHERE {columns['email']} = $1", email, value)
 
     def more(self, edits):
         """Waits until that many further edits were made."""
@@ -59,10 +64,24 @@ class Editor(threading.Thread):
             raise self.trouble
 
 
+class Adder(Editor):
+    """Adds one record after the other. Each is said once only: what is lost of it no later edit brings back."""
+
+    def choose(self):
+        return f"added{self.count}.{self.crm.name}@example.org"
+
+    def write(self, session, email, value):
+        columns = COLUMNS[self.crm.name]
+        session.run(f"INSERT INTO {TABLES[self.crm.name]} ({columns['email']}, {columns[self.field]}) VALUES ($1, $2) "
+                    "ON CONFLICT DO NOTHING", email, value)
+        self.wanted.wait(0.01)
+
+
 def lost(editors, people):
     """The edits that are not there although nobody wrote that field later."""
-    return [f"{email}.{e.field}: {e.crm.name} said {value!r}, there is {people[email][e.field]!r}"
-            for e in editors for email, value in e.said.items() if str(people[email][e.field]) != str(value)]
+    there = {(email, field): value for email, fields in people.items() for field, value in fields.items()}
+    return [f"{email}.{e.field}: {e.crm.name} said {value!r}, there is {there.get((email, e.field))!r}"
+            for e in editors for email, value in e.said.items() if str(there.get((email, e.field))) != str(value)]
 
 
 class Load(ThreeCrms):
@@ -78,13 +97,14 @@ class Load(ThreeCrms):
         return cluster
 
     def survive(self, happenings, people=100):
-        """Three editors work while each of the `happenings` takes place; then all is there, once, everywhere."""
+        """Editors work while each of the `happenings` takes place; then all is there, once, everywhere."""
         self.start()
         self.populate(self.sales, people=people)
         self.settled()
         emails = [f"p{p}@example.org" for p in range(people)]
         editors = [Editor(self.sales, "name", emails, 1), Editor(self.support, "phone", emails, 2),
                    Editor(self.billing, "score", emails, 3, value=lambda n: n)]
+        adders = [Adder(self.sales, "name", (), 4), Adder(self.billing, "name", (), 5)]
         added = 0
         dice = random.Random(7)
         try:
@@ -98,10 +118,10 @@ class Load(ThreeCrms):
                 for editor in editors:
                     editor.more(5)
         finally:
-            for editor in editors:
+            for editor in editors + adders:
                 editor.finish()
         found = self.settled()
-        self.assertEqual(lost(editors, found), [])
-        self.assertEqual(len(found), people + 2 * added)
+        self.assertEqual(lost(editors + adders, found), [])
+        self.assertEqual(len(found), people + 2 * added + sum(adder.count for adder in adders))
         self.assertEqual(self.d.parked(), [])
         self.assert_quiet()

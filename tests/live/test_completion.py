@@ -46,6 +46,9 @@ class Completion(ThreeCrms):
     def test_files_are_offered_where_a_file_is_wanted(self):
         (self.place.path / "one.yaml").touch()
         begun = self.place.path / "on"
+        for words in (("backup", begun), ("restore", begun)):
+            self.assertEqual(tab(CRMSYNCCTL, *words), [str(self.place.path / "one.yaml")])
+        self.assertEqual(tab(CRMSYNCCTL, "restore", "--re"), ["--replace"])
         for words in (("-c", begun), ("--config", "=", begun)):
             self.assertEqual(tab(CRMSYNCCTL, *words), [str(self.place.path / "one.yaml")])
             self.assertEqual(tab(CRMSYNCD, *words[-2:] if words[1] != "=" else ("-c", begun)), [str(self.place.path / "one.yaml")])
@@ -55,7 +58,7 @@ class Completion(ThreeCrms):
 
     def test_the_daemons_options(self):
         offered = tab(CRMSYNCD, "--")
-        for option in ("--config", "--check-config", "--print-config", "--print-schema", "--once", "--paused", "--log-level", "--log-format"):
+        for option in ("--config", "--check-config", "--print-config", "--print-schema", "--once", "--paused", "--restore", "--log-level", "--log-format"):
             self.assertIn(option, offered)
         self.assertEqual(tab(CRMSYNCD, "--log-level", "w"), ["warn"])
         self.assertEqual(tab(CRMSYNCD, "--log-format", ""), ["text", "json"])

@@ -118,6 +118,10 @@ class JournalNotWritable(Apart):
         self.assertEqual(code, 503)
         self.assertIn("journal: ", body)
         self.assertIn("the journal cannot be written", self.d.status()["summary"])
+        links = self.d.entity("account")["links"]
+        self.assertEqual({(link["state"], link["reason"]) for link in links},
+                         {("unknown", "the journal cannot be written: nothing is applied, nothing is lost")}, "and not that all is in step")
+        self.assertIn("journal: ", self.d.try_ctl("wait", "--timeout", "100ms").stderr)
         self.assertEqual([crm.people()[ANN]["phone"] for crm in self.crms], ["+49 1", "+49 2", "+1 555 0001"])
         held.execute("ROLLBACK")
         held.close()

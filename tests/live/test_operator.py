@@ -163,6 +163,27 @@ class LongSweeps(Pair):
         self.d.wait()
         self.assertIsNone(self.a.one("SELECT 1 FROM things WHERE k = 'k1500'"), "the ordered sweep had ended")
 
+    def jobs(self, kind):
+        return [job for job in self.d.status()["jobs"] if job["kind"] == kind]
+
+    def test_long_work_is_shown_while_it_runs_with_who_asked_for_it_and_how_far_it_is(self):
+        sweep = eventually(lambda: self.jobs("sweep"), "it sweeps")[0]
+        self.assertEqual((sweep["entity"], sweep["endpoint"], sweep["asked_by"], sweep["expected"]), ("thing", "b", "schedule", 1500))
+        self.a.run("UPDATE things SET name = 'x' WHERE id <= 50")
+        self.d.wait()
+        for kind, words in (("plan", ("thing",)), ("verify", ("thing",)), ("undo", ("--since", "1h", "--entity", "thing"))):
+            with subprocess.Popen([CRMSYNCCTL, "-s", self.d.control, kind, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as ctl:
+                def half_done(kind=kind):
+                    return [j for j in self.jobs(kind) if 0 < j["done"] < (j["expected"] or 0)]
+
+                job = eventually(half_done, f"{kind} is under way")[0]
+                self.assertEqual((job["entity"], job["asked_by"]), ("thing", "operator"))
+                self.assertAlmostEqual(job["share"], job["done"] / job["expected"])
+                self.assertIn(f"\n{kind} thing ", self.d.ctl("status"))
+                ctl.terminate()
+        eventually(lambda: not self.jobs("plan") and not self.jobs("verify"), "who asked has left")
+
+
 
 class Install(ThreeCrms):
     def objects(self, crm):

@@ -63,6 +63,8 @@ class Redis(PutBack):
         self.redis.start()
         if stopped:
             self.d.start()
+        self.d.wait()
+        self.assertIn("Redis was put back to an older state", str(self.d.status()["endpoints"]))
         self.recognised(ALL, "Redis was put back to an older state")
         people = self.assert_as_agreed(before)
         self.assertEqual(people["p4@example.org"]["name"], "While Redis was away")

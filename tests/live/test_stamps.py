@@ -122,7 +122,7 @@ class Unequal(Stamps):
             eventually(lambda: self.a.one("SELECT count(*) FROM things") == 1, "it is found")
             self.d.wait()
             self.b.run("UPDATE things SET name = $1, changed = CAST($2 AS timestamptz)", name, moment)
-            eventually(lambda n=name: self.a.one("SELECT name FROM things") == n, f"so is the {name} change")
+            self.assertEqual(self.settled("name"), [(name,)])
         self.assert_quiet()
 
 

@@ -10,10 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "sync/restore.h"
 
-enum cmd_kind { CMD_RECALL, CMD_LOOKUP, CMD_INTEND, CMD_INTENTS, CMD_WRITE, CMD_POSITION, CMD_SCAN, CMD_PRESIZE, CMD_BURIED, CMD_LEAVE };
+enum cmd_kind { CMD_RECALL, CMD_LOOKUP, CMD_INTEND, CMD_INTENTS, CMD_WRITE, CMD_POSITION, CMD_SCAN, CMD_PRESIZE, CMD_BURIED, CMD_FACTS, CMD_LEAVE };
 
 struct cmd_write {			/* a deep copy of store_write */
 	struct kept_vector *puts;
@@ -49,6 +51,7 @@ struct cmd {
 		store_text_fn *text;
 		store_scan_fn *scan;
 		store_intents_fn *intents;
+		store_facts_fn *facts;
 	} answer;
 	void *arg;
 };
@@ -369,6 +372,9 @@ static void serve(struct cmd *c)
 	case CMD_PRESIZE:
 	case CMD_LEAVE:
 		break;
+	case CMD_FACTS:
+		fake_store_backup(c->face->world);
+		break;
 	case CMD_BURIED:
 		c->found = xcalloc(c->n + 1, sizeof *c->found);
 		for (size_t i = 0; i < c->n; i++) {
@@ -413,6 +419,31 @@ static void cmd_free(struct cmd *c)
 	free(c);
 }
 
+static void answer_facts(struct cmd *c, const struct err *e)
+{
+	struct store_keys *k = &c->face->world->backup;
+	struct store_fact *facts = xcalloc(k->n_positions + 1, sizeof *facts);
+
+	for (size_t i = 0; i < k->n_positions; i++)
+		facts[i] = (struct store_fact){ FACT_POSITION, value_of(k->positions[i].name),
+						{ k->positions[i].p, (int32_t)k->positions[i].len } };
+	c->answer.facts(c->arg, facts, e == NULL ? k->n_positions : 0, e);
+	free(facts);
+}
+
+/* Before whoever wrote hears of it. */
+static void tell_tap(const struct cmd *c)
+{
+	const struct store_tap *tap = &c->face->store.tap;
+	struct store_put *puts = xcalloc(c->write.n_puts + 1, sizeof *puts);
+
+	for (size_t i = 0; i < c->write.n_puts; i++)
+		puts[i] = (struct store_put){ .rid = c->write.puts[i].rid, .blob = { c->write.puts[i].p, c->write.puts[i].len } };
+	if (tap->written != NULL)
+		tap->written(tap->arg, c->entity, puts, c->write.n_puts);
+	free(puts);
+}
+
 static void answer(struct cmd *c, const struct err *e)
 {
 	switch (c->kind) {
@@ -423,8 +454,15 @@ static void answer(struct cmd *c, const struct err *e)
 	case CMD_BURIED:
 		c->answer.rids(c->arg, e == NULL ? c->rids : NULL, e == NULL ? c->found : NULL, e == NULL ? c->n : 0, e);
 		break;
-	case CMD_INTEND:
+	case CMD_FACTS:
+		answer_facts(c, e);
+		break;
 	case CMD_WRITE:
+		if (e == NULL)
+			tell_tap(c);
+		c->answer.done(c->arg, e);
+		break;
+	case CMD_INTEND:
 	case CMD_PRESIZE:
 	case CMD_LEAVE:
 		c->answer.done(c->arg, e);
@@ -774,6 +812,113 @@ void fake_store_flush(struct world *w)
 	world_after(w, world_delay(w), notice_event, NULL);
 }
 
+static void fake_facts(struct store *s, store_facts_fn *fn, void *arg)
+{
+	cmd_new(s, CMD_FACTS, 0, arg)->answer.facts = fn;
+}
+
+bool fake_store_had(struct world *w, size_t entity, const struct rid *rid, struct value blob)
+{
+	const struct kept_vector *v = vector_find(&w->backup, entity, rid);
+
+	return v == NULL ? value_is_null(blob) : v->len == blob.len && memcmp(v->p, blob.data, (size_t)blob.len) == 0;
+}
+
+/* ---- a backup, and what is left of it later (sync/restore.h) ----------------------------------------------------------- */
+
+void fake_store_backup_free(struct world *w)
+{
+	store_keys_drop(&w->backup);
+	w->backup = (struct store_keys){ 0 };
+}
+
+void fake_store_backup(struct world *w)
+{
+	struct store_keys *from = &w->keys, *to = &w->backup;
+
+	fake_store_backup_free(w);
+	w->backup_us = world_now(w);
+	to->key = from->key;
+	memcpy(to->field_number, from->field_number, sizeof to->field_number);
+	memcpy(to->endpoint_number, from->endpoint_number, sizeof to->endpoint_number);
+	for (size_t i = 0; i < w->plan.n_entities; i++)
+		for (size_t j = 0; j < from->n_vectors[i]; j++)
+			vector_put(to, i, &from->vectors[i][j]);
+	for (size_t j = 0; j < from->n_positions; j++)
+		text_put(&to->positions, &to->n_positions, from->positions[j].name, from->positions[j].p, from->positions[j].len);
+}
+
+static struct vector_layout layout_of(const struct world *w, const struct store_keys *k, size_t entity)
+{
+	struct vector_layout l = { .n_fields = w->topology->entities[entity].def.n_fields, .n_endpoints = w->plan.n_endpoints };
+
+	l.fields_stored = (uint8_t)l.n_fields;
+	memcpy(l.field_number, k->field_number[entity], l.n_fields);
+	memcpy(l.endpoint_number, k->endpoint_number, l.n_endpoints);
+	return l;
+}
+
+static void restore_one(struct world *w, size_t entity, const struct kept_vector *v, struct arena *arena)
+{
+	struct vector_layout layout = layout_of(w, &w->keys, entity);
+	struct store_map_put maps[SIM_ENDPOINTS];
+	struct kept_vector put = { .rid = v->rid };
+	struct buf out = { 0 };
+	size_t n;
+
+	if (restore_vector(&layout, (struct value){ v->p, v->len }, arena, &out)) {
+		put.p = out.p;
+		put.len = (int32_t)out.len;
+		vector_put(&w->keys, entity, &put);
+		w->keys.records[entity]++;
+		n = restore_maps(&layout, &v->rid, (struct value){ out.p, put.len }, arena, maps);
+		for (size_t i = 0; i < n; i++) {
+			struct kept_map map = { .endpoint = maps[i].endpoint, .id = xstrndup(maps[i].id.data, (size_t)maps[i].id.len), .rid = v->rid };
+
+			map_put(&w->keys, entity, &map, false);
+			free(map.id);
+		}
+	}
+	buf_fini(&out);
+}
+
+static void restore_positions(struct world *w)
+{
+	char mark[RESTORE_MARK], made[24];
+
+	for (size_t j = 0; j < w->backup.n_positions; j++) {
+		const struct kept_text *t = &w->backup.positions[j];
+
+		if (restore_keeps_position(value_of(t->name)))
+			text_put(&w->keys.positions, &w->keys.n_positions, t->name, t->p, t->len);
+	}
+	for (size_t e = 0; e < w->plan.n_endpoints; e++) {
+		restore_name_mark(w->topology->endpoints[e].name, mark);
+		snprintf(made, sizeof made, "%lld", (long long)w->backup_us);
+		text_put(&w->keys.positions, &w->keys.n_positions, mark, made, strlen(made));
+	}
+}
+
+void fake_store_restore(struct world *w)
+{
+	struct arena arena;
+
+	history_flushed(w);
+	w->sometimes->restored++;
+	store_keys_fini(w);
+	store_keys_init(w);
+	w->keys.key = w->backup.key;
+	memcpy(w->keys.field_number, w->backup.field_number, sizeof w->keys.field_number);
+	memcpy(w->keys.endpoint_number, w->backup.endpoint_number, sizeof w->keys.endpoint_number);
+	history_rekey(w);
+	arena_init(&arena);
+	for (size_t i = 0; i < w->plan.n_entities; i++)
+		for (size_t j = 0; j < w->backup.n_vectors[i]; j++)
+			restore_one(w, i, &w->backup.vectors[i][j], &arena);
+	arena_fini(&arena);
+	restore_positions(w);
+}
+
 /* As a flush, but of our own will. */
 static void fake_renew(struct store *s)
 {
@@ -798,7 +943,7 @@ static void fake_free(struct store *s)
 
 static const struct store_ops store_ops = {
 	.recall = fake_recall, .lookup = fake_lookup, .intend = fake_intend, .intents = fake_intents, .write = fake_write,
-	.position = fake_position, .scan = fake_scan, .presize = fake_presize, .buried = fake_buried,
+	.position = fake_position, .scan = fake_scan, .presize = fake_presize, .buried = fake_buried, .facts = fake_facts,
 	.renew = fake_renew, .outrank = fake_outrank, .leave = fake_leave, .free = fake_free,
 };
 

@@ -290,10 +290,14 @@ static void dice_for_rare_days(struct world *w)
 	if (w->plan.masses)
 		w->plan.records = 100;
 	w->plan.put_backs = rng_chance(&rng, 8) && w->mutation == MUTATE_NOTHING && !w->plan.flushes;
+	w->plan.restores = rng_chance(&(struct rng){ .s = w->seed * 47 }, 8) && w->mutation == MUTATE_NOTHING && !w->plan.flushes &&
+			   !w->plan.put_backs;
+	/* Whether a value is as it was then, or was made so again, nobody can tell (SEMANTICS 9.5). */
+	w->plan.reverts &= !w->plan.restores;
 	w->plan.undos = rng_chance(&(struct rng){ .s = w->seed * 223 }, 12) && w->mutation == MUTATE_NOTHING;
 	w->plan.uniques = rng_chance(&(struct rng){ .s = w->seed * 197 }, 15) && w->mutation == MUTATE_NOTHING;
 	w->plan.roll_backs = rng_chance(&(struct rng){ .s = w->seed * 71 }, 8) && w->mutation == MUTATE_NOTHING && !w->plan.flushes &&
-			     !w->plan.put_backs;
+			     !w->plan.put_backs && !w->plan.restores;
 }
 
 static void leave_out(struct world *w)
@@ -334,14 +338,15 @@ void plan_make(struct world *w)
 	if (w->mutation == MUTATE_CURSOR_BY_TIME || w->mutation == MUTATE_ACK_BY_MAX)	/* a sweep heals what these lose */
 		for (size_t e = 0; e < t->n_endpoints; e++)
 			t->endpoints[e].sweep_us = 0;
-	world_trace(w, "seed %llu: %zu endpoints, %zu entities, %zu records%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s", (unsigned long long)w->seed,
+	world_trace(w, "seed %llu: %zu endpoints, %zu entities, %zu records%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s", (unsigned long long)w->seed,
 		    w->plan.n_endpoints, w->plan.n_entities, w->plan.records,
 		    w->plan.references ? " references" : "", w->plan.groups ? " groups" : "",
 		    w->plan.deletes ? " deletes" : "", w->plan.renames ? " renames" : "", w->plan.reverts ? " reverts" : "",
 		    w->plan.invalid ? " invalid" : "", w->plan.poison ? " poison" : "", w->plan.crashes ? " crashes" : "",
 		    w->plan.outages ? " outages" : "", w->plan.store_outages ? " store-outages" : "",
 		    w->plan.lost_replies ? " lost-replies" : "", w->plan.flushes ? " flushes" : "", w->plan.masses ? " masses" : "",
-		    w->plan.put_backs ? " put-backs" : "", w->plan.roll_backs ? " roll-backs" : "", w->plan.uniques ? " uniques" : "", w->plan.undos ? " undos" : "");
+		    w->plan.put_backs ? " put-backs" : "", w->plan.restores ? " restores" : "", w->plan.roll_backs ? " roll-backs" : "",
+		    w->plan.uniques ? " uniques" : "", w->plan.undos ? " undos" : "");
 	for (size_t e = 0; e < t->n_endpoints; e++)
 		world_trace(w, "  %s: %s, skew %+.3f s, precision %lld us%s%s%s, interval %lld s, sweep %lld s", w->dbs[e].name,
 			    w->dbs[e].listen ? "listen" : "poll", (double)w->dbs[e].skew_us / SECOND,

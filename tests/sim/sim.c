@@ -76,6 +76,7 @@ void daemon_kill(struct world *w)
 	s->open_at_crash += any_open(w);
 	w->intended = w->applied = w->marked = false;
 	history_forgot(w);
+	saving_end(w);
 	sync_free(&w->sync);
 	loop_free(&w->loop);
 	world_after(w, rng_span(&w->rng, 1000, 5 * SECOND), daemon_start, NULL);
@@ -196,6 +197,36 @@ static void copy_then_put_back(struct world *w, void *arg)
 		return;
 	db_copy_take(arg);
 	world_after(w, rng_span(&w->nemesis, 2 * SECOND, 12 * SECOND), put_back, arg);
+}
+
+/* ---- the state is lost but for a backup ------------------------------------------------------------------------------ */
+
+static void back_up(struct world *w, void *arg);
+
+static void restore(struct world *w, void *arg)
+{
+	if (w->quiet)
+		return;
+	world_trace(w, "the state is lost, and the backup of %.6f is put back", (double)(w->backup_us - 1000 * (int64_t)SECOND) / SECOND);
+	w->kill = true;
+	w->restore_comes = false;
+	fake_store_restore(w);
+}
+
+static void backed_up(struct world *w, void *arg)
+{
+	w->restore_comes = true;
+	world_after(w, rng_span(&w->nemesis, SECOND, 12 * SECOND), restore, NULL);
+}
+
+/* It may not be able to, or not come to an end: then another one is made. */
+static void back_up(struct world *w, void *arg)
+{
+	if (w->quiet)
+		return;
+	if (!w->restore_comes)
+		saving_begin(w, backed_up);
+	world_after(w, rng_span(&w->nemesis, SECOND, 4 * SECOND), back_up, NULL);
 }
 
 /* ---- somebody deletes most of a table --------------------------------------------------------------------------------- */
@@ -554,6 +585,8 @@ static void run(struct world *w)
 		undo_soon(w);
 	if (w->plan.roll_backs)
 		roll_back_soon(w);
+	if (w->plan.restores)
+		world_after(w, rng_span(&w->nemesis, SECOND, 10 * SECOND), back_up, NULL);
 	if (w->plan.masses)
 		world_after(w, rng_span(&w->nemesis, 3 * SECOND, w->plan.edit_us), delete_many,
 			    &w->dbs[rng_below(&w->nemesis, (uint32_t)w->plan.n_endpoints)]);
@@ -610,6 +643,7 @@ static bool run_seed(uint64_t seed, enum mutation m, uint32_t left_out, FILE *tr
 	ok = !w->failed;
 	memcpy(why, w->why, sizeof w->why);
 	w->quiet = true;
+	saving_end(w);
 	sync_free(&w->sync);
 	loop_free(&w->loop);
 	world_free(&w);

@@ -247,6 +247,7 @@ void world_free(struct world **wp)
 		db_fini(&w->dbs[e]);
 	store_keys_fini(w);
 	roll_back_drop(w);
+	fake_store_backup_free(w);
 	journal_close(&w->journal);
 	for (size_t i = 0; i < w->n_records; i++) {
 		free(w->records[i].key);

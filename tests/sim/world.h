@@ -72,6 +72,7 @@ struct plan {
 	bool uniques;			/* a column besides the key has to be unique */
 	bool roll_backs;		/* the store comes back as it was some seconds ago */
 	bool put_backs;			/* databases come back as they were some seconds ago */
+	bool restores;			/* the state is lost, and what was backed up some seconds ago is put back */
 	bool masses;			/* somebody deletes most of a table, and there is a guard */
 	int64_t quantum_us;		/* coarsest precision among the endpoints */
 };
@@ -79,7 +80,8 @@ struct plan {
 /* Kinds of events by name: a run can leave some out, to find the least that makes a seed fail. */
 #define PLAN_PARTS(X) \
 	X(renames) X(deletes) X(reverts) X(groups) X(references) X(invalid) X(poison) X(crashes) X(outages) \
-	X(store_outages) X(flushes) X(lost_replies) X(long_transactions) X(collisions) X(put_backs) X(masses) X(roll_backs) X(uniques) X(undos)
+	X(store_outages) X(flushes) X(lost_replies) X(long_transactions) X(collisions) X(put_backs) X(restores) X(masses) \
+	X(roll_backs) X(uniques) X(undos)
 
 struct told {				/* a row that goes along with an answer */
 	int64_t id;
@@ -88,7 +90,7 @@ struct told {				/* a row that goes along with an answer */
 };
 
 /* The daemon may have to begin with no state, or with one that is not the last. */
-static inline bool plan_loses_state(const struct plan *p) { return p->flushes || p->roll_backs || p->put_backs; }
+static inline bool plan_loses_state(const struct plan *p) { return p->flushes || p->roll_backs || p->put_backs || p->restores; }
 
 /* ---- databases ---------------------------------------------------------------------------------------- */
 
@@ -278,6 +280,9 @@ struct store_keys {
 	X(store_outage_cut, "store went away inside a pipeline") \
 	X(store_refused, "store took nothing for a while, and was there") \
 	X(flush, "store flushed") \
+	X(backed_up, "a backup was made to its end while people were at work") \
+	X(backup_broken, "a backup was broken off") \
+	X(restored, "a backup of the state put back") \
 	X(late_commit, "transaction committed after a later one was captured") \
 	X(aborted, "transaction rolled back") \
 	X(lock_wait, "a write of ours waited for a lock") \
@@ -353,6 +358,10 @@ struct world {
 	size_t n_events, room_events;
 	struct db dbs[SIM_ENDPOINTS];
 	struct store_keys keys;
+	struct store_keys backup;	/* what was in them at the moment of the last backup; its vectors, positions and names only */
+	int64_t backup_us;		/* world time; 0: none */
+	struct saving *saving;		/* one that is being made; NULL: none */
+	bool restore_comes;		/* of the last one */
 	struct journal *journal;
 	struct sim_record *records;
 	size_t n_records;
@@ -397,6 +406,10 @@ void world_run_until(struct world *, int64_t at);
 /* Remembers the first failure; `check` is C1 .. C5 or what broke. */
 void world_fail(struct world *, const char *check, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void world_trace(struct world *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* saving.c: backups made by the daemon itself */
+void saving_begin(struct world *, event_fn *done);	/* done: when it is whole */
+void saving_end(struct world *);			/* the daemon dies; before its loop goes */
 
 /* plan.c */
 void plan_make(struct world *);
@@ -518,6 +531,10 @@ void fake_endpoint_away(struct db *, bool away);
 void fake_store_away(struct world *, bool away);
 void fake_store_refuse(struct world *, int64_t until_us);
 void fake_store_flush(struct world *);
+void fake_store_backup(struct world *);		/* a look at all of the keys, when a backup has its moment */
+bool fake_store_had(struct world *, size_t entity, const struct rid *, struct value blob);	/* in that look; blob NULL: had it not */
+void fake_store_restore(struct world *);	/* no daemon may be at work: it dies first */
+void fake_store_backup_free(struct world *);
 void store_keys_init(struct world *);
 void store_keys_fini(struct world *);
 void store_keys_drop(struct store_keys *);		/* what it holds */

@@ -1077,6 +1077,158 @@ START_TEST(writes_that_wait_for_their_turn_go_together)
 }
 END_TEST
 
+/* ---- for backups ---------------------------------------------------------------------------------------------- */
+
+static char story[400];
+
+static void tell(char what, const struct value *blob)
+{
+	size_t at = strlen(story);
+
+	snprintf(story + at, sizeof story - at, "%c%.*s ", what, blob->len > 0 ? (int)blob->len : 1, blob->len > 0 ? blob->data : "-");
+}
+
+static void on_tapped(void *arg, size_t entity, const struct store_put *puts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		tell('w', &puts[i].blob);
+}
+
+static void on_told_page(void *arg, const struct rid *rids, const struct value *blobs, size_t n, uint64_t next, const struct err *e)
+{
+	tell('p', n > 0 ? &blobs[0] : &VALUE_NULL);
+	note_answer(e);
+}
+
+static void start_write(const char *blob)
+{
+	struct store_put put = { .rid = rid_of_number(1), .blob = blob != NULL ? value_of(blob) : VALUE_NULL };
+	struct store_write w = { .puts = &put, .n_puts = 1 };
+
+	store->ops->write(store, 0, &w, on_done, NULL);
+}
+
+/* Whoever copies page by page and notes writes behind has of each record the last word, wherever the pages lie among the writes. */
+START_TEST(a_tap_is_told_of_writes_in_the_order_in_which_pages_see_them)
+{
+	const char *last = "p1", *rest = story;
+
+	write_one(rid_of_number(1), "1", 1, 1);
+	store->tap = (struct store_tap){ on_tapped, NULL };
+	for (int i = 2; i < 10; i++) {
+		char blob[2] = { (char)('0' + i), '\0' };
+
+		store->ops->scan(store, 0, 0, on_told_page, NULL);
+		start_write(i % 5 == 0 ? NULL : blob);
+		store->ops->scan(store, 0, 0, on_told_page, NULL);
+	}
+	wait_for(&answers, 1 + 24);
+	store->tap = (struct store_tap){ NULL, NULL };
+	start_write("unheard");
+	wait_answer();
+	for (; *rest != '\0'; rest += 3) {
+		ck_assert_msg(rest[0] == 'w' || rest[1] == last[1], "a page shows what was not told before: %s", story);
+		last = rest;
+	}
+	ck_assert_msg(strstr(story, "w2 ") != NULL && strstr(story, "w- ") != NULL && strncmp(last, "p9", 2) == 0, "%s", story);
+}
+END_TEST
+
+static size_t facts_n;
+static char facts_text[2000];
+
+static void on_facts(void *arg, const struct store_fact *facts, size_t n, const struct err *e)
+{
+	facts_n = n;
+	facts_text[0] = '\0';
+	for (size_t i = 0; i < n; i++)
+		snprintf(facts_text + strlen(facts_text), sizeof facts_text - strlen(facts_text), "%c %.*s=%.*s;", "NP"[facts[i].what],
+			 (int)facts[i].name.len, facts[i].name.data, (int)facts[i].text.len, facts[i].text.data);
+	note_answer(e);
+}
+
+START_TEST(names_and_positions_are_told)
+{
+	struct store_position p = { "epoch/sales", "1 2" };
+	struct store_write w = { .positions = &p, .n_positions = 1 };
+
+	store->ops->write(store, 0, &w, on_done, NULL);
+	wait_answer();
+	store->ops->facts(store, on_facts, NULL);
+	wait_answer();
+	expect_fine();
+	ck_assert_msg(strstr(facts_text, "N endpoint/support=1;") != NULL && strstr(facts_text, "P epoch/sales=1 2;") != NULL, "%s", facts_text);
+}
+END_TEST
+
+static void reopen_with(const struct store_restore *restore)
+{
+	store_free(&store);
+	free(redis_server_text(&server, "HSET crmsync:acme:lease until 0"));
+	ups = downs = losts = answers = 0;
+	store = restore != NULL ? redis_store_restoring(loop, &topology, &events, restore) : redis_store_new(loop, &topology, &events);
+}
+
+START_TEST(a_state_that_is_being_filled_is_believed_by_nobody_until_it_is_full)
+{
+	const struct store_fact names[] = { { FACT_NAME, value_of("endpoint/support"), value_of("7") }, { FACT_NAME, value_of("next/endpoint"), value_of("8") } };
+	struct store_restore restore = { .names = names, .n_names = 2 };
+
+	memset(restore.key.secret, 3, sizeof restore.key.secret);
+	write_one(rid_of_number(1), "1", 1, 1);
+	reopen_with(&restore);
+	wait_for(&downs, 1);
+	ck_assert_str_eq(down_err.code, "not-empty");
+	ck_assert_msg(strstr(down_err.text, "it knows 1 records") != NULL, "%s", down_err.text);
+	reopen_with(NULL);
+	wait_for(&ups, 1);
+	recall(0, 1, 2);
+	ck_assert_msg(got_blobs[0].len == 1, "nothing was touched");
+	restore.replace = true;
+	reopen_with(&restore);
+	wait_for(&ups, 1);
+	ck_assert_int_eq(store->key.secret[100], 3);
+	ck_assert_uint_eq(store->layouts[0].endpoint_number[1], 7);
+	ck_assert_uint_eq(store->layouts[0].endpoint_number[0], 8);
+	write_one(rid_of_number(2), "2", 1, 1);
+	reopen_with(NULL);
+	wait_for(&downs, 1);
+	ck_assert_int_eq(down_err.kind, ERR_CONFIG);
+	ck_assert_str_eq(down_err.code, "restoring");
+	restore.replace = false;		/* what is half full is in nobody's way */
+	reopen_with(&restore);
+	wait_for(&ups, 1);
+	recall(0, 2, 3);
+	ck_assert_int_eq(got_blobs[0].len, -1);
+	write_one(rid_of_number(3), "3", 1, 1);
+	store->ops->restored(store, on_done, NULL);
+	wait_answer();
+	expect_fine();
+	reopen_with(NULL);
+	wait_for(&ups, 1);
+	ck_assert_int_eq(store->records[0], 1);
+	recall(0, 3, 4);
+	ck_assert_int_eq(got_blobs[0].len, 1);
+}
+END_TEST
+
+/* Whoever stands by watches the number; the one that it takes itself must not make its first write void. */
+START_TEST(who_stood_by_goes_on_in_the_same_breath)
+{
+	store_free(&store);
+	free(redis_server_text(&server, "HSET crmsync:acme:lease holder another until 99999999999999"));
+	free(redis_server_text(&server, "HSET crmsync:acme:fence n 50"));
+	open_store();
+	free(redis_server_text(&server, "EVAL %s 1 crmsync:acme:lease", "local t=redis.call('TIME') return redis.call('HSET',KEYS[1],'until',t[1]*1000+900)"));
+	wait_for(&downs, 1);
+	ck_assert_str_eq(down_err.code, STORE_STANDBY);
+	wait_for(&ups, 1);
+	write_one(rid_of_number(1), "1", 1, 1);
+	ck_assert_int_eq(store->fence, 51);
+	ck_assert_int_eq(downs, 1);
+}
+END_TEST
+
 static int ticks;
 
 static void on_look(void *arg)
@@ -1550,7 +1702,7 @@ END_TEST
 int main(void)
 {
 	Suite *s = suite_create("redis_store");
-	TCase *normal = tcase_create("normal"), *bad = tcase_create("bad days");
+	TCase *normal = tcase_create("normal"), *backups = tcase_create("backups"), *bad = tcase_create("bad days");
 	SRunner *runner;
 	int failed;
 
@@ -1559,8 +1711,10 @@ int main(void)
 		return 77;
 	}
 	tcase_add_checked_fixture(normal, setup, teardown);
+	tcase_add_checked_fixture(backups, setup, teardown);
 	tcase_add_checked_fixture(bad, NULL, teardown);
 	tcase_set_timeout(normal, 60);
+	tcase_set_timeout(backups, 60);
 	tcase_set_timeout(bad, 60);
 	tcase_add_test(normal, a_fresh_store_has_a_key_a_birth_and_numbers);
 	tcase_add_test(normal, numbers_are_kept_when_the_topology_is_reordered);
@@ -1610,6 +1764,10 @@ int main(void)
 	tcase_add_test(normal, the_rights_that_are_asked_for_are_enough);
 	tcase_add_test(normal, a_write_without_memory_is_refused_whole);
 	tcase_add_test(normal, a_silent_server_is_given_up_and_its_late_writes_are_not_done);
+	tcase_add_test(backups, a_tap_is_told_of_writes_in_the_order_in_which_pages_see_them);
+	tcase_add_test(backups, names_and_positions_are_told);
+	tcase_add_test(backups, a_state_that_is_being_filled_is_believed_by_nobody_until_it_is_full);
+	tcase_add_test(backups, who_stood_by_goes_on_in_the_same_breath);
 	tcase_add_test(normal, an_idle_connection_is_asked);
 	tcase_add_test(normal, an_idle_store_notices_that_it_was_emptied);
 	tcase_add_test(normal, a_host_name_is_resolved_and_a_dead_address_skipped);
@@ -1623,6 +1781,7 @@ int main(void)
 	tcase_add_test(bad, a_name_without_address_is_transient);
 	tcase_add_test(bad, whatever_a_server_says_is_survived);
 	suite_add_tcase(s, normal);
+	suite_add_tcase(s, backups);
 	suite_add_tcase(s, bad);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_ENV);

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "base/fault.h"
 #include "endpoint/postgres/pg_sql.h"
 
 enum { T_BYTEA = 17, T_JSON = 114, T_JSONB = 3802 };
@@ -69,7 +70,7 @@ char *pg_bytes_of(const struct pg_table *t)
 
 int64_t pg_batch_bytes(const struct pg_link *pl, const struct pg_table *t)
 {
-	return t->bytes != NULL ? pg_topology(pl->pg)->limits.batch_bytes : 0;
+	return t->bytes != NULL && !fault("f27-batches-are-not-measured") ? pg_topology(pl->pg)->limits.batch_bytes : 0;
 }
 
 bool pg_may_be_short(const struct pg_link *pl, const struct pg_table *t)
@@ -97,7 +98,8 @@ void pg_add_bytes_columns(struct buf *sql, const struct pg_table *t, const char 
 
 void pg_add_bytes_end(struct buf *sql, int64_t most)
 {
-	buf_addf(sql, ") AS x WHERE x.\"bytes up to it\" - x.\"its bytes\" < %" PRId64 " ORDER BY x.\"bytes up to it\"", most);
+	buf_addf(sql, ") AS x WHERE x.\"bytes up to it\" - %s < %" PRId64 " ORDER BY x.\"bytes up to it\"",
+		 fault("f27-no-row-is-larger-than-a-batch") ? "0" : "x.\"its bytes\"", most);
 }
 
 bool pg_was_cut(const PGresult *res, int64_t most)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "endpoint/postgres/pg_resolve.h"
 #include "endpoint/postgres/pg_sessions.h"
@@ -391,7 +392,7 @@ static void ask_setup(struct pg_conn *c)
 	static const char sql[] =
 		"SELECT pg_catalog.current_setting('server_version'), current_user, pg_catalog.pg_is_in_recovery(), p.path, "
 		"(SELECT " PG_SESSION_NAME("a") " FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS a), "
-		"pg_catalog.set_config('search_path', '', false), pg_catalog.set_config('row_security', 'off', false), "
+		"pg_catalog.set_config('search_path', '', false), pg_catalog.set_config('row_security', $5, false), "
 		"pg_catalog.set_config('TimeZone', 'UTC', false), pg_catalog.set_config('DateStyle', 'ISO, YMD', false), "
 		"pg_catalog.set_config('IntervalStyle', 'postgres', false), pg_catalog.set_config('extra_float_digits', '1', false), "
 		"pg_catalog.set_config('bytea_output', 'hex', false), pg_catalog.set_config('standard_conforming_strings', 'on', false), "
@@ -407,7 +408,8 @@ static void ask_setup(struct pg_conn *c)
 		"FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS s(name, n) "
 		"WHERE s.name OPERATOR(pg_catalog.<>) 'crmsync') AS p";
 	char statement[32], lock[32];
-	const char *values[] = { statement, lock, statement, c->writer };
+	const char *values[] = { statement, fault("f26-waits-for-locks-without-end") ? "0" : lock, statement, c->writer,
+				 fault("f32-rows-may-be-hidden") ? "on" : "off" };
 	struct pg_params p = { .n = countof(values), .values = values };
 
 	snprintf(statement, sizeof statement, "%lld", (long long)(c->conf->statement_timeout_us / 1000));
@@ -544,7 +546,7 @@ static void start_connect(struct pg_conn *c, const struct pg_address *list, size
 	struct err e = { 0 };
 
 	c->state = PG_CONN_CONNECT;
-	c->pq = PQconnectStartParams(words, values, 1);
+	c->pq = fault("f34-waits-where-it-stands") ? PQconnectdbParams(words, values, 1) : PQconnectStartParams(words, values, 1);
 	free(hosts);
 	free(addrs);
 	free(ports);

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -221,7 +222,7 @@ static bool write_trigger(struct buf *b, const struct pg_link *pl, const struct 
 	 * Our own statement's direct effect is read back by the statement itself and need not be logged; what other triggers make of
 	 * it (depth above 0) must be. Rewrite rules act at depth 0, so where there are rules everything is logged.
 	 */
-	static const char not_ours[] = "(pg_catalog.pg_trigger_depth() > 0 OR "
+	static const char not_ours[] = "(%2 OR "
 		"pg_catalog.current_setting('crmsync.writer', true) IS DISTINCT FROM %1)";
 	struct buf when = { 0 };
 	bool ok = p->triggers[i] != NULL;
@@ -231,7 +232,8 @@ static bool write_trigger(struct buf *b, const struct pg_link *pl, const struct 
 		buf_adds(&when, "OLD.* OPERATOR(pg_catalog.*<>) NEW.*");
 	if (!t->has_rules && !trigger_kinds[i].by_anybody) {
 		buf_adds(&when, when.len > 0 ? " AND " : "");
-		ok = ok && fill(&when, not_ours, (const char *[]){ p->consumer });
+		ok = ok && fill(&when, not_ours, (const char *[]){ p->consumer, fault("f09-what-triggers-make-of-our-write-is-ours") ? "false" :
+				"pg_catalog.pg_trigger_depth() > 0" });
 	}
 	if (ok) {
 		write_create(b, pl, t, p->triggers[i]);

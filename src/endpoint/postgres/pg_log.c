@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_capture.h"
@@ -95,7 +96,7 @@ static bool is_full(const struct asked *a, const struct log_entry *entry, int n)
 static bool take(struct picking *p, const struct log_entry *entry)
 {
 	struct asked *a = p->a;
-	bool renamed = !value_is_null(entry->old_pk) && !value_equal(entry->old_pk, entry->pk);
+	bool renamed = !value_is_null(entry->old_pk) && !value_equal(entry->old_pk, entry->pk) && !fault("f13-the-old-id-is-not-told");
 	ptrdiff_t at = -1, old_at = -1;
 
 	if (entry->op == 'T' || value_is_null(entry->pk)) {
@@ -280,8 +281,8 @@ void pg_log_ack(struct ack *k, pg_result_fn *done)
 {
 	pg_stmt_init(&k->st);
 	pg_state_with_epoch(&k->st, k->pl->pg);
-	buf_addf(&k->st.sql, "DELETE FROM crmsync.changelog WHERE id = ANY ($%d::pg_catalog.int8[])",
-		 pg_stmt_int8s(&k->st, k->ids, k->n_ids));
+	buf_addf(&k->st.sql, "DELETE FROM crmsync.changelog WHERE id %s ANY ($%d::pg_catalog.int8[])",
+		 fault("f01-acknowledges-up-to-the-largest") ? "<=" : "=", pg_stmt_int8s(&k->st, k->ids, k->n_ids));
 	pg_state_returning(&k->st, k->pl->pg);
 	pg_stmt_call(&k->st, k->pl->pg, done, k);
 }

@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_capture.h"
@@ -153,17 +154,18 @@ void pg_poll_bound_sql(struct pg_stmt *st, const struct pg_link *pl, const char 
 		 " AS oldest, EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()) AS prepared,"
 		 " pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees),"
 		 " l AS (SELECT at, prepared, at - interval '%lld microseconds' AS back,"
-		 " CASE WHEN sees THEN least(at, oldest) - interval '1 second' - interval '%lld microseconds'"
+		 " CASE WHEN sees THEN %s - interval '1 second' - interval '%lld microseconds'"
 		 " ELSE at - interval '%lld microseconds' END AS low FROM f),"
-		 " g AS (SELECT ", overlap, quantum, overlap);
+		 " g AS (SELECT ", overlap, fault("f02-everybody-has-committed-by-now") ? "at" : "least(at, oldest)", quantum, overlap);
 	add_shown(sql, c, false, "at");
 	buf_addf(sql, " AS at, prepared, coalesce($%d::%s, ", start, pg_cast_type(c));
 	add_shown(sql, c, true, "back");
 	buf_adds(sql, ") AS start, ");
 	add_shown(sql, c, true, "low");
-	buf_adds(sql, " AS low FROM l),"
-		 " h AS (SELECT at, start, CASE WHEN prepared THEN start ELSE low END AS low FROM g)"
-		 " SELECT start::pg_catalog.text, low::pg_catalog.text, low > start, start > at FROM h");
+	buf_addf(sql, " AS low FROM l),"
+		 " h AS (SELECT at, start, CASE WHEN %s THEN start ELSE low END AS low FROM g)"
+		 " SELECT start::pg_catalog.text, low::pg_catalog.text, low > start, start > at FROM h",
+		 fault("f35-the-prepared-do-not-count") ? "false" : "prepared");
 }
 
 char *pg_poll_position_of(const PGresult *bound)
@@ -194,7 +196,7 @@ static void on_bound(void *arg, PGresult *res, const struct err *e)
 		ask_bound(a, true);
 	} else if (e != NULL) {
 		pg_capture_fail(a, e);
-	} else if (pg_cell_true(res, 0, 3)) {
+	} else if (pg_cell_true(res, 0, 3) && !fault("f04-the-cursor-follows-any-stamp")) {
 		ask_bound(a, true);
 	} else {
 		set_text(&poll->start, PQgetvalue(res, 0, 0));
@@ -271,7 +273,7 @@ static char *next_position(const struct asked *a, const PGresult *res, bool open
 	const struct pg_poll *poll = &a->home->poll;
 	int last = PQntuples(res) - 1;
 
-	if (last >= 0 && !open)
+	if (last >= 0 && (!open || fault("f04-the-cursor-follows-any-stamp")))
 		return position_print(PQgetvalue(res, last, 2), PQgetvalue(res, last, 0));
 	if (poll->known && (last < 0 || !poll->advance))
 		return NULL;
@@ -379,7 +381,9 @@ static void ask_page(struct asked *a)
 	if (bytes > 0)
 		add_bytes_by_moment(sql, t);
 	buf_addf(sql, " FROM %s AS t WHERE ", t->quoted);
-	if (poll->id != NULL)
+	if (poll->id != NULL && fault("f03-a-page-begins-behind-a-moment"))
+		buf_addf(sql, "t.%s > $%d::%s", t->modified.quoted, at, moment);
+	else if (poll->id != NULL)
 		add_behind(&a->st, t, at, pg_stmt_value(&a->st, value_of(poll->id)));
 	else
 		buf_addf(sql, "t.%s >= $%d::%s", t->modified.quoted, at, moment);

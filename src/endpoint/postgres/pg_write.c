@@ -6,77 +6,38 @@
  *          | a lock, a deadlock: REST on the server, then the piece again, leaving locked rows aside
  *          | anything else: the whole batch answers "not now"
  *   Many inserts: [IDS ->] WAIT for other COPYs into the table -> COPY, where the table allows that (pg_write_copy.c)
- *   Updates whose unique value another row still has WAIT until no update and no delete is left that could make room; they are
- *   tried again while that helps, and those still waiting then go in ONE TRANSACTION by way of NULL: a cycle (SEMANTICS F14)
+ *   Updates whose unique value another row still has WAIT for room (pg_write_tangle.c)
  *
  * A piece is some writes of one operation and one set of fields (pg_write_sql.h); each statement is its own
  * transaction, so that one bad row costs nobody else's. Read-back happens after the commit: a row counts as read back
  * only while its version is the one of our transaction, else it is "refused", which makes the caller look again.
  */
+#include "endpoint/postgres/pg_write.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/fault.h"
 #include "base/mem.h"
-#include "endpoint/postgres/pg.h"
 #include "endpoint/postgres/pg_hset.h"
 #include "endpoint/postgres/pg_sql.h"
-#include "endpoint/postgres/pg_write_sql.h"
 
 enum {
 	TOGETHER_BYTES = 1 << 20,	/* of one COPY for several batches; the last of them may go beyond */
 	TRIES = 3,		/* of a piece that met a lock or a deadlock */
-	TANGLED_TRIES = 8,	/* of updates that wait for a unique value, one by one */
 	DRAWN_COPIES = 64,	/* so many COPYs draw their ids before, when others have been seen to draw some too */
 	SUSPICIOUS_BATCH = 20,	/* so many writes failing all in the same way are no accident of their rows */
 	SUSPICIOUS_SINGLES = 64,/* ... and so many singly are enough to know it */
 };
 
-struct piece {
-	size_t first, n;	/* in order[] */
-	unsigned tries;
-	bool singly;		/* row by row */
-	bool aside;		/* leave locked rows aside */
-	bool equals;		/* insert: there are rows with an equal key; leave those out */
-	bool no_copy;		/* insert: not by COPY (any more) */
-	bool draws;		/* COPY: its ids are drawn before */
-};
-
-struct job {
-	struct pg_link *pl;
-	struct pg_mark mark;
-	struct write_batch *batch;
-	written_fn *done;
-	void *arg;
-	bool in_call;			/* still inside pg_write_op(): no answers yet */
-	size_t *order;			/* the writes, piece after piece */
-	struct piece *stack;		/* pieces still to do, the next one last */
-	size_t n_stack, cap_stack;
-	struct piece now;
-	struct pg_stmt st;
-	bool copying;			/* the piece goes by COPY */
-	struct job *next;		/* in the line of those that wait for their turn to COPY */
-	struct job *with;		/* its rows went in this one's COPY, and so on */
-	size_t *missed, n_missed;	/* of this piece: no answer from the statement */
-	size_t *back, n_back;		/* to be read back, and the version each has to show */
-	struct value *back_version;
-	size_t *tangled, n_tangled;	/* places in order[]: updates that wait for a unique value; each keeps its error */
-	size_t answered_then;		/* answered, when the last of them was put there */
-	unsigned tangled_tries;
-	size_t answered, failed;	/* writes that found their outcome otherwise than by a row-class error; by one */
-	char code[sizeof ((struct err *)0)->code];	/* of the first of these */
-	bool mixed;			/* another one had another code */
-};
-
-static void run(struct job *j);
-
 /* ---- outcomes ---------------------------------------------------------------------------------------- */
 
-static void set_error(struct write *w, const struct err *e)
+void pg_write_set_error(struct write *w, const struct err *e)
 {
-	w->outcome = WRITE_ERROR;
+	w->outcome = fault("f16-what-is-refused-counts-as-written") ? WRITE_DONE : WRITE_ERROR;
 	w->err = *e;
 }
 
@@ -152,7 +113,7 @@ static void give_up(struct job *j, const struct err *e)
 {
 	for (size_t i = 0; i < j->batch->n; i++)
 		if (j->batch->list[i].outcome == WRITE_PENDING)
-			set_error(&j->batch->list[i], e);
+			pg_write_set_error(&j->batch->list[i], e);
 	finish(j);
 }
 
@@ -163,7 +124,7 @@ static struct write *piece_write(struct job *j, size_t i)
 
 /* ---- pieces ------------------------------------------------------------------------------------------ */
 
-static void push(struct job *j, struct piece piece)
+void pg_write_push(struct job *j, struct piece piece)
 {
 	if (j->n_stack == j->cap_stack) {
 		j->cap_stack = j->cap_stack > 0 ? j->cap_stack * 2 : 16;
@@ -220,8 +181,8 @@ static void cut_pieces(struct job *j)
 			const struct write *like = &list[j->order[first]];
 
 			/* Inserts hope that there is no equal row: ON CONFLICT DO NOTHING costs twice the plain statement. */
-			push(j, (struct piece){ .first = first, .n = end - first,
-						.singly = like->op == WRITE_INSERT && !pg_write_insert_joins(j->pl, like->fields) });
+			pg_write_push(j, (struct piece){ .first = first, .n = end - first,
+							 .singly = like->op == WRITE_INSERT && !pg_write_insert_joins(j->pl, like->fields) });
 			end = first;
 		}
 }
@@ -237,7 +198,7 @@ static bool next_piece(struct job *j)
 
 		rest.first++;
 		rest.n--;
-		push(j, rest);
+		pg_write_push(j, rest);
 		j->now.n = 1;
 	}
 	j->n_missed = j->n_back = 0;
@@ -263,7 +224,7 @@ static const struct row *copy_row(struct arena *arena, const struct row *from, s
 	return to;
 }
 
-static void on_read_back(void *arg, struct rowset *rows, const struct err *e)
+void pg_write_on_read_back(void *arg, struct rowset *rows, const struct err *e)
 {
 	struct job *j = arg;
 	struct pg_hset at = { 0 };
@@ -286,21 +247,21 @@ static void on_read_back(void *arg, struct rowset *rows, const struct err *e)
 	if (e != NULL && e->kind != ERR_ROW)
 		give_up(j, e);
 	else
-		run(j);
+		pg_write_run(j);
 }
 
-static void read_back(struct job *j)
+void pg_write_read_back(struct job *j)
 {
 	struct value *ids;
 
 	if (j->n_back == 0) {
-		run(j);
+		pg_write_run(j);
 		return;
 	}
 	ids = xcalloc(j->n_back, sizeof *ids);
 	for (size_t i = 0; i < j->n_back; i++)
 		ids[i] = j->batch->list[j->back[i]].id;
-	j->pl->link.ops->read(&j->pl->link, ids, j->n_back, on_read_back, j);
+	j->pl->link.ops->read(&j->pl->link, ids, j->n_back, pg_write_on_read_back, j);
 	free(ids);
 }
 
@@ -314,9 +275,9 @@ static void miss(struct job *j, struct write *w, bool same_version)
 	if (!same_version)
 		w->outcome = WRITE_REFUSED;
 	else if (j->now.aside)
-		set_error(w, &locked);
+		pg_write_set_error(w, &locked);
 	else
-		w->outcome = WRITE_SILENT;
+		w->outcome = fault("f33-silence-means-done") ? WRITE_DONE : WRITE_SILENT;
 }
 
 static void on_looked(void *arg, PGresult *res, const struct err *e)
@@ -336,9 +297,9 @@ static void on_looked(void *arg, PGresult *res, const struct err *e)
 	pg_hset_fini(&at);
 	PQclear(res);
 	if (e == NULL && pg_mark_table(j->pl, &j->mark) != NULL)
-		read_back(j);
+		pg_write_read_back(j);
 	else
-		on_read_back(j, NULL, e);
+		pg_write_on_read_back(j, NULL, e);
 }
 
 static void look(struct job *j)
@@ -346,7 +307,7 @@ static void look(struct job *j)
 	struct pg_write_set set = { j->batch->list, j->missed, j->n_missed };
 
 	if (j->n_missed == 0) {
-		read_back(j);
+		pg_write_read_back(j);
 		return;
 	}
 	pg_stmt_again(&j->st);
@@ -371,7 +332,7 @@ static void take_answer(struct job *j, PGresult *res, int row)
 
 		w->id = (struct value){ arena_dup(arena, id.data, (size_t)id.len), id.len };
 	}
-	if (PQgetisnull(res, row, 1))
+	if (PQgetisnull(res, row, 1) || fault("f09-reads-nothing-back"))
 		return;
 	if (w->op == WRITE_DELETE) {	/* a soft delete that left the row there */
 		w->outcome = WRITE_SILENT;
@@ -403,7 +364,7 @@ static void piece_done(struct job *j, PGresult *res)
 	}
 	for (size_t i = 0; i < j->n_missed; i++)	/* the table changed under us: what could not be asked is asked again */
 		j->batch->list[j->missed[i]].outcome = WRITE_REFUSED;
-	on_read_back(j, NULL, NULL);
+	pg_write_on_read_back(j, NULL, NULL);
 }
 
 /* An insert met a row that is equal where it must not be; for one that was forced that is the answer. */
@@ -426,9 +387,9 @@ static bool is_misfit(const struct err *e)
 	return e->kind == ERR_ROW && strcmp(e->code, "23503") != 0 && strcmp(e->code, "23505") != 0 && strcmp(e->code, "23P01") != 0;
 }
 
-static void blame(struct job *j, struct write *w, const struct err *e)
+void pg_write_blame(struct job *j, struct write *w, const struct err *e)
 {
-	set_error(w, e);
+	pg_write_set_error(w, e);
 	if (is_misfit(e))
 		pg_row_refused(j->pl->pg);
 	if (j->failed++ == 0)
@@ -443,21 +404,21 @@ static void row_failed(struct job *j, const struct err *e)
 
 	if (j->copying && strcmp(e->code, PG_WRITE_NO_RUN) == 0) {
 		j->pl->copies.draw = DRAWN_COPIES;
-		push(j, *now);
+		pg_write_push(j, *now);
 	} else if (j->copying) {
 		now->no_copy = true;
-		push(j, *now);
+		pg_write_push(j, *now);
 	} else if (is_equal_row(j, e)) {
 		if (now->n == 1) {
 			piece_write(j, 0)->outcome = WRITE_REFUSED;
 			j->answered++;
 		} else {
 			now->equals = true;
-			push(j, *now);
+			pg_write_push(j, *now);
 		}
 	} else if (strcmp(e->code, PG_WRITE_UNKNOWN_ROW) == 0 && now->n > 1) {
 		now->singly = true;
-		push(j, *now);
+		pg_write_push(j, *now);
 	} else if (now->n == 1 && waits_for_value(piece_write(j, 0), e)) {
 		piece_write(j, 0)->err = *e;
 		j->tangled[j->n_tangled++] = now->first;
@@ -467,23 +428,23 @@ static void row_failed(struct job *j, const struct err *e)
 
 		right.first += half;
 		right.n -= half;
-		push(j, right);
+		pg_write_push(j, right);
 		now->n = half;
-		push(j, *now);
+		pg_write_push(j, *now);
 	} else {
-		blame(j, piece_write(j, 0), e);
+		pg_write_blame(j, piece_write(j, 0), e);
 		if (j->failed >= SUSPICIOUS_SINGLES && j->answered == 0 && !j->mixed && !is_expected(piece_write(j, 0))) {
 			for (size_t i = 0; i < j->batch->n; i++)
 				if (j->batch->list[i].outcome == WRITE_PENDING)
-					set_error(&j->batch->list[i], e), j->failed++;
+					pg_write_set_error(&j->batch->list[i], e), j->failed++;
 			finish(j);
 			return;
 		}
 	}
-	run(j);
+	pg_write_run(j);
 }
 
-static bool passes(const char *code)
+bool pg_write_passes(const char *code)
 {
 	return strcmp(code, "40001") == 0 || strcmp(code, "40P01") == 0 || strcmp(code, "55P03") == 0 || strcmp(code, "57014") == 0;
 }
@@ -496,7 +457,7 @@ static void on_rested(void *arg, PGresult *res, const struct err *e)
 	if (e != NULL)
 		give_up(j, e);
 	else
-		run(j);
+		pg_write_run(j);
 }
 
 /* The piece again in a moment. The server counts the moment: an endpoint that goes away then answers for it, too. */
@@ -506,7 +467,7 @@ static void rest(struct job *j)
 
 	again.tries++;
 	again.aside = true;
-	push(j, again);
+	pg_write_push(j, again);
 	pg_stmt_again(&j->st);
 	buf_adds(&j->st.sql, "SELECT pg_catalog.pg_sleep(0.01 + 0.09 * pg_catalog.random())");
 	pg_stmt_call(&j->st, j->pl->pg, on_rested, j);
@@ -514,7 +475,7 @@ static void rest(struct job *j)
 
 /* The connection is gone, or the table is not what it was. If it was the connection, this piece may have been
  * committed or not; both are told apart by reading, so that is left to the caller (SEMANTICS F30). */
-static void all_failed(struct job *j, const struct err *e)
+void pg_write_all_failed(struct job *j, const struct err *e)
 {
 	if (e->kind == ERR_ENDPOINT && strncmp(e->code, "42", 2) == 0)
 		pg_catalog_stale(j->pl->pg);
@@ -525,17 +486,17 @@ static void piece_failed(struct job *j, const struct err *e)
 {
 	unsigned tries = strcmp(e->code, "57014") == 0 ? 2 : TRIES;	/* a statement_timeout is long: once more is enough */
 
-	if (e->kind == ERR_ROW) {
+	if (e->kind == ERR_ROW && !fault("f23-a-bad-row-takes-its-batch-along")) {
 		row_failed(j, e);
-	} else if (e->kind == ERR_TRANSIENT && passes(e->code) && j->now.tries + 1 < tries) {
+	} else if (e->kind == ERR_TRANSIENT && pg_write_passes(e->code) && j->now.tries + 1 < tries) {
 		rest(j);
-	} else if (e->kind == ERR_TRANSIENT && passes(e->code)) {
+	} else if (e->kind == ERR_TRANSIENT && pg_write_passes(e->code)) {
 		for (size_t i = 0; i < j->now.n; i++)
-			set_error(piece_write(j, i), e);
+			pg_write_set_error(piece_write(j, i), e);
 		j->answered += j->now.n;
-		run(j);
+		pg_write_run(j);
 	} else {
-		all_failed(j, e);
+		pg_write_all_failed(j, e);
 	}
 }
 
@@ -639,7 +600,7 @@ static void copy_done(struct job *j, int64_t *next, int64_t step)
 		*next += step;
 	}
 	j->answered += j->now.n;
-	run(j);
+	pg_write_run(j);
 }
 
 static void on_copied(void *arg, PGresult *res, const struct err *e)
@@ -735,119 +696,12 @@ static bool build(struct job *j)
 	return false;
 }
 
-/* ---- unique values that rows take from each other ---------------------------------------------------- */
-
-static void blame_tangled(struct job *j)
-{
-	for (size_t i = 0; i < j->n_tangled; i++) {
-		struct write *w = &j->batch->list[j->order[j->tangled[i]]];
-		struct err why = w->err;
-
-		blame(j, w, &why);
-	}
-	j->n_tangled = 0;
-}
-
-static void cycle_done(struct job *j, struct value version)
-{
-	char *kept = arena_dup(j->batch->arena, version.data, (size_t)version.len);
-
-	j->n_back = 0;
-	for (size_t i = 0; i < j->n_tangled; i++) {
-		struct write *w = &j->batch->list[j->order[j->tangled[i]]];
-
-		w->outcome = WRITE_DONE;
-		err_clear(&w->err);
-		j->back_version[j->n_back] = (struct value){ kept, version.len };
-		j->back[j->n_back++] = j->order[j->tangled[i]];
-	}
-	j->answered += j->n_tangled;
-	j->n_tangled = 0;
-	if (pg_mark_table(j->pl, &j->mark) != NULL)
-		read_back(j);
-	else
-		on_read_back(j, NULL, NULL);
-}
-
-static void on_cycle(void *arg, PGresult *res, const struct err *e)
-{
-	struct job *j = arg;
-
-	if (e == NULL) {
-		cycle_done(j, pg_cell(res, 0, 0));
-	} else if (e->kind == ERR_ROW) {	/* not by this way either: then what was said first is the reason */
-		blame_tangled(j);
-		run(j);
-	} else if (e->kind == ERR_TRANSIENT && passes(e->code)) {
-		for (size_t i = 0; i < j->n_tangled; i++)
-			set_error(&j->batch->list[j->order[j->tangled[i]]], e);
-		j->answered += j->n_tangled;
-		j->n_tangled = 0;
-		run(j);
-	} else {
-		all_failed(j, e);
-	}
-	PQclear(res);
-}
-
-static int compare_place(const void *a, const void *b)
-{
-	return (*(const size_t *)a > *(const size_t *)b) - (*(const size_t *)a < *(const size_t *)b);
-}
-
-static bool send_cycle(struct job *j)
-{
-	struct pg_write_set set = { j->batch->list, j->missed, j->n_tangled };
-
-	if (j->n_tangled < 2)
-		return false;
-	for (size_t i = 0; i < j->n_tangled; i++)
-		j->missed[i] = j->order[j->tangled[i]];
-	pg_stmt_again(&j->st);
-	if (!pg_write_cycle_sql(&j->st, j->pl, &set))
-		return false;
-	pg_call(j->pl->pg, j->st.sql.p, NULL, on_cycle, j);
-	return true;
-}
-
-/* From the last to the first, and the other way next time: a chain that goes up or down is done at once. */
-static void again_singly(struct job *j)
-{
-	bool backwards = j->tangled_tries % 2 == 1;
-
-	for (size_t i = 0; i < j->n_tangled; i++)
-		push(j, (struct piece){ .first = j->tangled[backwards ? i : j->n_tangled - 1 - i], .n = 1 });
-	j->n_tangled = 0;
-}
-
-/* Is nothing left that could make room for those that wait? Inserts can only take. */
-static bool all_room_is_made(const struct job *j)
-{
-	return j->n_stack == 0 || j->batch->list[j->order[j->stack[j->n_stack - 1].first]].op == WRITE_INSERT;
-}
-
-/* True: something was sent. */
-static bool untangle(struct job *j)
-{
-	if (j->n_tangled == 0 || !all_room_is_made(j) || pg_mark_table(j->pl, &j->mark) == NULL)
-		return false;
-	qsort(j->tangled, j->n_tangled, sizeof *j->tangled, compare_place);
-	if (j->answered > j->answered_then && j->tangled_tries++ < TANGLED_TRIES) {
-		again_singly(j);
-		return false;
-	}
-	if (send_cycle(j))
-		return true;
-	blame_tangled(j);
-	return false;
-}
-
 /* Pieces until one has been sent, or none is left. */
-static void run(struct job *j)
+void pg_write_run(struct job *j)
 {
 	struct err why;
 
-	while (!untangle(j)) {
+	while (!pg_write_untangle(j)) {
 		if (!next_piece(j) && j->n_tangled == 0) {
 			finish(j);
 			return;
@@ -900,7 +754,7 @@ void pg_write_op(struct link *l, struct write_batch *batch, written_fn *done, vo
 		give_up(j, &why);
 	} else {
 		cut_pieces(j);
-		run(j);
+		pg_write_run(j);
 	}
 	j->in_call = false;
 }

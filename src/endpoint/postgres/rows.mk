@@ -7,9 +7,10 @@ libcrmsync_a_SOURCES += \
 	src/endpoint/postgres/pg_path.c src/endpoint/postgres/pg_path.h \
 	src/endpoint/postgres/pg_sessions.c src/endpoint/postgres/pg_sessions.h \
 	src/endpoint/postgres/pg_state.c \
-	src/endpoint/postgres/pg_write.c \
+	src/endpoint/postgres/pg_write.c src/endpoint/postgres/pg_write.h \
 	src/endpoint/postgres/pg_write_copy.c \
 	src/endpoint/postgres/pg_write_sql.c src/endpoint/postgres/pg_write_sql.h \
+	src/endpoint/postgres/pg_write_tangle.c \
 	src/endpoint/postgres/pg_sql.c src/endpoint/postgres/pg_sql.h \
 	src/endpoint/postgres/pg_zone.c src/endpoint/postgres/pg_zone.h \
 	src/endpoint/postgres/pg_hset.c src/endpoint/postgres/pg_hset.h

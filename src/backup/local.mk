@@ -1,0 +1,2 @@
+libcrmsync_a_SOURCES += \
+	src/backup/backup.c src/backup/backup.h

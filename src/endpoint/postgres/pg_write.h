@@ -1,0 +1,65 @@
+/*
+ * pg_write.h - inside a write: its two files.
+ *
+ *   pg_write.c         a batch, piece after piece, until each write has an outcome
+ *   pg_write_tangle.c  updates whose unique value another row still has
+ */
+#ifndef ENDPOINT_POSTGRES_PG_WRITE_H
+#define ENDPOINT_POSTGRES_PG_WRITE_H
+
+#include "endpoint/postgres/pg.h"
+#include "endpoint/postgres/pg_sql.h"
+#include "endpoint/postgres/pg_write_sql.h"
+
+struct piece {
+	size_t first, n;	/* in order[] */
+	unsigned tries;
+	bool singly;		/* row by row */
+	bool aside;		/* leave locked rows aside */
+	bool equals;		/* insert: there are rows with an equal key; leave those out */
+	bool no_copy;		/* insert: not by COPY (any more) */
+	bool draws;		/* COPY: its ids are drawn before */
+};
+
+struct job {
+	struct pg_link *pl;
+	struct pg_mark mark;
+	struct write_batch *batch;
+	written_fn *done;
+	void *arg;
+	bool in_call;			/* still inside pg_write_op(): no answers yet */
+	size_t *order;			/* the writes, piece after piece */
+	struct piece *stack;		/* pieces still to do, the next one last */
+	size_t n_stack, cap_stack;
+	struct piece now;
+	struct pg_stmt st;
+	bool copying;			/* the piece goes by COPY */
+	struct job *next;		/* in the line of those that wait for their turn to COPY */
+	struct job *with;		/* its rows went in this one's COPY, and so on */
+	size_t *missed, n_missed;	/* of this piece: no answer from the statement */
+	size_t *back, n_back;		/* to be read back, and the version each has to show */
+	struct value *back_version;
+	size_t *tangled, n_tangled;	/* places in order[]: updates that wait for a unique value; each keeps its error */
+	size_t answered_then;		/* answered, when the last of them was put there */
+	unsigned tangled_tries;
+	size_t answered, failed;	/* writes that found their outcome otherwise than by a row-class error; by one */
+	char code[sizeof ((struct err *)0)->code];	/* of the first of these */
+	bool mixed;			/* another one had another code */
+};
+
+/* ---- pg_write.c -------------------------------------------------------------------------------------- */
+
+void pg_write_run(struct job *j);		/* pieces until one has been sent, or none is left */
+void pg_write_push(struct job *j, struct piece piece);
+void pg_write_read_back(struct job *j);
+void pg_write_on_read_back(void *arg, struct rowset *rows, const struct err *e);	/* rows NULL: none could be read back */
+void pg_write_set_error(struct write *w, const struct err *e);
+void pg_write_blame(struct job *j, struct write *w, const struct err *e);		/* a row-class error, and whose it is */
+void pg_write_all_failed(struct job *j, const struct err *e);				/* it is not about any row */
+bool pg_write_passes(const char *code);		/* a lock, a deadlock, a timeout */
+
+/* ---- pg_write_tangle.c ------------------------------------------------------------------------------- */
+
+bool pg_write_untangle(struct job *j);		/* true: something was sent */
+
+#endif
