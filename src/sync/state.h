@@ -200,6 +200,7 @@ struct flow {
 	size_t verdicts_page;
 	struct undo_target *undos;	/* owned; records with something that is still to be put back */
 	bool released;			/* some waited under a topology that had another rule for them */
+	bool unheard;			/* some wait without a line in the journal, until all who have a row are there */
 	bool let_go;			/* a row is parked no more: what stood aside with it is looked at after the next sweep */
 	bool counted, paused, pumping;
 	bool audited;			/* it is counted again only to find a debt that was forgotten */
@@ -451,6 +452,8 @@ bool rid_parse(const char *text, struct rid *rid);
 
 void waiting_load(struct sync *);
 void waiting_look_again(struct flow *);	/* at what was decided, if anything was */
+/* The journal has a line of the record, or cannot be read. */
+bool waiting_is_listed(const struct flow *, const struct rid *);
 void waiting_forget(struct flow *);		/* the state was lost: what still differs waits anew */
 
 /* ---- held.c ------------------------------------------------------------------------------------------ */
