@@ -34,7 +34,7 @@ struct journal_decision {
 	const char *entity, *key, *field, *rule;
 	const char *kind;		/* conflict | delete-update | first-contact */
 	const char *winner;		/* endpoint; "": nobody yet, it waits */
-	const char *tie_break;		/* stamp | priority | value | policy | operator | doubt; "" while it waits */
+	const char *tie_break;		/* stamp | priority | value | policy | operator | doubt | put-back; "" while it waits */
 	int64_t time_us;
 	const char *base_digest;	/* hex, "" when there was no base */
 	const char *base;		/* NULL: NULL, not kept when private, or shown by nobody any more: then only its digest is known */

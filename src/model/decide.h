@@ -113,7 +113,7 @@ struct lost_edit {			/* for the journal */
 	struct edit_key loser_key, winner_key;
 	struct value loser_value, winner_value;
 	uint64_t loser_digest, winner_digest, base_digest;	/* 0: not known */
-	const char *tie_break;		/* stamp | priority | value | policy | operator | doubt */
+	const char *tie_break;		/* stamp | priority | value | policy | operator | doubt | put-back (sync/) */
 };
 
 enum contact { CONTACT_NONE, CONTACT_EQUAL, CONTACT_MERGED, CONTACT_COPIED };

@@ -71,7 +71,7 @@ static bool was_edited(const struct work *w, size_t f)
 {
 	uint8_t e = w->winner[f];
 
-	return e != 255 && !(w->edits[e].no_base & BIT(f));
+	return (w->added & BIT(f)) || (e != 255 && !(w->edits[e].no_base & BIT(f)));
 }
 
 /*

@@ -347,7 +347,7 @@ void side_changed(struct side *side)
 	if (usable && !side->was_usable) {
 		side->wanted = true;
 		side->failures = side->capture_failures = 0;
-		side->flow->settle_wanted |= side->owed > 0;
+		side->flow->settle_wanted |= side->owed > 0 || side->flow->unheard;
 	}
 	if (usable) {	/* also one that has only been greeted anew: what the operator decided may have waited for it */
 		if (side->guard.held > 0)

@@ -40,6 +40,18 @@ static struct parked_mark *mark_find(struct sync *s, uint64_t id)
 	return m;
 }
 
+/* Another row has its key, or a value that must be unique (SQLSTATE). */
+bool park_says_taken(const char *code)
+{
+	return strcmp(code, "key-taken") == 0 || strcmp(code, "23505") == 0 || strcmp(code, "23P01") == 0;
+}
+
+static void mark_taken(struct side *side, struct parked_mark *m, bool taken)
+{
+	side->taken += taken - m->taken;
+	m->taken = taken;
+}
+
 static void mark_add(struct side *side, uint64_t id, bool capture, bool discarded)
 {
 	struct parked_mark *m = xcalloc(1, sizeof *m);
@@ -68,6 +80,7 @@ static void mark_remove(struct side *side, struct parked_mark *m)
 	HASH_DEL(side->flow->sync->parked, m);
 	side->parked -= !m->discarded;
 	side->discarded -= m->discarded;
+	mark_taken(side, m, false);
 	if (m->capture) {		/* what is found in its place is a change of its own */
 		side->flow->books.parked_rows--;
 		books_outcome(&side->flow->books, BOOKS_MERGED);
@@ -121,6 +134,7 @@ static bool load_one(void *arg, const struct journal_parked *p)
 	if (side == NULL || mark_find(s, id) != NULL)
 		return true;
 	mark_add(side, id, p->capture, p->discarded);
+	mark_taken(side, mark_find(s, id), !p->capture && park_says_taken(p->code));
 	/* Who waited for whom was only in memory: they are tried again, and wait again if need be. */
 	if (strcmp(p->code, "waits-for-parent") == 0 || strcmp(p->code, FOREIGN_KEY) == 0)
 		retry_wanted(side, RETRY_ORPHANS);
@@ -157,17 +171,29 @@ static void describe(struct parked_text *t, const struct side *side, bool captur
 	t->mark = mark_of(t->p.entity, t->p.endpoint, capture, t->p.rid, t->p.local_id);
 }
 
-bool is_parked(const struct side *side, bool capture, const struct rid *rid, struct value local_id)
+static struct parked_mark *mark_at(const struct side *side, bool capture, const struct rid *rid, struct value local_id)
 {
 	struct parked_text t;
-	bool found;
+	struct parked_mark *m;
 
 	if (!any_marks(side))
-		return false;
+		return NULL;
 	describe(&t, side, capture, rid, local_id);
-	found = mark_find(side->flow->sync, t.mark) != NULL;
+	m = mark_find(side->flow->sync, t.mark);
 	free(t.local_id);
-	return found;
+	return m;
+}
+
+bool is_parked(const struct side *side, bool capture, const struct rid *rid, struct value local_id)
+{
+	return mark_at(side, capture, rid, local_id) != NULL;
+}
+
+bool stays_parked(const struct side *side, const struct rid *rid)
+{
+	const struct parked_mark *m = mark_at(side, false, rid, VALUE_NULL);
+
+	return m != NULL && !m->once_more;
 }
 
 bool park_record(struct side *side, bool capture, const struct rid *rid, struct value key, struct value local_id,
@@ -197,6 +223,11 @@ bool park_record(struct side *side, bool capture, const struct rid *rid, struct 
 		mark_add(side, t.mark, capture, false);
 	else if (fresh)
 		mark_discarded(side, m, false);
+	m = mark_find(s, t.mark);
+	if (m != NULL) {
+		mark_taken(side, m, !capture && park_says_taken(cause->code));
+		m->once_more = false;
+	}
 	if (fresh) {
 		log_warn("record parked", LOG_S("entity", t.p.entity), LOG_S("endpoint", t.p.endpoint),
 			 LOG_S("direction", capture ? "capture" : "apply"), LOG_S("field", t.p.field),
@@ -226,6 +257,14 @@ void unpark_record(struct side *side, bool capture, const struct rid *rid, struc
 		log_info("parked record settled", LOG_S("entity", t.p.entity), LOG_S("endpoint", t.p.endpoint));
 	}
 	free(t.local_id);
+}
+
+void park_once_more(struct side *side, const struct rid *rid)
+{
+	struct parked_mark *m = mark_at(side, false, rid, VALUE_NULL);
+
+	if (m != NULL)
+		m->once_more = true;
 }
 
 /* ---- discarding --------------------------------------------------------------------------------------- */

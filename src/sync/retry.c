@@ -150,7 +150,7 @@ static bool is_code(const struct journal_parked *line, const char *code)
 static bool wants_row(unsigned causes, const struct journal_parked *line)
 {
 	return (causes & RETRY_ROWS) || ((causes & RETRY_ALL) && !line->discarded) ||
-		((causes & RETRY_KEYS) && (is_code(line, "duplicate-key") || is_code(line, "key-taken")));
+		((causes & RETRY_KEYS) && (is_code(line, "duplicate-key") || park_says_taken(line->code)));
 }
 
 static bool wants_write(unsigned causes, const struct journal_parked *line)
@@ -176,6 +176,16 @@ static void add_record(struct portion *p, const struct journal_parked *line, boo
 	p->n_records += rid_parse(line->rid, &a->rid);
 }
 
+/* By now the key may be free, or the value: only the database knows. */
+static void add_taken(struct portion *p, const struct journal_parked *line)
+{
+	size_t n = p->n_records;
+
+	add_record(p, line, true);
+	if (p->n_records > n)
+		park_once_more(p->side, &p->records[n].rid);
+}
+
 static bool take_line(void *arg, const struct journal_parked *line)
 {
 	struct portion *p = arg;
@@ -186,8 +196,8 @@ static bool take_line(void *arg, const struct journal_parked *line)
 		add_row(p, line);
 	else if (!line->capture && wants_write(p->causes, line))
 		add_record(p, line, false);
-	else if (!line->capture && (p->causes & (RETRY_ROWS | RETRY_KEYS)) && is_code(line, "key-taken"))
-		add_record(p, line, true);	/* by now the key may be free */
+	else if (!line->capture && !line->discarded && (p->causes & (RETRY_ROWS | RETRY_KEYS)) && park_says_taken(line->code))
+		add_taken(p, line);
 	return p->n_rows < PORTION && p->n_records < PORTION;
 }
 

@@ -62,6 +62,7 @@ struct subject {			/* a record in this round */
 	uint64_t not_ours;		/* endpoints where its vector had a row of the record at `owner` */
 	struct rid owner;
 	bool buried;			/* its row is of before its database was put back, and the record was deleted since */
+	bool dug_up;			/* so it is, but it was written after that: it lives */
 	enum books_outcome outcome;	/* FATE_DROPPED: what became of its news */
 	uint64_t set_aside;		/* endpoints whose change of it has a line of its own: a row that is parked, a delete that is held */
 	uint64_t set_aside_now;		/* of these: that have got it in this round, and are in the books with that */

@@ -184,10 +184,36 @@ void round_ask_mark(struct round *r)
 	free(m.forwards);
 }
 
-/* Its row is gone there, or has another key now. */
-static bool frees_key(const struct subject *s, size_t e)
+/* Its row there shows something else now in any of these fields; or it is gone. */
+static bool lets_go_of(const struct subject *s, size_t e, const uint8_t *fields, size_t n)
 {
-	return s->base != NULL && s->base->seen[e].present && (!s->d.next->seen[e].present || round_leaves(s) != NULL);
+	if (s->base == NULL || !s->base->seen[e].present || !s->d.next->seen[e].present)
+		return s->base != NULL && s->base->seen[e].present;
+	for (size_t i = 0; i < n; i++) {
+		size_t f = fields != NULL ? fields[i] : i;
+
+		if (shown_digest(s->base, e, f) != shown_digest(s->d.next, e, f))
+			return true;
+	}
+	return false;
+}
+
+static bool frees_key(const struct round *r, const struct subject *s, size_t e)
+{
+	return lets_go_of(s, e, r->flow->def->key, r->flow->def->n_key) || (round_leaves(s) != NULL && s->base->seen[e].present);
+}
+
+enum { FREED_US = 5000000 };
+
+/* Which columns have to be unique only the database knows: any change may make room. So that is tried now and then, and by every sweep. */
+static bool may_free_value(struct side *side, const struct subject *s)
+{
+	int64_t now = clock_mono_us();
+
+	if (side->taken == 0 || now - side->freed_us < FREED_US || !lets_go_of(s, side->endpoint, NULL, side->flow->def->n_fields))
+		return false;
+	side->freed_us = now;
+	return true;
 }
 
 static void look_at_duplicates(struct round *r)
@@ -196,8 +222,11 @@ static void look_at_duplicates(struct round *r)
 		struct side *side = r->flow->sides[e];
 		bool freed = false;
 
-		for (size_t i = 0; side != NULL && side->parked + side->discarded > 0 && i < r->n; i++)
-			freed |= is_live(&r->subjects[i]) && r->subjects[i].decided && frees_key(&r->subjects[i], e);
+		for (size_t i = 0; side != NULL && side->parked + side->discarded > 0 && i < r->n; i++) {
+			const struct subject *s = &r->subjects[i];
+
+			freed |= is_live(s) && s->decided && (frees_key(r, s, e) || may_free_value(side, s));
+		}
 		if (freed)
 			retry_wanted(side, RETRY_KEYS);
 	}

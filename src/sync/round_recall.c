@@ -247,7 +247,9 @@ void round_got_recall(struct round *r)
 
 		if (!is_live(s) || !s->has_rid)
 			continue;
-		s->buried = s->buried && s->base == NULL && row_is_past(r->side, &s->seen[e]);
+		s->buried = s->buried && s->base == NULL;
+		s->dug_up = s->buried && s->seen[e].what == OBSERVED_ROW && !row_is_past(r->side, &s->seen[e]);
+		s->buried = s->buried && row_is_past(r->side, &s->seen[e]);
 		if (s->buried)
 			s->base = vector_of_buried(r, &s->seen[e]);
 		if (value_is_null(s->source_id)) {

@@ -58,6 +58,21 @@ static void lose_buried(struct round *r, struct subject *s)
 			.winner_value = VALUE_NULL, .loser_digest = s->seen[e].digests[f], .tie_break = "policy" };
 }
 
+/* And where that was written since, it is the delete that is lost, of whoever made it. */
+static void lose_burial(struct round *r, struct subject *s)
+{
+	uint8_t e = (uint8_t)r->side->endpoint;
+	struct lost_edit *list = arena_zalloc(&r->arena, (s->d.n_lost + 1) * sizeof *list);
+
+	if (s->d.n_lost > 0)
+		memcpy(list, s->d.lost, s->d.n_lost * sizeof *list);
+	list[s->d.n_lost] = (struct lost_edit){
+		.kind = LOST_DELETE, .field = FIELDS_MAX, .loser = ORIGIN_NONE, .winner = e, .winner_key = s->d.next->fields[0].key,
+		.loser_value = VALUE_NULL, .winner_value = VALUE_NULL, .tie_break = "put-back" };
+	s->d.lost = list;
+	s->d.n_lost++;
+}
+
 static void decide_subject(struct round *r, struct subject *s, struct decide_policy *p)
 {
 	const struct entity_def *def = r->flow->def;
@@ -81,6 +96,8 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 		decide_record(p, s->base, s->seen, &r->arena, &s->d);
 	if (s->buried && s->d.next->dead && s->seen[r->side->endpoint].what == OBSERVED_ROW)
 		lose_buried(r, s);
+	if (s->dug_up && !s->d.next->dead)
+		lose_burial(r, s);
 	if (s->base == NULL && s->d.edited == 0) {
 		round_drop_subject(r, s, BOOKS_UNCHANGED);
 		return;
@@ -98,10 +115,8 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	for (size_t e = 0; e < n_endpoints(r); e++) {	/* what cannot be reached or is not valid now stays owed */
 		if (s->d.orders[e].action != ACTION_NONE && (!reachable(r, e) || s->invalid & BIT(e) || migrate_forbids(r, e)))
 			s->d.orders[e].action = ACTION_NONE;
-		/* An insert that was looked for by its key goes out: its key is free. */
 		if (s->gently && r->flow->sides[e] != NULL && s->base != NULL && s->base->seen[e].parked && s->d.next->seen[e].owed &&
-		    s->d.orders[e].action != ACTION_INSERT &&
-		    is_parked(r->flow->sides[e], false, &s->rid, VALUE_NULL)) {
+		    stays_parked(r->flow->sides[e], &s->rid)) {
 			s->d.orders[e].action = ACTION_NONE;
 			s->d.next->seen[e].parked = true;
 		}
@@ -459,7 +474,7 @@ static void add_intent(struct round *r, struct subject *s, struct arena *scratch
 			note_tried_key(s, &v->seen[e]);
 		}
 	buf_add(blob, s->next_rid.b, RID_BYTES);
-	buf_addc(blob, (from != NULL ? INTENT_LEAVES : 0) | (s->base == NULL || s->buried ? INTENT_NEW : 0) |
+	buf_addc(blob, (from != NULL ? INTENT_LEAVES : 0) | (s->base == NULL || s->buried || s->revived ? INTENT_NEW : 0) |
 			     (round_forward_complete(r, s, v) ? INTENT_FORWARDS : 0));
 	if (from != NULL)
 		buf_add(blob, from->b, RID_BYTES);

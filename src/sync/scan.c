@@ -1,7 +1,8 @@
 /*
  * scan.c - scans over the vectors of an entity, page by page; one at a time.
  *
- *   settle     which records are owed something? The first one after (re)connecting counts the debts.
+ *   settle     which records are owed something, or wait for a person who has not heard of it? The first one after (re)connecting
+ *              counts the debts.
  *   vanished   the second half of a sweep: every vector that knows a row at that endpoint, is the row still there?
  *              Those that are not are deletes, once the scan has ended: too many at once are not believed (held.c).
  */
@@ -140,6 +141,21 @@ static bool owed_to_somebody_reachable(const struct flow *flow, const struct rid
 	return false;
 }
 
+/*
+ * The journal was lost, or tells of a later time than vectors out of a backup: a person has to hear of it again, from all who have a row.
+ */
+static bool waits_unheard(struct flow *flow, const struct rid *rid, const struct vector *v)
+{
+	if (!decide_waits(flow->def, v) || waiting_is_listed(flow, rid))
+		return false;
+	for (size_t e = 0; e < v->n_endpoints; e++)
+		if (v->seen[e].present && flow->sides[e] != NULL && !side_usable(flow->sides[e])) {
+			flow->unheard = true;
+			return false;
+		}
+	return true;
+}
+
 static void settle_page(struct flow *flow, const struct rid *rids, const struct value *blobs, size_t n)
 {
 	struct arena arena;
@@ -155,7 +171,7 @@ static void settle_page(struct flow *flow, const struct rid *rids, const struct 
 			count_owed(flow, v);
 			flow->scan.records[flow_state_of(flow, v)]++;
 		}
-		if (!owed_to_somebody_reachable(flow, &rids[i], v))
+		if (!owed_to_somebody_reachable(flow, &rids[i], v) && !waits_unheard(flow, &rids[i], v))
 			continue;
 		if (!flow->scan.counting || HASH_COUNT(flow->again) < 2 * batch_rows(flow))
 			flow_look_gently(flow, &rids[i]);
@@ -305,6 +321,13 @@ static void on_scanned(void *arg, const struct rid *rids, const struct value *bl
 	flow_pump(flow);
 }
 
+static void settle_begin(struct flow *flow, bool counting)
+{
+	flow->settle_wanted &= counting;
+	flow->unheard = false;
+	flow->scan = (struct scan){ .kind = SCAN_SETTLE, .counting = counting };
+}
+
 bool feed_scan(struct flow *flow)
 {
 	if (flow->scan.kind == SCAN_NONE && !flow->counted) {
@@ -312,10 +335,9 @@ bool feed_scan(struct flow *flow)
 			counted(flow, (const int64_t[BOOKS_STATES]){ 0 });
 			return true;
 		}
-		flow->scan = (struct scan){ .kind = SCAN_SETTLE, .counting = true };
+		settle_begin(flow, true);
 	} else if (flow->scan.kind == SCAN_NONE && flow->settle_wanted) {
-		flow->settle_wanted = false;
-		flow->scan = (struct scan){ .kind = SCAN_SETTLE };
+		settle_begin(flow, false);
 	}
 	if (flow->scan.kind == SCAN_NONE || flow->scan.asking)
 		return false;

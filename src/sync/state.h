@@ -138,6 +138,8 @@ struct side {
 		int64_t began_us;	/* that one; monotonic */
 		struct loop_timer *timer;	/* pending: no portion before */
 	} retry;
+	int64_t taken;			/* writes among both that wait for a key or value that another row has */
+	int64_t freed_us;		/* monotonic: when these were last tried because a row had changed */
 	struct debts debts;		/* since when these are owed, wall */
 	int64_t aside_us;		/* timelines: since when something stands aside; 0: nothing does */
 	char schema_mark[20];
@@ -207,6 +209,7 @@ struct flow {
 	size_t verdicts_page;
 	struct undo_target *undos;	/* owned; records with something that is still to be put back */
 	bool released;			/* some waited under a topology that had another rule for them */
+	bool unheard;			/* some wait without a line in the journal, until all who have a row are there */
 	bool let_go;			/* a row is parked no more: what stood aside with it is looked at after the next sweep */
 	struct sync_migration *migration;	/* the sync's, when it is about this entity; NULL: it is not */
 	bool counted, paused, pumping;
@@ -252,6 +255,8 @@ struct parked_mark {			/* what is parked, by identity; the words are in the jour
 	uint64_t id;			/* digest of entity, endpoint, direction, rid or local id */
 	bool capture;			/* a row that cannot be taken; else a write */
 	bool discarded;
+	bool taken;			/* a write: another row has its key, or a value that must be unique */
+	bool once_more;			/* it is tried again at the next look */
 	UT_hash_handle hh;
 };
 
@@ -442,11 +447,16 @@ void own_free(struct side *);
 /* ---- park.c ------------------------------------------------------------------------------------------ */
 
 void park_load(struct sync *);
+/* A write that ran into a row which has its key, or a value that must be unique. */
+bool park_says_taken(const char *code);
+void park_once_more(struct side *, const struct rid *);	/* that write is not held back when its record is looked at next */
 /* Durable when it returns true. key may be a NULL value; rid may be NULL when capture. */
 bool park_record(struct side *, bool capture, const struct rid *, struct value key, struct value local_id,
 		 const char *field, const struct err *cause);
 void unpark_record(struct side *, bool capture, const struct rid *, struct value local_id);
 bool is_parked(const struct side *, bool capture, const struct rid *, struct value local_id);
+/* A write: it is parked, and nothing has changed that would let it through. */
+bool stays_parked(const struct side *, const struct rid *);
 /* Rows of that entity went away or point elsewhere: deletes of what they pointed to may go through now. */
 void blocked_release(struct flow *child);
 void orphan_wait(struct flow *parent, const struct rid *parent_rid, struct flow *child, const struct rid *child_rid);
@@ -478,6 +488,8 @@ bool rid_parse(const char *text, struct rid *rid);
 
 void waiting_load(struct sync *);
 void waiting_look_again(struct flow *);	/* at what was decided, if anything was */
+/* The journal has a line of the record, or cannot be read. */
+bool waiting_is_listed(const struct flow *, const struct rid *);
 void waiting_forget(struct flow *);		/* the state was lost: what still differs waits anew */
 
 /* ---- held.c ------------------------------------------------------------------------------------------ */

@@ -380,13 +380,14 @@ static bool is_too_much(const struct sync_undo *u)
 static bool fold_image(void *arg, const struct journal_image *image)
 {
 	struct sync_undo *u = arg;
+	const struct flow *flow = flow_of(u->sync, image->entity);
 
-	if (image->failed || (u->endpoint != NULL && strcmp(image->endpoint, u->endpoint) != 0) || flow_of(u->sync, image->entity) == NULL)
+	if (image->failed || (u->endpoint != NULL && strcmp(image->endpoint, u->endpoint) != 0) || flow == NULL)
 		return true;
 	if (u->newest_run && u->filter.run == 0)
 		u->filter.run = image->run;
 	if (u->filter.run == 0 || u->filter.run == image->run)
-		fold_add(u->fold, image, u->rule);
+		fold_add(u->fold, image, flow->def, u->rule);
 	return !is_too_much(u);
 }
 

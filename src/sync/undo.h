@@ -65,7 +65,7 @@ void undo_targets_free(struct undo_target **);
 struct fold;
 struct fold *fold_new(struct arena *);
 /* The next one, from the newest to the oldest. */
-void fold_add(struct fold *, const struct journal_image *, const char *rule);
+void fold_add(struct fold *, const struct journal_image *, const struct entity_def *def, const char *rule);
 size_t fold_count(const struct fold *);
 void fold_each(struct fold *, void (*fn)(void *arg, const struct undo_item *), void *arg);
 void fold_free(struct fold **);

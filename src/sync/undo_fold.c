@@ -5,7 +5,7 @@
  * it (want). An older one goes on from there if what it wrote is what the newer one found: then what it found is wanted. Where it is not
  * so somebody else wrote in between, and it stays with what is wanted so far: that somebody's value. Images of one and the same step at
  * several targets tell the same; where they tell different values, what was agreed on before counts, and where no target showed that,
- * nobody can say.
+ * nobody can say. Of a record that is brought back the fields of a group go back together or not at all.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -189,55 +189,167 @@ static void begin_step(struct fold *f, struct folded_value *v, const struct imag
 	v->targets = target_bit(f, target);
 }
 
-/* The same step at another target. */
-static void compare_step(struct fold *f, struct folded_value *v, const struct image_value *i, const char *target)
-{
-	v->targets |= target_bit(f, target);
-	if (image_text_equal(v->want, i->before)) {
-		v->agreed |= i->agreed;
-	} else if (i->agreed && !v->agreed) {
-		v->want = keep(f, i->before);
-		v->agreed = true;
-	} else if (!v->agreed) {
-		v->want = (struct image_text){ NULL, IMAGE_SEVERAL };
-	}
-}
-
 /* Nothing was written there; it only tells what the rest of its group was written with. */
 static bool is_witness(const struct folded_value *v)
 {
 	return image_text_equal(v->want, v->wrote);
 }
 
-static void fold_value(struct fold *f, struct folded *r, const struct image_value *i, const char *target)
+enum relation { SAME_STEP, STEP_BEFORE, APART };
+
+/* How what an image tells of a field stands to what is known of it by newer ones. */
+static enum relation relation_of(struct fold *f, const struct folded_value *v, const struct image_value *i, const char *target)
 {
-	struct folded_value *v = folded_value_of(f, r, i->field);
+	if (v->closed)
+		return APART;
+	/* At another target; or there once more: the write before was refused, or cut off. */
+	if (!is_witness(v) && image_text_equal(v->wrote, i->after) && (!(v->targets & target_bit(f, target)) || image_text_equal(v->want, i->before)))
+		return SAME_STEP;
+	return v->want.len >= IMAGE_NULL && image_text_equal(v->want, i->after) ? STEP_BEFORE : APART;
+}
+
+/* ---- groups: all of a unit, in one image ------------------------------------------------------------- */
+
+struct unit {
+	struct fold *fold;
+	struct folded *record;
+	const struct journal_image *image;
+	uint64_t members;		/* of the image's values */
+};
+
+static const struct image_value *member(const struct unit *u, size_t i)
+{
+	return u->members & BIT(i) ? &u->image->values[i] : NULL;
+}
+
+static struct folded_value *known(const struct unit *u, const struct image_value *i)
+{
+	return folded_value_of(u->fold, u->record, i->field);
+}
+
+/* Is that so of every value that the image tells of the unit? */
+static bool every(const struct unit *u, bool (*is)(const struct folded_value *, const struct image_value *))
+{
+	for (size_t i = 0; i < u->image->n_values; i++)
+		if (member(u, i) != NULL && !is(known(u, member(u, i)), member(u, i)))
+			return false;
+	return true;
+}
+
+static bool is_equal(const struct folded_value *v, const struct image_value *i)
+{
+	return v != NULL && image_text_equal(v->want, i->before);
+}
+
+static bool was_agreed(const struct folded_value *v, const struct image_value *i)
+{
+	return v != NULL && v->agreed;
+}
+
+static bool is_agreed(const struct folded_value *v, const struct image_value *i)
+{
+	return i->agreed;
+}
+
+static void take_step(const struct unit *u, const struct image_value *i)
+{
+	struct folded_value *v = known(u, i);
 
 	if (v == NULL) {
-		v = folded_value_new(f, r, i->field);
+		v = folded_value_new(u->fold, u->record, i->field);
 		if (v == NULL)
 			return;
-		v->expect = keep(f, i->after);
-		begin_step(f, v, i, target);
-	} else if (v->closed) {
+		v->expect = keep(u->fold, i->after);
+	}
+	begin_step(u->fold, v, i, u->image->endpoint);
+}
+
+/* The same step at another target: what was agreed on before counts, as a whole. */
+static void compare_step(const struct unit *u)
+{
+	bool equal = every(u, is_equal), keeps = every(u, was_agreed), takes = every(u, is_agreed);
+
+	for (size_t i = 0; i < u->image->n_values; i++) {
+		struct folded_value *v = member(u, i) != NULL ? known(u, member(u, i)) : NULL;
+		uint64_t targets = v != NULL ? v->targets : 0;
+
+		if (member(u, i) == NULL)
+			continue;
+		if (v == NULL || (!equal && !keeps && takes)) {
+			take_step(u, member(u, i));
+			v = known(u, member(u, i));
+		} else if (equal) {
+			v->agreed |= member(u, i)->agreed;
+		} else if (!keeps) {
+			v->want = (struct image_text){ NULL, IMAGE_SEVERAL };
+		}
+		if (v != NULL)
+			v->targets |= targets | target_bit(u->fold, u->image->endpoint);
+	}
+}
+
+static void fold_unit(const struct unit *u, bool whole)
+{
+	bool apart = !whole, same = false;
+
+	for (size_t i = 0; i < u->image->n_values; i++) {
+		struct folded_value *v = member(u, i) != NULL ? known(u, member(u, i)) : NULL;
+		enum relation relation = v != NULL ? relation_of(u->fold, v, member(u, i), u->image->endpoint) : STEP_BEFORE;
+
+		apart |= relation == APART;
+		same |= relation == SAME_STEP;
+	}
+	if (!apart && same) {
+		compare_step(u);
 		return;
-	} else if (!is_witness(v) && image_text_equal(v->wrote, i->after) && (!(v->targets & target_bit(f, target)) || image_text_equal(v->want, i->before))) {
-		/* At another target; or there once more: the write before was refused, or cut off. */
-		compare_step(f, v, i, target);
-	} else if (v->want.len >= IMAGE_NULL && image_text_equal(v->want, i->after)) {
-		begin_step(f, v, i, target);
-	} else {
-		v->closed = true;
+	}
+	for (size_t i = 0; i < u->image->n_values; i++) {
+		struct folded_value *v = member(u, i) != NULL ? known(u, member(u, i)) : NULL;
+
+		if (member(u, i) != NULL && !apart)
+			take_step(u, member(u, i));
+		else if (v != NULL)
+			v->closed = true;
 	}
 }
 
 /* ---- one image --------------------------------------------------------------------------------------- */
 
-static void fold_update(struct fold *f, struct folded *r, const struct journal_image *image, const char *rule)
+static size_t field_named(const struct entity_def *def, const char *name)
 {
-	for (size_t i = 0; i < image->n_values; i++)
-		if (rule == NULL || strcmp(rule, image->values[i].rule) == 0)
-			fold_value(f, r, &image->values[i], image->endpoint);
+	size_t i = 0;
+
+	while (i < def->n_fields && strcmp(def->fields[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+/*
+ * A group, and the parts of a key, as one: half of it would come back with the other half of somebody else. Of a record that is
+ * brought back all of it has to be told, since nobody is left who could say that the rest was edited in between.
+ */
+static void fold_update(struct fold *f, struct folded *r, const struct journal_image *image, const struct entity_def *def, const char *rule)
+{
+	uint64_t done = 0;
+
+	for (size_t n = 0; n < image->n_values; n++) {
+		size_t field = field_named(def, image->values[n].field);
+		uint64_t fields = field < def->n_fields ? decide_unit(def, field) : 0, told = 0;
+		struct unit u = { f, r, image, BIT(n) };
+
+		if ((done & BIT(n)) || (rule != NULL && strcmp(rule, image->values[n].rule) != 0))
+			continue;
+		for (size_t m = 0; m < image->n_values; m++) {
+			size_t other = field_named(def, image->values[m].field);
+
+			if (other == def->n_fields || !(fields & BIT(other)))
+				continue;
+			u.members |= BIT(m);
+			told |= BIT(other);
+		}
+		done |= u.members;
+		fold_unit(&u, r->what != UNDO_RECORD || (fields & ~told) == 0);
+	}
 	note_former(f, r, image);
 }
 
@@ -273,7 +385,7 @@ static void fold_insert(struct folded *r, const struct journal_image *image, boo
 	}
 }
 
-void fold_add(struct fold *f, const struct journal_image *image, const char *rule)
+void fold_add(struct fold *f, const struct journal_image *image, const struct entity_def *def, const char *rule)
 {
 	struct folded *r;
 	bool fresh;
@@ -290,7 +402,7 @@ void fold_add(struct fold *f, const struct journal_image *image, const char *rul
 	case IMAGE_UPDATE:
 		if (r->what == UNDO_NOTHING)
 			r->what = UNDO_VALUES;
-		fold_update(f, r, image, rule);
+		fold_update(f, r, image, def, rule);
 		break;
 	case IMAGE_DELETE:
 		fold_delete(f, r, image, fresh);

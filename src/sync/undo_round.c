@@ -135,6 +135,22 @@ static const char *why_not_value(const struct round *r, const struct undo_item *
 	return NULL;
 }
 
+/* A group, and the parts of a key, go back as a whole or not at all. */
+static const char *why_not_unit(const struct round *r, const struct undo_item *item, const struct undo_value *v, const char **cause)
+{
+	const struct entity_def *def = r->flow->def;
+	size_t f = field_named(def, v->field);
+	const char *code = why_not_value(r, item, v, cause);
+
+	for (size_t i = 0; code == NULL && i < item->n_values; i++) {
+		size_t other = field_named(def, item->values[i].field);
+
+		if (other < def->n_fields && (decide_unit(def, f) & BIT(other)))
+			code = why_not_value(r, item, &item->values[i], cause);
+	}
+	return code;
+}
+
 static bool fill_values(struct round *r, struct undoing *u)
 {
 	const struct entity_def *def = r->flow->def;
@@ -148,7 +164,7 @@ static bool fill_values(struct round *r, struct undoing *u)
 	}
 	for (size_t i = 0; i < u->item->n_values; i++) {
 		const struct undo_value *v = &u->item->values[i];
-		const char *cause, *code = why_not_value(r, u->item, v, &cause);
+		const char *cause, *code = why_not_unit(r, u->item, v, &cause);
 		size_t f = field_named(def, v->field);
 
 		if (code != NULL && u->item->what == UNDO_RECORD && f < def->n_fields) {
@@ -260,7 +276,7 @@ static void judge_value(struct round *r, struct subject *s, const struct undo_va
 	struct undo_item *item = s->undo->item;
 	size_t f = field_named(r->flow->def, v->field);
 	bool witness = v->expect.len != IMAGE_NOT_KEPT && image_text_equal(v->want, v->expect);
-	const char *cause = NULL, *code = s->undo->code != NULL ? s->undo->code : why_not_value(r, item, v, &cause);
+	const char *cause = NULL, *code = s->undo->code != NULL ? s->undo->code : why_not_unit(r, item, v, &cause);
 
 	if (witness)
 		return;

@@ -85,6 +85,24 @@ void waiting_look_again(struct flow *flow)
 	flow->verdicts_after = 0;
 }
 
+static bool find_any(void *arg, const struct journal_waiting *w)
+{
+	*(bool *)arg = true;
+	return false;
+}
+
+bool waiting_is_listed(const struct flow *flow, const struct rid *rid)
+{
+	char text[2 * RID_BYTES + 1];
+	struct err e = { 0 };
+	bool found = false;
+
+	if (flow->waiting == 0)
+		return false;
+	rid_print(rid, text);
+	return !journal_waiting_each(flow->sync->journal, flow->def->name, text, NULL, 0, 0, find_any, &found, &e) || found;
+}
+
 /* Lines go by the record's digest, and the key of the digests is a new one. */
 void waiting_forget(struct flow *flow)
 {

@@ -1,4 +1,5 @@
 """The rule manual on real servers: what waits, who keeps what meanwhile, and every way in which it ends."""
+import shutil
 import unittest
 
 from crm import eventually, has_failpoints
@@ -98,6 +99,18 @@ class Manual(Conflict):
         self.d.start()
         self.d.wait()
         self.settles_to("+1 c")
+
+    def test_what_waits_is_listed_again_when_the_journal_was_lost(self):
+        self.quarrel()
+        line, = self.waiting()
+        self.d.stop()
+        shutil.rmtree(self.d.directory / "journal")
+        self.d.start()
+        eventually(self.waiting, "what waits is in the new journal")
+        again, = self.waiting()
+        self.assertEqual((again["values"], sorted(again["between"])), (line["values"], sorted(line["between"])))
+        self.decide("billing")
+        self.settles_to("+1 b")
 
     def test_it_closes_when_the_sides_come_to_agree(self):
         self.quarrel()

@@ -66,13 +66,15 @@ static char *old_value(struct world *w, const struct db_row *row, size_t entity,
 	return found;
 }
 
-static char *new_text(struct world *w, struct db *db, const struct db_row *row, size_t entity, size_t field)
+static char *any_text(struct world *w, struct db *db, const struct db_row *row, size_t entity, size_t field)
 {
 	const struct field_def *f = &w->topology->entities[entity].def.fields[field];
 	char *old;
 
 	if (f->type == FIELD_REFERENCE)
 		return some_parent(w, db, f->refers->index);
+	if (f->rule == RULE_NEWEST_FILLED && rng_chance(&w->rng, 20))
+		return f->type == FIELD_TEXT && rng_chance(&w->rng, 30) ? xstrdup("") : NULL;
 	if (w->plan.reverts && row != NULL && rng_chance(&w->rng, 30)) {
 		old = old_value(w, row, entity, field);
 		if (old != NULL && !db_value_poison(db, entity, field, old))
@@ -82,6 +84,23 @@ static char *new_text(struct world *w, struct db *db, const struct db_row *row, 
 			return NULL;
 	}
 	return fresh(w, db, entity, field);
+}
+
+static char *new_text(struct world *w, struct db *db, const struct db_row *row, size_t entity, size_t field)
+{
+	char *text;
+
+	if (w->unique[entity] != (int8_t)field)
+		return any_text(w, db, row, entity, field);
+	text = rng_chance(&w->rng, 15) ? unique_from_elsewhere(w, db, entity) : NULL;
+	if (text == NULL)
+		text = any_text(w, db, row, entity, field);
+	/* The statement would be refused: they think of something else. */
+	if (text != NULL && (unique_holder(db, entity, text, row) != NULL || unique_pending(db, entity, text, row))) {
+		free(text);
+		text = fresh(w, db, entity, field);
+	}
+	return text;
 }
 
 static char *key_of(const struct world *w, size_t entity, char *const text[])
@@ -130,6 +149,19 @@ static const char *missing_key(struct world *w, struct db *db, size_t entity, bo
 
 /* ---- applying --------------------------------------------------------------------------------------------------- */
 
+/* Values that are handed on come back: such a value does not name its edit. */
+static void flag_repeated(struct world *w, struct edit *e)
+{
+	for (size_t i = 1; w->plan.uniques && i < w->n_edits; i++) {
+		struct edit *other = &w->edits[i];
+
+		if (other == e || other->is_delete || other->unit != e->unit || strcmp(other->tuple, e->tuple) != 0 ||
+		    w->records[other->record].lineage != w->records[e->record].lineage)
+			continue;
+		other->ambiguous = e->ambiguous = true;
+	}
+}
+
 static void flag_value(struct world *w, const struct db *db, const struct db_row *row, size_t entity, size_t unit, struct edit *e)
 {
 	for (size_t f = 0; f < SIM_FIELDS; f++) {
@@ -138,7 +170,7 @@ static void flag_value(struct world *w, const struct db *db, const struct db_row
 		if (!(w->unit_fields[entity][unit] & UINT32_C(1) << f))
 			continue;
 		s = db_canon(db, row, entity, f);
-		e->ambiguous |= s == NULL || w->plan.reverts ||
+		e->ambiguous |= s == NULL || *s == '\0' || w->plan.reverts ||
 				w->topology->entities[entity].def.fields[f].type == FIELD_REFERENCE;
 		if (db_value_invalid(w, entity, f, s)) {
 			e->invalid = true;
@@ -146,6 +178,7 @@ static void flag_value(struct world *w, const struct db *db, const struct db_row
 		}
 		free(s);
 	}
+	flag_repeated(w, e);
 }
 
 static void apply_insert(struct world *w, struct db *db, struct app_op *op)
@@ -388,9 +421,32 @@ static void tx_step(struct world *w, void *arg)
 	tx_end(w, db, tx, rng_chance(&w->rng, 85));
 }
 
+static void hand_on(struct world *w, struct db *db, size_t entity)
+{
+	struct db_tx tx = { .begun_us = world_now(w) };
+	struct db_row *rows[3];
+	char *texts[3];
+	size_t n = unique_hand_on(w, db, entity, rows, texts);
+
+	for (size_t i = 0; i < n; i++) {
+		struct app_op *op = &tx.ops[tx.n++];
+
+		*op = (struct app_op){ .kind = OP_UPDATE, .entity = entity, .row = rows[i], .fields = UINT32_C(1) << w->unique[entity],
+				       .at = db_clock(db), .entry = ++db->next_entry };
+		op->text[w->unique[entity]] = texts[i];
+	}
+	if (n > 0)
+		tx_end(w, db, &tx, true);
+}
+
 static void tx_begin(struct world *w, struct db *db)
 {
 	struct db_tx *tx = db->txs;
+
+	if (w->plan.uniques && rng_chance(&w->rng, 10)) {
+		hand_on(w, db, rng_below(&w->rng, (uint32_t)w->plan.n_entities));
+		return;
+	}
 
 	while (tx < db->txs + SIM_TXS && tx->open)
 		tx++;

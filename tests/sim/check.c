@@ -1,11 +1,5 @@
 /*
- * check.c - the oracle and the checkers C1 to C5. Shares no code with the merge: it works from the history alone.
- *
- * Who may win: an edit made on top of another one always beats it. Between concurrent edits the effective stamps decide
- * (or the depth and the priority), and of each stamp the oracle only knows an interval: what the daemon was told while it
- * might still have been making up its mind (SEMANTICS 9.5.2). Within that uncertainty either may win; nothing else may.
- * Under max and min only values decide: no edit that nobody replaced may be greater (less) than what stands. Under add nobody wins:
- * what stands is what the record began with and the differences of all edits.
+ * check.c - the checkers C1 to C5. Share no code with the merge: they work from the history alone, and from what oracle.c makes of it.
  */
 #include "world.h"
 
@@ -22,224 +16,13 @@
 #include "endpoint/endpoint.h"
 #include "journal/journal.h"
 
-#define FOREVER (INT64_MAX / 4)
-#define ROUNDING 2		/* offsets cross the seam as a floating point number of seconds */
-
-/* ---- the oracle: intervals ----------------------------------------------------------------------------------- */
-
-/* The precision of an endpoint counts once it is connected: before, stamps may be finer. So only lower bounds are floored. */
-static int64_t floor_quantum(const struct world *w, int64_t t)
-{
-	return t - t % w->plan.quantum_us;
-}
-
-/* Inserted here and elsewhere: when the daemon was interrupted it may take this row for the one that it was about to insert. */
-static bool inserted_twice(const struct world *w, const struct edit *e)
-{
-	const struct plan *p = &w->plan;
-
-	if (e->parent != 0 || e->initial || !(p->crashes || p->outages || p->store_outages || p->lost_replies))
-		return false;
-	for (size_t i = 1; i < w->n_edits; i++)
-		if (w->edits[i].record == e->record && w->edits[i].endpoint != e->endpoint)
-			return true;
-	return false;
-}
-
-static bool is_doubtful(const struct world *w, const struct edit *e)
-{
-	return e->row_doubtful || inserted_twice(w, e);
-}
-
-static bool parent_sure(const struct world *w, const struct edit *e)
-{
-	const struct edit *p = &w->edits[e->parent];
-
-	return e->parent != 0 && (e->parent_brought ? !e->row_doubtful :
-		!p->shared && p->settled_us != 0 && p->settled_us <= e->commit_us);
-}
-
-static bool parent_told_apart(const struct world *w, const struct edit *e)
-{
-	const struct edit *p = &w->edits[e->parent];
-
-	return e->parent_brought || (p->told_us != 0 && (e->told_us == 0 || p->told_us < e->told_us));
-}
-
-static int64_t own_low(const struct world *w, const struct edit *e)
-{
-	int64_t low = e->told_low, commit = world_wall(w, e->commit_us);
-
-	if (e->told_unknown || low == INT64_MAX) {	/* without a stamp it counts from when it was seen */
-		if (e->parent == 0 || e->no_base || e->row_doubtful)
-			return 0;
-		low = low < commit ? low : commit;
-	}
-	if (low > commit + w->topology->limits.max_ahead_us)
-		low = commit + w->topology->limits.max_ahead_us;
-	return floor_quantum(w, low - ROUNDING);
-}
-
-static int64_t own_high(const struct world *w, const struct edit *e)
-{
-	int64_t high = e->told_high;
-
-	if (e->told_us == 0)
-		return FOREVER;
-	if (e->told_unknown || high == INT64_MIN)
-		high = e->settled_us != 0 ? world_wall(w, e->settled_us) : FOREVER;
-	if (e->told_high > high)
-		high = e->told_high;
-	return high + ROUNDING;
-}
-
-static bool is_together(const struct edit *e, uint32_t id)
-{
-	for (size_t i = 0; i < e->n_together; i++)
-		if (e->together[i] == id)
-			return true;
-	return false;
-}
-
-static void work_out(struct world *w, struct edit *e);
-
-/* One observation has one stamp: what was seen together may have been lifted together. */
-static int64_t high_of(struct world *w, struct edit *e)
-{
-	uint32_t self = (uint32_t)(e - w->edits);
-	int64_t high = own_high(w, e);
-
-	for (size_t i = 0; i <= e->n_together; i++) {
-		uint32_t id = i < e->n_together ? e->together[i] : self;
-		struct edit *g = &w->edits[id];
-		int64_t h = own_high(w, g);
-
-		if (h > high)
-			high = h;
-		if (g->parent == 0 || g->parent == self || is_together(e, g->parent))
-			continue;
-		work_out(w, &w->edits[g->parent]);
-		h = w->edits[g->parent].high >= FOREVER ? FOREVER : w->edits[g->parent].high + w->plan.quantum_us;
-		if (h > high)
-			high = h;
-	}
-	return high >= FOREVER ? FOREVER : high + (int64_t)e->n_together * w->plan.quantum_us;
-}
-
-/* How many edits lie beneath it. By the line of parents only: edits seen together refer to each other. */
-static void work_out_depth(const struct world *w, struct edit *e)
-{
-	struct edit *p = &w->edits[e->parent];
-
-	if (e->n_low != 0)
-		return;
-	e->n_low = e->n_high = 1;
-	if (e->parent != 0) {
-		work_out_depth(w, p);
-		e->n_low = e->no_base || e->row_doubtful ? 1 : p->n_low + (parent_sure(w, e) ? 1 : 0);
-		e->n_high = p->n_high >= FOREVER ? FOREVER : p->n_high + (parent_told_apart(w, e) ? 1 : 0);
-	}
-	if (is_doubtful(w, e))		/* it may pass for an edit made on top of a write that never happened */
-		e->n_high = FOREVER;
-}
-
-static void work_out(struct world *w, struct edit *e)
-{
-	if (e->mark != 0)
-		return;
-	e->mark = 1;
-	e->low = own_low(w, e);
-	e->high = own_high(w, e);
-	work_out_depth(w, e);
-	if (e->parent != 0) {
-		struct edit *p = &w->edits[e->parent];
-
-		work_out(w, p);
-		if (parent_sure(w, e) && p->low + 1 > e->low)
-			e->low = p->low + 1;
-	}
-	e->high = is_doubtful(w, e) ? FOREVER : high_of(w, e);
-	e->mark = 2;
-}
-
-/* The first of the unit's fields; all of them have its rule. */
-static const struct field_def *first_of_unit(const struct world *w, size_t entity, size_t unit)
-{
-	size_t f = 0;
-
-	while (!(w->unit_fields[entity][unit] & UINT32_C(1) << f))
-		f++;
-	return &w->topology->entities[entity].def.fields[f];
-}
-
-static const struct field_def *field_of(const struct world *w, const struct edit *e)
-{
-	return first_of_unit(w, w->records[e->record].entity, e->unit);
-}
-
-bool oracle_adds(const struct world *w, size_t entity, size_t unit)
-{
-	return first_of_unit(w, entity, unit)->rule == RULE_ADD;
-}
-
-bool oracle_by_value(const struct world *w, const struct edit *e)
-{
-	return field_of(w, e)->rule == RULE_MAX || field_of(w, e)->rule == RULE_MIN;
-}
-
-bool oracle_waits(const struct world *w, const struct edit *e)
-{
-	return field_of(w, e)->rule == RULE_MANUAL;
-}
-
-/* Order of two single values; NULL comes before all. */
-static int compare_values(const struct field_def *f, const char *a, const char *b)
-{
-	bool null_a = strcmp(a, "\\N") == 0, null_b = strcmp(b, "\\N") == 0;
-
-	if (null_a || null_b)
-		return (int)null_b - (int)null_a;
-	if (f->type == FIELD_INTEGER)
-		return (atoll(a) > atoll(b)) - (atoll(a) < atoll(b));
-	return strcmp(a, b);
-}
-
-static bool value_may_win(const struct world *w, const struct edit *a, const struct edit *b)
-{
-	int order = compare_values(field_of(w, a), a->tuple, b->tuple);
-
-	if (strcmp(a->tuple, "\\N") == 0 || strcmp(b->tuple, "\\N") == 0 || field_of(w, a)->rule == RULE_MAX)
-		return order >= 0;
-	return order <= 0;
-}
-
-bool oracle_may_win(struct world *w, const struct edit *a, const struct edit *b)
-{
-	const struct entity_def *d = &w->topology->entities[w->records[a->record].entity].def;
-	bool first = d->rank[a->endpoint] < d->rank[b->endpoint];
-
-	work_out(w, &w->edits[a - w->edits]);
-	work_out(w, &w->edits[b - w->edits]);
-	/* What several endpoints began with may count as any one's. */
-	first |= a->shared || b->shared || a->endpoint == b->endpoint;
-	if (oracle_by_value(w, a))
-		return value_may_win(w, a, b);
-	if (oracle_waits(w, a))	/* whatever the operator said */
-		return true;
-	if (field_of(w, a)->rule == RULE_SOURCE_PRIORITY) {
-		if (a->n_high != b->n_low)
-			return a->n_high > b->n_low;
-		return first;
-	}
-	return a->high > b->low || (a->high == b->low && first);
-}
-
 /* ---- what stands at the end ------------------------------------------------------------------------------------- */
 
 struct final {
 	const struct db_row *rows[SIM_ENDPOINTS];	/* NULL: not there */
 	bool equal, alive;
 	bool parked;					/* somewhere, and the journal says so */
+	bool row_parked;				/* a row of it, not only a write */
 };
 
 struct parked_scan {
@@ -247,7 +30,7 @@ struct parked_scan {
 	struct final *finals;	/* by record */
 };
 
-static char *printed_key(const struct world *w, const struct sim_record *r)
+char *record_printed(const struct world *w, const struct sim_record *r)
 {
 	const struct entity_def *d = &w->topology->entities[r->entity].def;
 	struct value parts[KEY_FIELDS_MAX];
@@ -279,15 +62,43 @@ static bool on_parked(void *arg, const struct journal_parked *p)
 
 		if (!named)
 			continue;
-		key = printed_key(w, r);
+		key = record_printed(w, r);
 		named = strcmp(key, p->key) == 0;
 		free(key);
 		for (size_t e = 0; e < w->plan.n_endpoints && !named; e++)
 			named = strcmp(w->dbs[e].name, p->endpoint) == 0 && s->finals[i].rows[e] != NULL &&
 				s->finals[i].rows[e]->id == atoll(p->local_id);
 		for (size_t j = 0; named && j < w->n_records; j++)
-			if (w->records[j].lineage == r->lineage)
+			if (w->records[j].lineage == r->lineage) {
 				s->finals[j].parked = true;
+				s->finals[j].row_parked |= p->capture;
+			}
+	}
+	return true;
+}
+
+/*
+ * Because another row there has its key, or its unique value: is that so? (Where a row of the record is parked itself, what stands may be
+ * shown nowhere, and nothing is written.)
+ */
+static bool on_taken(void *arg, const struct journal_parked *p)
+{
+	struct parked_scan *s = arg;
+	struct world *w = s->world;
+	const struct db *db = NULL;
+
+	for (size_t e = 0; e < w->plan.n_endpoints; e++)
+		if (strcmp(w->dbs[e].name, p->endpoint) == 0)
+			db = &w->dbs[e];
+	for (size_t i = 0; !p->capture && (strcmp(p->code, "23505") == 0 || strcmp(p->code, "key-taken") == 0) && i < w->n_records; i++) {
+		const struct sim_record *r = &w->records[i];
+		char *key = record_printed(w, r);
+		bool named = strcmp(key, p->key) == 0 && strcmp(w->topology->entities[r->entity].def.name, p->entity) == 0;
+
+		free(key);
+		if (named && s->finals[i].alive && !s->finals[i].row_parked && db_row_by_key(db, r->entity, r->key) == NULL &&
+		    !unique_waits_rightly(w, (uint32_t)i, db))
+			world_fail(w, "parked", "%s/%s at %s waits for a key or value that nobody there has", p->entity, p->key, p->endpoint);
 	}
 	return true;
 }
@@ -405,7 +216,7 @@ static bool note_about(const struct world *w, const struct note *n, uint32_t rec
 
 		if (w->records[i].lineage != w->records[record].lineage)
 			continue;
-		key = printed_key(w, &w->records[i]);
+		key = record_printed(w, &w->records[i]);
 		same = strcmp(key, n->key) == 0;
 		free(key);
 		if (same)
@@ -493,6 +304,12 @@ static bool deleted_twice(const struct world *w, const struct edit *e)
 	return false;
 }
 
+/* A delete of before a database was put back: nobody remembers whose it was. */
+static bool is_nobody(const struct note *n)
+{
+	return strcmp(n->endpoint, "(removed)") == 0;
+}
+
 static bool journaled(const struct world *w, const struct notes *all, const struct edit *e)
 {
 	if (w->mutation == MUTATE_NO_JOURNAL)
@@ -503,7 +320,8 @@ static bool journaled(const struct world *w, const struct notes *all, const stru
 		/* The same value written on two sides is one value: the line may name either; at first contact, and after a flush,
 		 * whoever shows it. */
 		if (strcmp(n->endpoint, w->dbs[e->endpoint].name) != 0 && !e->shared && !e->ambiguous &&
-		    w->flushed_us == 0 && !(n->value != NULL && part_of(e->tuple, n->value)) && !(e->is_delete && deleted_twice(w, e)))
+		    w->flushed_us == 0 && !(n->value != NULL && part_of(e->tuple, n->value)) && !(e->is_delete && deleted_twice(w, e)) &&
+		    !(e->is_delete && n->deleted && is_nobody(n)))
 			continue;
 		if (!note_about(w, n, e->record) && !note_names_row(w, n, e->record))
 			continue;
@@ -566,9 +384,18 @@ static bool same_value(const struct world *w, uint32_t id, const struct edit *e)
 	return id != 0 && strcmp(w->edits[id].tuple, e->tuple) == 0;
 }
 
+/* What the one row showed was what the other one showed, or made on top of that. */
+static bool had_seen(const struct world *w, uint32_t id, uint32_t other)
+{
+	while (id != other && id != 0 && other != 0)
+		id = w->edits[id].parent;
+	return id == other;
+}
+
 /*
  * Somebody deleted the row while it showed that very value, or had shown it when it was last heard of: it was put back elsewhere, and went
- * with the record. Had the delete lost, the value would be shown, or a line would name the delete.
+ * with the record. Or something was made on top of it there, which would have been put back. Had the delete lost, the value would be
+ * shown, or a line would name the delete.
  */
 static bool seen_by_deleter(const struct world *w, const struct edit *e, bool alive)
 {
@@ -576,7 +403,8 @@ static bool seen_by_deleter(const struct world *w, const struct edit *e, bool al
 		const struct edit *d = &w->edits[i];
 
 		if (d->is_delete && d->record == e->record && (!alive || inserted_since(w, d)) &&
-		    (same_value(w, d->seen[e->unit], e) || same_value(w, last_told(w, d, e->unit), e)))
+		    (same_value(w, d->seen[e->unit], e) || same_value(w, last_told(w, d, e->unit), e) ||
+		     (e->covered && had_seen(w, d->seen[e->unit], (uint32_t)(e - w->edits)))))
 			return true;
 	}
 	return false;
@@ -590,14 +418,6 @@ static bool given_again(const struct world *w, const struct edit *e)
 		if (w->edits[i].record == e->record && w->edits[i].endpoint == e->endpoint && w->edits[i].row != e->row)
 			return true;
 	return r->complex && w->plan.renames;
-}
-
-/* What the one row showed was what the other one showed, or made on top of that. */
-static bool had_seen(const struct world *w, uint32_t id, uint32_t other)
-{
-	while (id != other && id != 0 && other != 0)
-		id = w->edits[id].parent;
-	return id == other;
 }
 
 /* What it goes back to: what an insert put there, or what the row began with. */
@@ -642,26 +462,15 @@ static bool life_had_ended(const struct world *w, const struct edit *e)
 	return false;
 }
 
-/* Where a database was put back, a row that somebody wrote since is not of the past, and lives, although it had been deleted. */
-static bool written_after_put_back(const struct world *w, const struct edit *e)
-{
-	for (size_t i = 1; i < w->n_edits; i++) {
-		const struct db *db = &w->dbs[w->edits[i].endpoint];
-
-		if (w->edits[i].record == e->record && !w->edits[i].is_delete && db->put_back_us != 0 &&
-		    w->edits[i].commit_us >= db->put_back_us && e->commit_us <= w->edits[i].commit_us)
-			return true;
-	}
-	return false;
-}
-
 static void check_lost(struct world *w, const struct final *finals, const struct notes *all)
 {
 	for (size_t i = 1; i < w->n_edits; i++) {
 		const struct edit *e = &w->edits[i];
 		const struct sim_record *r = &w->records[e->record];
 
-		if (e->covered || e->covered_by_delete || e->unseen_change || e->renamed || e->gone_with_db)
+		if (oracle_covered(w, e) || e->covered_by_delete || e->unseen_change || e->renamed || e->gone_with_db)
+			continue;
+		if (r->undone_us != 0 && e->commit_us <= r->undone_us)
 			continue;
 		if (!e->is_delete && oracle_adds(w, r->entity, e->unit))
 			continue;	/* it is in the sum: check_sum() */
@@ -671,8 +480,6 @@ static void check_lost(struct world *w, const struct final *finals, const struct
 		if (e->is_delete && given_again(w, e))
 			continue;
 		if (e->is_delete && life_had_ended(w, e))
-			continue;
-		if (e->is_delete && written_after_put_back(w, e))
 			continue;
 		if (e->is_delete && r->spared)
 			continue;
@@ -737,18 +544,6 @@ static bool any_maybe_unseen(const struct world *w, uint32_t record, size_t unit
 	return false;
 }
 
-/* Made on top of it, and the daemon could know that. */
-static bool surely_covered(const struct world *w, const struct edit *f)
-{
-	for (size_t i = 1; f->covered && i < w->n_edits; i++) {
-		const struct edit *m = &w->edits[i];
-
-		if (m->parent == (uint32_t)(f - w->edits) && is_doubtful(w, m))
-			return false;
-	}
-	return f->covered;
-}
-
 /*
  * What a record began with and all differences since. False: nobody can say so exactly. Rows that met for the first time
  * competed; a delete may have taken edits along, unheard of or not; and where a write of the daemon's was in doubt it cannot tell on top of
@@ -798,17 +593,18 @@ static void check_unit(struct world *w, uint32_t record, size_t unit, const stru
 			world_fail(w, "C5", "%s/%s unit %zu ends as <%s>, which nobody wrote", entity, r->key, unit, tuple);
 		goto out;
 	}
-	if (f->ambiguous)
+	if (f->ambiguous && !oracle_is_blank(w, f))
 		goto out;
 	/* Where values or people decide, one may come back that somebody had replaced: others had been given it. */
-	if (!oracle_by_value(w, f) && !(oracle_waits(w, f) && r->judged) && surely_covered(w, f) && !any_maybe_unseen(w, record, unit))
+	if (!f->ambiguous && !oracle_by_value(w, f) && !(oracle_waits(w, f) && r->judged) && oracle_surely_covered(w, f) &&
+	    !any_maybe_unseen(w, record, unit))
 		world_fail(w, "C4", "%s/%s unit %zu ends as <%s> (edit %zu), though somebody edited on top of it",
 			   entity, r->key, unit, tuple, (size_t)(f - w->edits));
 	for (size_t i = 1; i < w->n_edits; i++) {
 		const struct edit *m = &w->edits[i];
 
-		if (m == f || m->record != record || m->is_delete || m->unit != unit || m->covered || m->put_back || maybe_unseen(m) ||
-		    oracle_may_win(w, f, m))
+		if (m == f || m->record != record || m->is_delete || m->unit != unit || oracle_covered(w, m) || m->put_back ||
+		    maybe_unseen(m) || (f->ambiguous && (oracle_is_blank(w, m) || m->beaten)) || oracle_may_win(w, f, m))
 			continue;
 		world_fail(w, "C4", "%s/%s unit %zu: edit %zu of %s [%" PRId64 " %" PRId64 "] n %" PRId64 "-%" PRId64
 			   " won against %zu of %s [%" PRId64 " %" PRId64 "] n %" PRId64 "-%" PRId64, entity, r->key, unit,
@@ -872,7 +668,7 @@ static void check_life(struct world *w, uint32_t record, bool alive)
 		doubtful |= e->is_delete && e->row_doubtful;
 		unseen |= !e->is_delete && !e->covered && e->covered_by_delete && seen_unbeknown(w, e);
 		/* Where a person decides, what may have been replaced without having been seen waits like any other word. */
-		unseen |= !e->is_delete && oracle_waits(w, e) && e->covered && !surely_covered(w, e);
+		unseen |= !e->is_delete && oracle_waits(w, e) && e->covered && !oracle_surely_covered(w, e);
 		unseen |= !e->is_delete && oracle_waits(w, e) && !e->covered && e->covered_by_delete && some_deleter_showed_another(w, e);
 		if (e->is_delete || e->covered || e->covered_by_delete)
 			continue;
@@ -897,7 +693,7 @@ static void check_winners(struct world *w, const struct final *finals)
 		const struct sim_record *r = &w->records[i];
 
 		/* A plan is told of edits, too, long before anybody decides about them: who must win is not known then. */
-		if (r->complex || finals[i].parked || !finals[i].equal || w->plan.flushes || w->plan.put_backs || w->plan.restores || w->plans > 0)
+		if (r->complex || r->undone_us != 0 || finals[i].parked || !finals[i].equal || plan_loses_state(&w->plan) || w->plans > 0)
 			continue;
 		if (writer_of(w, i, 0, "") == NULL && !finals[i].alive && w->n_edits == 1)
 			continue;
@@ -917,6 +713,8 @@ static void check_recognised(struct world *w)
 	for (size_t e = 0; e < w->plan.n_endpoints; e++)
 		if (w->dbs[e].unrecognised)
 			world_fail(w, "epoch", "nobody noticed that %s was put back", w->dbs[e].name);
+	if (w->unrecognised)
+		world_fail(w, "epoch", "nobody noticed that the store was put back");
 }
 
 void check_all(struct world *w)
@@ -929,6 +727,8 @@ void check_all(struct world *w)
 	for (uint32_t i = 0; i < w->n_records; i++)
 		final_of(w, i, &finals[i]);
 	if (!journal_parked_each(w->journal, NULL, NULL, 0, 100000, on_parked, &scan, &e))
+		world_fail(w, "journal", "%s", e.text);
+	if (!journal_parked_each(w->journal, NULL, NULL, 0, 100000, on_taken, &scan, &e))
 		world_fail(w, "journal", "%s", e.text);
 	park_children(w, finals);
 	notes_read(w, &notes);

@@ -92,6 +92,20 @@ static void count_vectors(struct stock *s, size_t entity)
 	arena_fini(&arena);
 }
 
+/* What stands in the place of a vector, because an insert under that key is in doubt, is no record. */
+static int64_t count_records(const struct store_keys *keys, size_t entity)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < keys->n_vectors[entity]; i++) {
+		const struct kept_vector *k = &keys->vectors[entity][i];
+		struct rid to;
+
+		n += !vector_decode_forward((struct value){ k->p, k->len }, &to);
+	}
+	return n;
+}
+
 void check_books_stock(struct world *w)
 {
 	for (size_t i = 0; i < sync_entities(w->sync); i++) {
@@ -99,8 +113,9 @@ void check_books_stock(struct world *w)
 		struct sync_entity_view v;
 
 		sync_entity_view(w->sync, i, &v);
-		if (v.records != (int64_t)w->keys.n_vectors[i])
-			world_fail(w, "books", "%s: %" PRId64 " records, but there are %zu vectors", s.entity, v.records, w->keys.n_vectors[i]);
+		if (v.records != count_records(&w->keys, i))
+			world_fail(w, "books", "%s: %" PRId64 " records, but there are %" PRId64 " vectors", s.entity, v.records,
+				   count_records(&w->keys, i));
 		journal_parked_each(w->journal, s.entity, NULL, 0, SIZE_MAX, count_row, &s, NULL);
 		journal_waiting_each(w->journal, s.entity, NULL, NULL, 0, 0, count_waiting, &s, NULL);
 		count_vectors(&s, i);

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "endpoint/endpoint.h"
+#include "fake_rows.h"
 
 enum { LOCK_WAIT_US = 2 * SECOND, OVERLAP_US = 5 * SECOND, ORPHAN_LATE_US = 8 * SECOND };
 
@@ -59,6 +60,8 @@ struct fake_write {			/* a copy: the caller's batch may be gone when it takes ef
 	int64_t id;
 	uint64_t version, fields;
 	char *values[SIM_FIELDS];
+	bool forced;			/* insert: an equal row is an error, and says what it is */
+	bool tangled;			/* update: another row has its value; it waits for that to go */
 	enum write_outcome outcome;
 	struct err err;
 };
@@ -111,72 +114,6 @@ static void op_step(struct world *w, void *arg);
 
 /* ---- rows going out ------------------------------------------------------------------------------------------ */
 
-struct fake_rowset {
-	struct rowset rowset;
-	struct arena arena;
-};
-
-static void rowset_release(struct rowset *rs)
-{
-	struct fake_rowset *f = (struct fake_rowset *)rs;
-
-	free(rs->rows);
-	arena_fini(&f->arena);
-	free(f);
-}
-
-static struct rowset *rowset_new(void)
-{
-	struct fake_rowset *f = xcalloc(1, sizeof *f);
-
-	arena_init(&f->arena);
-	f->rowset.release = rowset_release;
-	return &f->rowset;
-}
-
-static struct value text_value(struct arena *a, const char *s)
-{
-	return s != NULL ? (struct value){ arena_dup(a, s, strlen(s)), (int32_t)strlen(s) } : VALUE_NULL;
-}
-
-static struct value number_value(struct arena *a, int64_t n)
-{
-	return value_of(arena_printf(a, "%" PRId64, n));
-}
-
-static int64_t reported(const struct db *db, int64_t stamp)
-{
-	return stamp != STAMP_UNKNOWN && db->world->mutation == MUTATE_WRONG_STAMP && db->index == 0 ?
-	       stamp + 3600 * (int64_t)SECOND : stamp;
-}
-
-static const struct value *columns_of(struct db *db, const struct db_row *r, size_t entity, struct arena *a)
-{
-	const struct entity_def *d = &db->world->topology->entities[entity].def;
-	struct value *v = arena_zalloc(a, (SIM_FIELDS + KEY_FIELDS_MAX) * sizeof *v);
-	size_t c = 0;
-
-	for (size_t f = 0; f < d->n_fields; f++) {
-		const struct db_row *parent;
-
-		v[c++] = text_value(a, r->text[f]);
-		if (d->fields[f].type != FIELD_REFERENCE)
-			continue;
-		parent = r->text[f] != NULL ? db_row_by_id(db, d->fields[f].refers->index, atoll(r->text[f])) : NULL;
-		for (size_t k = 0; k < d->fields[f].refers->n_key; k++)
-			v[c++] = parent != NULL ? text_value(a, parent->text[k]) : VALUE_NULL;
-	}
-	return v;
-}
-
-static void row_fill(struct db *db, const struct db_row *r, size_t entity, struct arena *a, struct row *out)
-{
-	*out = (struct row){
-		.id = number_value(a, r->id), .version = number_value(a, (int64_t)r->version),
-		.stamp = reported(db, r->modified), .columns = columns_of(db, r, entity, a),
-	};
-}
-
 static void tell(struct fake_op *op, const struct db_row *r, int64_t other)
 {
 	op->told = xrealloc(op->told, (op->n_told + 1) * sizeof *op->told);
@@ -185,10 +122,8 @@ static void tell(struct fake_op *op, const struct db_row *r, int64_t other)
 
 static void rowset_add(struct fake_op *op, struct rowset *rs, const struct db_row *r, int64_t other)
 {
-	struct fake_rowset *f = (struct fake_rowset *)rs;
-
 	rs->rows = xrealloc(rs->rows, (rs->n + 1) * sizeof *rs->rows);
-	row_fill(op->db, r, op->entity, &f->arena, &rs->rows[rs->n++]);
+	fake_row_fill(op->db, r, op->entity, fake_rowset_arena(rs), &rs->rows[rs->n++]);
 	rs->bytes += 100;
 	tell(op, r, other);
 }
@@ -272,20 +207,20 @@ static bool news_add(struct captured *c, struct arena *a, int64_t id, int64_t st
 	if (c->n == max)
 		return false;
 	c->news = xrealloc(c->news, (c->n + 1) * sizeof *c->news);
-	c->news[c->n++] = (struct news){ .id = number_value(a, id), .old_id = VALUE_NULL, .stamp = stamp, .row = -1 };
+	c->news[c->n++] = (struct news){ .id = fake_number(a, id), .old_id = VALUE_NULL, .stamp = stamp, .row = -1 };
 	return true;
 }
 
 static void capture_log(struct fake_op *op)
 {
 	struct db_table *t = &op->db->tables[op->entity];
-	struct fake_rowset *f = (struct fake_rowset *)op->got->rows;
+	struct arena *arena = fake_rowset_arena(op->got->rows);
 	struct ack *a = op->ack = ack_new(op->link);
 
 	for (size_t i = 0; i < t->n_log; i++) {
 		if (t->log[i].taken == op->link->face->incarnation)
 			continue;
-		if (!news_add(op->got, &f->arena, t->log[i].local, reported(op->db, t->log[i].at), op->max)) {
+		if (!news_add(op->got, arena, t->log[i].local, fake_stamp(op->db, t->log[i].at), op->max)) {
 			op->got->more = true;
 			break;
 		}
@@ -351,7 +286,7 @@ static void capture_poll(struct fake_op *op, int64_t bound)
 {
 	const struct db_table *t = &op->db->tables[op->entity];
 	struct captured *c = op->got;
-	struct fake_rowset *f = (struct fake_rowset *)c->rows;
+	struct arena *arena = fake_rowset_arena(c->rows);
 	int64_t reached = op->position;
 
 	op->ack = ack_new(op->link);
@@ -362,7 +297,7 @@ static void capture_poll(struct fake_op *op, int64_t bound)
 			reached = r->modified;
 			continue;
 		}
-		if (!news_add(c, &f->arena, r->id, reported(op->db, r->modified), op->max)) {
+		if (!news_add(c, arena, r->id, fake_stamp(op->db, r->modified), op->max)) {
 			c->more = true;
 			break;
 		}
@@ -444,7 +379,7 @@ static void do_read(struct fake_op *op)
 static void do_stamps(struct fake_op *op)
 {
 	const struct db_table *t = &op->db->tables[op->entity];
-	struct fake_rowset *f = (struct fake_rowset *)op->rows;
+	struct arena *arena = fake_rowset_arena(op->rows);
 	size_t found = 0;
 
 	op->stamps = xcalloc(op->n + 1, sizeof *op->stamps);
@@ -454,10 +389,10 @@ static void do_stamps(struct fake_op *op)
 
 		for (size_t i = 0; i < t->n_log; i++)
 			if (t->log[i].local == op->ids[j])
-				stamp = reported(op->db, t->log[i].at);
+				stamp = fake_stamp(op->db, t->log[i].at);
 		if (stamp == STAMP_UNKNOWN)
 			continue;
-		op->stamps[found++] = (struct stamps){ number_value(&f->arena, op->ids[j]), stamp };
+		op->stamps[found++] = (struct stamps){ fake_number(arena, op->ids[j]), stamp };
 		if (r != NULL)
 			tell(op, r, stamp);
 	}
@@ -487,6 +422,14 @@ static bool writes_key(const struct entity_def *d, const struct fake_write *x)
 	return x->op != WRITE_DELETE && (x->fields & ((UINT64_C(1) << d->n_key) - 1)) != 0;
 }
 
+/* What it puts where values have to be unique; NULL: nothing. */
+static const char *unique_value(const struct fake_op *op, const struct fake_write *x)
+{
+	int8_t f = op->world->unique[op->entity];
+
+	return f >= 0 && x->op != WRITE_DELETE && (x->fields & UINT64_C(1) << f) ? x->values[f] : NULL;
+}
+
 /* Would a real server wait for somebody else's transaction here? */
 static bool write_blocked(const struct fake_op *op, const struct fake_write *x)
 {
@@ -504,6 +447,8 @@ static bool write_blocked(const struct fake_op *op, const struct fake_write *x)
 		if (parent != NULL && parent->locked_by != 0)
 			return true;
 	}
+	if (unique_value(op, x) != NULL && unique_pending(op->db, op->entity, unique_value(op, x), r))
+		return true;
 	if (writes_key(d, x) && (r != NULL || x->op == WRITE_INSERT)) {
 		char *key = key_after(d, x, r);
 		bool pending = db_key_pending(op->db, op->entity, key);
@@ -578,9 +523,12 @@ static void write_insert(struct fake_op *op, struct fake_write *x)
 	char *key = key_after(d, x, NULL);
 	struct db_row *r;
 
-	if (db_row_by_key(op->db, op->entity, key) != NULL) {
+	if (db_row_by_key(op->db, op->entity, key) != NULL || unique_holder(op->db, op->entity, unique_value(op, x), NULL) != NULL) {
+		w->sometimes->collided_value += db_row_by_key(op->db, op->entity, key) == NULL;
 		x->outcome = WRITE_REFUSED;
 		w->sometimes->refused++;
+		if (x->forced)
+			write_error(x, ERR_ROW, "23505", "unique constraint");
 	} else if (write_checks(op, x)) {
 		r = db_row_add(op->db, op->entity);
 		r->record = record_find(w, op->entity, key);
@@ -605,10 +553,28 @@ static bool write_guard(struct fake_op *op, struct fake_write *x, struct db_row 
 	return false;
 }
 
-static void write_update(struct fake_op *op, struct fake_write *x)
+static void update_row(struct fake_op *op, struct fake_write *x, struct db_row *r, const char *key)
 {
 	struct world *w = op->world;
-	const struct entity_def *d = &w->topology->entities[op->entity].def;
+	uint32_t record = record_find(w, op->entity, key);
+
+	if (w->records[record].lineage != w->records[r->record].lineage)
+		world_fail(w, "C5", "%s #%lld: the daemon gave %s the key %s", op->db->name, (long long)r->id,
+			   w->records[r->record].key, key);
+	w->sometimes->untangled += x->tangled;
+	x->tangled = false;
+	err_clear(&x->err);
+	r->record = record;
+	set_fields(op, x, r);
+	write_done(op, x, r, r->id);
+	history_brought(w, op->db, r, op->entity, (uint32_t)x->fields);
+	if (w->mutation == MUTATE_WRITE_TWICE && !op->db->echoes)
+		db_log_add(op->db, op->entity, ++op->db->next_entry, r->id, db_clock(op->db));
+}
+
+static void write_update(struct fake_op *op, struct fake_write *x)
+{
+	const struct entity_def *d = &op->world->topology->entities[op->entity].def;
 	struct db_row *r = db_row_by_id(op->db, op->entity, x->id), *other;
 	char *key;
 
@@ -618,20 +584,70 @@ static void write_update(struct fake_op *op, struct fake_write *x)
 	other = db_row_by_key(op->db, op->entity, key);
 	if (other != NULL && other != r) {
 		write_error(x, ERR_ROW, "23505", "unique constraint");
+	} else if (unique_holder(op->db, op->entity, unique_value(op, x), r) != NULL) {
+		op->world->sometimes->collided_value += !x->tangled;
+		x->tangled = true;
 	} else {
-		uint32_t record = record_find(w, op->entity, key);
-
-		if (w->records[record].lineage != w->records[r->record].lineage)
-			world_fail(w, "C5", "%s #%lld: the daemon gave %s the key %s", op->db->name, (long long)r->id,
-				   w->records[r->record].key, key);
-		r->record = record;
-		set_fields(op, x, r);
-		write_done(op, x, r, r->id);
-		history_brought(w, op->db, r, op->entity, (uint32_t)x->fields);
-		if (w->mutation == MUTATE_WRITE_TWICE && !op->db->echoes)
-			db_log_add(op->db, op->entity, ++op->db->next_entry, r->id, db_clock(op->db));
+		update_row(op, x, r, key);
 	}
 	free(key);
+}
+
+/* As the real driver does it: those that wait are tried again as long as that helps, and then all in one transaction. */
+static size_t tangled_left(struct fake_op *op)
+{
+	size_t before, left = 0;
+
+	do {
+		before = left;
+		left = 0;
+		for (size_t i = 0; i < op->n; i++) {
+			if (op->writes[i].tangled && op->writes[i].outcome == WRITE_PENDING)
+				write_update(op, &op->writes[i]);
+			left += op->writes[i].tangled && op->writes[i].outcome == WRITE_PENDING;
+		}
+	} while (left > 0 && left != before);
+	return left;
+}
+
+static bool write_cycle(struct fake_op *op, size_t left)
+{
+	const struct entity_def *d = &op->world->topology->entities[op->entity].def;
+	struct db_row **rows = xcalloc(left + 1, sizeof(struct db_row *));
+	const char **texts = xcalloc(left + 1, sizeof *texts);
+	struct fake_write **writes = xcalloc(left + 1, sizeof(struct fake_write *));
+	size_t n = 0;
+	bool closes;
+
+	for (size_t i = 0; i < op->n; i++)
+		if (op->writes[i].tangled && op->writes[i].outcome == WRITE_PENDING) {
+			writes[n] = &op->writes[i];
+			rows[n] = db_row_by_id(op->db, op->entity, op->writes[i].id);
+			texts[n++] = unique_value(op, &op->writes[i]);
+		}
+	closes = n > 1 && unique_cycle_closes(op->db, op->entity, rows, texts, n);
+	op->world->sometimes->cycle += closes;
+	for (size_t i = 0; closes && i < n; i++) {
+		char *key = key_after(d, writes[i], rows[i]);
+
+		update_row(op, writes[i], rows[i], key);
+		free(key);
+	}
+	free(rows);
+	free(texts);
+	free(writes);
+	return closes;
+}
+
+static void untangle(struct fake_op *op)
+{
+	size_t left = tangled_left(op);
+
+	if (left == 0 || write_cycle(op, left))
+		return;
+	for (size_t i = 0; i < op->n; i++)
+		if (op->writes[i].tangled && op->writes[i].outcome == WRITE_PENDING)
+			write_error(&op->writes[i], ERR_ROW, "23505", "unique constraint");
 }
 
 static void write_delete(struct fake_op *op, struct fake_write *x)
@@ -689,6 +705,8 @@ static bool do_write(struct fake_op *op)
 		else
 			write_delete(op, x);
 	}
+	if (kind == WRITE_UPDATE)
+		untangle(op);
 	return true;
 }
 
@@ -703,7 +721,7 @@ static const struct row *readback(struct fake_op *op, const struct fake_write *x
 	if (r == NULL || r->version != x->version)
 		return NULL;
 	row = arena_alloc(op->batch->arena, sizeof *row);
-	row_fill(op->db, r, op->entity, op->batch->arena, row);
+	fake_row_fill(op->db, r, op->entity, op->batch->arena, row);
 	return row;
 }
 
@@ -723,7 +741,7 @@ static void answer_write(struct fake_op *op, const struct err *e)
 		if (e != NULL || x->outcome != WRITE_DONE)
 			continue;
 		if (x->op == WRITE_INSERT)
-			b->list[i].id = number_value(b->arena, x->id);
+			b->list[i].id = fake_number(b->arena, x->id);
 		if (x->op != WRITE_DELETE && rng_chance(&op->world->rng, 25))
 			b->list[i].readback = readback(op, x);
 	}
@@ -1039,7 +1057,7 @@ static void fake_capture(struct link *link, const char *position, size_t max, ca
 	op->has_position = position != NULL;
 	op->position = position != NULL ? atoll(position) : INT64_MIN;
 	op->got = xcalloc(1, sizeof *op->got);
-	op->got->rows = rowset_new();
+	op->got->rows = fake_rowset_new();
 }
 
 static void fake_ack(struct link *link, struct ack *ack, done_fn *done, void *arg)
@@ -1064,7 +1082,7 @@ static void fake_list(struct link *link, const char *after, const char *until, s
 	op->after = after != NULL ? atoll(after) : 0;
 	op->until = until != NULL ? atoll(until) : INT64_MAX;
 	op->max = max;
-	op->rows = rowset_new();
+	op->rows = fake_rowset_new();
 }
 
 static void fake_read(struct link *link, const struct value *ids, size_t n, rowset_fn *done, void *arg)
@@ -1072,7 +1090,7 @@ static void fake_read(struct link *link, const struct value *ids, size_t n, rows
 	struct fake_op *op = op_new(link, OP_READ, arg);
 
 	op->answer.rowset = done;
-	op->rows = rowset_new();
+	op->rows = fake_rowset_new();
 	op_ids(op, ids, n);
 }
 
@@ -1082,7 +1100,7 @@ static void fake_read_by_key(struct link *link, const struct value *keys, size_t
 	size_t n_key = op->world->topology->entities[op->entity].def.n_key;
 
 	op->answer.rowset = done;
-	op->rows = rowset_new();
+	op->rows = fake_rowset_new();
 	op->keys = xcalloc(n * n_key + 1, sizeof *op->keys);
 	for (size_t i = 0; i < n * n_key; i++)
 		op->keys[i] = xstrndup(keys[i].data, (size_t)keys[i].len);
@@ -1094,13 +1112,13 @@ static void fake_stamps(struct link *link, const struct value *ids, size_t n, st
 	struct fake_op *op = op_new(link, OP_STAMPS, arg);
 
 	op->answer.stamps = done;
-	op->rows = rowset_new();
+	op->rows = fake_rowset_new();
 	op_ids(op, ids, n);
 }
 
 static void write_copy(const struct entity_def *d, const struct write *from, struct fake_write *to)
 {
-	*to = (struct fake_write){ .op = from->op, .fields = from->fields };
+	*to = (struct fake_write){ .op = from->op, .fields = from->fields, .forced = from->op == WRITE_INSERT && from->version.len > 0 };
 	if (from->op != WRITE_INSERT) {
 		char *id = xstrndup(from->id.data, (size_t)from->id.len);
 		char *version = xstrndup(from->version.data, (size_t)from->version.len);

@@ -94,10 +94,8 @@ void store_keys_init(struct world *w)
 		numbers_deal(&w->rng, k->field_number[i], w->topology->entities[i].def.n_fields, 0);
 }
 
-void store_keys_fini(struct world *w)
+void store_keys_drop(struct store_keys *k)
 {
-	struct store_keys *k = &w->keys;
-
 	for (size_t i = 0; i < SIM_ENTITIES; i++) {
 		for (size_t j = 0; j < k->n_vectors[i]; j++)
 			free(k->vectors[i][j].p);
@@ -117,7 +115,12 @@ void store_keys_fini(struct world *w)
 	}
 	free(k->positions);
 	free(k->intents);
-	*k = (struct store_keys){ .away = k->away, .face = k->face };
+}
+
+void store_keys_fini(struct world *w)
+{
+	store_keys_drop(&w->keys);
+	w->keys = (struct store_keys){ .away = w->keys.away, .face = w->keys.face };
 }
 
 static struct kept_vector *vector_find(struct store_keys *k, size_t entity, const struct rid *rid)
@@ -250,7 +253,7 @@ static void serve_lookup(struct cmd *c, struct store_keys *k)
 	}
 }
 
-/* Which records an intent is about: id; u8, and the id it leaves when that is 1; u32 length, vector. */
+/* Which records an intent is about: id; u8 flags, and the id that it leaves when the lowest is set; u32 length, vector. */
 static void tell_intended(struct world *w, const struct cmd *c)
 {
 	struct cut x = cut_of(c->text.data, (size_t)c->text.len);
@@ -259,7 +262,7 @@ static void tell_intended(struct world *w, const struct cmd *c)
 		struct rid rid = { 0 };
 		const void *id = cut_bytes(&x, RID_BYTES);
 
-		if (cut_u8(&x) != 0)
+		if (cut_u8(&x) & 1)
 			cut_bytes(&x, RID_BYTES);
 		cut_bytes(&x, cut_be32(&x));
 		if (x.bad)
@@ -801,7 +804,6 @@ static void notice_event(struct world *w, void *arg)
 void fake_store_flush(struct world *w)
 {
 	world_trace(w, "store flushed");
-	w->flushed_us = world_now(w);
 	history_flushed(w);
 	w->sometimes->flush++;
 	store_keys_fini(w);
@@ -826,12 +828,8 @@ bool fake_store_had(struct world *w, size_t entity, const struct rid *rid, struc
 
 void fake_store_backup_free(struct world *w)
 {
-	struct store_keys now = w->keys;
-
-	w->keys = w->backup;
-	store_keys_fini(w);
+	store_keys_drop(&w->backup);
 	w->backup = (struct store_keys){ 0 };
-	w->keys = now;
 }
 
 void fake_store_backup(struct world *w)
@@ -905,7 +903,6 @@ void fake_store_restore(struct world *w)
 {
 	struct arena arena;
 
-	w->flushed_us = world_now(w);
 	history_flushed(w);
 	w->sometimes->restored++;
 	store_keys_fini(w);
@@ -922,24 +919,14 @@ void fake_store_restore(struct world *w)
 	restore_positions(w);
 }
 
-int64_t fake_store_acked(const struct world *w, const struct db *db)
-{
-	long long intent, acked = 0;
-
-	for (size_t i = 0; i < w->keys.n_positions; i++) {
-		const struct kept_text *t = &w->keys.positions[i];
-
-		if (strncmp(t->name, "epoch/", 6) == 0 && strcmp(t->name + 6, db->name) == 0 &&
-		    sscanf(t->p, "%lld %lld", &intent, &acked) == 2)
-			return acked;
-	}
-	return 0;
-}
-
 /* As a flush, but of our own will. */
 static void fake_renew(struct store *s)
 {
-	fake_store_flush(((struct fake_store *)s)->world);
+	struct world *w = ((struct fake_store *)s)->world;
+
+	w->sometimes->renewed += w->unrecognised;
+	w->unrecognised = false;
+	fake_store_flush(w);
 }
 
 static void fake_free(struct store *s)

@@ -117,6 +117,21 @@ static bool says_the_same(const struct world *w, const struct edit *e, const str
 	return tuple_shows(shown->tuple, e->tuple, e->parent != 0 ? w->edits[e->parent].tuple : NULL);
 }
 
+/* The row shows something else from now on. */
+static void leave(struct world *w, const struct db_row *row, size_t unit, size_t entity)
+{
+	uint32_t id = row->shown[unit];
+
+	for (size_t e = 0; e < w->plan.n_endpoints; e++)
+		for (size_t i = 0; i < w->dbs[e].tables[entity].n; i++) {
+			const struct db_row *other = w->dbs[e].tables[entity].rows[i];
+
+			if (other != row && other->shown[unit] == id)
+				return;
+		}
+	w->edits[id].vanished = true;
+}
+
 /* Something was done on top of it: equal values written elsewhere are covered with it, but where each difference counts. */
 static void cover(struct world *w, uint32_t id, bool by_delete)
 {
@@ -193,6 +208,7 @@ struct edit *history_edit(struct world *w, struct db *db, struct db_row *row, si
 	struct edit *e;
 
 	cover(w, row->shown[unit], false);
+	leave(w, row, unit, entity);
 	e = edit_new(w, db, row, at);
 	e->unit = (uint8_t)unit;
 	e->tuple = db_tuple(db, row, entity, unit);
@@ -249,6 +265,8 @@ void history_delete(struct world *w, struct db *db, struct db_row *row, int64_t 
 	if (!renamed)
 		for (size_t u = 0; u < w->n_units[entity]; u++)
 			cover(w, row->shown[u], true);
+	for (size_t u = 0; u < w->n_units[entity]; u++)
+		leave(w, row, u, entity);
 	e = edit_new(w, db, row, at);
 	e->is_delete = true;
 	e->renamed = renamed;
@@ -463,6 +481,7 @@ void history_recalled(struct world *w, size_t entity, const struct rid *rid)
 
 void history_flushed(struct world *w)
 {
+	w->flushed_us = world_now(w);
 	for (size_t e = 0; e < w->plan.n_endpoints; e++)
 		for (size_t i = 0; i < w->plan.n_entities; i++) {
 			struct db_table *t = &w->dbs[e].tables[i];
@@ -585,9 +604,20 @@ static void put_back_by_value(struct world *w, struct db *db, const struct db_ro
 	if (row->shown[u] == 0 || writer == 0 || writer == row->shown[u] || !oracle_by_value(w, was))
 		return;
 	was->put_back = true;
-	if (!w->records[row->record].complex && !w->plan.flushes && !w->plan.put_backs && !w->plan.restores && !oracle_may_win(w, &w->edits[writer], was))
+	if (!w->records[row->record].complex && w->records[row->record].undone_us == 0 && !plan_loses_state(&w->plan) && !oracle_may_win(w, &w->edits[writer], was))
 		world_fail(w, "C4", "%s %s: <%s> was put in the place of <%s>, which beats it", db->name, w->records[row->record].key,
 			   w->edits[writer].tuple, was->tuple);
+}
+
+/* Where one side is put back whatever its stamp. */
+static void count_put_back(struct world *w, const struct db_row *row, size_t u, uint32_t writer)
+{
+	const struct edit *was = &w->edits[row->shown[u]], *now = &w->edits[writer];
+
+	if (row->shown[u] == 0 || writer == 0 || row->brought[u] != 0 || !oracle_outranks(w, now, was))
+		return;
+	w->sometimes->filled += oracle_is_blank(w, was);
+	w->sometimes->mirrored += !oracle_is_blank(w, was);
 }
 
 /* Where a person decides, nobody's edit is written over before. */
@@ -598,7 +628,7 @@ static void keep_until_judged(struct world *w, struct db *db, const struct db_ro
 
 	if (row->shown[u] == 0 || writer == 0 || writer == row->shown[u] || !oracle_waits(w, was) || says_the_same(w, was, now))
 		return;
-	if (r->judged || r->complex || w->plan.flushes || w->plan.put_backs || w->plan.restores || was->covered || was->covered_by_delete || was->unseen_change ||
+	if (r->judged || r->complex || r->undone_us != 0 || plan_loses_state(&w->plan) || was->covered || was->covered_by_delete || was->unseen_change ||
 	    was->row_doubtful || was->no_base)
 		return;
 	world_fail(w, "C4", "%s %s: <%s> was put in the place of <%s>, and nobody has decided", db->name, r->key, now->tuple, was->tuple);
@@ -650,6 +680,8 @@ void history_brought(struct world *w, struct db *db, struct db_row *row, size_t 
 				    (long long)row->id, u, tuple, writer);
 		put_back_by_value(w, db, row, u, writer);
 		keep_until_judged(w, db, row, u, writer);
+		count_put_back(w, row, u, writer);
+		w->edits[row->shown[u]].beaten |= writer != row->shown[u] && !is_empty(tuple) && tuple[0] != '\0';
 		row->shown[u] = writer;
 		row->brought[u] = world_now(w);
 		free(tuple);

@@ -75,6 +75,37 @@ static void rules_vary(struct world *w, struct entity_def *d)
 	}
 }
 
+/*
+ * Rules of which one side is put back whatever its stamp. From chances of their own, too, and only in some seeds: those that found faults
+ * once go on telling the same story.
+ */
+static void rules_of_rank(struct world *w, struct entity_def *d)
+{
+	struct rng rng = { .s = w->seed * 163 + d->index };
+
+	if (!rng_chance(&(struct rng){ .s = w->seed * 157 }, 25) || w->mutation != MUTATE_NOTHING)
+		return;
+	for (size_t f = 0; f < d->n_fields; f++) {
+		struct field_def *x = &d->fields[f];
+
+		if (x->is_key || x->type == FIELD_REFERENCE || !rng_chance(&rng, 50))
+			continue;
+		x->rule = x->group >= 0 || rng_chance(&rng, 50) ? RULE_MIRROR : RULE_NEWEST_FILLED;
+		for (size_t g = 0; x->group >= 0 && g < d->n_fields; g++)
+			if (d->fields[g].group == x->group)
+				d->fields[g].rule = x->rule;
+	}
+}
+
+/* Any value will do but a sum, which nobody chose; what is cleaned may be unique here and not there. */
+static void unique_choose(struct world *w, const struct entity_def *d)
+{
+	w->unique[d->index] = -1;
+	for (size_t f = d->n_fields; w->plan.uniques && f-- > d->n_key;)
+		if (d->fields[f].type != FIELD_REFERENCE && d->fields[f].rule != RULE_ADD && d->fields[f].n_clean == 0)
+			w->unique[d->index] = (int8_t)f;
+}
+
 /* The first two fields that are neither key nor reference become a group, with one rule. */
 static void group_make(struct entity_def *d)
 {
@@ -147,6 +178,8 @@ static void entity_make(struct world *w, size_t i)
 	if (w->plan.groups)
 		group_make(d);
 	rules_vary(w, d);
+	rules_of_rank(w, d);
+	unique_choose(w, d);
 	units_make(w, i);
 }
 
@@ -262,6 +295,10 @@ static void dice_for_rare_days(struct world *w)
 			   !w->plan.put_backs;
 	/* Whether a value is as it was then, or was made so again, nobody can tell (SEMANTICS 9.5). */
 	w->plan.reverts &= !w->plan.restores;
+	w->plan.undos = rng_chance(&(struct rng){ .s = w->seed * 223 }, 12) && w->mutation == MUTATE_NOTHING;
+	w->plan.uniques = rng_chance(&(struct rng){ .s = w->seed * 197 }, 15) && w->mutation == MUTATE_NOTHING;
+	w->plan.roll_backs = rng_chance(&(struct rng){ .s = w->seed * 71 }, 8) && w->mutation == MUTATE_NOTHING && !w->plan.flushes &&
+			     !w->plan.put_backs && !w->plan.restores;
 }
 
 static char directory[] = "/tmp/sim.XXXXXX";
@@ -320,14 +357,15 @@ void plan_make(struct world *w)
 	if (w->mutation == MUTATE_CURSOR_BY_TIME || w->mutation == MUTATE_ACK_BY_MAX)	/* a sweep heals what these lose */
 		for (size_t e = 0; e < t->n_endpoints; e++)
 			t->endpoints[e].sweep_us = 0;
-	world_trace(w, "seed %llu: %zu endpoints, %zu entities, %zu records%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s", (unsigned long long)w->seed,
+	world_trace(w, "seed %llu: %zu endpoints, %zu entities, %zu records%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s", (unsigned long long)w->seed,
 		    w->plan.n_endpoints, w->plan.n_entities, w->plan.records,
 		    w->plan.references ? " references" : "", w->plan.groups ? " groups" : "",
 		    w->plan.deletes ? " deletes" : "", w->plan.renames ? " renames" : "", w->plan.reverts ? " reverts" : "",
 		    w->plan.invalid ? " invalid" : "", w->plan.poison ? " poison" : "", w->plan.crashes ? " crashes" : "",
 		    w->plan.outages ? " outages" : "", w->plan.store_outages ? " store-outages" : "",
 		    w->plan.lost_replies ? " lost-replies" : "", w->plan.flushes ? " flushes" : "", w->plan.masses ? " masses" : "",
-		    w->plan.put_backs ? " put-backs" : "", w->plan.restores ? " restores" : "");
+		    w->plan.put_backs ? " put-backs" : "", w->plan.restores ? " restores" : "", w->plan.roll_backs ? " roll-backs" : "",
+		    w->plan.uniques ? " uniques" : "", w->plan.undos ? " undos" : "");
 	for (size_t e = 0; e < t->n_endpoints; e++)
 		world_trace(w, "  %s: %s, skew %+.3f s, precision %lld us%s%s%s, interval %lld s, sweep %lld s", w->dbs[e].name,
 			    w->dbs[e].listen ? "listen" : "poll", (double)w->dbs[e].skew_us / SECOND,

@@ -29,7 +29,7 @@
 #include "sync/sync.h"
 
 enum {
-	OPERATED_US = 60 * SECOND, OPERATE_MOST = 50,
+	OPERATED_US = 60 * SECOND, OPERATE_MOST = 50, UNDO_AT_END = 3,
 	LIVENESS_US = 300 * SECOND,	/* three sweeps and the longest rest */
 	STILL_US = 200 * SECOND,	/* and two more sweeps of each table in which nothing may be written */
 	STILL_SWEEPS = 5,		/* or more; each that finds the row of a parked record tries it again */
@@ -175,7 +175,7 @@ static void put_back(struct world *w, void *arg)
 
 	if (w->quiet)
 		return;
-	if (db->copy->epoch == 0 || fake_store_acked(w, db) <= db->copy->epoch) {
+	if (db->copy->epoch == 0 || store_keys_acked(&w->keys, db) <= db->copy->epoch) {
 		next_put_back(w);
 		return;
 	}
@@ -658,6 +658,10 @@ static void run(struct world *w)
 		somebody_migrates(w, NULL);
 	if (w->plan.put_backs)
 		next_put_back(w);
+	if (w->plan.undos)
+		undo_soon(w);
+	if (w->plan.roll_backs)
+		roll_back_soon(w);
 	if (w->plan.restores)
 		world_after(w, rng_span(&w->nemesis, SECOND, 10 * SECOND), back_up, NULL);
 	if (w->plan.masses)
@@ -670,6 +674,12 @@ static void run(struct world *w)
 		if (times == OPERATE_MOST)
 			world_fail(w, "manual", "what the operator decides waits all the same");
 		world_run_until(w, world_now(w) + OPERATED_US);
+	}
+	for (unsigned times = 0; !w->failed && w->plan.undos && times < UNDO_AT_END; times++) {
+		undo_something(w);
+		world_run_until(w, world_now(w) + OPERATED_US);
+		if (w->undoing)
+			world_fail(w, "undo", "is not over a minute after everything was quiet");
 	}
 	if (w->failed)
 		return;

@@ -246,6 +246,7 @@ void world_free(struct world **wp)
 	for (size_t e = 0; e < w->plan.n_endpoints; e++)
 		db_fini(&w->dbs[e]);
 	store_keys_fini(w);
+	roll_back_drop(w);
 	fake_store_backup_free(w);
 	journal_close(&w->journal);
 	for (size_t i = 0; i < w->n_records; i++) {

@@ -68,6 +68,9 @@ struct plan {
 	bool renames, deletes, reverts, groups, references, invalid, poison;
 	bool crashes, outages, store_outages, flushes, lost_replies, long_transactions;
 	bool collisions;		/* a rename may meet a record of that key elsewhere */
+	bool undos;			/* the operator undoes */
+	bool uniques;			/* a column besides the key has to be unique */
+	bool roll_backs;		/* the store comes back as it was some seconds ago */
 	bool put_backs;			/* databases come back as they were some seconds ago */
 	bool restores;			/* the state is lost, and what was backed up some seconds ago is put back */
 	bool masses;			/* somebody deletes most of a table, and there is a guard */
@@ -77,13 +80,17 @@ struct plan {
 /* Kinds of events by name: a run can leave some out, to find the least that makes a seed fail. */
 #define PLAN_PARTS(X) \
 	X(renames) X(deletes) X(reverts) X(groups) X(references) X(invalid) X(poison) X(crashes) X(outages) \
-	X(store_outages) X(flushes) X(lost_replies) X(long_transactions) X(collisions) X(put_backs) X(restores) X(masses)
+	X(store_outages) X(flushes) X(lost_replies) X(long_transactions) X(collisions) X(put_backs) X(restores) X(masses) \
+	X(roll_backs) X(uniques) X(undos)
 
 struct told {				/* a row that goes along with an answer */
 	int64_t id;
 	uint64_t version;
 	int64_t stamp, other;
 };
+
+/* The daemon may have to begin with no state, or with one that is not the last. */
+static inline bool plan_loses_state(const struct plan *p) { return p->flushes || p->roll_backs || p->put_backs || p->restores; }
 
 /* ---- databases ---------------------------------------------------------------------------------------- */
 
@@ -183,6 +190,7 @@ struct sim_record {
 	char *key;
 	uint32_t lineage;		/* records joined by renames share it */
 	bool complex;			/* deleted and inserted again, renamed, invalid: the strict oracle does not apply */
+	int64_t undone_us;		/* world time: what was written before may have been undone; 0: nothing */
 	bool judged;			/* the operator has decided about a field of it */
 	bool invalid;			/* some endpoint showed a value that the checks refuse */
 	bool massed, carried;		/* deleted with many others; and that was carried to another endpoint */
@@ -202,6 +210,8 @@ struct edit {
 	bool covered, covered_by_delete;	/* something was done on top of it */
 	bool shared, no_base;		/* several endpoints began with it; made before the daemon knew the row */
 	bool put_back;			/* max and min: the daemon wrote what beats it in its place */
+	bool beaten;			/* the daemon wrote a value in its place */
+	bool vanished;			/* for a moment nobody showed it any more */
 	bool unseen_change;		/* put back what the daemon had last been given: it cannot be noticed */
 	bool gone_with_db;		/* its database was put back to a time before it */
 	uint32_t parent;		/* the edit that the row showed; 0: none */
@@ -301,6 +311,18 @@ struct store_keys {
 	X(same_insert, "same key inserted on two sides") \
 	X(truncated_wake, "wake-up lost") \
 	X(open_at_crash, "killed while a transaction was open") \
+	X(undo_asked, "the operator undid something") \
+	X(undo_restored, "and it was put back") \
+	X(undo_skipped, "and it could not be put back any more") \
+	X(swapped, "rows handed their unique values on") \
+	X(taken_twice, "a value that must be unique was taken on two sides") \
+	X(collided_value, "a write ran into another row's unique value") \
+	X(untangled, "and was done when that had gone") \
+	X(cycle, "rows took their values from each other in one transaction") \
+	X(mirrored, "an edit was put back because another endpoint is mirrored") \
+	X(filled, "a blank was put back because a value is there") \
+	X(rolled_back, "store put back to an older state") \
+	X(renewed, "and was recognised as that") \
 	X(put_back, "database put back to an older state") \
 	X(rebased, "and was recognised as that") \
 	X(forgotten, "a record that only it had was forgotten") \
@@ -333,6 +355,7 @@ struct world {
 	size_t n_units[SIM_ENTITIES];
 	uint32_t unit_fields[SIM_ENTITIES][SIM_UNITS];	/* bit = field */
 	int8_t unit_of[SIM_ENTITIES][SIM_FIELDS];	/* -1: key field */
+	int8_t unique[SIM_ENTITIES];	/* field whose values must be unique in a table; -1: only the key's */
 
 	int64_t advancing_to;		/* while the daemon's own timers run */
 	struct event *events;		/* heap */
@@ -358,9 +381,15 @@ struct world {
 	unsigned migrations;		/* asked for */
 	const char *paused;		/* an entity that rests for it; NULL: none */
 	uint64_t planned;		/* writes and decisions, by the last one */
+	bool undoing;			/* an undo is under way */
+	uint32_t undo_of;		/* the record that it is about */
+	int64_t undone_before_us;	/* until when that had been undone before */
 	uint32_t incarnation;
 	uint32_t epoch;			/* rises when what rounds have learned is lost: the daemon died, the store went away */
-	int64_t flushed_us;		/* world time: the store last forgot everything; 0: never */
+	int64_t flushed_us;		/* world time: the store last forgot everything, or was put back; 0: never */
+	struct store_keys *older;	/* what it may be put back to; NULL: nothing */
+	int64_t older_us;		/* world time: of that */
+	bool unrecognised;		/* it was put back, and the daemon has not noticed that yet */
 	bool quiet;			/* no more edits and faults */
 	bool kill;			/* the daemon dies after this event */
 	FILE *trace;			/* where a verbose run is told */
@@ -416,6 +445,14 @@ void db_copy_take(struct db *);
 void db_copy_restore(struct db *);
 void db_fini(struct db *);
 
+/* unique.c */
+const struct db_row *unique_holder(const struct db *, size_t entity, const char *text, const struct db_row *but);	/* NULL: nobody */
+bool unique_pending(const struct db *, size_t entity, const char *text, const struct db_row *but);
+bool unique_cycle_closes(const struct db *, size_t entity, struct db_row *const *rows, const char *const *texts, size_t n);
+char *unique_from_elsewhere(struct world *, const struct db *, size_t entity);
+size_t unique_hand_on(struct world *, struct db *, size_t entity, struct db_row *rows[3], char *texts[3]);
+bool unique_waits_rightly(const struct world *, uint32_t record, const struct db *);
+
 /* apps.c */
 void apps_populate(struct world *);
 void apps_start(struct world *);
@@ -467,12 +504,18 @@ void history_carried(struct world *, uint32_t record);
 /* sim.c: outside of any turn of the loop */
 void daemon_kill(struct world *);
 
-/* check.c */
+/* oracle.c */
 bool oracle_may_win(struct world *, const struct edit *winner, const struct edit *loser);
 bool oracle_by_value(const struct world *, const struct edit *);	/* its rule is max or min */
 bool oracle_waits(const struct world *, const struct edit *);	/* it is manual */
 bool oracle_adds(const struct world *, size_t entity, size_t unit);	/* it is add */
+bool oracle_is_blank(const struct world *, const struct edit *);	/* it is newest-filled, and this has nothing to say */
+bool oracle_outranks(const struct world *, const struct edit *a, const struct edit *b);	/* whenever the two were made */
+bool oracle_covered(const struct world *, const struct edit *);		/* something that may stand was made on top of it */
+bool oracle_surely_covered(const struct world *, const struct edit *);	/* and the daemon could know that */
+/* check.c */
 void check_all(struct world *);
+char *record_printed(const struct world *, const struct sim_record *);	/* its key, as it is printed; yours */
 /* check_books.c */
 void check_books(struct world *);		/* whenever nothing is in the middle of happening */
 void check_books_stock(struct world *);		/* when it is quiet */
@@ -499,8 +542,17 @@ void fake_store_backup(struct world *);		/* a look at all of the keys, when a ba
 bool fake_store_had(struct world *, size_t entity, const struct rid *, struct value blob);	/* in that look; blob NULL: had it not */
 void fake_store_restore(struct world *);	/* no daemon may be at work: it dies first */
 void fake_store_backup_free(struct world *);
-int64_t fake_store_acked(const struct world *, const struct db *);	/* the epoch that the store knows to stand there; 0: none */
 void store_keys_init(struct world *);
 void store_keys_fini(struct world *);
+void store_keys_drop(struct store_keys *);		/* what it holds */
+
+/* undo.c */
+void undo_soon(struct world *);
+void undo_something(struct world *);
+
+/* roll_back.c */
+int64_t store_keys_acked(const struct store_keys *, const struct db *);	/* the epoch that they know to stand there; 0: none */
+void roll_back_soon(struct world *);
+void roll_back_drop(struct world *);			/* the older state that is kept */
 
 #endif

@@ -1,0 +1,129 @@
+/*
+ * fuzz_vector.c - vectors as Redis gives them back: any bytes are either a whole vector or none, and one that is written again is the same.
+ */
+#include "fuzz.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "model/vector.h"
+
+const char *const fuzz_examples[] = { NULL };
+
+/* Versions, counts and lengths are small numbers where they make sense: pure chance would hardly ever get beyond the first. */
+static void soften(const uint8_t *data, size_t size, struct buf *out)
+{
+	struct choices c = { data, data + size };
+
+	buf_add(out, "", 0);
+	while (c.p < c.end)
+		switch (choose(&c, 4)) {
+		case 0:
+			buf_addc(out, (char)choose(&c, 256));
+			break;
+		case 1:
+			buf_addc(out, (char)choose(&c, 4));
+			break;
+		case 2:
+			buf_addc(out, (char)(choose(&c, 3) | choose(&c, 4) << 5 | choose(&c, 2) << 7));
+			break;
+		default:
+			buf_varint(out, choose(&c, 16));
+			break;
+		}
+}
+
+/* A vector as the daemon makes them: by pure chance the fuller forms would hardly ever come. */
+static struct vector *made_of(struct choices *c, const struct vector_layout *l, struct arena *arena)
+{
+	static const char *const ids[] = { "7", "007", "a-b", "123456789012345678" };
+	struct vector *v = vector_new(arena, l->n_fields, l->n_endpoints);
+
+	v->generation = 1 + choose(c, 3);
+	v->dead = choose(c, 4) == 0;
+	v->row = choose(c, 3);
+	for (size_t f = 0; f < l->n_fields; f++)
+		v->fields[f] = (struct vfield){ 1 + choose(c, 3), { .eff = (int64_t)choose(c, 3) * 1000000, .n = choose(c, 12), .origin = (uint8_t)choose(c, 3) } };
+	for (size_t e = 0; e < l->n_endpoints; e++) {
+		struct vseen *s = &v->seen[e];
+
+		*s = (struct vseen){ .known = choose(c, 4) > 0, .owed = choose(c, 2), .parked = choose(c, 4) == 0, .uncertain = choose(c, 3) == 0 };
+		s->present = s->known && choose(c, 3) > 0;
+		s->detached = !s->present && choose(c, 4) == 0;
+		s->former = s->present && choose(c, 3) == 0;
+		s->same = s->present && choose(c, 2);
+		s->id = s->present ? value_of(ids[choose(c, 4)]) : VALUE_NULL;
+		s->row = s->present && !s->same ? 1 + choose(c, 9) : 0;
+		s->deviations = s->intended = arena_zalloc(arena, sizeof *s->deviations);
+		*s->deviations = (struct vdeviation){ (uint8_t)choose(c, 3), 1 + choose(c, 9), { .eff = 5, .n = 1, .origin = 1 } };
+		s->n_deviations = s->present && !s->same ? choose(c, 2) : 0;
+		s->n_intended = s->uncertain ? choose(c, 2) : 0;
+	}
+	return v;
+}
+
+static void check_made(const struct vector_layout *layout, const uint8_t *data, size_t size)
+{
+	struct choices c = { data, data + size };
+	struct arena arena;
+	struct buf b = { 0 };
+	struct vector *v, *is = NULL;
+
+	arena_init(&arena);
+	v = made_of(&c, layout, &arena);
+	vector_encode(v, layout, &b);
+	fuzz_check(vector_decode(b.p, b.len, layout, &arena, &is, NULL), "what was made cannot be read");
+	fuzz_check(is->dead == v->dead && is->generation == v->generation && is->row == v->row, "another life");
+	for (size_t f = 0; f < layout->n_fields; f++)
+		fuzz_check(is->fields[f].digest == v->fields[f].digest && same_key(&is->fields[f].key, &v->fields[f].key), "another field %zu", f);
+	for (size_t e = 0; e < layout->n_endpoints; e++) {
+		const struct vseen *s = &v->seen[e], *i = &is->seen[e];
+
+		fuzz_check(i->known == s->known && i->present == s->present && i->owed == s->owed && i->parked == s->parked &&
+			   i->uncertain == s->uncertain && i->detached == s->detached && i->former == s->former && i->same == s->same,
+			   "endpoint %zu is another", e);
+		fuzz_check(i->n_deviations == s->n_deviations && i->n_intended == s->n_intended && i->row == s->row &&
+			   (!s->present || value_equal(i->id, s->id)), "endpoint %zu shows something else", e);
+	}
+	arena_fini(&arena);
+	buf_fini(&b);
+}
+
+static void check(const struct vector_layout *layout, const char *p, size_t len)
+{
+	struct arena arena;
+	struct buf once = { 0 }, twice = { 0 };
+	struct vector *v = NULL, *again = NULL;
+	struct err e = { 0 };
+
+	arena_init(&arena);
+	if (!vector_decode(p, len, layout, &arena, &v, &e)) {
+		fuzz_check(strcmp(e.code, "bad-vector") == 0, "it is refused as '%s'", e.code);
+	} else {
+		vector_encode(v, layout, &once);
+		fuzz_check(vector_decode(once.p, once.len, layout, &arena, &again, &e), "what was read is written so that nobody can read it");
+		vector_encode(again, layout, &twice);
+		fuzz_check(once.len == twice.len && memcmp(once.p, twice.p, once.len) == 0, "written twice it is different");
+		fuzz_check(v->dead == again->dead && v->generation == again->generation && vector_spent(v) == vector_spent(again), "another life");
+		for (size_t n = 0; n < v->n_endpoints; n++)
+			fuzz_check(vector_owed_since(v, n) == vector_owed_since(again, n), "owed since another moment");
+	}
+	arena_fini(&arena);
+	buf_fini(&once);
+	buf_fini(&twice);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct vector_layout layout = { .n_fields = 3, .n_endpoints = 3, .field_number = { 2, 0, 1 }, .endpoint_number = { 1, 0, 4 },
+					.fields_stored = 3 };
+	struct buf soft = { 0 };
+
+	check(&layout, (const char *)data, size);
+	check_made(&layout, data, size);
+	soften(data, size, &soft);
+	check(&layout, soft.p, soft.len);
+	buf_fini(&soft);
+	return 0;
+}
