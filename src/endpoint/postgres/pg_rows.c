@@ -510,7 +510,7 @@ static void pg_split(struct link *l, size_t n, int64_t rows, ids_fn *done, void 
 		return;
 	buf_adds(sql, "SELECT DISTINCT ON (i) i::text FROM unnest((SELECT percentile_disc(ARRAY[");
 	for (size_t i = 1; i < n; i++)
-		buf_addf(sql, "%s%.6f", i > 1 ? ", " : "", (double)i / (double)n);
+		buf_addf(sql, "%s%.17g", i > 1 ? ", " : "", (double)i / (double)n);
 	buf_addf(sql, "]::float8[]) WITHIN GROUP (ORDER BY t.%s) FROM %s t", t->id.quoted, t->quoted);
 	if (rows > SAMPLE_ROWS)
 		buf_addf(sql, " TABLESAMPLE SYSTEM (%.6f)", 100.0 * SAMPLE_ROWS / (double)rows);
