@@ -22,8 +22,8 @@
 void failpoint(const char *room, const char *step, const char *moment);
 void failpoint_phase(const char *room, int phase);
 #else
-#define failpoint(room, step, moment) ((void)0)
-#define failpoint_phase(room, phase) ((void)0)
+#define failpoint(room, step, moment) ((void)(room), (void)(step), (void)(moment))
+#define failpoint_phase(room, phase) ((void)(room), (void)(phase))
 #endif
 
 #endif
