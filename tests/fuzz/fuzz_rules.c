@@ -108,7 +108,8 @@ static void make_fields(struct game *g)
 			x->type = FIELD_INTEGER;
 	}
 	for (size_t f = 1; group && f <= 2; f++) {	/* such rules are refused for groups by conf/ */
-		if (g->fields[1].rule == RULE_ADD || g->fields[1].rule == RULE_MAX || g->fields[1].rule == RULE_MIN)
+		if (g->fields[1].rule == RULE_ADD || g->fields[1].rule == RULE_MAX || g->fields[1].rule == RULE_MIN ||
+		    g->fields[1].rule == RULE_NEWEST_FILLED)
 			g->fields[1].rule = RULE_LAST_WRITER_WINS;
 		g->fields[f].group = 0;
 		g->fields[f].rule = g->fields[1].rule;
