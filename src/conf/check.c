@@ -187,7 +187,7 @@ static void check_rule_needs(struct reader *r, const struct entity_def *e, const
 			wrong(r, at, "field %s is of the key: %s is for other fields", quoted(r, f->name), rule_name(f->rule));
 		else if (n->alone && grouped && !said[f->group])
 			wrong(r, at, "field %s is in a group: %s is for fields of their own", quoted(r, f->name), rule_name(f->rule));
-		else if (n->types != 0 && !(n->types & BIT_OF(f->type)) && !(n->alone && grouped))
+		else if (n->types != 0 && f->type != FIELD_TYPES && !(n->types & BIT_OF(f->type)) && !(n->alone && grouped))
 			wrong(r, at, "field %s is %s: %s is for %s", quoted(r, f->name), field_type_name(f->type), rule_name(f->rule),
 			      n->types_said);
 		if (grouped)

@@ -620,6 +620,11 @@ static const struct bad {
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: integer}\n" "    conflict:\n" "      rule: add\n"
 	     MAPPINGS),
 	  "14:13: entities.c.conflict.rule: field \"n\" is text: add is for integer and decimal\n" },
+	{ "rule add of what nobody knows",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: txet}\n" "      m: {type: integer}\n" "    conflict:\n" "      fields: {n: add}\n"
+	     MAPPINGS),
+	  "11:17: entities.c.fields.n.type: wants text, integer, decimal, boolean, timestamp, date, uuid, json, bytes or reference, "
+	  "has \"txet\"; did you mean \"text\"?\n" },
 	{ "rule manual of a key",
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "      m: {type: text}\n" "    conflict:\n"
 	     "      fields: {k: manual}\n" MAPPINGS),
