@@ -90,6 +90,7 @@ void sync_backup_free(struct sync_backup **bp)
 	*bp = NULL;
 	break_off(b, "whoever asked for it went away");
 	let_go(b);
+	loop_timer_stop(b->soon);	/* nobody is to be told, also while the store owes an answer */
 	b->left = true;
 	if (!b->asking)
 		release(b);

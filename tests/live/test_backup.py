@@ -144,6 +144,15 @@ class Backup(ThreeCrms):
         self.assertEqual(list(self.place.path.glob("state.backup*")), [])
         eventually(lambda: self.d.try_ctl("backup", self.file).returncode == 0, "another one can be made")
 
+    def test_whoever_leaves_a_backup_while_redis_is_asked_leaves_nothing_behind(self):
+        self.begin()
+        self.redis.process.send_signal(signal.SIGSTOP)
+        ran = self.d.try_ctl("--timeout", "500ms", "backup", self.file)
+        eventually(lambda: "backup broken off" in self.d.log, "the daemon has seen that nobody is there")
+        self.redis.process.send_signal(signal.SIGCONT)
+        self.assertEqual(ran.returncode, 75, ran.stderr)
+        eventually(lambda: self.d.try_ctl("backup", self.file).returncode == 0, "another one can be made")
+
 
 SUMS = """
 thing:
