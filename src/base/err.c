@@ -36,6 +36,11 @@ bool err_while(struct err *e, const char *fmt, ...)
 	return false;
 }
 
+bool err_same(const struct err *a, const struct err *b)
+{
+	return a->kind == b->kind && strcmp(a->code, b->code) == 0 && (a->code[0] != '\0' || strcmp(a->text, b->text) == 0);
+}
+
 void err_clear(struct err *e)
 {
 	if (e == NULL)

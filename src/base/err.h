@@ -28,6 +28,8 @@ bool err_set(struct err *e, enum err_kind kind, const char *code, const char *fm
 	__attribute__((format(printf, 4, 5)));
 /* Prefixes "fmt: " to the text. */
 bool err_while(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same reason, to people: where there is no code the words decide. */
+bool err_same(const struct err *a, const struct err *b);
 void err_clear(struct err *e);
 const char *err_kind_name(enum err_kind kind);
 

@@ -370,7 +370,7 @@ static void on_opened(void *arg)
 /* Told once for each reason: a server that stays away is not told about every ten seconds. */
 void redis_tell_down(struct redis_store *s, const struct err *e)
 {
-	bool same = s->told_down && s->store.why.kind == e->kind && strcmp(s->store.why.code, e->code) == 0;
+	bool same = s->told_down && err_same(&s->store.why, e);
 
 	s->store.why = *e;
 	s->store.tries = s->told_down ? s->store.tries + 1 : 1;

@@ -397,6 +397,23 @@ END_TEST
 
 /* ---- buffers --------------------------------------------------------------------------------------------------------- */
 
+START_TEST(a_reason_without_a_code_is_known_by_its_words)
+{
+	struct err a, b;
+
+	err_set(&a, ERR_TRANSIENT, "", "connection refused");
+	err_set(&b, ERR_TRANSIENT, "", "connection refused");
+	ck_assert(err_same(&a, &b));
+	err_set(&b, ERR_TRANSIENT, "", "certificate verify failed");
+	ck_assert(!err_same(&a, &b));
+	err_set(&a, ERR_TRANSIENT, "57P01", "terminated by one");
+	err_set(&b, ERR_TRANSIENT, "57P01", "terminated by another");
+	ck_assert(err_same(&a, &b));
+	b.kind = ERR_ENDPOINT;
+	ck_assert(!err_same(&a, &b));
+}
+END_TEST
+
 START_TEST(a_buffer_grows_and_ends_with_nul)
 {
 	struct buf b = { 0 };
@@ -799,6 +816,7 @@ static void add_rest(Suite *s)
 	TCase *c = tcase_create("rest");
 
 	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_test(c, a_reason_without_a_code_is_known_by_its_words);
 	tcase_add_test(c, a_buffer_grows_and_ends_with_nul);
 	tcase_add_test(c, numbers_written_are_read);
 	tcase_add_test(c, a_reader_never_runs_past_the_end);

@@ -197,12 +197,12 @@ static void log_down(struct postgres *pg)
 {
 	const struct err *e = &pg->ep.why;
 
-	/* The first failure and each of a new kind; not every try. */
-	if (pg->down_since_us != 0 && strcmp(pg->logged, e->code) == 0)
+	/* The first failure and each for another reason; not every try. */
+	if (pg->down_since_us != 0 && err_same(&pg->logged, e))
 		return;
 	if (pg->down_since_us == 0)
 		pg->down_since_us = clock_wall_us();
-	snprintf(pg->logged, sizeof pg->logged, "%s", e->code);
+	pg->logged = *e;
 	log_warn("endpoint down", LOG_S("endpoint", pg->ep.conf->name), LOG_ERR(e), LOG_I("tries", pg->ep.tries));
 }
 
@@ -230,7 +230,7 @@ static void up(struct postgres *pg)
 			 LOG_D("down_seconds", pg->down_since_us == 0 ? 0.0 :
 			       (double)(clock_wall_us() - pg->down_since_us) / 1e6));
 		pg->down_since_us = 0;
-		pg->logged[0] = '\0';
+		err_clear(&pg->logged);
 	}
 	pg->phase = PG_SERVING;
 	err_clear(&pg->ep.why);

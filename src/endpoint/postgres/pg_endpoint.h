@@ -64,7 +64,7 @@ struct postgres {
 	bool hands_off;			/* uninstalled by order: do not install again by ourselves */
 	bool tell;			/* events.state is due */
 	int64_t down_since_us;		/* wall; of the outage that is being counted, 0: none */
-	char logged[sizeof ((struct err *)0)->code];	/* code of the last failure that was logged */
+	struct err logged;		/* the last failure that was logged */
 	struct err install_failure;	/* of the last install by ourselves */
 	unsigned install_tries;
 	int64_t install_not_before_us;	/* mono */
