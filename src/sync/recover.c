@@ -241,18 +241,6 @@ static void on_epoch_mark(void *arg, struct value text, const struct err *e)
 	free(m);
 }
 
-static void load_epoch(struct recovery *rc, size_t endpoint)
-{
-	struct epoch_load *m = xcalloc(1, sizeof *m);
-	char name[EPOCH_TEXT];
-
-	m->rc = rc;
-	m->endpoint = endpoint;
-	rc->open++;
-	epoch_name_mark(rc->sync, endpoint, name);
-	rc->sync->store->ops->position(rc->sync->store, name, on_epoch_mark, m);
-}
-
 static void on_restored_mark(void *arg, struct value text, const struct err *e)
 {
 	struct epoch_load *m = arg;
@@ -265,16 +253,24 @@ static void on_restored_mark(void *arg, struct value text, const struct err *e)
 	free(m);
 }
 
-static void load_restored(struct recovery *rc, size_t endpoint)
+static void load_of_endpoint(struct recovery *rc, size_t endpoint, const char *name, store_text_fn *done)
 {
 	struct epoch_load *m = xcalloc(1, sizeof *m);
-	char name[RESTORE_MARK];
 
 	m->rc = rc;
 	m->endpoint = endpoint;
 	rc->open++;
-	restore_name_mark(rc->sync->topology->endpoints[endpoint].name, name);
-	rc->sync->store->ops->position(rc->sync->store, name, on_restored_mark, m);
+	rc->sync->store->ops->position(rc->sync->store, name, done, m);
+}
+
+static void load_marks_of_endpoint(struct recovery *rc, size_t endpoint)
+{
+	char epoch[EPOCH_TEXT], restored[RESTORE_MARK];
+
+	epoch_name_mark(rc->sync, endpoint, epoch);
+	load_of_endpoint(rc, endpoint, epoch, on_epoch_mark);
+	restore_name_mark(rc->sync->topology->endpoints[endpoint].name, restored);
+	load_of_endpoint(rc, endpoint, restored, on_restored_mark);
 }
 
 /* ---- intents ----------------------------------------------------------------------------------------- */
@@ -419,10 +415,8 @@ static void on_intents(void *arg, const struct value *names, const struct value 
 	for (size_t i = 0; i < n; i++)
 		if (!value_is_null(blobs[i]) && !fault("f29-what-was-in-work-is-forgotten"))
 			restore_intent(rc, names[i], blobs[i]);
-	for (size_t k = 0; k < s->topology->n_endpoints; k++) {
-		load_epoch(rc, k);
-		load_restored(rc, k);
-	}
+	for (size_t k = 0; k < s->topology->n_endpoints; k++)
+		load_marks_of_endpoint(rc, k);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		load_members(rc, &s->flows[i]);
 		for (size_t k = 0; k < s->topology->n_endpoints; k++)

@@ -103,12 +103,11 @@ static void portion_free(struct portion *p)
 	free(p);
 }
 
-static bool is_among(const struct rowset *rows, struct value id)
+static void let_go(void *arg, size_t i)
 {
-	for (size_t i = 0; i < rows->n; i++)
-		if (value_equal(rows->rows[i].id, id))
-			return true;
-	return false;
+	const struct portion *p = arg;
+
+	unpark_record(p->side, true, NULL, p->rows[i]);
 }
 
 static void on_rows(void *arg, struct rowset *rows, const struct err *e)
@@ -116,9 +115,8 @@ static void on_rows(void *arg, struct rowset *rows, const struct err *e)
 	struct portion *p = arg;
 	struct side *side = p->side;
 
-	for (size_t i = 0; e == NULL && i < p->n_rows; i++)
-		if (!is_among(rows, p->rows[i]))
-			unpark_record(side, true, NULL, p->rows[i]);
+	if (e == NULL)
+		scan_each_missing(rows, p->rows, p->n_rows, &p->arena, let_go, p);
 	if (e == NULL && rows->n > 0 && flow_takes_news(side->flow)) {
 		side->retry.open++;
 		round_of_listing(side, rows, p->asked_us, LISTED_PARKED);
