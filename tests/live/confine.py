@@ -72,7 +72,7 @@ class Confinement:
                 self.settings[name].append(value)
         self.denied = collections.Counter()
         self.error = getattr(errno, self.settings["SystemCallErrorNumber"][-1])
-        self.library = _library()
+        self.seccomp = _library()
         self.filter = self._make()
         self.ours, self.theirs = socket.socketpair()
         threading.Thread(target=self._serve, daemon=True).start()
@@ -90,14 +90,14 @@ class Confinement:
         return allowed
 
     def _allow(self, name, *comparisons):
-        number = self.library.seccomp_syscall_resolve_name(name.encode())
+        number = self.seccomp.seccomp_syscall_resolve_name(name.encode())
         if number >= 0:                 # else a call of another architecture
             array = (_Compare * len(comparisons))(*comparisons)
-            problem = self.library.seccomp_rule_add_array(self.filter, ALLOW, number, len(comparisons), array)
+            problem = self.seccomp.seccomp_rule_add_array(self.filter, ALLOW, number, len(comparisons), array)
             assert problem == 0, (name, problem)
 
     def _make(self):
-        self.filter = self.library.seccomp_init(NOTIFY)
+        self.filter = self.seccomp.seccomp_init(NOTIFY)
         for name in self.calls() - {"socket", "mmap", "mprotect"}:
             self._allow(name)
         for family in self.settings["RestrictAddressFamilies"][-1].split():
@@ -109,8 +109,8 @@ class Confinement:
         return self.filter
 
     def prepare(self):
-        assert self.library.seccomp_load(self.filter) == 0
-        socket.send_fds(self.theirs, [b"f"], [self.library.seccomp_notify_fd(self.filter)])
+        assert self.seccomp.seccomp_load(self.filter) == 0
+        socket.send_fds(self.theirs, [b"f"], [self.seccomp.seccomp_notify_fd(self.filter)])
 
     def _serve(self):
         """One child after the other."""
@@ -128,10 +128,10 @@ class Confinement:
         poll.register(descriptor, select.POLLIN)
         while not poll.poll()[0][1] & select.POLLHUP:
             question = _Question()
-            if self.library.seccomp_notify_receive(descriptor, ctypes.byref(question)) != 0:
+            if self.seccomp.seccomp_notify_receive(descriptor, ctypes.byref(question)) != 0:
                 continue                # it was killed meanwhile
-            name = self.library.seccomp_syscall_resolve_num_arch(question.arch, question.number).decode()
+            name = self.seccomp.seccomp_syscall_resolve_num_arch(question.arch, question.number).decode()
             family = name == "socket"
             self.denied[f"socket({question.arguments[0]})" if family else name] += 1
             answer = _Answer(question.id, 0, -(errno.EAFNOSUPPORT if family else self.error), 0)
-            self.library.seccomp_notify_respond(descriptor, ctypes.byref(answer))
+            self.seccomp.seccomp_notify_respond(descriptor, ctypes.byref(answer))
