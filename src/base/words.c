@@ -80,18 +80,26 @@ void lag_add(struct buf *out, double seconds)
 		age_add(out, seconds);
 }
 
+void bytes_add(struct buf *out, double bytes)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	size_t u = 0;
+
+	for (; bytes >= 1024 && u + 1 < sizeof units / sizeof units[0]; u++)
+		bytes /= 1024;
+	buf_addf(out, "%.*f %s", u > 0 ? 1 : 0, bytes, units[u]);
+}
+
 void byte_rate_add(struct buf *out, double bytes_per_second)
 {
-	if (isnan(bytes_per_second))
+	if (isnan(bytes_per_second)) {
 		buf_adds(out, "?");
-	else if (bytes_per_second < 1)
+	} else if (bytes_per_second < 1) {
 		buf_adds(out, "-");
-	else if (bytes_per_second < 1024)
-		buf_addf(out, "%.0f B/s", bytes_per_second);
-	else if (bytes_per_second < 1024 * 1024)
-		buf_addf(out, "%.1f KiB/s", bytes_per_second / 1024);
-	else
-		buf_addf(out, "%.1f MiB/s", bytes_per_second / (1024 * 1024));
+	} else {
+		bytes_add(out, bytes_per_second);
+		buf_adds(out, "/s");
+	}
 }
 
 void offset_add(struct buf *out, double seconds)

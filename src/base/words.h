@@ -23,6 +23,8 @@ void share_add(struct buf *out, double share);
 void bounds_add(struct buf *out, double lower, double upper);
 /* What is outstanding; nothing is: "-", nobody knows (NAN): "?" */
 void lag_add(struct buf *out, double seconds);
+/* "1.4 MiB", "12 B" */
+void bytes_add(struct buf *out, double bytes);
 /* "1.4 MiB/s"; none: "-", NAN: "?" */
 void byte_rate_add(struct buf *out, double bytes_per_second);
 /* A clock's difference, "+0.250 s"; NAN: "?" */

@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/seal.h"
-#include "base/text.h"
+#include "base/words.h"
 #include "ctl/asking.h"
 
 enum {
@@ -52,7 +52,7 @@ static void draw(struct saving *s)
 		return;
 	s->drawn_us = now;
 	buf_addf(&line, "%s: ", s->file);
-	size_print(&line, s->bytes / 1024 * 1024);
+	bytes_add(&line, (double)s->bytes);
 	progress_draw(line.p);
 	buf_fini(&line);
 }
@@ -122,7 +122,7 @@ static void tell_saved(const struct ctl *c, const struct saving *s, const struct
 		json_decref(j);
 		return;
 	}
-	size_print(&size, (s->bytes + 1023) / 1024 * 1024);
+	bytes_add(&size, (double)s->bytes);
 	printf("%s: %lld records and the journal, %s\n", s->file, (long long)sealed->numbers[0], size.p);
 	buf_fini(&size);
 }

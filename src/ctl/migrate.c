@@ -12,7 +12,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/text.h"
+#include "base/words.h"
 #include "ctl/asking.h"
 
 enum { PLAIN_US = 5 * 1000 * 1000 };
@@ -32,16 +32,6 @@ static const char *doing(const char *phase)
 	return phase;
 }
 
-static void add_bytes(struct buf *out, double bytes)
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
-	size_t u = 0;
-
-	for (; bytes >= 1024 && u + 1 < sizeof units / sizeof units[0]; u++)
-		bytes /= 1024;
-	buf_addf(out, "%.*f %s", u > 0 && bytes < 100 ? 1 : 0, bytes, units[u]);
-}
-
 /* contact: brings over: 41 %, 412000 of about 1000000 rows, 38000 rows/s, 5.1 MiB/s, about 16 s left */
 static void add_progress(struct buf *line, const json_t *p)
 {
@@ -57,8 +47,7 @@ static void add_progress(struct buf *line, const json_t *p)
 		buf_addf(line, ": %lld rows", (long long)number(p, "done"));
 	if (rows && json_number_value(json_object_get(p, "rows_per_second")) > 0) {
 		buf_addf(line, ", %.0f rows/s, ", json_number_value(json_object_get(p, "rows_per_second")));
-		add_bytes(line, json_number_value(json_object_get(p, "bytes_per_second")));
-		buf_adds(line, "/s");
+		byte_rate_add(line, num(p, "bytes_per_second"));
 	}
 	if (rows && json_is_number(left))
 		buf_addf(line, ", about %.0f s left", ceil(json_number_value(left)));
@@ -94,8 +83,7 @@ static void add_rate(struct buf *out, const json_t *j, const char *name, const c
 	if (!json_is_number(json_object_get(j, name)))
 		return;
 	buf_addf(out, "; %s ", words);
-	add_bytes(out, json_number_value(json_object_get(j, name)));
-	buf_adds(out, "/s");
+	byte_rate_add(out, num(j, name));
 }
 
 static void show(struct asking *a, const json_t *j)
@@ -110,7 +98,7 @@ static void show(struct asking *a, const json_t *j)
 	buf_addf(&line, " at %s, %lld rejected, %lld values cleaned", str(j, "to"), (long long)number(j, "rejected"), (long long)number(j, "cleaned"));
 	add_count(&line, j, "waiting", "still to come");
 	buf_addf(&line, "; in %.1f s, data volume ", json_number_value(json_object_get(j, "seconds")));
-	add_bytes(&line, (double)number(j, "bytes"));
+	bytes_add(&line, (double)number(j, "bytes"));
 	add_rate(&line, j, "data_rate_bytes_per_second", "data rate");
 	add_rate(&line, j, "throughput_bytes_per_second", "throughput");
 	if (json_is_true(json_object_get(j, "extra_kept")))

@@ -291,6 +291,8 @@ START_TEST(what_is_not_known_is_not_nothing)
 	SAYS(byte_rate_add(&out, 0), "-");
 	SAYS(byte_rate_add(&out, 1000), "1000 B/s");
 	SAYS(byte_rate_add(&out, 1500000), "1.4 MiB/s");
+	SAYS(bytes_add(&out, 12), "12 B");
+	SAYS(bytes_add(&out, 5.5 * (1 << 30)), "5.5 GiB");
 	SAYS(byte_rate_add(&out, NAN), "?");
 	SAYS(offset_add(&out, -0.25), "-0.250 s");
 	SAYS(offset_add(&out, NAN), "?");
