@@ -21,7 +21,6 @@ enum {
 };
 
 struct migrating {
-	struct control *control;
 	struct http_stream *stream;		/* NULL: not begun yet */
 	struct sync_migration *migration;	/* NULL: it has ended */
 	struct loop_timer *timer;
@@ -227,7 +226,6 @@ void run_migrate(struct control *c, struct http_exchange *x, const json_t *param
 	if (!take_order(c, x, params, &order))
 		return;
 	g = xcalloc(1, sizeof *g);
-	g->control = c;
 	g->entity = xstrdup(order.entity);
 	g->from = xstrdup(order.from);
 	g->to = xstrdup(order.to);
