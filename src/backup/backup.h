@@ -42,7 +42,7 @@ struct backup_sums {
 
 /* ---- writing ----------------------------------------------------------------------------------------- */
 
-/* Each call appends to `out` what is ready; nothing, often. */
+/* Each call appends to `out` what is ready; nothing, often. Writing cannot fail: only memory is written to. */
 struct backup_writer *backup_writer_new(const char *head, struct buf *out);
 void backup_writer_free(struct backup_writer **);		/* NULL is fine */
 /* An item of two pieces; either may be empty. */
@@ -57,10 +57,10 @@ struct backup_item {
 	size_t n;
 };
 
-/* NULL: it cannot be read, is damaged or cut off (all of it was looked at), or of a newer version. */
+/* NULL: it cannot be read, is damaged or cut off (all of it was looked at), or of a newer version; always an ERR_CONFIG: another file is needed. */
 struct backup_reader *backup_open(const char *path, struct err *e);
 void backup_close(struct backup_reader **);			/* NULL is fine */
-const char *backup_head(const struct backup_reader *);
+const char *backup_head(const struct backup_reader *);	/* the reader's own; until it is closed */
 void backup_sums(const struct backup_reader *, struct backup_sums *);
 /* The next item; from the first one after backup_rewind(). BACKUP_END is the last. False: what is compressed there makes no sense. */
 bool backup_next(struct backup_reader *, struct backup_item *, struct err *e);

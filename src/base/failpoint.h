@@ -10,6 +10,7 @@
  *	rebase/STEP/MOMENT	`page` of the vectors, `marks` (sync/rebase.c)
  *	listing/STEP/MOMENT	`rows`, `vanished` of a survey or sweep, `mark` of a survey (sync/listing.c, scan.c)
  *	held/STEP/MOMENT	`order` of the operator, `look` at a page of the set, `settle` one of them (sync/held.c)
+ *	restore/STEP/answered	`size`, `fill`, `count`, `positions`, `journal`, `finish` of a backup that is put back (daemon/restore.c)
  *	verify/range/done	a verification has read a range of a side's rows, or a page of them
  *	verify/N, plan/N, undo/N	before a step of the phase with that number (sync/verify.h, plan.c, undo.c)
  */

@@ -3,11 +3,14 @@
  *
  *   main.c      options, help, dispatch
  *   complete.c  what may stand next on a command line
- *   commands.c  the commands: what is asked of the daemon, what is shown of the answer
+ *   commands.c  the commands: what is asked of the daemon, what is shown of the answer; the longer ones have files of their own:
+ *               backup.c (and restore), held.c, history.c (and undo), migrate.c, plan.c, story.c (conflicts), verify.c (and repair),
+ *               waiting.c (conflicts --waiting and decide)
  *   client.c    one HTTP exchange over the control socket
- *   backup.c    backup and restore
  *   find.c      where the control socket is
  *   object.c    reading the daemon's objects
+ *   progress.c  how far something is, in a line that is redrawn
+ *   report.c    what verify found, as an HTML file
  *   status.c    the status in words and tables
  *   ratios.c    the ratios over time in it
  *   table.c     aligned columns
