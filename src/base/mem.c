@@ -12,7 +12,7 @@ enum { KEEP_BYTES = 16 << 20, MAP_BYTES = 8 << 20 };
 
 /*
  * By itself the C library gives the top of the heap back whenever little more than a round's memory is free there. The next round then
- * gets pages that the kernel has to clear anew: a twentieth of a first load's time.
+ * gets pages that the kernel has to clear anew.
  */
 void mem_keep_freed(void)
 {

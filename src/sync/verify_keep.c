@@ -30,7 +30,7 @@
 #define PREFIX "verify-"
 
 enum { SAVE_RANGES = 16, SAVE_US = 1000000,	/* pages of a list; sums take longer, and each is saved */
-        HEAD_BYTES = 8 + 1 + 8 + 8, FILE_MOST = 64 * 1024 * 1024 };
+	HEAD_BYTES = 8 + 1 + 8 + 8, FILE_MOST = 64 * 1024 * 1024 };
 
 static char *path_of(const struct sync *s, const char *entity, const char *suffix)
 {
