@@ -11,7 +11,7 @@
 
 const char *const fuzz_examples[] = {
 	"500ms", "1h", "30d", "9223372036854775807d", "64KiB", "8MiB", "2026-03-01T12:00:00.123456Z", "2026-03-01T12:00:00+02:00",
-	"0000-01-01T00:00:00Z", "a\r\nb\x1b[31m", "\xe2\x80\xaetxt", "\xe2\x81\xa6 x \xe2\x81\xa9", "\xe2\x80\x8e\xe2\x80\x8f\xd8\x9c", "\xe2\x80\xa8", "\xc2\x85", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\"quoted\\\"", NULL
+	"0000-01-01T00:00:00Z", "a\r\nb\x1b[31m", "\xe2\x80\xaetxt", "\xe2\x81\xa6 x \xe2\x81\xa9", "\xe2\x80\x8e\xe2\x80\x8f\xd8\x9c", "\xe2\x80\xa8", "\xc2\x85", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\"quoted\\\"", "&amp;&", NULL
 };
 
 static bool is_bad_code(uint32_t code)
@@ -37,23 +37,41 @@ static void check_escaped(const char *p, size_t n, char quote, size_t cap)
 	buf_fini(&out);
 }
 
-/* A JSON reader that is not ours reads it as what it was. */
-static void check_json(const char *p, size_t n)
+/* A JSON reader that is not ours reads `list`, a string in brackets, as p: the whole of it where p is UTF-8. */
+static void check_read(const struct buf *list, const char *p, size_t n)
 {
-	struct buf out = { 0 };
 	json_error_t e;
-	json_t *got;
+	json_t *got = json_loadb(list->p, list->len, JSON_ALLOW_NUL, &e);
 
-	buf_addc(&out, '[');
-	text_json(&out, p, n);
-	buf_addc(&out, ']');
-	got = json_loadb(out.p, out.len, JSON_ALLOW_NUL, &e);
 	fuzz_check(got != NULL, "not JSON: %s", e.text);
 	if (utf8_valid(p, n))
 		fuzz_check(json_string_length(json_array_get(got, 0)) == n && (n == 0 || memcmp(json_string_value(json_array_get(got, 0)), p, n) == 0),
 			   "another text is read from the JSON");
 	json_decref(got);
+}
+
+static void check_json(const char *p, size_t n)
+{
+	struct buf out = { 0 };
+
+	buf_addc(&out, '[');
+	text_json(&out, p, n);
+	buf_addc(&out, ']');
+	check_read(&out, p, n);
+	buf_clear(&out);
+	if (utf8_valid(p, n)) {		/* what is escaped for people is as unambiguous */
+		buf_adds(&out, "[\"");
+		text_escape(&out, p, n, '"', n);
+		buf_adds(&out, "\"]");
+		check_read(&out, p, n);
+	}
 	buf_fini(&out);
+}
+
+static bool is_entity(const char *p)
+{
+	return strncmp(p, "&amp;", 5) == 0 || strncmp(p, "&lt;", 4) == 0 || strncmp(p, "&gt;", 4) == 0 || strncmp(p, "&quot;", 6) == 0 ||
+	       strncmp(p, "&#39;", 5) == 0;
 }
 
 static void check_html(const char *p, size_t n)
@@ -62,8 +80,10 @@ static void check_html(const char *p, size_t n)
 
 	buf_adds(&out, "");
 	text_html(&out, p, n);
-	for (size_t i = 0; i < out.len; i++)
+	for (size_t i = 0; i < out.len; i++) {
 		fuzz_check(strchr("<>\"'", out.p[i]) == NULL || out.p[i] == '\0', "a '%c' is left in text for a page", out.p[i]);
+		fuzz_check(out.p[i] != '&' || is_entity(out.p + i), "a '&' is left in text for a page");
+	}
 	fuzz_check(utf8_valid(out.p, out.len), "text for a page is not UTF-8");
 	buf_fini(&out);
 }

@@ -15,8 +15,16 @@ static struct fold *fold;
 static struct undo_item items[8];
 static size_t n_items;
 
+/* Of phone and name; -1: each is alone. */
+static void set_group(int group)
+{
+	fields[1].group = fields[2].group = group;
+	contact.n_groups = (size_t)(group + 1);
+}
+
 static void setup(void)
 {
+	set_group(-1);
 	arena_init(&arena);
 	fold = fold_new(&arena);
 	n_items = 0;
@@ -206,8 +214,7 @@ START_TEST(a_group_of_a_deleted_record_does_not_come_back_by_halves)
 {
 	struct journal_image i = image(IMAGE_DELETE, "ann", "b");
 
-	fields[1].group = fields[2].group = 0;
-	contact.n_groups = 1;
+	set_group(0);
 	i.values[i.n_values++] = (struct image_value){ "phone", "max", true, text("2"), text(NULL) };
 	i.values[i.n_values++] = (struct image_value){ "name", "max", true, text("edited since"), text(NULL) };
 	fold_add(fold, &i, &contact, NULL);
@@ -216,8 +223,20 @@ START_TEST(a_group_of_a_deleted_record_does_not_come_back_by_halves)
 	i.values[i.n_values++] = (struct image_value){ "name", "max", true, text("of then"), text("of then") };
 	fold_add(fold, &i, &contact, NULL);
 	wrote("ann", "b", "0", "1", true);
-	fields[1].group = fields[2].group = -1;
-	contact.n_groups = 0;
+	ck_assert(image_text_equal(only_item()->values[0].want, text("2")));
+	ck_assert(image_text_equal(items[0].values[1].want, text("edited since")));
+}
+END_TEST
+
+START_TEST(half_of_a_group_that_is_told_leaves_a_deleted_record_as_it_was_then)
+{
+	struct journal_image i = image(IMAGE_DELETE, "ann", "b");
+
+	set_group(0);
+	i.values[i.n_values++] = (struct image_value){ "phone", "max", true, text("2"), text(NULL) };
+	i.values[i.n_values++] = (struct image_value){ "name", "max", true, text("edited since"), text(NULL) };
+	fold_add(fold, &i, &contact, NULL);
+	wrote("ann", "b", "1", "2", true);
 	ck_assert(image_text_equal(only_item()->values[0].want, text("2")));
 	ck_assert(image_text_equal(items[0].values[1].want, text("edited since")));
 }
@@ -228,8 +247,7 @@ START_TEST(a_group_of_two_targets_is_not_put_together_of_both)
 {
 	struct journal_image i = image(IMAGE_UPDATE, "ann", "b");
 
-	fields[1].group = fields[2].group = 0;
-	contact.n_groups = 1;
+	set_group(0);
 	i.values[i.n_values++] = (struct image_value){ "name", "max", false, text("of b"), text("new") };
 	i.values[i.n_values++] = (struct image_value){ "phone", "max", true, text("2"), text("2") };
 	fold_add(fold, &i, &contact, NULL);
@@ -237,8 +255,6 @@ START_TEST(a_group_of_two_targets_is_not_put_together_of_both)
 	i.values[i.n_values++] = (struct image_value){ "name", "max", false, text("of c"), text("new") };
 	i.values[i.n_values++] = (struct image_value){ "phone", "max", false, text("3"), text("2") };
 	fold_add(fold, &i, &contact, NULL);
-	fields[1].group = fields[2].group = -1;
-	contact.n_groups = 0;
 	ck_assert_int_eq(only_item()->values[0].want.len, IMAGE_SEVERAL);
 	ck_assert_int_eq(items[0].values[1].want.len, IMAGE_SEVERAL);
 }
@@ -266,6 +282,7 @@ int main(void)
 	tcase_add_test(t, what_was_inserted_is_ended_and_what_was_copied_is_not);
 	tcase_add_test(t, a_witness_of_a_group_goes_back_with_it);
 	tcase_add_test(t, a_group_of_a_deleted_record_does_not_come_back_by_halves);
+	tcase_add_test(t, half_of_a_group_that_is_told_leaves_a_deleted_record_as_it_was_then);
 	tcase_add_test(t, a_group_of_two_targets_is_not_put_together_of_both);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
