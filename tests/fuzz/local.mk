@@ -7,14 +7,17 @@ TESTS += tests/fuzz/fuzz_short.sh
 EXTRA_DIST += tests/fuzz/fuzz_short.sh
 CLEANFILES += tests/fuzz/*.crash
 
+# Of make, not of the shell: bash counts in a variable of that name.
+SECONDS = 60
+
 if FUZZING
 FUZZ_DRIVER =
 FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
-FUZZ_RUN = mkdir -p $$target.corpus && $$target -max_total_time=$${SECONDS:-60} -artifact_prefix=$$target. $$target.corpus
+FUZZ_RUN = mkdir -p $$target.corpus && $$target -max_total_time=$(SECONDS) -artifact_prefix=$$target. $$target.corpus
 else
 FUZZ_DRIVER = tests/fuzz/driver.c
 FUZZ_LINK = $(AM_LDFLAGS)
-FUZZ_RUN = $$target --seconds $${SECONDS:-60} --seed $${SEED:-$$(date +%s)}
+FUZZ_RUN = $$target --seconds $(SECONDS) --seed $${SEED:-$$(date +%s)}
 endif
 
 tests_fuzz_fuzz_rules_SOURCES = tests/fuzz/fuzz.h tests/fuzz/fuzz_rules.c $(FUZZ_DRIVER)

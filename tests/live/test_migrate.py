@@ -71,9 +71,10 @@ class Migrate(Pair):
     def catch_up(self, capture):
         self.a.run(FILL, 1, 1000)
         self.rest(capture)
-        late = self.a.connect()         # begun before, committed after; stamped so that "from now on" would be too late
+        late = self.a.connect()         # begun before, committed after; stamped so that from the last second before the copy on would be too late
         late.run("BEGIN")
         late.run("UPDATE things SET name = 'edited meanwhile', changed = now() - interval '900 milliseconds' WHERE k = 'k7'")
+        eventually(lambda: late.run("SELECT clock_timestamp() - now() > interval '300 milliseconds'")[0][0], "now is later than that")
         self.migrate()
         late.run("COMMIT")
         late.close()
