@@ -161,51 +161,41 @@ START_TEST(status_begins_with_the_sentence_and_fits)
 }
 END_TEST
 
+static void status_says(const char *what, bool said)
+{
+	struct ran r = ctl("status", NULL);
+
+	fits(r.out, 80);
+	ck_assert_msg((strstr(r.out, what) != NULL) == said, "'%s' %s in: %s", what, said ? "is not" : "is", r.out);
+	ran_fini(&r);
+}
+
 START_TEST(status_shows_jobs_while_there_are_any)
 {
-	struct ran r;
-
 	served_start(&s);
-	r = ctl("status", NULL);
-	ck_assert_ptr_null(strstr(r.out, "JOB"));
-	ran_fini(&r);
+	status_says("JOB", false);
 	fake->verifying = true;
-	r = ctl("status", NULL);
-	fits(r.out, 80);
-	ck_assert_ptr_nonnull(strstr(r.out, "\nverify contact  schedule  10 s  reads the rows at sales: 60 %, "));
-	ran_fini(&r);
+	status_says("\nverify contact  schedule  10 s  reads the rows at sales: 60 %, ", true);
 }
 END_TEST
 
 START_TEST(status_speaks_of_the_books_only_when_they_do_not_balance)
 {
-	struct ran r;
-
 	served_start(&s);
-	r = ctl("status", NULL);
-	ck_assert_ptr_null(strstr(r.out, "the books"));
-	ran_fini(&r);
+	status_says("the books", false);
 	fake->unbalanced = true;
-	r = ctl("status", NULL);
-	ck_assert_ptr_null(strstr(r.out, "the books of account"));
-	ck_assert_ptr_nonnull(strstr(r.out, "the books of contact do not balance: of 46 captured changes 30"));
-	ran_fini(&r);
+	status_says("the books of account", false);
+	status_says("the books of contact do not balance: of 46 captured changes 30", true);
 }
 END_TEST
 
 START_TEST(status_speaks_of_what_verify_found_while_it_differs)
 {
-	struct ran r;
-
 	served_start(&s);
-	r = ctl("status", NULL);
-	ck_assert_ptr_null(strstr(r.out, "differ"));
-	ran_fini(&r);
+	status_says("differ", false);
 	fake->differed[1] = 3;
-	r = ctl("status", NULL);
-	ck_assert_ptr_nonnull(strstr(r.out, "  contact: 3 of 2,000 records differ, as verify found "));
-	ck_assert_ptr_null(strstr(r.out, "repair account"));
-	ran_fini(&r);
+	status_says("  contact: 3 of 2,000 records differ, as verify found ", true);
+	status_says("repair account", false);
 }
 END_TEST
 

@@ -1170,6 +1170,16 @@ static void install_copy(struct journal_copy *c, const char *to, const char *top
 	journal_install_free(&in);
 }
 
+static void holds(const char *where, const char *topology, int64_t parked)
+{
+	struct err e = { 0 };
+	struct journal *j = journal_open(where, topology, &e);
+
+	ck_assert_msg(j != NULL, "%s", e.text);
+	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), parked);
+	journal_close(&j);
+}
+
 START_TEST(a_copy_is_of_one_moment_although_it_is_written_to)
 {
 	struct journal *j = open_ok();
@@ -1187,10 +1197,7 @@ START_TEST(a_copy_is_of_one_moment_although_it_is_written_to)
 	ck_assert_str_eq(aside, "");
 	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 3000);
 	journal_close(&j);
-	j = journal_open(other, "acme", &e);
-	ck_assert_msg(j != NULL, "%s", e.text);
-	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 2000);
-	journal_close(&j);
+	holds(other, "acme", 2000);
 	snprintf(other, sizeof other, "%s.copy", file);
 	ck_assert_int_ne(access(other, F_OK), 0);
 }
@@ -1219,16 +1226,11 @@ START_TEST(what_is_put_in_place_moves_aside_what_was_there)
 	in = journal_install_new(other, &e);	/* not finished: nothing has happened */
 	OK(journal_install_add(in, "junk", 4, why));
 	journal_install_free(&in);
-	j = journal_open(other, "acme", &e);
-	ck_assert_msg(j != NULL, "%s", e.text);
-	ck_assert_int_eq(journal_parked_count(j, "contact", NULL), 5);
-	journal_close(&j);
+	holds(other, "acme", 5);
 	/* The one from before is whole, too, and was given to the topology for which it had been put there. */
 	snprintf(file, sizeof file, "%.100s/journal.db", other);
 	ck_assert_int_eq(rename(aside, file), 0);
-	j = journal_open(other, "another", &e);
-	ck_assert_msg(j != NULL, "%s", e.text);
-	journal_close(&j);
+	holds(other, "another", 5);
 }
 END_TEST
 
