@@ -5,11 +5,7 @@
 # The sanitizers have nothing to say about the checkers: there the faults, which would take two minutes, are left to the plain build.
 set -eu
 sim=tests/sim/sim
-seconds=30
-if grep -q '^#define WITH_SANITIZERS' config.h; then
-	seconds=12
-fi
-"$sim" --seeds 1..600 --seconds $seconds --all-happens
+"$sim" --seeds 1..600 --seconds 30 --all-happens
 # What a long sweep keeps waiting; news of a row that took another one's place, put off; the retries of what is parked; held deletes that
 # were decided about while Redis was away; deletes that were owed to a database when it was put back; a round that had written references
 # when the state was lost with its digest key. A delete that was lost to a row written after its database had been put back; writes that
