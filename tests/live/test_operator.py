@@ -184,7 +184,6 @@ class LongSweeps(Pair):
         eventually(lambda: not self.jobs("plan") and not self.jobs("verify"), "who asked has left")
 
 
-
 class Install(ThreeCrms):
     def objects(self, crm):
         return crm.base.run("SELECT nspname FROM pg_namespace WHERE nspname = 'crmsync' UNION ALL "
