@@ -144,7 +144,8 @@ const char *phase_words(const char *phase)
 		{ "begin", "begins" }, { "count", "counts the rows" }, { "sum", "lets the servers add up their rows" },
 		{ "list", "reads the rows" }, { "scan", "looks for rows that are gone" }, { "decide", "decides" }, { "compare", "compares" },
 		{ "settle", "waits until what was captured is settled" }, { "look", "looks again at what differs" }, { "mend", "mends" },
-		{ "fold", "looks for what is to be undone" }, { "put-back", "puts back" },
+		{ "fold", "looks for what is to be undone" }, { "put-back", "puts back" }, { "target", "reads what is there" },
+		{ "source", "fills the table" }, { "extra", "looks for rows that are only" },
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)

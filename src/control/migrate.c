@@ -38,38 +38,18 @@ static void say_line(struct migrating *g, json_t *j)
 
 /* ---- progress ---------------------------------------------------------------------------------------- */
 
-static const char *phase_name(enum sync_migrate_phase phase)
-{
-	switch (phase) {
-	case MIGRATE_BEGIN:	return "begin";
-	case MIGRATE_TARGET:	return "target";
-	case MIGRATE_SOURCE:	return "source";
-	case MIGRATE_EXTRA:	return "extra";
-	case MIGRATE_SETTLE:	return "settle";
-	case MIGRATE_OVER:	return "over";
-	}
-	return "";
-}
-
 static json_t *progress_json(const struct migrating *g)
 {
 	struct sync_migrate_view v;
-	json_t *j = json_object();
-	bool known;
+	json_t *j;
 
 	sync_migrate_view(g->migration, &v);
-	known = v.expected > 0 && v.done <= v.expected;
-	json_object_set_new(j, "entity", control_text(g->entity));
-	json_object_set_new(j, "phase", json_string(phase_name(v.phase)));
+	j = job_json(v.job);
+	json_object_set(j, "rows_per_second", json_object_get(j, "per_second"));
+	json_object_set_new(j, "bytes_per_second", control_number(v.bytes_per_second));
 	json_object_set_new(j, "resumed", json_boolean(v.resumed));
-	json_object_set_new(j, "done", json_integer(v.done));
-	json_object_set_new(j, "expected", v.expected >= 0 ? json_integer(v.expected) : json_null());
-	json_object_set_new(j, "share", known ? json_real((double)v.done / (double)v.expected) : json_null());
 	json_object_set_new(j, "rows", json_integer(v.sums.rows));
 	json_object_set_new(j, "bytes", json_integer(v.sums.read + v.sums.written));
-	json_object_set_new(j, "rows_per_second", control_number(v.rows_per_second));
-	json_object_set_new(j, "bytes_per_second", control_number(v.bytes_per_second));
-	json_object_set_new(j, "seconds_left", control_number(v.seconds_left));
 	json_object_set_new(j, "throttle", json_string(v.reason));
 	return j;
 }

@@ -4,7 +4,6 @@
  * On a terminal a line that is redrawn, else a line on stderr every few seconds.
  */
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,38 +18,17 @@ enum { PLAIN_US = 5 * 1000 * 1000 };
 
 /* ---- progress ---------------------------------------------------------------------------------------- */
 
-static const char *doing(const char *phase)
-{
-	static const char *const words[][2] = {
-		{ "begin", "begins" }, { "target", "reads what the target has" }, { "source", "brings over" },
-		{ "extra", "looks for rows that only the target has" }, { "settle", "settles what was put off" }, { "over", "ends" },
-	};
-
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (strcmp(words[i][0], phase) == 0)
-			return words[i][1];
-	return phase;
-}
-
-/* contact: brings over: 41 %, 412000 of about 1000000 rows, 38000 rows/s, 5.1 MiB/s, about 16 s left */
+/* contact: fills the table at support: 41 %, 16 s left, 38,000 rows/s, 5.1 MiB/s (as fast as --rate allows) */
 static void add_progress(struct buf *line, const json_t *p)
 {
-	const json_t *left = json_object_get(p, "seconds_left");
-	bool rows = strcmp(str(p, "phase"), "source") == 0 || strcmp(str(p, "phase"), "target") == 0;
+	double bytes = num(p, "bytes_per_second");
 
-	buf_addf(line, "%s: %s", str(p, "entity"), doing(str(p, "phase")));
-	if (json_is_number(json_object_get(p, "share")))
-		buf_addf(line, ": %.0f %%", floor(100 * json_number_value(json_object_get(p, "share"))));
-	if (rows && json_is_integer(json_object_get(p, "expected")))
-		buf_addf(line, ", %lld of about %lld rows", (long long)number(p, "done"), (long long)number(p, "expected"));
-	else if (rows)
-		buf_addf(line, ": %lld rows", (long long)number(p, "done"));
-	if (rows && json_number_value(json_object_get(p, "rows_per_second")) > 0) {
-		buf_addf(line, ", %.0f rows/s, ", json_number_value(json_object_get(p, "rows_per_second")));
-		byte_rate_add(line, num(p, "bytes_per_second"));
+	buf_addf(line, "%s: ", str(p, "entity"));
+	job_add(line, p);
+	if (bytes >= 1) {
+		buf_adds(line, ", ");
+		byte_rate_add(line, bytes);
 	}
-	if (rows && json_is_number(left))
-		buf_addf(line, ", about %.0f s left", ceil(json_number_value(left)));
 	if (str(p, "throttle")[0] != '\0')
 		buf_addf(line, " (%s)", str(p, "throttle"));
 }

@@ -5,7 +5,6 @@
  */
 #include "sync/migrate.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +16,6 @@
 enum {
 	SETTLE_US = 10000000,		/* so long is waited for what was put off, when others are at work on the entity, too */
 	LOOKS_MOST = 3,			/* so often it is looked for what the target is still owed */
-	PACE_US = 2000000,		/* so long it must have been at work before its pace tells when it will end */
 	PRESIZE_FROM = 1000,		/* rows */
 };
 
@@ -47,6 +45,7 @@ static void migration_release(struct sync_migration *m)
 {
 	m->sync->migration = NULL;
 	m->flow->migration = NULL;
+	job_end(&m->sync->jobs, &m->job);
 	stretches_clear(m);
 	free(m->extra);
 	free(m);
@@ -64,7 +63,7 @@ static void migration_end(struct sync_migration *m, const struct err *e)
 	if (m->ended)
 		return;
 	m->ended = true;
-	m->sums.us = m->before_us + clock_mono_us() - m->began_us;
+	m->sums.us = m->before_us + clock_mono_us() - m->job.began_us;
 	m->sums.waiting = m->to->owed;
 	m->sums.rejected += m->to->parked > m->parked_before ? m->to->parked - m->parked_before : 0;
 	leave_debts(m);
@@ -214,12 +213,26 @@ static struct side *side_listed(const struct sync_migration *m)
 	return m->phase == MIGRATE_TARGET ? m->to : m->from;
 }
 
-static void enter(struct sync_migration *m, enum sync_migrate_phase phase)
+/* had: so much of the phase was done in an earlier life. */
+static void tell_phase(struct sync_migration *m, int64_t had)
+{
+	static const struct {
+		const char *name, *unit;
+	} phases[] = {
+		[MIGRATE_BEGIN] = { "begin" }, [MIGRATE_TARGET] = { "target", "rows" }, [MIGRATE_SOURCE] = { "source", "rows" },
+		[MIGRATE_EXTRA] = { "extra", "records" }, [MIGRATE_SETTLE] = { "settle" }, [MIGRATE_OVER] = { "over" },
+	};
+
+	job_phase(&m->job, phases[m->phase].name, m->to->mapping->endpoint->name, phases[m->phase].unit, -1, clock_mono_us());
+	job_had(&m->job, had);
+	memset(&m->bytes, 0, sizeof m->bytes);
+}
+
+static void enter(struct sync_migration *m, enum migrate_phase phase)
 {
 	m->phase = phase;
 	m->positioned = m->estimated = m->parted = m->marking = false;
-	m->done = 0;
-	m->expected = -1;
+	tell_phase(m, 0);
 	stretches_clear(m);
 	if (phase == MIGRATE_TARGET || phase == MIGRATE_SOURCE)
 		side_listed(m)->strangers &= side_listed(m)->surveyed;
@@ -237,11 +250,13 @@ static void on_mark(void *arg, struct value text, const struct err *e)
 	m->loaded = true;
 	m->resumed = !value_is_null(text) && migrate_mark_read(m, text);
 	m->other = !value_is_null(text) && !m->resumed;
-	if (m->resumed)
+	if (m->resumed) {
+		tell_phase(m, m->job.done);
 		log_info("migration goes on where it stopped", LOG_S("entity", m->flow->def->name),
 			 LOG_S("to", m->to->mapping->endpoint->name), LOG_I("rows", m->sums.rows));
-	else
+	} else {
 		m->parked_before = m->to->parked;
+	}
 	go_on(m);
 }
 
@@ -356,10 +371,10 @@ static void on_estimated(void *arg, int64_t rows, const struct err *e)
 
 	if (!answered(m, NULL))
 		return;
-	m->expected = e == NULL ? rows : -1;
+	job_expect(&m->job, e == NULL ? rows : -1);
 	m->estimated = true;
-	if (store->ready && store->records[m->flow->index] == 0 && m->expected > PRESIZE_FROM)
-		store->ops->presize(store, m->flow->index, m->expected, on_presized, NULL);
+	if (store->ready && store->records[m->flow->index] == 0 && m->job.expected > PRESIZE_FROM)
+		store->ops->presize(store, m->flow->index, m->job.expected, on_presized, NULL);
 	go_on(m);
 }
 
@@ -405,7 +420,7 @@ static bool is_prepared(struct sync_migration *m)
 	else if (!m->estimated)
 		side->link->ops->estimate(side->link, on_estimated, m);
 	else
-		side->link->ops->split(side->link, m->jobs, m->expected, on_split, m);
+		side->link->ops->split(side->link, m->jobs, m->job.expected, on_split, m);
 	return false;
 }
 
@@ -434,7 +449,7 @@ static void settle_parts(struct stretch *t)
 		struct part *part = t->first;
 
 		t->first = part->next;
-		m->done += part->sums.rows;
+		job_more(&m->job, part->sums.rows, clock_mono_us());
 		if (m->phase == MIGRATE_TARGET)		/* what is reported is what was brought over */
 			part->sums.rows = part->sums.read = part->sums.cleaned = part->sums.rejected = 0;
 		add_sums(&m->sums, &part->sums);
@@ -497,7 +512,6 @@ static void take_page(struct stretch *t, struct rowset *rows)
 	free(t->after);
 	t->after = xstrdup(part->last);
 	m->listed += (int64_t)rows->n;
-	rate_add(&m->pace, rows->n, now);
 	rate_add(&m->bytes, rows->bytes, now);
 	round_of_migration(side, rows, t->asked_us, part);
 }
@@ -527,7 +541,7 @@ static void on_page(void *arg, struct rowset *rows, const struct err *e)
 /* It has listed all that it may by now: the next tick asks again. */
 static bool is_fast_enough(const struct sync_migration *m)
 {
-	return m->rows_per_second > 0 && m->listed > m->rows_per_second * (clock_mono_us() - m->began_us) / 1000000;
+	return m->rows_per_second > 0 && m->listed > m->rows_per_second * (clock_mono_us() - m->job.began_us) / 1000000;
 }
 
 static bool ask_page(struct sync_migration *m)
@@ -602,7 +616,7 @@ static bool list_step(struct sync_migration *m)
 	}
 	m->marking = true;
 	m->open++;
-	listing_survey_done(side, m->done, m->began_us, on_surveyed, m);
+	listing_survey_done(side, m->job.done, m->job.began_us, on_surveyed, m);
 	return false;
 }
 
@@ -622,7 +636,7 @@ static void on_scanned(void *arg, const struct rid *rids, const struct value *bl
 		return;
 	m->scan_at = next;
 	m->scanned = next == 0;
-	m->done += (int64_t)n;
+	job_more(&m->job, (int64_t)n, clock_mono_us());
 	arena_init(&arena);
 	extra = arena_alloc(&arena, (n + 1) * sizeof *extra);
 	for (size_t i = 0; i < n; i++)
@@ -642,7 +656,7 @@ static bool extra_step(struct sync_migration *m)
 		enter(m, MIGRATE_SETTLE);
 		return true;
 	}
-	m->expected = m->sync->store->records[m->flow->index];
+	job_expect(&m->job, m->sync->store->records[m->flow->index]);
 	m->scanning = true;
 	m->open++;
 	m->sync->store->ops->scan(m->sync->store, m->flow->index, m->scan_at, on_scanned, m);
@@ -829,8 +843,9 @@ struct sync_migration *sync_migrate(struct sync *s, const struct sync_migrate_or
 		return NULL;
 	m = xcalloc(1, sizeof *m);
 	*m = (struct sync_migration){ .sync = s, .flow = flow, .from = from, .to = to, .strategy = order->strategy, .onto = order->onto,
-				      .jobs = order->jobs, .rows_per_second = order->rows_per_second, .taker = *taker, .losses = s->losses,
-				      .began_us = clock_mono_us(), .expected = -1 };
+				      .jobs = order->jobs, .rows_per_second = order->rows_per_second, .taker = *taker, .losses = s->losses };
+	job_begin(&s->jobs, &m->job, "migrate", flow->def->name, JOB_OPERATOR, clock_mono_us());
+	tell_phase(m, 0);
 	m->past_us[0] = s->shakes[from->endpoint].past_us;
 	m->past_us[1] = s->shakes[to->endpoint].past_us;
 	stretches_clear(m);
@@ -842,13 +857,6 @@ struct sync_migration *sync_migrate(struct sync *s, const struct sync_migrate_or
 }
 
 /* ---- how far it is ----------------------------------------------------------------------------------- */
-
-static double per_second(const struct rate *rate, int64_t since_us, int64_t now)
-{
-	double seconds = (double)(now - since_us) / 1e6;
-
-	return seconds > 0 ? rate_per_second(rate, now) * 60 / fmin(60, fmax(1, seconds)) : 0;
-}
 
 /* Nothing is asked of the source, because all that may be at work is. */
 static bool waits_for_target(const struct sync_migration *m)
@@ -869,10 +877,7 @@ void sync_migrate_view(const struct sync_migration *m, struct sync_migrate_view 
 {
 	int64_t now = clock_mono_us();
 
-	*v = (struct sync_migrate_view){ .phase = m->phase, .resumed = m->resumed, .done = m->done, .expected = m->expected, .seconds_left = NAN,
-					 .rows_per_second = per_second(&m->pace, m->began_us, now),
-					 .bytes_per_second = per_second(&m->bytes, m->began_us, now), .reason = reason_of(m), .sums = m->sums };
-	v->sums.us = m->before_us + now - m->began_us;
-	if (v->rows_per_second > 0 && now - m->began_us >= PACE_US && v->expected >= v->done)
-		v->seconds_left = (double)(v->expected - v->done) / v->rows_per_second;
+	*v = (struct sync_migrate_view){ .job = &m->job, .resumed = m->resumed, .reason = reason_of(m), .sums = m->sums,
+					 .bytes_per_second = pace_of(0, -1, &m->bytes, m->job.phase_us, now).per_second };
+	v->sums.us = m->before_us + now - m->job.began_us;
 }

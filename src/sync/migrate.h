@@ -35,6 +35,7 @@
 #ifndef SYNC_MIGRATE_H
 #define SYNC_MIGRATE_H
 
+#include "meter/jobs.h"
 #include "sync/state.h"
 
 struct round;
@@ -61,6 +62,8 @@ struct stretch {			/* of the table that is being listed: all of it, or one of se
 	struct part *first, *last;	/* in work, in the order of the table */
 };
 
+enum migrate_phase { MIGRATE_BEGIN, MIGRATE_TARGET, MIGRATE_SOURCE, MIGRATE_EXTRA, MIGRATE_SETTLE, MIGRATE_OVER };
+
 struct sync_migration {
 	struct sync *sync;
 	struct flow *flow;
@@ -74,13 +77,13 @@ struct sync_migration {
 	int64_t past_us[2];		/* of source and target then: when they were put back last */
 	bool ended;			/* it has told its end, or nobody wants to know */
 	size_t open;			/* questions and rounds under way */
-	enum sync_migrate_phase phase;
+	enum migrate_phase phase;
+	struct job job;			/* of this life; done: kept in the mark, as the sums are */
 	/* BEGIN */
 	bool loaded, resumed, other;	/* other: one with other words was broken off */
 	bool looked, was_empty;		/* the target, when it began */
 	/* TARGET, SOURCE */
 	bool positioned, estimated, parted, marking;
-	int64_t done, expected;
 	struct stretch stretches[STRETCHES_MAX];
 	size_t n_stretches;
 	/* EXTRA */
@@ -93,10 +96,10 @@ struct sync_migration {
 	bool forgetting;		/* the mark is being removed */
 	/* all of it */
 	struct sync_migrate_sums sums;
-	int64_t began_us, before_us;	/* monotonic: this life; how long it was at work in earlier ones */
+	int64_t before_us;		/* so long it was at work in earlier lives */
 	int64_t parked_before;		/* at the target */
 	int64_t listed;			/* rows, in this life */
-	struct rate pace, bytes;
+	struct rate bytes;		/* of the rows listed in this phase */
 	bool saving, unsaved;
 };
 

@@ -40,7 +40,7 @@ static int64_t *counts_of(struct sync_migration *m, size_t i)
 {
 	struct sync_migrate_sums *s = &m->sums;
 	int64_t *const all[] = {
-		&m->done, &m->parked_before, &s->rows, &s->read, &s->written, &s->inserted, &s->updated, &s->deleted, &s->rejected,
+		&m->job.done, &m->parked_before, &s->rows, &s->read, &s->written, &s->inserted, &s->updated, &s->deleted, &s->rejected,
 		&s->cleaned, &s->waited_us, &s->us,
 	};
 
@@ -60,7 +60,7 @@ char *migrate_mark_text(const struct sync_migration *now)
 	struct sync_migration m = *now;
 	struct buf out = { 0 };
 
-	m.sums.us = m.before_us + clock_mono_us() - m.began_us;
+	m.sums.us = m.before_us + clock_mono_us() - m.job.began_us;
 	add_identity(&m, &out);
 	buf_addf(&out, "%d %d", (int)m.phase, m.was_empty);
 	for (size_t i = 0; counts_of(&m, i) != NULL; i++)
@@ -110,7 +110,7 @@ static bool read_all(struct sync_migration *m, const char *at)
 	ok = ok && read_number(&at, &n) && n >= 1 && n <= STRETCHES_MAX && phase > MIGRATE_BEGIN && phase < MIGRATE_OVER;
 	if (!ok)
 		return false;
-	m->phase = (enum sync_migrate_phase)phase;
+	m->phase = (enum migrate_phase)phase;
 	m->was_empty = empty != 0;
 	m->n_stretches = (size_t)n;
 	for (size_t i = 0; ok && i < m->n_stretches; i++) {

@@ -272,15 +272,10 @@ struct sync_migrate_taker {
 	void (*done)(void *arg, const struct sync_migrate_sums *, const struct err *e);	/* e NULL: complete. It is gone then */
 	void *arg;
 };
-enum sync_migrate_phase {
-	MIGRATE_BEGIN, MIGRATE_TARGET, MIGRATE_SOURCE, MIGRATE_EXTRA, MIGRATE_SETTLE, MIGRATE_OVER
-};
 struct sync_migrate_view {
-	enum sync_migrate_phase phase;
+	const struct job *job;		/* its phases: begin, target, source, extra, settle */
 	bool resumed;
-	int64_t done, expected;		/* rows of this phase; -1: unknown */
-	double rows_per_second, bytes_per_second;	/* in the last minute */
-	double seconds_left;		/* of this phase; NAN: nothing that one could go by */
+	double bytes_per_second;	/* listed, as the job's pace */
 	const char *reason;		/* why it is not faster; "": nothing holds it */
 	struct sync_migrate_sums sums;
 };

@@ -422,7 +422,7 @@ START_TEST(what_is_brought_over_is_told)
 	   "cleaned; in 2.0 s, data volume 2.0 KiB; data rate 1.0 KiB/s; throughput 4.0\n"
 	   "KiB/s. Rows that only support has were left there: some of sales cannot be\ntaken, and may be the same\n", "");
 	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--rate", "10", NULL), 0, NULL,
-	   "contact: brings over: 50 %, 50 of about 100 rows, 10 rows/s, 2.0 KiB/s, about 5 s left (as fast as --rate allows)\n");
+	   "contact: fills the table at support: 50 %, 60 s left, 10 rows/s, 2.0 KiB/s (as fast as --rate allows)\n");
 	is(ctl("migrate", "account", to[0], to[1], to[2], to[3], NULL), 64, "", "account at support is not empty");
 	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--onto", "top", NULL), 64, "", "'top' is not merge or replace");
 	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--jobs", "2", NULL), 64, "", "strategy parallel");

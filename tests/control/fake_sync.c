@@ -517,10 +517,17 @@ void sync_migrate_cancel(struct sync_migration *m)
 	free(m);
 }
 
+/* 600 of 1200 rows, ten a second in the last minute. */
 void sync_migrate_view(const struct sync_migration *m, struct sync_migrate_view *v)
 {
-	*v = (struct sync_migrate_view){ .phase = MIGRATE_SOURCE, .done = 50, .expected = 100, .rows_per_second = 10, .bytes_per_second = 2048,
-					 .seconds_left = 5, .reason = "as fast as --rate allows", .sums = { .rows = 50, .read = 5000 } };
+	static struct job job;
+	int64_t now = clock_mono_us();
+
+	job = (struct job){ .kind = "migrate", .entity = "contact", .by = JOB_OPERATOR };
+	job_phase(&job, "source", "support", "rows", 1200, now - 100000000);
+	job_more(&job, 600, now);
+	*v = (struct sync_migrate_view){ .job = &job, .bytes_per_second = 2048, .reason = "as fast as --rate allows",
+					 .sums = { .rows = 600, .read = 5000 } };
 }
 
 void sync_wait_cancel(struct sync_wait *w)

@@ -171,7 +171,8 @@ class LongSweeps(Pair):
         self.assertEqual((sweep["entity"], sweep["endpoint"], sweep["asked_by"], sweep["expected"]), ("thing", "b", "schedule", 1500))
         self.a.run("UPDATE things SET name = 'x' WHERE id <= 50")
         self.d.wait()
-        for kind, words in (("plan", ("thing",)), ("verify", ("thing",)), ("undo", ("--since", "1h", "--entity", "thing"))):
+        over = ("thing", "--from", "a", "--to", "b", "--onto", "merge")
+        for kind, words in (("plan", ("thing",)), ("verify", ("thing",)), ("migrate", over), ("undo", ("--since", "1h", "--entity", "thing"))):
             with subprocess.Popen([CRMSYNCCTL, "-s", self.d.control, kind, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as ctl:
                 def half_done(kind=kind):
                     return [j for j in self.jobs(kind) if 0 < j["done"] < (j["expected"] or 0)]
@@ -181,7 +182,7 @@ class LongSweeps(Pair):
                 self.assertAlmostEqual(job["share"], job["done"] / job["expected"])
                 self.assertIn(f"\n{kind} thing ", self.d.ctl("status"))
                 ctl.terminate()
-        eventually(lambda: not self.jobs("plan") and not self.jobs("verify"), "who asked has left")
+        eventually(lambda: not any(self.jobs(kind) for kind in ("plan", "verify", "migrate")), "who asked has left")
 
 
 class Install(ThreeCrms):
