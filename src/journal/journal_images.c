@@ -28,7 +28,7 @@ struct images {
 	ZSTD_DCtx *unpacker;
 	struct buf packed;
 	struct sums {
-		int64_t images, raw_bytes, bytes;
+		int64_t images, bytes;
 		bool known;
 	} sums;
 };
@@ -41,7 +41,7 @@ static const char *const queries[IMAGE_QUERIES] = {
 	[Q_DROP_RUNS] = "DELETE FROM image_run WHERE time_us < ?1 AND NOT EXISTS (SELECT 1 FROM image_batch WHERE image_batch.run = image_run.id)"
 			" AND NOT EXISTS (SELECT 1 FROM undo_item WHERE undo_item.run = image_run.id AND state < 2)",
 	[Q_DROP_ITEMS] = "DELETE FROM undo_item WHERE state >= 2 AND run NOT IN (SELECT id FROM image_run)",
-	[Q_SUMS] = "SELECT coalesce(sum(images), 0), coalesce(sum(raw_bytes), 0), coalesce(sum(length(keys) + length(body)), 0) FROM image_batch",
+	[Q_SUMS] = "SELECT coalesce(sum(images), 0), coalesce(sum(length(keys) + length(body)), 0) FROM image_batch",
 	[Q_ADD] = "INSERT INTO undo_item (run, entity, key, code, what, print, wanted, state, fields, code_word, cause, n_restored, n_skipped)"
 		  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[Q_GET] = "SELECT id, run, entity, key, code, what, print, wanted, state FROM undo_item WHERE id = ?1",
@@ -237,7 +237,6 @@ static bool write_batch(struct journal *j, const void *what, struct err *e)
 	if (!journal_finish(j, stmt, e))
 		return false;
 	j->images->sums.images += k->batch->n;
-	j->images->sums.raw_bytes += (int64_t)raw;
 	j->images->sums.bytes += (int64_t)(k->batch->keys.len + j->images->packed.len);
 	return true;
 }
@@ -541,7 +540,7 @@ static const struct sums *sums_of(const struct journal *j)
 		return sums;
 	*sums = (struct sums){ .known = sqlite3_step(stmt) == SQLITE_ROW };
 	if (sums->known)
-		*sums = (struct sums){ sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1), sqlite3_column_int64(stmt, 2), true };
+		*sums = (struct sums){ sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1), true };
 	sqlite3_reset(stmt);
 	return sums;
 }
@@ -555,11 +554,6 @@ void journal_images_forget(struct journal *j)
 int64_t journal_images_count(const struct journal *j)
 {
 	return sums_of(j)->images;
-}
-
-int64_t journal_images_raw_bytes(const struct journal *j)
-{
-	return sums_of(j)->raw_bytes;
 }
 
 int64_t journal_images_bytes(const struct journal *j)

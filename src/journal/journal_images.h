@@ -100,7 +100,6 @@ struct journal_run {
 bool journal_runs_each(struct journal *, const char *source, int64_t before, size_t limit, bool (*fn)(void *arg, const struct journal_run *), void *arg,
 		       struct err *e);
 int64_t journal_images_bytes(const struct journal *);		/* as they are kept: compressed */
-int64_t journal_images_raw_bytes(const struct journal *);	/* before that */
 int64_t journal_images_count(const struct journal *);
 
 /* ---- what an undo is to put back --------------------------------------------------------------------- */

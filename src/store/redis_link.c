@@ -684,11 +684,6 @@ void redis_link_free(struct redis_link **lp)
 	leave(l);
 }
 
-bool redis_link_is_open(const struct redis_link *l)
-{
-	return l->state == LINK_OPEN;
-}
-
 struct buf *redis_link_out(struct redis_link *l)
 {
 	assert(l->state == LINK_OPEN);

@@ -88,7 +88,6 @@ struct redis_link *redis_link_new(struct loop *, const struct redis_where *where
 void redis_link_free(struct redis_link **);
 
 /* Only while open (between opened and closed): */
-bool redis_link_is_open(const struct redis_link *);
 struct buf *redis_link_out(struct redis_link *);	/* append whole commands, then: */
 void redis_link_send(struct redis_link *, struct redis_ask *, size_t commands);
 

@@ -52,7 +52,7 @@ void *call_new(struct redis_store *s, size_t size, bool (*reply)(struct call *, 
 	return call;
 }
 
-void call_refuse(struct call *call, const struct err *e)
+static void call_refuse(struct call *call, const struct err *e)
 {
 	redis_link_refuse(call->s->link, &call->ask, e);
 }

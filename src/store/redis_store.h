@@ -100,7 +100,6 @@ void *call_new(struct redis_store *, size_t size, bool (*reply)(struct call *, s
 /* False: the store is not ready; the call was refused and will be answered so. Else write commands to the link. */
 bool call_begin(struct call *);
 void call_send(struct call *, size_t commands);
-void call_refuse(struct call *, const struct err *e);
 /* An answer that needs no telling: releases the call. */
 void call_forget(struct call *, const struct err *e);
 void call_append_born(const struct redis_store *, struct buf *out);	/* one command */

@@ -41,7 +41,7 @@ static const char *name_of(const struct sync *s, size_t e)
 	return s->topology->endpoints[e].name;
 }
 
-void epoch_recognise(struct sync *s, size_t e, const char *what)
+static void recognise(struct sync *s, size_t e, const char *what)
 {
 	struct shake *k = shake_of(s, e);
 
@@ -321,21 +321,21 @@ static void judge(struct sync *s, size_t e, const struct greeting *g)
 		return;
 	}
 	if (put_back(k, g, text, sizeof text) != NULL) {
-		epoch_recognise(s, e, text);
+		recognise(s, e, text);
 		rebase_begin(s, e, g, REBASE_FORGET);
 		return;
 	}
 	if (k->restored_us != 0) {
 		time_print(k->restored_us, when);
 		snprintf(text, sizeof text, "the state was restored from a backup of %.19sZ: what was done since is found by comparing every row", when);
-		epoch_recognise(s, e, text);
+		recognise(s, e, text);
 		rebase_begin(s, e, g, REBASE_COMPARE);
 		return;
 	}
 	if (g->kept && g->there && g->epoch > 0 && !fault("f22-epochs-are-not-compared") && (k->marked ? g->epoch > k->intent : !s->renewed)) {
 		snprintf(text, sizeof text, "Redis was %s: the database stands at %lld, Redis knew of %lld",
 			 k->marked ? "put back to an older state" : "emptied", (long long)g->epoch, (long long)(k->marked ? k->intent : 0));
-		epoch_recognise(s, e, text);
+		recognise(s, e, text);
 		if (k->marked || any_surveyed(s)) {
 			s->renewing = true;
 			s->store->ops->renew(s->store);
@@ -345,7 +345,7 @@ static void judge(struct sync *s, size_t e, const struct greeting *g)
 	if (k->marked && g->timeline > k->timeline) {
 		snprintf(text, sizeof text, "a copy of the database took its place (timeline %lld, was %lld); nothing acknowledged is missing",
 			 (long long)g->timeline, (long long)k->timeline);
-		epoch_recognise(s, e, text);
+		recognise(s, e, text);
 	}
 	epoch_accept(s, e, g);
 }

@@ -356,7 +356,6 @@ void epoch_name_mark(const struct sync *, size_t endpoint, char out[EPOCH_TEXT])
 void epoch_mark_text(const struct sync *, size_t endpoint, char out[EPOCH_TEXT]);
 void epoch_mark_read(struct sync *, size_t endpoint, struct value text);	/* NULL value: there is none */
 void epoch_accept(struct sync *, size_t endpoint, const struct greeting *);
-void epoch_recognise(struct sync *, size_t endpoint, const char *what);
 
 /* ---- rebase.c ---------------------------------------------------------------------------------------- */
 

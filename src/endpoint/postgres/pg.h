@@ -161,7 +161,6 @@ const struct topology *pg_topology(const struct postgres *);
 const struct endpoint_conf *pg_conf(const struct postgres *);
 struct loop *pg_loop(const struct postgres *);
 bool pg_sees_all_stats(const struct postgres *);	/* pg_read_all_stats: xact_start of others is visible */
-bool pg_sees_prepared(const struct postgres *);		/* max_prepared_transactions > 0: there may be prepared transactions */
 const char *pg_consumer(const struct postgres *);	/* the topology's name: who reads the change log */
 const char *pg_channel(const struct postgres *);	/* crmsync_<topology>, as it is NOTIFYed; unquoted */
 int pg_server_version(const struct postgres *);		/* 150008; 0: not connected */

@@ -772,11 +772,6 @@ bool pg_sees_all_stats(const struct postgres *pg)
 	return pg->sees_all;
 }
 
-bool pg_sees_prepared(const struct postgres *pg)
-{
-	return pg->prepared;
-}
-
 const char *pg_consumer(const struct postgres *pg)
 {
 	return pg->topology->name;

@@ -70,7 +70,7 @@ struct postgres {
 	int64_t install_not_before_us;	/* mono */
 	struct pg_probe probes[PG_PROBES];
 	size_t n_probes;
-	bool sees_all, prepared;
+	bool sees_all;
 	bool told_state;		/* keeps_state, as it was when we told last */
 	unsigned entered;
 	bool freed;

@@ -63,7 +63,6 @@ static void got_probe(void *arg, PGresult *res, const struct err *e)
 		return;		/* `lost` follows when the connection is gone; else the next probe asks again */
 	take_sample(pg, s, strtod(PQgetvalue(res, 0, 0), NULL));
 	pg->sees_all = strcmp(PQgetvalue(res, 0, 1), "t") == 0;
-	pg->prepared = strcmp(PQgetvalue(res, 0, 2), "0") != 0;
 	PQclear(res);
 	pg_note_answer(pg, NULL);
 	pg_enter(pg);
@@ -76,7 +75,7 @@ static void send_probe(struct postgres *pg, struct pg_slot *s)
 {
 	static const char sql[] =
 		"SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, "
-		"pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), current_setting('max_prepared_transactions')";
+		"pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')";
 
 	s->probing = true;
 	s->sent_mono_us = clock_mono_us();
