@@ -184,6 +184,24 @@ void verify_rest(struct sync_verify *v, int64_t ms)
 	loop_timer_set(v->timer, ms);
 }
 
+struct verify_asked *verify_ask(struct sync_verify *v, size_t e)
+{
+	struct verify_asked *a = xcalloc(1, sizeof *a);
+
+	*a = (struct verify_asked){ v, e };
+	v->open++;
+	return a;
+}
+
+struct verify_asked verify_answered(void *arg)
+{
+	struct verify_asked a = *(struct verify_asked *)arg;
+
+	free(arg);
+	a.verify->open--;
+	return a;
+}
+
 void verify_range_done(struct sync_verify *v)
 {
 	if (!v->ended)

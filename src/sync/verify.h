@@ -125,6 +125,9 @@ void verify_list(struct sync_verify *);
 void verify_compare(struct sync_verify *);
 
 /* verify.c, for the others */
+struct verify_asked { struct sync_verify *verify; size_t endpoint; };	/* whom something is asked of: with each question */
+struct verify_asked *verify_ask(struct sync_verify *, size_t endpoint);	/* a question more is under way; released by: */
+struct verify_asked verify_answered(void *asked);
 void verify_range_done(struct sync_verify *);			/* a side has answered; when all have, it goes on, or rests first */
 void verify_go_on(struct sync_verify *);
 void verify_enter(struct sync_verify *, enum verify_phase);

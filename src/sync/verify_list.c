@@ -16,11 +16,6 @@ enum { DOUBTS_MOST = 200000 };		/* more of them are counted as the census shows 
 
 /* ---- LIST -------------------------------------------------------------------------------------------- */
 
-struct page {				/* on its way */
-	struct sync_verify *verify;
-	size_t endpoint;
-};
-
 /* False: it cannot be taken as it is; it is parked, or will be. */
 static bool entry_of(struct sync_verify *v, const struct side *side, const struct row *row, struct arena *arena, struct census_entry *out)
 {
@@ -95,11 +90,9 @@ static void take_page(struct sync_verify *v, size_t e, const struct rowset *rows
 
 static void on_page(void *arg, struct rowset *rows, const struct err *e)
 {
-	struct page page = *(struct page *)arg;
+	struct verify_asked page = verify_answered(arg);
 	struct sync_verify *v = page.verify;
 
-	free(arg);
-	v->open--;
 	if (e != NULL)
 		verify_fail(v, e, "listing rows");
 	else if (!v->ended)
@@ -113,10 +106,8 @@ static void ask_page(struct sync_verify *v, size_t e)
 {
 	struct link *link = v->flow->sides[e]->link;
 	struct verify_side *s = &v->sides[e];
-	struct page *page = xcalloc(1, sizeof *page);
+	struct verify_asked *page = verify_ask(v, e);
 
-	*page = (struct page){ v, e };
-	v->open++;
 	if (s->n_ends > 0)
 		link->ops->list_parts(link, s->after, s->ends[s->range], &v->differing, batch_rows(v->flow), on_page, page);
 	else

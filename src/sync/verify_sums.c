@@ -19,34 +19,11 @@
 
 enum { SUM_ROWS = 50000 };		/* a range: well within any statement_timeout, and so little is done again after a crash */
 
-struct asked {				/* of one side */
-	struct sync_verify *verify;
-	size_t endpoint;
-};
-
-static struct asked *asked_new(struct sync_verify *v, size_t e)
-{
-	struct asked *a = xcalloc(1, sizeof *a);
-
-	*a = (struct asked){ v, e };
-	v->open++;
-	return a;
-}
-
-static struct asked answered(void *arg)
-{
-	struct asked a = *(struct asked *)arg;
-
-	free(arg);
-	a.verify->open--;
-	return a;
-}
-
 /* ---- BEGIN ------------------------------------------------------------------------------------------- */
 
 static void on_estimate(void *arg, int64_t rows, const struct err *e)
 {
-	struct asked a = answered(arg);
+	struct verify_asked a = verify_answered(arg);
 
 	a.verify->sides[a.endpoint].expected = e == NULL ? rows : -1;
 	job_expect(&a.verify->job, verify_expected(a.verify));
@@ -87,7 +64,7 @@ void verify_begin(struct sync_verify *v)
 		if (verify_compares(v, e)) {
 			struct link *link = v->flow->sides[e]->link;
 
-			link->ops->estimate(link, on_estimate, asked_new(v, e));
+			link->ops->estimate(link, on_estimate, verify_ask(v, e));
 		}
 }
 
@@ -95,7 +72,7 @@ void verify_begin(struct sync_verify *v)
 
 static void on_count(void *arg, int64_t rows, const struct err *e)
 {
-	struct asked a = answered(arg);
+	struct verify_asked a = verify_answered(arg);
 
 	if (e != NULL)
 		verify_fail(a.verify, e, "counting rows");
@@ -111,7 +88,7 @@ static void count_all(struct sync_verify *v)
 		if (verify_compares(v, e)) {
 			struct link *link = v->flow->sides[e]->link;
 
-			link->ops->count(link, on_count, asked_new(v, e));
+			link->ops->count(link, on_count, verify_ask(v, e));
 		}
 }
 
@@ -212,7 +189,7 @@ static int64_t add_range(struct verify_side *s, const struct part_sum *parts, co
 
 static void on_summed(void *arg, const struct part_sum *parts, const char *last, const struct err *e)
 {
-	struct asked a = answered(arg);
+	struct verify_asked a = verify_answered(arg);
 
 	if (e != NULL)
 		verify_fail(a.verify, e, "adding up rows");
@@ -292,7 +269,7 @@ void verify_sum(struct sync_verify *v)
 			continue;
 		if (s->parts == NULL)
 			s->parts = xcalloc(SUM_PARTS, sizeof *s->parts);
-		v->flow->sides[e]->link->ops->sum(v->flow->sides[e]->link, s->after, SUM_ROWS, &v->seeds, on_summed, asked_new(v, e));
+		v->flow->sides[e]->link->ops->sum(v->flow->sides[e]->link, s->after, SUM_ROWS, &v->seeds, on_summed, verify_ask(v, e));
 		asked++;
 	}
 	if (asked == 0)

@@ -63,6 +63,7 @@ class Report(Pair):
 
     def test_without_a_result_there_is_no_file(self):
         self.start()
+        self.d.wait()           # before Redis is there the answer is another one
         self.d.ctl("pause", "b")
         path = self.place.path / "report.html"
         self.d.ctl("verify", "thing", "--html", str(path), code=69)
