@@ -100,16 +100,6 @@ static bool answered(struct sync_migration *m, const struct err *e)
 	return false;
 }
 
-/* The state is not at hand; NULL: it is. */
-static const char *why_not_now(const struct sync *s)
-{
-	if (s->closing || s->finishing)
-		return "the daemon stops, or reads its topology again";
-	if (!s->store->ready || !s->recovered || s->rebase != NULL)
-		return s->store->why.text[0] != '\0' ? s->store->why.text : "the state in Redis is not at hand";
-	return NULL;
-}
-
 /* One that only owes answers for a while is waited for. */
 static bool is_away(const struct side *side, struct err *e)
 {
@@ -124,7 +114,7 @@ static bool is_away(const struct side *side, struct err *e)
 /* True: something that it needs has gone. */
 static bool is_broken(const struct sync_migration *m, struct err *e)
 {
-	const char *why = why_not_now(m->sync);
+	const char *why = sync_not_at_hand(m->sync);
 
 	if (why != NULL)
 		err_set(e, ERR_TRANSIENT, "not-ready", "%s", why);
@@ -837,8 +827,8 @@ struct sync_migration *sync_migrate(struct sync *s, const struct sync_migrate_or
 		return NULL;
 	if (s->migration != NULL)
 		return err_set(e, ERR_TRANSIENT, "busy", "a migration is under way, or about to end; try again"), NULL;
-	if (why_not_now(s) != NULL)
-		return err_set(e, ERR_TRANSIENT, "not-ready", "%s; try again", why_not_now(s)), NULL;
+	if (sync_not_at_hand(s) != NULL)
+		return err_set(e, ERR_TRANSIENT, "not-ready", "%s", sync_not_at_hand(s)), NULL;
 	if (is_away(from, e) || is_away(to, e) || is_met_first(flow, from, to, e) || !parents_are_there(flow, to, e))
 		return NULL;
 	m = xcalloc(1, sizeof *m);

@@ -757,10 +757,10 @@ static void (*const steps[])(struct sync_plan *) = {
 /* NULL: fine. What was listed under another state, or of a side that has gone since, is no plan any more. */
 static const char *why_not(const struct sync_plan *p, const struct sync *s)
 {
-	if (s->closing || s->finishing)
-		return "the daemon stops, or reads its topology again; ask again";
-	if (!s->store->ready || !s->recovered || s->rebase != NULL)
-		return s->store->why.text[0] != '\0' ? s->store->why.text : "the state in Redis is not at hand; try again";
+	const char *why = sync_not_at_hand(s);
+
+	if (why != NULL)
+		return why;
 	if (p != NULL && p->losses != s->losses)
 		return "the state in Redis was lost meanwhile; ask again";
 	for (size_t e = 0; p != NULL && e < s->topology->n_endpoints; e++)

@@ -512,6 +512,7 @@ void meters_look_at(struct flow *);		/* only the links of one entity */
 void meters_keep(struct sync *);		/* unless that was done a moment ago */
 void meters_end(struct sync *);			/* looks a last time, and keeps it */
 void meters_free(struct sync *);
+const char *sync_not_at_hand(const struct sync *);	/* why long work cannot be done now; NULL: it can */
 bool sync_stands_by(const struct sync *);	/* another process holds the lease */
 const char *side_doubt(const struct side *);	/* "" or why nobody knows whether it is in step, although it can be used */
 enum sync_link_state side_state(const struct side *);

@@ -350,6 +350,15 @@ void sync_free(struct sync **sp)
 
 /* ---- views ------------------------------------------------------------------------------------------- */
 
+const char *sync_not_at_hand(const struct sync *s)
+{
+	if (s->closing || s->finishing)
+		return "the daemon stops, or reads its topology again; ask again";
+	if (!s->store->ready || !s->recovered || s->rebase != NULL)
+		return s->store->why.text[0] != '\0' ? s->store->why.text : "the state in Redis is not at hand; try again";
+	return NULL;
+}
+
 bool sync_stands_by(const struct sync *s)
 {
 	return !s->store->ready && strcmp(s->store->why.code, STORE_STANDBY) == 0;

@@ -620,15 +620,6 @@ static void tell_step(struct sync_undo *u)
 
 /* ---- going on ---------------------------------------------------------------------------------------- */
 
-static const char *why_not(const struct sync *s)
-{
-	if (s->closing || s->finishing)
-		return "the daemon stops, or reads its topology again; ask again";
-	if (!s->store->ready || !s->recovered || s->rebase != NULL)
-		return s->store->why.text[0] != '\0' ? s->store->why.text : "the state in Redis is not at hand; try again";
-	return NULL;
-}
-
 static void undo_step(struct sync_undo *u)
 {
 	failpoint_phase("undo", (int)u->phase);
@@ -646,7 +637,7 @@ static void undo_step(struct sync_undo *u)
 static void on_turn(void *arg)
 {
 	struct sync_undo *u = arg;
-	const char *why = why_not(u->sync);
+	const char *why = sync_not_at_hand(u->sync);
 	struct err e = { 0 };
 
 	if (u->busy)
@@ -676,8 +667,8 @@ struct sync_undo *sync_undo(struct sync *s, const struct sync_undo_order *order,
 
 	if (s->undo != NULL)
 		return err_set(e, ERR_TRANSIENT, "busy", "something is being undone; try again"), NULL;
-	if (why_not(s) != NULL)
-		return err_set(e, ERR_TRANSIENT, "not-ready", "%s", why_not(s)), NULL;
+	if (sync_not_at_hand(s) != NULL)
+		return err_set(e, ERR_TRANSIENT, "not-ready", "%s", sync_not_at_hand(s)), NULL;
 	u = xcalloc(1, sizeof *u);
 	u->sync = s;
 	u->taker = *taker;

@@ -429,10 +429,10 @@ static void (*const steps[])(struct sync_verify *) = {
 /* NULL: fine. What was read under another state, or of a side that has gone since, proves nothing any more. */
 static const char *why_not(const struct sync_verify *v, const struct sync *s)
 {
-	if (s->closing || s->finishing)
-		return "the daemon stops, or reads its topology again; ask again";
-	if (!s->store->ready || !s->recovered || s->rebase != NULL)
-		return s->store->why.text[0] != '\0' ? s->store->why.text : "the state in Redis is not at hand; try again";
+	const char *why = sync_not_at_hand(s);
+
+	if (why != NULL)
+		return why;
 	if (v != NULL && v->losses != s->losses)
 		return "the state in Redis was lost meanwhile; ask again";
 	for (size_t e = 0; v != NULL && e < s->topology->n_endpoints; e++)
