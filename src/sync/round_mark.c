@@ -232,17 +232,16 @@ static void look_at_duplicates(struct round *r)
 	}
 }
 
-/* What is owed no more is parked no more, whoever paid. */
+/* What is owed no more is parked no more, whoever paid; nor what goes by a key that the record has no more. */
 static void settle_parked(struct round *r, const struct subject *s)
 {
 	const struct rid *from = round_leaves(s);
 
 	for (size_t e = 0; e < n_endpoints(r); e++) {
-		if (r->flow->sides[e] == NULL || s->d.next->seen[e].owed)
-			continue;
-		unpark_record(r->flow->sides[e], false, &s->next_rid, VALUE_NULL);
-		if (from != NULL)
+		if (r->flow->sides[e] != NULL && from != NULL)
 			unpark_record(r->flow->sides[e], false, from, VALUE_NULL);
+		if (r->flow->sides[e] != NULL && !s->d.next->seen[e].owed)
+			unpark_record(r->flow->sides[e], false, &s->next_rid, VALUE_NULL);
 	}
 }
 

@@ -73,6 +73,13 @@ static void lose_burial(struct round *r, struct subject *s)
 	s->d.n_lost++;
 }
 
+/* With another key it is another write than the one that stood aside, whose line goes by the key that it had. */
+static void try_anew(const struct round *r, struct subject *s)
+{
+	for (size_t e = 0; round_leaves(s) != NULL && e < n_endpoints(r); e++)
+		s->d.next->seen[e].parked = false;
+}
+
 static void decide_subject(struct round *r, struct subject *s, struct decide_policy *p)
 {
 	const struct entity_def *def = r->flow->def;
@@ -112,11 +119,12 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	} else if (s->moved) {
 		s->next_rid = s->old_rid;
 	}
+	try_anew(r, s);
 	for (size_t e = 0; e < n_endpoints(r); e++) {	/* what cannot be reached or is not valid now stays owed */
 		if (s->d.orders[e].action != ACTION_NONE && (!reachable(r, e) || s->invalid & BIT(e) || migrate_forbids(r, e)))
 			s->d.orders[e].action = ACTION_NONE;
 		if (s->gently && r->flow->sides[e] != NULL && s->base != NULL && s->base->seen[e].parked && s->d.next->seen[e].owed &&
-		    stays_parked(r->flow->sides[e], &s->rid)) {
+		    round_leaves(s) == NULL && stays_parked(r->flow->sides[e], &s->rid)) {
 			s->d.orders[e].action = ACTION_NONE;
 			s->d.next->seen[e].parked = true;
 		}
