@@ -62,7 +62,11 @@ static const char *const queries[QUERIES] = {
 			" SELECT id, ?4, ?5, ?6, ?7, ?8, ?9 FROM waiting WHERE entity = ?1 AND rid = ?2 AND field = ?3",
 	[Q_WAIT_END] = "DELETE FROM waiting WHERE id = ?1",
 	[Q_WAIT_FORGET] = "DELETE FROM waiting WHERE entity = ?1",
-	[Q_WAIT_MOVE] = "UPDATE OR REPLACE waiting SET rid = ?3, key = ?4 WHERE entity = ?1 AND rid = ?2",
+	[Q_WAIT_COPY] = "INSERT OR REPLACE INTO waiting (entity, rid, key, field, since_us, mark, base_digest, base, verdict, chosen)"
+		" SELECT entity, ?3, ?4, field, since_us, mark, base_digest, base, verdict, chosen FROM waiting WHERE entity = ?1 AND rid = ?2",
+	[Q_WAIT_COPY_SIDES] = "INSERT INTO waiting_side (waiting, n, endpoint, value, stamp_us, digest, competed)"
+		" SELECT copy.id, s.n, s.endpoint, s.value, s.stamp_us, s.digest, s.competed FROM waiting w JOIN waiting_side s ON s.waiting = w.id"
+		" JOIN waiting copy ON copy.entity = w.entity AND copy.rid = ?3 AND copy.field = w.field WHERE w.entity = ?1 AND w.rid = ?2",
 	[Q_VERDICT] = "UPDATE waiting SET verdict = ?2, chosen = ?3 WHERE id = ?1",
 	[Q_COUNT_WAITING] = "SELECT count(*) FROM waiting WHERE entity = ?1 AND (verdict <> 0 OR NOT ?2)",
 	[Q_KEEP_SPENT] = "INSERT OR REPLACE INTO spent (subject, ring, start_us, us0, us1, us2, us3, us4, us5)"

@@ -152,8 +152,8 @@ bool journal_wait(struct journal *, const struct journal_waiting *, bool *fresh,
 bool journal_is_unseen(const struct journal_side *);
 bool journal_wait_end(struct journal *, int64_t id, struct err *e);
 bool journal_wait_forget(struct journal *, const char *entity, struct err *e);	/* all of it */
-/* The record has another key now. */
-bool journal_wait_move(struct journal *, const char *entity, const char *from_rid, const char *to_rid, const char *key, struct err *e);
+/* The record gets another key: what waits does so, with its verdict, under both until journal_wait_end() of the old. */
+bool journal_wait_copy(struct journal *, const char *entity, const char *from_rid, const char *to_rid, const char *key, struct err *e);
 /* ERR_ROW, no-such-conflict: it waits no more. */
 bool journal_verdict(struct journal *, int64_t id, enum journal_verdict, const char *chosen, struct err *e);
 int64_t journal_waiting_count(struct journal *, const char *entity, bool decided);	/* decided: only those with a verdict. -1: cannot be read */

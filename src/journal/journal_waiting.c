@@ -120,26 +120,34 @@ bool journal_wait_forget(struct journal *j, const char *entity, struct err *e)
 	return journal_change(j, write_wait_forget, entity, e);
 }
 
-struct moving {
+struct copying {
 	const char *entity, *from, *to, *key;
 };
 
-static bool write_wait_move(struct journal *j, const void *what, struct err *e)
+static void bind_copying(sqlite3_stmt *stmt, const struct copying *c)
 {
-	const struct moving *m = what;
-
-	journal_bind_word(j->stmts[Q_WAIT_MOVE], 1, m->entity);
-	journal_bind_word(j->stmts[Q_WAIT_MOVE], 2, m->from);
-	journal_bind_word(j->stmts[Q_WAIT_MOVE], 3, m->to);
-	journal_bind_word(j->stmts[Q_WAIT_MOVE], 4, m->key);
-	return journal_run(j, Q_WAIT_MOVE, e);
+	journal_bind_word(stmt, 1, c->entity);
+	journal_bind_word(stmt, 2, c->from);
+	journal_bind_word(stmt, 3, c->to);
 }
 
-bool journal_wait_move(struct journal *j, const char *entity, const char *from_rid, const char *to_rid, const char *key, struct err *e)
+static bool write_wait_copy(struct journal *j, const void *what, struct err *e)
 {
-	struct moving m = { entity, from_rid, to_rid, key };
+	const struct copying *c = what;
 
-	return journal_change(j, write_wait_move, &m, e);
+	bind_copying(j->stmts[Q_WAIT_COPY], c);
+	journal_bind_word(j->stmts[Q_WAIT_COPY], 4, c->key);
+	if (!journal_run(j, Q_WAIT_COPY, e))
+		return false;
+	bind_copying(j->stmts[Q_WAIT_COPY_SIDES], c);
+	return journal_run(j, Q_WAIT_COPY_SIDES, e);
+}
+
+bool journal_wait_copy(struct journal *j, const char *entity, const char *from_rid, const char *to_rid, const char *key, struct err *e)
+{
+	struct copying c = { entity, from_rid, to_rid, key };
+
+	return journal_change(j, write_wait_copy, &c, e);
 }
 
 static bool write_verdict(struct journal *j, const void *what, struct err *e)

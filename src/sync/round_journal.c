@@ -366,13 +366,14 @@ static bool differs(const struct subject *s, size_t f)
 	return false;
 }
 
-static bool move_lines(struct round *r, const struct subject *s, const char *key, struct err *e)
+/* The old line goes when the record's vector stands under its new key (waiting.c): until then the record may yet have its old one. */
+static bool copy_lines(struct round *r, const struct subject *s, const char *key, struct err *e)
 {
 	char old[2 * RID_BYTES + 1], new[2 * RID_BYTES + 1];
 
 	rid_print(round_leaves(s), old);
 	rid_print(&s->next_rid, new);
-	return journal_wait_move(sync_of(r)->journal, r->flow->def->name, old, new, key, e);
+	return journal_wait_copy(sync_of(r)->journal, r->flow->def->name, old, new, key, e);
 }
 
 static bool note_all_waiting(struct round *r, const struct subject *s, struct err *e)
@@ -383,7 +384,7 @@ static bool note_all_waiting(struct round *r, const struct subject *s, struct er
 
 	round_print_key(r, s, &key);
 	if (r->plan == NULL && r->flow->waiting > 0 && round_leaves(s) != NULL)
-		ok = move_lines(r, s, key.p, e);
+		ok = copy_lines(r, s, key.p, e);
 	for (size_t f = 0; ok && f < r->flow->def->n_fields; f++) {
 		if (!(s->d.waits & BIT(f)) || !differs(s, f))
 			continue;

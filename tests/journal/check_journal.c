@@ -996,12 +996,38 @@ START_TEST(what_waits_is_kept_until_it_ends)
 	ck_assert_uint_eq(seen.last.n_sides, 2);
 	ck_assert(seen.last.sides[0].competed && !seen.last.sides[1].competed && seen.last.sides[1].value == NULL);
 	ck_assert_uint_eq(waiting_of(j, "bb").last.mark, UINT64_MAX);
-	ck_assert(journal_wait_move(j, "contact", "bb", "cc", "bob", NULL));
-	ck_assert_str_eq(waiting_of(j, "cc").key, "bob");
 	ck_assert(journal_wait_end(j, seen.last.id, NULL));
 	ck_assert_uint_eq(waiting_of(j, NULL).n, 1);
 	ck_assert(journal_wait_forget(j, "contact", NULL));
 	ck_assert_int_eq(journal_waiting_count(j, "contact", false), 0);
+	journal_close(&j);
+}
+END_TEST
+
+/* The round that gives the record another key may never end: it has its old one then, and a person's word about it must still be there. */
+START_TEST(what_waits_does_so_under_both_keys_until_the_old_one_ends)
+{
+	struct journal *j = open_ok();
+	struct seen_waiting old, new;
+
+	ck_assert(lets_wait(j, "aa", 7, "x"));
+	ck_assert(lets_wait(j, "bb", 8, "of a record that is not there any more"));
+	ck_assert(journal_verdict(j, waiting_of(j, "aa").last.id, VERDICT_SIDE, "sales", NULL));
+	for (size_t again = 0; again < 2; again++) {
+		ck_assert(journal_wait_copy(j, "contact", "aa", "bb", "bob", NULL));
+		old = waiting_of(j, "aa");
+		new = waiting_of(j, "bb");
+		ck_assert_uint_eq(waiting_of(j, NULL).n, 2);
+		ck_assert_str_eq(old.key, "ann");
+		ck_assert_str_eq(new.key, "bob");
+		ck_assert(old.last.verdict == VERDICT_SIDE && new.last.verdict == VERDICT_SIDE);
+		ck_assert_str_eq(new.chosen, "sales");
+		ck_assert_str_eq(new.value, "x");
+		ck_assert(new.last.mark == 7 && new.last.since_us == 5 && new.last.n_sides == 2);
+	}
+	ck_assert(journal_wait_end(j, old.last.id, NULL));
+	ck_assert_uint_eq(waiting_of(j, "aa").n, 0);
+	ck_assert_uint_eq(waiting_of(j, "bb").last.n_sides, 2);
 	journal_close(&j);
 }
 END_TEST
@@ -1279,6 +1305,7 @@ int main(void)
 	tcase_add_test(records, an_order_about_held_deletes_stays);
 	tcase_add_test(records, a_value_that_was_not_at_hand_comes_to_the_line_when_it_is);
 	tcase_add_test(records, what_waits_is_kept_until_it_ends);
+	tcase_add_test(records, what_waits_does_so_under_both_keys_until_the_old_one_ends);
 	tcase_add_test(records, a_verdict_is_about_what_waited_when_it_was_made);
 	tcase_add_test(records, spent_time_is_renewed_by_name_and_old_stretches_go);
 	tcase_add_test(records, spent_time_that_cannot_be_kept_leaves_the_journal_as_it_was);
