@@ -284,6 +284,7 @@ static void replace_vanished(struct work *w)
 				.loser_key = now->key, .winner_key = now->key, .loser_value = VALUE_NULL, .loser_digest = now->digest,
 				.winner_value = w->seen[e].values[f], .winner_digest = w->seen[e].digests[f], .tie_break = "value" };
 		}
+		w->replaced |= now->digest != digest_field(w->seen[e].digests[f]) ? BIT(f) : 0;
 		now->digest = digest_field(w->seen[e].digests[f]);
 		d->values[f] = w->seen[e].values[f];
 		d->digests[f] = w->seen[e].digests[f];

@@ -54,6 +54,8 @@ static void show_now(struct work *w, size_t e)
 			list[n].key = nobodys_key;
 		else if (base_knows(w, e))
 			list[n].key = decide_shown_key(w, e, f);
+		if ((w->replaced & BIT(f)) && same_key(&list[n].key, &next->fields[f].key))
+			list[n].key = nobodys_key;	/* a form of what is not agreed any more */
 		n++;
 	}
 	s->former = base_knows(w, e) && (w->base->seen[e].former || w->base->generation != next->generation);
@@ -137,7 +139,7 @@ static bool is_normalised(const struct work *w, size_t e, size_t f)
 	const struct vdeviation *dev;
 	const struct vfield *now = &w->out->next->fields[f];
 
-	if (w->base == NULL || !w->base->seen[e].present || w->edits[e].changed & BIT(f))
+	if (w->base == NULL || !w->base->seen[e].present || ((w->edits[e].changed | w->replaced) & BIT(f)))
 		return false;
 	dev = vseen_deviation(&w->base->seen[e], f);
 	return dev != NULL && dev->digest == digest_field(w->seen[e].digests[f]) && same_key(&dev->key, &now->key);

@@ -42,6 +42,7 @@ struct work {
 	uint8_t *winner;	/* by field: endpoint whose edit of this observation won; 255: the base stands */
 	uint64_t added;		/* RULE_ADD: fields whose differences were added up */
 	uint64_t vanished;	/* max and min: fields whose agreed value is shown nowhere any more */
+	uint64_t replaced;	/* fields where another value took the place of such a one, under its key */
 	uint32_t word_n[FIELDS_MAX];	/* RULE_MANUAL: a word has a greater n */
 	struct edit_key word_key[FIELDS_MAX];	/* RULE_MANUAL, by unit: of what is agreed where words were heard; n 0: none were */
 	uint64_t late;		/* RULE_MANUAL: fields where somebody edited who had not seen the agreed value */

@@ -1730,6 +1730,39 @@ END_TEST
  * The street shows what it was, so the write most likely did not happen, and the difference is five. But it may have, and the street been
  * put back: then it is two. People have to be told.
  */
+/*
+ * B shows half of a group that was agreed, by a write in doubt. The other half is shown nowhere any more, so what C says takes the place
+ * of all of it: what B shows is no form of that, though it goes by the same key.
+ */
+START_TEST(a_form_of_what_nobody_shows_any_more_is_written_over)
+{
+	policy.n_endpoints = 3;
+	rule_for_all(RULE_MIRROR);
+	fields[NAME].rule = RULE_LAST_WRITER_WINS;
+	group_the_address();
+	is_missing(A);
+	shows(B, 0, "ann Ann Elm Rome");
+	is_missing(C);
+	decide();
+	write_all();
+	shows(A, 20, "ann Ann Oak Oslo");
+	decide();
+	send_in_doubt(B);
+	deletes(A, 30);
+	shows(B, 25, "ann Ann Elm Oslo");
+	now[C] = row_of("ann Bob Fir Rome", T(25), now[C].id);
+	decide();
+	expect_agreed("ann Bob Fir Rome");
+	expect_order(B, ACTION_UPDATE, MASK(NAME) | MASK(STREET) | MASK(CITY));
+	write_to(A);
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(NAME) | MASK(STREET) | MASK(CITY));
+	write_all();
+	decide();
+	expect_nothing_to_do();
+}
+END_TEST
+
 START_TEST(a_sum_that_may_be_off_by_a_write_in_doubt_is_written_down)
 {
 	fields[NAME].type = FIELD_INTEGER;
@@ -2604,6 +2637,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, a_write_in_doubt_that_did_not_happen_is_sent_again);
 	tcase_add_test(t, a_record_that_has_no_row_anywhere_is_dead);
 	tcase_add_loop_test(t, an_edit_over_a_write_in_doubt_wins_and_is_written_down, 0, 2);
+	tcase_add_test(t, a_form_of_what_nobody_shows_any_more_is_written_over);
 	tcase_add_test(t, a_sum_that_may_be_off_by_a_write_in_doubt_is_written_down);
 	tcase_add_test(t, a_write_that_did_not_happen_does_not_speak_for_the_next);
 	tcase_add_test(t, an_older_write_in_doubt_does_not_speak_for_a_newer_one);
