@@ -281,8 +281,8 @@ static bool replaced(const struct world *w, const struct edit *m, const struct e
 {
 	if (m == e || m->is_delete || m->unit != e->unit || w->records[m->record].lineage != w->records[e->record].lineage || !is_on_top(w, m, e))
 		return false;
-	if (sure)
-		return !oracle_outranks(w, e, m) && !is_doubtful(w, m) && was_seen(w, m);
+	if (sure)	/* of what nobody shows any more the best of what is left takes the place: that may be e */
+		return !oracle_outranks(w, e, m) && !is_doubtful(w, m) && was_seen(w, m) && !m->vanished;
 	/* What was gone before the daemon had it cannot be put back. */
 	return !oracle_outranks(w, e, m) || is_doubtful(w, m) || e->settled_us == 0 || e->settled_us > m->commit_us;
 }
