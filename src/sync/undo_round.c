@@ -17,17 +17,20 @@
 
 /* ---- which item -------------------------------------------------------------------------------------- */
 
-static struct undo_target **targets_of(const struct round *r)
+/* A dry run of an undo is about its own items; any other plan says what a round would make of those that are under way. */
+static struct undo_target *targets_of(const struct round *r)
 {
-	return r->plan != NULL ? plan_undos(r->plan) : &r->flow->undos;
+	struct undo_target **planned = r->plan != NULL ? plan_undos(r->plan) : NULL;
+
+	return planned != NULL ? *planned : r->flow->undos;
 }
 
 static struct undo_target *target_of(const struct round *r, const struct rid *rid)
 {
-	struct undo_target **all = targets_of(r), *t = NULL;
+	struct undo_target *all = targets_of(r), *t = NULL;
 
-	if (all != NULL && *all != NULL)
-		HASH_FIND(hh, *all, rid, sizeof *rid, t);
+	if (all != NULL)
+		HASH_FIND(hh, all, rid, sizeof *rid, t);
 	return t;
 }
 
