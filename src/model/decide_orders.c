@@ -58,7 +58,8 @@ static void show_now(struct work *w, size_t e)
 			list[n].key = nobodys_key;	/* a form of what is not agreed any more */
 		n++;
 	}
-	s->former = base_knows(w, e) && (w->base->seen[e].former || w->base->generation != next->generation);
+	/* Who edits it takes part in the present life with it, and may end that. */
+	s->former = base_knows(w, e) && ((w->base->seen[e].former && w->edits[e].changed == 0) || w->base->generation != next->generation);
 	s->known = s->present = true;
 	s->detached = s->parked = false;
 	s->uncertain = false;	/* what did not happen until here cannot any more: an endpoint is not looked at before (doc/own-writes.md) */

@@ -1309,6 +1309,32 @@ START_TEST(a_late_delete_of_the_old_row_does_not_end_the_new_life)
 }
 END_TEST
 
+/* But who has edited the old row since has a part in the new life, and its delete is one of that. */
+START_TEST(a_delete_of_the_old_row_that_was_edited_in_the_new_life_is_judged)
+{
+	entity.deletes = _i % 2 == 0 ? DELETES_UPDATE_WINS : DELETES_DELETE_WINS;
+	all_know("ann Ann Elm Rome");
+	is_silent(B);
+	deletes(A, 200);
+	decide();
+	now[A] = row_of("ann New Elm Oslo", T(300), value_of("a2"));
+	decide();
+	shows(B, 400, "ann Ann Elm Nice");
+	decide();
+	expect_agreed("ann New Elm Nice");
+	write_to(A);
+	deletes(B, 500);
+	decide();
+	if (entity.deletes == DELETES_UPDATE_WINS) {
+		only_lost(LOST_DELETE, B, A);	/* it had not seen the new name */
+		expect_order(B, ACTION_INSERT, EVERY_FIELD);
+	} else {
+		ck_assert(base->dead);
+		expect_order(A, ACTION_DELETE, 0);
+	}
+}
+END_TEST
+
 START_TEST(missing_without_evidence_never_deletes)
 {
 	entity.deletes = _i == 0 ? DELETES_UPDATE_WINS : DELETES_DELETE_WINS;
@@ -2609,6 +2635,7 @@ static void add_contacts_and_deletes(TCase *t)
 	tcase_add_loop_test(t, under_delete_wins_it_is_dead, 0, 3);
 	tcase_add_loop_test(t, an_edit_that_the_deleter_had_seen_saves_nothing, 0, 2);
 	tcase_add_loop_test(t, a_late_delete_of_the_old_row_does_not_end_the_new_life, 0, 4);
+	tcase_add_loop_test(t, a_delete_of_the_old_row_that_was_edited_in_the_new_life_is_judged, 0, 2);
 	tcase_add_loop_test(t, a_row_inserted_after_the_delete_is_a_new_generation, 0, 2);
 	tcase_add_loop_test(t, missing_without_evidence_never_deletes, 0, 2);
 	tcase_add_test(t, a_missing_row_gets_the_edit_it_has_not_seen_under_update_wins);
