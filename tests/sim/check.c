@@ -474,7 +474,8 @@ static void check_lost(struct world *w, const struct final *finals, const struct
 			continue;
 		if (!e->is_delete && oracle_adds(w, r->entity, e->unit))
 			continue;	/* it is in the sum: check_sum() */
-		if (seen_by_deleter(w, e, finals[e->record].alive))
+		/* Where the record is gone, a row of it may be left that is parked. */
+		if (seen_by_deleter(w, e, finals[e->record].alive && !finals[e->record].parked))
 			continue;
 		/* The key is another row's since: inserted again, or renamed. */
 		if (e->is_delete && given_again(w, e))
