@@ -131,13 +131,6 @@ uint8_t cut_u8(struct cut *c)
 	return p != NULL ? *p : 0;
 }
 
-uint16_t cut_be16(struct cut *c)
-{
-	const unsigned char *p = cut_bytes(c, 2);
-
-	return p != NULL ? (uint16_t)(p[0] << 8 | p[1]) : 0;
-}
-
 uint32_t cut_be32(struct cut *c)
 {
 	const void *p = cut_bytes(c, 4);

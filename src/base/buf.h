@@ -43,7 +43,6 @@ static inline struct cut cut_of(const void *p, size_t n)
 static inline size_t cut_left(const struct cut *c) { return (size_t)(c->end - c->p); }
 const void *cut_bytes(struct cut *c, size_t n);	/* NULL when fewer are left */
 uint8_t cut_u8(struct cut *c);
-uint16_t cut_be16(struct cut *c);
 uint32_t cut_be32(struct cut *c);
 uint64_t cut_be64(struct cut *c);
 uint64_t cut_varint(struct cut *c);

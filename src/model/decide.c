@@ -485,12 +485,6 @@ static void note_edits(struct work *w)
 		if (w->seen[e].stamp != STAMP_NONE && (d->oldest_edit_us == STAMP_NONE || w->seen[e].stamp < d->oldest_edit_us))
 			d->oldest_edit_us = w->seen[e].stamp;
 	}
-	for (size_t i = 0; i < w->entity->n_key; i++) {
-		size_t f = w->entity->key[i];
-
-		if (w->base != NULL && w->base->fields[f].digest != 0 && w->base->fields[f].digest != d->next->fields[f].digest)
-			d->key_changed = true;
-	}
 }
 
 uint64_t decide_unit(const struct entity_def *d, size_t f)

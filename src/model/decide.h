@@ -135,7 +135,6 @@ struct decision {
 	uint64_t put_back, already;	/* fields that are agreed as imposed; that were so without it (of an IMPOSE_END: all or none) */
 	uint64_t *words;		/* of what waits, by field index: endpoints whose values differ there ... */
 	uint64_t *marks;		/* ... and what these are, for a settlement */
-	bool key_changed;		/* a key field's agreed value is not the base's: the record moves to a new id */
 };
 
 /* True when the endpoint shows exactly what the vector says it last showed: an echo, or nothing new. */

@@ -61,16 +61,6 @@ const char *rule_name(enum rule rule)
 	return rules[rule].name;
 }
 
-bool rule_parse(const char *name, enum rule *out)
-{
-	size_t i;
-
-	if (!word_parse(rules, countof(rules), name, &i))
-		return false;
-	*out = (enum rule)i;
-	return true;
-}
-
 bool rule_is_built(enum rule rule)
 {
 	return rules[rule].built;

@@ -24,7 +24,6 @@ enum deletes { DELETES_UPDATE_WINS, DELETES_DELETE_WINS };
 enum on_invalid { INVALID_PARK, INVALID_NULL, INVALID_FLAG };
 
 const char *rule_name(enum rule rule);
-bool rule_parse(const char *name, enum rule *out);
 bool rule_is_built(enum rule rule);		/* false: recognised, not built yet in this version */
 
 enum clean_kind {

@@ -19,16 +19,6 @@ const char *field_type_name(enum field_type type)
 	return type_names[type];
 }
 
-bool field_type_parse(const char *name, enum field_type *out)
-{
-	for (int i = 0; i < FIELD_TYPES; i++)
-		if (strcmp(name, type_names[i]) == 0) {
-			*out = (enum field_type)i;
-			return true;
-		}
-	return false;
-}
-
 static bool is_blank(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');

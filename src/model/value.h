@@ -51,7 +51,6 @@ static inline bool value_equal(struct value a, struct value b)
 }
 
 const char *field_type_name(enum field_type type);
-bool field_type_parse(const char *name, enum field_type *out);
 
 /*
  * The canonical form of a database's or file's text of a value. *out either is `raw` itself (already

@@ -46,14 +46,6 @@ struct vector *vector_copy(struct arena *a, const struct vector *from)
 	return v;
 }
 
-bool vector_owed_any(const struct vector *v)
-{
-	for (size_t e = 0; e < v->n_endpoints; e++)
-		if (v->seen[e].owed)
-			return true;
-	return false;
-}
-
 bool vector_spent(const struct vector *v)
 {
 	if (!v->dead)

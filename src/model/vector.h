@@ -121,7 +121,6 @@ struct vector_layout {
 struct vector *vector_new(struct arena *, size_t n_fields, size_t n_endpoints);
 /* Shares ids and lists of fields with the original, which must live as long. */
 struct vector *vector_copy(struct arena *, const struct vector *);
-bool vector_owed_any(const struct vector *);
 /* True when nothing refers to the record any more: dead, and no endpoint has a row, may have one or is owed anything. */
 bool vector_spent(const struct vector *);
 /*

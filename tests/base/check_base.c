@@ -460,7 +460,7 @@ START_TEST(numbers_written_are_read)
 		buf_varint(&b, edges[i]);
 	buf_addc(&b, 'x');
 	c = cut_of(b.p, b.len);
-	ck_assert_uint_eq(cut_be16(&c), 0x1234);
+	ck_assert_mem_eq(cut_bytes(&c, 2), "\x12\x34", 2);
 	ck_assert_uint_eq(cut_be32(&c), 0x12345678);
 	ck_assert_uint_eq(cut_be64(&c), 0x123456789abcdef0);
 	for (size_t i = 0; i < countof(edges); i++)
@@ -494,8 +494,6 @@ START_TEST(a_reader_never_runs_past_the_end)
 	ck_assert(c.bad);
 	c = cut_of(bytes, 3);
 	ck_assert_uint_eq(cut_be32(&c), 0);
-	c = cut_of(bytes, 1);
-	ck_assert_uint_eq(cut_be16(&c), 0);
 	c = cut_of(bytes, 2);
 	ck_assert_ptr_null(cut_bytes(&c, SIZE_MAX));
 	c = cut_of("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12);

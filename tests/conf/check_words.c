@@ -1,25 +1,11 @@
 /*
- * check_words.c - the names of rules, cleaners and checks (model/entity.c) are the words of the topology.
+ * check_words.c - the names of cleaners and checks (model/entity.c) are the words of the topology.
  */
 #include <check.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "model/entity.h"
-
-START_TEST(every_rule_is_found_by_its_name)
-{
-	enum rule r = RULES;
-
-	for (size_t i = 0; i < RULES; i++) {
-		ck_assert(rule_parse(rule_name((enum rule)i), &r));
-		ck_assert_int_eq(r, i);
-	}
-	ck_assert(!rule_parse("", &r) && !rule_parse("maxx", &r));
-	ck_assert_str_eq(rule_name(RULE_LAST_WRITER_WINS), "last-writer-wins");
-	ck_assert_str_eq(rule_name(RULE_MANUAL), "manual");
-}
-END_TEST
 
 START_TEST(every_cleaning_step_is_found_by_its_name)
 {
@@ -76,7 +62,6 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_test(words, every_rule_is_found_by_its_name);
 	tcase_add_test(words, every_cleaning_step_is_found_by_its_name);
 	tcase_add_test(words, every_check_is_found_by_its_name);
 	tcase_add_test(words, what_is_built_is_what_the_manual_says);

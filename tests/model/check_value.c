@@ -394,18 +394,6 @@ START_TEST(errors_never_show_the_value)
 }
 END_TEST
 
-START_TEST(type_names_read_back)
-{
-	for (int type = 0; type < FIELD_TYPES; type++) {
-		enum field_type back = FIELD_TYPES;
-
-		ck_assert(field_type_parse(field_type_name((enum field_type)type), &back));
-		ck_assert_int_eq(back, type);
-	}
-	ck_assert(!field_type_parse("int", &(enum field_type){ 0 }));
-}
-END_TEST
-
 /* ---- times and order ---------------------------------------------------------------------------------------------- */
 
 static uint64_t seed = 20260301;
@@ -628,7 +616,6 @@ int main(void)
 	tcase_add_test(forms, json_that_is_none);
 	tcase_add_test(forms, json_depth_has_a_bound);
 	tcase_add_test(forms, errors_never_show_the_value);
-	tcase_add_test(forms, type_names_read_back);
 	tcase_add_checked_fixture(properties, setup, teardown);
 	tcase_set_timeout(properties, 120);
 	tcase_add_test(properties, times_read_back_as_they_were_printed);
