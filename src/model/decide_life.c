@@ -4,6 +4,8 @@
  */
 #include "model/decide_work.h"
 
+#include <string.h>
+
 #include "base/arena.h"
 #include "model/record.h"
 
@@ -257,33 +259,32 @@ static uint8_t next_best(const struct work *w, size_t f)
 	return found;
 }
 
+static uint64_t vanished_fields(const struct work *w)
+{
+	uint64_t gone = all_fields(w->entity) & ~w->out->have & ~w->out->waits;
+
+	if (w->base == NULL || w->base->dead || gone == 0 || !decide_all_observed(w))
+		return 0;
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if (w->edits[e].missing)
+			return 0;	/* first it has to be proven whether its writer wanted the record gone */
+	return gone;
+}
+
 /*
  * The agreed value is shown nowhere any more: its writer's row was deleted before it had been carried anywhere.
  * Nobody can bring it back; the best of what is left takes its place, under its key, so that what lost to it stays beaten.
  */
-static void replace_vanished(struct work *w)
+static void replace_vanished(struct work *w, uint64_t gone)
 {
 	struct decision *d = w->out;
-	uint64_t gone = all_fields(w->entity) & ~d->have & ~d->waits;
 
-	if (w->base == NULL || w->base->dead || gone == 0 || !decide_all_observed(w))
-		return;
-	for (size_t e = 0; e < w->policy->n_endpoints; e++)
-		if (w->edits[e].missing)
-			return;		/* first it has to be proven whether its writer wanted the record gone */
 	for (size_t f = 0; f < w->entity->n_fields; f++) {
 		uint8_t e = gone & w->unit[f] ? next_best(w, leader_of(w, f)) : 255;
 		struct vfield *now = &d->next->fields[f];
-		struct lost_edit *l;
 
 		if (e == 255)
 			continue;
-		if (gone & BIT(f)) {
-			l = add_lost(w);
-			*l = (struct lost_edit){ .kind = LOST_CONFLICT, .field = (uint8_t)f, .loser = now->key.origin, .winner = e,
-				.loser_key = now->key, .winner_key = now->key, .loser_value = VALUE_NULL, .loser_digest = now->digest,
-				.winner_value = w->seen[e].values[f], .winner_digest = w->seen[e].digests[f], .tie_break = "value" };
-		}
 		w->replaced |= now->digest != digest_field(w->seen[e].digests[f]) ? BIT(f) : 0;
 		now->digest = digest_field(w->seen[e].digests[f]);
 		d->values[f] = w->seen[e].values[f];
@@ -292,6 +293,19 @@ static void replace_vanished(struct work *w)
 	}
 	d->next->row = d->have == all_fields(w->entity) ?
 		digest_row(row_digest(w->policy->key, d->digests, w->entity->n_fields)) : 0;
+}
+
+static void note_vanished(struct work *w, uint64_t gone, const struct vfield *agreed)
+{
+	for (size_t f = 0; f < w->entity->n_fields; f++) {
+		uint8_t e = gone & BIT(f) ? next_best(w, leader_of(w, f)) : 255;
+		const struct vfield *was = &agreed[f];
+
+		if (e != 255)
+			*add_lost(w) = (struct lost_edit){ .kind = LOST_CONFLICT, .field = (uint8_t)f, .loser = was->key.origin, .winner = e,
+				.loser_key = was->key, .winner_key = was->key, .loser_value = VALUE_NULL, .loser_digest = was->digest,
+				.winner_value = w->seen[e].values[f], .winner_digest = w->seen[e].digests[f], .tie_break = "value" };
+	}
 }
 
 /* ---- life and death ---------------------------------------------------------------------------------- */
@@ -471,7 +485,9 @@ void decide_life(struct work *w)
 {
 	struct vector *next = w->out->next;
 	const struct vector *base = w->base;
+	struct vfield agreed[FIELDS_MAX];
 	bool was_dead = base != NULL && base->dead;
+	uint64_t gone;
 
 	if (w->ended || (was_dead && w->imposed != 0)) {
 		next->generation += was_dead;
@@ -489,14 +505,19 @@ void decide_life(struct work *w)
 		return;
 	}
 	decide_join_fields(w, false);
-	replace_vanished(w);
+	memcpy(agreed, next->fields, next->n_fields * sizeof *agreed);
+	gone = vanished_fields(w);
+	replace_vanished(w, gone);
 	note_lost_edits(w);
 	if (base == NULL)
 		return;
 	next->dead = was_dead ? stays_dead(w) : all_gone(w) || killed_now(w);
-	if (next->dead)		/* edits that lost to the delete leave no trace: the tombstone keeps what the deleter saw */
-		for (size_t f = 0; was_dead && f < next->n_fields; f++)
-			next->fields[f] = base->fields[f];
-	if (next->dead)
-		w->out->waits = 0;	/* nobody is asked about what is gone */
+	if (!next->dead) {
+		note_vanished(w, gone, agreed);
+		return;
+	}
+	/* Edits that lost to the delete leave no trace, nor does what would have taken a place: the tombstone keeps what the deleter saw,
+	 * and whoever refers to the record still finds it by the key that it had. */
+	memcpy(next->fields, was_dead ? base->fields : agreed, next->n_fields * sizeof *agreed);
+	w->out->waits = 0;	/* nobody is asked about what is gone */
 }

@@ -1329,6 +1329,21 @@ START_TEST(a_delete_of_the_old_row_that_was_edited_in_the_new_life_is_judged)
 }
 END_TEST
 
+/* B gave the record another key, which A could not be given, and deleted it: whoever refers to it does so by that key. */
+START_TEST(a_record_that_ends_keeps_the_key_that_it_had)
+{
+	all_know("ann Ann Elm Rome");
+	shows(B, 10, "eve Ann Elm Rome");
+	decide();
+	deletes(B, 20);
+	decide();
+	ck_assert(base->dead);
+	ck_assert_uint_eq(base->fields[MAIL].digest, digest_field(value_digest(&key, FIELD_TEXT, value_of("eve"))));
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(A, ACTION_DELETE, 0);
+}
+END_TEST
+
 START_TEST(missing_without_evidence_never_deletes)
 {
 	entity.deletes = _i == 0 ? DELETES_UPDATE_WINS : DELETES_DELETE_WINS;
@@ -2630,6 +2645,7 @@ static void add_contacts_and_deletes(TCase *t)
 	tcase_add_loop_test(t, a_late_delete_of_the_old_row_does_not_end_the_new_life, 0, 4);
 	tcase_add_loop_test(t, a_delete_of_the_old_row_that_was_edited_in_the_new_life_is_judged, 0, 2);
 	tcase_add_loop_test(t, a_row_inserted_after_the_delete_is_a_new_generation, 0, 2);
+	tcase_add_test(t, a_record_that_ends_keeps_the_key_that_it_had);
 	tcase_add_loop_test(t, missing_without_evidence_never_deletes, 0, 2);
 	tcase_add_test(t, a_missing_row_gets_the_edit_it_has_not_seen_under_update_wins);
 	tcase_add_test(t, a_row_that_left_the_mapping_is_neither_a_delete_nor_filled);
