@@ -144,6 +144,7 @@ void round_ask_mark(struct round *r)
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
+		round_expect(r, i);
 		if (!is_live(s) || !s->decided)
 			continue;
 		mark_vector(r, s, &m);
@@ -282,6 +283,7 @@ void round_got_mark(struct round *r)
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
+		round_expect(r, i);
 		if (!is_live(s) || !s->decided)
 			continue;
 		if (!s->aside)

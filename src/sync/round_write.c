@@ -505,12 +505,14 @@ void round_ask_intend(struct round *r)
 		return;
 	}
 	arena_init(&scratch);
-	for (size_t i = 0; i < r->n; i++)
-		if (round_has_orders(r, &r->subjects[i])) {
-			add_intent(r, &r->subjects[i], &scratch, &blob);
-			arena_reset(&scratch);
-			any = true;
-		}
+	for (size_t i = 0; i < r->n; i++) {
+		round_expect(r, i);
+		if (!round_has_orders(r, &r->subjects[i]))
+			continue;
+		add_intent(r, &r->subjects[i], &scratch, &blob);
+		arena_reset(&scratch);
+		any = true;
+	}
 	arena_fini(&scratch);
 	if (any) {
 		snprintf(r->intent, sizeof r->intent, "%s.%llx.%llx.%u", r->flow->def->name,
@@ -567,14 +569,22 @@ static void fill_write(struct round *r, struct subject *s, size_t e, struct writ
 	w->values = o->action == ACTION_DELETE ? NULL : values_for(r, s, e);
 }
 
+static bool is_inserted(const struct write *w)
+{
+	return w->op == WRITE_INSERT && w->outcome == WRITE_DONE;
+}
+
 /* Known by no map before the round has come to its mark, and others may still be writing. */
 static void claim_inserted(struct round *r, size_t e)
 {
 	const struct write_batch *b = r->batches[e];
 
-	for (size_t i = 0; i < b->n; i++)
-		if (b->list[i].op == WRITE_INSERT && b->list[i].outcome == WRITE_DONE)
+	for (size_t i = 0; i < b->n; i++) {
+		if (i + ROUND_AHEAD < b->n && is_inserted(&b->list[i + ROUND_AHEAD]))
+			round_expect_row(r, e, b->list[i + ROUND_AHEAD].id);
+		if (is_inserted(&b->list[i]))
 			round_claim_row(r, b->list[i].subject, e, b->list[i].id);
+	}
 }
 
 static void on_written(void *arg, struct write_batch *batch)
@@ -593,14 +603,24 @@ static void on_written(void *arg, struct write_batch *batch)
 	round_answered(r);
 }
 
+static void expect_written(const struct write_batch *b, size_t i)
+{
+	if (i + 2 * ROUND_AHEAD < b->n)
+		__builtin_prefetch(&((const struct subject *)b->list[i + 2 * ROUND_AHEAD].subject)->d);
+	if (i + ROUND_AHEAD < b->n)
+		vector_expect(((const struct subject *)b->list[i + ROUND_AHEAD].subject)->d.next);
+}
+
 static int64_t behind_since(const struct round *r, size_t e)
 {
 	int64_t oldest = INT64_MAX;
 
 	for (size_t i = 0; i < r->batches[e]->n; i++) {
 		const struct subject *s = r->batches[e]->list[i].subject;
-		int64_t since = vector_owed_since(s->d.next, e);
+		int64_t since;
 
+		expect_written(r->batches[e], i);
+		since = vector_owed_since(s->d.next, e);
 		if (since < oldest)
 			oldest = since;
 	}
@@ -832,6 +852,7 @@ void round_got_apply(struct round *r)
 		bool trouble = false;
 
 		for (size_t i = 0; b != NULL && i < b->n; i++) {
+			expect_written(b, i);
 			if (b->list[i].outcome == WRITE_DONE)
 				write_done(r, r->flow->sides[e], b->list[i].subject, &b->list[i], &p);
 			else
