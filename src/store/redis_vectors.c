@@ -209,10 +209,7 @@ void redis_recall(struct store *store, size_t entity, const struct rid *rids, si
 		r->asked[asked++].index = i;
 		append_recall(s, ent, &rids[i], guess);
 	}
-	if (asked == 0 && ent->fresh_proven)	/* all are new, and a first load has better to do than wait for Redis to say nothing */
-		redis_link_spare(s->link, &r->call.ask);
-	else
-		call_send(&r->call, asked);
+	call_send_questions(&r->call, ent, asked);
 }
 
 /* ---- write ------------------------------------------------------------------------------------------- */
