@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "model/entity.h"
 #include "model/record.h"
 #include "model/value.h"
@@ -143,7 +144,7 @@ static inline uint32_t shown_digest(const struct vector *v, size_t e, size_t f)
 }
 
 /* It will be looked at soon: fetched meanwhile, as far as a vector of ten fields at two endpoints goes. NULL is fine. */
-static inline void vector_expect(const struct vector *v)
+static ONLY_PREFETCHES void vector_expect(const struct vector *v)
 {
 	enum { LINE = 64, LINES = 8 };
 

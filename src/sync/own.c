@@ -77,7 +77,7 @@ static bool was_inserted(const struct own_writes *own, uint64_t id)
 
 enum { AHEAD = 8 };		/* so many writes before its own turn an entry of the ring is fetched, and half as many before where it was found */
 
-static void expect_next(const struct own_writes *own)
+static ONLY_PREFETCHES void expect_next(const struct own_writes *own)
 {
 	const struct own_write *soon = &own->ring[(own->next + AHEAD / 2) % OWN_MAX];
 

@@ -171,7 +171,7 @@ static inline bool is_live(const struct subject *s)
 enum { ROUND_AHEAD = 8 };
 
 /* What was decided about the record that comes so much later in the list of subjects. */
-static inline void round_expect(const struct round *r, size_t i)
+static ONLY_PREFETCHES void round_expect(const struct round *r, size_t i)
 {
 	if (i + 2 * ROUND_AHEAD < r->n)
 		__builtin_prefetch(&r->subjects[i + 2 * ROUND_AHEAD].d);

@@ -42,13 +42,13 @@ static void unclaim_subject(struct round *r, struct subject *s)
 }
 
 /* Claims are fetched so many records before their own turn: of a large round none is in the cache. */
-static void expect_claim(const struct round *r, size_t i)
+static ONLY_PREFETCHES void expect_claim(const struct round *r, size_t i)
 {
 	if (i < r->n && r->subjects[i].has_rid)
 		claims_expect(&r->flow->claims, &r->subjects[i].rid);
 }
 
-static void expect_claims_also(const struct round *r, size_t i)
+static ONLY_PREFETCHES void expect_claims_also(const struct round *r, size_t i)
 {
 	for (size_t k = 0; i < r->n && k < r->subjects[i].n_also; k++)
 		claims_expect(&r->flow->claims, &r->subjects[i].also[k]);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "model/doubt.h"
 #include "sync/migrate.h"
 #include "sync/undo.h"
@@ -603,7 +604,7 @@ static void on_written(void *arg, struct write_batch *batch)
 	round_answered(r);
 }
 
-static void expect_written(const struct write_batch *b, size_t i)
+static ONLY_PREFETCHES void expect_written(const struct write_batch *b, size_t i)
 {
 	if (i + 2 * ROUND_AHEAD < b->n)
 		__builtin_prefetch(&((const struct subject *)b->list[i + 2 * ROUND_AHEAD].subject)->d);
