@@ -152,6 +152,13 @@ static ONLY_PREFETCHES void vector_expect(const struct vector *v)
 		__builtin_prefetch((const char *)v + i * LINE);
 }
 
+/* And the local ids of one that has been fetched. */
+static ONLY_PREFETCHES void vector_expect_ids(const struct vector *v)
+{
+	for (size_t e = 0; v != NULL && e < v->n_endpoints; e++)
+		__builtin_prefetch(v->seen[e].id.data);
+}
+
 void vector_encode(const struct vector *, const struct vector_layout *, struct buf *out);
 /* ERR_ROW with code bad-vector for anything but a whole, known form; callers then treat the record as without base.
  * ids point into p. */

@@ -177,6 +177,8 @@ static ONLY_PREFETCHES void round_expect(const struct round *r, size_t i)
 		__builtin_prefetch(&r->subjects[i + 2 * ROUND_AHEAD].d);
 	if (i + ROUND_AHEAD < r->n)
 		vector_expect(r->subjects[i + ROUND_AHEAD].d.next);
+	if (i + ROUND_AHEAD / 2 < r->n)
+		vector_expect_ids(r->subjects[i + ROUND_AHEAD / 2].d.next);
 }
 
 static inline bool reachable(const struct round *r, size_t e)
