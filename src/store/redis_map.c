@@ -181,7 +181,7 @@ static void append_unloose(struct buf *out, const struct map_keys *keys, const s
 	bool whole = is_whole_page(run);	/* as most are in a first load: then the ids need not be named */
 
 	resp_command(out, whole ? 2 : 2 + run->count);
-	resp_word(out, whole ? "DEL" : "HDEL");
+	resp_word(out, whole ? "UNLINK" : "HDEL");
 	resp_key(out, keys->pages, keys->len, run->page);
 	for (size_t i = 0; !whole && i < run->count; i++)
 		resp_number(out, run->places[i]);
