@@ -148,11 +148,11 @@ static ONLY_PREFETCHES void vector_expect(const struct vector *v)
 {
 	enum { LINE = 64, LINES = 8 };
 
-	for (size_t i = 0; i < LINES; i++)
+	for (size_t i = 0; v != NULL && i < LINES; i++)
 		__builtin_prefetch((const char *)v + i * LINE);
 }
 
-/* And the local ids of one that has been fetched. */
+/* And the local ids of one that has been fetched. NULL is fine. */
 static ONLY_PREFETCHES void vector_expect_ids(const struct vector *v)
 {
 	for (size_t e = 0; v != NULL && e < v->n_endpoints; e++)

@@ -554,6 +554,7 @@ void round_got_recall_old(struct round *r)
 		struct subject *s = &r->subjects[i];
 		size_t e = r->side->endpoint;
 
+		expect_claim(r, i + ROUND_AHEAD);	/* an echo lets go of it */
 		if (!is_live(s) || value_is_null(s->source_id))
 			continue;
 		if (round_drop_echo(r, s))
