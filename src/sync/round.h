@@ -14,6 +14,7 @@
  *   plan.c          what a round would do, when it only plans
  *   migrate_round.c what is different when it is a part of a migration
  *   round_books.c   and what became of each change into the books
+ *   round_ahead.h   what a step will look at soon
  *
  * A `round_ask_` function sends and raises `waiting` by what it waits for; the `round_got_` one runs when everything is here.
  */
@@ -164,23 +165,6 @@ static inline bool is_live(const struct subject *s)
 	return s->fate == FATE_LIVE;
 }
 
-/*
- * A large round does not fit into the processor's cache, and each step goes over all of it: without this a first load spends a fifth of the
- * daemon's time waiting for memory. What a step looks at of a record is fetched so many records before its own turn.
- */
-enum { ROUND_AHEAD = 8 };
-
-/* What was decided about the record that comes so much later in the list of subjects. */
-static ONLY_PREFETCHES void round_expect(const struct round *r, size_t i)
-{
-	if (i + 2 * ROUND_AHEAD < r->n)
-		__builtin_prefetch(&r->subjects[i + 2 * ROUND_AHEAD].d);
-	if (i + ROUND_AHEAD < r->n)
-		vector_expect(r->subjects[i + ROUND_AHEAD].d.next);
-	if (i + ROUND_AHEAD / 2 < r->n)
-		vector_expect_ids(r->subjects[i + ROUND_AHEAD / 2].d.next);
-}
-
 static inline bool reachable(const struct round *r, size_t e)
 {
 	return r->flow->sides[e] != NULL && side_usable(r->flow->sides[e]) && !(r->away & BIT(e));
@@ -202,7 +186,7 @@ void round_give_up(struct round *r, const struct err *e);
 /* round_recall.c */
 bool round_claim_next(struct round *r, struct subject *s);	/* false: in work elsewhere, or as another subject */
 bool round_claim_row(struct round *r, struct subject *s, size_t e, struct value id);	/* false: in work elsewhere */
-void round_expect_row(const struct round *r, size_t e, struct value id);	/* it will be claimed soon */
+void round_claim_inserted(struct round *r, size_t e);
 void round_unclaim_all(struct round *r);
 void round_let_go_of_next(struct round *r, struct subject *s);
 void round_put_off(struct round *r, struct subject *s);

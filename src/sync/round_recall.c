@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/migrate.h"
+#include "sync/round_ahead.h"
 #include "sync/undo.h"
 
 /* ---- claims: a record is in work in one round at a time ---------------------------------------------- */
@@ -109,7 +110,7 @@ static struct rid rid_of_row(const struct round *r, size_t e, struct value id)
 	return rid;
 }
 
-void round_expect_row(const struct round *r, size_t e, struct value id)
+static void expect_row(const struct round *r, size_t e, struct value id)
 {
 	struct rid rid = rid_of_row(r, e, id);
 
@@ -121,6 +122,24 @@ bool round_claim_row(struct round *r, struct subject *s, size_t e, struct value 
 	struct rid rid = rid_of_row(r, e, id);
 
 	return has_claimed(s, &rid) || claim_also(r, s, &rid);
+}
+
+static bool is_inserted(const struct write *w)
+{
+	return w->op == WRITE_INSERT && w->outcome == WRITE_DONE;
+}
+
+/* Known by no map before the round has come to its mark, and others may still be writing. */
+void round_claim_inserted(struct round *r, size_t e)
+{
+	const struct write_batch *b = r->batches[e];
+
+	for (size_t i = 0; i < b->n; i++) {
+		if (i + ROUND_AHEAD < b->n && is_inserted(&b->list[i + ROUND_AHEAD]))
+			expect_row(r, e, b->list[i + ROUND_AHEAD].id);
+		if (is_inserted(&b->list[i]))
+			round_claim_row(r, b->list[i].subject, e, b->list[i].id);
+	}
 }
 
 /* The record stays where it is. */
@@ -349,7 +368,7 @@ void round_got_lookup(struct round *r)
 		struct subject *s = &r->subjects[i], *other;
 
 		if (i + ROUND_AHEAD < r->n && was_looked_up(s + ROUND_AHEAD))
-			round_expect_row(r, r->side->endpoint, s[ROUND_AHEAD].source_id);
+			expect_row(r, r->side->endpoint, s[ROUND_AHEAD].source_id);
 		if (!was_looked_up(s))
 			continue;
 		if ((!s->has_old && may_be_inserted(r)) || !round_claim_row(r, s, r->side->endpoint, s->source_id)) {

@@ -9,9 +9,9 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "model/doubt.h"
 #include "sync/migrate.h"
+#include "sync/round_ahead.h"
 #include "sync/undo.h"
 
 /* ---- decide, and KEYS: is a changed key free? -------------------------------------------------------- */
@@ -507,7 +507,7 @@ void round_ask_intend(struct round *r)
 	}
 	arena_init(&scratch);
 	for (size_t i = 0; i < r->n; i++) {
-		round_expect(r, i);
+		ahead_of_subject(r, i);
 		if (!round_has_orders(r, &r->subjects[i]))
 			continue;
 		add_intent(r, &r->subjects[i], &scratch, &blob);
@@ -570,24 +570,6 @@ static void fill_write(struct round *r, struct subject *s, size_t e, struct writ
 	w->values = o->action == ACTION_DELETE ? NULL : values_for(r, s, e);
 }
 
-static bool is_inserted(const struct write *w)
-{
-	return w->op == WRITE_INSERT && w->outcome == WRITE_DONE;
-}
-
-/* Known by no map before the round has come to its mark, and others may still be writing. */
-static void claim_inserted(struct round *r, size_t e)
-{
-	const struct write_batch *b = r->batches[e];
-
-	for (size_t i = 0; i < b->n; i++) {
-		if (i + ROUND_AHEAD < b->n && is_inserted(&b->list[i + ROUND_AHEAD]))
-			round_expect_row(r, e, b->list[i + ROUND_AHEAD].id);
-		if (is_inserted(&b->list[i]))
-			round_claim_row(r, b->list[i].subject, e, b->list[i].id);
-	}
-}
-
 static void on_written(void *arg, struct write_batch *batch)
 {
 	struct round *r = arg;
@@ -597,19 +579,11 @@ static void on_written(void *arg, struct write_batch *batch)
 			r->writing_at &= ~BIT(e);
 			r->flow->sides[e]->writing--;
 			r->flow->sides[e]->written_us = clock_mono_us();
-			claim_inserted(r, e);
+			round_claim_inserted(r, e);
 			meter_written(&sync_of(r)->meters[e].volume, batch->bytes, r->sent_us[e], clock_mono_us());
 			migrate_note_written(r, e, batch->bytes, clock_mono_us() - r->sent_us[e]);
 		}
 	round_answered(r);
-}
-
-static ONLY_PREFETCHES void expect_written(const struct write_batch *b, size_t i)
-{
-	if (i + 2 * ROUND_AHEAD < b->n)
-		__builtin_prefetch(&((const struct subject *)b->list[i + 2 * ROUND_AHEAD].subject)->d);
-	if (i + ROUND_AHEAD < b->n)
-		vector_expect(((const struct subject *)b->list[i + ROUND_AHEAD].subject)->d.next);
 }
 
 static int64_t behind_since(const struct round *r, size_t e)
@@ -620,7 +594,7 @@ static int64_t behind_since(const struct round *r, size_t e)
 		const struct subject *s = r->batches[e]->list[i].subject;
 		int64_t since;
 
-		expect_written(r->batches[e], i);
+		ahead_of_write(r->batches[e], i);
 		since = vector_owed_since(s->d.next, e);
 		if (since < oldest)
 			oldest = since;
@@ -853,7 +827,7 @@ void round_got_apply(struct round *r)
 		bool trouble = false;
 
 		for (size_t i = 0; b != NULL && i < b->n; i++) {
-			expect_written(b, i);
+			ahead_of_write(b, i);
 			if (b->list[i].outcome == WRITE_DONE)
 				write_done(r, r->flow->sides[e], b->list[i].subject, &b->list[i], &p);
 			else
