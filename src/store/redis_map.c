@@ -102,7 +102,10 @@ struct run {
 
 static void run_take(struct run *run, const struct store_map_put *maps, size_t first, size_t n, uint64_t id)
 {
-	*run = (struct run){ .end = first, .page = id / PAGE_IDS, .gone = maps[first].gone };
+	run->count = 0;
+	run->end = first;
+	run->page = id / PAGE_IDS;
+	run->gone = maps[first].gone;
 	do {
 		run->places[run->count] = (uint8_t)(id % PAGE_IDS);
 		run->maps[run->count++] = &maps[run->end];
