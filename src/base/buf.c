@@ -13,19 +13,14 @@ void buf_fini(struct buf *b)
 	memset(b, 0, sizeof *b);
 }
 
-char *buf_room(struct buf *b, size_t n)
+void buf_grow(struct buf *b, size_t need)
 {
-	size_t need = b->len + n + 1;
+	size_t cap = b->cap < 64 ? 64 : b->cap;
 
-	if (need > b->cap) {
-		size_t cap = b->cap < 64 ? 64 : b->cap;
-
-		while (cap < need)
-			cap *= 2;
-		b->p = xrealloc(b->p, cap);
-		b->cap = cap;
-	}
-	return b->p + b->len;
+	while (cap < need)
+		cap *= 2;
+	b->p = xrealloc(b->p, cap);
+	b->cap = cap;
 }
 
 void buf_add(struct buf *b, const void *p, size_t n)
@@ -41,15 +36,6 @@ void buf_add(struct buf *b, const void *p, size_t n)
 void buf_adds(struct buf *b, const char *s)
 {
 	buf_add(b, s, strlen(s));
-}
-
-void buf_addc(struct buf *b, char c)
-{
-	char *to = buf_room(b, 1);
-
-	to[0] = c;
-	to[1] = '\0';
-	b->len++;
 }
 
 void buf_addf(struct buf *b, const char *fmt, ...)

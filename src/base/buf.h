@@ -18,10 +18,27 @@ struct buf {
 
 void buf_fini(struct buf *b);			/* also right for a zeroed one */
 static inline void buf_clear(struct buf *b) { b->len = 0; if (b->p != NULL) b->p[0] = '\0'; }
-char *buf_room(struct buf *b, size_t n);	/* room for n more; does not move len */
+void buf_grow(struct buf *b, size_t need);	/* buf_room()'s own */
+
+/* Room for n more; does not move len. */
+static inline char *buf_room(struct buf *b, size_t n)
+{
+	if (b->len + n + 1 > b->cap)
+		buf_grow(b, b->len + n + 1);
+	return b->p + b->len;
+}
+
+static inline void buf_addc(struct buf *b, char c)
+{
+	char *to = buf_room(b, 1);
+
+	to[0] = c;
+	to[1] = '\0';
+	b->len++;
+}
+
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_adds(struct buf *b, const char *s);
-void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_be16(struct buf *b, uint16_t v);
 void buf_be32(struct buf *b, uint32_t v);

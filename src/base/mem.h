@@ -21,4 +21,10 @@ char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), mallo
 
 #define countof(a) (sizeof(a) / sizeof((a)[0]))
 
+/*
+ * A function that only prefetches. GCC takes it for one without effect and drops the calls, unless it has been inlined before that is looked
+ * at (or is another file's).
+ */
+#define ONLY_PREFETCHES inline __attribute__((always_inline))
+
 #endif

@@ -511,16 +511,31 @@ static void map_units(struct work *w)
 		w->unit[f] = single ? BIT(f) : decide_unit(w->entity, f);
 }
 
+static void work_init(struct work *w, const struct decide_policy *policy, struct arena *arena)
+{
+	size_t n_fields = policy->entity->n_fields;
+
+	memset(w, 0, offsetof(struct work, unit));
+	memset(w->word_n, 0, n_fields * sizeof *w->word_n);
+	memset(w->word_key, 0, n_fields * sizeof *w->word_key);
+	w->policy = policy;
+	w->entity = policy->entity;
+	w->arena = arena;
+	w->edits = arena_zalloc(arena, policy->n_endpoints * sizeof *w->edits);
+	w->winner = arena_alloc(arena, n_fields);
+	map_units(w);
+}
+
 void decide_record(const struct decide_policy *policy, const struct vector *base, const struct observation *observed,
 		   struct arena *arena, struct decision *out)
 {
 	size_t n_fields = policy->entity->n_fields, n_endpoints = policy->n_endpoints;
-	struct work w = {
-		.policy = policy, .entity = policy->entity, .base = base, .seen = observed, .arena = arena, .out = out,
-		.edits = arena_zalloc(arena, n_endpoints * sizeof *w.edits),
-		.winner = arena_alloc(arena, n_fields),
-	};
+	struct work w;
 
+	work_init(&w, policy, arena);
+	w.base = base;
+	w.seen = observed;
+	w.out = out;
 	memset(out, 0, sizeof *out);
 	out->next = base != NULL ? vector_copy(arena, base) : vector_new(arena, n_fields, n_endpoints);
 	out->orders = arena_zalloc(arena, n_endpoints * sizeof *out->orders);
@@ -528,7 +543,6 @@ void decide_record(const struct decide_policy *policy, const struct vector *base
 	out->digests = arena_alloc(arena, n_fields * sizeof *out->digests);
 	out->words = arena_zalloc(arena, n_fields * sizeof *out->words);
 	out->marks = arena_zalloc(arena, n_fields * sizeof *out->marks);
-	map_units(&w);
 	find_edits(&w);
 	for (size_t e = 0; e < n_endpoints; e++) {
 		stamp_edits(&w, e);

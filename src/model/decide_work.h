@@ -43,13 +43,14 @@ struct work {
 	uint64_t added;		/* RULE_ADD: fields whose differences were added up */
 	uint64_t vanished;	/* max and min: fields whose agreed value is shown nowhere any more */
 	uint64_t replaced;	/* fields where another value took the place of such a one, under its key */
-	uint32_t word_n[FIELDS_MAX];	/* RULE_MANUAL: a word has a greater n */
-	struct edit_key word_key[FIELDS_MAX];	/* RULE_MANUAL, by unit: of what is agreed where words were heard; n 0: none were */
 	uint64_t late;		/* RULE_MANUAL: fields where somebody edited who had not seen the agreed value */
 	uint64_t imposed, drawn;	/* fields that a person puts back now; with those of their units */
 	struct edit_key imposed_key;
 	bool ended;			/* by a person, now */
-	uint64_t unit[FIELDS_MAX];	/* by field: those that win or lose with it, itself among them */
+	/* By field, set as far as there are any: to clear the rest would take as long as deciding about a simple record. */
+	uint64_t unit[FIELDS_MAX];	/* those that win or lose with it, itself among them */
+	uint32_t word_n[FIELDS_MAX];	/* RULE_MANUAL: a word has a greater n */
+	struct edit_key word_key[FIELDS_MAX];	/* RULE_MANUAL, by unit: of what is agreed where words were heard; n 0: none were */
 };
 
 static inline uint64_t all_fields(const struct entity_def *d)

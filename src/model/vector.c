@@ -19,30 +19,36 @@ enum {
 /* 2024-01-01: stamps of today take seven bytes. */
 #define EPOCH_US INT64_C(1704067200000000)
 
+static size_t size_of(size_t n_fields, size_t n_endpoints)
+{
+	return sizeof(struct vector) + n_fields * sizeof(struct vfield) + n_endpoints * sizeof(struct vseen);
+}
+
+static void find_parts(struct vector *v)
+{
+	v->seen = (struct vseen *)(v + 1);
+	v->fields = (struct vfield *)(v->seen + v->n_endpoints);
+}
+
 struct vector *vector_new(struct arena *a, size_t n_fields, size_t n_endpoints)
 {
-	struct vector *v = arena_zalloc(a, sizeof *v + n_fields * sizeof *v->fields + n_endpoints * sizeof *v->seen);
+	struct vector *v = arena_zalloc(a, size_of(n_fields, n_endpoints));
 
 	v->generation = 1;
 	v->n_fields = n_fields;
 	v->n_endpoints = n_endpoints;
-	v->seen = (struct vseen *)(v + 1);
-	v->fields = (struct vfield *)(v->seen + n_endpoints);
+	find_parts(v);
 	return v;
 }
 
 struct vector *vector_copy(struct arena *a, const struct vector *from)
 {
-	struct vector *v = vector_new(a, from->n_fields, from->n_endpoints);
+	struct vector *v = arena_alloc(a, size_of(from->n_fields, from->n_endpoints));
 
-	v->generation = from->generation;
-	v->dead = from->dead;
-	v->deleted = from->deleted;
-	v->row = from->row;
+	*v = *from;
+	find_parts(v);
 	memcpy(v->fields, from->fields, from->n_fields * sizeof *v->fields);
 	memcpy(v->seen, from->seen, from->n_endpoints * sizeof *v->seen);
-	v->amounts = from->amounts;
-	v->n_amounts = from->n_amounts;
 	return v;
 }
 

@@ -197,6 +197,7 @@ void redis_presize(struct store *store, size_t entity, int64_t records, store_do
 	append_presize(s, ent, ent->buckets);
 	ent->fresh = fresh_new(records);	/* the script proves it, or the connection ends */
 	ent->fresh_proven = false;
+	maps_begin(s, ent);
 	p->call.ask.barrier = true;
 	call_send(&p->call, 1);
 }

@@ -19,7 +19,7 @@ struct fresh;
 /* For an entity without any vector, which may get about so many. */
 struct fresh *fresh_new(int64_t records);
 void fresh_free(struct fresh **);		/* NULL is fine */
-/* It will be noted soon: the memory for that is fetched meanwhile. */
+/* It will be noted or asked for soon: the memory for that is fetched meanwhile. */
 void fresh_expect(const struct fresh *, const struct rid *);
 /* Its vector is about to be written. False: it is too full now; free it. */
 bool fresh_note(struct fresh *, const struct rid *);

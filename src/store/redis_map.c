@@ -90,36 +90,37 @@ static size_t next_of(const struct store_map_put *maps, size_t i, size_t n, uint
 	return i;
 }
 
-/* Entries of one endpoint, one page, one kind, from `first` on; the page may be dense. */
+/* Entries of one endpoint, one page, one kind. */
 struct run {
-	const struct store_map_put *maps;
-	size_t first, end, n;		/* of the array; `end` is the next entry that is not in the run */
-	size_t count;			/* entries in the run */
+	const struct store_map_put *maps[PAGE_IDS];
+	uint8_t places[PAGE_IDS];	/* in the page */
+	size_t count;
+	size_t end;			/* of the array: the next entry that is not in the run */
 	uint64_t page;
+	bool gone;
 };
 
-static struct run run_at(const struct store_map_put *maps, size_t first, size_t n, uint64_t id)
+static void run_take(struct run *run, const struct store_map_put *maps, size_t first, size_t n, uint64_t id)
 {
-	struct run run = { .maps = maps, .first = first, .end = first, .n = n, .page = id / PAGE_IDS };
-
+	run->count = 0;
+	run->end = first;
+	run->page = id / PAGE_IDS;
+	run->gone = maps[first].gone;
 	do {
-		run.count++;
-		run.end = next_of(maps, run.end + 1, n, maps[first].endpoint);
-	} while (run.end < n && maps[run.end].gone == maps[first].gone && id_is_paged(maps[run.end].id, &id) && id / PAGE_IDS == run.page);
-	return run;
+		run->places[run->count] = (uint8_t)(id % PAGE_IDS);
+		run->maps[run->count++] = &maps[run->end];
+		run->end = next_of(maps, run->end + 1, n, maps[first].endpoint);
+	} while (run->count < PAGE_IDS && run->end < n && maps[run->end].gone == run->gone && id_is_paged(maps[run->end].id, &id) &&
+		 id / PAGE_IDS == run->page);
 }
 
-static size_t run_next(const struct run *run, size_t i)
+/* One id behind the other, from the first to the last of the page. */
+static bool is_whole_page(const struct run *run)
 {
-	return next_of(run->maps, i + 1, run->n, run->maps[run->first].endpoint);
-}
-
-static size_t place_of(const struct run *run, size_t i)
-{
-	uint64_t id = 0;
-
-	id_is_paged(run->maps[i].id, &id);
-	return (size_t)(id % PAGE_IDS);
+	for (size_t i = 0; i < run->count; i++)
+		if (run->places[i] != i)
+			return false;
+	return run->count == PAGE_IDS;
 }
 
 /* From now on an id of that endpoint may stand in that form. */
@@ -143,15 +144,15 @@ static size_t note_form(struct buf *out, const struct redis_store *s, const stru
 
 static void append_loose(struct buf *out, const struct map_keys *keys, const struct run *run, bool may_be_dense)
 {
-	bool gone = run->maps[run->first].gone, deletes = gone && !may_be_dense;
+	bool deletes = run->gone && !may_be_dense;
 
 	resp_command(out, 2 + run->count * (deletes ? 1 : 2));
 	resp_word(out, deletes ? "HDEL" : "HSET");
 	resp_key(out, keys->pages, keys->len, run->page);
-	for (size_t i = run->first; i < run->end; i = run_next(run, i)) {
-		resp_number(out, (int64_t)place_of(run, i));
+	for (size_t i = 0; i < run->count; i++) {
+		resp_number(out, run->places[i]);
 		if (!deletes)
-			resp_bytes(out, run->maps[i].rid.b, gone ? 0 : RID_BYTES);
+			resp_bytes(out, run->maps[i]->rid.b, run->gone ? 0 : RID_BYTES);
 	}
 }
 
@@ -159,15 +160,14 @@ static void append_loose(struct buf *out, const struct map_keys *keys, const str
 static size_t append_pieces(struct buf *out, const struct map_keys *keys, const struct run *run)
 {
 	unsigned char piece[PAGE_IDS * RID_BYTES];
-	size_t pieces = 0, i = run->first;
+	size_t pieces = 0, i = 0;
 
-	while (i < run->end) {
-		size_t place = place_of(run, i), n = 0;
+	while (i < run->count) {
+		size_t place = run->places[i], n = 0;
 
-		do {
-			memcpy(piece + n++ * RID_BYTES, run->maps[i].rid.b, RID_BYTES);
-			i = run_next(run, i);
-		} while (i < run->end && place_of(run, i) == place + n);
+		do
+			memcpy(piece + n++ * RID_BYTES, run->maps[i++]->rid.b, RID_BYTES);
+		while (i < run->count && run->places[i] == place + n);
 		resp_command(out, 4);
 		resp_word(out, "SETRANGE");
 		resp_key(out, keys->dense, keys->len, run->page);
@@ -176,6 +176,18 @@ static size_t append_pieces(struct buf *out, const struct map_keys *keys, const 
 		pieces++;
 	}
 	return pieces;
+}
+
+/* What a loose page says of these ids, if there is one. */
+static void append_unloose(struct buf *out, const struct map_keys *keys, const struct run *run)
+{
+	bool whole = is_whole_page(run);	/* as most are in a first load: then the ids need not be named */
+
+	resp_command(out, whole ? 2 : 2 + run->count);
+	resp_word(out, whole ? "UNLINK" : "HDEL");
+	resp_key(out, keys->pages, keys->len, run->page);
+	for (size_t i = 0; !whole && i < run->count; i++)
+		resp_number(out, run->places[i]);
 }
 
 static size_t append_dense(struct buf *out, const struct map_keys *keys, const struct run *run)
@@ -189,11 +201,7 @@ static size_t append_dense(struct buf *out, const struct map_keys *keys, const s
 	resp_number(out, PAGE_IDS * RID_BYTES);
 	resp_bytes(out, "", 1);
 	pieces = append_pieces(out, keys, run);
-	resp_command(out, 2 + run->count);
-	resp_word(out, "HDEL");
-	resp_key(out, keys->pages, keys->len, run->page);
-	for (size_t i = run->first; i < run->end; i = run_next(run, i))
-		resp_number(out, (int64_t)place_of(run, i));
+	append_unloose(out, keys, run);
 	return pieces + 2;
 }
 
@@ -202,7 +210,7 @@ static size_t append_run(struct redis_store *s, struct redis_entity *ent, const 
 	struct buf *out = redis_link_out(s->link);
 	bool *dense = &ent->dense[keys->endpoint_number];
 
-	if (run->count < DENSE_LEAST || run->maps[run->first].gone) {
+	if (run->count < DENSE_LEAST || run->gone) {
 		append_loose(out, keys, run, *dense);
 		return 1;
 	}
@@ -224,17 +232,28 @@ static size_t append_text(struct redis_store *s, struct redis_entity *ent, const
 	return commands + 1;
 }
 
+static void note_ids(struct map_keys *keys, const struct run *run)
+{
+	for (size_t i = 0; i < run->count; i++) {
+		uint64_t id = run->page * PAGE_IDS + run->places[i];
+
+		keys->least = id < keys->least ? id : keys->least;
+		keys->most = id > keys->most ? id : keys->most;
+	}
+}
+
 static size_t map_write_endpoint(struct redis_store *s, struct redis_entity *ent, const struct store_map_put *maps, size_t i, size_t n)
 {
 	uint8_t endpoint = maps[i].endpoint;
-	const struct map_keys *keys = &ent->maps[endpoint];
+	struct map_keys *keys = &ent->maps[endpoint];
 	size_t commands = 0;
+	struct run run;
 	uint64_t id;
 
 	while (i < n) {
 		if (id_is_paged(maps[i].id, &id)) {
-			struct run run = run_at(maps, i, n, id);
-
+			run_take(&run, maps, i, n, id);
+			note_ids(keys, &run);
 			commands += append_run(s, ent, keys, &run);
 			i = run.end;
 		} else {
@@ -260,6 +279,22 @@ size_t map_write(struct redis_store *s, size_t entity, const struct store_map_pu
 }
 
 /* ---- lookup ------------------------------------------------------------------------------------------ */
+
+void maps_begin(struct redis_store *s, struct redis_entity *ent)
+{
+	for (size_t endpoint = 0; endpoint < s->topology->n_endpoints; endpoint++) {
+		ent->maps[endpoint].least = UINT64_MAX;
+		ent->maps[endpoint].most = 0;
+	}
+}
+
+/* Its entity was empty, and whatever was written since is of other ids: a first load comes with ever higher ones. */
+static bool is_new(const struct redis_entity *ent, const struct map_keys *keys, struct value id)
+{
+	uint64_t number;
+
+	return ent->fresh != NULL && id_is_paged(id, &number) && (number < keys->least || number > keys->most);
+}
 
 /* What one command of a lookup asks for. */
 struct looked {
@@ -413,6 +448,6 @@ void redis_lookup(struct store *store, size_t entity, uint8_t endpoint, const st
 	l->looked = xcalloc(2 * n, sizeof *l->looked);
 	ent = &s->entities[entity];
 	for (size_t i = 0; i < n;)
-		i += append_lookup(l, ent, &ent->maps[endpoint], ids, i);
-	call_send(&l->call, l->commands);
+		i += is_new(ent, &ent->maps[endpoint], ids[i]) ? 1 : append_lookup(l, ent, &ent->maps[endpoint], ids, i);
+	call_send_questions(&l->call, ent, l->commands);
 }

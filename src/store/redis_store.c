@@ -87,6 +87,14 @@ void call_send(struct call *call, size_t commands)
 		call->s->tx = NULL;	/* what is written behind counts on it */
 }
 
+void call_send_questions(struct call *call, const struct redis_entity *ent, size_t commands)
+{
+	if (commands == 0 && ent->fresh_proven)
+		redis_link_spare(call->s->link, &call->ask);
+	else
+		call_send(call, commands);
+}
+
 void call_forget(struct call *call, const struct err *e)
 {
 	free(call);

@@ -40,6 +40,7 @@ struct map_keys {
 	char *pages, *dense, *texts;
 	size_t len;			/* of each */
 	uint8_t endpoint_number;
+	uint64_t least, most;		/* ids in pages that were written since the entity was empty; while ->fresh is there */
 };
 
 struct redis_entity {
@@ -100,6 +101,8 @@ void *call_new(struct redis_store *, size_t size, bool (*reply)(struct call *, s
 /* False: the store is not ready; the call was refused and will be answered so. Else write commands to the link. */
 bool call_begin(struct call *);
 void call_send(struct call *, size_t commands);
+/* Of that entity. None, and it is proven that there is nothing to know: a first load has better to do than wait for Redis to say nothing. */
+void call_send_questions(struct call *, const struct redis_entity *, size_t commands);
 /* An answer that needs no telling: releases the call. */
 void call_forget(struct call *, const struct err *e);
 void call_append_born(const struct redis_store *, struct buf *out);	/* one command */
@@ -185,5 +188,6 @@ void tapped_free(struct tapped **);			/* NULL is fine */
 /* ---- redis_map.c ------------------------------------------------------------------------------------- */
 void redis_lookup(struct store *, size_t entity, uint8_t endpoint, const struct value *ids, size_t n, store_rids_fn *, void *arg);
 size_t map_write(struct redis_store *, size_t entity, const struct store_map_put *, size_t n);
+void maps_begin(struct redis_store *, struct redis_entity *);	/* nothing of that entity has been written */
 
 #endif

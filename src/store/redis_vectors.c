@@ -16,7 +16,7 @@ enum {
 	SCAN_BUCKETS = 16,		/* of a page */
 	FIELD_MOST = RID_BYTES + 1,
 	SEEN_MOST = 4096,		/* then the counts of pieces are halved: lately counts more */
-	AHEAD = 8,			/* so many puts before its own a record's place in the filter is fetched */
+	AHEAD = 8,			/* so many records before its own turn a record's place in the filter is fetched */
 	BLOB_MOST = PIECES_MOST * PIECE_BYTES - 1,
 };
 
@@ -204,15 +204,14 @@ void redis_recall(struct store *store, size_t entity, const struct rid *rids, si
 	guess = pieces_guess(ent);
 	for (size_t i = 0; i < n; i++) {
 		r->blobs[i] = VALUE_NULL;
+		if (ent->fresh != NULL && i + AHEAD < n)
+			fresh_expect(ent->fresh, &rids[i + AHEAD]);
 		if (ent->fresh != NULL && fresh_lacks(ent->fresh, &rids[i]))
 			continue;
 		r->asked[asked++].index = i;
 		append_recall(s, ent, &rids[i], guess);
 	}
-	if (asked == 0 && ent->fresh_proven)	/* all are new, and a first load has better to do than wait for Redis to say nothing */
-		redis_link_spare(s->link, &r->call.ask);
-	else
-		call_send(&r->call, asked);
+	call_send_questions(&r->call, ent, asked);
 }
 
 /* ---- write ------------------------------------------------------------------------------------------- */

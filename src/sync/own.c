@@ -56,19 +56,40 @@ static void take_out(struct own_writes *own, size_t gap)
 	own->places[gap].at = 0;
 }
 
-static const struct own_write *find(const struct side *side, struct value id, uint64_t *digest)
+static uint64_t digest_of(const struct side *side, struct value id)
 {
-	size_t at;
+	return digest64(&side->flow->sync->store->key, id.data, (size_t)id.len);
+}
 
-	*digest = digest64(&side->flow->sync->store->key, id.data, (size_t)id.len);
-	at = place_of(side->own, *digest);
-	return side->own->places[at].at != 0 ? &side->own->ring[side->own->places[at].at - 1] : NULL;
+static const struct own_write *find(const struct own_writes *own, uint64_t id)
+{
+	size_t at = place_of(own, id);
+
+	return own->places[at].at != 0 ? &own->ring[own->places[at].at - 1] : NULL;
+}
+
+static bool was_inserted(const struct own_writes *own, uint64_t id)
+{
+	const struct own_write *before = find(own, id);
+
+	return before != NULL && before->inserted;
+}
+
+enum { AHEAD = 8 };		/* so many writes before its own turn an entry of the ring is fetched, and half as many before where it was found */
+
+static ONLY_PREFETCHES void expect_next(const struct own_writes *own)
+{
+	const struct own_write *soon = &own->ring[(own->next + AHEAD / 2) % OWN_MAX];
+
+	__builtin_prefetch(&own->ring[(own->next + AHEAD) % OWN_MAX], 1);
+	__builtin_prefetch(&own->places[soon->id % PLACES], 1);
 }
 
 static void remember(struct own_writes *own, const struct own_write *w)
 {
 	size_t at = place_of(own, own->ring[own->next].id);
 
+	expect_next(own);
 	if (own->places[at].at == own->next + 1)	/* else the row has been written again since */
 		take_out(own, at);
 	own->ring[own->next] = *w;
@@ -79,15 +100,14 @@ static void remember(struct own_writes *own, const struct own_write *w)
 void own_note(struct side *side, const struct vector *v, bool inserted)
 {
 	const struct vseen *seen = &v->seen[side->endpoint];
-	const struct own_write *before;
 	struct own_write w;
 
 	if (!seen->present)
 		return;
 	if (side->own == NULL)
 		side->own = xcalloc(1, sizeof *side->own);
-	before = find(side, seen->id, &w.id);
-	w.inserted = inserted || (before != NULL && before->inserted);
+	w.id = digest_of(side, seen->id);
+	w.inserted = inserted || was_inserted(side->own, w.id);
 	w.row = seen->same ? v->row : seen->row;
 	w.eff = v->fields[0].key.eff;
 	for (size_t f = 1; f < v->n_fields; f++)
@@ -99,11 +119,10 @@ void own_note(struct side *side, const struct vector *v, bool inserted)
 void own_recognise(const struct side *side, struct observation *now)
 {
 	const struct own_write *o;
-	uint64_t digest;
 
 	if (side->own == NULL || now->what != OBSERVED_ROW)
 		return;
-	o = find(side, now->id, &digest);
+	o = find(side->own, digest_of(side, now->id));
 	if (o == NULL)
 		return;
 	now->ours = o->inserted;

@@ -14,6 +14,7 @@
  *   plan.c          what a round would do, when it only plans
  *   migrate_round.c what is different when it is a part of a migration
  *   round_books.c   and what became of each change into the books
+ *   round_ahead.h   what a step will look at soon
  *
  * A `round_ask_` function sends and raises `waiting` by what it waits for; the `round_got_` one runs when everything is here.
  */
@@ -185,6 +186,7 @@ void round_give_up(struct round *r, const struct err *e);
 /* round_recall.c */
 bool round_claim_next(struct round *r, struct subject *s);	/* false: in work elsewhere, or as another subject */
 bool round_claim_row(struct round *r, struct subject *s, size_t e, struct value id);	/* false: in work elsewhere */
+void round_claim_inserted(struct round *r, size_t e);
 void round_unclaim_all(struct round *r);
 void round_let_go_of_next(struct round *r, struct subject *s);
 void round_put_off(struct round *r, struct subject *s);

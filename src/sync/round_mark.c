@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "sync/round_ahead.h"
 #include "sync/undo.h"
 
 /* ---- MARK: what everybody shows now ------------------------------------------------------------------ */
@@ -144,6 +145,7 @@ void round_ask_mark(struct round *r)
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
+		ahead_of_subject(r, i);
 		if (!is_live(s) || !s->decided)
 			continue;
 		mark_vector(r, s, &m);
@@ -282,6 +284,7 @@ void round_got_mark(struct round *r)
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
+		ahead_of_subject(r, i);
 		if (!is_live(s) || !s->decided)
 			continue;
 		if (!s->aside)

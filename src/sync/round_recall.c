@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/migrate.h"
+#include "sync/round_ahead.h"
 #include "sync/undo.h"
 
 /* ---- claims: a record is in work in one round at a time ---------------------------------------------- */
@@ -41,18 +42,26 @@ static void unclaim_subject(struct round *r, struct subject *s)
 		unclaim(r, &s->also[--s->n_also], &(bool){ true });
 }
 
-enum { AHEAD = 8 };		/* so many records before its own turn a claim's place is fetched: of a large round none is in the cache */
-
-static void expect_claim(const struct round *r, size_t i)
+/* Claims are fetched so many records before their own turn: of a large round none is in the cache. */
+static ONLY_PREFETCHES void expect_claim(const struct round *r, size_t i)
 {
 	if (i < r->n && r->subjects[i].has_rid)
 		claims_expect(&r->flow->claims, &r->subjects[i].rid);
 }
 
+static ONLY_PREFETCHES void expect_claims_also(const struct round *r, size_t i)
+{
+	for (size_t k = 0; i < r->n && k < r->subjects[i].n_also; k++)
+		claims_expect(&r->flow->claims, &r->subjects[i].also[k]);
+	if (i + ROUND_AHEAD < r->n)
+		__builtin_prefetch(r->subjects[i + ROUND_AHEAD].also);
+}
+
 void round_unclaim_all(struct round *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
-		expect_claim(r, i + AHEAD);
+		expect_claim(r, i + ROUND_AHEAD);
+		expect_claims_also(r, i + ROUND_AHEAD);
 		unclaim_subject(r, &r->subjects[i]);
 	}
 }
@@ -92,13 +101,45 @@ bool round_claim_next(struct round *r, struct subject *s)
  * A row that the map does not know, or not for long, is in work as one record only: people may change its key meanwhile, and then
  * nothing but its local id tells that the next news of it is of the same record. Claimed like a record, under an id of its own.
  */
-bool round_claim_row(struct round *r, struct subject *s, size_t e, struct value id)
+static struct rid rid_of_row(const struct round *r, size_t e, struct value id)
 {
 	uint64_t digest = digest64(&sync_of(r)->store->key, id.data, (size_t)id.len);
 	struct rid rid = { .b = { [sizeof digest] = (unsigned char)e } };
 
 	memcpy(rid.b, &digest, sizeof digest);
+	return rid;
+}
+
+static void expect_row(const struct round *r, size_t e, struct value id)
+{
+	struct rid rid = rid_of_row(r, e, id);
+
+	claims_expect(&r->flow->claims, &rid);
+}
+
+bool round_claim_row(struct round *r, struct subject *s, size_t e, struct value id)
+{
+	struct rid rid = rid_of_row(r, e, id);
+
 	return has_claimed(s, &rid) || claim_also(r, s, &rid);
+}
+
+static bool is_inserted(const struct write *w)
+{
+	return w->op == WRITE_INSERT && w->outcome == WRITE_DONE;
+}
+
+/* Known by no map before the round has come to its mark, and others may still be writing. */
+void round_claim_inserted(struct round *r, size_t e)
+{
+	const struct write_batch *b = r->batches[e];
+
+	for (size_t i = 0; i < b->n; i++) {
+		if (i + ROUND_AHEAD < b->n && is_inserted(&b->list[i + ROUND_AHEAD]))
+			expect_row(r, e, b->list[i + ROUND_AHEAD].id);
+		if (is_inserted(&b->list[i]))
+			round_claim_row(r, b->list[i].subject, e, b->list[i].id);
+	}
 }
 
 /* The record stays where it is. */
@@ -197,7 +238,7 @@ void round_ask_recall(struct round *r)
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
-		expect_claim(r, i + AHEAD);
+		expect_claim(r, i + ROUND_AHEAD);
 		if (!is_live(s) || !s->has_rid)
 			continue;
 		holder = claim(r, &s->rid, &s->claimed);
@@ -316,12 +357,19 @@ static bool may_be_inserted(const struct round *r)
 	return false;
 }
 
+static bool was_looked_up(const struct subject *s)
+{
+	return is_live(s) && !value_is_null(s->source_id) && !s->confirmed;
+}
+
 void round_got_lookup(struct round *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i], *other;
 
-		if (!is_live(s) || value_is_null(s->source_id) || s->confirmed)
+		if (i + ROUND_AHEAD < r->n && was_looked_up(s + ROUND_AHEAD))
+			expect_row(r, r->side->endpoint, s[ROUND_AHEAD].source_id);
+		if (!was_looked_up(s))
 			continue;
 		if ((!s->has_old && may_be_inserted(r)) || !round_claim_row(r, s, r->side->endpoint, s->source_id)) {
 			round_put_off(r, s);
@@ -525,6 +573,7 @@ void round_got_recall_old(struct round *r)
 		struct subject *s = &r->subjects[i];
 		size_t e = r->side->endpoint;
 
+		expect_claim(r, i + ROUND_AHEAD);	/* an echo lets go of it */
 		if (!is_live(s) || value_is_null(s->source_id))
 			continue;
 		if (round_drop_echo(r, s))

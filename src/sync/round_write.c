@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "model/doubt.h"
 #include "sync/migrate.h"
+#include "sync/round_ahead.h"
 #include "sync/undo.h"
 
 /* ---- decide, and KEYS: is a changed key free? -------------------------------------------------------- */
@@ -505,12 +506,14 @@ void round_ask_intend(struct round *r)
 		return;
 	}
 	arena_init(&scratch);
-	for (size_t i = 0; i < r->n; i++)
-		if (round_has_orders(r, &r->subjects[i])) {
-			add_intent(r, &r->subjects[i], &scratch, &blob);
-			arena_reset(&scratch);
-			any = true;
-		}
+	for (size_t i = 0; i < r->n; i++) {
+		ahead_of_subject(r, i);
+		if (!round_has_orders(r, &r->subjects[i]))
+			continue;
+		add_intent(r, &r->subjects[i], &scratch, &blob);
+		arena_reset(&scratch);
+		any = true;
+	}
 	arena_fini(&scratch);
 	if (any) {
 		snprintf(r->intent, sizeof r->intent, "%s.%llx.%llx.%u", r->flow->def->name,
@@ -567,16 +570,6 @@ static void fill_write(struct round *r, struct subject *s, size_t e, struct writ
 	w->values = o->action == ACTION_DELETE ? NULL : values_for(r, s, e);
 }
 
-/* Known by no map before the round has come to its mark, and others may still be writing. */
-static void claim_inserted(struct round *r, size_t e)
-{
-	const struct write_batch *b = r->batches[e];
-
-	for (size_t i = 0; i < b->n; i++)
-		if (b->list[i].op == WRITE_INSERT && b->list[i].outcome == WRITE_DONE)
-			round_claim_row(r, b->list[i].subject, e, b->list[i].id);
-}
-
 static void on_written(void *arg, struct write_batch *batch)
 {
 	struct round *r = arg;
@@ -586,7 +579,7 @@ static void on_written(void *arg, struct write_batch *batch)
 			r->writing_at &= ~BIT(e);
 			r->flow->sides[e]->writing--;
 			r->flow->sides[e]->written_us = clock_mono_us();
-			claim_inserted(r, e);
+			round_claim_inserted(r, e);
 			meter_written(&sync_of(r)->meters[e].volume, batch->bytes, r->sent_us[e], clock_mono_us());
 			migrate_note_written(r, e, batch->bytes, clock_mono_us() - r->sent_us[e]);
 		}
@@ -599,8 +592,10 @@ static int64_t behind_since(const struct round *r, size_t e)
 
 	for (size_t i = 0; i < r->batches[e]->n; i++) {
 		const struct subject *s = r->batches[e]->list[i].subject;
-		int64_t since = vector_owed_since(s->d.next, e);
+		int64_t since;
 
+		ahead_of_write(r->batches[e], i);
+		since = vector_owed_since(s->d.next, e);
 		if (since < oldest)
 			oldest = since;
 	}
@@ -832,6 +827,7 @@ void round_got_apply(struct round *r)
 		bool trouble = false;
 
 		for (size_t i = 0; b != NULL && i < b->n; i++) {
+			ahead_of_write(b, i);
 			if (b->list[i].outcome == WRITE_DONE)
 				write_done(r, r->flow->sides[e], b->list[i].subject, &b->list[i], &p);
 			else

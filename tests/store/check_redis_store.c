@@ -972,6 +972,33 @@ START_TEST(dense_and_loose_pages_agree)
 }
 END_TEST
 
+/* A first load comes with ever higher ids. */
+START_TEST(ids_of_an_empty_entity_are_not_asked_for_beyond_those_that_were_written)
+{
+	static int shifts[1000];
+
+	shift_all(shifts, 0, 1000, 1, -1);
+	store->ops->presize(store, 0, 64000, on_done, NULL);
+	wait_answer();
+	expect_range(0, 1000, shifts);
+	ck_assert_uint_eq(calls_of("hmget"), 0);
+	map_range(100, 600, 1, 0, false);
+	shift_all(shifts, 100, 700, 1, 0);
+	kill(server.pid, SIGSTOP);
+	expect_range(700, 300, shifts + 700);
+	expect_range(0, 100, shifts);
+	kill(server.pid, SIGCONT);
+	ck_assert_uint_eq(calls_of("hmget"), 0);
+	expect_range(0, 1000, shifts);
+	map_range(50, 1, 1, 0, false);
+	shift_all(shifts, 50, 51, 1, 0);
+	expect_range(0, 1000, shifts);
+	store_free(&store);
+	open_and_wait();
+	expect_range(0, 1000, shifts);
+}
+END_TEST
+
 START_TEST(ids_that_run_backwards_are_kept_too)
 {
 	enum { N = 500 };
@@ -1767,6 +1794,7 @@ int main(void)
 	tcase_add_test(normal, an_id_that_is_gone_is_not_found);
 	tcase_add_test(normal, puts_and_gones_of_one_id_keep_their_order);
 	tcase_add_test(normal, dense_and_loose_pages_agree);
+	tcase_add_test(normal, ids_of_an_empty_entity_are_not_asked_for_beyond_those_that_were_written);
 	tcase_add_test(normal, ids_that_run_backwards_are_kept_too);
 	tcase_add_test(normal, a_dense_page_takes_no_more_room_than_it_needs);
 	tcase_add_test(normal, text_ids_move_with_the_splits);

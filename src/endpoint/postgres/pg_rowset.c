@@ -26,9 +26,11 @@ static void release(struct rowset *rs)
 
 static struct value value_at(const PGresult *res, int row, int column)
 {
-	if (PQgetisnull(res, row, column))
+	int len = PQgetlength(res, row, column);
+
+	if (len == 0 && PQgetisnull(res, row, column))
 		return VALUE_NULL;
-	return (struct value){ PQgetvalue(res, row, column), PQgetlength(res, row, column) };
+	return (struct value){ PQgetvalue(res, row, column), len };
 }
 
 enum { ROW_ID, ROW_VERSION, ROW_STAMP, ROW_ABSENCE, ROW_COLUMNS };

@@ -104,25 +104,35 @@ void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n)
 /* COPY's text form: a tab between columns, a line a row, \N for NULL. What has to be written otherwise, and as what. */
 static const char escaped[256] = { ['\\'] = '\\', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't' };
 
-static void add_cell(struct buf *out, struct value v)
+static char *put_cell(char *to, struct value v)
 {
 	if (value_is_null(v)) {
-		buf_adds(out, "\\N");
-		return;
+		*to++ = '\\';
+		*to++ = 'N';
+		return to;
 	}
-	for (const char *p = v.data, *end = v.data + v.len; p < end;) {
-		const char *stop = p;
+	for (const char *p = v.data, *end = v.data + v.len; p < end; p++) {
+		char as = escaped[(unsigned char)*p];
 
-		while (stop < end && escaped[(unsigned char)*stop] == '\0')
-			stop++;
-		buf_add(out, p, (size_t)(stop - p));
-		if (stop < end) {
-			buf_addc(out, '\\');
-			buf_addc(out, escaped[(unsigned char)*stop]);
-			stop++;
-		}
-		p = stop;
+		if (as != '\0')
+			*to++ = '\\';
+		*to++ = as != '\0' ? as : *p;
 	}
+	return to;
+}
+
+/* With the tab or the line's end behind it. */
+static size_t cell_most(struct value v)
+{
+	return v.len > 0 ? 2 * (size_t)v.len + 1 : 3;
+}
+
+static void add_cell(struct buf *out, struct value v, char behind)
+{
+	char *start = buf_room(out, cell_most(v)), *end = put_cell(start, v);
+
+	*end++ = behind;
+	out->len += (size_t)(end - start);
 }
 
 size_t pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool drawn)
@@ -132,18 +142,13 @@ size_t pg_copy_rows(struct pg_stmt *st, const struct pg_link *pl, const struct p
 
 	for (size_t i = 0; i < set->n; i++) {
 		const struct write *w = nth(set, i);
-		bool any = drawn;
 
 		if (drawn)
-			add_cell(&st->copy, w->id);
+			add_cell(&st->copy, w->id, '\t');
 		for (size_t f = 0; f < t->n_fields; f++)
-			if (t->fields[f].quoted != NULL) {
-				if (any)
-					buf_addc(&st->copy, '\t');
-				add_cell(&st->copy, w->values[f]);
-				any = true;
-			}
-		buf_addc(&st->copy, '\n');
+			if (t->fields[f].quoted != NULL)
+				add_cell(&st->copy, w->values[f], '\t');
+		st->copy.p[st->copy.len - 1] = '\n';	/* instead of the last tab */
 		bytes += pg_write_bytes(w);
 	}
 	return bytes;
