@@ -12,7 +12,9 @@
  *	held/STEP/MOMENT	`order` of the operator, `look` at a page of the set, `settle` one of them (sync/held.c)
  *	restore/STEP/answered	`size`, `fill`, `count`, `positions`, `journal`, `finish` of a backup that is put back (daemon/restore.c)
  *	verify/range/done	a verification has read a range of a side's rows, or a page of them
- *	verify/N, plan/N, undo/N	before a step of the phase with that number (sync/verify.h, plan.c, undo.c)
+ *	retry/STEP/MOMENT	`lines` of the journal, `rows` that could not be taken, a `part` of these that is `done` (sync/retry.c)
+ *	verify/N, plan/N, undo/N, backup/N	before a step of the phase with that number (sync/verify.h, plan.c, undo.c, backup.c)
+ *	migrate/N		before it is written down how far a migration is, in that phase (sync/migrate.h)
  */
 #ifndef BASE_FAILPOINT_H
 #define BASE_FAILPOINT_H

@@ -14,6 +14,7 @@
 #include "backup/backup.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -235,6 +236,7 @@ static void on_soon(void *arg)
 
 bool sync_backup_more(struct sync_backup *b, struct buf *out)
 {
+	failpoint_phase("backup", (int)b->state);
 	if (b->state == BACKUP_JOURNAL_PAGES)
 		copy_journal(b);
 	buf_add(out, b->out.len > 0 ? b->out.p : "", b->out.len);

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "sync/migrate.h"
 
@@ -60,6 +61,7 @@ char *migrate_mark_text(const struct sync_migration *now)
 	struct sync_migration m = *now;
 	struct buf out = { 0 };
 
+	failpoint_phase("migrate", (int)m.phase);
 	m.sums.us = m.before_us + clock_mono_us() - m.job.began_us;
 	add_identity(&m, &out);
 	buf_addf(&out, "%d %d", (int)m.phase, m.was_empty);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/feed.h"
@@ -80,6 +81,7 @@ void retry_part_over(struct side *side)
 	struct retry *t = &side->retry;
 	int64_t took_ms = (clock_mono_us() - t->began_us) / 1000;
 
+	failpoint("retry", "part", "done");
 	if (--t->open > 0)
 		return;
 	loop_timer_set(t->timer, took_ms < REST_MS ? REST_MS : took_ms > REST_MOST_MS ? REST_MOST_MS : took_ms);
@@ -115,6 +117,7 @@ static void on_rows(void *arg, struct rowset *rows, const struct err *e)
 	struct portion *p = arg;
 	struct side *side = p->side;
 
+	failpoint("retry", "rows", "answered");
 	if (e == NULL)
 		scan_each_missing(rows, p->rows, p->n_rows, &p->arena, let_go, p);
 	if (e == NULL && rows->n > 0 && flow_takes_news(side->flow)) {
@@ -136,6 +139,7 @@ static void read_rows(struct portion *p)
 
 	p->asked_us = clock_mono_us();
 	link->ops->read(link, p->rows, p->n_rows, on_rows, p);
+	failpoint("retry", "rows", "sent");
 }
 
 /* ---- a portion ------------------------------------------------------------------------------------------- */
@@ -215,6 +219,7 @@ static void begin_portion(struct side *side)
 	struct retry *t = &side->retry;
 	struct err e = { 0 };
 
+	failpoint("retry", "lines", "before");
 	p->side = side;
 	p->causes = t->causes;
 	arena_init(&p->arena);

@@ -11,9 +11,9 @@ class Editor(threading.Thread):
     """Edits one field of random records through `crm`, again and again until stopped. An edit counts once it is confirmed; when
     the server goes away in the middle, the same edit is made again until it is."""
 
-    def __init__(self, crm, field, emails, seed, value=None):
+    def __init__(self, crm, field, emails, seed, value=None, rest=0):
         super().__init__(daemon=True)
-        self.crm, self.field, self.emails = crm, field, emails
+        self.crm, self.field, self.emails, self.rest = crm, field, emails, rest     # seconds, after each
         self.dice = random.Random(seed)
         self.value = value or (lambda n: f"{crm.name} {n}")
         self.said, self.count = {}, 0
@@ -40,8 +40,12 @@ class Editor(threading.Thread):
                         return
             self.said[email] = value
             self.count += 1
+            self.wanted.wait(self.pause())
         if session:
             session.close()
+
+    def pause(self):
+        return self.rest
 
     def choose(self):
         return self.dice.choice(self.emails)
@@ -65,7 +69,11 @@ class Editor(threading.Thread):
 
 
 class Adder(Editor):
-    """Adds one record after the other. Each is said once only: what is lost of it no later edit brings back."""
+    """Adds one record after the other. Each is said once only: what is lost of it no later edit brings back. The more there are, the
+    more slowly: who looks through the tables is to come to their end however long a test lasts."""
+
+    def pause(self):
+        return 0.01 * (1 + self.count / 100)
 
     def choose(self):
         return f"added{self.count}.{self.crm.name}@example.org"
@@ -74,7 +82,6 @@ class Adder(Editor):
         columns = COLUMNS[self.crm.name]
         session.run(f"INSERT INTO {TABLES[self.crm.name]} ({columns['email']}, {columns[self.field]}) VALUES ($1, $2) "
                     "ON CONFLICT DO NOTHING", email, value)
-        self.wanted.wait(0.01)
 
 
 def lost(editors, people):
@@ -89,6 +96,7 @@ class Load(ThreeCrms):
 
     slow = True
     redis_options = ("--appendonly", "yes", "--appendfsync", "always")
+    rest = 0                # seconds that an editor rests after each edit
 
     def cluster_for(self, name):
         """A server each: they are restarted one by one."""
@@ -103,8 +111,8 @@ class Load(ThreeCrms):
         self.populate(self.sales, people=people + spare)
         self.settled()
         emails = [f"p{p}@example.org" for p in range(people)]
-        editors = [Editor(self.sales, "name", emails, 1), Editor(self.support, "phone", emails, 2),
-                   Editor(self.billing, "score", emails, 3, value=lambda n: n)]
+        editors = [Editor(self.sales, "name", emails, 1, rest=self.rest), Editor(self.support, "phone", emails, 2, rest=self.rest),
+                   Editor(self.billing, "score", emails, 3, value=lambda n: n, rest=self.rest)]
         adders = [Adder(self.sales, "name", (), 4), Adder(self.billing, "name", (), 5)]
         added = 0
         dice = random.Random(7)

@@ -1,49 +1,19 @@
-"""kill -9 at each step of a round, and of what else there is, under load; in builds with failure points (configure --enable-failpoints)."""
-import os
+"""kill -9 at each step of what goes on by itself, under load: rounds, greetings, first contact, sweeps, held deletes."""
 import random
 import unittest
 
-from case import ThreeCrms
+from case import ACCOUNT, CONTACT, ThreeCrms
 from crm import eventually, has_failpoints
 from editors import Load
+from killing import LONG, MOMENTS, TIMES, Killing
 
 STEPS = ("recall", "lookup", "recall old", "read", "read keys", "owners", "stamps", "keys", "parents", "intend", "apply", "mark", "ack", "rest")
-MOMENTS = ("before", "sent", "answered")
-LONG = bool(os.environ.get("CRM_LONG"))
-TIMES = 30 if LONG else 1
-SPARE = "p100@example.org"      # whom no editor touches
-# Phases by number: sync/plan.c, verify.h, undo.c.
-LOOK_PHASES = [("plan", 0), ("plan", 1), ("plan", 2), ("verify", 0), ("verify", 3), ("verify", 4), ("verify", 5), ("verify", 6), ("verify", 8)]
-UNDO_PHASES = (0, 2, 3, 4, 5, 6)
 
 
-class KillMatrix(Load):
-    def arm(self, place, times=1):
-        """Started again, it ends by itself when it comes there for that time."""
-        self.d.stop()
-        self.d.environment["CRMSYNCD_FAILPOINTS"] = f"{place}:{times}"
-        try:
-            self.d.start(answers=False)
-        finally:
-            del self.d.environment["CRMSYNCD_FAILPOINTS"]
-
-    def dies(self, place, order=()):
-        """... which it does by itself, or when it is told to do that."""
-        def gone():
-            if order and self.d.process.poll() is None:
-                self.d.try_ctl(*order)
-            return self.d.process.poll() is not None
-
-        eventually(gone, f"the daemon comes to {place}")
-        self.assertEqual(self.d.finish(), -9)
-        self.d.start()
-
-    def die_at(self, place, times=1, order=()):
-        """A happening: it is started again as usual."""
-        def happening():
-            self.arm(place, times)
-            self.dies(place, order)
-        return happening
+class KillMatrix(Killing, Load):
+    # The table grows, and thirty deletes are to be too many.
+    entities = ACCOUNT + CONTACT.replace("  conflict:", "  limits: {mass_delete: 0.1%}\n  conflict:")
+    rest = 0.005
 
     def die_releasing(self, place):
         """While deletes that were held are carried out by order."""
@@ -71,37 +41,6 @@ class KillMatrix(Load):
             eventually(release, "they are released")
         return happening
 
-    def die_undoing(self, phase):
-        def shown(phone):
-            return all(crm.people()[SPARE]["phone"] == phone for crm in self.crms)
-
-        def undone():
-            if not shown("old"):
-                self.d.try_ctl("undo", "--entity", "contact", "--key", SPARE)
-            return shown("old")
-
-        def happening():
-            self.sales.edit(SPARE, phone="old")
-            eventually(lambda: shown("old"), "it is as it was everywhere")
-            self.arm(f"undo/{phase}")
-            self.sales.edit(SPARE, phone="new")
-            eventually(lambda: shown("new"), "it is changed everywhere")
-            self.dies(f"undo/{phase}", ("undo", "--entity", "contact", "--key", SPARE))
-            eventually(undone, "it is put back, now or by asking again")
-        return happening
-
-    def die_mending(self):
-        """A difference of which no modified column tells."""
-        def happening():
-            self.arm("verify/7")
-            self.support.base.run("BEGIN; ALTER TABLE people DISABLE TRIGGER touch; "
-                                  f"UPDATE people SET name = clock_timestamp()::text WHERE email = '{SPARE}'; "
-                                  "ALTER TABLE people ENABLE TRIGGER touch; COMMIT")
-            self.dies("verify/7", ("repair", "contact"))
-            eventually(lambda: len({crm.people()[SPARE]["name"] for crm in self.crms}) == 1 or
-                       (False, self.d.try_ctl("repair", "contact").stdout), "it is mended, now or by asking again")
-        return happening
-
 
 def where_it_hurts_most(self):
     self.survive([self.die_at("round/intend/sent", 3), self.die_at("round/apply/sent", 5), self.die_at("round/mark/sent", 2),
@@ -115,11 +54,6 @@ def while_held_deletes_are_released(self):
     self.survive([self.die_releasing(f"held/{place}") for _ in range(TIMES) for place in places], people=30)
 
 
-def while_it_undoes_and_repairs(self):
-    """Under load each waits for rest as long as it may: half a minute a time."""
-    self.survive(([self.die_undoing(phase) for phase in UNDO_PHASES] + [self.die_mending()]) * 5, spare=1)
-
-
 def at_greetings_and_beats(self):
     self.survive([self.die_at(f"epoch/{step}/{moment}", 1 + n % 3) for n in range(TIMES) for step in ("greet", "intent", "beat", "acked")
                   for moment in MOMENTS])
@@ -128,10 +62,6 @@ def at_greetings_and_beats(self):
 def in_sweeps(self):
     places = [f"listing/{step}/{moment}" for step in ("rows", "vanished") for moment in MOMENTS]
     self.survive([self.die_at(place, 1, ("kick", "--sweep")) for _ in range(TIMES) for place in places])
-
-
-def in_plans_and_verifications(self):
-    self.survive([self.die_at(f"{what}/{phase}", 1, (what, "contact")) for _ in range(TIMES) for what, phase in LOOK_PHASES])
 
 
 def one_step(step):
@@ -179,9 +109,7 @@ if has_failpoints() and LONG:
     for _step in STEPS:
         setattr(KillMatrix, f"test_f29_killed_at_{_step.replace(' ', '_')}_nothing_is_lost", one_step(_step))
     KillMatrix.test_f29_killed_at_greetings_and_beats_nothing_is_lost = at_greetings_and_beats
-    KillMatrix.test_f29_killed_while_it_undoes_and_repairs_nothing_is_lost = while_it_undoes_and_repairs
     KillMatrix.test_f29_killed_in_sweeps_nothing_is_lost = in_sweeps
-    KillMatrix.test_f29_killed_in_plans_and_verifications_nothing_is_lost = in_plans_and_verifications
 elif has_failpoints():
     KillMatrix.test_f29_killed_where_it_hurts_most_nothing_is_lost = where_it_hurts_most
 

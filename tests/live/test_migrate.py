@@ -5,7 +5,8 @@ import subprocess
 import unittest
 
 from case import Pair
-from crm import CRMSYNCCTL, eventually, topology
+from crm import CRMSYNCCTL, eventually, has_failpoints, topology
+from killing import LONG, TIMES, Killing
 
 THING = """
 thing:
@@ -24,7 +25,14 @@ FILL = ("INSERT INTO things (k, code, name, amount) SELECT 'k' || i, 'code ' || 
 SMALL_BATCHES = "limits:\n  batch_rows: 100"
 
 
-class Migrate(Pair):
+# Phases by number: sync/migrate.h.
+PLACES = ["round/apply/sent", "round/mark/sent", "migrate/2"]
+if LONG:
+    PLACES += [f"round/{step}/{moment}" for step in ("recall", "read keys", "intend") for moment in ("before", "sent", "answered")]
+    PLACES += ["round/apply/before", "round/apply/answered", "round/mark/before", "round/mark/answered", "migrate/1", "migrate/4"]
+
+
+class Migrate(Killing, Pair):
     """Two sides, and a daemon that keeps its hands off until it is told."""
     entities = THING
 
@@ -170,6 +178,21 @@ class Migrate(Pair):
         self.resume()
         self.settled()
         self.assertIn("migration goes on where it stopped", self.d.log)
+
+    @unittest.skipUnless(has_failpoints(), "built without failure points")
+    def test_killed_at_its_steps_and_asked_again_it_ends_as_if_nothing_had_happened(self):
+        self.a.run(FILL, 1, 600)
+        self.rest(more=SMALL_BATCHES)
+        for n, place in enumerate(PLACES * TIMES):
+            self.b.run("TRUNCATE things")
+            self.arm(place, 1 if place in ("migrate/1", "migrate/4") else 1 + n % 4)
+            self.dies(place, ("migrate", "thing", "--from", "a", "--to", "b"))
+            self.until_ready()
+            _, total = self.migrate()
+            self.assertEqual((total["rows"], total["rejected"]), (600, 0), place)
+            self.assert_equal()
+        self.resume()
+        self.settled()
 
     def test_whoever_leaves_stops_it_and_the_same_command_goes_on(self):
         self.a.run(FILL, 1, 3000)
