@@ -199,6 +199,7 @@ static void copy_journal(struct sync_backup *b)
 	bool over;
 	size_t n;
 
+	failpoint_phase("backup", (int)b->state);
 	if (!journal_copy_step(b->journal, piece, &n, &over, &e)) {
 		break_off(b, e.text);
 		return;
@@ -218,6 +219,7 @@ static void go_on(struct sync_backup *b)
 
 	if (b->asking || b->out.len > OUT_FULL)
 		return;
+	failpoint_phase("backup", (int)b->state);
 	if (b->state == BACKUP_VECTORS) {
 		b->asking = true;
 		store->ops->scan(store, b->entity, b->from, on_page, b);
@@ -236,7 +238,6 @@ static void on_soon(void *arg)
 
 bool sync_backup_more(struct sync_backup *b, struct buf *out)
 {
-	failpoint_phase("backup", (int)b->state);
 	if (b->state == BACKUP_JOURNAL_PAGES)
 		copy_journal(b);
 	buf_add(out, b->out.len > 0 ? b->out.p : "", b->out.len);

@@ -203,8 +203,7 @@ void side_got(struct side *side, int64_t since_us)
 		was_behind(&side->meter.consistency, axis_of_wall(since_us, now), now);
 }
 
-/* Everything that was committed there before has been captured, and what came of it is settled; monotonic. */
-static int64_t settled_news(const struct side *side)
+int64_t side_settled_us(const struct side *side)
 {
 	int64_t until = side->heard_us;
 
@@ -222,8 +221,8 @@ static int64_t settled_flow(const struct flow *flow, int64_t now)
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
 		const struct side *side = flow->sides[e];
 
-		if (is_source(side) && side->surveyed && is_heard(side) && settled_news(side) < until)
-			until = settled_news(side);
+		if (is_source(side) && side->surveyed && is_heard(side) && side_settled_us(side) < until)
+			until = side_settled_us(side);
 	}
 	return until == INT64_MAX ? 0 : axis_of_mono(until, now);
 }

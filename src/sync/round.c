@@ -565,6 +565,11 @@ struct round *round_next(const struct round *r)
 	return r->next;
 }
 
+uint64_t round_number(const struct round *r)
+{
+	return r->number;
+}
+
 void round_abandon(struct round **rp)
 {
 	struct round *r = *rp;

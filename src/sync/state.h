@@ -427,6 +427,7 @@ void round_let_go(struct round *);
 void round_describe(const struct round *, struct buf *out);	/* one line for people */
 enum books_state flow_state_of(const struct flow *, const struct vector *);
 struct round *round_next(const struct round *);
+uint64_t round_number(const struct round *);	/* they count up, over all entities */
 void round_abandon(struct round **);
 
 /* ---- observe.c --------------------------------------------------------------------------------------- */
@@ -519,6 +520,8 @@ enum sync_link_state side_state(const struct side *);
 double side_lag(const struct side *);		/* age of the oldest thing that it has yet to get; 0 none, NAN unknown */
 /* Writes that it had to get since then, wall, have just been carried out (or refused). */
 void side_got(struct side *, int64_t since_us);
+/* Everything that was committed there before has been captured, and what came of it is settled; monotonic. */
+int64_t side_settled_us(const struct side *);
 void side_owes(struct side *, int64_t since_us);
 void side_pays(struct side *, int64_t since_us);
 void side_owes_nothing(struct side *);

@@ -25,6 +25,7 @@
 
 enum {
 	SETTLE_US = 20 * 1000 * 1000,
+	HEARD_US = 1000 * 1000,	/* so long others may come to rest; then what is older than that has to do */
 	LOOKS_MOST = 5,			/* who still moves then is called open */
 	RETRY_US = 10 * 1000 * 1000,	/* it was time for it, and it could not begin */
 };
@@ -221,6 +222,7 @@ void verify_settle(struct sync_verify *v)
 {
 	verify_enter(v, v->n_doubts > 0 ? VERIFY_SETTLE : VERIFY_OVER);
 	v->settling_us = clock_mono_us();
+	v->settling_round = 0;
 	v->at = 0;
 }
 
@@ -234,15 +236,44 @@ static void on_turn(void *arg)
 
 /* ---- SETTLE ------------------------------------------------------------------------------------------ */
 
+static bool are_rounds_over(struct sync_verify *v)
+{
+	const struct round *r = v->flow->rounds;
+
+	if (v->settling_round == 0 && v->flow->again == NULL)
+		v->settling_round = v->sync->rounds;
+	while (r != NULL && (round_is_plan(r) || round_number(r) > v->settling_round))
+		r = round_next(r);
+	return v->settling_round != 0 && r == NULL;
+}
+
+/*
+ * Where people never stop nothing ever comes to rest. It need not: of a record that shows the same as at the last look everything was
+ * committed before then, and that has been captured by now, and whoever had it in work is done with it.
+ */
+static bool is_heard(struct sync_verify *v)
+{
+	bool heard = are_rounds_over(v);
+
+	for (size_t e = 0; heard && e < v->sync->topology->n_endpoints; e++) {
+		const struct side *side = v->flow->sides[e];
+
+		if (verify_compares(v, e) && (!side->surveyed || (side->captures && side_settled_us(side) < v->settling_us)))
+			heard = false;
+	}
+	return heard;
+}
+
 static void settle_step(struct sync_verify *v)
 {
-	bool settled = flow_settled_at(v->flow, v->sums.compared_at, v->settling_us);
+	int64_t waited_us = clock_mono_us() - v->settling_us;
 
-	if (!settled && !v->flow->paused && clock_mono_us() - v->settling_us < SETTLE_US) {
+	v->settled = flow_settled_at(v->flow, v->sums.compared_at, v->settling_us);
+	v->heard = v->depth != DEPTH_COUNTS && is_heard(v);	/* numbers of rows that come and go are never equal */
+	if (!v->settled && !v->flow->paused && waited_us < (v->heard ? HEARD_US : SETTLE_US)) {
 		verify_rest(v, VERIFY_REST_MS);
 		return;
 	}
-	v->settled = settled;
 	verify_enter(v, v->depth == DEPTH_COUNTS ? VERIFY_COUNT : VERIFY_LOOK);
 }
 
@@ -253,12 +284,15 @@ bool verify_is_wrong(const struct doubtful *d)
 	return d->verdict == VERDICT_DIFFERENT || d->verdict == VERDICT_MISSING || d->verdict == VERDICT_EXTRA;
 }
 
-/* What may not have been captured yet, or written, is looked at again. */
+/* What may not have been captured yet is looked at again, and what may only not have been written yet. */
 static void doubt_what_is_not_settled(struct sync_verify *v)
 {
-	for (size_t i = 0; !v->settled && i < v->n_batch; i++)
-		if (verify_is_wrong(v->batch[i]))
-			v->batch[i]->verdict = VERDICT_DOUBT;
+	for (size_t i = 0; !v->settled && i < v->n_batch; i++) {
+		struct doubtful *d = v->batch[i];
+
+		if (d->verdict == VERDICT_OPEN || (verify_is_wrong(d) && !v->heard))
+			d->verdict = VERDICT_DOUBT;
+	}
 }
 
 static void on_looked(void *arg, const struct err *e)

@@ -76,7 +76,9 @@ struct sync_verify {
 	bool stepping;
 	size_t open;			/* questions under way */
 	int64_t settling_us;		/* SETTLE: since when, monotonic */
+	uint64_t settling_round;	/* the rounds up to this one are waited for; 0: not known yet, records are in line for one */
 	bool settled;			/* and it has come to rest */
+	bool heard;			/* or others are at work, but whatever was there before is done with */
 	struct sync_plan *plan;		/* under way; NULL: none */
 	enum verify_phase phase;
 	struct job job;

@@ -143,5 +143,27 @@ class Three(ThreeCrms):
         self.assertIn("contact: 20 records compared at sales, support and billing: 20 match", text)
 
 
+class NeverAtRest(Pair):
+    """At b only the modified column tells of a change."""
+    name = "at_work"
+    b_capture = {"capture": "poll", "interval": "200ms", "sweep": "1h", "lock_timeout": "100ms"}
+
+    def test_a_difference_is_mended_while_others_are_still_to_be_written(self):
+        self.a.run("INSERT INTO things (k, name) SELECT 'k' || i, 'name ' || i FROM generate_series(1, 300) i")
+        self.begin()
+        holder = self.b.connect()
+        holder.run("BEGIN")
+        holder.run("SELECT FROM things WHERE k = 'k9' FOR UPDATE")
+        self.a.run("UPDATE things SET name = 'edited', changed = clock_timestamp() WHERE k = 'k9'")
+        self.b.run("UPDATE things SET name = 'behind our back', changed = '2001-01-01' WHERE k = 'k3'")
+        *found, total = self.d.ctl_lines("repair")
+        self.assertEqual({line["key"]: line["outcome"] for line in found if "difference" in line}, {"k3": "agrees"}, total)
+        self.assertEqual([total[w] for w in ("written", "skipped", "different", "open")], [1, 0, 1, 1])
+        holder.run("COMMIT")
+        holder.close()
+        self.settled()
+        self.assert_quiet()
+
+
 if __name__ == "__main__":
     unittest.main()
