@@ -24,6 +24,14 @@ class Backup(ThreeCrms):
         self.assertEqual(ran.returncode, code, ran.stdout + ran.stderr)
         return ran
 
+    def restore_killed(self, place):
+        os.environ["CRMSYNCD_FAILPOINTS"] = place
+        try:
+            self.restore(code=2)
+        finally:
+            del os.environ["CRMSYNCD_FAILPOINTS"]
+        self.end_lease()
+
     def lose_everything(self):
         """But the databases and the file."""
         self.d.kill()
@@ -119,17 +127,12 @@ class Backup(ThreeCrms):
         self.lose_everything()
         self.sales.edit("p6@example.org", phone="+6")
         self.support.edit("p6@example.org", name="Six")
-        for place in ("restore/fill/answered:2", "restore/count/answered", "restore/positions/answered", "restore/journal/answered"):
-            os.environ["CRMSYNCD_FAILPOINTS"] = place
-            try:
-                self.restore(code=2)
-            finally:
-                del os.environ["CRMSYNCD_FAILPOINTS"]
-            self.end_lease()
+        for place in ("size/answered", "fill/answered:2", "count/answered", "positions/answered", "journal/answered"):
+            self.restore_killed(f"restore/{place}")
             self.assertEqual(self.d.run_once(), 78, f"the daemon does not start after {place}")
             self.assertIn("Run crmsyncctl restore again", self.d.log)
             self.end_lease()
-        self.restore()
+        self.restore_killed("restore/finish/answered")      # all of it is there
         self.d.start()
         people = self.settled()
         self.assertEqual((people["p6@example.org"]["phone"], people["p6@example.org"]["name"]), ("+6", "Six"))
