@@ -309,8 +309,8 @@ static void on_done(void *arg, const struct sync_undo_sums *s, const struct err 
 
 	u->undo = NULL;
 	u->ended = true;
-	if (e != NULL) {
-		say_line(u, control_error(e->kind == ERR_CONFIG ? EXIT_USAGE : EXIT_AGAIN, e->code[0] != '\0' ? e->code : "undo-broken", "%s", e->text));
+	if (e != NULL) {	/* one that is begun waits: whoever tries it again has it undone */
+		say_line(u, control_error(e->kind == ERR_CONFIG ? EXIT_USAGE : s->run != 0 ? EXIT_DIFFERENT : EXIT_AGAIN, e->code[0] != '\0' ? e->code : "undo-broken", "%s", e->text));
 		return;
 	}
 	j = control_object();

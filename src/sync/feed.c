@@ -3,9 +3,9 @@
  *
  * In this order: records to look at again; then by turns the news of each endpoint and, as one more of them, what goes through a
  * whole table: the scan for records that are owed something (scan.c), else surveys (the first full listing of an endpoint)
- * and sweeps (listing.c). News without end would keep these waiting for ever, where there is room for one round. Last of all
- * comes a portion of what is parked and may go through by now (retry.c). At most
- * `limits.rounds` rounds are in flight, so memory is bounded and a slow target holds back its sources.
+ * and sweeps (listing.c), else a portion of what is parked and may go through by now (retry.c). News without end would keep these
+ * waiting for ever, where there is room for one round. At most `limits.rounds` rounds are in flight, so memory is bounded and a slow
+ * target holds back its sources.
  */
 #include "sync/feed.h"
 
@@ -230,6 +230,11 @@ static bool feed_news(struct flow *flow, struct side *side)
 	return true;
 }
 
+static bool feed_long_work(struct flow *flow)
+{
+	return feed_scan(flow) || migrate_feed(flow) || feed_listing(flow) || feed_retry(flow);
+}
+
 static bool feed_in_turn(struct flow *flow)
 {
 	size_t n = flow->sync->topology->n_endpoints;
@@ -237,7 +242,7 @@ static bool feed_in_turn(struct flow *flow)
 	for (size_t i = 0; i <= n; i++) {
 		size_t turn = (flow->next_turn + i) % (n + 1);
 
-		if (turn < n ? feed_news(flow, flow->sides[turn]) : feed_scan(flow) || migrate_feed(flow) || feed_listing(flow)) {
+		if (turn < n ? feed_news(flow, flow->sides[turn]) : feed_long_work(flow)) {
 			flow->next_turn = (turn + 1) % (n + 1);
 			return true;
 		}
@@ -263,7 +268,7 @@ static bool feed_at_rest(struct flow *flow)
 
 static bool feed_all(struct flow *flow)
 {
-	return feed_again(flow) || feed_held(flow) || feed_verdicts(flow) || feed_in_turn(flow) || feed_retry(flow);
+	return feed_again(flow) || feed_held(flow) || feed_verdicts(flow) || feed_in_turn(flow);
 }
 
 void flow_pump(struct flow *flow)

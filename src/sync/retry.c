@@ -1,8 +1,8 @@
 /*
- * retry.c - parked records are tried again: in portions, at a bounded rate, and after whatever is newer.
+ * retry.c - parked records are tried again: in portions, at a bounded rate, by turns with whatever is newer.
  *
  * A column that was altered, a key that became free or an order of the operator may concern everything that a side has parked, be it
- * 100,000 records. Whoever finds such a cause only says so; the pump comes here when it has nothing else to begin (feed.h). One portion of a
+ * 100,000 records. Whoever finds such a cause only says so; the pump comes here by turns with the news of each side (feed.c). One portion of a
  * side is in work at a time, and it rests after each for as long as that took: news never waits for more than one, and
  * the target is never busy with nothing but what it has refused before.
  *

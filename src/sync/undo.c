@@ -335,14 +335,22 @@ static void undo_end(struct sync_undo *u, const struct err *e)
 	u->taker.done(u->taker.arg, &u->sums, e);
 }
 
-void undo_end_with_sync(struct sync *s)
+/* Once it is written down it goes on without us, and whoever asks again then has just that undone. */
+static void undo_break(struct sync_undo *u, const char *code, const char *why)
 {
 	struct err e = { 0 };
 
-	if (s->undo == NULL)
-		return;
-	err_set(&e, ERR_TRANSIENT, "stopping", "the daemon stops, or reads its topology again; what is begun is carried out all the same");
-	undo_end(s->undo, &e);
+	if (u->run != 0)
+		err_set(&e, ERR_TRANSIENT, code, "%s; it is begun, as run %lld, and goes on by itself: do not ask for it again", why, (long long)u->run);
+	else
+		err_set(&e, ERR_TRANSIENT, code, "%s; nothing of it is begun: ask again", why);
+	undo_end(u, &e);
+}
+
+void undo_end_with_sync(struct sync *s)
+{
+	if (s->undo != NULL)
+		undo_break(s->undo, "stopping", "the daemon stops, or reads its topology again");
 }
 
 void undo_free(struct sync *s)
@@ -546,6 +554,7 @@ static void queue_step_of(struct sync_undo *u)
 	u->run = u->sums.run = journal_run_new(s->journal, "(undo)", clock_wall_us(), &u->why);
 	fold_each(u->fold, queue_item, u);
 	if (!journal_commit(s->journal, &e) || !queue_load(s)) {
+		u->run = u->sums.run = 0;
 		undo_fail(u, &e);
 		return;
 	}
@@ -638,14 +647,11 @@ static void on_turn(void *arg)
 {
 	struct sync_undo *u = arg;
 	const char *why = sync_not_at_hand(u->sync);
-	struct err e = { 0 };
 
 	if (u->busy)
 		return;			/* its plan tells us when it is over */
-	if (why != NULL && !u->ended) {
-		err_set(&e, ERR_TRANSIENT, "undo-broken", "%s", why);
-		undo_end(u, &e);
-	}
+	if (why != NULL && !u->ended)
+		undo_break(u, "undo-broken", why);
 	if (!u->ended)
 		undo_step(u);
 	if (u->ended && !u->busy)

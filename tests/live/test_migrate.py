@@ -29,7 +29,7 @@ SMALL_BATCHES = "limits:\n  batch_rows: 100"
 PLACES = ["round/apply/sent", "round/mark/sent", "migrate/2"]
 if LONG:
     PLACES += [f"round/{step}/{moment}" for step in ("recall", "read keys", "intend") for moment in ("before", "sent", "answered")]
-    PLACES += ["round/apply/before", "round/apply/answered", "round/mark/before", "round/mark/answered", "migrate/1", "migrate/4"]
+    PLACES += ["round/apply/before", "round/apply/answered", "round/mark/before", "round/mark/answered", "migrate/4"]
 
 
 class Migrate(Killing, Pair):
@@ -183,7 +183,7 @@ class Migrate(Killing, Pair):
     def test_killed_at_its_steps_and_asked_again_it_ends_as_if_nothing_had_happened(self):
         self.a.run(FILL, 1, 600)
         self.rest(more=SMALL_BATCHES)
-        for n, place in enumerate(PLACES * TIMES):
+        for n, place in enumerate(["migrate/1"] + PLACES * TIMES):      # the target is listed the first time only
             self.b.run("TRUNCATE things")
             self.arm(place, 1 if place in ("migrate/1", "migrate/4") else 1 + n % 4)
             self.dies(place, ("migrate", "thing", "--from", "a", "--to", "b"))

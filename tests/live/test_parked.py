@@ -4,7 +4,7 @@ import re
 import time
 import unittest
 
-from case import ACCOUNT, CONTACT, ThreeCrms
+from case import ACCOUNT, CONTACT, Pair, ThreeCrms
 from crm import PATIENCE, eventually
 
 ANN = "p1@example.org"
@@ -120,6 +120,25 @@ class Parked(ThreeCrms):
         self.d.wait()
         self.assertEqual((self.parked(), self.d.entity("contact")["pending"]), (90, 0))
         self.assertTrue(all(line["tries"] == 2 for line in self.d.parked()))
+
+
+class Backlog(Pair):
+    name = "backlog"
+
+    def test_they_have_their_turn_while_there_is_news_without_end(self):
+        self.b.run("ALTER TABLE things ADD CONSTRAINT refused CHECK (name <> 'refused')")
+        self.a.run("INSERT INTO things (k) SELECT 'k' || n FROM generate_series(0, 3000) n")
+        self.begin("limits: {rounds: 1, batch_rows: 10}")
+        self.a.run("UPDATE things SET name = 'refused' WHERE k = 'k0'")
+        self.d.wait()
+        self.assertEqual([line["code"] for line in self.d.parked()], ["23514"])
+        self.d.stop()
+        self.b.run("ALTER TABLE things DROP CONSTRAINT refused")
+        self.a.run("UPDATE things SET amount = id WHERE k <> 'k0'")
+        self.d.start()
+        eventually(lambda: self.b.one("SELECT name FROM things WHERE k = 'k0'") == "refused", "what was parked is written")
+        self.assertGreater(self.a.one("SELECT count(*) FROM crmsync.changelog"), 0, "news was still to be read")
+        self.settled()
 
 
 if __name__ == "__main__":
