@@ -302,6 +302,14 @@ static void on_undone(void *arg, const struct sync_undone *d)
 	say_line(u, j);
 }
 
+/* One that is begun goes on by itself: whoever tries it again has just that undone. s NULL: it did not come to that. */
+static int exit_of(const struct sync_undo_sums *s, const struct err *e)
+{
+	if (e->kind == ERR_CONFIG)
+		return EXIT_USAGE;
+	return s != NULL && s->run != 0 ? EXIT_DIFFERENT : EXIT_AGAIN;
+}
+
 static void on_done(void *arg, const struct sync_undo_sums *s, const struct err *e)
 {
 	struct undoing *u = arg;
@@ -309,8 +317,8 @@ static void on_done(void *arg, const struct sync_undo_sums *s, const struct err 
 
 	u->undo = NULL;
 	u->ended = true;
-	if (e != NULL) {	/* one that is begun waits: whoever tries it again has it undone */
-		say_line(u, control_error(e->kind == ERR_CONFIG ? EXIT_USAGE : s->run != 0 ? EXIT_DIFFERENT : EXIT_AGAIN, e->code[0] != '\0' ? e->code : "undo-broken", "%s", e->text));
+	if (e != NULL) {
+		say_line(u, control_error(exit_of(s, e), e->code[0] != '\0' ? e->code : "undo-broken", "%s", e->text));
 		return;
 	}
 	j = control_object();

@@ -1,10 +1,12 @@
 """history and undo: what our writes wrote over, and putting it back where nobody has touched it since."""
 import json
 import resource
+import signal
+import subprocess
 import unittest
 
 from case import Pair, ThreeCrms
-from crm import eventually, has_failpoints
+from crm import CRMSYNCCTL, eventually, has_failpoints
 
 
 def lines(text):
@@ -179,6 +181,27 @@ class Undo(Undoing, Pair):
         self.d.start()
         eventually(lambda: self.d.try_ctl("undo", "--run", str(run)) and self.d.process.poll() is not None, "it was killed")
         del self.d.environment["CRMSYNCD_FAILPOINTS"]
+        self.d.start()
+        self.assertEqual(self.settled(), self.before)
+
+    def test_one_that_is_begun_says_so_when_the_daemon_stops_and_goes_on(self):
+        self.fill(3)
+        self.a.run("UPDATE things SET name = 'bad'")
+        self.settled()
+        run = self.newest_run("a")
+        holder = self.b.connect()
+        holder.run("BEGIN")
+        holder.run("SELECT FROM things WHERE k = 'k1' FOR UPDATE")
+        asked = subprocess.Popen([CRMSYNCCTL, "-s", self.d.control, "undo", "--run", str(run)], stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True)
+        eventually(lambda: any(job["phase"] == "put-back" for job in self.d.status()["jobs"]), "it is begun")
+        self.d.process.send_signal(signal.SIGTERM)
+        told, _ = asked.communicate()
+        self.assertEqual(asked.returncode, 1, told)
+        self.assertIn("goes on by itself: do not ask for it again", told)
+        holder.run("COMMIT")
+        holder.close()
+        self.assertEqual(self.d.finish(), 0)
         self.d.start()
         self.assertEqual(self.settled(), self.before)
 
