@@ -25,7 +25,7 @@
 
 enum {
 	SETTLE_US = 20 * 1000 * 1000,
-	HEARD_US = 1000 * 1000,	/* so long others may come to rest; then what is older than that has to do */
+	HEARD_US = 500 * 1000,	/* so long others may come to rest; then what is older than that has to do */
 	LOOKS_MOST = 5,			/* who still moves then is called open */
 	RETRY_US = 10 * 1000 * 1000,	/* it was time for it, and it could not begin */
 };
