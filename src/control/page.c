@@ -10,33 +10,12 @@
 #include "base/buf.h"
 #include "base/html.h"
 #include "base/mem.h"
+#include "base/object.h"
 #include "base/text.h"
 #include "base/words.h"
 #include "control/page_hour.h"
 #include "control/page_text.h"
 #include "control/pages.h"
-
-/* ---- reading the object ------------------------------------------------------------------------------ */
-
-static const char *str(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-
-	return s != NULL ? s : "";
-}
-
-/* NAN when it is null: nobody knows. */
-static double num(const json_t *object, const char *name)
-{
-	const json_t *j = json_object_get(object, name);
-
-	return json_is_number(j) ? json_number_value(j) : NAN;
-}
-
-static const json_t *sub(const json_t *object, const char *name)
-{
-	return json_object_get(object, name);
-}
 
 static bool is(const json_t *object, const char *name, const char *word)
 {
@@ -607,7 +586,7 @@ static void add_service(struct buf *out, const json_t *status)
 
 	buf_adds(&size, "");
 	if (!isnan(bytes))
-		buf_addf(&size, "%.1f MiB", bytes / (1024 * 1024));
+		bytes_add(&size, bytes);
 	buf_adds(out, "<section>\n<h2>Service</h2>\n<dl>\n");
 	add_whole(out, sub(sub(status, "service"), "availability"));
 	add_part(out, "Redis", redis, str(redis, "server"));

@@ -4,8 +4,8 @@
 #include <math.h>
 
 #include "base/buf.h"
+#include "base/object.h"
 #include "ctl/ctl.h"
-#include "ctl/object.h"
 
 static const char *const windows[] = { "1h", "24h", "30d" };
 enum { N_WINDOWS = sizeof windows / sizeof windows[0] };
