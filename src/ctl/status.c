@@ -378,8 +378,6 @@ static void show_service(const json_t *status, struct buf *out, size_t width)
 		buf_adds(&line, " writes ");
 		bytes_add(&line, num(journal, "images_bytes"));
 	}
-	if (json_is_false(sub(status, "last_reload_successful")))
-		buf_adds(&line, "; the last reload was refused");
 	wrap_add(out, line.p, 0, width);
 	buf_fini(&line);
 }
