@@ -116,11 +116,11 @@ static void add_ratio(struct buf *out, const json_t *of)
 	if (isnan(coverage))
 		return;
 	if (coverage < 1) {
-		buf_adds(out, "<small>");
+		buf_adds(out, " <small>");
 		bounds_add(out, num(of, "lower"), num(of, "upper"));
 		buf_adds(out, "</small>");
 	}
-	buf_adds(out, "<small>");
+	buf_adds(out, " <small>");
 	share_add(out, coverage);
 	buf_adds(out, " seen</small>");
 }
@@ -376,7 +376,7 @@ static void add_job(struct html_table *t, const json_t *job)
 
 static void add_jobs(struct buf *out, const json_t *status)
 {
-	static const struct html_column columns[] = { { "Job", "" }, { "Asked by", "" }, { "For", "n" }, { "Doing", "" } };
+	static const struct html_column columns[] = { { "Job", "" }, { "Asked by", "" }, { "For", "n" }, { "Doing", "wide" } };
 	struct html_table t;
 	const json_t *job;
 	size_t i;
@@ -551,7 +551,7 @@ static void add_conflicts(struct buf *out, const json_t *status)
 			add_conflicts_of(&t, e);
 		html_table_end(&t);
 	} else {
-		buf_adds(out, "<p>No two sides changed the same field at the same time since the daemon started.</p>\n");
+		buf_adds(out, "<p>No two sides changed the same field at the same time since the daemon started or read its topology again.</p>\n");
 	}
 	buf_adds(out, "</section>\n");
 }
