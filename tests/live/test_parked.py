@@ -27,6 +27,21 @@ class Parked(ThreeCrms):
         parked, = self.d.parked()
         return str(parked["id"])
 
+    def test_after_the_journal_was_lost_what_stands_aside_is_listed_again(self):
+        """A write that an endpoint refuses, and a row that cannot be taken: of the one only the state knows, of the other nobody."""
+        self.not_written()
+        self.billing.edit("p2@example.org", score=101)
+        self.d.wait()
+        before = [(p["key"], p["endpoint"], p["code"], p["direction"]) for p in self.d.parked()]
+        self.assertEqual(len(before), 2)
+        self.d.stop()
+        for file in (self.d.directory / "journal").glob("journal.db*"):
+            file.unlink()
+        self.d.start()
+        self.d.wait()
+        self.assertEqual(sorted((p["key"], p["endpoint"], p["code"], p["direction"]) for p in self.d.parked()), sorted(before))
+        self.assertIn("2 records parked", self.d.status()["summary"])
+
     def test_a_discarded_write_stays_different_until_the_record_changes(self):
         self.d.ctl("parked", "discard", self.not_written())
         for _ in range(2):
