@@ -76,7 +76,7 @@ static bool all_settled(struct sync *s, int64_t asked_us, bool without_away, str
 
 	if (!s->store->ready || !s->recovered) {
 		if (out != NULL)
-			buf_addf(out, "redis: %s\n", s->store->why.text[0] != '\0' ? s->store->why.text : "not ready yet");
+			buf_addf(out, "redis: %s\n", !s->store->ready && s->store->why.text[0] != '\0' ? s->store->why.text : "not ready yet");
 		return false;
 	}
 	if (out != NULL && journal_trouble(s->journal) != NULL)
