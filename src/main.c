@@ -2,6 +2,7 @@
  * main.c - crmsyncd's options.
  */
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -64,9 +65,16 @@ struct choice {
 	enum log_level level;
 };
 
-static int usage(const char *what, const char *value)
+__attribute__((format(printf, 1, 2)))
+static int usage(const char *fmt, ...)
 {
-	fprintf(stderr, "crmsyncd: %s '%s'\nTry 'crmsyncd --help'.\n", what, value);
+	va_list ap;
+
+	fputs("crmsyncd: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputs("\nTry 'crmsyncd --help'.\n", stderr);
 	return EXIT_USAGE;
 }
 
@@ -88,11 +96,11 @@ static int parse(int argc, char **argv, struct choice *c)
 		case 'o': c->restore.other_topology = true; break;
 		case 'L':
 			if (!log_level_parse(optarg, &c->level))
-				return usage("--log-level takes error, warn, info or debug, not", optarg);
+				return usage("--log-level takes error, warn, info or debug, not '%s'", optarg);
 			break;
 		case 'F':
 			if (strcmp(optarg, "json") != 0 && strcmp(optarg, "text") != 0)
-				return usage("--log-format takes text or json, not", optarg);
+				return usage("--log-format takes text or json, not '%s'", optarg);
 			c->json = strcmp(optarg, "json") == 0;
 			break;
 		case 'V': version_print(stdout); return EXIT_FINE;
@@ -102,11 +110,11 @@ static int parse(int argc, char **argv, struct choice *c)
 			return EXIT_USAGE;
 		}
 	if (optind < argc)
-		return usage("no argument is expected, but there is", argv[optind]);
+		return usage("unexpected argument '%s'", argv[optind]);
 	if (c->once && c->paused)
-		return usage("it would never end:", "--once --paused");
+		return usage("--once and --paused exclude each other");
 	if (c->restore.file == NULL && (c->restore.replace || c->restore.other_topology))
-		return usage("it belongs to --restore:", c->restore.replace ? "--replace" : "--other-topology");
+		return usage("%s goes with --restore only", c->restore.replace ? "--replace" : "--other-topology");
 	return -1;
 }
 

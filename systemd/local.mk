@@ -12,7 +12,8 @@ tmpfilesdir = $(prefix)/lib/tmpfiles.d
 nodist_tmpfiles_DATA = systemd/tmpfiles.d/crmsyncd.conf
 endif
 
-# '@sbindir[@]': configure must not fill this in by itself.
+# '@sbindir[@]' and so on: configure must not fill this in by itself.
 $(systemd_made): %: %.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) -e 's|@sbindir[@]|$(sbindir)|g' -e 's|@sysconfdir[@]|$(sysconfdir)|g' \
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) -e 's|@bindir[@]|$(bindir)|g' -e 's|@sbindir[@]|$(sbindir)|g' \
+		-e 's|@sysconfdir[@]|$(sysconfdir)|g' \
 		'$(srcdir)/$@.in' >$@.new && mv $@.new $@

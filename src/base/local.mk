@@ -9,6 +9,7 @@ libcrmsync_a_SOURCES += \
 	src/base/html.c src/base/html.h \
 	src/base/log.c src/base/log.h \
 	src/base/mem.c src/base/mem.h \
+	src/base/object.c src/base/object.h \
 	src/base/seal.c src/base/seal.h \
 	src/base/text.c src/base/text.h \
 	src/base/words.c src/base/words.h

@@ -79,7 +79,8 @@ static char *find(const char *file, char *why, size_t why_size)
 	if (!conf_secret_is_credential(file))
 		return xstrdup(file);
 	if (dir == NULL || dir[0] != '/')
-		return refuse(why, why_size, "CREDENTIALS_DIRECTORY is not set: systemd does that, for a unit with LoadCredential=");
+		return refuse(why, why_size, "CREDENTIALS_DIRECTORY is not set: systemd does that, for a unit with LoadCredential=. "
+			      "By hand, set it to the directory with the secret");
 	return xasprintf("%s/%s", dir, file + strlen(by_name));
 }
 

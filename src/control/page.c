@@ -10,33 +10,12 @@
 #include "base/buf.h"
 #include "base/html.h"
 #include "base/mem.h"
+#include "base/object.h"
 #include "base/text.h"
 #include "base/words.h"
 #include "control/page_hour.h"
 #include "control/page_text.h"
 #include "control/pages.h"
-
-/* ---- reading the object ------------------------------------------------------------------------------ */
-
-static const char *str(const json_t *object, const char *name)
-{
-	const char *s = json_string_value(json_object_get(object, name));
-
-	return s != NULL ? s : "";
-}
-
-/* NAN when it is null: nobody knows. */
-static double num(const json_t *object, const char *name)
-{
-	const json_t *j = json_object_get(object, name);
-
-	return json_is_number(j) ? json_number_value(j) : NAN;
-}
-
-static const json_t *sub(const json_t *object, const char *name)
-{
-	return json_object_get(object, name);
-}
 
 static bool is(const json_t *object, const char *name, const char *word)
 {
@@ -137,11 +116,11 @@ static void add_ratio(struct buf *out, const json_t *of)
 	if (isnan(coverage))
 		return;
 	if (coverage < 1) {
-		buf_adds(out, "<small>");
+		buf_adds(out, " <small>");
 		bounds_add(out, num(of, "lower"), num(of, "upper"));
 		buf_adds(out, "</small>");
 	}
-	buf_adds(out, "<small>");
+	buf_adds(out, " <small>");
 	share_add(out, coverage);
 	buf_adds(out, " seen</small>");
 }
@@ -397,7 +376,7 @@ static void add_job(struct html_table *t, const json_t *job)
 
 static void add_jobs(struct buf *out, const json_t *status)
 {
-	static const struct html_column columns[] = { { "Job", "" }, { "Asked by", "" }, { "For", "n" }, { "Doing", "" } };
+	static const struct html_column columns[] = { { "Job", "" }, { "Asked by", "" }, { "For", "n" }, { "Doing", "wide" } };
 	struct html_table t;
 	const json_t *job;
 	size_t i;
@@ -572,7 +551,7 @@ static void add_conflicts(struct buf *out, const json_t *status)
 			add_conflicts_of(&t, e);
 		html_table_end(&t);
 	} else {
-		buf_adds(out, "<p>No two sides changed the same field at the same time since the daemon started.</p>\n");
+		buf_adds(out, "<p>No two sides changed the same field at the same time since the daemon started or read its topology again.</p>\n");
 	}
 	buf_adds(out, "</section>\n");
 }
@@ -607,7 +586,7 @@ static void add_service(struct buf *out, const json_t *status)
 
 	buf_adds(&size, "");
 	if (!isnan(bytes))
-		buf_addf(&size, "%.1f MiB", bytes / (1024 * 1024));
+		bytes_add(&size, bytes);
 	buf_adds(out, "<section>\n<h2>Service</h2>\n<dl>\n");
 	add_whole(out, sub(sub(status, "service"), "availability"));
 	add_part(out, "Redis", redis, str(redis, "server"));

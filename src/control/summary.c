@@ -39,7 +39,7 @@ static const char *plural(int64_t n)
 	return n == 1 ? "" : "s";
 }
 
-/* These two return whether all is well. */
+/* These return whether all is well. */
 static bool say_redis(const struct pages *p, struct buf *out, size_t start)
 {
 	struct sync_service_view v;
@@ -85,6 +85,15 @@ static bool say_endpoints(const struct pages *p, struct buf *out, size_t start)
 	if (paused > 0)
 		buf_addf(out, ", %zu paused", paused);
 	return up + paused == n;
+}
+
+static bool say_reload(const struct pages *p, struct buf *out, size_t start)
+{
+	if (p->reload_ok)
+		return true;
+	part(out, start);
+	buf_adds(out, "the last reload was refused");
+	return false;
 }
 
 /* The first that is not up: a sentence that only counts sends everybody to look for it. */
@@ -258,6 +267,7 @@ void summary_add(const struct pages *p, struct buf *out)
 	well = say_journal(p, out, start) && well;
 	well = say_endpoints(p, out, start) && well;
 	say_down(p, links.lags ? links.worst.link->endpoint : NULL, out, start);
+	well = say_reload(p, out, start) && well;
 	before = out->len;
 	say_links(&links, out, start);
 	say_entities(&entities, out, start);

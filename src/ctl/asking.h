@@ -4,8 +4,8 @@
 #ifndef CTL_ASKING_H
 #define CTL_ASKING_H
 
+#include "base/object.h"
 #include "ctl/ctl.h"
-#include "ctl/object.h"
 
 enum { SILENCE_US = 30 * 1000 * 1000 };
 

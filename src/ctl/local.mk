@@ -11,7 +11,6 @@ crmsyncctl_SOURCES = \
 	src/ctl/held.c \
 	src/ctl/main.c \
 	src/ctl/migrate.c \
-	src/ctl/object.c src/ctl/object.h \
 	src/ctl/plan.c \
 	src/ctl/progress.c \
 	src/ctl/ratios.c \

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "config.h"
@@ -75,17 +76,32 @@ static void help_options(void)
 	     "  -h, --help, -V, --version");
 }
 
+enum { NAME_WIDTH = 18, HELP_WIDTH = 80 };
+
+/* Its name, and the first sentence of its help beside it. */
+static void help_line(const struct ctl_command *c)
+{
+	const char *end = strstr(c->help, ". ");
+	char *sentence = xstrndup(c->help, end != NULL ? (size_t)(end - c->help) : strlen(c->help) - 1);
+	struct buf words = { 0 };
+
+	wrap_add(&words, sentence, NAME_WIDTH, HELP_WIDTH);
+	printf("  %-*s%s", NAME_WIDTH - 2, c->name, words.p + NAME_WIDTH);
+	buf_fini(&words);
+	free(sentence);
+}
+
 static void help(void)
 {
 	puts("Usage: crmsyncctl [OPTION]... COMMAND [ARGUMENT]...\n"
 	     "Talks to a running crmsyncd.\n\nCommands:");
 	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
-		printf("  %s%s%s\n", c->name, c->args[0] != '\0' ? " " : "", c->args);
+		help_line(c);
 	putchar('\n');
 	help_options();
 	puts("\nExit codes: 0 fine, 1 differences, 2 trouble, 64 usage, 69 no daemon, 75 timed out,\n"
 	     "77 not permitted, 78 configuration, 130 interrupted.\n"
-	     "More: crmsyncctl COMMAND --help, crmsyncctl(1).");
+	     "What a command takes: crmsyncctl COMMAND --help. More: crmsyncctl(1).");
 }
 
 /* With all that begin with the same word: `parked --help` is asked by somebody who does not know yet what there is. */

@@ -4,8 +4,8 @@
 #include <math.h>
 
 #include "base/buf.h"
+#include "base/object.h"
 #include "ctl/ctl.h"
-#include "ctl/object.h"
 
 static const char *const windows[] = { "1h", "24h", "30d" };
 enum { N_WINDOWS = sizeof windows / sizeof windows[0] };
@@ -65,7 +65,7 @@ static void add_link(struct table *t, const char *entity, const json_t *link)
 static void show_up(const json_t *status, struct buf *out, size_t width, bool color)
 {
 	static const struct table_column columns[] = {
-		{ "UP, % OF TIME KNOWN", .elastic = true }, { "LAST HOUR" }, { "24 HOURS" }, { "30 DAYS" },
+		{ "UP, %", .elastic = true }, { "LAST HOUR" }, { "24 HOURS" }, { "30 DAYS" },
 	};
 	struct table t = { .columns = columns, .n_columns = 1 + N_WINDOWS };
 	const json_t *p;
@@ -80,7 +80,7 @@ static void show_up(const json_t *status, struct buf *out, size_t width, bool co
 static void show_in_step(const json_t *status, struct buf *out, size_t width, bool color)
 {
 	static const struct table_column columns[] = {
-		{ "IN STEP, % OF THAT", .elastic = true }, { "LAST HOUR" }, { "24 HOURS" }, { "30 DAYS" },
+		{ "IN STEP, %", .elastic = true }, { "LAST HOUR" }, { "24 HOURS" }, { "30 DAYS" },
 	};
 	struct table t = { .columns = columns, .n_columns = 1 + N_WINDOWS };
 	const json_t *e, *link;

@@ -361,8 +361,6 @@ static void show_promises(const json_t *status, struct buf *out, size_t width)
 	}
 }
 
-#define MIB (1024.0 * 1024.0)
-
 static void show_service(const json_t *status, struct buf *out, size_t width)
 {
 	const json_t *redis = sub(status, "redis"), *journal = sub(status, "journal");
@@ -372,11 +370,14 @@ static void show_service(const json_t *status, struct buf *out, size_t width)
 	buf_addf(&line, "topology %s, crmsyncd %s, up ", str(status, "topology"), str(status, "version"));
 	age_add(&line, isnan(uptime) ? 0 : uptime);
 	buf_addf(&line, "; %s %s", str(redis, "server")[0] != '\0' ? str(redis, "server") : "Redis", str(redis, "state"));
-	if (num(journal, "bytes") > 0)
-		buf_addf(&line, "; journal %.1f MiB, of it before-images of %.0f writes %.1f MiB", num(journal, "bytes") / MIB, num(journal, "images"),
-			 num(journal, "images_bytes") / MIB);
-	if (json_is_false(sub(status, "last_reload_successful")))
-		buf_adds(&line, "; the last reload was refused");
+	if (num(journal, "bytes") > 0) {
+		buf_adds(&line, "; journal ");
+		bytes_add(&line, num(journal, "bytes"));
+		buf_adds(&line, ", of it before-images of ");
+		count_add(&line, num(journal, "images"));
+		buf_adds(&line, " writes ");
+		bytes_add(&line, num(journal, "images_bytes"));
+	}
 	wrap_add(out, line.p, 0, width);
 	buf_fini(&line);
 }

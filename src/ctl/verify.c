@@ -83,6 +83,10 @@ static void add_compared(struct buf *line, const json_t *j)
 {
 	json_int_t n = number(j, "compared");
 
+	if (json_array_size(json_object_get(j, "endpoints")) == 0) {
+		buf_adds(line, "not compared");		/* fewer than two of them could be read */
+		return;
+	}
 	buf_addf(line, "%lld record%s compared at ", (long long)n, n == 1 ? "" : "s");
 	names_add(line, json_object_get(j, "endpoints"));
 	buf_addf(line, ": %lld match", (long long)number(j, "matching"));

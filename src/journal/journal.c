@@ -147,7 +147,7 @@ struct journal *journal_open(const char *directory, const char *topology, struct
 {
 	struct journal *j = xcalloc(1, sizeof *j);
 
-	j->db = journal_db_open(directory, topology, &j->path, &j->key, e);
+	j->db = journal_db_open(directory, topology, &j->path, &j->key, &j->is_new, e);
 	if (j->db == NULL)
 		goto failed;
 	for (int q = 0; q < QUERIES; q++) {
@@ -183,6 +183,16 @@ void journal_close(struct journal **jp)
 	free(j->path);
 	free(j);
 	*jp = NULL;
+}
+
+bool journal_is_new(const struct journal *j)
+{
+	return j->is_new;
+}
+
+void journal_is_caught_up(struct journal *j)
+{
+	j->is_new = false;
 }
 
 /* ---- transactions ------------------------------------------------------------------------------------ */

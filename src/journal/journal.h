@@ -108,6 +108,10 @@ const char *journal_library(char *out, size_t size);
 struct journal *journal_open(const char *directory, const char *topology, struct err *e);
 void journal_close(struct journal **);		/* an open group is not kept */
 
+/* It was made by this opening: what stood in another one before, of rows that could not be taken and held deletes, is to be looked for. */
+bool journal_is_new(const struct journal *);
+void journal_is_caught_up(struct journal *);	/* whoever looks has heard of it */
+
 /*
  * A group is kept as a whole or not at all. Groups do not nest. After a failed call everything up to the commit fails
  * with the same error, and so does the commit. Outside of a group each call is a group of its own.

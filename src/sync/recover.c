@@ -34,6 +34,19 @@ static void recovery_free(struct recovery *rc)
 	free(rc);
 }
 
+/*
+ * A journal was lost: rows that could not be taken and deletes that were held stood in it alone. A sweep finds them. Writes that stand
+ * aside are known from their vectors (scan.c).
+ */
+static void look_for_what_was_lost(struct sync *s)
+{
+	for (size_t i = 0; journal_is_new(s->journal) && i < s->topology->n_entities; i++)
+		for (size_t e = 0; e < s->topology->n_endpoints; e++)
+			if (s->flows[i].sides[e] != NULL && s->flows[i].sides[e]->surveyed)
+				sweep_order(s->flows[i].sides[e], JOB_DAEMON);
+	journal_is_caught_up(s->journal);
+}
+
 static void recovery_step(struct recovery *rc)
 {
 	struct sync *s = rc->sync;
@@ -49,6 +62,7 @@ static void recovery_step(struct recovery *rc)
 	s->recovering = false;
 	if (!s->closing && !rc->failed && s->store->ready) {
 		s->recovered = true;
+		look_for_what_was_lost(s);
 		s->open_us = clock_mono_us();
 		undos_tick(s);
 		epoch_look(s);

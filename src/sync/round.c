@@ -543,7 +543,7 @@ void round_let_go(struct round *r)
 
 void round_describe(const struct round *r, struct buf *out)
 {
-	buf_addf(out, "%s: a round of %zu records is at work (%s", r->flow->def->name, r->n, steps[r->state].name);
+	buf_addf(out, "%s: a round of %zu record%s is at work (%s", r->flow->def->name, r->n, r->n == 1 ? "" : "s", steps[r->state].name);
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (r->writing_at & BIT(e))
 			buf_addf(out, ", waits for %s to write", sync_of(r)->topology->endpoints[e].name);

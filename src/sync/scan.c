@@ -126,6 +126,25 @@ static void count_owed(struct flow *flow, const struct vector *v)
 	}
 }
 
+/* Either what is owed to it is parked, or a row with which it stands aside. */
+static bool is_listed(const struct flow *flow, const struct rid *rid, const struct vector *v, size_t e)
+{
+	if (is_parked(flow->sides[e], false, rid, VALUE_NULL))
+		return true;
+	for (size_t o = 0; o < v->n_endpoints; o++)
+		if (flow->sides[o] != NULL && v->seen[o].present && is_parked(flow->sides[o], true, NULL, v->seen[o].id))
+			return true;
+	return false;
+}
+
+/* The journal was lost: as soon as such a side is there the write is tried again, and listed when it is refused. */
+static void note_unlisted(struct flow *flow, const struct rid *rid, const struct vector *v)
+{
+	for (size_t e = 0; e < v->n_endpoints; e++)
+		if (v->seen[e].owed && v->seen[e].parked && flow->sides[e] != NULL && !side_usable(flow->sides[e]) && !is_listed(flow, rid, v, e))
+			flow->unheard = true;
+}
+
 /* Nothing can be done for a side of which nobody knows yet whether it has the row: its survey comes first. */
 static bool owed_to_somebody_reachable(const struct flow *flow, const struct rid *rid, const struct vector *v)
 {
@@ -171,6 +190,7 @@ static void settle_page(struct flow *flow, const struct rid *rids, const struct 
 			count_owed(flow, v);
 			flow->scan.records[flow_state_of(flow, v)]++;
 		}
+		note_unlisted(flow, &rids[i], v);
 		if (!owed_to_somebody_reachable(flow, &rids[i], v) && !waits_unheard(flow, &rids[i], v))
 			continue;
 		if (!flow->scan.counting || HASH_COUNT(flow->again) < 2 * batch_rows(flow))

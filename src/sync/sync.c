@@ -354,8 +354,10 @@ const char *sync_not_at_hand(const struct sync *s)
 {
 	if (s->closing || s->finishing)
 		return "the daemon stops, or reads its topology again; ask again";
+	if (!s->store->ready && s->store->why.text[0] != '\0')
+		return s->store->why.text;
 	if (!s->store->ready || !s->recovered || s->rebase != NULL)
-		return s->store->why.text[0] != '\0' ? s->store->why.text : "the state in Redis is not at hand; try again";
+		return "the state in Redis is not at hand yet; try again";
 	return NULL;
 }
 

@@ -55,7 +55,7 @@ static bool side_settled(struct side *side, int64_t since_us, struct buf *out)
 	}
 	if (side->owed > 0) {
 		if (out != NULL)
-			buf_addf(out, "%s on %s: %lld records still to be written%s%s\n", entity, endpoint, (long long)side->owed,
+			buf_addf(out, "%s on %s: %lld record%s still to be written%s%s\n", entity, endpoint, (long long)side->owed, side->owed == 1 ? "" : "s",
 				 side->why.kind != 0 ? "; " : "", side->why.text);
 		return false;
 	}
@@ -76,7 +76,7 @@ static bool all_settled(struct sync *s, int64_t asked_us, bool without_away, str
 
 	if (!s->store->ready || !s->recovered) {
 		if (out != NULL)
-			buf_addf(out, "redis: %s\n", s->store->why.text[0] != '\0' ? s->store->why.text : "not ready yet");
+			buf_addf(out, "redis: %s\n", !s->store->ready && s->store->why.text[0] != '\0' ? s->store->why.text : "not ready yet");
 		return false;
 	}
 	if (out != NULL && journal_trouble(s->journal) != NULL)

@@ -240,9 +240,9 @@ START_TEST(a_ratio_comes_with_what_was_seen_and_what_the_rest_allows)
 		"{\"ratio\": 0.9723, \"lower\": 0.96, \"upper\": 0.98, \"coverage\": 0.99}, "
 		"\"24h\": {\"ratio\": 1, \"lower\": 1, \"upper\": 1, \"coverage\": 1}, "
 		"\"30d\": {\"ratio\": null, \"lower\": 0, \"upper\": 1, \"coverage\": 0}}}}]}");
-	has(out.p, ">97.2 %<small>96 to 98 %</small><small>99.0 % seen</small></td>");
-	has(out.p, ">100 %<small>100 % seen</small></td>");
-	has(out.p, ">-<small>0 to 100 %</small><small>0.0 % seen</small></td>");
+	has(out.p, ">97.2 % <small>96 to 98 %</small> <small>99.0 % seen</small></td>");
+	has(out.p, ">100 % <small>100 % seen</small></td>");
+	has(out.p, ">- <small>0 to 100 %</small> <small>0.0 % seen</small></td>");
 }
 END_TEST
 

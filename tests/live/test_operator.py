@@ -47,6 +47,7 @@ class Signals(ThreeCrms):
         self.d.process.send_signal(signal.SIGHUP)
         eventually(lambda: self.d.metrics()["crmsyncd_config_last_reload_successful"] == 0, "the refusal shows")
         self.assertIn("interval", self.d.log)
+        self.assertIn("the last reload was refused", self.d.status()["summary"])
         self.sales.edit("p1@example.org", name="Goes on")
         self.assertEqual(self.settled()["p1@example.org"]["name"], "Goes on")
         self.assertEqual(self.d.status()["topology"], "acme")

@@ -4,11 +4,12 @@ Chromium has to be here; without it the tests fail. CRM_SCREENSHOTS=DIRECTORY ke
 """
 import os
 import pathlib
+import subprocess
 import unittest
 
 from browser import OVERFLOW, PALE, Browser
 from case import ThreeCrms
-from crm import eventually, free_port
+from crm import CRMSYNCCTL, eventually, free_port
 
 WIDE, PHONE = 1280, 360
 ANN = "p1@example.org"
@@ -96,8 +97,26 @@ class StatusPage(ThreeCrms):
         for width in (320, 660, 1050, 1060, 2000):
             browser.resize(width)
             self.assertEqual(browser.run(OVERFLOW), 0, f"the page scrolls sideways at {width}")
+        self.shows_a_job(browser)
         self.refreshes(browser)
+        self.assertEqual([c for c in browser.complaints if "ERR_CONNECTION_REFUSED" not in c], [])
         self.runs_nothing_else(browser)
+
+    def shows_a_job(self, browser):
+        """One that waits for a row that somebody has locked."""
+        with self.billing.base.connect() as session:
+            session.run("BEGIN")
+            self.billing.edit("p2@example.org", session, name="Locked")
+            self.sales.edit("p2@example.org", name="Waits")
+            with subprocess.Popen([CRMSYNCCTL, "-s", self.d.control, "verify", "contact"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as ctl:
+                row = eventually(lambda: browser.run(REFRESH) and self.rows(browser, "jobs").get("verify contact"), "the page shows the job")
+                self.assertEqual(row["Asked by"], "operator")
+                for width in (320, PHONE, WIDE):
+                    browser.resize(width)
+                    self.assertEqual(browser.run(OVERFLOW), 0, f"the page scrolls sideways at {width}")
+                    self.keep(browser, f"job-{width}")
+                self.assertEqual(browser.run(PALE), [])
+                ctl.terminate()
 
     def refreshes(self, browser):
         sentence, silence = "document.querySelector('h1').textContent", "document.getElementById('silence').innerText"

@@ -27,6 +27,47 @@ class Parked(ThreeCrms):
         parked, = self.d.parked()
         return str(parked["id"])
 
+    def lose_the_journal(self):
+        """When a write that an endpoint refuses and a row that cannot be taken stood in it."""
+        self.not_written()
+        self.billing.edit("p2@example.org", score=101)
+        self.d.wait()
+        lost = self.lines()
+        self.assertEqual([line[1:] for line in lost], [("sales", "22001", "apply"), ("billing", "range", "capture")])
+        self.d.stop()
+        for file in (self.d.directory / "journal").glob("journal.db*"):
+            file.unlink()
+        return lost
+
+    def lines(self):
+        return sorted((p["key"], p["endpoint"], p["code"], p["direction"]) for p in self.d.parked())
+
+    def let_in(self, allow, *crms):
+        for crm in crms:
+            crm.base.cluster.admin.run(f"ALTER DATABASE {crm.name} ALLOW_CONNECTIONS {allow}")
+
+    def test_after_the_journal_was_lost_what_stands_aside_is_listed_again(self):
+        """Of the write the state knows, of the row nobody: a sweep finds it."""
+        lost = self.lose_the_journal()
+        self.d.start()
+        self.d.wait()
+        self.assertEqual(self.lines(), lost)
+        self.assertIn("2 records parked", self.d.status()["summary"])
+
+    def test_a_write_that_stands_aside_is_listed_again_whenever_its_endpoint_comes(self):
+        """Also when the daemon was killed before it could look for what the lost journal knew."""
+        lost = self.lose_the_journal()
+        self.let_in(False, *self.crms)
+        self.d.start()
+        eventually(lambda: all(self.d.endpoint(crm.name)["state"] == "down" for crm in self.crms), "nobody lets it in")
+        self.d.kill()
+        self.let_in(True, self.support, self.billing)
+        self.d.start()
+        eventually(lambda: self.d.endpoint("billing")["state"] == "up" and self.d.endpoint("sales")["state"] == "down", "all but sales are there")
+        self.let_in(True, self.sales)
+        self.d.ctl("kick")
+        eventually(lambda: self.lines() == lost[:1], "the write is listed")
+
     def test_a_discarded_write_stays_different_until_the_record_changes(self):
         self.d.ctl("parked", "discard", self.not_written())
         for _ in range(2):

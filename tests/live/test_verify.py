@@ -117,6 +117,7 @@ class Verify(Pair):
         self.assertIn("fewer than two", self.d.ctl("--json", "verify", "thing", code=69))
         *_, total = self.d.ctl_lines("verify", code=69)
         self.assertEqual((total["complete"], total["entities"][0]["left_out"]), (False, ["a", "b"]))
+        self.assertIn("thing: not compared; not read: a and b", self.d.ctl("verify", code=69))
 
 
 class OwnForms(Pair):

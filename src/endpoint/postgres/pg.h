@@ -123,7 +123,7 @@ struct pg_link {
 	struct pg_capture *capture;	/* pg_capture.c's own; NULL until first used */
 	struct ack *acks;		/* pg_capture.c's own: handed out and not settled yet */
 	struct pg_copies {		/* pg_write.c's own: one COPY into the table at a time */
-		struct job *at_work, *first, **last;	/* and those that wait for it; last NULL: nobody has yet */
+		struct task *at_work, *first, **last;	/* and those that wait for it; last NULL: nobody has yet */
 		unsigned draw;			/* the next so many draw their ids before */
 	} copies;
 	char told_mark[20];		/* pg_promises.c's own: the definition that was told of last */

@@ -461,42 +461,42 @@ static bool write_uninstall(struct buf *b, struct endpoint *ep, struct err *e)
 
 /* ---- the conversations: ask what is there, then run or print ----------------------------------------- */
 
-enum job_kind { JOB_INSTALL, JOB_UNINSTALL, JOB_PRINT };
+enum errand_kind { ERRAND_INSTALL, ERRAND_UNINSTALL, ERRAND_PRINT };
 
 typedef void printed_fn(void *arg, const char *text, const struct err *e);
 
-struct job {
+struct errand {			/* what somebody asked for */
 	struct endpoint *ep;
-	enum job_kind kind;
+	enum errand_kind kind;
 	done_fn *done;		/* install, uninstall */
 	printed_fn *printed;	/* print */
 	void *arg;
 	struct buf sql;
 };
 
-static void job_end(struct job *j, const struct err *e)
+static void errand_end(struct errand *x, const struct err *e)
 {
-	if (j->kind == JOB_PRINT)
-		j->printed(j->arg, e == NULL ? j->sql.p : NULL, e);
+	if (x->kind == ERRAND_PRINT)
+		x->printed(x->arg, e == NULL ? x->sql.p : NULL, e);
 	else
-		j->done(j->arg, e);
-	buf_fini(&j->sql);
-	free(j);
+		x->done(x->arg, e);
+	buf_fini(&x->sql);
+	free(x);
 }
 
 static void got_run(void *arg, PGresult *res, const struct err *e)
 {
-	struct job *j = arg;
+	struct errand *x = arg;
 	struct err why = { 0 };
 
 	PQclear(res);
 	if (e != NULL) {
 		why = *e;
-		err_while(&why, j->kind == JOB_INSTALL ? "install" : "uninstall");
+		err_while(&why, x->kind == ERRAND_INSTALL ? "install" : "uninstall");
 		if (why.kind == ERR_ROW)
 			why.kind = ERR_ENDPOINT;
 	}
-	job_end(j, e != NULL ? &why : NULL);
+	errand_end(x, e != NULL ? &why : NULL);
 }
 
 static void print_left_out(struct buf *b, const struct endpoint *ep)
@@ -514,10 +514,10 @@ static void print_left_out(struct buf *b, const struct endpoint *ep)
 	}
 }
 
-static bool print_text(struct job *j, bool prepares, struct err *e)
+static bool print_text(struct errand *x, bool prepares, struct err *e)
 {
 	struct buf head = { 0 };
-	struct endpoint *ep = j->ep;
+	struct endpoint *ep = x->ep;
 	struct buf body = { 0 };
 	size_t n;
 	bool ok;
@@ -533,7 +533,7 @@ static bool print_text(struct job *j, bool prepares, struct err *e)
 	if (ok)
 		buf_addf(&head, "BEGIN;\n%sCOMMIT;\n", body.p);
 	buf_fini(&body);
-	j->sql = head;
+	x->sql = head;
 	return ok;
 }
 
@@ -551,7 +551,7 @@ static bool tables_unread(const struct endpoint *ep)
 
 static void got_facts(void *arg, PGresult *res, const struct err *e)
 {
-	struct job *j = arg;
+	struct errand *x = arg;
 	struct err why = { 0 };
 	bool prepares = e == NULL && strcmp(PQgetvalue(res, 0, 0), "0") != 0;
 	bool there = e == NULL && PQgetvalue(res, 0, 1)[0] == 't';
@@ -559,58 +559,58 @@ static void got_facts(void *arg, PGresult *res, const struct err *e)
 
 	PQclear(res);
 	if (e != NULL) {
-		job_end(j, e);
+		errand_end(x, e);
 		return;
 	}
-	if (j->kind != JOB_UNINSTALL && tables_unread(j->ep)) {
-		err_set(&why, ERR_TRANSIENT, "", "endpoint %s has only just been connected to: try again", j->ep->conf->name);
-		job_end(j, &why);
+	if (x->kind != ERRAND_UNINSTALL && tables_unread(x->ep)) {
+		err_set(&why, ERR_TRANSIENT, "", "endpoint %s has only just been connected to: try again", x->ep->conf->name);
+		errand_end(x, &why);
 		return;
 	}
-	switch (j->kind) {
-	case JOB_PRINT:
-		print_text(j, prepares, &why);
+	switch (x->kind) {
+	case ERRAND_PRINT:
+		print_text(x, prepares, &why);
 		break;
-	case JOB_INSTALL:
-		if (prepares && j->ep->conf->notify && any_wanted(j->ep))
+	case ERRAND_INSTALL:
+		if (prepares && x->ep->conf->notify && any_wanted(x->ep))
 			log_warn("notifications and two-phase commit exclude each other: set notify: false if applications use "
-				 "PREPARE TRANSACTION", LOG_S("endpoint", j->ep->conf->name));
-		if (write_install(&j->sql, j->ep, &n, &why) && n == 0 && any_wanted(j->ep))
+				 "PREPARE TRANSACTION", LOG_S("endpoint", x->ep->conf->name));
+		if (write_install(&x->sql, x->ep, &n, &why) && n == 0 && any_wanted(x->ep))
 			err_set(&why, ERR_ENDPOINT, "", "no table fits yet, so there is nothing to install; see status");
 		break;
-	case JOB_UNINSTALL:
+	case ERRAND_UNINSTALL:
 		if (there)
-			write_uninstall(&j->sql, j->ep, &why);
+			write_uninstall(&x->sql, x->ep, &why);
 		break;
 	}
 	if (why.kind != 0)
-		job_end(j, &why);
-	else if (j->kind == JOB_PRINT || j->sql.len == 0)
-		job_end(j, NULL);
+		errand_end(x, &why);
+	else if (x->kind == ERRAND_PRINT || x->sql.len == 0)
+		errand_end(x, NULL);
 	else
-		pg_call(pg_of(j->ep), j->sql.p, NULL, got_run, j);
+		pg_call(pg_of(x->ep), x->sql.p, NULL, got_run, x);
 }
 
-static void job_new(struct endpoint *ep, enum job_kind kind, done_fn *done, printed_fn *printed, void *arg)
+static void errand_new(struct endpoint *ep, enum errand_kind kind, done_fn *done, printed_fn *printed, void *arg)
 {
-	struct job *j = xcalloc(1, sizeof *j);
+	struct errand *x = xcalloc(1, sizeof *x);
 
-	*j = (struct job){ .ep = ep, .kind = kind, .done = done, .printed = printed, .arg = arg };
+	*x = (struct errand){ .ep = ep, .kind = kind, .done = done, .printed = printed, .arg = arg };
 	pg_call(pg_of(ep), "SELECT current_setting('max_prepared_transactions'), to_regclass('crmsync.changelog') IS NOT NULL",
-		NULL, got_facts, j);
+		NULL, got_facts, x);
 }
 
 void pg_install_op(struct endpoint *ep, done_fn *done, void *arg)
 {
-	job_new(ep, JOB_INSTALL, done, NULL, arg);
+	errand_new(ep, ERRAND_INSTALL, done, NULL, arg);
 }
 
 void pg_uninstall_op(struct endpoint *ep, done_fn *done, void *arg)
 {
-	job_new(ep, JOB_UNINSTALL, done, NULL, arg);
+	errand_new(ep, ERRAND_UNINSTALL, done, NULL, arg);
 }
 
 void pg_install_print_op(struct endpoint *ep, printed_fn *printed, void *arg)
 {
-	job_new(ep, JOB_PRINT, NULL, printed, arg);
+	errand_new(ep, ERRAND_PRINT, NULL, printed, arg);
 }

@@ -36,17 +36,17 @@ enum {
 /* ---- outcomes ---------------------------------------------------------------------------------------- */
 
 /* Why it did not go, so far. */
-static void note_error(struct job *j, struct write *w, const struct err *e)
+static void note_error(struct task *t, struct write *w, const struct err *e)
 {
 	if (w->err == NULL)
-		w->err = arena_alloc(j->batch->arena, sizeof *w->err);
+		w->err = arena_alloc(t->batch->arena, sizeof *w->err);
 	*w->err = *e;
 }
 
-void pg_write_set_error(struct job *j, struct write *w, const struct err *e)
+void pg_write_set_error(struct task *t, struct write *w, const struct err *e)
 {
 	w->outcome = fault("f16-what-is-refused-counts-as-written") ? WRITE_DONE : WRITE_ERROR;
-	note_error(j, w, e);
+	note_error(t, w, e);
 }
 
 /* Waiting for the parent, refused before, or the answer to a question that was asked on purpose: says nothing about the mapping. */
@@ -56,11 +56,11 @@ static bool is_expected(const struct write *w)
 }
 
 /* Every write failed in the same row-class way: a wrong mapping, not so many bad rows. */
-static void judge_batch(struct job *j)
+static void judge_batch(struct task *t)
 {
-	struct write_batch *b = j->batch;
+	struct write_batch *b = t->batch;
 
-	if (j->answered > 0 || j->mixed || j->failed < b->n || b->n < SUSPICIOUS_BATCH)
+	if (t->answered > 0 || t->mixed || t->failed < b->n || b->n < SUSPICIOUS_BATCH)
 		return;
 	for (size_t i = 0; i < b->n; i++)
 		if (is_expected(&b->list[i]))
@@ -71,20 +71,20 @@ static void judge_batch(struct job *j)
 	}
 }
 
-static void end(struct job *j)
+static void end(struct task *t)
 {
-	struct write_batch *b = j->batch;
+	struct write_batch *b = t->batch;
 
-	judge_batch(j);
-	j->done(j->arg, b);
-	pg_stmt_fini(&j->st);
-	free(j->order);
-	free(j->stack);
-	free(j->missed);
-	free(j->tangled);
-	free(j->back);
-	free(j->back_version);
-	free(j);
+	judge_batch(t);
+	t->done(t->arg, b);
+	pg_stmt_fini(&t->st);
+	free(t->order);
+	free(t->stack);
+	free(t->missed);
+	free(t->tangled);
+	free(t->back);
+	free(t->back_version);
+	free(t);
 }
 
 static void on_soon(void *arg, PGresult *res, const struct err *e)
@@ -93,37 +93,37 @@ static void on_soon(void *arg, PGresult *res, const struct err *e)
 	end(arg);
 }
 
-static void finish(struct job *j)
+static void finish(struct task *t)
 {
-	if (j->in_call)
-		pg_soon(j->pl->pg, on_soon, j);
+	if (t->in_call)
+		pg_soon(t->pl->pg, on_soon, t);
 	else
-		end(j);
+		end(t);
 }
 
 /* Not about any row: everything without an outcome gets this one. */
-static void give_up(struct job *j, const struct err *e)
+static void give_up(struct task *t, const struct err *e)
 {
-	for (size_t i = 0; i < j->batch->n; i++)
-		if (j->batch->list[i].outcome == WRITE_PENDING)
-			pg_write_set_error(j, &j->batch->list[i], e);
-	finish(j);
+	for (size_t i = 0; i < t->batch->n; i++)
+		if (t->batch->list[i].outcome == WRITE_PENDING)
+			pg_write_set_error(t, &t->batch->list[i], e);
+	finish(t);
 }
 
-static struct write *piece_write(struct job *j, size_t i)
+static struct write *piece_write(struct task *t, size_t i)
 {
-	return &j->batch->list[j->order[j->now.first + i]];
+	return &t->batch->list[t->order[t->now.first + i]];
 }
 
 /* ---- pieces ------------------------------------------------------------------------------------------ */
 
-void pg_write_push(struct job *j, struct piece piece)
+void pg_write_push(struct task *t, struct piece piece)
 {
-	if (j->n_stack == j->cap_stack) {
-		j->cap_stack = j->cap_stack > 0 ? j->cap_stack * 2 : 16;
-		j->stack = xrealloc(j->stack, j->cap_stack * sizeof *j->stack);
+	if (t->n_stack == t->cap_stack) {
+		t->cap_stack = t->cap_stack > 0 ? t->cap_stack * 2 : 16;
+		t->stack = xrealloc(t->stack, t->cap_stack * sizeof *t->stack);
 	}
-	j->stack[j->n_stack++] = piece;
+	t->stack[t->n_stack++] = piece;
 }
 
 static bool is_forced(const struct write *w)
@@ -161,40 +161,40 @@ static int compare_order(const void *pa, const void *pb, void *list)
 	return c != 0 ? c : (a > b) - (a < b);
 }
 
-static void cut_pieces(struct job *j)
+static void cut_pieces(struct task *t)
 {
-	struct write *list = j->batch->list;
-	size_t n = j->batch->n, end = n;
+	struct write *list = t->batch->list;
+	size_t n = t->batch->n, end = n;
 
 	for (size_t i = 0; i < n; i++)
-		j->order[i] = i;
-	qsort_r(j->order, n, sizeof *j->order, compare_order, list);
+		t->order[i] = i;
+	qsort_r(t->order, n, sizeof *t->order, compare_order, list);
 	for (size_t first = n; first-- > 0;)	/* from the end: the stack gives the last pushed first */
-		if (first == 0 || compare_shape(&list[j->order[first - 1]], &list[j->order[first]]) != 0) {
-			const struct write *like = &list[j->order[first]];
+		if (first == 0 || compare_shape(&list[t->order[first - 1]], &list[t->order[first]]) != 0) {
+			const struct write *like = &list[t->order[first]];
 
 			/* Inserts hope that there is no equal row: ON CONFLICT DO NOTHING costs twice the plain statement. */
-			pg_write_push(j, (struct piece){ .first = first, .n = end - first,
-							 .singly = like->op == WRITE_INSERT && !pg_write_insert_joins(j->pl, like->fields) });
+			pg_write_push(t, (struct piece){ .first = first, .n = end - first,
+							 .singly = like->op == WRITE_INSERT && !pg_write_insert_joins(t->pl, like->fields) });
 			end = first;
 		}
 }
 
 /* The next piece into j->now; of one that goes row by row the first row. */
-static bool next_piece(struct job *j)
+static bool next_piece(struct task *t)
 {
-	if (j->n_stack == 0)
+	if (t->n_stack == 0)
 		return false;
-	j->now = j->stack[--j->n_stack];
-	if (j->now.singly && j->now.n > 1) {
-		struct piece rest = j->now;
+	t->now = t->stack[--t->n_stack];
+	if (t->now.singly && t->now.n > 1) {
+		struct piece rest = t->now;
 
 		rest.first++;
 		rest.n--;
-		pg_write_push(j, rest);
-		j->now.n = 1;
+		pg_write_push(t, rest);
+		t->now.n = 1;
 	}
-	j->n_missed = j->n_back = 0;
+	t->n_missed = t->n_back = 0;
 	return true;
 }
 
@@ -219,108 +219,108 @@ static const struct row *copy_row(struct arena *arena, const struct row *from, s
 
 void pg_write_on_read_back(void *arg, struct rowset *rows, const struct err *e)
 {
-	struct job *j = arg;
+	struct task *t = arg;
 	struct pg_hset at = { 0 };
 
 	for (size_t i = 0; rows != NULL && i < rows->n; i++)
 		pg_hset_put(&at, pg_value_hash(rows->rows[i].id), (uint32_t)i);
-	for (size_t i = 0; i < j->n_back; i++) {
-		struct write *w = &j->batch->list[j->back[i]];
+	for (size_t i = 0; i < t->n_back; i++) {
+		struct write *w = &t->batch->list[t->back[i]];
 		uint32_t r;
 
 		/* Not found, or not ours any more: somebody was there since. It was written, and it is to be looked at again. */
 		if (pg_hset_get(&at, pg_value_hash(w->id), &r) && value_equal(rows->rows[r].id, w->id) &&
-		    value_equal(rows->rows[r].version, j->back_version[i]))
-			w->readback = copy_row(j->batch->arena, &rows->rows[r], j->pl->table->n_columns);
+		    value_equal(rows->rows[r].version, t->back_version[i]))
+			w->readback = copy_row(t->batch->arena, &rows->rows[r], t->pl->table->n_columns);
 		else
 			w->outcome = WRITE_REFUSED;
 	}
 	pg_hset_fini(&at);
 	rowset_free(&rows);
 	if (e != NULL && e->kind != ERR_ROW)
-		give_up(j, e);
+		give_up(t, e);
 	else
-		pg_write_run(j);
+		pg_write_run(t);
 }
 
-void pg_write_read_back(struct job *j)
+void pg_write_read_back(struct task *t)
 {
 	struct value *ids;
 
-	if (j->n_back == 0) {
-		pg_write_run(j);
+	if (t->n_back == 0) {
+		pg_write_run(t);
 		return;
 	}
-	ids = xcalloc(j->n_back, sizeof *ids);
-	for (size_t i = 0; i < j->n_back; i++)
-		ids[i] = j->batch->list[j->back[i]].id;
-	j->pl->link.ops->read(&j->pl->link, ids, j->n_back, pg_write_on_read_back, j);
+	ids = xcalloc(t->n_back, sizeof *ids);
+	for (size_t i = 0; i < t->n_back; i++)
+		ids[i] = t->batch->list[t->back[i]].id;
+	t->pl->link.ops->read(&t->pl->link, ids, t->n_back, pg_write_on_read_back, t);
 	free(ids);
 }
 
 /* ---- rows that did not answer ------------------------------------------------------------------------ */
 
 /* Still there under the version we asked for: then it was not somebody else, but the target itself. */
-static void miss(struct job *j, struct write *w, bool same_version)
+static void miss(struct task *t, struct write *w, bool same_version)
 {
 	static const struct err locked = { ERR_TRANSIENT, "55P03", "the row is locked" };
 
 	if (!same_version)
 		w->outcome = WRITE_REFUSED;
-	else if (j->now.aside)
-		pg_write_set_error(j, w, &locked);
+	else if (t->now.aside)
+		pg_write_set_error(t, w, &locked);
 	else
 		w->outcome = fault("f33-silence-means-done") ? WRITE_DONE : WRITE_SILENT;
 }
 
 static void on_looked(void *arg, PGresult *res, const struct err *e)
 {
-	struct job *j = arg;
+	struct task *t = arg;
 	struct pg_hset at = { 0 };
 
 	for (int i = 0; res != NULL && i < PQntuples(res); i++)
 		pg_hset_put(&at, pg_value_hash(pg_cell(res, i, 0)), (uint32_t)i);
-	for (size_t i = 0; i < j->n_missed; i++) {
-		struct write *w = &j->batch->list[j->missed[i]];
+	for (size_t i = 0; i < t->n_missed; i++) {
+		struct write *w = &t->batch->list[t->missed[i]];
 		uint32_t r = 0;
 		bool there = pg_hset_get(&at, pg_value_hash(w->id), &r) && value_equal(pg_cell(res, (int)r, 0), w->id);
 
-		miss(j, w, there && value_equal(pg_cell(res, (int)r, 1), w->version));
+		miss(t, w, there && value_equal(pg_cell(res, (int)r, 1), w->version));
 	}
 	pg_hset_fini(&at);
 	PQclear(res);
-	if (e == NULL && pg_mark_table(j->pl, &j->mark) != NULL)
-		pg_write_read_back(j);
+	if (e == NULL && pg_mark_table(t->pl, &t->mark) != NULL)
+		pg_write_read_back(t);
 	else
-		pg_write_on_read_back(j, NULL, e);
+		pg_write_on_read_back(t, NULL, e);
 }
 
-static void look(struct job *j)
+static void look(struct task *t)
 {
-	struct pg_write_set set = { j->batch->list, j->missed, j->n_missed };
+	struct pg_write_set set = { t->batch->list, t->missed, t->n_missed };
 
-	if (j->n_missed == 0) {
-		pg_write_read_back(j);
+	if (t->n_missed == 0) {
+		pg_write_read_back(t);
 		return;
 	}
-	pg_stmt_again(&j->st);
-	pg_write_look_sql(&j->st, j->pl, &set);
-	pg_stmt_call(&j->st, j->pl->pg, on_looked, j);
+	pg_stmt_again(&t->st);
+	pg_write_look_sql(&t->st, t->pl, &set);
+	pg_stmt_call(&t->st, t->pl->pg, on_looked, t);
 }
 
 /* ---- a piece's answer -------------------------------------------------------------------------------- */
 
-static void take_answer(struct job *j, PGresult *res, int row)
+static void take_answer(struct task *t, PGresult *res, int row)
 {
 	int64_t n = pg_cell_int(res, row, 0, 0);
-	struct arena *arena = j->batch->arena;
+	struct arena *arena = t->batch->arena;
 	struct write *w;
 
-	if (n < 1 || (size_t)n > j->now.n)
+	if (n < 1 || (size_t)n > t->now.n)
 		return;
-	w = piece_write(j, (size_t)n - 1);
+	w = piece_write(t, (size_t)n - 1);
 	w->outcome = WRITE_DONE;
-	j->batch->bytes += w->op != WRITE_DELETE ? pg_write_bytes(w) : 0;
+	t->batch->bytes += w->op != WRITE_DELETE ? pg_write_bytes(w) : 0;
 	if (w->op == WRITE_INSERT) {
 		struct value id = pg_cell(res, row, 2);
 
@@ -332,41 +332,41 @@ static void take_answer(struct job *j, PGresult *res, int row)
 		w->outcome = WRITE_SILENT;
 		return;
 	}
-	j->back_version[j->n_back] = (struct value){ arena_dup(arena, PQgetvalue(res, row, 1), (size_t)PQgetlength(res, row, 1)),
+	t->back_version[t->n_back] = (struct value){ arena_dup(arena, PQgetvalue(res, row, 1), (size_t)PQgetlength(res, row, 1)),
 						     PQgetlength(res, row, 1) };
-	j->back[j->n_back++] = j->order[j->now.first + (size_t)n - 1];
+	t->back[t->n_back++] = t->order[t->now.first + (size_t)n - 1];
 }
 
-static void piece_done(struct job *j, PGresult *res)
+static void piece_done(struct task *t, PGresult *res)
 {
 	for (int i = 0; i < PQntuples(res); i++)
-		take_answer(j, res, i);
-	for (size_t i = 0; i < j->now.n; i++) {
-		struct write *w = piece_write(j, i);
+		take_answer(t, res, i);
+	for (size_t i = 0; i < t->now.n; i++) {
+		struct write *w = piece_write(t, i);
 
 		if (w->outcome != WRITE_PENDING)
 			continue;
 		if (w->op == WRITE_INSERT)
 			w->outcome = is_forced(w) ? WRITE_SILENT : WRITE_REFUSED;
 		else
-			j->missed[j->n_missed++] = j->order[j->now.first + i];
+			t->missed[t->n_missed++] = t->order[t->now.first + i];
 	}
-	j->answered += j->now.n;
-	if (pg_mark_table(j->pl, &j->mark) != NULL) {
-		look(j);
+	t->answered += t->now.n;
+	if (pg_mark_table(t->pl, &t->mark) != NULL) {
+		look(t);
 		return;
 	}
-	for (size_t i = 0; i < j->n_missed; i++)	/* the table changed under us: what could not be asked is asked again */
-		j->batch->list[j->missed[i]].outcome = WRITE_REFUSED;
-	pg_write_on_read_back(j, NULL, NULL);
+	for (size_t i = 0; i < t->n_missed; i++)	/* the table changed under us: what could not be asked is asked again */
+		t->batch->list[t->missed[i]].outcome = WRITE_REFUSED;
+	pg_write_on_read_back(t, NULL, NULL);
 }
 
 /* An insert met a row that is equal where it must not be; for one that was forced that is the answer. */
-static bool is_equal_row(struct job *j, const struct err *e)
+static bool is_equal_row(struct task *t, const struct err *e)
 {
-	const struct write *w = piece_write(j, 0);
+	const struct write *w = piece_write(t, 0);
 
-	return w->op == WRITE_INSERT && !is_forced(w) && !j->now.equals &&
+	return w->op == WRITE_INSERT && !is_forced(w) && !t->now.equals &&
 	       (strcmp(e->code, "23505") == 0 || strcmp(e->code, "23P01") == 0);
 }
 
@@ -381,61 +381,61 @@ static bool is_misfit(const struct err *e)
 	return e->kind == ERR_ROW && strcmp(e->code, "23503") != 0 && strcmp(e->code, "23505") != 0 && strcmp(e->code, "23P01") != 0;
 }
 
-void pg_write_blame(struct job *j, struct write *w, const struct err *e)
+void pg_write_blame(struct task *t, struct write *w, const struct err *e)
 {
-	pg_write_set_error(j, w, e);
+	pg_write_set_error(t, w, e);
 	if (is_misfit(e))
-		pg_row_refused(j->pl->pg);
-	if (j->failed++ == 0)
-		memcpy(j->code, e->code, sizeof j->code);
-	j->mixed = j->mixed || strcmp(j->code, e->code) != 0;
+		pg_row_refused(t->pl->pg);
+	if (t->failed++ == 0)
+		memcpy(t->code, e->code, sizeof t->code);
+	t->mixed = t->mixed || strcmp(t->code, e->code) != 0;
 }
 
-static void row_failed(struct job *j, const struct err *e)
+static void row_failed(struct task *t, const struct err *e)
 {
-	struct piece *now = &j->now;
+	struct piece *now = &t->now;
 	size_t half = now->n / 2;
 
-	if (j->copying && strcmp(e->code, PG_WRITE_NO_RUN) == 0) {
-		j->pl->copies.draw = DRAWN_COPIES;
-		pg_write_push(j, *now);
-	} else if (j->copying) {
+	if (t->copying && strcmp(e->code, PG_WRITE_NO_RUN) == 0) {
+		t->pl->copies.draw = DRAWN_COPIES;
+		pg_write_push(t, *now);
+	} else if (t->copying) {
 		now->no_copy = true;
-		pg_write_push(j, *now);
-	} else if (is_equal_row(j, e)) {
+		pg_write_push(t, *now);
+	} else if (is_equal_row(t, e)) {
 		if (now->n == 1) {
-			piece_write(j, 0)->outcome = WRITE_REFUSED;
-			j->answered++;
+			piece_write(t, 0)->outcome = WRITE_REFUSED;
+			t->answered++;
 		} else {
 			now->equals = true;
-			pg_write_push(j, *now);
+			pg_write_push(t, *now);
 		}
 	} else if (strcmp(e->code, PG_WRITE_UNKNOWN_ROW) == 0 && now->n > 1) {
 		now->singly = true;
-		pg_write_push(j, *now);
-	} else if (now->n == 1 && waits_for_value(piece_write(j, 0), e)) {
-		note_error(j, piece_write(j, 0), e);
-		j->tangled[j->n_tangled++] = now->first;
-		j->answered_then = j->answered;
+		pg_write_push(t, *now);
+	} else if (now->n == 1 && waits_for_value(piece_write(t, 0), e)) {
+		note_error(t, piece_write(t, 0), e);
+		t->tangled[t->n_tangled++] = now->first;
+		t->answered_then = t->answered;
 	} else if (now->n > 1) {
 		struct piece right = *now;
 
 		right.first += half;
 		right.n -= half;
-		pg_write_push(j, right);
+		pg_write_push(t, right);
 		now->n = half;
-		pg_write_push(j, *now);
+		pg_write_push(t, *now);
 	} else {
-		pg_write_blame(j, piece_write(j, 0), e);
-		if (j->failed >= SUSPICIOUS_SINGLES && j->answered == 0 && !j->mixed && !is_expected(piece_write(j, 0))) {
-			for (size_t i = 0; i < j->batch->n; i++)
-				if (j->batch->list[i].outcome == WRITE_PENDING)
-					pg_write_set_error(j, &j->batch->list[i], e), j->failed++;
-			finish(j);
+		pg_write_blame(t, piece_write(t, 0), e);
+		if (t->failed >= SUSPICIOUS_SINGLES && t->answered == 0 && !t->mixed && !is_expected(piece_write(t, 0))) {
+			for (size_t i = 0; i < t->batch->n; i++)
+				if (t->batch->list[i].outcome == WRITE_PENDING)
+					pg_write_set_error(t, &t->batch->list[i], e), t->failed++;
+			finish(t);
 			return;
 		}
 	}
-	pg_write_run(j);
+	pg_write_run(t);
 }
 
 bool pg_write_passes(const char *code)
@@ -445,63 +445,63 @@ bool pg_write_passes(const char *code)
 
 static void on_rested(void *arg, PGresult *res, const struct err *e)
 {
-	struct job *j = arg;
+	struct task *t = arg;
 
 	PQclear(res);
 	if (e != NULL)
-		give_up(j, e);
+		give_up(t, e);
 	else
-		pg_write_run(j);
+		pg_write_run(t);
 }
 
 /* The piece again in a moment. The server counts the moment: an endpoint that goes away then answers for it, too. */
-static void rest(struct job *j)
+static void rest(struct task *t)
 {
-	struct piece again = j->now;
+	struct piece again = t->now;
 
 	again.tries++;
 	again.aside = true;
-	pg_write_push(j, again);
-	pg_stmt_again(&j->st);
-	buf_adds(&j->st.sql, "SELECT pg_catalog.pg_sleep(0.01 + 0.09 * pg_catalog.random())");
-	pg_stmt_call(&j->st, j->pl->pg, on_rested, j);
+	pg_write_push(t, again);
+	pg_stmt_again(&t->st);
+	buf_adds(&t->st.sql, "SELECT pg_catalog.pg_sleep(0.01 + 0.09 * pg_catalog.random())");
+	pg_stmt_call(&t->st, t->pl->pg, on_rested, t);
 }
 
 /* The connection is gone, or the table is not what it was. If it was the connection, this piece may have been
  * committed or not; both are told apart by reading, so that is left to the caller (SEMANTICS F30). */
-void pg_write_all_failed(struct job *j, const struct err *e)
+void pg_write_all_failed(struct task *t, const struct err *e)
 {
 	if (e->kind == ERR_ENDPOINT && strncmp(e->code, "42", 2) == 0)
-		pg_catalog_stale(j->pl->pg);
-	give_up(j, e);
+		pg_catalog_stale(t->pl->pg);
+	give_up(t, e);
 }
 
-static void piece_failed(struct job *j, const struct err *e)
+static void piece_failed(struct task *t, const struct err *e)
 {
 	unsigned tries = strcmp(e->code, "57014") == 0 ? 2 : TRIES;	/* a statement_timeout is long: once more is enough */
 
 	if (e->kind == ERR_ROW && !fault("f23-a-bad-row-takes-its-batch-along")) {
-		row_failed(j, e);
-	} else if (e->kind == ERR_TRANSIENT && pg_write_passes(e->code) && j->now.tries + 1 < tries) {
-		rest(j);
+		row_failed(t, e);
+	} else if (e->kind == ERR_TRANSIENT && pg_write_passes(e->code) && t->now.tries + 1 < tries) {
+		rest(t);
 	} else if (e->kind == ERR_TRANSIENT && pg_write_passes(e->code)) {
-		for (size_t i = 0; i < j->now.n; i++)
-			pg_write_set_error(j, piece_write(j, i), e);
-		j->answered += j->now.n;
-		pg_write_run(j);
+		for (size_t i = 0; i < t->now.n; i++)
+			pg_write_set_error(t, piece_write(t, i), e);
+		t->answered += t->now.n;
+		pg_write_run(t);
 	} else {
-		pg_write_all_failed(j, e);
+		pg_write_all_failed(t, e);
 	}
 }
 
 static void on_written(void *arg, PGresult *res, const struct err *e)
 {
-	struct job *j = arg;
+	struct task *t = arg;
 
 	if (e == NULL)
-		piece_done(j, res);
+		piece_done(t, res);
 	else
-		piece_failed(j, e);
+		piece_failed(t, e);
 	PQclear(res);
 }
 
@@ -514,242 +514,242 @@ static void on_written(void *arg, PGresult *res, const struct err *e)
  */
 static void on_copied(void *arg, PGresult *res, const struct err *e);
 
-static void copy_send(struct job *j)
+static void copy_send(struct task *t)
 {
 	size_t n = 0;
 
-	for (const struct job *with = j; with != NULL; with = with->with)
+	for (const struct task *with = t; with != NULL; with = with->with)
 		n += with->now.n;
-	pg_copy_sql(&j->st, j->pl, n, j->now.draws);
-	j->pl->copies.at_work = j;
-	pg_stmt_call(&j->st, j->pl->pg, on_copied, j);
+	pg_copy_sql(&t->st, t->pl, n, t->now.draws);
+	t->pl->copies.at_work = t;
+	pg_stmt_call(&t->st, t->pl->pg, on_copied, t);
 }
 
-static void copy_in_turn(struct job *j)
+static void copy_in_turn(struct task *t)
 {
-	struct pg_copies *c = &j->pl->copies;
+	struct pg_copies *c = &t->pl->copies;
 
-	j->next = j->with = NULL;
+	t->next = t->with = NULL;
 	if (c->at_work == NULL) {
-		copy_send(j);
+		copy_send(t);
 		return;
 	}
 	if (c->first == NULL)
 		c->last = &c->first;
-	*c->last = j;
-	c->last = &j->next;
+	*c->last = t;
+	c->last = &t->next;
 }
 
 /* The next in the line that can still be sent; those whose table has changed since are told so. */
-static struct job *copy_next(struct pg_copies *c)
+static struct task *copy_next(struct pg_copies *c)
 {
 	struct err why;
-	struct job *j;
+	struct task *t;
 
-	while ((j = c->first) != NULL && pg_mark_table(j->pl, &j->mark) == NULL) {
-		c->first = j->next;
+	while ((t = c->first) != NULL && pg_mark_table(t->pl, &t->mark) == NULL) {
+		c->first = t->next;
 		pg_table_changed(&why);
-		give_up(j, &why);
+		give_up(t, &why);
 	}
-	return j;
+	return t;
 }
 
 /* The turn of those that wait. e: why there is no connection any more, when there is none. */
 static void copy_over(struct pg_link *pl, const struct err *e)
 {
 	struct pg_copies *c = &pl->copies;
-	struct job *j, *more, **with;
+	struct task *t, *more, **with;
 
 	c->at_work = NULL;
-	while (e != NULL && pg_server_version(pl->pg) == 0 && (j = c->first) != NULL) {
-		c->first = j->next;
-		give_up(j, e);
+	while (e != NULL && pg_server_version(pl->pg) == 0 && (t = c->first) != NULL) {
+		c->first = t->next;
+		give_up(t, e);
 	}
-	j = c->at_work == NULL ? copy_next(c) : NULL;
-	if (j == NULL)
+	t = c->at_work == NULL ? copy_next(c) : NULL;
+	if (t == NULL)
 		return;
-	c->first = j->next;
-	for (with = &j->with; j->st.copy.len < TOGETHER_BYTES && (more = copy_next(c)) != NULL && more->now.draws == j->now.draws;
+	c->first = t->next;
+	for (with = &t->with; t->st.copy.len < TOGETHER_BYTES && (more = copy_next(c)) != NULL && more->now.draws == t->now.draws;
 	     with = &more->with) {
 		c->first = more->next;
-		buf_add(&j->st.copy, more->st.copy.p, more->st.copy.len);
+		buf_add(&t->st.copy, more->st.copy.p, more->st.copy.len);
 		*with = more;
 	}
-	copy_send(j);
+	copy_send(t);
 }
 
 /* next: the id of the first row, where the table drew them; moves on. */
-static void copy_done(struct job *j, int64_t *next, int64_t step)
+static void copy_done(struct task *t, int64_t *next, int64_t step)
 {
 	char text[24];
 
-	for (size_t i = 0; i < j->now.n; i++) {
-		struct write *w = piece_write(j, i);
+	for (size_t i = 0; i < t->now.n; i++) {
+		struct write *w = piece_write(t, i);
 
 		w->outcome = WRITE_DONE;
-		if (j->now.draws)
+		if (t->now.draws)
 			continue;
 		w->id.len = snprintf(text, sizeof text, "%" PRId64, *next);
-		w->id.data = arena_dup(j->batch->arena, text, (size_t)w->id.len);
+		w->id.data = arena_dup(t->batch->arena, text, (size_t)w->id.len);
 		*next += step;
 	}
-	j->answered += j->now.n;
-	j->batch->bytes += j->copied;
-	pg_write_run(j);
+	t->answered += t->now.n;
+	t->batch->bytes += t->copied;
+	pg_write_run(t);
 }
 
 static void on_copied(void *arg, PGresult *res, const struct err *e)
 {
-	struct job *j = arg, *with;
+	struct task *t = arg, *with;
 	int64_t next = 0, step = 0;
 
-	if (e == NULL && !j->now.draws)
+	if (e == NULL && !t->now.draws)
 		next = pg_copy_first_id(res, &step);
 	PQclear(res);
-	copy_over(j->pl, e);
+	copy_over(t->pl, e);
 	if (e != NULL && strcmp(e->code, PG_WRITE_UNKNOWN_ROW) == 0)
-		pg_catalog_stale(j->pl->pg);	/* a trigger that was not there when we looked */
-	for (; j != NULL; j = with) {
-		with = j->with;
+		pg_catalog_stale(t->pl->pg);	/* a trigger that was not there when we looked */
+	for (; t != NULL; t = with) {
+		with = t->with;
 		if (e == NULL)
-			copy_done(j, &next, step);
+			copy_done(t, &next, step);
 		else
-			piece_failed(j, e);
+			piece_failed(t, e);
 	}
 }
 
-static void copy_rows(struct job *j)
+static void copy_rows(struct task *t)
 {
-	struct pg_write_set set = { j->batch->list, j->order + j->now.first, j->now.n };
+	struct pg_write_set set = { t->batch->list, t->order + t->now.first, t->now.n };
 
-	pg_stmt_again(&j->st);
-	j->copied = pg_copy_rows(&j->st, j->pl, &set, j->now.draws);
-	copy_in_turn(j);
+	pg_stmt_again(&t->st);
+	t->copied = pg_copy_rows(&t->st, t->pl, &set, t->now.draws);
+	copy_in_turn(t);
 }
 
 static void on_ids(void *arg, PGresult *res, const struct err *e)
 {
-	struct job *j = arg;
+	struct task *t = arg;
 	struct err why;
 
-	if (e == NULL && pg_mark_table(j->pl, &j->mark) == NULL) {
+	if (e == NULL && pg_mark_table(t->pl, &t->mark) == NULL) {
 		pg_table_changed(&why);
-		give_up(j, &why);
+		give_up(t, &why);
 	} else if (e != NULL) {
-		piece_failed(j, e);
+		piece_failed(t, e);
 	} else {
-		for (size_t i = 0; i < j->now.n; i++) {
+		for (size_t i = 0; i < t->now.n; i++) {
 			struct value id = pg_cell(res, (int)i, 0);
 
-			piece_write(j, i)->id = (struct value){ arena_dup(j->batch->arena, id.data, (size_t)id.len), id.len };
+			piece_write(t, i)->id = (struct value){ arena_dup(t->batch->arena, id.data, (size_t)id.len), id.len };
 		}
-		copy_rows(j);
+		copy_rows(t);
 	}
 	PQclear(res);
 }
 
 /* ---- sending ----------------------------------------------------------------------------------------- */
 
-static bool may_copy(const struct job *j)
+static bool may_copy(const struct task *t)
 {
-	struct pg_write_set set = { j->batch->list, j->order + j->now.first, j->now.n };
+	struct pg_write_set set = { t->batch->list, t->order + t->now.first, t->now.n };
 	const struct write *like = &set.list[set.order[0]];
 
-	return like->op == WRITE_INSERT && !is_forced(like) && !j->now.equals && !j->now.no_copy && !j->now.singly &&
-	       pg_copy_fits(j->pl, &set);
+	return like->op == WRITE_INSERT && !is_forced(like) && !t->now.equals && !t->now.no_copy && !t->now.singly &&
+	       pg_copy_fits(t->pl, &set);
 }
 
-static void copy(struct job *j)
+static void copy(struct task *t)
 {
-	struct pg_copies *c = &j->pl->copies;
+	struct pg_copies *c = &t->pl->copies;
 
-	j->now.draws = c->draw > 0;
-	if (!j->now.draws) {
-		copy_rows(j);
+	t->now.draws = c->draw > 0;
+	if (!t->now.draws) {
+		copy_rows(t);
 		return;
 	}
 	c->draw--;
-	pg_stmt_again(&j->st);
-	pg_copy_ids_sql(&j->st, j->pl, j->now.n);
-	pg_stmt_call(&j->st, j->pl->pg, on_ids, j);
+	pg_stmt_again(&t->st);
+	pg_copy_ids_sql(&t->st, t->pl, t->now.n);
+	pg_stmt_call(&t->st, t->pl->pg, on_ids, t);
 }
 
-static bool build(struct job *j)
+static bool build(struct task *t)
 {
-	struct pg_write_set set = { j->batch->list, j->order + j->now.first, j->now.n };
-	const struct write *like = piece_write(j, 0);
+	struct pg_write_set set = { t->batch->list, t->order + t->now.first, t->now.n };
+	const struct write *like = piece_write(t, 0);
 
-	pg_stmt_again(&j->st);
+	pg_stmt_again(&t->st);
 	switch (like->op) {
 	case WRITE_INSERT:
-		return pg_write_insert_sql(&j->st, j->pl, &set, j->now.equals);
+		return pg_write_insert_sql(&t->st, t->pl, &set, t->now.equals);
 	case WRITE_UPDATE:
-		return pg_write_update_sql(&j->st, j->pl, &set, j->now.aside);
+		return pg_write_update_sql(&t->st, t->pl, &set, t->now.aside);
 	case WRITE_DELETE:
-		return pg_write_delete_sql(&j->st, j->pl, &set, j->now.aside);
+		return pg_write_delete_sql(&t->st, t->pl, &set, t->now.aside);
 	}
 	return false;
 }
 
 /* Pieces until one has been sent, or none is left. */
-void pg_write_run(struct job *j)
+void pg_write_run(struct task *t)
 {
 	struct err why;
 
-	while (!pg_write_untangle(j)) {
-		if (!next_piece(j) && j->n_tangled == 0) {
-			finish(j);
+	while (!pg_write_untangle(t)) {
+		if (!next_piece(t) && t->n_tangled == 0) {
+			finish(t);
 			return;
 		}
-		if (pg_mark_table(j->pl, &j->mark) == NULL) {
+		if (pg_mark_table(t->pl, &t->mark) == NULL) {
 			pg_table_changed(&why);
-			give_up(j, &why);
+			give_up(t, &why);
 			return;
 		}
-		j->copying = may_copy(j);
-		if (j->copying) {
-			copy(j);
+		t->copying = may_copy(t);
+		if (t->copying) {
+			copy(t);
 			return;
 		}
-		if (build(j)) {
-			pg_stmt_call(&j->st, j->pl->pg, on_written, j);
+		if (build(t)) {
+			pg_stmt_call(&t->st, t->pl->pg, on_written, t);
 			return;
 		}
-		for (size_t i = 0; i < j->now.n; i++)	/* nothing that could be written: the target does not do it */
-			piece_write(j, i)->outcome = WRITE_SILENT;
-		j->answered += j->now.n;
+		for (size_t i = 0; i < t->now.n; i++)	/* nothing that could be written: the target does not do it */
+			piece_write(t, i)->outcome = WRITE_SILENT;
+		t->answered += t->now.n;
 	}
 }
 
 void pg_write_op(struct link *l, struct write_batch *batch, written_fn *done, void *arg)
 {
-	struct job *j = xcalloc(1, sizeof *j);
+	struct task *t = xcalloc(1, sizeof *t);
 	struct err why;
 
-	j->pl = (struct pg_link *)l;
-	j->mark = pg_mark_take(j->pl);
-	j->batch = batch;
-	j->done = done;
-	j->arg = arg;
-	j->in_call = true;
-	j->order = xcalloc(batch->n + 1, sizeof *j->order);
-	j->missed = xcalloc(batch->n + 1, sizeof *j->missed);
-	j->tangled = xcalloc(batch->n + 1, sizeof *j->tangled);
-	j->back = xcalloc(batch->n + 1, sizeof *j->back);
-	j->back_version = xcalloc(batch->n + 1, sizeof *j->back_version);
-	pg_stmt_init(&j->st);
+	t->pl = (struct pg_link *)l;
+	t->mark = pg_mark_take(t->pl);
+	t->batch = batch;
+	t->done = done;
+	t->arg = arg;
+	t->in_call = true;
+	t->order = xcalloc(batch->n + 1, sizeof *t->order);
+	t->missed = xcalloc(batch->n + 1, sizeof *t->missed);
+	t->tangled = xcalloc(batch->n + 1, sizeof *t->tangled);
+	t->back = xcalloc(batch->n + 1, sizeof *t->back);
+	t->back_version = xcalloc(batch->n + 1, sizeof *t->back_version);
+	pg_stmt_init(&t->st);
 	batch->bytes = 0;
 	for (size_t i = 0; i < batch->n; i++) {
 		batch->list[i].outcome = WRITE_PENDING;
 		batch->list[i].readback = NULL;
 		batch->list[i].err = NULL;
 	}
-	if (j->pl->table == NULL) {
-		pg_no_table(j->pl, &why);
-		give_up(j, &why);
+	if (t->pl->table == NULL) {
+		pg_no_table(t->pl, &why);
+		give_up(t, &why);
 	} else {
-		cut_pieces(j);
-		pg_write_run(j);
+		cut_pieces(t);
+		pg_write_run(t);
 	}
-	j->in_call = false;
+	t->in_call = false;
 }

@@ -21,7 +21,7 @@ struct piece {
 	bool draws;		/* COPY: its ids are drawn before */
 };
 
-struct job {
+struct task {			/* a batch that is being written */
 	struct pg_link *pl;
 	struct pg_mark mark;
 	struct write_batch *batch;
@@ -35,8 +35,8 @@ struct job {
 	struct pg_stmt st;
 	bool copying;			/* the piece goes by COPY */
 	size_t copied;			/* bytes of its values */
-	struct job *next;		/* in the line of those that wait for their turn to COPY */
-	struct job *with;		/* its rows went in this one's COPY, and so on */
+	struct task *next;		/* in the line of those that wait for their turn to COPY */
+	struct task *with;		/* its rows went in this one's COPY, and so on */
 	size_t *missed, n_missed;	/* of this piece: no answer from the statement */
 	size_t *back, n_back;		/* to be read back, and the version each has to show */
 	struct value *back_version;
@@ -50,17 +50,17 @@ struct job {
 
 /* ---- pg_write.c -------------------------------------------------------------------------------------- */
 
-void pg_write_run(struct job *j);		/* pieces until one has been sent, or none is left */
-void pg_write_push(struct job *j, struct piece piece);
-void pg_write_read_back(struct job *j);
+void pg_write_run(struct task *t);		/* pieces until one has been sent, or none is left */
+void pg_write_push(struct task *t, struct piece piece);
+void pg_write_read_back(struct task *t);
 void pg_write_on_read_back(void *arg, struct rowset *rows, const struct err *e);	/* rows NULL: none could be read back */
-void pg_write_set_error(struct job *j, struct write *w, const struct err *e);
-void pg_write_blame(struct job *j, struct write *w, const struct err *e);		/* a row-class error, and whose it is */
-void pg_write_all_failed(struct job *j, const struct err *e);				/* it is not about any row */
+void pg_write_set_error(struct task *t, struct write *w, const struct err *e);
+void pg_write_blame(struct task *t, struct write *w, const struct err *e);		/* a row-class error, and whose it is */
+void pg_write_all_failed(struct task *t, const struct err *e);				/* it is not about any row */
 bool pg_write_passes(const char *code);		/* a lock, a deadlock, a timeout */
 
 /* ---- pg_write_tangle.c ------------------------------------------------------------------------------- */
 
-bool pg_write_untangle(struct job *j);		/* true: something was sent */
+bool pg_write_untangle(struct task *t);		/* true: something was sent */
 
 #endif

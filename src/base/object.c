@@ -1,4 +1,4 @@
-#include "ctl/object.h"
+#include "base/object.h"
 
 #include <math.h>
 

@@ -1,8 +1,8 @@
 /*
- * object.h - reading the daemon's objects: a newer or an older one may leave things out, and what nobody knows is null.
+ * object.h - reading what /status and the commands say (JSON): a newer or an older one may leave things out, and what nobody knows is null.
  */
-#ifndef CTL_OBJECT_H
-#define CTL_OBJECT_H
+#ifndef BASE_OBJECT_H
+#define BASE_OBJECT_H
 
 #include <jansson.h>
 
