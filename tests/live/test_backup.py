@@ -101,7 +101,7 @@ class Backup(ThreeCrms):
         shutil.copy(self.file, whole)
         with open(self.file, "r+b") as f:
             f.truncate(os.stat(self.file).st_size - 1)
-        self.assertIn("is no complete backup", self.restore("--replace", code=78).stderr)
+        self.assertIn("is not complete", self.restore("--replace", code=78).stderr)
         self.assertEqual(before, (self.redis.call("HGETALL", "crmsync:acme:meta"), sorted(self.redis.call("KEYS", "*"))), "nothing was touched")
         self.assertEqual([p.name for p in (self.d.directory / "journal").iterdir() if "journal.db." in p.name], [])
         shutil.move(whole, self.file)
