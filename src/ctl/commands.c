@@ -88,6 +88,8 @@ static bool on_line(void *arg, int status, const char *line)
 	}
 	if (a->c->json)
 		puts(line);
+	if (a->c->json && json_object_get(j, "progress") != NULL)
+		fflush(stdout);			/* whoever follows a pipe wants to know now, and gets what came before with it */
 	if (error != NULL)
 		on_error(a, j, error);
 	else if (!a->c->json && a->show != NULL)

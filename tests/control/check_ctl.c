@@ -38,7 +38,7 @@ static void teardown(void)
 
 /* ---- running it --------------------------------------------------------------------------------------------------- */
 
-enum { WORDS_MAX = 16 };
+enum { WORDS_MAX = 32 };
 
 struct ran {
 	int code;
