@@ -307,6 +307,24 @@ class Migrate(Migrating):
         self.d.wait()
         self.assertEqual({row[2] for row in self.settled()}, {"edited meanwhile"})
 
+    def test_what_we_wrote_after_the_moment_does_not_pass_for_an_edit(self):
+        self.a.run(FILL, 1, 600)
+        self.begin(SMALL_BATCHES)
+        with self.a.connect() as other:
+            other.run("BEGIN")
+            other.run("SELECT FROM things WHERE k = 'k600' FOR UPDATE")
+            self.b.run("UPDATE things SET name = 'of b', changed = now() WHERE k = 'k600'")
+            eventually(lambda: self.a.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), "our write waits")
+            self.d.ctl("pause", "thing")
+            asked = self.begin_migrating("--strategy", "parallel", "--jobs", "2", "--onto", "merge", "--rate", "200")
+            self.until_told(asked, lambda p: p["snapshot"])
+            other.run("ROLLBACK")
+        eventually(lambda: self.a.one("SELECT name FROM things WHERE k = 'k600'") == "of b", "it is written")
+        self.assertIsNone(asked.poll(), "it is still at work")
+        self.ended(asked)
+        self.resume()
+        self.assertIn(("k600", "code 5", "of b", "150"), self.settled())
+
     # ---- held back ----
 
     def test_it_waits_while_others_keep_the_target_busy_and_says_so(self):
