@@ -258,9 +258,9 @@ class Migrate(Migrating):
     def test_in_parts_it_is_the_same(self):
         self.a.run(FILL, 1, 3000)
         self.rest(more=SMALL_BATCHES)
-        asked = self.begin_migrating("--strategy", "parallel", "--jobs", "3", "--rate", "3000")
+        asked = self.begin_migrating("--strategy", "parallel", "--jobs", "4", "--rate", "3000")        # cut at 750, 1500 and 2250
         told = self.until_told(asked, lambda p: p["phase"] == "source" and p["rows"] > 500)
-        self.assertEqual([w["worker"] for w in told["workers"]], [1, 2, 3])
+        self.assertEqual([w["worker"] for w in told["workers"]], [1, 2, 3, 4])
         self.assertLessEqual(sum(w["rows"] for w in told["workers"]), told["done"])
         self.assertTrue(all(w["rows"] > 0 and w["state"] in ("reads", "writes", "waits", "done") for w in told["workers"]), told["workers"])
         total = self.ended(asked)

@@ -539,13 +539,14 @@ static void pg_split(struct link *l, size_t n, int64_t rows, ids_fn *done, void 
 	a->done.ids = done;
 	if (ask_refuses(a))
 		return;
-	buf_adds(sql, "SELECT DISTINCT ON (i) i::text FROM unnest((SELECT percentile_disc(ARRAY[");
+	/* In the order of the ids, which is not that of their texts. */
+	buf_adds(sql, "SELECT p.id::text FROM (SELECT DISTINCT u.id FROM unnest((SELECT percentile_disc(ARRAY[");
 	for (size_t i = 1; i < n; i++)
 		buf_addf(sql, "%s%.17g", i > 1 ? ", " : "", (double)i / (double)n);
 	buf_addf(sql, "]::float8[]) WITHIN GROUP (ORDER BY t.%s) FROM %s t", t->id.quoted, t->quoted);
 	if (rows > SAMPLE_ROWS)
 		buf_addf(sql, " TABLESAMPLE SYSTEM (%.6f)", 100.0 * SAMPLE_ROWS / (double)rows);
-	buf_adds(sql, ")) i WHERE i IS NOT NULL ORDER BY i");
+	buf_adds(sql, ")) AS u(id) WHERE u.id IS NOT NULL) AS p ORDER BY p.id");
 	ask_send(a);
 }
 
