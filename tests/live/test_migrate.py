@@ -348,10 +348,10 @@ class Migrate(Migrating):
             thread.start()
         asked = self.begin_migrating("--max-load", "2", "--rate", "1000")
         told = self.until_told(asked, lambda p: "busy" in p["throttle"])
-        self.assertEqual((told["throttle"], told["target"]["active_sessions"]),
-                         ("b is busy: 3 sessions of others are at work there, more than --max-load 2", 3))
+        self.assertGreaterEqual(told["target"]["active_sessions"], 3)       # the server has others, now and then
+        self.assertRegex(told["throttle"], "^b is busy: [0-9]+ sessions of others are at work there, more than --max-load 2$")
         [job] = self.d.status()["jobs"]
-        self.assertEqual((job["kind"], job["throttle"]), ("migrate", told["throttle"]))
+        self.assertEqual((job["kind"], job["throttle"][:10]), ("migrate", "b is busy:"))
         self.assertIn("(waits: b is busy", self.d.ctl("status"))
         held = self.until_told(asked, lambda p: p["done"] == told["done"])["done"]
         self.until_told(asked, lambda p: p["seconds"] > told["seconds"] + 1.5)      # it has looked once more
@@ -376,16 +376,16 @@ class Followed(Migrating):
         self.standby = Standby(cluster)
 
     def test_it_waits_for_a_standby_that_is_far_behind(self):
-        self.a.run(FILL, 1, 1000)
+        self.a.run(FILL, 1, 3000)
         self.rest(more=SMALL_BATCHES)
         self.standby.catch_up()
         self.standby.admin.run("SELECT pg_wal_replay_pause()")
-        asked = self.begin_migrating("--max-lag", "300ms", "--rate", "1000")
+        asked = self.begin_migrating("--max-lag", "300ms", "--rate", "600")
         told = self.until_told(asked, lambda p: "the standby" in p["throttle"])
         self.assertGreater(told["target"]["standby_lag_seconds"], 0.3)
         self.assertIn("behind, more than --max-lag 300 ms", told["throttle"])
         self.standby.admin.run("SELECT pg_wal_replay_resume()")
-        self.assertEqual(self.ended(asked)["rows"], 1000)
+        self.assertEqual(self.ended(asked)["rows"], 3000)
 
 
 if __name__ == "__main__":
