@@ -10,13 +10,14 @@
  * whoever alters it wait, and everybody else behind him. So it is noted in which files its rows lie, before the moment; each list looks, with the
  * tables locked for itself, whether they are still these, and fails when they are not.
  */
+#include "endpoint/postgres/pg_moment.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "endpoint/postgres/pg_endpoint.h"
-#include "endpoint/postgres/pg_moment.h"
 #include "endpoint/postgres/pg_sessions.h"
 #include "endpoint/postgres/pg_sql.h"
 
