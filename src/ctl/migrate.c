@@ -43,6 +43,7 @@ static void show_progress(struct asking *a, const json_t *p)
 		buf_adds(&lines, ", ");
 	}
 	job_add(&lines, p);
+	throttle_add(&lines, str(p, "throttle"));
 	json_array_foreach(sub(p, "workers"), i, worker)
 		add_worker(&lines, worker);
 	progress_tell(lines.p);

@@ -71,5 +71,4 @@ void job_add(struct buf *out, const json_t *job)
 {
 	doing_add(out, str(job, "phase"), str(job, "endpoint"), str(job, "unit"), num(job, "done"), num(job, "share"),
 		  num(job, "per_second"), num(job, "seconds_left"));
-	throttle_add(out, str(job, "throttle"));
 }

@@ -352,7 +352,7 @@ class Migrate(Migrating):
         self.assertRegex(told["throttle"], "^b is busy: [0-9]+ sessions of others are at work there, more than --max-load 2$")
         [job] = self.d.status()["jobs"]
         self.assertEqual((job["kind"], job["throttle"][:10]), ("migrate", "b is busy:"))
-        self.assertIn("(waits: b is busy", self.d.ctl("status"))
+        self.assertIn("\n  migrate thing waits: b is busy: ", self.d.ctl("status"))
         held = self.until_told(asked, lambda p: p["done"] == told["done"])["done"]
         self.until_told(asked, lambda p: p["seconds"] > told["seconds"] + 1.5)      # it has looked once more
         self.assertEqual((self.until_told(asked, lambda p: True)["done"], held < 3000), (held, True), "it goes on all the same")
