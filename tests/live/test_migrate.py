@@ -198,10 +198,10 @@ class Migrate(Migrating):
             self.d.start()
         eventually(lambda: self.d.status()["jobs"] == [], "the daemon has noticed")
 
-    def begin_again(self):
+    def begin_again(self, rate):
         """(it runs, the first line that it has told): as soon as both sides can be used."""
         def begun():
-            asked = self.begin_migrating("--strategy", "parallel", "--jobs", "2", "--rate", "4000")
+            asked = self.begin_migrating("--strategy", "parallel", "--jobs", "2", "--rate", str(rate))
             line = asked.stdout.readline()
             return '"error"' not in line and (asked, line)
 
@@ -215,11 +215,11 @@ class Migrate(Migrating):
         dice = random.Random(5)
         ways = ["kill -9", "Ctrl-C", "connections to a lost", "connections to b lost"]
         for n in range(times):
-            asked, _ = self.begin_again()
+            asked, _ = self.begin_again(rows // (2 * times))        # so that it is not over before
             enough = self.arrived() + dice.randrange(1, rows // times // 2)
             eventually(lambda: asked.poll() is not None or self.arrived() >= enough, "more rows have come")
             self.break_off(asked, "kill -9" if n == 0 else dice.choice(ways))
-        asked, first = self.begin_again()
+        asked, first = self.begin_again(rows)
         total = json.loads([first, *asked.stdout][-1])
         wanted = self.a.run("SELECT lower(trim(k)) COLLATE \"C\", trim(code), name, amount::text FROM things ORDER BY 1")
         self.assertTrue(wanted == self.b.run("SELECT k COLLATE \"C\", code, name, amount::text FROM things ORDER BY 1"), "the target is another one")
