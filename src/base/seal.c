@@ -136,7 +136,7 @@ bool seal_check(int fd, const char *name, struct sealed *out, struct err *e)
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_CONFIG, "not-a-file", "%s is not a regular file", name);
 	if (st.st_size < SEAL_BYTES)
-		return err_set(e, ERR_CONFIG, "damaged", "%s is no complete backup: it has only %lld bytes", name, (long long)st.st_size);
+		return err_set(e, ERR_CONFIG, "damaged", "%s is not complete: it has only %lld bytes", name, (long long)st.st_size);
 	if (!read_at(fd, end, sizeof end, st.st_size - SEAL_BYTES, name, e))
 		return false;
 	for (size_t i = 0; i < SEAL_NUMBERS; i++)
@@ -144,6 +144,6 @@ bool seal_check(int fd, const char *name, struct sealed *out, struct err *e)
 	out->body = cut_be64(&c);
 	digest = cut_bytes(&c, DIGEST_BYTES);
 	if (memcmp(cut_bytes(&c, MARK_BYTES), mark, sizeof mark) != 0 || out->body != (uint64_t)(st.st_size - SEAL_BYTES))
-		return err_set(e, ERR_CONFIG, "damaged", "%s is no complete backup: its end is missing, or it is another kind of file", name);
+		return err_set(e, ERR_CONFIG, "damaged", "%s is not complete: its end is missing, or it is another kind of file", name);
 	return digest_fits(fd, out->body + COUNTS_BYTES, digest, name, e);
 }

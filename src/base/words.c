@@ -110,23 +110,40 @@ void offset_add(struct buf *out, double seconds)
 		buf_addf(out, "%+.3f s", seconds);
 }
 
+static void amount_add(struct buf *out, const char *unit, double n)
+{
+	buf_addc(out, ' ');
+	if (strcmp(unit, "bytes") == 0)
+		bytes_add(out, n);
+	else
+		buf_addf(out, "%.0f %s", n, unit);
+}
+
+static void pace_add(struct buf *out, const char *unit, double per_second)
+{
+	buf_adds(out, ", ");
+	if (strcmp(unit, "bytes") == 0) {
+		byte_rate_add(out, per_second);
+		return;
+	}
+	count_add(out, per_second);
+	buf_addf(out, " %s/s", unit);
+}
+
 static void how_far_add(struct buf *out, const char *unit, double done, double share, double per_second, double seconds_left)
 {
 	if (!isnan(share))
 		buf_addf(out, " %.0f %%", floor(100 * share));
 	else if (done > 0)
-		buf_addf(out, " %.0f %s", done, unit);
+		amount_add(out, unit, done);
 	if (!isnan(seconds_left)) {
 		buf_adds(out, ", ");
 		age_add(out, seconds_left);
 		buf_adds(out, " left");
 	}
 	/* Last: it is what a narrow screen can best do without. */
-	if (per_second >= 1) {
-		buf_adds(out, ", ");
-		count_add(out, per_second);
-		buf_addf(out, " %s/s", unit);
-	}
+	if (per_second >= 1)
+		pace_add(out, unit, per_second);
 }
 
 void progress_add(struct buf *out, const char *phase, const char *doing, double rows_done, double share, double rows_per_second,
@@ -145,7 +162,8 @@ const char *phase_words(const char *phase)
 		{ "list", "reads the rows" }, { "scan", "looks for rows that are gone" }, { "decide", "decides" }, { "compare", "compares" },
 		{ "settle", "waits until what was captured is settled" }, { "look", "looks again at what differs" }, { "mend", "mends" },
 		{ "fold", "looks for what is to be undone" }, { "put-back", "puts back" }, { "target", "reads what is there" },
-		{ "source", "fills the table" }, { "extra", "looks for rows that are only" },
+		{ "source", "fills the table" }, { "extra", "looks for rows that are only" }, { "vectors", "copies what was last seen of the records" },
+		{ "copy", "copies the journal" }, { "journal", "hands the copy of the journal out" },
 	};
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
@@ -166,6 +184,12 @@ void doing_add(struct buf *out, const char *phase, const char *endpoint, const c
 	if (far.len > 0)
 		buf_addf(out, ":%s", far.p);
 	buf_fini(&far);
+}
+
+void throttle_add(struct buf *out, const char *why)
+{
+	if (why[0] != '\0')
+		buf_addf(out, " (waits: %s)", why);
 }
 
 void attempts_add(struct buf *out, double failed, double next_seconds)

@@ -39,6 +39,8 @@ void progress_add(struct buf *out, const char *phase, const char *doing, double 
 /* The same of a job, "reads the rows at sales: 43 %, 5.7 s left, 1,200 rows/s". endpoint, unit: "" where there is none. */
 void doing_add(struct buf *out, const char *phase, const char *endpoint, const char *unit, double done, double share, double per_second,
 	       double seconds_left);
+/* What holds it back, behind that: " (waits: as fast as --rate allows)"; "": nothing. */
+void throttle_add(struct buf *out, const char *why);
 /* What a phase of a job is called; one without a name here as it is. */
 const char *phase_words(const char *phase);
 

@@ -31,6 +31,21 @@ const char *param_text(const json_t *params, const char *name)
 	return json_string_value(json_object_get(params, name));
 }
 
+int param_word(struct http_exchange *x, const json_t *params, const char *name, const char *const *words)
+{
+	const char *word = param_text(params, name);
+	struct buf all = { 0 };
+
+	for (int i = 0; words[i] != NULL; i++)
+		if (word == NULL || strcmp(word, words[i]) == 0)
+			return i;
+	for (int i = 0; words[i] != NULL; i++)
+		buf_addf(&all, "%s%s", i == 0 ? "" : words[i + 1] != NULL ? ", " : " or ", words[i]);
+	control_refuse(x, EXIT_USAGE, "usage", "%s: '%s' is not %s", name, word, all.p);
+	buf_fini(&all);
+	return -1;
+}
+
 static bool param_flag(const json_t *params, const char *name)
 {
 	return json_is_true(json_object_get(params, name));
@@ -547,7 +562,8 @@ static const struct command commands[] = {
 
 	{ "migrate", run_migrate, false,
 	  { { "entity", PARAM_TEXT, true }, { "from", PARAM_TEXT, true }, { "to", PARAM_TEXT, true }, { "strategy", PARAM_TEXT },
-	    { "jobs", PARAM_NUMBER }, { "onto", PARAM_TEXT }, { "rate", PARAM_NUMBER } },
+	    { "jobs", PARAM_NUMBER }, { "onto", PARAM_TEXT }, { "rate", PARAM_NUMBER },
+	    { "max_load", PARAM_NUMBER }, { "max_lag", PARAM_TEXT } },
 	  "Brings an entity's rows from one endpoint to another: how far it is, a line each, then the sum. It stops when the client leaves, and goes on when asked again." },
 	{ "verify", run_verify, false, { { "entity", PARAM_TEXT }, { "depth", PARAM_TEXT }, { "open", PARAM_FLAG } },
 	  "Compares the real rows of the endpoints: what differs (and with open what is open), a line each, then the sum." },

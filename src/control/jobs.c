@@ -47,6 +47,7 @@ static json_t *one_json(const struct job *j, const struct job_pace *pace)
 	json_object_set_new(o, "per_second", j->unit != NULL ? control_number(pace->per_second) : json_null());
 	json_object_set_new(o, "share", control_number(pace->share));
 	json_object_set_new(o, "seconds_left", control_number(pace->seconds_left));
+	json_object_set_new(o, "throttle", json_string(j->waits));
 	return o;
 }
 

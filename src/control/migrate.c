@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "control/room.h"
 #include "loop/loop.h"
 #include "sync/sync.h"
@@ -18,6 +19,12 @@ enum {
 	PROGRESS_MS = 500,
 	OUT_MOST = 64 * 1024,			/* lines not taken yet: nothing more is said of progress */
 	JOBS_MOST = 16, JOBS_USUAL = 4,
+	LOAD_USUAL = 25,			/* sessions */
+	LAG_USUAL_US = 10 * 1000 * 1000,
+};
+
+static const char *const strategies[] = {
+	[MIGRATE_FULL] = "full", [MIGRATE_INCREMENTAL] = "incremental", [MIGRATE_PARALLEL] = "parallel", NULL
 };
 
 struct migrating {
@@ -25,7 +32,8 @@ struct migrating {
 	struct sync_migration *migration;	/* NULL: it has ended */
 	struct loop_timer *timer;
 	struct buf out;
-	char *entity, *from, *to, *strategy;	/* owned */
+	char *entity, *from, *to;		/* owned */
+	enum sync_migrate_strategy strategy;
 	bool ended;
 };
 
@@ -38,6 +46,38 @@ static void say_line(struct migrating *g, json_t *j)
 
 /* ---- progress ---------------------------------------------------------------------------------------- */
 
+static json_t *target_json(const struct endpoint_load *load)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "active_sessions", load->sessions >= 0 ? json_integer(load->sessions) : json_null());
+	json_object_set_new(j, "standby_lag_seconds", control_number(load->lag_s));
+	json_object_set_new(j, "standby", load->standby[0] != '\0' ? control_text(load->standby) : json_null());
+	return j;
+}
+
+static json_t *workers_json(const struct migrating *g, size_t n)
+{
+	static const char *const states[] = {
+		[WORKER_READS] = "reads", [WORKER_WRITES] = "writes", [WORKER_WAITS] = "waits", [WORKER_DONE] = "done"
+	};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		struct sync_migrate_worker w;
+		json_t *j = json_object();
+
+		sync_migrate_worker(g->migration, i, &w);
+		json_object_set_new(j, "worker", json_integer((json_int_t)i + 1));
+		json_object_set_new(j, "state", json_string(states[w.state]));
+		json_object_set_new(j, "rows", json_integer(w.done));
+		json_object_set_new(j, "share", control_number(w.share));
+		json_object_set_new(j, "per_second", control_number(w.per_second));
+		json_array_append_new(list, j);
+	}
+	return list;
+}
+
 static json_t *progress_json(const struct migrating *g)
 {
 	struct sync_migrate_view v;
@@ -48,9 +88,11 @@ static json_t *progress_json(const struct migrating *g)
 	json_object_set(j, "rows_per_second", json_object_get(j, "per_second"));
 	json_object_set_new(j, "bytes_per_second", control_number(v.bytes_per_second));
 	json_object_set_new(j, "resumed", json_boolean(v.resumed));
+	json_object_set_new(j, "snapshot", json_boolean(v.one_moment));
 	json_object_set_new(j, "rows", json_integer(v.sums.rows));
 	json_object_set_new(j, "bytes", json_integer(v.sums.read + v.sums.written));
-	json_object_set_new(j, "throttle", json_string(v.reason));
+	json_object_set_new(j, "target", v.target != NULL ? target_json(v.target) : json_null());
+	json_object_set_new(j, "workers", workers_json(g, v.n_workers));
 	return j;
 }
 
@@ -82,7 +124,7 @@ static json_t *sum_json(const struct migrating *g, const struct sync_migrate_sum
 	json_object_set_new(j, "entity", control_text(g->entity));
 	json_object_set_new(j, "from", control_text(g->from));
 	json_object_set_new(j, "to", control_text(g->to));
-	json_object_set_new(j, "strategy", control_text(g->strategy));
+	json_object_set_new(j, "strategy", json_string(strategies[g->strategy]));
 	json_object_set_new(j, "rows", json_integer(s->rows));
 	json_object_set_new(j, "bytes", json_integer(bytes));
 	json_object_set_new(j, "read_bytes", json_integer(s->read));
@@ -136,40 +178,31 @@ static void migrating_free(void *arg)
 	free(g->entity);
 	free(g->from);
 	free(g->to);
-	free(g->strategy);
 	buf_fini(&g->out);
 	free(g);
 }
 
 /* ---- the order --------------------------------------------------------------------------------------- */
 
-/* The index of a word among those that are allowed; NULL is the first. -1: it is none of them, and that has been said. */
-static int one_of(struct http_exchange *x, const char *option, const char *word, const char *const *words)
-{
-	struct buf all = { 0 };
-
-	for (int i = 0; words[i] != NULL; i++)
-		if (word == NULL || strcmp(words[i], word) == 0)
-			return i;
-	for (int i = 0; words[i] != NULL; i++)
-		buf_addf(&all, "%s%s", i == 0 ? "" : words[i + 1] != NULL ? ", " : " or ", words[i]);
-	control_refuse(x, EXIT_USAGE, "usage", "%s: '%s' is not %s", option, word, all.p);
-	buf_fini(&all);
-	return -1;
-}
-
 static bool take_numbers(struct http_exchange *x, const json_t *params, struct sync_migrate_order *o)
 {
-	const json_t *jobs = json_object_get(params, "jobs"), *rate = json_object_get(params, "rate");
+	const json_t *jobs = json_object_get(params, "jobs"), *rate = json_object_get(params, "rate"), *load = json_object_get(params, "max_load");
+	const char *lag = param_text(params, "max_lag");
 
 	o->jobs = jobs != NULL ? (size_t)json_integer_value(jobs) : o->strategy == MIGRATE_PARALLEL ? JOBS_USUAL : 1;
 	o->rows_per_second = json_integer_value(rate);
+	o->sessions_most = load != NULL ? json_integer_value(load) : LOAD_USUAL;
+	o->lag_most_us = LAG_USUAL_US;
 	if (jobs != NULL && (json_integer_value(jobs) < 1 || json_integer_value(jobs) > JOBS_MOST))
 		control_refuse(x, EXIT_USAGE, "usage", "jobs: from 1 to %d", JOBS_MOST);
 	else if (jobs != NULL && o->strategy != MIGRATE_PARALLEL)
 		control_refuse(x, EXIT_USAGE, "usage", "jobs belongs to the strategy parallel");
 	else if (rate != NULL && json_integer_value(rate) < 1)
 		control_refuse(x, EXIT_USAGE, "usage", "rate: rows a second, from 1");
+	else if (o->sessions_most < 0)
+		control_refuse(x, EXIT_USAGE, "usage", "max_load: sessions; 0 for however many");
+	else if (lag != NULL && !duration_parse(lag, &o->lag_most_us))
+		control_refuse(x, EXIT_USAGE, "usage", "max_lag: '%s' is not a duration such as 500ms, 10s or 5m; 0s for however long", lag);
 	else
 		return true;
 	return false;
@@ -178,26 +211,24 @@ static bool take_numbers(struct http_exchange *x, const json_t *params, struct s
 /* False: it was refused. What it points to is the parameters'. */
 static bool take_order(struct control *c, struct http_exchange *x, const json_t *params, struct sync_migrate_order *o)
 {
-	static const char *const strategies[] = { "full", "incremental", "parallel", NULL }, *const ontos[] = { "merge", "replace", NULL };
-	const char *wanted = param_text(params, "onto");
+	static const char *const ontos[] = { "merge", "replace", NULL };
 	int strategy, onto;
 
 	*o = (struct sync_migrate_order){ .entity = param_text(params, "entity"), .from = param_text(params, "from"), .to = param_text(params, "to") };
 	if (!entity_is_known(c, x, o->entity) || !endpoint_is_known(c, x, o->from) || !endpoint_is_known(c, x, o->to))
 		return false;
-	strategy = one_of(x, "strategy", param_text(params, "strategy"), strategies);
-	onto = strategy >= 0 ? one_of(x, "onto", wanted, ontos) : -1;
+	strategy = param_word(x, params, "strategy", strategies);
+	onto = strategy >= 0 ? param_word(x, params, "onto", ontos) : -1;
 	if (onto < 0)
 		return false;
 	o->strategy = (enum sync_migrate_strategy)strategy;
-	o->onto = wanted == NULL ? ONTO_EMPTY : onto == 0 ? ONTO_MERGE : ONTO_REPLACE;
+	o->onto = param_text(params, "onto") == NULL ? ONTO_EMPTY : onto == 0 ? ONTO_MERGE : ONTO_REPLACE;
 	return take_numbers(x, params, o);
 }
 
 void run_migrate(struct control *c, struct http_exchange *x, const json_t *params)
 {
 	struct http_producer producer = { .more = more_lines, .end = migrating_free, .waits = true };
-	const char *strategy = param_text(params, "strategy");
 	struct sync_migrate_taker taker = { .done = on_done };
 	struct sync_migrate_order order;
 	struct err e = { 0 };
@@ -209,7 +240,7 @@ void run_migrate(struct control *c, struct http_exchange *x, const json_t *param
 	g->entity = xstrdup(order.entity);
 	g->from = xstrdup(order.from);
 	g->to = xstrdup(order.to);
-	g->strategy = xstrdup(strategy != NULL ? strategy : "full");
+	g->strategy = order.strategy;
 	g->timer = loop_timer_new(c->loop, on_progress, g);
 	loop_timer_set(g->timer, PROGRESS_MS);
 	producer.arg = taker.arg = g;

@@ -363,6 +363,7 @@ static void add_job(struct html_table *t, const json_t *job)
 
 	doing_add(&doing, str(job, "phase"), str(job, "endpoint"), str(job, "unit"), num(job, "done"), num(job, "share"),
 		  num(job, "per_second"), num(job, "seconds_left"));
+	throttle_add(&doing, str(job, "throttle"));
 	html_row_begin(t);
 	html_head_begin(t);
 	html_add(t->out, "%s %s", str(job, "kind"), str(job, "entity"));

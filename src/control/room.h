@@ -148,6 +148,8 @@ void held_discard(struct control *, struct http_exchange *, const json_t *params
 void control_refuse_err(struct http_exchange *, const struct err *);
 /* A parameter's text, or NULL when it was not given. */
 const char *param_text(const json_t *params, const char *name);
+/* The index of its word among these (NULL ends them); the first one when it was not given. -1: it is none of them, which has been answered. */
+int param_word(struct http_exchange *, const json_t *params, const char *name, const char *const *words);
 /* True when the name is NULL or an entity's / an endpoint's; else refuses with the nearest name. */
 bool entity_is_known(struct control *, struct http_exchange *, const char *entity);
 bool endpoint_is_known(struct control *, struct http_exchange *, const char *endpoint);

@@ -209,7 +209,7 @@ static void sum_up(struct verifying *v, const struct sync_verify_sums *s)
 	v->sums.bytes += s->bytes;
 }
 
-static const char *const depths[] = { [DEPTH_ROWS] = "rows", [DEPTH_RANGES] = "ranges", [DEPTH_COUNTS] = "counts" };
+static const char *const depths[] = { [DEPTH_ROWS] = "rows", [DEPTH_RANGES] = "ranges", [DEPTH_COUNTS] = "counts", NULL };
 
 static void say_sum(struct verifying *v)
 {
@@ -342,34 +342,20 @@ static void verifying_free(void *arg)
 	free(v);
 }
 
-/* False: there is no such depth. */
-static bool depth_of(struct http_exchange *x, const json_t *params, enum sync_verify_depth *depth)
-{
-	const char *word = param_text(params, "depth");
-
-	for (size_t i = 0; i < countof(depths); i++)
-		if (word == NULL || strcmp(word, depths[i]) == 0) {
-			*depth = (enum sync_verify_depth)i;
-			return true;
-		}
-	control_refuse(x, EXIT_USAGE, "unknown-depth", "'%s' is none of counts, ranges and rows", word);
-	return false;
-}
-
 static void run(struct control *c, struct http_exchange *x, const json_t *params, enum sync_verify_mode mode)
 {
 	struct http_producer producer = { .more = more_lines, .end = verifying_free, .waits = true };
 	const char *entity = param_text(params, "entity"), *from = param_text(params, "from");
-	enum sync_verify_depth depth = DEPTH_ROWS;
 	struct http_stream *stream;
 	struct verifying *v;
+	int depth;
 
-	if (!entity_is_known(c, x, entity) || !endpoint_is_known(c, x, from) || !depth_of(x, params, &depth))
+	if (!entity_is_known(c, x, entity) || !endpoint_is_known(c, x, from) || (depth = param_word(x, params, "depth", depths)) < 0)
 		return;
 	v = xcalloc(1, sizeof *v);
 	v->control = c;
 	v->mode = mode;
-	v->depth = depth;
+	v->depth = (enum sync_verify_depth)depth;
 	v->one = entity != NULL;
 	v->from = from != NULL ? xstrdup(from) : NULL;
 	v->open_too = json_is_true(json_object_get(params, "open"));

@@ -27,12 +27,15 @@ int order(struct asking *a, const char *command, json_t *params, int64_t silence
 int64_t patience(const struct ctl *c, int64_t usual_us);	/* --timeout, or the usual one */
 void set_text(json_t *params, const char *name, const char *value);	/* NULL: not set */
 void say(const struct buf *b);
+bool write_all(int fd, const char *p, size_t n);		/* false: errno says why; EINTR: Ctrl-C */
 void names_add(struct buf *out, const json_t *names);		/* "a, b and c" */
 void add_time(struct buf *out, const char *rfc3339);		/* "2026-03-01 12:00:00" */
-size_t screen(bool rows);		/* its height or width; without a terminal SIZE_MAX or 80 */
 
-/* progress.c: one line on stderr, redrawn; nothing where that is no terminal */
-void progress_draw(const char *line);
+/* progress.c */
+size_t screen(bool rows);		/* its height or width; without a terminal SIZE_MAX or 80 */
+/* A line on stderr or several, redrawn; nothing where that is no terminal */
+void progress_draw(const char *lines);
+void progress_tell(const char *lines);		/* the same, but where it is none they are told every few seconds */
 void progress_wipe(void);
 /* What a job does, and how far it is: an object of its progress, or of the jobs of status. */
 void job_add(struct buf *out, const json_t *job);

@@ -62,17 +62,9 @@ static bool take_bytes(struct asking *a, const char *p, size_t n)
 	struct saving *s = a->arg;
 
 	s->bytes += (int64_t)n;
-	while (n > 0) {
-		ssize_t put = write(s->fd, p, n);
-
-		if (put < 0 && errno == EINTR && !ctl_interrupted)
-			continue;
-		if (put < 0) {
-			a->rc = failed(s, "be written");
-			return false;
-		}
-		p += put;
-		n -= (size_t)put;
+	if (!write_all(s->fd, p, n)) {
+		a->rc = failed(s, "be written");
+		return false;
 	}
 	draw(s);
 	return true;

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -20,6 +19,19 @@ enum {
 };
 
 /* ---- asking ------------------------------------------------------------------------------------------ */
+
+bool write_all(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t wrote = write(fd, p, n);
+
+		if (wrote < 0 && (errno != EINTR || ctl_interrupted))
+			return false;
+		p += wrote > 0 ? wrote : 0;
+		n -= wrote > 0 ? (size_t)wrote : 0;
+	}
+	return true;
+}
 
 void say(const struct buf *b)
 {
@@ -76,6 +88,8 @@ static bool on_line(void *arg, int status, const char *line)
 	}
 	if (a->c->json)
 		puts(line);
+	if (a->c->json && json_object_get(j, "progress") != NULL)
+		fflush(stdout);			/* whoever follows a pipe wants to know now, and gets what came before with it */
 	if (error != NULL)
 		on_error(a, j, error);
 	else if (!a->c->json && a->show != NULL)
@@ -134,15 +148,6 @@ static bool number_parse(const char *s, json_int_t *out)
 }
 
 /* ---- status ------------------------------------------------------------------------------------------ */
-
-size_t screen(bool rows)
-{
-	struct winsize size;
-
-	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20 || size.ws_row < 4)
-		return rows ? SIZE_MAX : 80;
-	return rows ? size.ws_row : size.ws_col;
-}
 
 static void show_status(struct asking *a, const json_t *j)
 {
@@ -535,8 +540,10 @@ const struct ctl_command ctl_commands[] = {
 	  "Writes what the daemon has last seen of all records, and its journal, as they are now, into FILE; work goes on meanwhile." },
 	{ "restore", "FILE [--replace] [--other-topology]", "xT", 1, 1, run_restore,
 	  "Puts a backup back, while no daemon runs. --replace gives up what Redis holds; the journal that is there is kept aside.", true },
-	{ "migrate", "ENTITY --from A --to B [--strategy full|incremental|parallel] [--jobs N] [--onto merge|replace] [--rate N]", "FDyOJa", 1, 1,
-	  run_migrate, "Brings an entity's rows from one endpoint to another; what was broken off goes on where it stopped. --rate: rows a second." },
+	{ "migrate", "ENTITY --from A --to B [--strategy full|incremental|parallel] [--jobs N] [--onto merge|replace] [--rate N] [--max-load N] [--max-lag T]",
+	  "FDyOJamg", 1, 1, run_migrate, "Brings an entity's rows from one endpoint to another; what was broken off goes on where it stopped. "
+	  "--rate: rows a second. It waits while more than --max-load sessions of others (25) are at work at B's server, or a standby of it is "
+	  "more than --max-lag (10s) behind." },
 	{ "verify", "[ENTITY] [--depth counts|ranges|rows] [--html FILE]", "LH", 0, 1, run_verify,
 	  "Compares the real rows of the endpoints; 1 when some differ. --depth counts only counts them, ranges reads only those which their "
 	  "servers' hashes do not find equal. --html writes a report that a browser shows." },

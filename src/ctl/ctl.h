@@ -9,7 +9,7 @@
  *   client.c    one HTTP exchange over the control socket
  *   find.c      where the control socket is
  *   object.c    reading the daemon's objects
- *   progress.c  how far something is, in a line that is redrawn
+ *   progress.c  how far something is, in lines that are redrawn
  *   report.c    what verify found, as an HTML file
  *   status.c    the status in words and tables
  *   ratios.c    the ratios over time in it
@@ -43,7 +43,7 @@ struct ctl {
 	int64_t timeout_us;
 	bool json, no_color;
 	bool watch, print, sweep, waiting, null, runs, dry_run, replace, other_topology;
-	const char *entity, *endpoint, *since, *until, *key, *id, *value, *run, *source, *rule, *from, *to, *strategy, *onto, *jobs, *rate,
+	const char *entity, *endpoint, *since, *until, *key, *id, *value, *run, *source, *rule, *from, *to, *strategy, *onto, *jobs, *rate, *max_load, *max_lag,
 		*html, *depth;
 	/* made from it */
 	char *path;			/* of the control socket */
@@ -112,6 +112,9 @@ void ratios_show(const json_t *status, struct buf *out, size_t width, bool color
 enum paint { PLAIN, BOLD, GREEN, YELLOW, RED, DIM };
 
 void paint_add(struct buf *out, bool color, enum paint, const char *text);
+
+/* At most `width` characters; what is cut shows as "...". The caller frees. */
+char *cut_to_fit(const char *, size_t width);
 
 struct table_column {
 	const char *title;

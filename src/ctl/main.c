@@ -44,6 +44,8 @@ const struct option ctl_options[] = {
 	{ "onto", required_argument, NULL, 'O' },
 	{ "jobs", required_argument, NULL, 'J' },
 	{ "rate", required_argument, NULL, 'a' },
+	{ "max-load", required_argument, NULL, 'm' },
+	{ "max-lag", required_argument, NULL, 'g' },
 	{ "replace", no_argument, NULL, 'x' },
 	{ "other-topology", no_argument, NULL, 'T' },
 	{ "html", required_argument, NULL, 'H' },
@@ -153,6 +155,8 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	case 'O': c->onto = optarg; break;
 	case 'J': c->jobs = optarg; break;
 	case 'a': c->rate = optarg; break;
+	case 'm': c->max_load = optarg; break;
+	case 'g': c->max_lag = optarg; break;
 	case 'x': c->replace = true; break;
 	case 'T': c->other_topology = true; break;
 	case 'H': c->html = optarg; break;

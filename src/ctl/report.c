@@ -407,19 +407,6 @@ static void document_add(struct buf *out, const struct report *r)
 
 /* ---- the file ---------------------------------------------------------------------------------------- */
 
-static bool write_all(int fd, const char *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t wrote = write(fd, p, n);
-
-		if (wrote < 0 && errno != EINTR)
-			return false;
-		p += wrote > 0 ? wrote : 0;
-		n -= wrote > 0 ? (size_t)wrote : 0;
-	}
-	return true;
-}
-
 int report_write(struct report *r)
 {
 	struct buf out = { 0 };

@@ -261,6 +261,19 @@ static void add_job(struct table *t, const json_t *job)
 	cell(t, PLAIN, &words);
 }
 
+/* A line of its own: in the table it would be cut. */
+static void show_throttle(const json_t *job, struct buf *out, size_t width)
+{
+	struct buf line = { 0 };
+
+	if (str(job, "throttle")[0] == '\0')
+		return;
+	buf_addf(&line, "%s %s waits: ", str(job, "kind"), str(job, "entity"));
+	text_escape(&line, str(job, "throttle"), strlen(str(job, "throttle")), '\0', 200);
+	wrap_add(out, line.p, 2, width);
+	buf_fini(&line);
+}
+
 static void show_jobs(const json_t *jobs, struct buf *out, size_t width, bool color)
 {
 	static const struct table_column columns[] = {
@@ -274,6 +287,8 @@ static void show_jobs(const json_t *jobs, struct buf *out, size_t width, bool co
 	for (size_t i = 0; i < n && i < JOBS_SHOWN; i++)
 		add_job(&t, json_array_get(jobs, i));
 	table_print(&t, out, width, color);
+	for (size_t i = 0; i < n && i < JOBS_SHOWN; i++)
+		show_throttle(json_array_get(jobs, i), out, width);
 	if (n > JOBS_SHOWN)
 		buf_addf(out, "  and %zu more\n", n - JOBS_SHOWN);
 	buf_addc(out, '\n');

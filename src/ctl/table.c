@@ -73,8 +73,7 @@ static void squeeze(const struct table *t, size_t *widths, size_t width)
 	}
 }
 
-/* At most `width` characters; what is cut shows as "...". */
-static char *cut(const char *s, size_t width)
+char *cut_to_fit(const char *s, size_t width)
 {
 	size_t n = strlen(s), at = 0;
 	uint32_t code;
@@ -97,7 +96,7 @@ static void add_blanks(struct buf *out, size_t n)
 static void add_cell(struct buf *out, const struct table_column *c, const char *text, size_t width, bool color, enum paint paint,
 		     bool last)
 {
-	char *fitting = cut(text, width);
+	char *fitting = cut_to_fit(text, width);
 	size_t blanks = width - width_of(fitting);
 
 	if (c->right)

@@ -63,6 +63,21 @@ static inline void rowset_free(struct rowset **rs)
 	*rs = NULL;
 }
 
+/*
+ * The table as it was at one moment, for several lists of it at once. It keeps a transaction open on the server, which clears away nothing
+ * that is newer for as long as it lasts: not for longer than is needed. Yours; it may be given back also when the endpoint is gone.
+ */
+struct moment {
+	void (*release)(struct moment *);
+};
+static inline void moment_free(struct moment **m)
+{
+	if (*m != NULL)
+		(*m)->release(*m);
+	*m = NULL;
+}
+#define MOMENT_LOST "moment-lost"	/* an error's code: that moment cannot be seen any more */
+
 /* ---- sums of rows ------------------------------------------------------------------------------------ */
 
 /*
@@ -148,6 +163,7 @@ typedef void done_fn(void *arg, const struct err *e);				/* e is NULL when fine 
 struct stamps { struct value id; int64_t stamp; };
 /* parts: SUM_PARTS of them; last: the last local id of the range, NULL: the table ends with it. Valid during the call. */
 typedef void summed_fn(void *arg, const struct part_sum *parts, const char *last, const struct err *e);
+typedef void moment_fn(void *arg, struct moment *, const struct err *e);		/* it is yours; NULL on error */
 typedef void ids_fn(void *arg, const struct value *ids, size_t n, const struct err *e);	/* valid during the call */
 typedef void stamps_fn(void *arg, const struct stamps *list, size_t n, const struct err *e);	/* valid during the call */
 
@@ -177,7 +193,14 @@ struct link_ops {
 	 * and not cut: these were the last.
 	 */
 	void (*list)(struct link *, const char *after, const char *until, size_t max, rowset_fn *done, void *arg);
-	/* The same of rows in those parts. */
+	/* A moment between the call and the answer. NULL: the driver has none. */
+	void (*moment)(struct link *, moment_fn *done, void *arg);
+	/*
+	 * list, as it was at that moment of this link; it need not last until the answer. MOMENT_LOST: its session has ended, or the table has been
+	 * emptied or built anew since, and looks empty from there.
+	 */
+	void (*list_at)(struct link *, const struct moment *, const char *after, const char *until, size_t max, rowset_fn *done, void *arg);
+	/* list, of rows in those parts. */
 	void (*list_parts)(struct link *, const char *after, const char *until, const struct part_set *, size_t max, rowset_fn *done, void *arg);
 	/* The sums of the next `max` rows or so by local id, after `after` (NULL: from the start). NULL: the driver's rows have none. */
 	void (*sum)(struct link *, const char *after, size_t max, const struct sum_seeds *, summed_fn *done, void *arg);
@@ -239,6 +262,14 @@ struct endpoint_events {	/* the driver calls these from the loop */
 	void *arg;
 };
 
+/* How busy a server is with others than us. */
+struct endpoint_load {
+	int64_t sessions;		/* of others, that execute something just now; -1: our role may not see that */
+	double lag_s;			/* of the standby that is farthest behind; 0: of none; NAN: our role may not see that */
+	char standby[64];		/* its name */
+};
+typedef void loaded_fn(void *arg, const struct endpoint_load *, const struct err *e);	/* valid during the call; NULL on error */
+
 struct endpoint_ops {
 	void (*start)(struct endpoint *);		/* connects; while it rests after a failure it tries again at once */
 	void (*pause)(struct endpoint *);		/* closes connections; state becomes paused */
@@ -251,6 +282,8 @@ struct endpoint_ops {
 	void (*greet)(struct endpoint *, int64_t fence, greeted_fn *done, void *arg);
 	/* Puts the epoch there, under the fencing number in `fence`; an error when it is not the one there any more. */
 	void (*beat)(struct endpoint *, int64_t epoch, done_fn *done, void *arg);
+	/* Cheap: once a second does no harm. NULL: the driver cannot tell. */
+	void (*load)(struct endpoint *, loaded_fn *done, void *arg);
 	/* Creates / removes what `listen` capture needs. Idempotent. */
 	void (*install)(struct endpoint *, done_fn *done, void *arg);
 	void (*uninstall)(struct endpoint *, done_fn *done, void *arg);

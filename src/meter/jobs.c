@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -25,6 +26,7 @@ void job_phase(struct job *j, const char *phase, const char *endpoint, const cha
 	j->expected = expected;
 	j->phase_us = now;
 	memset(&j->pace, 0, sizeof j->pace);
+	j->waits[0] = '\0';
 }
 
 void job_expect(struct job *j, int64_t expected)
@@ -41,6 +43,11 @@ void job_more(struct job *j, int64_t n, int64_t now)
 void job_had(struct job *j, int64_t n)
 {
 	j->done += n;
+}
+
+void job_waits(struct job *j, const char *why)
+{
+	snprintf(j->waits, sizeof j->waits, "%s", why);
 }
 
 void job_end(struct jobs *jobs, struct job *j)

@@ -6,6 +6,7 @@
  *	job_begin(jobs, &m->job, "verify", entity, JOB_OPERATOR, now);		once, with the list: sync_jobs() outside of sync/
  *	job_phase(&m->job, "list", "sales", "rows", expected, now);		for each thing after the other
  *	job_more(&m->job, n, now);						as it gets on: n more are done
+ *	job_waits(&m->job, "as fast as --rate allows");				why it is not faster; "": nothing holds it
  *	job_end(jobs, &m->job);						before its memory goes; also of one that never began
  *
  * and /status, crmsyncctl and the page show it. Names are not copied: they must outlive the job, or the phase. What a phase is called
@@ -34,6 +35,7 @@ struct job {
 	int64_t done, expected;		/* expected -1: unknown */
 	int64_t phase_us;		/* when the phase began */
 	struct rate pace;		/* of the phase */
+	char waits[160];		/* what holds it back; "": nothing does */
 	struct job *prev, *next;
 };
 struct jobs {
@@ -45,6 +47,7 @@ void job_phase(struct job *, const char *phase, const char *endpoint, const char
 void job_expect(struct job *, int64_t expected);	/* it is known only now */
 void job_more(struct job *, int64_t n, int64_t now_us);
 void job_had(struct job *, int64_t n);	/* so much was done before, by one that was interrupted: no part of the pace */
+void job_waits(struct job *, const char *why);	/* copied */
 void job_end(struct jobs *, struct job *);
 
 /* How far a phase is; where nothing can be said it is NAN. */

@@ -40,7 +40,7 @@ struct sync_backup {
 	bool asking, left;		/* an answer of the store is out; nobody waits for us any more: freed with it */
 	struct buf out;
 	struct backup_sums sums;
-	int64_t began_us;
+	struct job job;			/* its phases: vectors, copy, journal */
 };
 
 static void go_on(struct sync_backup *b);
@@ -53,8 +53,10 @@ static void let_go(struct sync_backup *b)
 
 	if (s != NULL && s->store != NULL)
 		s->store->tap = (struct store_tap){ NULL, NULL };
-	if (s != NULL)
+	if (s != NULL) {
 		s->backup = NULL;
+		job_end(&s->jobs, &b->job);
+	}
 	b->sync = NULL;
 	journal_copy_free(&b->journal);
 }
@@ -142,6 +144,7 @@ static void on_page(void *arg, const struct rid *rids, const struct value *blobs
 	for (size_t i = 0; i < n; i++)
 		add_record(b, b->entity, &rids[i], blobs[i]);
 	b->sums.records += n;
+	job_more(&b->job, (int64_t)n, clock_mono_us());
 	b->from = next;
 	if (next == 0 && ++b->entity == b->sync->topology->n_entities)
 		b->state = BACKUP_MOMENT;
@@ -177,6 +180,7 @@ static void on_facts(void *arg, const struct store_fact *facts, size_t n, const 
 		return;
 	}
 	b->state = BACKUP_JOURNAL_PAGES;
+	job_phase(&b->job, "copy", NULL, NULL, -1, clock_mono_us());
 	b->taker.more(b->taker.arg);
 }
 
@@ -187,8 +191,16 @@ static void finish(struct sync_backup *b)
 	backup_write_end(b->writer, &b->sums, &b->out);
 	b->state = BACKUP_OVER;
 	log_info("backup made", LOG_I("records", b->sums.records), LOG_I("journal_bytes", b->sums.journal_bytes),
-		 LOG_D("seconds", (double)(clock_mono_us() - b->began_us) / 1e6));
+		 LOG_D("seconds", (double)(clock_mono_us() - b->job.began_us) / 1e6));
 	let_go(b);
+}
+
+/* It is copied first, and then given out. */
+static void tell_given(struct sync_backup *b, size_t n)
+{
+	if (b->job.unit == NULL)
+		job_phase(&b->job, "journal", NULL, "bytes", journal_bytes(b->sync->journal), clock_mono_us());
+	job_more(&b->job, (int64_t)n, clock_mono_us());
 }
 
 /* A portion a turn of the loop, as it is taken. */
@@ -205,8 +217,10 @@ static void copy_journal(struct sync_backup *b)
 		return;
 	}
 	b->sums.journal_bytes += n;
-	if (n > 0)
+	if (n > 0) {
+		tell_given(b, n);
 		backup_write(b->writer, BACKUP_JOURNAL, piece, n, NULL, 0, &b->out);
+	}
 	if (over)
 		finish(b);
 }
@@ -255,10 +269,8 @@ static bool can_begin(const struct sync *s, struct err *e)
 {
 	if (s->backup != NULL)
 		return err_set(e, ERR_TRANSIENT, "busy", "a backup is being made already; one at a time");
-	if (sync_stands_by(s))
-		return err_set(e, ERR_TRANSIENT, STORE_STANDBY, "this crmsyncd stands by: ask the one that does the work");
-	if (!s->store->ready || !s->recovered || s->rebase != NULL)
-		return err_set(e, ERR_TRANSIENT, "not-ready", "the state in Redis is not at hand just now; ask again");
+	if (sync_not_at_hand(s) != NULL)
+		return err_set(e, ERR_TRANSIENT, "not-ready", "%s", sync_not_at_hand(s));
 	return true;
 }
 
@@ -266,6 +278,7 @@ static void begin(struct sync_backup *b)
 {
 	const struct sync *s = b->sync;
 	struct buf head = { 0 };
+	int64_t expected = 0;
 	char when[32];
 
 	time_print(clock_wall_us(), when);
@@ -274,6 +287,9 @@ static void begin(struct sync_backup *b)
 	b->writer = backup_writer_new(head.p, &b->out);
 	buf_fini(&head);
 	backup_write(b->writer, BACKUP_KEY, s->store->key.secret, sizeof s->store->key.secret, NULL, 0, &b->out);
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		expected += s->store->records[i];
+	job_phase(&b->job, "vectors", NULL, "records", expected, clock_mono_us());
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		backup_write(b->writer, BACKUP_ENTITY, s->flows[i].def->name, strlen(s->flows[i].def->name), NULL, 0, &b->out);
 }
@@ -285,7 +301,8 @@ struct sync_backup *sync_backup(struct sync *s, const struct sync_backup_taker *
 	if (!can_begin(s, e))
 		return NULL;
 	b = xcalloc(1, sizeof *b);
-	*b = (struct sync_backup){ .sync = s, .taker = *taker, .began_us = clock_mono_us() };
+	*b = (struct sync_backup){ .sync = s, .taker = *taker };
+	job_begin(&s->jobs, &b->job, "backup", NULL, JOB_OPERATOR, clock_mono_us());
 	b->soon = loop_timer_new(s->loop, on_soon, b);
 	s->backup = b;
 	s->store->tap = (struct store_tap){ on_written, b };

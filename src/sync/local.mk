@@ -10,6 +10,8 @@ libcrmsync_a_SOURCES += \
 	src/sync/listing.c \
 	src/sync/meters.c src/sync/meters_keep.c \
 	src/sync/migrate.c src/sync/migrate.h \
+	src/sync/migrate_list.c \
+	src/sync/migrate_load.c \
 	src/sync/migrate_mark.c \
 	src/sync/migrate_round.c \
 	src/sync/observe.c \

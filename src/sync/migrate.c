@@ -16,37 +16,17 @@
 enum {
 	SETTLE_US = 10000000,		/* so long is waited for what was put off, when others are at work on the entity, too */
 	LOOKS_MOST = 3,			/* so often it is looked for what the target is still owed */
-	PRESIZE_FROM = 1000,		/* rows */
 };
 
 /* ---- the end ----------------------------------------------------------------------------------------- */
-
-static void stretches_clear(struct sync_migration *m)
-{
-	for (size_t i = 0; i < STRETCHES_MAX; i++) {
-		struct stretch *t = &m->stretches[i];
-
-		while (t->first != NULL) {
-			struct part *part = t->first;
-
-			t->first = part->next;
-			free(part->last);
-			free(part);
-		}
-		free(t->until);
-		free(t->settled);
-		free(t->after);
-		*t = (struct stretch){ .migration = m };
-	}
-	m->n_stretches = 1;
-}
 
 static void migration_release(struct sync_migration *m)
 {
 	m->sync->migration = NULL;
 	m->flow->migration = NULL;
 	job_end(&m->sync->jobs, &m->job);
-	stretches_clear(m);
+	migrate_stretches_clear(m);
+	moment_free(&m->moment);
 	free(m->extra);
 	free(m);
 }
@@ -87,8 +67,7 @@ static void migration_fail(struct sync_migration *m, const struct err *e)
 	migration_end(m, &why);
 }
 
-/* Something that it had asked for has been answered. False: it is over, and maybe gone. */
-static bool answered(struct sync_migration *m, const struct err *e)
+bool migrate_answered(struct sync_migration *m, const struct err *e)
 {
 	m->open--;
 	if (e != NULL && !m->ended)
@@ -125,15 +104,14 @@ static bool is_broken(const struct sync_migration *m, struct err *e)
 	return e->kind != 0 || is_away(m->from, e) || is_away(m->to, e);
 }
 
-/* The same, of what rounds are made of: what was asked for before something went is not worked on after it. */
-static bool still_answered(struct sync_migration *m, const struct err *e)
+bool migrate_still_answered(struct sync_migration *m, const struct err *e)
 {
 	struct err why = { 0 };
 
-	return answered(m, e == NULL && !m->ended && is_broken(m, &why) ? &why : e);
+	return migrate_answered(m, e == NULL && !m->ended && is_broken(m, &why) ? &why : e);
 }
 
-static void go_on(struct sync_migration *m)
+void migrate_go_on(struct sync_migration *m)
 {
 	if (!m->sync->closing)
 		flow_pump(m->flow);
@@ -145,7 +123,7 @@ void sync_migrate_cancel(struct sync_migration *m)
 	leave_debts(m);
 	log_info("migration left by whoever ordered it", LOG_S("entity", m->flow->def->name), LOG_I("rows", m->sums.rows));
 	m->open++;
-	answered(m, NULL);
+	migrate_answered(m, NULL);
 }
 
 void migrate_end_with_sync(struct sync *s)
@@ -166,22 +144,20 @@ void migrate_free(struct sync *s)
 
 /* ---- how far it is: kept ----------------------------------------------------------------------------- */
 
-static void save(struct sync_migration *m);
-
 static void on_saved(void *arg, const struct err *e)
 {
 	struct sync_migration *m = arg;
 
 	m->saving = false;
-	if (!answered(m, e))
+	if (!migrate_answered(m, e))
 		return;
 	if (m->unsaved)
-		save(m);
-	go_on(m);
+		migrate_save(m);
+	migrate_go_on(m);
 }
 
 /* One at a time, and what came meanwhile in the next. */
-static void save(struct sync_migration *m)
+void migrate_save(struct sync_migration *m)
 {
 	char name[200], *text;
 	struct store_position p = { .name = name };
@@ -196,11 +172,6 @@ static void save(struct sync_migration *m)
 	m->open++;
 	m->sync->store->ops->write(m->sync->store, m->flow->index, &w, on_saved, m);
 	free(text);
-}
-
-static struct side *side_listed(const struct sync_migration *m)
-{
-	return m->phase == MIGRATE_TARGET ? m->to : m->from;
 }
 
 /* had: so much of the phase was done in an earlier life. */
@@ -218,15 +189,16 @@ static void tell_phase(struct sync_migration *m, int64_t had)
 	memset(&m->bytes, 0, sizeof m->bytes);
 }
 
-static void enter(struct sync_migration *m, enum migrate_phase phase)
+void migrate_enter(struct sync_migration *m, enum migrate_phase phase)
 {
 	m->phase = phase;
 	m->positioned = m->estimated = m->parted = m->marking = false;
 	tell_phase(m, 0);
-	stretches_clear(m);
+	migrate_stretches_clear(m);
+	moment_free(&m->moment);
 	if (phase == MIGRATE_TARGET || phase == MIGRATE_SOURCE)
-		side_listed(m)->strangers &= side_listed(m)->surveyed;
-	save(m);
+		migrate_side_listed(m)->strangers &= migrate_side_listed(m)->surveyed;
+	migrate_save(m);
 }
 
 /* ---- BEGIN ------------------------------------------------------------------------------------------- */
@@ -235,7 +207,7 @@ static void on_mark(void *arg, struct value text, const struct err *e)
 {
 	struct sync_migration *m = arg;
 
-	if (!answered(m, e))
+	if (!migrate_answered(m, e))
 		return;
 	m->loaded = true;
 	m->resumed = !value_is_null(text) && migrate_mark_read(m, text);
@@ -247,7 +219,7 @@ static void on_mark(void *arg, struct value text, const struct err *e)
 	} else {
 		m->parked_before = m->to->parked;
 	}
-	go_on(m);
+	migrate_go_on(m);
 }
 
 static void refuse_rows(struct sync_migration *m)
@@ -274,17 +246,17 @@ static void on_looked(void *arg, struct rowset *rows, const struct err *e)
 
 	if (e == NULL)
 		rowset_free(&rows);
-	if (!answered(m, e))
+	if (!migrate_answered(m, e))
 		return;
 	m->looked = true;
 	m->was_empty = empty;
 	if (!empty && !may_hold_rows(m)) {
 		m->open++;
 		refuse_rows(m);
-		answered(m, NULL);
+		migrate_answered(m, NULL);
 		return;
 	}
-	go_on(m);
+	migrate_go_on(m);
 }
 
 static bool begin_step(struct sync_migration *m)
@@ -304,310 +276,8 @@ static bool begin_step(struct sync_migration *m)
 		m->to->link->ops->list(m->to->link, NULL, NULL, 1, on_looked, m);
 		return false;
 	}
-	enter(m, m->to->surveyed ? MIGRATE_SOURCE : MIGRATE_TARGET);
+	migrate_enter(m, m->to->surveyed ? MIGRATE_SOURCE : MIGRATE_TARGET);
 	return true;
-}
-
-/* ---- TARGET, SOURCE: before the first page ----------------------------------------------------------- */
-
-static void on_positioned(void *arg, const struct err *e)
-{
-	struct sync_migration *m = arg;
-
-	if (!answered(m, e))
-		return;
-	m->positioned = true;
-	go_on(m);
-}
-
-static void on_position_now(void *arg, const char *position, const struct err *e)
-{
-	struct sync_migration *m = arg;
-	struct side *side = side_listed(m);
-	char name[200];
-	struct store_position p = { name, position };
-	struct store_write w = { .positions = &p, .n_positions = 1 };
-
-	if (!answered(m, e))
-		return;
-	capture_settled(side, position);
-	side_name_mark(side, "poll", name);
-	m->open++;
-	m->sync->store->ops->write(m->sync->store, m->flow->index, &w, on_positioned, m);
-}
-
-/* Where a poll is to go on when this is over; of a listing that goes on, it stands where it began. */
-static bool needs_position(const struct sync_migration *m)
-{
-	const struct side *side = side_listed(m);
-
-	if (side->surveyed || !side->captures || side->mapping->endpoint->capture != CAPTURE_POLL)
-		return false;
-	for (size_t i = 0; i < m->n_stretches; i++)
-		if (m->stretches[i].settled != NULL)
-			return false;
-	return true;
-}
-
-static void on_presized(void *arg, const struct err *e)
-{
-	/* Only a saving of work; the buckets grow by themselves. */
-}
-
-static void on_estimated(void *arg, int64_t rows, const struct err *e)
-{
-	struct sync_migration *m = arg;
-	struct store *store = m->sync->store;
-
-	if (!answered(m, NULL))
-		return;
-	job_expect(&m->job, e == NULL ? rows : -1);
-	m->estimated = true;
-	if (store->ready && store->records[m->flow->index] == 0 && m->job.expected > PRESIZE_FROM)
-		store->ops->presize(store, m->flow->index, m->job.expected, on_presized, NULL);
-	go_on(m);
-}
-
-static void on_split(void *arg, const struct value *ids, size_t n, const struct err *e)
-{
-	struct sync_migration *m = arg;
-
-	if (!answered(m, e))
-		return;
-	for (size_t i = 0; i < n && i + 1 < STRETCHES_MAX; i++) {
-		m->stretches[i].until = xstrndup(ids[i].data, (size_t)ids[i].len);
-		m->stretches[i + 1].settled = xstrdup(m->stretches[i].until);
-		m->stretches[i + 1].after = xstrdup(m->stretches[i].until);
-		m->n_stretches = i + 2;
-	}
-	m->parted = true;
-	save(m);
-	go_on(m);
-}
-
-/* Only the source; what goes on has been parted before. */
-static bool needs_parts(const struct sync_migration *m)
-{
-	return m->phase == MIGRATE_SOURCE && m->jobs > 1 && m->n_stretches == 1 && m->stretches[0].settled == NULL;
-}
-
-/* True: it is ready for the next page. */
-static bool is_prepared(struct sync_migration *m)
-{
-	struct side *side = side_listed(m);
-
-	if (m->positioned && m->estimated && m->parted)
-		return true;
-	if (m->open > 0)
-		return false;
-	m->positioned = m->positioned || !needs_position(m);
-	m->parted = m->parted || !needs_parts(m);
-	if (m->positioned && m->estimated && m->parted)
-		return true;
-	m->open++;
-	if (!m->positioned)
-		side->link->ops->position_now(side->link, on_position_now, m);
-	else if (!m->estimated)
-		side->link->ops->estimate(side->link, on_estimated, m);
-	else
-		side->link->ops->split(side->link, m->jobs, m->job.expected, on_split, m);
-	return false;
-}
-
-/* ---- TARGET, SOURCE: pages --------------------------------------------------------------------------- */
-
-static void add_sums(struct sync_migrate_sums *to, const struct sync_migrate_sums *more)
-{
-	to->rows += more->rows;
-	to->read += more->read;
-	to->written += more->written;
-	to->inserted += more->inserted;
-	to->updated += more->updated;
-	to->deleted += more->deleted;
-	to->rejected += more->rejected;
-	to->cleaned += more->cleaned;
-	to->waited_us += more->waited_us;
-}
-
-/* All parts up to here are over. */
-static void settle_parts(struct stretch *t)
-{
-	struct sync_migration *m = t->migration;
-	bool any = false;
-
-	while (t->first != NULL && t->first->over) {
-		struct part *part = t->first;
-
-		t->first = part->next;
-		job_more(&m->job, part->sums.rows, clock_mono_us());
-		if (m->phase == MIGRATE_TARGET)		/* what is reported is what was brought over */
-			part->sums.rows = part->sums.read = part->sums.cleaned = part->sums.rejected = 0;
-		add_sums(&m->sums, &part->sums);
-		free(t->settled);
-		t->settled = part->last;
-		free(part);
-		any = true;
-	}
-	if (any)
-		save(m);
-}
-
-static void part_over(struct part *part)
-{
-	struct sync_migration *m = part->migration;
-
-	if (part->stretch != NULL) {
-		part->over = true;
-		settle_parts(part->stretch);
-	} else {
-		add_sums(&m->sums, &part->sums);
-		m->extra = NULL;
-		free(part);
-	}
-}
-
-void migrate_leave(struct sync_migration *m, struct part *part, const struct err *why)
-{
-	if (part != NULL && why == NULL && !m->ended)
-		part_over(part);
-	if (answered(m, part != NULL ? why : NULL))
-		go_on(m);
-}
-
-static struct part *part_new(struct sync_migration *m, struct stretch *t)
-{
-	struct part *part = xcalloc(1, sizeof *part);
-
-	part->migration = m;
-	part->stretch = t;
-	if (t == NULL)
-		m->extra = part;
-	else if (t->first == NULL)
-		t->first = t->last = part;
-	else
-		t->last = t->last->next = part;
-	return part;
-}
-
-static void take_page(struct stretch *t, struct rowset *rows)
-{
-	struct sync_migration *m = t->migration;
-	struct side *side = side_listed(m);
-	const struct row *last = &rows->rows[rows->n - 1];
-	struct part *part = part_new(m, t);
-	int64_t now = clock_mono_us();
-
-	part->last = xstrndup(last->id.data, (size_t)last->id.len);
-	part->sums = (struct sync_migrate_sums){ .rows = (int64_t)rows->n, .read = (int64_t)rows->bytes, .waited_us = now - t->asked_us };
-	free(t->after);
-	t->after = xstrdup(part->last);
-	m->listed += (int64_t)rows->n;
-	rate_add(&m->bytes, rows->bytes, now);
-	round_of_migration(side, rows, t->asked_us, part);
-}
-
-static void on_page(void *arg, struct rowset *rows, const struct err *e)
-{
-	struct stretch *t = arg;
-	struct sync_migration *m = t->migration;
-	struct side *side = side_listed(m);
-
-	t->asking = false;
-	if (!still_answered(m, e)) {
-		if (e == NULL)
-			rowset_free(&rows);
-		return;
-	}
-	t->listed = rows->n < batch_rows(m->flow) && !rows->cut;
-	if (!side->surveyed)
-		side->strangers = side->strangers || listing_has_strangers(side, rows);
-	if (rows->n > 0)
-		take_page(t, rows);
-	else
-		rowset_free(&rows);
-	go_on(m);
-}
-
-/* It has listed all that it may by now: the next tick asks again. */
-static bool is_fast_enough(const struct sync_migration *m)
-{
-	return m->rows_per_second > 0 && m->listed > m->rows_per_second * (clock_mono_us() - m->job.began_us) / 1000000;
-}
-
-static bool ask_page(struct sync_migration *m)
-{
-	struct side *side = side_listed(m);
-
-	if (is_fast_enough(m))
-		return false;
-	for (size_t i = 0; i < m->n_stretches; i++) {
-		struct stretch *t = &m->stretches[i];
-
-		if (t->asking || t->listed)
-			continue;
-		t->asking = true;
-		t->asked_us = clock_mono_us();
-		m->open++;
-		side->link->ops->list(side->link, t->after, t->until, batch_rows(m->flow), on_page, t);
-		return true;
-	}
-	return false;
-}
-
-static bool is_listed(const struct sync_migration *m)
-{
-	for (size_t i = 0; i < m->n_stretches; i++)
-		if (!m->stretches[i].listed || m->stretches[i].first != NULL)
-			return false;
-	return true;
-}
-
-/* A row that cannot be taken has no record, and may be what the target has: then nobody knows what only that has. */
-static bool may_end_extra(struct sync_migration *m)
-{
-	m->sums.extra_kept = m->onto == ONTO_REPLACE && m->sums.rejected > 0;
-	if (m->sums.extra_kept)
-		log_warn("rows of the source cannot be taken: what only the target has is left there", LOG_S("entity", m->flow->def->name),
-			 LOG_S("to", m->to->mapping->endpoint->name), LOG_I("rejected", m->sums.rejected));
-	return m->onto == ONTO_REPLACE && !m->sums.extra_kept;
-}
-
-static void next_phase(struct sync_migration *m)
-{
-	if (m->phase == MIGRATE_TARGET)
-		enter(m, MIGRATE_SOURCE);
-	else
-		enter(m, may_end_extra(m) ? MIGRATE_EXTRA : MIGRATE_SETTLE);
-}
-
-static void on_surveyed(void *arg, const struct err *e)
-{
-	struct sync_migration *m = arg;
-
-	if (!answered(m, e))
-		return;
-	next_phase(m);
-	go_on(m);
-}
-
-static bool list_step(struct sync_migration *m)
-{
-	struct side *side = side_listed(m);
-
-	if (m->marking || !is_prepared(m))
-		return false;
-	if (ask_page(m))
-		return true;
-	if (!is_listed(m) || m->saving)
-		return false;
-	if (side->surveyed) {
-		next_phase(m);
-		return true;
-	}
-	m->marking = true;
-	m->open++;
-	listing_survey_done(side, m->job.done, m->job.began_us, on_surveyed, m);
-	return false;
 }
 
 /* ---- EXTRA ------------------------------------------------------------------------------------------- */
@@ -622,7 +292,7 @@ static void on_scanned(void *arg, const struct rid *rids, const struct value *bl
 	struct vector *v;
 
 	m->scanning = false;
-	if (!still_answered(m, e))
+	if (!migrate_still_answered(m, e))
 		return;
 	m->scan_at = next;
 	m->scanned = next == 0;
@@ -633,17 +303,17 @@ static void on_scanned(void *arg, const struct rid *rids, const struct value *bl
 		if (vector_decode(blobs[i].data, (size_t)blobs[i].len, layout, &arena, &v, NULL) && migrate_is_extra(m, v))
 			extra[n_extra++] = rids[i];
 	if (n_extra > 0)
-		round_of_extra(m->flow, extra, n_extra, part_new(m, NULL));
+		round_of_extra(m->flow, extra, n_extra, migrate_part_new(m, NULL));
 	arena_fini(&arena);
-	go_on(m);
+	migrate_go_on(m);
 }
 
 static bool extra_step(struct sync_migration *m)
 {
-	if (m->scanning || m->extra != NULL || m->saving)
+	if (m->scanning || m->extra != NULL || m->saving || migrate_is_held(m))
 		return false;
 	if (m->scanned) {
-		enter(m, MIGRATE_SETTLE);
+		migrate_enter(m, MIGRATE_SETTLE);
 		return true;
 	}
 	job_expect(&m->job, m->sync->store->records[m->flow->index]);
@@ -659,12 +329,12 @@ static void on_forgotten(void *arg, const struct err *e)
 {
 	struct sync_migration *m = arg;
 
-	if (!answered(m, e))
+	if (!migrate_answered(m, e))
 		return;
 	m->phase = MIGRATE_OVER;
 	m->open++;
 	migration_end(m, NULL);
-	answered(m, NULL);
+	migrate_answered(m, NULL);
 }
 
 static void forget_mark(struct sync_migration *m)
@@ -711,14 +381,9 @@ static bool over_step(struct sync_migration *m)
 }
 
 static bool (*const steps[])(struct sync_migration *) = {
-	[MIGRATE_BEGIN] = begin_step, [MIGRATE_TARGET] = list_step, [MIGRATE_SOURCE] = list_step,
+	[MIGRATE_BEGIN] = begin_step, [MIGRATE_TARGET] = migrate_list_step, [MIGRATE_SOURCE] = migrate_list_step,
 	[MIGRATE_EXTRA] = extra_step, [MIGRATE_SETTLE] = settle_step, [MIGRATE_OVER] = over_step,
 };
-
-static bool is_waited_for(const struct side *side)
-{
-	return side->link->endpoint->silent;
-}
 
 bool migrate_is_at_work(const struct flow *flow)
 {
@@ -730,20 +395,11 @@ bool migrate_rests_at(const struct flow *flow, size_t e)
 	return flow->paused && flow->migration != NULL && e != flow->migration->to->endpoint;
 }
 
-size_t migrate_asking(const struct flow *flow)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; flow->migration != NULL && i < flow->migration->n_stretches; i++)
-		n += flow->migration->stretches[i].asking;
-	return n;
-}
-
 bool migrate_feed(struct flow *flow)
 {
 	struct sync_migration *m = flow->migration;
 
-	return migrate_is_at_work(flow) && flow->counted && !is_waited_for(m->from) && !is_waited_for(m->to) && steps[m->phase](m);
+	return migrate_is_at_work(flow) && flow->counted && !migrate_waits_for(m->from) && !migrate_waits_for(m->to) && steps[m->phase](m);
 }
 
 void migrate_tick(struct sync *s)
@@ -751,10 +407,14 @@ void migrate_tick(struct sync *s)
 	struct sync_migration *m = s->migration;
 	struct err e = { 0 };
 
-	if (m == NULL || m->ended || !is_broken(m, &e))
+	if (m == NULL || m->ended)
 		return;
+	if (!is_broken(m, &e)) {
+		migrate_look_at_load(m);
+		return;
+	}
 	m->open++;
-	answered(m, &e);
+	migrate_answered(m, &e);
 }
 
 /* ---- birth ------------------------------------------------------------------------------------------- */
@@ -833,41 +493,16 @@ struct sync_migration *sync_migrate(struct sync *s, const struct sync_migrate_or
 		return NULL;
 	m = xcalloc(1, sizeof *m);
 	*m = (struct sync_migration){ .sync = s, .flow = flow, .from = from, .to = to, .strategy = order->strategy, .onto = order->onto,
-				      .jobs = order->jobs, .rows_per_second = order->rows_per_second, .taker = *taker, .losses = s->losses };
+				      .jobs = order->jobs, .rows_per_second = order->rows_per_second, .sessions_most = order->sessions_most,
+				      .lag_most_us = order->lag_most_us, .taker = *taker, .losses = s->losses, .credit_us = clock_mono_us() };
 	job_begin(&s->jobs, &m->job, "migrate", flow->def->name, JOB_OPERATOR, clock_mono_us());
 	tell_phase(m, 0);
 	m->past_us[0] = s->shakes[from->endpoint].past_us;
 	m->past_us[1] = s->shakes[to->endpoint].past_us;
-	stretches_clear(m);
+	migrate_stretches_clear(m);
 	s->migration = flow->migration = m;
 	log_info("migration begins", LOG_S("entity", flow->def->name), LOG_S("from", from->mapping->endpoint->name),
 		 LOG_S("to", to->mapping->endpoint->name));
 	flow_pump(flow);
 	return m;
-}
-
-/* ---- how far it is ----------------------------------------------------------------------------------- */
-
-/* Nothing is asked of the source, because all that may be at work is. */
-static bool waits_for_target(const struct sync_migration *m)
-{
-	return m->to->writing > 0 && migrate_asking(m->flow) == 0 && m->flow->n_rounds >= (size_t)m->sync->topology->limits.rounds;
-}
-
-static const char *reason_of(const struct sync_migration *m)
-{
-	if (is_waited_for(m->from) || is_waited_for(m->to))
-		return "an endpoint has not answered for a while";
-	if (is_fast_enough(m))
-		return "as fast as --rate allows";
-	return waits_for_target(m) ? "waits for the target to write" : "";
-}
-
-void sync_migrate_view(const struct sync_migration *m, struct sync_migrate_view *v)
-{
-	int64_t now = clock_mono_us();
-
-	*v = (struct sync_migrate_view){ .job = &m->job, .resumed = m->resumed, .reason = reason_of(m), .sums = m->sums,
-					 .bytes_per_second = pace_of(0, -1, &m->bytes, m->job.phase_us, now).per_second };
-	v->sums.us = m->before_us + now - m->job.began_us;
 }

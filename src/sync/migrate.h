@@ -1,7 +1,9 @@
 /*
  * migrate.h - moving an entity from one endpoint to another by order: its files, and what a round asks of them.
  *
- *   migrate.c        the order: what is listed next, how far it is, where it goes on
+ *   migrate.c        the order: which phase is next, where it goes on, how it ends
+ *   migrate_list.c   a table page after page, also in several stretches at once
+ *   migrate_load.c   what holds it back: --rate, and how busy the target is with others
  *   migrate_mark.c   how far it is, in the store
  *   migrate_round.c  what is different in a round of it
  *
@@ -23,7 +25,8 @@
  *   full         every row of the source is compared with what the target shows. What is missing there comes back, if it had to be empty
  *                when this began or is to be replaced; else a row that somebody deleted there is for the capture to tell of
  *   incremental  a row that is as it was last seen says nothing, as in a sweep
- *   parallel     full, with the table parted by local ids, each part listed on its own
+ *   parallel     full, with the table parted by local ids, each part listed on its own. In an entity that is paused all of them list the
+ *                table as it was at one moment (doc/migrate.md); what was edited after that moment is for the capture to tell of
  *
  *   onto merge     the entity's rules decide about every record that both have, as at first contact
  *   onto replace   the target has no say, as if its role were `target`: before-images keep what is written over or deleted
@@ -48,6 +51,7 @@ struct part {				/* a page in work */
 	struct stretch *stretch;
 	char *last;			/* owned; local id of its last row; NULL: of EXTRA */
 	struct sync_migrate_sums sums;
+	bool past;			/* its rows are as they were at the moment that all stretches are listed as of */
 	bool over;
 	struct part *next;		/* of that stretch */
 };
@@ -59,6 +63,9 @@ struct stretch {			/* of the table that is being listed: all of it, or one of se
 	char *after;			/* owned; listed up to there */
 	bool asking, listed;
 	int64_t asked_us;
+	unsigned moment;		/* asked for with that one; 0: as it is now */
+	int64_t done;			/* rows that are done with, in all lives */
+	struct rate pace;
 	struct part *first, *last;	/* in work, in the order of the table */
 };
 
@@ -71,7 +78,7 @@ struct sync_migration {
 	enum sync_migrate_strategy strategy;
 	enum sync_migrate_onto onto;
 	size_t jobs;
-	int64_t rows_per_second;
+	int64_t rows_per_second, sessions_most, lag_most_us;
 	struct sync_migrate_taker taker;
 	uint64_t losses;		/* of the state before it began */
 	int64_t past_us[2];		/* of source and target then: when they were put back last */
@@ -84,6 +91,9 @@ struct sync_migration {
 	bool looked, was_empty;		/* the target, when it began */
 	/* TARGET, SOURCE */
 	bool positioned, estimated, parted, marking;
+	bool asking_moment, no_moment;	/* no_moment: there cannot be one */
+	struct moment *moment;		/* owned; all stretches are listed as of then; NULL: as it is now */
+	unsigned moments;		/* the number of that one, or of the last */
 	struct stretch stretches[STRETCHES_MAX];
 	size_t n_stretches;
 	/* EXTRA */
@@ -98,7 +108,11 @@ struct sync_migration {
 	struct sync_migrate_sums sums;
 	int64_t before_us;		/* so long it was at work in earlier lives */
 	int64_t parked_before;		/* at the target */
-	int64_t listed;			/* rows, in this life */
+	double credit;			/* so many rows --rate lets it list now; below 0: none */
+	int64_t credit_us;		/* as of then, monotonic */
+	bool asking_load, load_known;
+	int64_t load_us;		/* when it was asked for last, monotonic; 0: not yet */
+	struct endpoint_load load;	/* of the target */
 	struct rate bytes;		/* of the rows listed in this phase */
 	bool saving, unsaved;
 };
@@ -116,10 +130,40 @@ bool migrate_mark_read(struct sync_migration *, struct value text);
 bool migrate_is_at_work(const struct flow *);	/* a flow that is paused has that much to do */
 bool migrate_rests_at(const struct flow *, size_t e);	/* nothing is written there while it is at work */
 bool migrate_feed(struct flow *);
-size_t migrate_asking(const struct flow *);	/* pages on their way */
 void migrate_tick(struct sync *);
 void migrate_end_with_sync(struct sync *);	/* tells whoever asked */
 void migrate_free(struct sync *);		/* nothing it asked for is open any more */
+
+/* For its other files: */
+/* Something that it had asked for has been answered. False: it is over, and maybe gone. */
+bool migrate_answered(struct sync_migration *, const struct err *);
+/* The same, of what rounds are made of: what was asked for before something went is not worked on after it. */
+bool migrate_still_answered(struct sync_migration *, const struct err *);
+void migrate_go_on(struct sync_migration *);
+void migrate_save(struct sync_migration *);
+void migrate_enter(struct sync_migration *, enum migrate_phase);
+static inline struct side *migrate_side_listed(const struct sync_migration *m)
+{
+	return m->phase == MIGRATE_TARGET ? m->to : m->from;
+}
+/* One that only owes answers for a while is waited for. */
+static inline bool migrate_waits_for(const struct side *side)
+{
+	return side->link->endpoint->silent;
+}
+
+/* ---- migrate_list.c ---------------------------------------------------------------------------------- */
+
+bool migrate_list_step(struct sync_migration *);
+void migrate_stretches_clear(struct sync_migration *);
+struct part *migrate_part_new(struct sync_migration *, struct stretch *);	/* stretch NULL: of EXTRA */
+size_t migrate_asking(const struct flow *);	/* pages on their way */
+
+/* ---- migrate_load.c ---------------------------------------------------------------------------------- */
+
+bool migrate_is_held(struct sync_migration *);			/* nothing may be listed now: the next tick asks again */
+void migrate_note_listed(struct sync_migration *, size_t rows);
+void migrate_look_at_load(struct sync_migration *);		/* each tick */
 
 /* ---- migrate_round.c --------------------------------------------------------------------------------- */
 
@@ -130,6 +174,8 @@ void migrate_taken(struct part *, uint64_t cleaned, uint64_t rejected);	/* the r
 bool migrate_forbids(const struct round *, size_t e);			/* nothing is written there */
 bool migrate_looks_anew(const struct round *);				/* a row without news is not over with that */
 bool migrate_is_first_load(const struct round *);
+/* Its row is of a moment before, and not what was last seen there: it may have been seen since. */
+bool migrate_shows_past(const struct round *, const struct subject *);
 /* Who has a say; what is known of a record; what is to become of it. */
 void migrate_shape(const struct round *, struct decide_endpoint *ends);
 const struct vector *migrate_base_of(struct round *, const struct subject *, const struct vector *base);

@@ -2,7 +2,8 @@
  * migrate_mark.c - how far a migration is, as a line in the store: what it is, in which phase, its sums, and up to where each stretch of
  * the table is done with.
  *
- *   1 FROM TO STRATEGY ONTO PAST PAST PHASE EMPTY done rows read ... N, then for each of N stretches LENGTH:SETTLED LENGTH:UNTIL (-: none)
+ *   1 FROM TO STRATEGY ONTO PAST PAST PHASE EMPTY done rows read ... N, then for each of N stretches LENGTH:SETTLED LENGTH:UNTIL (-: none), then how
+ *   many rows of each are done
  *
  * It is taken up by the same command only, and only while neither database was put back meanwhile: what such a one has forgotten is before the
  * place where the mark would go on.
@@ -72,6 +73,8 @@ char *migrate_mark_text(const struct sync_migration *now)
 		add_id(&out, m.stretches[i].settled);
 		add_id(&out, m.stretches[i].until);
 	}
+	for (size_t i = 0; i < m.n_stretches; i++)
+		buf_addf(&out, " %" PRId64, m.stretches[i].done);
 	return out.p;
 }
 
@@ -120,6 +123,8 @@ static bool read_all(struct sync_migration *m, const char *at)
 		if (m->stretches[i].settled != NULL)
 			m->stretches[i].after = xstrdup(m->stretches[i].settled);
 	}
+	for (size_t i = 0; ok && i < m->n_stretches; i++)
+		read_number(&at, &m->stretches[i].done);	/* earlier versions did not say */
 	return ok;
 }
 

@@ -36,6 +36,14 @@ bool migrate_is_first_load(const struct round *r)
 	return r->part != NULL && r->migration->was_empty;
 }
 
+bool migrate_shows_past(const struct round *r, const struct subject *s)
+{
+	size_t e = r->migration != NULL ? r->migration->from->endpoint : 0;
+
+	return r->part != NULL && r->part->past && s->base != NULL && (s->base->dead || s->base->seen[e].known) &&
+	       !vector_shows(s->base, e, &s->seen[e]);
+}
+
 /* ---- onto replace: the target has no say ------------------------------------------------------------- */
 
 static bool replaces(const struct round *r)

@@ -202,7 +202,7 @@ static void add_ids(struct reading *rd, struct subject *s)
 		add_id(rd, s, s->found[e]);
 		return;
 	}
-	if (is_source && (what == OBSERVED_NOTHING || (r->stale && what == OBSERVED_ROW)))
+	if (is_source && (what == OBSERVED_NOTHING || (what == OBSERVED_ROW && (r->stale || migrate_shows_past(r, s)))))
 		add_id(rd, s, s->source_id);
 	if (is_source && has_rival(r, s))
 		add_id(rd, s, s->rival);
@@ -248,7 +248,9 @@ static void read_at(struct round *r, size_t e)
  */
 static bool is_cut_off(const struct round *r)
 {
-	return r->side != NULL && (r->pass > 0 || r->stale) && !reachable(r, r->side->endpoint);
+	bool old = r->pass > 0 || r->stale || (r->part != NULL && r->part->past);
+
+	return r->side != NULL && old && !reachable(r, r->side->endpoint);
 }
 
 void round_ask_read(struct round *r)

@@ -257,6 +257,9 @@ struct sync_migrate_order {
 	enum sync_migrate_onto onto;
 	size_t jobs;			/* MIGRATE_PARALLEL: so many parts of the table at once */
 	int64_t rows_per_second;	/* no faster than that; 0: as fast as it goes */
+	/* It lists nothing while more sessions of others than that are at work on the target's server, or a standby of that is farther behind. */
+	int64_t sessions_most;		/* 0: however many */
+	int64_t lag_most_us;		/* 0: however far */
 };
 struct sync_migrate_sums {		/* of all its lives together */
 	int64_t rows;			/* of the source: looked at, and what became of them is durable */
@@ -272,17 +275,25 @@ struct sync_migrate_taker {
 	void (*done)(void *arg, const struct sync_migrate_sums *, const struct err *e);	/* e NULL: complete. It is gone then */
 	void *arg;
 };
+struct sync_migrate_worker {		/* a part of the table */
+	enum { WORKER_READS, WORKER_WRITES, WORKER_WAITS, WORKER_DONE } state;
+	int64_t done;			/* rows, in all lives */
+	double share, per_second;	/* NAN: unknown */
+};
 struct sync_migrate_view {
 	const struct job *job;		/* its phases: begin, target, source, extra, settle */
 	bool resumed;
+	bool one_moment;		/* the source is read as it was at one moment */
 	double bytes_per_second;	/* listed, as the job's pace */
-	const char *reason;		/* why it is not faster; "": nothing holds it */
 	struct sync_migrate_sums sums;
+	const struct endpoint_load *target;	/* how busy its server is; NULL: not known yet */
+	size_t n_workers;		/* 0: the table is not parted */
 };
 /* NULL: not now, or not so: e says why. One at a time; done is not called before this has returned. What was broken off goes on. */
 struct sync_migration *sync_migrate(struct sync *, const struct sync_migrate_order *, const struct sync_migrate_taker *, struct err *e);
 void sync_migrate_cancel(struct sync_migration *);	/* the asker went away; done is not called */
 void sync_migrate_view(const struct sync_migration *, struct sync_migrate_view *);
+void sync_migrate_worker(const struct sync_migration *, size_t, struct sync_migrate_worker *);
 
 /* name is an endpoint or an entity; false: no such name. */
 bool sync_pause(struct sync *, const char *name, struct err *e);

@@ -5,6 +5,10 @@
  *   undo_fold.c   many images of a record make one item: what it showed before the first of them
  *   undo_round.c  an item in a round: it is judged there, and carried out by the same decide and apply as everything else
  *   images.c      the before-images that it goes by
+ *
+ * Targets belong to the table that they are in: that of a flow (items of the journal, until they are over; flow_fini() frees what is left) or
+ * of an order's dry run, which also owns their items and whatever a plan tells of them, in its arena. What a round makes of a target
+ * (struct undoing, with a copy of the item; struct image_ref) lies in the round's arena and goes with it: a target may be gone by then.
  */
 #ifndef SYNC_UNDO_H
 #define SYNC_UNDO_H
@@ -18,9 +22,9 @@ struct subject;
 struct undo_target {			/* a record with something to be put back */
 	struct rid rid;
 	int64_t id;			/* of its item in the journal; or */
-	const struct undo_item *item;	/* of a dry run: here */
+	const struct undo_item *item;	/* of a dry run: here; the order's */
 	enum undo_what what;
-	/* of a dry run: what came of it */
+	/* of a dry run: what came of it; texts are constant, or the order's */
 	enum undo_state state;
 	const char *fields, *code, *cause;
 	int64_t n_restored, n_skipped;
@@ -59,15 +63,15 @@ void undo_key_taken(struct subject *s);				/* what it is to be again is another 
 bool undo_note_begun(struct round *r, struct err *e);		/* in the group that is open */
 void round_settle_undos(struct round *r);
 void undo_note_planned(struct round *r);
-void undo_targets_free(struct undo_target **);
+void undo_targets_free(struct undo_target **);			/* and empties the table */
 
 /* undo_fold.c */
 struct fold;
-struct fold *fold_new(struct arena *);
+struct fold *fold_new(struct arena *);				/* what it keeps lies there: the arena must outlive it */
 /* The next one, from the newest to the oldest. */
 void fold_add(struct fold *, const struct journal_image *, const struct entity_def *def, const char *rule);
 size_t fold_count(const struct fold *);
-void fold_each(struct fold *, void (*fn)(void *arg, const struct undo_item *), void *arg);
+void fold_each(struct fold *, void (*fn)(void *arg, const struct undo_item *), void *arg);	/* the item is valid during the call */
 void fold_free(struct fold **);
 
 /* undo.c */

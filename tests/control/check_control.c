@@ -831,7 +831,7 @@ END_TEST
 START_TEST(long_work_is_told_with_who_asked_how_far_it_is_and_how_much_longer_the_longest_first)
 {
 	static const char *const members[] = { "kind", "entity", "endpoint", "asked_by", "since", "seconds", "phase", "done", "expected", "unit",
-					       "per_second", "share", "seconds_left", NULL };
+					       "per_second", "share", "seconds_left", "throttle", NULL };
 	json_t *j, *jobs, *verify, *survey;
 	struct answer a;
 

@@ -38,7 +38,7 @@ static void teardown(void)
 
 /* ---- running it --------------------------------------------------------------------------------------------------- */
 
-enum { WORDS_MAX = 16 };
+enum { WORDS_MAX = 32 };
 
 struct ran {
 	int code;
@@ -422,7 +422,11 @@ START_TEST(what_is_brought_over_is_told)
 	   "cleaned; in 2.0 s, data volume 2.0 KiB; data rate 1.0 KiB/s; throughput 4.0\n"
 	   "KiB/s. Rows that only support has were left there: some of sales cannot be\ntaken, and may be the same\n", "");
 	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--rate", "10", NULL), 0, NULL,
-	   "contact: fills the table at support: 50 %, 60 s left, 10 rows/s, 2.0 KiB/s (as fast as --rate allows)\n");
+	   "contact: 2.0 KiB/s, fills the table at support: 50 %, 60 s left, 10 rows/s (waits: as fast as --rate allows)\n");
+	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--rate", "10", "--max-load", "7", "--max-lag", "500ms", "--strategy", "parallel", NULL),
+	   0, NULL, "rows/s (waits: support is busy)\n  part 1: writes: 25 %, 5 rows/s\n  part 2: done, 500 rows\n");
+	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--max-load", "-1", NULL), 64, "", "--max-load: '-1' is not a whole number from 0");
+	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--max-lag", "soon", NULL), 64, "", "max_lag: 'soon' is not a duration");
 	is(ctl("migrate", "account", to[0], to[1], to[2], to[3], NULL), 64, "", "account at support is not empty");
 	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--onto", "top", NULL), 64, "", "'top' is not merge or replace");
 	is(ctl("migrate", "contact", to[0], to[1], to[2], to[3], "--jobs", "2", NULL), 64, "", "strategy parallel");

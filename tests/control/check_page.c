@@ -65,7 +65,7 @@ static size_t times(const char *page, const char *text)
 START_TEST(no_text_of_others_becomes_markup)
 {
 	static const char *const members[] = { "name", "driver", "capture", "state", "reason", "code", "server", "recognised", "table", "phase",
-					       "endpoint", "version", "summary", "topology", "time", "kind", "entity", "asked_by", "unit" };
+					       "endpoint", "version", "summary", "topology", "time", "kind", "entity", "asked_by", "unit", "throttle" };
 	struct buf status = { 0 }, all = { 0 };
 
 	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)

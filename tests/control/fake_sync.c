@@ -517,17 +517,25 @@ void sync_migrate_cancel(struct sync_migration *m)
 	free(m);
 }
 
-/* 600 of 1200 rows, ten a second in the last minute. */
+/* 600 of 1200 rows, ten a second in the last minute; in parallel the second part is done. */
 void sync_migrate_view(const struct sync_migration *m, struct sync_migrate_view *v)
 {
+	static const struct endpoint_load load = { .sessions = 9, .lag_s = 1.5, .standby = "far" };
 	static struct job job;
 	int64_t now = clock_mono_us();
 
 	job = (struct job){ .kind = "migrate", .entity = "contact", .by = JOB_OPERATOR };
 	job_phase(&job, "source", "support", "rows", 1200, now - 100000000);
 	job_more(&job, 600, now);
-	*v = (struct sync_migrate_view){ .job = &job, .bytes_per_second = 2048, .reason = "as fast as --rate allows",
-					 .sums = { .rows = 600, .read = 5000 } };
+	job_waits(&job, m->order.sessions_most == 7 && m->order.lag_most_us == 500000 ? "support is busy" : "as fast as --rate allows");
+	*v = (struct sync_migrate_view){ .job = &job, .one_moment = true, .bytes_per_second = 2048, .sums = { .rows = 600, .read = 5000 },
+					 .target = &load, .n_workers = m->order.strategy == MIGRATE_PARALLEL ? 2 : 0 };
+}
+
+void sync_migrate_worker(const struct sync_migration *m, size_t i, struct sync_migrate_worker *w)
+{
+	*w = i == 0 ? (struct sync_migrate_worker){ .state = WORKER_WRITES, .done = 100, .share = 0.25, .per_second = 5 } :
+		      (struct sync_migrate_worker){ .state = WORKER_DONE, .done = 500, .share = 1, .per_second = NAN };
 }
 
 void sync_wait_cancel(struct sync_wait *w)

@@ -2,6 +2,7 @@
 import os
 import shutil
 import signal
+import threading
 import unittest
 
 from case import Pair, ThreeCrms
@@ -109,7 +110,7 @@ class Backup(ThreeCrms):
         shutil.copy(self.file, whole)
         with open(self.file, "r+b") as f:
             f.truncate(os.stat(self.file).st_size - 1)
-        self.assertIn("is no complete backup", self.restore("--replace", code=78).stderr)
+        self.assertIn("is not complete", self.restore("--replace", code=78).stderr)
         self.assertEqual(before, (self.redis.call("HGETALL", "crmsync:acme:meta"), sorted(self.redis.call("KEYS", "*"))), "nothing was touched")
         self.assertEqual([p.name for p in (self.d.directory / "journal").iterdir() if "journal.db." in p.name], [])
         shutil.move(whole, self.file)
@@ -150,10 +151,17 @@ class Backup(ThreeCrms):
     def test_whoever_leaves_a_backup_while_redis_is_asked_leaves_nothing_behind(self):
         self.begin()
         self.redis.process.send_signal(signal.SIGSTOP)
-        ran = self.d.try_ctl("--timeout", "500ms", "backup", self.file)
+        ran = []
+        asking = threading.Thread(target=lambda: ran.append(self.d.try_ctl("--timeout", "2s", "backup", self.file)))
+        asking.start()
+        [job] = eventually(lambda: self.d.status()["jobs"], "status tells of it")
+        self.assertEqual([job[n] for n in ("kind", "entity", "asked_by", "phase", "unit", "expected")],
+                         ["backup", None, "operator", "vectors", "records", 25])
+        asking.join()
         eventually(lambda: "backup broken off" in self.d.log, "the daemon has seen that nobody is there")
+        self.assertEqual(self.d.status()["jobs"], [])
         self.redis.process.send_signal(signal.SIGCONT)
-        self.assertEqual(ran.returncode, 75, ran.stderr)
+        self.assertEqual(ran[0].returncode, 75, ran[0].stderr)
         eventually(lambda: self.d.try_ctl("backup", self.file).returncode == 0, "another one can be made")
 
 

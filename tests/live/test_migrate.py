@@ -1,11 +1,13 @@
 """crmsyncctl migrate: an entity's rows go to one endpoint and nowhere else, and what was broken off goes on where it stopped."""
 import json
 import random
+import signal
 import subprocess
+import threading
 import unittest
 
 from case import Pair
-from crm import CRMSYNCCTL, eventually, has_failpoints, topology
+from crm import CRMSYNCCTL, Cluster, Standby, eventually, has_failpoints, topology
 from killing import LONG, TIMES, Killing
 
 THING = """
@@ -32,7 +34,7 @@ if LONG:
     PLACES += ["round/apply/before", "round/apply/answered", "round/mark/before", "round/mark/answered", "migrate/4"]
 
 
-class Migrate(Killing, Pair):
+class Migrating(Pair):
     """Two sides, and a daemon that keeps its hands off until it is told."""
     entities = THING
 
@@ -51,6 +53,32 @@ class Migrate(Killing, Pair):
         *lines, total = self.d.ctl_lines("migrate", "thing", "--from", "a", "--to", "b", *words, code=code)
         return [line["progress"] for line in lines], total
 
+    def begin_migrating(self, *words):
+        """It runs, and what it says can be read line by line."""
+        asked = subprocess.Popen([CRMSYNCCTL, "-s", self.d.control, "--json", "migrate", "thing", "--from", "a", "--to", "b", *words],
+                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for end in (asked.stdout.close, asked.wait, asked.terminate):       # from the last to the first
+            self.addCleanup(end)
+        return asked
+
+    def until_told(self, asked, true):
+        """The next progress of which it is so; the sum, which comes last, is none."""
+        for line in asked.stdout:
+            progress = json.loads(line).get("progress")
+            self.assertIsNotNone(progress, f"it ended before: {line}")
+            if true(progress):
+                return progress
+        self.fail("it broke off")
+
+    def ended(self, asked, code=0):
+        """The sum."""
+        *_, last = asked.stdout
+        self.assertEqual(asked.wait(), code, last)
+        return json.loads(last)
+
+    def arrived(self):
+        return self.b.one("SELECT count(*) FROM things")
+
     def refused(self, *words):
         ran = self.d.try_ctl("--json", "migrate", "thing", "--from", "a", "--to", "b", *words)
         return ran.returncode, json.loads(ran.stdout.splitlines()[-1])["error"]["text"]
@@ -62,6 +90,8 @@ class Migrate(Killing, Pair):
         self.d.ctl("resume", "thing")
         self.d.wait()
 
+
+class Migrate(Killing, Migrating):
     def test_an_empty_target_is_filled_and_nothing_else_is_touched(self):
         self.a.run(FILL, 1, 5000)
         self.a.run("UPDATE things SET k = ' K' || substr(k, 2), code = code || ' ' WHERE id <= 10")
@@ -159,24 +189,47 @@ class Migrate(Killing, Pair):
         self.assertEqual((total["extra_kept"], total["deleted"]), (True, 0))
         self.assertEqual(self.b.run("SELECT k FROM things ORDER BY k"), [("k1",), ("k2",), ("k3",), ("k4",)])
 
-    def test_killed_at_random_and_asked_again_it_ends_as_if_nothing_had_happened(self):
-        self.a.run(FILL, 1, 3000)
+    def break_off(self, asked, how):
+        if how == "kill -9":
+            self.d.kill()
+        elif how == "Ctrl-C":
+            asked.send_signal(signal.SIGINT)
+        else:
+            side = self.a if how == "connections to a lost" else self.b
+            side.run("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND usename = 'crmsync'")
+        asked.wait()
+        if how == "kill -9":
+            self.redis.call("HSET", "crmsync:acme:lease", "until", "0")     # nobody waits for the end of a lease whose holder is gone
+            self.d.start()
+        eventually(lambda: self.d.status()["jobs"] == [], "the daemon has noticed")
+
+    def begin_again(self, rate):
+        """(it runs, the first line that it has told): as soon as both sides can be used."""
+        def begun():
+            asked = self.begin_migrating("--strategy", "parallel", "--jobs", "2", "--rate", str(rate))
+            line = asked.stdout.readline()
+            return '"error"' not in line and (asked, line)
+
+        return eventually(begun, "it goes on")
+
+    def test_interrupted_at_random_and_asked_again_it_ends_as_if_nothing_had_happened(self):
+        rows, times = (30000, 10) if LONG else (3000, 3)
+        self.a.run(FILL, 1, rows)
+        self.a.run("UPDATE things SET k = ' K' || substr(k, 2), code = code || ' ' WHERE id % 100 = 0")
         self.rest(more=SMALL_BATCHES)
         dice = random.Random(5)
-        for _ in range(3):
-            asked = subprocess.Popen([CRMSYNCCTL, "-s", self.d.control, "--json", "migrate", "thing", "--from", "a", "--to", "b", "--rate",
-                                      "2000"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-            enough = self.b.one("SELECT count(*) FROM things") + dice.randrange(1, 700)
-            eventually(lambda: asked.poll() is not None or self.b.one("SELECT count(*) FROM things") >= enough, "more rows have come")
-            self.d.kill()
-            asked.communicate()
-            self.d.start()
-            self.until_ready()
-        lines, total = self.migrate()
-        self.assert_equal()
-        self.assertEqual((total["rows"], total["rejected"]), (3000, 0))
+        ways = ["kill -9", "Ctrl-C", "connections to a lost", "connections to b lost"]
+        for n in range(times):
+            asked, _ = self.begin_again(rows // (2 * times))        # so that it is not over before
+            enough = self.arrived() + dice.randrange(1, rows // times // 2)
+            eventually(lambda: asked.poll() is not None or self.arrived() >= enough, "more rows have come")
+            self.break_off(asked, "kill -9" if n == 0 else dice.choice(ways))
+        asked, first = self.begin_again(rows)
+        total = json.loads([first, *asked.stdout][-1])
+        wanted = self.a.run("SELECT lower(trim(k)) COLLATE \"C\", trim(code), name, amount::text FROM things ORDER BY 1")
+        self.assertTrue(wanted == self.b.run("SELECT k COLLATE \"C\", code, name, amount::text FROM things ORDER BY 1"), "the target is another one")
+        self.assertEqual((total["rows"], total["rejected"], total["inserted"] <= rows), (rows, 0, True))
         self.resume()
-        self.settled()
         self.assertIn("migration goes on where it stopped", self.d.log)
 
     @unittest.skipUnless(has_failpoints(), "built without failure points")
@@ -226,12 +279,134 @@ class Migrate(Killing, Pair):
     def test_in_parts_it_is_the_same(self):
         self.a.run(FILL, 1, 3000)
         self.rest(more=SMALL_BATCHES)
-        lines, total = self.migrate("--strategy", "parallel", "--jobs", "3")
+        asked = self.begin_migrating("--strategy", "parallel", "--jobs", "4", "--rate", "3000")        # cut at 750, 1500 and 2250
+        told = self.until_told(asked, lambda p: p["phase"] == "source" and p["rows"] > 500)
+        self.assertEqual([w["worker"] for w in told["workers"]], [1, 2, 3, 4])
+        self.assertLessEqual(sum(w["rows"] for w in told["workers"]), told["done"])
+        self.assertTrue(all(w["rows"] > 0 and w["state"] in ("reads", "writes", "waits", "done") for w in told["workers"]), told["workers"])
+        total = self.ended(asked)
         self.assertEqual([total[n] for n in ("rows", "inserted")], [3000, 3000])
         self.assert_equal()
         self.resume()
         self.settled()
         self.assertEqual(self.d.log.count("survey begins"), 0)
+
+    # ---- one moment ----
+
+    def begin_in_parts(self):
+        """It fills the target, slowly, from one moment of the source."""
+        self.a.run(FILL, 1, 3000)
+        self.rest(more=SMALL_BATCHES)
+        asked = self.begin_migrating("--strategy", "parallel", "--jobs", "3", "--rate", "1000")
+        self.until_told(asked, lambda p: p["snapshot"] and p["rows"] > 300)
+        return asked
+
+    def holders(self):
+        return self.a.run("SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'crmsyncd snapshot'")
+
+    def test_all_parts_are_of_one_moment_and_what_came_after_it_is_caught_up(self):
+        asked = self.begin_in_parts()
+        self.a.run("UPDATE things SET name = 'edited meanwhile', changed = now()")
+        self.a.run("DELETE FROM things WHERE id % 1000 = 999")
+        self.assertLess(self.arrived(), 3000, "it is still at work")
+        self.assertEqual(self.ended(asked)["rows"], 3000)
+        self.assertEqual(self.b.run("SELECT count(*), count(*) FILTER (WHERE name LIKE 'name of %') FROM things"), [(3000, 3000)])
+        eventually(lambda: self.holders() == [], "nothing is held any more")
+        self.resume()
+        self.assertEqual((len(self.settled()), self.b.one("SELECT count(*) FROM things WHERE name = 'edited meanwhile'")), (2997, 2997))
+
+    def test_a_moment_that_is_lost_is_replaced_and_no_row_with_it(self):
+        asked = self.begin_in_parts()
+        [(pid,)] = self.holders()
+        self.a.run("SELECT pg_terminate_backend($1)", pid)
+        eventually(lambda: self.holders() not in ([], [(pid,)]), "another one is held")
+        # Whoever looks from that moment takes the table for empty.
+        self.a.run("BEGIN; CREATE TEMP TABLE kept AS TABLE things; TRUNCATE things; "
+                   "INSERT INTO things OVERRIDING SYSTEM VALUE SELECT * FROM kept; COMMIT")
+        self.assertLess(self.arrived(), 3000, "it is still at work")
+        self.assertEqual(self.ended(asked)["rows"], 3000)
+        self.assert_equal()
+
+    def test_who_resumes_the_entity_meanwhile_gets_what_is_there_now(self):
+        self.entities = THING.replace("a: {table: things, modified: changed}", "a: {table: things}")     # nothing in a row tells that it is old
+        asked = self.begin_in_parts()
+        self.a.run("UPDATE things SET name = 'edited meanwhile', changed = now()")
+        self.d.ctl("resume", "thing")
+        self.until_told(asked, lambda p: not p["snapshot"] and p["phase"] == "source")
+        self.assertEqual(self.holders(), [], "nothing is held any more")
+        self.ended(asked)
+        self.d.wait()
+        self.assertEqual({row[2] for row in self.settled()}, {"edited meanwhile"})
+
+    def test_what_we_wrote_after_the_moment_does_not_pass_for_an_edit(self):
+        self.a.run(FILL, 1, 600)
+        self.begin(SMALL_BATCHES)
+        with self.a.connect() as other:
+            other.run("BEGIN")
+            other.run("SELECT FROM things WHERE k = 'k600' FOR UPDATE")
+            self.b.run("UPDATE things SET name = 'of b', changed = now() WHERE k = 'k600'")
+            eventually(lambda: self.a.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), "our write waits")
+            self.d.ctl("pause", "thing")
+            asked = self.begin_migrating("--strategy", "parallel", "--jobs", "2", "--onto", "merge", "--rate", "200")
+            self.until_told(asked, lambda p: p["snapshot"])
+            other.run("ROLLBACK")
+        eventually(lambda: self.a.one("SELECT name FROM things WHERE k = 'k600'") == "of b", "it is written")
+        self.assertIsNone(asked.poll(), "it is still at work")
+        self.ended(asked)
+        self.resume()
+        self.assertIn(("k600", "code 5", "of b", "150"), self.settled())
+
+    # ---- held back ----
+
+    def test_it_waits_while_others_keep_the_target_busy_and_says_so(self):
+        self.a.run(FILL, 1, 3000)
+        self.rest(more=SMALL_BATCHES)
+        holder = self.b.connect(user="postgres")
+        holder.run("SELECT pg_advisory_lock(1)")
+        sessions = [self.b.connect(user="postgres") for _ in range(3)]
+        at_work = [threading.Thread(target=s.run, args=("SELECT pg_advisory_lock_shared(1)",)) for s in sessions]
+        for thread in at_work:
+            thread.start()
+        asked = self.begin_migrating("--max-load", "2", "--rate", "1000")
+        told = self.until_told(asked, lambda p: "busy" in p["throttle"])
+        self.assertGreaterEqual(told["target"]["active_sessions"], 3)       # the server has others, now and then
+        self.assertRegex(told["throttle"], "^b is busy: [0-9]+ sessions of others are at work there, more than --max-load 2$")
+        [job] = self.d.status()["jobs"]
+        self.assertEqual((job["kind"], job["throttle"][:10]), ("migrate", "b is busy:"))
+        self.assertIn("\n  migrate thing waits: b is busy: ", self.d.ctl("status"))
+        held = self.until_told(asked, lambda p: p["done"] == told["done"])["done"]
+        self.until_told(asked, lambda p: p["seconds"] > told["seconds"] + 1.5)      # it has looked once more
+        self.assertEqual((self.until_told(asked, lambda p: True)["done"], held < 3000), (held, True), "it goes on all the same")
+        holder.run("SELECT pg_advisory_unlock(1)")
+        for thread in at_work:
+            thread.join()
+        self.assertEqual(self.ended(asked)["rows"], 3000)
+        self.assert_equal()
+        for session in (holder, *sessions):
+            session.close()
+
+
+class Followed(Migrating):
+    """The target's server has a standby."""
+    name = "followed"
+
+    def setUp(self):
+        super().setUp()
+        cluster = Cluster(self.place, "pg-b")
+        self.b = self.database("followed_b2", self.b_sql, cluster)
+        self.standby = Standby(cluster)
+
+    def test_it_waits_for_a_standby_that_is_far_behind(self):
+        self.a.run(FILL, 1, 3000)
+        self.rest(more=SMALL_BATCHES)
+        self.standby.catch_up()
+        self.standby.admin.run("SELECT pg_wal_replay_pause()")
+        asked = self.begin_migrating("--max-lag", "300ms", "--rate", "600")
+        told = self.until_told(asked, lambda p: "the standby" in p["throttle"])
+        self.assertGreater(told["target"]["standby_lag_seconds"], 0.3)
+        self.assertIn("behind, more than --max-lag 300 ms", told["throttle"])
+        self.standby.admin.run("SELECT pg_wal_replay_resume()")
+        self.assertEqual(self.ended(asked)["rows"], 3000)
 
 
 if __name__ == "__main__":

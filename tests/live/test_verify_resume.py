@@ -25,12 +25,14 @@ class Resume(Pair):
         """By kill -9, when so many ranges had been read."""
         self.d.stop()
         self.d.environment["CRMSYNCD_FAILPOINTS"] = f"verify/range/done:{nth}"
-        self.d.start()
-        self.d.wait()
-        if words:
-            self.d.try_ctl("verify", *words)
-        eventually(lambda: self.d.process.poll() is not None, "it was killed")
-        del self.d.environment["CRMSYNCD_FAILPOINTS"]
+        try:
+            self.d.start()
+            self.d.wait()
+            if words:
+                self.d.try_ctl("verify", *words)
+            eventually(lambda: self.d.process.poll() is not None, "it was killed")
+        finally:
+            del self.d.environment["CRMSYNCD_FAILPOINTS"]
         self.assertEqual(self.left(), ["verify-thing", "verify-thing.census"])
 
     def change_the_first_row(self):

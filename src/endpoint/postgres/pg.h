@@ -11,12 +11,14 @@
  *   pg_fit.c       does every mapped table and column exist and fit? -> struct pg_table
  *   pg_install.c   install, uninstall, install --print
  *   pg_rows.c      list, read, read_by_key, sum, count, stamps, estimate, position_now
+ *   pg_moment.c    a table as it was at one moment, for several connections
  *   pg_sums.c      hashes of rows, made and added up by the server
  *   pg_capture.c   capture, ack, drop: the line of captures; pg_log.c for listen, pg_poll.c for poll
  *   pg_write.c     insert, update, delete: set-based, guarded, read back, bisected; statements in pg_write_sql.c,
  *                  many inserts by COPY: pg_write_copy.c
  *   pg_state.c     our row there: the fencing number under which all is written, and the epoch; and a greeting's wait for what
  *                  former lives of ours still do there, with pg_sessions.c, which knows our sessions
+ *   pg_load.c      how busy the server is with others
  *   pg_bytes.c     how much a row brings, and where to stop
  *   pg_zone.c      timestamps without time zone as moments
  *   pg_path.c      the search_path that what our writes set off runs under
@@ -54,6 +56,7 @@ struct pg_params {
 	const char *const *values;	/* NULL entry: NULL */
 	const int *lengths, *formats;	/* may both be NULL when all are text */
 	bool reads;			/* it writes nothing: whoever asked can do without an answer when the server is silent */
+	bool several;			/* no values then: the simple protocol, and sql may hold several statements, as without params */
 	const struct buf *copy;		/* no values then: the simple protocol, and this is what a COPY ... FROM STDIN in sql gets */
 };
 void pg_call(struct postgres *, const char *sql, const struct pg_params *, pg_result_fn *done, void *arg);
@@ -188,6 +191,9 @@ void pg_state_guard_plain(struct pg_stmt *, const struct pg_link *);	/* ... for 
 /* Before and behind a statement: the epoch moves in the same transaction, or all of it fails. */
 void pg_state_with_epoch(struct pg_stmt *, struct postgres *);
 void pg_state_returning(struct pg_stmt *, struct postgres *);
+
+/* pg_load.c */
+void pg_load_op(struct endpoint *, loaded_fn *done, void *arg);
 
 /* pg_backlog.c */
 /* Looks after ep->log; cheap, call it every few seconds. False: there is nothing to look at, or it is looked at already; else done

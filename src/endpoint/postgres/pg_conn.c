@@ -171,7 +171,7 @@ static void watch_for(struct pg_conn *c, unsigned what)
 
 static bool send_statement(struct pg_conn *c, const char *sql, const struct pg_params *p)
 {
-	int sent = p == NULL || p->copy != NULL ? PQsendQuery(c->pq, sql) :
+	int sent = p == NULL || p->several || p->copy != NULL ? PQsendQuery(c->pq, sql) :
 		PQsendQueryParams(c->pq, sql, p->n, NULL, p->values, p->lengths, p->formats, 0);
 	int unsent = sent == 1 ? PQflush(c->pq) : -1;
 

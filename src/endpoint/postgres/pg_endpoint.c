@@ -21,6 +21,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "endpoint/postgres/pg_moment.h"
 #include "endpoint/postgres/pg_sessions.h"
 #include "loop/loop.h"
 
@@ -187,6 +188,7 @@ static void close_all(struct postgres *pg, const struct err *why)
 	loop_timer_stop(pg->catalog);
 	for (size_t i = 0; i < pg->n_slots; i++)
 		close_slot(pg, &pg->slots[i], why);
+	pg_moments_lose(pg, why);
 	while ((r = pg_requests_take(&pg->waiting)) != NULL)
 		pg_refuse(pg, r, why);
 	pg->n_probes = 0;
@@ -653,6 +655,7 @@ static void free_links(struct postgres *pg)
 
 static void release(struct postgres *pg)
 {
+	pg_moments_leave(pg);
 	free_links(pg);
 	free_retired(pg);
 	loop_timer_free(&pg->soon);
@@ -689,7 +692,7 @@ static void op_free(struct endpoint *ep)
 
 static const struct endpoint_ops ops = {
 	.start = op_start, .pause = op_pause, .resume = op_resume,
-	.greet = pg_greet_op, .beat = pg_beat_op,
+	.greet = pg_greet_op, .beat = pg_beat_op, .load = pg_load_op,
 	.install = op_install, .uninstall = op_uninstall, .install_print = pg_install_print_op,
 	.free = op_free,
 };

@@ -54,6 +54,7 @@ struct postgres {
 	size_t n_slots;
 	struct pg_requests waiting, refused;
 	struct pg_greeting *greeting;	/* pg_state.c's own */
+	struct pg_moment *moments;	/* pg_moment.c's own */
 	struct loop_timer *soon, *retry, *probe, *silence, *catalog;
 	int64_t extra_not_before_us;	/* mono: when a further connection may be tried again */
 	bool reading;			/* the catalog is being read, or an install is running */

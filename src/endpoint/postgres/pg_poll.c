@@ -29,6 +29,9 @@
 #include "base/mem.h"
 #include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_capture.h"
+#include "endpoint/postgres/pg_endpoint.h"
+#include "endpoint/postgres/pg_moment.h"
+#include "endpoint/postgres/pg_sessions.h"
 #include "endpoint/postgres/pg_zone.h"
 
 enum { SETTLED_MAX = 200000 };	/* (id, version) remembered at most; beyond that rows are read again, which only costs */
@@ -148,10 +151,12 @@ void pg_poll_bound_sql(struct pg_stmt *st, const struct pg_link *pl, const char 
 		overlap = OVERLAP_LEAST_US;
 	/* now(), not clock_timestamp(): a transaction that began after the look at pg_stat_activity began after it. One
 	 * second covers those that took their start time and have not shown it yet; one quantum what rounding takes away. */
+	buf_adds(sql,
+		 "WITH f AS (SELECT now() AS at, (SELECT min(xact_start) FROM pg_catalog.pg_stat_activity AS a"
+		 " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type IS DISTINCT FROM 'autovacuum worker'");
+	pg_moments_pass_over(sql, pl->pg, PG_SESSION_NAME("a"));
 	buf_addf(sql,
-		 "WITH f AS (SELECT now() AS at, (SELECT min(xact_start) FROM pg_catalog.pg_stat_activity"
-		 " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type IS DISTINCT FROM 'autovacuum worker')"
-		 " AS oldest, EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()) AS prepared,"
+		 ") AS oldest, EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts WHERE database = current_database()) AS prepared,"
 		 " pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees),"
 		 " l AS (SELECT at, prepared, at - interval '%lld microseconds' AS back,"
 		 " CASE WHEN sees THEN %s - interval '1 second' - interval '%lld microseconds'"

@@ -1,5 +1,5 @@
 /*
- * pg_rows.c - reading rows: list, list_parts, read, read_by_key, sum, count, stamps, estimate, split, position_now.
+ * pg_rows.c - reading rows: list, list_at, list_parts, read, read_by_key, sum, count, stamps, estimate, split, position_now.
  *
  * Each operation is one statement and one answer (sum: two, one after the other); struct ask carries it from the call to the answer.
  */
@@ -12,6 +12,7 @@
 #include "endpoint/postgres/pg.h"
 #include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_capture.h"
+#include "endpoint/postgres/pg_moment.h"
 #include "endpoint/postgres/pg_sql.h"
 #include "endpoint/postgres/pg_sums.h"
 #include "endpoint/postgres/pg_zone.h"
@@ -37,6 +38,7 @@ struct ask {
 	void *arg;
 	struct err refusal;		/* kind 0: there is just nothing to answer */
 	char *after, *until;		/* list, sum: owned; NULL: from the beginning, to the end */
+	char *import;			/* list: owned; what makes the statements see a moment; NULL: they see what is there now */
 	struct part_set *parts;		/* list: owned; of these only; NULL: of all */
 	struct sum_seeds seeds;		/* sum */
 	size_t max;
@@ -63,6 +65,7 @@ static void ask_end(struct ask *a)
 	pg_stmt_fini(&a->st);
 	free(a->after);
 	free(a->until);
+	free(a->import);
 	free(a->parts);
 	free(a);
 }
@@ -93,7 +96,9 @@ static void on_result(void *arg, PGresult *res, const struct err *e)
 	struct ask *a = arg;
 	struct err why;
 
-	if (e != NULL) {
+	if (e != NULL && a->import != NULL && pg_moment_is_lost(e)) {
+		err_set(&why, ERR_TRANSIENT, MOMENT_LOST, "the moment of the table that was listed cannot be seen any more");
+	} else if (e != NULL) {
 		why = *e;
 		err_while(&why, "%s", a->what);
 	} else if (pg_mark_table(a->pl, &a->mark) == NULL) {
@@ -175,6 +180,20 @@ static void add_parts(struct ask *a)
 	buf_addf(&a->st.sql, " = ANY ($%d::pg_catalog.int8[])", pg_stmt_int8s(&a->st, list, n));
 }
 
+/* Several statements have no parameters. */
+static void add_id(struct ask *a, const char *id)
+{
+	char *quoted;
+
+	if (a->import == NULL) {
+		buf_addf(&a->st.sql, "$%d", pg_stmt_value(&a->st, value_of(id)));
+		return;
+	}
+	quoted = pg_quote_text(a->pl->pg, id);
+	buf_adds(&a->st.sql, quoted != NULL ? quoted : "?");	/* rather an error than no rows */
+	free(quoted);
+}
+
 static void add_bound(struct ask *a, const char *op, const char *id)
 {
 	const struct pg_table *t = a->pl->table;
@@ -183,7 +202,9 @@ static void add_bound(struct ask *a, const char *op, const char *id)
 		return;
 	buf_addf(&a->st.sql, " AND t.%s ", t->id.quoted);
 	pg_add_operator(&a->st.sql, &t->id, op);
-	buf_addf(&a->st.sql, " $%d::%s", pg_stmt_value(&a->st, value_of(id)), pg_cast_type(&t->id));
+	buf_addc(&a->st.sql, ' ');
+	add_id(a, id);
+	buf_addf(&a->st.sql, "::%s", pg_cast_type(&t->id));
 }
 
 static void list_send(struct ask *a, bool counted)
@@ -192,6 +213,8 @@ static void list_send(struct ask *a, bool counted)
 	struct buf *sql = &a->st.sql;
 
 	a->counted = counted && pg_batch_bytes(a->pl, t) > 0;
+	a->st.several = a->import != NULL;
+	buf_adds(sql, a->import != NULL ? a->import : "");
 	buf_addf(sql, "%sSELECT %s", a->counted ? PG_BYTES_BEGIN : "", counted ? t->select_list : t->short_list);
 	if (a->counted)
 		add_bytes_by_id(sql, t);
@@ -230,6 +253,14 @@ static void list_begin(struct ask *a)
 static void pg_list(struct link *l, const char *after, const char *until, size_t max, rowset_fn *done, void *arg)
 {
 	list_begin(list_new(l, after, until, max, done, arg));
+}
+
+static void pg_list_at(struct link *l, const struct moment *moment, const char *after, const char *until, size_t max, rowset_fn *done, void *arg)
+{
+	struct ask *a = list_new(l, after, until, max, done, arg);
+
+	a->import = xstrdup(pg_moment_import(moment));
+	list_begin(a);
 }
 
 static void pg_list_parts(struct link *l, const char *after, const char *until, const struct part_set *parts, size_t max, rowset_fn *done, void *arg)
@@ -508,13 +539,14 @@ static void pg_split(struct link *l, size_t n, int64_t rows, ids_fn *done, void 
 	a->done.ids = done;
 	if (ask_refuses(a))
 		return;
-	buf_adds(sql, "SELECT DISTINCT ON (i) i::text FROM unnest((SELECT percentile_disc(ARRAY[");
+	/* In the order of the ids, which is not that of their texts. */
+	buf_adds(sql, "SELECT p.id::text FROM (SELECT DISTINCT u.id FROM unnest((SELECT percentile_disc(ARRAY[");
 	for (size_t i = 1; i < n; i++)
 		buf_addf(sql, "%s%.17g", i > 1 ? ", " : "", (double)i / (double)n);
 	buf_addf(sql, "]::float8[]) WITHIN GROUP (ORDER BY t.%s) FROM %s t", t->id.quoted, t->quoted);
 	if (rows > SAMPLE_ROWS)
 		buf_addf(sql, " TABLESAMPLE SYSTEM (%.6f)", 100.0 * SAMPLE_ROWS / (double)rows);
-	buf_adds(sql, ")) i WHERE i IS NOT NULL ORDER BY i");
+	buf_adds(sql, ")) AS u(id) WHERE u.id IS NOT NULL) AS p ORDER BY p.id");
 	ask_send(a);
 }
 
@@ -547,6 +579,8 @@ const struct link_ops pg_link_ops = {
 	.ack = pg_ack_op,
 	.drop = pg_drop_op,
 	.list = pg_list,
+	.moment = pg_moment_op,
+	.list_at = pg_list_at,
 	.list_parts = pg_list_parts,
 	.sum = pg_sum,
 	.count = pg_count,

@@ -26,6 +26,7 @@ void pg_stmt_again(struct pg_stmt *st)
 {
 	buf_clear(&st->sql);
 	buf_fini(&st->copy);
+	st->several = false;
 	for (int i = 0; i < st->n; i++)
 		buf_fini(&st->data[i]);
 	st->n = 0;
@@ -108,7 +109,7 @@ void pg_stmt_call(struct pg_stmt *st, struct postgres *pg, pg_result_fn *done, v
 		if (st->values[i] != NULL)
 			st->values[i] = st->data[i].p;
 	}
-	st->params = (struct pg_params){ .reads = st->params.reads, .n = st->n, .values = st->values, .lengths = st->lengths, .formats = st->formats,
+	st->params = (struct pg_params){ .reads = st->params.reads, .several = st->several, .n = st->n, .values = st->values, .lengths = st->lengths, .formats = st->formats,
 					.copy = st->copy.len > 0 ? &st->copy : NULL };
 	pg_call(pg, st->sql.p, &st->params, done, arg);
 }

@@ -25,6 +25,7 @@ struct pg_stmt {
 	const char *values[PG_STMT_PARAMS];
 	int lengths[PG_STMT_PARAMS], formats[PG_STMT_PARAMS];
 	struct pg_params params;
+	bool several;			/* sql holds several statements, without parameters, and the last one's result is given */
 	struct buf copy;		/* not empty: the data of a COPY ... FROM STDIN in sql, which then has no parameters */
 };
 

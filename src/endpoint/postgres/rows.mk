@@ -1,6 +1,8 @@
 # the upper half of the PostgreSQL driver
 libcrmsync_a_SOURCES += \
 	src/endpoint/postgres/pg_rows.c \
+	src/endpoint/postgres/pg_load.c \
+	src/endpoint/postgres/pg_moment.c src/endpoint/postgres/pg_moment.h \
 	src/endpoint/postgres/pg_sums.c src/endpoint/postgres/pg_sums.h \
 	src/endpoint/postgres/pg_bytes.c src/endpoint/postgres/pg_bytes.h \
 	src/endpoint/postgres/pg_capture.c src/endpoint/postgres/pg_capture.h \
