@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "control/room.h"
 #include "journal/journal.h"
+#include "model/decide.h"
 #include "sync/sync.h"
 
 enum {
@@ -232,6 +233,24 @@ bool is_private_field(const struct sync *sync, const char *entity, const char *f
 	return false;
 }
 
+/* The fields that win or lose together with it, itself among them; null: it stands alone. */
+static json_t *unit_json(const struct sync *sync, const char *entity, const char *field)
+{
+	const struct entity_conf *conf = entity_named(sync, entity);
+	uint64_t unit = 0;
+	json_t *names;
+
+	for (size_t f = 0; conf != NULL && f < conf->def.n_fields; f++)
+		if (strcmp(conf->def.fields[f].name, field) == 0)
+			unit = decide_unit(&conf->def, f);
+	if ((unit & (unit - 1)) == 0)
+		return json_null();
+	names = json_array();
+	for (uint64_t rest = unit; rest != 0; rest &= rest - 1)
+		json_array_append_new(names, control_text(conf->def.fields[__builtin_ctzll(rest)].name));
+	return names;
+}
+
 json_t *decision_json(const struct sync *sync, const struct journal_decision *d)
 {
 	bool has_base = d->base_digest != NULL && d->base_digest[0] != '\0';
@@ -241,6 +260,7 @@ json_t *decision_json(const struct sync *sync, const struct journal_decision *d)
 	json_object_set_new(j, "entity", control_text(d->entity));
 	json_object_set_new(j, "key", control_text(d->key));
 	json_object_set_new(j, "field", control_text(d->field));
+	json_object_set_new(j, "group", unit_json(sync, d->entity, d->field));
 	json_object_set_new(j, "kind", control_text(d->kind));
 	json_object_set_new(j, "rule", control_text(d->rule));
 	json_object_set_new(j, "tie_break", control_text(d->tie_break));

@@ -130,6 +130,26 @@ static void tell_before(struct buf *out, const json_t *j)
 	}
 }
 
+/* It is in a group, and shows there what it showed before: another field of the group was changed, and this one went with it. */
+static bool went_along(const json_t *j, const json_t *value)
+{
+	return json_is_array(json_object_get(j, "group")) && json_is_string(value) && json_equal(value, json_object_get(j, "base"));
+}
+
+static void tell_neighbour(struct buf *out, const json_t *j)
+{
+	const json_t *name;
+	const char *glue = " changed ";
+	size_t i;
+
+	json_array_foreach(json_object_get(j, "group"), i, name)
+		if (strcmp(json_string_value(name), str(j, "field")) != 0) {
+			buf_addf(out, "%s%s", glue, json_string_value(name));
+			glue = " or ";
+		}
+	buf_addf(out, ", which goes together with %s, and left that as it was", str(j, "field"));
+}
+
 static void tell_edit(struct buf *out, const json_t *j, const char *endpoint, const json_t *value, const char *stamp, bool deleted)
 {
 	bool first = strcmp(str(j, "kind"), "first-contact") == 0;
@@ -139,6 +159,8 @@ static void tell_edit(struct buf *out, const json_t *j, const char *endpoint, co
 		buf_adds(out, " deleted the record");
 	} else if (str(j, "field")[0] == '\0') {
 		buf_adds(out, " changed it");
+	} else if (!first && went_along(j, value)) {
+		tell_neighbour(out, j);
 	} else {
 		buf_adds(out, first ? " had " : " changed it to ");
 		add_value(out, value, json_is_true(json_object_get(j, "private")));

@@ -47,7 +47,13 @@ int run_waiting(struct ctl *c)
 
 static void show_decided(struct asking *a, const json_t *j)
 {
-	printf("%s %s, %s: decided; it is written to all sides now\n", str(j, "entity"), str(j, "key"), str(j, "field"));
+	struct buf line = { 0 }, out = { 0 };
+
+	buf_addf(&line, "%s %s, %s: decided; it is written to all sides now", str(j, "entity"), str(j, "key"), str(j, "field"));
+	wrap_add(&out, line.p, 0, SIZE_MAX);
+	say(&out);
+	buf_fini(&line);
+	buf_fini(&out);
 }
 
 int run_decide(struct ctl *c, char **args, int n)

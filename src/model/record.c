@@ -93,6 +93,16 @@ struct value record_key(const struct entity_def *entity, const struct value *val
 	return record_key_encode(key, entity->n_key, arena);
 }
 
+/* Such that two keys never look alike: what parts them is written otherwise inside of a part. */
+static void print_part(struct buf *out, struct value part)
+{
+	for (int32_t i = 0; i < part.len; i++) {
+		if (part.data[i] == '/' || part.data[i] == '\\')
+			buf_addc(out, '\\');
+		buf_addc(out, part.data[i]);
+	}
+}
+
 void record_key_print(struct buf *out, struct value encoded, size_t n)
 {
 	struct value parts[KEY_FIELDS_MAX];
@@ -103,10 +113,14 @@ void record_key_print(struct buf *out, struct value encoded, size_t n)
 			buf_add(out, encoded.data, (size_t)encoded.len);
 		return;
 	}
+	if (n == 1) {
+		buf_add(out, parts[0].data, (size_t)parts[0].len);
+		return;
+	}
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0)
 			buf_adds(out, " / ");
-		buf_add(out, parts[i].data, (size_t)parts[i].len);
+		print_part(out, parts[i]);
 	}
 }
 

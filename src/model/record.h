@@ -33,7 +33,7 @@ struct value record_key_encode(const struct value *key_values, size_t n, struct 
 bool record_key_decode(struct value encoded, size_t n, struct value *out);
 /* Picks the key fields out of a record's canonical values and encodes them. */
 struct value record_key(const struct entity_def *entity, const struct value *values, struct arena *arena);
-/* For people: "ann@example.org", "DE / 4711". */
+/* For people: "ann@example.org", "DE / 4711"; of several parts those are told apart by writing / and \ in them with a \ before. */
 void record_key_print(struct buf *out, struct value encoded, size_t n);
 
 struct rid rid_of(const struct digest_key *key, const struct entity_def *entity, struct value encoded_key);

@@ -183,9 +183,11 @@ static const char *winner_name(const struct round *r, const struct lost_edit *l)
 	return is_given(l) ? "(operator)" : is_sum(l) ? "(sum)" : endpoint_name(r, l->winner);
 }
 
+/* What a person gave is of now; its key only says what it has to beat. */
 static void add_given(const struct telling *t, const struct lost_edit *l)
 {
-	struct journal_side *side = add_side(t, winner_name(t->r, l), l->winner_value, l->winner_key.eff, l->winner_digest);
+	int64_t stamp_us = is_given(l) ? t->d->time_us : l->winner_key.eff;
+	struct journal_side *side = add_side(t, winner_name(t->r, l), l->winner_value, stamp_us, l->winner_digest);
 
 	if (side != NULL)
 		side->competed = true;

@@ -106,7 +106,7 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 		lose_buried(r, s);
 	if (s->dug_up && !s->d.next->dead)
 		lose_burial(r, s);
-	if (s->base == NULL && s->d.edited == 0) {
+	if (s->base == NULL && s->d.edited == 0 && !s->d.next->dead) {	/* not so where its end is imposed */
 		round_drop_subject(r, s, BOOKS_UNCHANGED);
 		return;
 	}

@@ -43,6 +43,7 @@ struct doubtful {			/* a record that the sides did not show alike */
 	} *rows;			/* by endpoint */
 	char *key;			/* for people; NULL: no row was read again yet */
 	/* imposed: */
+	size_t side;			/* what that endpoint shows */
 	uint64_t told_there, *told;	/* as it was when it was found: by endpoint, inside; digests */
 	UT_hash_handle hh;
 };
@@ -68,6 +69,7 @@ struct sync_verify {
 	struct sync_verify_taker taker;
 	enum sync_verify_mode mode;
 	const struct side *from;	/* whose rows are imposed on the others; NULL: nobody's */
+	bool chosen;			/* what is imposed: */
 	struct doubtful *imposed;	/* by record; on these */
 	bool gently;			/* by the clock: it rests as long as it reads */
 	int64_t asked_us;		/* monotonic: when the last page was asked for */
@@ -156,6 +158,8 @@ void verify_mend(struct sync_verify *);
 /* verify_from.c */
 /* Which of those that are wrong are to be as that side shows them. False: it would delete too many. */
 bool verify_from_choose(struct sync_verify *, struct err *e);
+/* Without such a side: rows that only a target has, which are to go. */
+void verify_from_others(struct sync_verify *v);
 bool verify_from_has(const struct sync_verify *, const struct doubtful *);
 void verify_from_end(struct sync_verify *);
 

@@ -184,12 +184,23 @@ static bool hold_masses(struct sync_verify *v)
 	return true;
 }
 
+/* Once. */
+static bool choose_imposed(struct sync_verify *v, struct err *why)
+{
+	bool first = !v->chosen;
+
+	v->chosen = true;
+	if (first && v->from == NULL)
+		verify_from_others(v);
+	return !first || v->from == NULL || verify_from_choose(v, why);
+}
+
 void verify_mend(struct sync_verify *v)
 {
 	struct err why = { 0 };
 	size_t n;
 
-	if (v->from != NULL && v->imposed == NULL && !verify_from_choose(v, &why)) {
+	if (!choose_imposed(v, &why)) {
 		verify_fail(v, &why, "mending");
 		return;
 	}

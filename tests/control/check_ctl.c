@@ -404,6 +404,7 @@ START_TEST(what_waits_is_shown_and_decided)
 	ck_assert_str_eq(fake->decided, "contact/ann@example.org/phone: support -");
 	is(ctl("decide", "contact", "ann@example.org", "phone", "--null", NULL), 0, "contact ann@example.org, phone: decided; it is written to all sides now\n", "");
 	ck_assert_str_eq(fake->decided, "contact/ann@example.org/phone: - -");
+	is(ctl("decide", "contact", "ann\n\033[1m", "phone", "--null", NULL), 0, "contact ann\\n\\u001b[1m, phone: decided; it is written to all sides now\n", "");
 	is(ctl("decide", "contact", "ann@example.org", "phone", NULL), 64, "", "says what stands");
 	is(ctl("decide", "contact", "joe@example.org", "phone", "--value", "x", NULL), 64, "", "nothing waits");
 }

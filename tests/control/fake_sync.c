@@ -623,7 +623,7 @@ bool sync_decide(struct sync *s, const struct sync_verdict *v, struct err *e)
 {
 	snprintf(fake->decided, sizeof fake->decided, "%s/%s/%s: %s %s", v->entity, v->key, v->field,
 		 v->endpoint != NULL ? v->endpoint : "-", v->value != NULL ? v->value : "-");
-	return strcmp(v->key, "ann@example.org") == 0 ||
+	return strncmp(v->key, "ann", 3) == 0 ||
 	       err_set(e, ERR_ROW, "no-such-conflict", "nothing waits in %s %s, %s", v->entity, v->key, v->field);
 }
 

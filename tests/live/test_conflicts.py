@@ -2,7 +2,7 @@
 import sqlite3
 import unittest
 
-from case import ACCOUNT, CONTACT, ThreeCrms
+from case import ACCOUNT, CONTACT, THING, Pair, ThreeCrms
 from crm import eventually
 
 ANN = "p1@example.org"
@@ -28,6 +28,24 @@ class Apart(ThreeCrms):
 
     def story(self, key=ANN):
         return " ".join(self.d.ctl("conflicts", "--key", key).split())
+
+
+class Together(Pair):
+    entities = THING.replace("  mappings:", "  conflict: {groups: [[code, name]]}\n  mappings:")
+
+    def test_who_changed_another_field_of_the_group_is_not_said_to_have_changed_this_one(self):
+        self.a.run("INSERT INTO things (k, code, name) VALUES ('k1', 'c', 'n')")
+        self.begin()
+        self.d.ctl("pause", "thing")
+        self.b.run("UPDATE things SET code = 'lost', changed = clock_timestamp() WHERE k = 'k1'")
+        self.a.run("UPDATE things SET name = 'stands', changed = clock_timestamp() WHERE k = 'k1'")
+        self.d.ctl("resume", "thing")
+        self.settled()
+        decision, = self.d.ctl_lines("conflicts")
+        self.assertEqual((decision["field"], decision["winner"], decision["group"]), ("code", "a", ["code", "name"]))
+        story = " ".join(self.d.ctl("conflicts", "--key", "k1").split())
+        self.assertIn('It was "c" before. a changed name, which goes together with code, and left that as it was on ', story)
+        self.assertIn('; b changed it to "lost" on ', story)
 
 
 class Conflicts(Apart):

@@ -115,6 +115,21 @@ class NotNullUnique(UniqueValues):
         self.assertEqual(self.b.one("SELECT count(*) FROM things WHERE code = 'c' || right(k, 1)"), 10)
 
 
+class UniqueInPart(Pair):
+    """By a partial index, and by one on what a function makes of the value."""
+    a_sql = b_sql = THINGS + "CREATE UNIQUE INDEX ON things (code) WHERE code LIKE 'c%'; CREATE UNIQUE INDEX ON things (lower(name));"
+
+    def test_f14_a_cycle_is_turned_where_a_unique_index_is_partial_or_on_an_expression(self):
+        self.a.run("INSERT INTO things (k, code, name) SELECT 'k' || n, 'c' || n, 'N' || n FROM generate_series(1, 6) n")
+        self.begin()
+        self.a.run("BEGIN; UPDATE things SET code = NULL, name = NULL; UPDATE things SET name = 'n' || id % 2 + 1 WHERE id IN (1, 2); "
+                   "UPDATE things SET code = 'c' || id % 3 + 1 WHERE id < 4; UPDATE things SET code = 'c' || id, name = 'N' || id WHERE id > 3; COMMIT")
+        rows = self.settled("k, code, name")
+        self.assertEqual(self.d.parked(), [])
+        self.assertEqual(rows[:3], [("k1", "c2", "n2"), ("k2", "c3", "n1"), ("k3", "c1", None)])
+        self.assert_quiet()
+
+
 class Normalised(Pair):
     b_sql = THINGS.replace("amount numeric", "amount numeric(10,2)") + """
 CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := upper(NEW.name); RETURN NEW; END $$;

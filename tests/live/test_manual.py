@@ -75,7 +75,8 @@ class Manual(Conflict):
         self.quarrel()
         self.decide("--value", "+1 c")
         self.settles_to("+1 c")
-        self.assertEqual(self.d.ctl_lines("conflicts")[-1]["winner"], "(operator)")
+        decision = self.d.ctl_lines("conflicts")[-1]
+        self.assertEqual((decision["winner"], decision["stamps"]["(operator)"]), ("(operator)", decision["time"]), "not of the edit that lost")
         self.assert_quiet(goes_on=True)
         self.sales.edit(ANN, phone="+1 later")
         self.assertEqual(self.settled()[ANN]["phone"], "+1 later")

@@ -88,6 +88,39 @@ class FromOneSide(Pair):
         self.assertEqual((names["k3"], names["k4"]), ("name 3", "edited"))
 
 
+class OnlyATargetHasIt(Pair):
+    """Nobody else has heard of it, and a target has no say."""
+    name = "target"
+    entities = THING.replace("b: {table: things,", "b: {table: things, role: target,")
+
+    def setUp(self):
+        super().setUp()
+        self.a.run("INSERT INTO things (k, name) SELECT 'k' || i, 'x' FROM generate_series(1, 3) i")
+        self.begin()
+
+    def assert_ended(self, *words):
+        self.b.run("INSERT INTO things (k, name) VALUES ('only here', 'x')")
+        planned = [p for p in self.d.ctl_lines("repair", "--dry-run", *words, code=1) if "action" in p]
+        self.assertEqual([(p["action"], p["endpoint"], p["key"]) for p in planned], [("delete", "b", "only here")])
+        found, total = self.d.ctl_lines("repair", *words)
+        self.assertEqual((found["key"], found["outcome"], total["written"]), ("only here", "agrees", 1))
+        self.assertEqual(len(self.settled()), 3)
+        image = self.d.ctl_lines("history", "--key", "only here")[0]
+        self.assertEqual((image["endpoint"], image["source"]), ("b", "(operator)"))
+
+    def test_it_ends_by_the_rules_and_by_another_side_and_what_it_showed_is_kept(self):
+        self.assert_ended()
+        self.assert_ended("--from", "a")
+        self.assert_quiet()
+
+    def test_more_than_the_limit_stay_and_the_others_are_mended(self):
+        self.b.run("INSERT INTO things (k) SELECT 'only here ' || i FROM generate_series(1, 21) i; UPDATE things SET name = 'y' WHERE k = 'k2'")
+        total = self.d.ctl_lines("repair", code=1)[-1]
+        self.assertEqual((total["written"], total["skipped"]), (1, 21))
+        self.assertEqual(self.b.one("SELECT count(*) FROM things WHERE name = 'x'"), 3)
+        self.assertIn("rows that only a target has are left there", self.d.log)
+
+
 class FromOneOfThree(ThreeCrms):
     def test_references_and_cleaned_keys_go_along_and_entities_without_that_side_are_passed_over(self):
         self.entities += THING.replace("a: {table", "sales: {table").replace("b: {table", "support: {table")

@@ -89,12 +89,30 @@ START_TEST(the_key_is_picked_in_the_order_of_the_topology)
 }
 END_TEST
 
+START_TEST(keys_that_differ_are_printed_differently)
+{
+	static const char *const keys[][2] = {
+		{ "a / b", "c" }, { "a", "b / c" }, { "a /", "c" }, { "a", "/ c" }, { "a\\", "c" }, { "a\\ /", "c" }, { "", "a / c" }, { "", "" },
+	};
+	struct buf b[sizeof keys / sizeof *keys] = { { 0 } };
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		record_key_print(&b[i], encode(keys[i][0], keys[i][1]), 2);
+		for (size_t k = 0; k < i; k++)
+			ck_assert_str_ne(b[i].p, b[k].p);
+	}
+	ck_assert_str_eq(b[0].p, "a \\/ b / c");
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		buf_fini(&b[i]);
+}
+END_TEST
+
 START_TEST(keys_are_printed_for_people)
 {
 	struct buf b = { 0 };
 
-	record_key_print(&b, value_of("ann@example.org"), 1);
-	ck_assert_str_eq(b.p, "ann@example.org");
+	record_key_print(&b, value_of("ann/o@example.org"), 1);
+	ck_assert_str_eq(b.p, "ann/o@example.org");
 	buf_clear(&b);
 	record_key_print(&b, encode("DE", "4711"), 2);
 	ck_assert_str_eq(b.p, "DE / 4711");
@@ -231,6 +249,7 @@ int main(void)
 	tcase_add_test(c, only_what_was_encoded_decodes);
 	tcase_add_test(c, the_key_is_picked_in_the_order_of_the_topology);
 	tcase_add_test(c, keys_are_printed_for_people);
+	tcase_add_test(c, keys_that_differ_are_printed_differently);
 	tcase_add_test(c, a_record_id_depends_on_entity_key_and_secret);
 	tcase_add_test(c, record_ids_do_not_meet);
 	tcase_add_test(c, digests_tell_values_types_and_null_apart);

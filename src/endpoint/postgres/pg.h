@@ -75,7 +75,7 @@ struct pg_column {
 	char category;		/* pg_type.typcategory of the base type */
 	char *zone;		/* a literal: the zone of a timestamp without one; NULL: none is needed */
 	bool not_null, generated, identity_always;
-	bool lets_go;		/* in a unique index, and NULL there holds no value: the way out of a cycle of unique values */
+	bool lets_go;		/* a unique index looks at it, and NULL there holds no value: the way out of a cycle of unique values */
 	char *loose;		/* texts that differ may be the same there: what to cast an array to, to have them compared so; else NULL */
 	bool collated;		/* ... by its collation */
 };

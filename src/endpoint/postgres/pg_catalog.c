@@ -63,7 +63,12 @@ static const char columns_sql[] =
 	"(SELECT pg_get_expr(f.adbin, f.adrelid) FROM pg_attrdef f WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum), "
 	"format_type(b.oid, -1), "
 	"(SELECT format('%I.%I', ln.nspname, l.collname) FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace "
-	"  WHERE l.oid = a.attcollation AND NOT l.collisdeterministic) "
+	"  WHERE l.oid = a.attcollation AND NOT l.collisdeterministic), "
+	/* a unique index looks at it: as a key column, inside of an expression, or in the condition of a partial one */
+	"EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid AND CASE "
+	"  WHEN i.indpred IS NULL AND i.indexprs IS NULL THEN a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) "
+	"  ELSE EXISTS (SELECT FROM pg_depend p WHERE p.classid = 'pg_class'::regclass AND p.objid = i.indexrelid "
+	"  AND p.refclassid = 'pg_class'::regclass AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum) END) "
 	"FROM pg_attribute a CROSS JOIN LATERAL (WITH RECURSIVE d AS ("
 	"  SELECT t.oid, t.typtype, t.typcategory, t.typbasetype, t.typtypmod, a.atttypmod AS typmod "
 	"  FROM pg_type t WHERE t.oid = a.atttypid "

@@ -146,6 +146,7 @@ static bool take_column(const struct reading *r, struct candidate *c, const char
 	col->not_null = is_true(r->columns, row, COL_NOT_NULL);
 	col->generated = is_true(r->columns, row, COL_GENERATED);
 	col->identity_always = is_true(r->columns, row, COL_IDENTITY);
+	col->lets_go = !col->not_null && is_true(r->columns, row, COL_UNIQUE);
 	col->collated = !PQgetisnull(r->columns, row, COL_COLLATION);
 	if (col->category == 'S' && (col->collated || (col->oid != T_TEXT && col->oid != T_VARCHAR)))
 		col->loose = xasprintf("%s[]%s%s", PQgetvalue(r->columns, row, COL_BASE_TYPE), col->collated ? " COLLATE " : "",
@@ -259,15 +260,6 @@ static bool index_has(const struct reading *r, int first, int end, const char *c
 	return false;
 }
 
-/* May a NULL there stand for a while, so that another row can have its value? */
-static bool lets_go(const struct reading *r, const struct pg_table *t, const struct pg_column *col)
-{
-	for (int i = 0; i < PQntuples(r->indexes); i++)
-		if (strtoul(PQgetvalue(r->indexes, i, IDX_TABLE), NULL, 10) == t->oid && index_has(r, i, i + 1, col->name))
-			return !col->not_null;
-	return false;
-}
-
 /* Is there a whole unique index on exactly these columns? */
 static bool unique_on(const struct reading *r, const struct pg_table *t, const char *const *columns, size_t n, bool immediate)
 {
@@ -347,7 +339,6 @@ static void judge_fields(const struct reading *r, struct candidate *c)
 		snprintf(what, sizeof what, "field %s", f->name);
 		if (name == NULL || !take_column(r, c, name, what, col))
 			continue;
-		col->lets_go = lets_go(r, c->table, col);
 		if (f->type != FIELD_REFERENCE && !type_fits(f->type, col))
 			fit_problem(c, "field %s is %s, but column \"%s\" is %s; %s is needed", f->name, field_type_name(f->type), name,
 				col->type, fits[f->type].needed);
