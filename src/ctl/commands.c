@@ -76,6 +76,7 @@ static bool on_line(void *arg, int status, const char *line)
 	}
 	if (a->c->json)
 		puts(line);
+	a->c->error_told |= error != NULL;
 	if (error != NULL)
 		on_error(a, j, error);
 	else if (!a->c->json && a->show != NULL)
@@ -95,7 +96,7 @@ static bool on_bytes(void *arg, const char *p, size_t n)
 
 int64_t patience(const struct ctl *c, int64_t usual_us)
 {
-	return c->timeout_us > 0 ? c->timeout_us : usual_us;
+	return c->timeout_us != TIMEOUT_USUAL ? c->timeout_us : usual_us;
 }
 
 /* Takes params over. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "config.h"
@@ -50,6 +51,8 @@ const struct option ctl_options[] = {
 	{ NULL },
 };
 
+static char said[1000];		/* the last complaint: with --json it becomes an object, too */
+
 void complain(const char *fmt, ...)
 {
 	va_list ap;
@@ -60,6 +63,9 @@ void complain(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
+	va_start(ap, fmt);
+	vsnprintf(said, sizeof said, fmt, ap);
+	va_end(ap);
 }
 
 /* ---- help -------------------------------------------------------------------------------------------- */
@@ -108,26 +114,37 @@ static void version(void)
 
 enum { GO_ON = -1 };		/* else an exit code */
 
+/* Only that it is one: with what is it compared, the daemon's clock says. */
+static int take_moment(const char *option, const char *text)
+{
+	int64_t us;
+
+	if (time_parse(text, &us) || duration_parse(text, &us))
+		return GO_ON;
+	complain("--%s: '%s' is neither a time like 2026-03-01T12:00:00Z nor a duration like 15m", option, text);
+	return CTL_USAGE;
+}
+
 static int take_option(struct ctl *c, int option, const struct ctl_command *command)
 {
 	switch (option) {
 	case 's': c->socket = optarg; break;
 	case 'c': c->config = optarg; break;
-	case 'j': c->json = true; break;
+	case 'j': c->json = c->json_errors = true; break;
 	case 'n': c->no_color = true; break;
 	case 'w': c->watch = true; break;
 	case 'p': c->print = true; break;
 	case 'S': c->sweep = true; break;
 	case 'e': c->entity = optarg; break;
 	case 'E': c->endpoint = optarg; break;
-	case 'i': c->since = optarg; break;
+	case 'i': c->since = optarg; return take_moment("since", optarg);
 	case 'k': c->key = optarg; break;
 	case 'W': c->waiting = true; break;
 	case 'v': c->value = optarg; break;
 	case '0': c->null = true; break;
 	case 'r': c->run = optarg; break;
 	case 'R': c->runs = true; break;
-	case 'u': c->until = optarg; break;
+	case 'u': c->until = optarg; return take_moment("until", optarg);
 	case 'o': c->source = optarg; break;
 	case 'l': c->rule = optarg; break;
 	case 'd': c->dry_run = true; break;
@@ -151,12 +168,13 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 		version();
 		return CTL_OK;
 	case 't':
-		if (duration_parse(optarg, &c->timeout_us) && c->timeout_us > 0)
+		if (duration_parse(optarg, &c->timeout_us))
 			break;
 		complain("--timeout: '%s' is not a duration such as 500ms, 30s or 10m", optarg);
 		return CTL_USAGE;
 	default:				/* '?': getopt_long() has said what is wrong */
 		fputs("Try: crmsyncctl --help\n", stderr);
+		snprintf(said, sizeof said, "an option is not known, or lacks its value; crmsyncctl --help lists them");
 		return CTL_USAGE;
 	}
 	return GO_ON;
@@ -249,13 +267,49 @@ static void catch_interrupts(void)
 	sigaction(SIGTERM, &act, NULL);
 }
 
-static int finish(int rc)
+static const char *code_of(int rc)
 {
+	switch (rc) {
+	case CTL_USAGE:		return "usage";
+	case CTL_UNAVAILABLE:	return "unavailable";
+	case CTL_AGAIN:		return "timeout";
+	case CTL_NOT_PERMITTED:	return "not-permitted";
+	case CTL_CONFIGURATION:	return "config";
+	case CTL_INTERRUPTED:	return "interrupted";
+	default:		return "trouble";
+	}
+}
+
+/* What went wrong before there was an answer, or with it, in the form in which the daemon says such things. */
+static void print_error(int rc)
+{
+	struct buf line = { 0 };
+
+	buf_addf(&line, "{\"schema\": 1, \"error\": {\"code\": \"%s\", \"text\": ", code_of(rc));
+	text_json(&line, said, strlen(said));
+	buf_addf(&line, ", \"exit\": %d}}", rc);
+	puts(line.p);
+	buf_fini(&line);
+}
+
+static int finish(const struct ctl *c, int rc)
+{
+	if (c->json_errors && !c->error_told && rc > CTL_DIFFERENT && said[0] != '\0')
+		print_error(rc);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		complain("cannot write the output");
 		return CTL_TROUBLE;
 	}
 	return rc;
+}
+
+/* Also of a line that is not understood to its end: who wants objects wants them of what is wrong with it. */
+static bool wants_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	return false;
 }
 
 static int run(struct ctl *c, const struct ctl_command *command, char **args, int n)
@@ -274,20 +328,17 @@ static int run(struct ctl *c, const struct ctl_command *command, char **args, in
 	catch_interrupts();
 	rc = command->run(c, args, n);
 	free(c->path);
-	return finish(rc);
+	return rc;
 }
 
-int main(int argc, char **argv)
+/* An exit code; whatever is wrong has been said. */
+static int take_line(struct ctl *c, int argc, char **argv)
 {
 	const struct ctl_command *command;
-	struct ctl c = { 0 };
-	int words, rc;
+	int words, rc = take_options(c, argc, argv, "+s:c:hV", NULL);
 
-	if (argc > 2 && strcmp(argv[1], "--complete") == 0 && strcmp(argv[2], "--") == 0)
-		return finish(complete(&c, argv + 3, argc - 3));
-	rc = take_options(&c, argc, argv, "+s:c:hV", NULL);
 	if (rc != GO_ON)
-		return finish(rc);
+		return rc;
 	if (optind >= argc) {
 		complain("which command? Try: crmsyncctl --help");
 		return CTL_USAGE;
@@ -300,8 +351,16 @@ int main(int argc, char **argv)
 	/* getopt takes argv[0] for the program and names it in its messages: that is the command's last word. */
 	argc -= words - 1;
 	argv += words - 1;
-	rc = take_options(&c, argc, argv, "s:c:hV", command);
-	if (rc != GO_ON)
-		return finish(rc);
-	return run(&c, command, argv + optind, argc - optind);
+	rc = take_options(c, argc, argv, "s:c:hV", command);
+	return rc != GO_ON ? rc : run(c, command, argv + optind, argc - optind);
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl c = { .timeout_us = TIMEOUT_USUAL };
+
+	if (argc > 2 && strcmp(argv[1], "--complete") == 0 && strcmp(argv[2], "--") == 0)
+		return finish(&c, complete(&c, argv + 3, argc - 3));
+	c.json_errors = wants_json(argc, argv);
+	return finish(&c, take_line(&c, argc, argv));
 }
