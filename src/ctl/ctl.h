@@ -60,6 +60,9 @@ extern volatile sig_atomic_t ctl_interrupted;
 extern const struct option ctl_options[];
 enum { CTL_OPTIONS_OF_ALL = 7 };
 
+/* The words of options that take one of a few; ends with a NULL word. */
+extern const struct ctl_word { int option; const char *word; } ctl_words[];
+
 /* To stderr: "crmsyncctl: ...". */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

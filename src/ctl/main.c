@@ -180,13 +180,33 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 	return GO_ON;
 }
 
+/* "'top' is not merge or replace". True of options that take any word, too. */
+static bool word_fits(int option, const char *word)
+{
+	const char *const sep[] = { "", " or ", ", " };
+	struct buf known = { 0 };
+	size_t n = 0;
+	bool fits = false;
+
+	for (const struct ctl_word *w = ctl_words; w->word != NULL; w++)
+		if (w->option == option) {
+			fits |= strcmp(word, w->word) == 0;
+			buf_addf(&known, "%s%s", sep[n == 0 ? 0 : w[1].option == option ? 2 : 1], w->word);
+			n++;
+		}
+	if (n > 0 && !fits)
+		complain("'%s' is not %s", word, known.p);
+	buf_fini(&known);
+	return fits || n == 0;
+}
+
 static bool option_fits(int option, const struct ctl_command *command)
 {
 	for (size_t i = 0; ctl_options[i].name != NULL; i++) {
 		if (ctl_options[i].val != option)
 			continue;
 		if (i < CTL_OPTIONS_OF_ALL || (command != NULL && strchr(command->options, option) != NULL))
-			return true;
+			return optarg == NULL || word_fits(option, optarg);
 		complain("--%s belongs to other commands%s%s", ctl_options[i].name, command != NULL ? " than " : "",
 			 command != NULL ? command->name : "");
 		return false;

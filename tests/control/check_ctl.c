@@ -591,6 +591,8 @@ START_TEST(wrong_usage_is_wrong_without_a_daemon_too)
 	strcpy(s.control, "/nonexistent/control.sock");
 	is(ctl("undo", NULL), 64, "", "undo what?");
 	is(ctl("undo", "--since", "yesterday", NULL), 64, "", "--since: 'yesterday' is neither a time");
+	is(ctl("migrate", "x", "--from", "a", "--to", "b", "--strategy", "zap", NULL), 64, "", "'zap' is not full, incremental or parallel");
+	is(ctl("verify", "--depth", "deep", NULL), 64, "", "'deep' is not counts, ranges or rows");
 	is(ctl("history", "--until", "noon", NULL), 64, "", "--until: 'noon' is neither a time");
 }
 END_TEST

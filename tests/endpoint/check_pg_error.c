@@ -33,6 +33,7 @@ static const struct { const char *connection, *words; } strings[] = {
 	{ "host='/run", "not a connection string that libpq understands: unterminated quoted string in connection info string" },
 	{ "postgresql://[::1/x", "not a connection string that libpq understands: end of string reached when looking for matching \"]\" in IPv6 host "
 				 "address in URI: \"postgresql://[::1/x\"" },
+	{ "postgresql://crmsync@h/x?ssl_mode=x", "not a connection string that libpq understands: invalid URI query parameter: \"ssl_mode\"" },
 	{ "host=a port=5432,abc", "port: wants a number from 1 to 65535" },
 	{ "postgresql://h:65536/x", "port: wants a number from 1 to 65535" },
 	{ "host=a sslmode=bogus", "sslmode: wants disable, allow, prefer, require, verify-ca or verify-full" },

@@ -11,14 +11,15 @@
 #include "base/mem.h"
 #include "conf/topology.h"
 
-/* Its words quote what it did not understand. Where that may be a password, or a part of one, they are not told. */
+/* Its words quote what it did not understand. Where that may be a password, or a part of one, they are not told: nor of what has an @
+ * and is none of its URIs, but was perhaps meant to be. */
 static bool may_hold_password(const char *connection)
 {
+	bool uri = strncmp(connection, "postgresql://", 13) == 0 || strncmp(connection, "postgres://", 11) == 0, may;
 	struct buf shown = { 0 };
-	bool may;
 
 	conf_redact(&shown, connection);
-	may = strcmp(shown.p, connection) != 0 || strchr(connection, '@') != NULL;
+	may = strcmp(shown.p, connection) != 0 || (!uri && strchr(connection, '@') != NULL);
 	buf_fini(&shown);
 	return may;
 }
