@@ -295,7 +295,6 @@ static const char *code_of(int rc)
 	case CTL_AGAIN:		return "timeout";
 	case CTL_NOT_PERMITTED:	return "not-permitted";
 	case CTL_CONFIGURATION:	return "config";
-	case CTL_INTERRUPTED:	return "interrupted";
 	default:		return "trouble";
 	}
 }
@@ -314,7 +313,9 @@ static void print_error(int rc)
 
 static int finish(const struct ctl *c, int rc)
 {
-	if (c->json_errors && !c->error_told && rc > CTL_DIFFERENT && said[0] != '\0')
+	bool wrong = rc > CTL_DIFFERENT && rc != CTL_INTERRUPTED;	/* who interrupts it knows that */
+
+	if (wrong && c->json_errors && !c->error_told && said[0] != '\0')
 		print_error(rc);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		complain("cannot write the output");
