@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "conf/topology.h"
 #include "config.h"
 #include "ctl/ctl.h"
 
@@ -107,7 +108,10 @@ static void help_command(const struct ctl_command *asked)
 
 static void version(void)
 {
-	printf("crmsyncctl %s\njansson %s (built with %s)\n", PACKAGE_VERSION, jansson_version_str(), JANSSON_VERSION);
+	char line[100];
+
+	printf("crmsyncctl %s\njansson %s (built with %s)\n%s\n", PACKAGE_VERSION, jansson_version_str(), JANSSON_VERSION,
+	       conf_library(line, sizeof line));
 }
 
 /* ---- options ----------------------------------------------------------------------------------------- */
