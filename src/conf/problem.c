@@ -65,7 +65,8 @@ void conf_problems_print(const struct conf_problems *ps, const char *file, FILE 
 	struct buf text = { 0 };
 
 	conf_problems_text(ps, file, &text);
-	fwrite(text.p, 1, text.len, to);
+	if (text.len > 0)
+		fwrite(text.p, 1, text.len, to);
 	buf_fini(&text);
 }
 
