@@ -50,6 +50,7 @@ static void on_error(struct asking *a, const json_t *object, const json_t *error
 	buf_adds(&safe, "");
 	text_escape(&safe, s != NULL ? s : "", s != NULL ? strlen(s) : 0, '\0', 1000);
 	complain("%s", safe.p);
+	a->c->error_told = true;
 	buf_fini(&safe);
 	print_list(stderr, json_object_get(object, "problems"));
 	print_list(stderr, json_object_get(object, "pending"));
@@ -76,7 +77,6 @@ static bool on_line(void *arg, int status, const char *line)
 	}
 	if (a->c->json)
 		puts(line);
-	a->c->error_told |= error != NULL;
 	if (error != NULL)
 		on_error(a, j, error);
 	else if (!a->c->json && a->show != NULL)
