@@ -153,7 +153,7 @@ int main(int argc, char **argv)
 		topology_print_schema(&out);
 		return print_and_free(&out);
 	}
-	topology = topology_load(c.file, &problems);
+	topology = daemon_topology(c.file, &problems);
 	if (topology == NULL) {
 		conf_problems_print(&problems, c.file, stderr);
 		if (!c.check && !c.print)	/* whoever reads only what the log calls an error hears of it, too */

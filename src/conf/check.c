@@ -4,6 +4,7 @@
  * Also completes what depends on several parts (ranks, rules of groups) and puts entities in order.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -57,6 +58,39 @@ static void check_not_field(struct reader *r, const struct node *at, const struc
 			      quoted(r, column), quoted(r, m->entity->fields[f].name));
 }
 
+/* The cursor and the local id move by rules of their own: what else is kept in their column would be moved along. */
+static void check_own_columns(struct reader *r, const struct node *node, const struct mapping *m, const struct node *soft)
+{
+	const struct { const char *name, *column; } own[] = { { "id", m->id }, { "modified", m->modified } };
+	const struct node *modified = node_get(node, "modified"), *where = node_get(node, "where");
+
+	if (modified != NULL && m->modified != NULL && m->id != NULL && strcmp(m->modified, m->id) == 0)
+		wrong(r, modified, "column %s is also the id: an id does not tell when a row was changed", quoted(r, m->id));
+	for (size_t i = 0; i < countof(own); i++) {
+		if (own[i].column == NULL)
+			continue;
+		if (soft != NULL && m->delete_column != NULL && strcmp(m->delete_column, own[i].column) == 0)
+			wrong(r, soft, "column %s is also %s: every row that has one would count as deleted", quoted(r, m->delete_column),
+			      own[i].name);
+		if (node_get(where, own[i].column) != NULL)
+			wrong_key(r, node_get(where, own[i].column), "column %s is also %s, which no filter can hold at one value",
+				  quoted(r, own[i].column), own[i].name);
+	}
+}
+
+static void check_table(struct reader *r, const struct node *at, const struct mapping *m)
+{
+	char *schema, *name;
+
+	if (at == NULL || m->table == NULL)
+		return;
+	if (!table_name_split(m->table, &schema, &name))
+		wrong(r, at, "%s is not a table's name: write [schema.]table, each of 1 to 63 bytes, a part with dots or quotes in double quotes",
+		      quoted(r, m->table));
+	free(schema);
+	free(name);
+}
+
 /* A name of its mappings that is no endpoint may be the one that is missed: that was said already. */
 static bool has_misnamed(const struct reader *r, size_t entity)
 {
@@ -82,11 +116,14 @@ static void check_references(struct reader *r, const struct node *node, const st
 
 static void check_mapping(struct reader *r, const struct node *node, const struct mapping *m)
 {
-	const struct node *del = node_get(node, "delete"), *soft = node_get(del, "soft");
+	const struct node *del = node_get(node, "delete"), *named = node_get(del, "soft");
+	const struct node *soft = node_get(named != NULL ? named : del, "column");
 
+	check_table(r, node_get(node, "table"), m);
 	check_columns(r, node, m);
 	check_not_field(r, node_get(node, "modified"), m, m->modified);
-	check_not_field(r, node_get(soft != NULL ? soft : del, "column"), m, m->delete_column);
+	check_not_field(r, soft, m, m->delete_column);
+	check_own_columns(r, node, m, soft);
 	check_references(r, node, m);
 	if (m->endpoint->capture == CAPTURE_POLL && m->role != ROLE_TARGET && node_get(node, "modified") == NULL)
 		missing(r, node, "modified", "missing: capture poll finds changes by this column");
@@ -416,9 +453,32 @@ static void check_passwords(struct reader *r, const struct node *root)
 		wrong_key(r, at, "there is a password in state.redis already");
 }
 
+/* Once it runs, a wrong one would be an endpoint that stays down, and its own error would not tell where to look. */
+static void check_connections(struct reader *r, const struct node *root)
+{
+	char why[200];
+
+	for (size_t i = 0; i < r->t->n_endpoints; i++) {
+		const struct endpoint_conf *e = &r->t->endpoints[i];
+		const struct node *at = node_get(get2(root, "endpoints", e->name), "connection");
+
+		if (at != NULL && e->connection != NULL && !r->understands(e, why, sizeof why))
+			wrong(r, at, "%s", why);
+	}
+}
+
+static struct conf_place place_of(const struct node *at)
+{
+	return at != NULL ? (struct conf_place){ at->line, at->column } : (struct conf_place){ 0 };
+}
+
 void topology_check(struct reader *r, const struct node *root)
 {
+	r->t->name_at = place_of(node_get(root, "topology"));
+	r->t->directory_at = place_of(get2(root, "journal", "directory"));
 	check_sockets(r, root);
+	if (r->understands != NULL)
+		check_connections(r, root);
 	check_passwords(r, root);
 	for (size_t i = 0; i < r->t->n_entities; i++)
 		check_entity(r, &r->t->entities[i], r->entity_nodes[i]);

@@ -9,6 +9,7 @@ libcrmsync_a_SOURCES += \
 	src/conf/redis.c \
 	src/conf/secret.c \
 	src/conf/setting.c src/conf/setting.h \
+	src/conf/table_name.c \
 	src/conf/topology.c src/conf/topology.h \
 	src/conf/tree.c src/conf/tree.h
 # The names of rules, cleaners and checks are the topology's words.

@@ -48,16 +48,26 @@ void problems_sort(struct conf_problems *ps)
 		qsort(ps->list, ps->n, sizeof *ps->list, problem_compare);
 }
 
-void conf_problems_print(const struct conf_problems *ps, const char *file, FILE *to)
+void conf_problems_text(const struct conf_problems *ps, const char *file, struct buf *out)
 {
 	for (size_t i = 0; i < ps->n; i++) {
 		const struct conf_problem *p = &ps->list[i];
 
-		fprintf(to, "%s:", file);
+		buf_addf(out, "%s:", file);
 		if (p->line > 0)
-			fprintf(to, "%u:%u:", p->line, p->column);
-		fprintf(to, " %s%s%s\n", p->path, p->path[0] != '\0' ? ": " : "", p->text);
+			buf_addf(out, "%u:%u:", p->line, p->column);
+		buf_addf(out, " %s%s%s\n", p->path, p->path[0] != '\0' ? ": " : "", p->text);
 	}
+}
+
+void conf_problems_print(const struct conf_problems *ps, const char *file, FILE *to)
+{
+	struct buf text = { 0 };
+
+	conf_problems_text(ps, file, &text);
+	if (text.len > 0)
+		fwrite(text.p, 1, text.len, to);
+	buf_fini(&text);
 }
 
 void conf_problems_fini(struct conf_problems *ps)

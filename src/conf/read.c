@@ -75,7 +75,9 @@ void wrong_type(struct reader *r, const struct node *at, const char *wants)
 {
 	if (at->kind == NODE_BAD)
 		return;
-	if (at->kind == NODE_SCALAR && at->text[0] != '\0' && at->plain)
+	if (is_null(at))
+		wrong(r, at, "wants %s, has null; leave the setting out, or quote it if the word is meant", wants);
+	else if (at->kind == NODE_SCALAR && at->text[0] != '\0' && at->plain)
 		wrong(r, at, "wants %s, has %s", wants, quoted(r, at->text));
 	else
 		wrong(r, at, "wants %s, has %s", wants, node_is(at));
@@ -124,12 +126,8 @@ bool is_null(const struct node *node)
 
 const char *text_of(struct reader *r, const struct node *node, const char *wants)
 {
-	if (node->kind != NODE_SCALAR || (node->plain && node->text[0] == '\0')) {
+	if (node->kind != NODE_SCALAR || is_null(node) || (node->plain && node->text[0] == '\0')) {
 		wrong_type(r, node, wants);
-		return NULL;
-	}
-	if (is_null(node)) {
-		wrong(r, node, "wants %s, has null; leave the setting out, or quote it if the word is meant", wants);
 		return NULL;
 	}
 	return node->text;
@@ -322,7 +320,7 @@ static ptrdiff_t read_word(struct reader *r, const struct setting *s, const stru
 	}
 	for (n = 0; words[n] != NULL; n++)
 		buf_addf(&wants, "%s%s", n == 0 ? "" : words[n + 1] == NULL ? " or " : ", ", words[n]);
-	if (node->kind == NODE_SCALAR && node->text[0] != '\0')
+	if (node->kind == NODE_SCALAR && node->text[0] != '\0' && !is_null(node))
 		wrong(r, node, "wants %s, has %s%s", wants.p, quoted(r, node->text), did_you_mean(r, node->text, words));
 	else
 		wrong_type(r, node, wants.p);

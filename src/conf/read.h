@@ -21,6 +21,7 @@ struct reader {
 	struct topology *t;
 	const char *directory;		/* where relative file names begin */
 	bool files;			/* also read the secrets' files */
+	conf_connection_fn *understands;	/* NULL: connection strings are taken as they are */
 	/* where we are, for the readers further down */
 	struct entity_conf *entity;
 	struct mapping *mapping;

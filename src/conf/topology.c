@@ -48,13 +48,14 @@ static const char *directory_of(struct arena *arena, const char *file)
 	return strcmp(dir, "/") == 0 ? "" : dir;
 }
 
-static struct topology *parse(const char *file, const char *text, size_t len, bool files, struct conf_problems *problems)
+static struct topology *parse(const char *file, const char *text, size_t len, bool files, conf_connection_fn *understands,
+			      struct conf_problems *problems)
 {
 	struct owned *o = xcalloc(1, sizeof *o);
 	struct topology *t = &o->t;
 	struct arena nodes;
 	struct node *root = NULL;
-	struct reader r = { .arena = &o->arena, .problems = problems, .t = t, .files = files };
+	struct reader r = { .arena = &o->arena, .problems = problems, .t = t, .files = files, .understands = understands };
 
 	arena_init(&o->arena);
 	arena_init(&nodes);
@@ -71,10 +72,11 @@ static struct topology *parse(const char *file, const char *text, size_t len, bo
 	return t;
 }
 
-struct topology *topology_parse(const char *file, const char *text, size_t len, struct conf_problems *problems)
+struct topology *topology_parse(const char *file, const char *text, size_t len, conf_connection_fn *understands,
+				struct conf_problems *problems)
 {
 	*problems = (struct conf_problems){ 0 };
-	return parse(file, text, len, false, problems);
+	return parse(file, text, len, false, understands, problems);
 }
 
 /* Reads one byte more than may be there: enough to know that it is too much. */
@@ -136,7 +138,13 @@ static void read_state_password(struct topology *t, struct conf_problems *proble
 	conf_secret_free(&secret);
 }
 
-struct topology *topology_load(const char *file, struct conf_problems *problems)
+static void read_failed(struct conf_problems *problems)
+{
+	problem_add(problems, 0, 0, "", "cannot be read: %s%s", strerror(errno),
+		    errno == ENOENT ? "; -c names another one, and crmsyncd.yaml.sample is one to begin with" : "");
+}
+
+struct topology *topology_load(const char *file, conf_connection_fn *understands, struct conf_problems *problems)
 {
 	struct topology *t = NULL;
 	struct buf text = { 0 };
@@ -144,10 +152,9 @@ struct topology *topology_load(const char *file, struct conf_problems *problems)
 
 	*problems = (struct conf_problems){ 0 };
 	if (!read_file(file, &text, &mode)) {
-		problem_add(problems, 0, 0, "", "cannot be read: %s%s", strerror(errno),
-			    errno == ENOENT ? "; -c names another one, and crmsyncd.yaml.sample is one to begin with" : "");
+		read_failed(problems);
 	} else {
-		t = parse(file, text.p != NULL ? text.p : "", text.len, true, problems);
+		t = parse(file, text.p != NULL ? text.p : "", text.len, true, understands, problems);
 		if (t != NULL) {
 			check_mode(t, mode, problems);
 			read_state_password(t, problems);
@@ -159,6 +166,51 @@ struct topology *topology_load(const char *file, struct conf_problems *problems)
 		explicit_bzero(text.p, text.cap);	/* it may hold passwords */
 	buf_fini(&text);
 	return t;
+}
+
+static void read_control(const char *file, struct reader *r, struct arena *nodes)
+{
+	struct buf text = { 0 };
+	struct node *root = NULL;
+	mode_t mode;
+
+	if (!read_file(file, &text, &mode))
+		read_failed(r->problems);
+	else if (tree_parse(nodes, text.p != NULL ? text.p : "", text.len, r->problems, &root) && is_map(r, root, "a topology: a map"))
+		read_section(r, "control", node_get(root, "control"), r->t);
+	if (text.p != NULL)
+		explicit_bzero(text.p, text.cap);
+	buf_fini(&text);
+}
+
+char *topology_control_socket(const char *file, struct conf_problems *problems)
+{
+	struct topology t = { 0 };
+	struct arena arena;
+	struct reader r = { .arena = &arena, .problems = problems, .t = &t };
+	char *path = NULL;
+
+	*problems = (struct conf_problems){ 0 };
+	arena_init(&arena);
+	if (file != NULL)
+		read_control(file, &r, &arena);
+	else
+		read_section(&r, "control", NULL, &t);
+	problems_sort(problems);
+	if (problems->n == 0)
+		path = xstrdup(t.control.socket);
+	arena_fini(&arena);
+	return path;
+}
+
+void topology_check_bound(const struct topology *was, const struct topology *is, struct conf_problems *problems)
+{
+	static const char words[] = "cannot change while running; restart for that";
+
+	if (strcmp(is->name, was->name) != 0)
+		problem_add(problems, is->name_at.line, is->name_at.column, "topology", words);
+	if (strcmp(is->journal.directory, was->journal.directory) != 0)
+		problem_add(problems, is->directory_at.line, is->directory_at.column, "journal.directory", words);
 }
 
 const char *mapping_zone(const struct mapping *m)

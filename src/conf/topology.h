@@ -64,9 +64,13 @@ struct entity_conf {
 	int64_t verify_us;			/* how often; 0: only when asked */
 };
 
+/* Where a setting stands in the file, from 1; 0: it does not. */
+struct conf_place { unsigned line, column; };
+
 struct topology {
 	char *file;
 	char *name;
+	struct conf_place name_at, directory_at;	/* of `topology` and `journal.directory`, to which a running daemon is bound */
 	struct {
 		char *redis;		/* as written; redacted when it holds a password */
 		char *password_file;
@@ -107,10 +111,25 @@ struct conf_problems {
 	size_t n;
 };
 
-/* NULL when there is any problem; problems are then at least one, in order of line. Reads secrets from their files. */
-struct topology *topology_load(const char *file, struct conf_problems *problems);
-struct topology *topology_parse(const char *file, const char *text, size_t len, struct conf_problems *problems);
+/*
+ * Does its driver understand this endpoint's connection string? Asked without network. False: `why` says what is wrong with it;
+ * no secret of it may show there. A driver stands above this room, so whoever loads a topology brings its word along.
+ */
+typedef bool conf_connection_fn(const struct endpoint_conf *, char *why, size_t why_size);
+
+/* NULL when there is any problem; problems are then at least one, in order of line. Reads secrets from their files.
+ * `understands` NULL: connection strings are taken as they are. */
+struct topology *topology_load(const char *file, conf_connection_fn *understands, struct conf_problems *problems);
+struct topology *topology_parse(const char *file, const char *text, size_t len, conf_connection_fn *understands,
+				struct conf_problems *problems);
 void topology_free(struct topology **);
+/* The control socket that a file names, the default when it names none or `file` is NULL; the rest of it is not judged, only that it
+ * is what any topology is: YAML of the kind that is taken here. NULL when there is any problem. The caller frees. */
+char *topology_control_socket(const char *file, struct conf_problems *problems);
+/* What is other in `is` and must not be while the daemon runs: the journal and the state in Redis are bound to it. */
+void topology_check_bound(const struct topology *was, const struct topology *is, struct conf_problems *problems);
+/* A line a problem, as whoever reads the file wants them: FILE:LINE:COLUMN: path.to.key: what is wrong. */
+void conf_problems_text(const struct conf_problems *, const char *file, struct buf *out);
 void conf_problems_print(const struct conf_problems *, const char *file, FILE *to);
 void conf_problems_fini(struct conf_problems *);
 
@@ -137,6 +156,9 @@ void conf_secret_free(char **secret);		/* wipes it first; NULL is fine */
 
 /* "NAME built with X, runs on Y", for --version; into the caller's room. */
 const char *conf_library(char *out, size_t size);
+/* [schema.]table, as it is or in double quotes with "" for a quote: its parts, each of 1 to 63 bytes; schema NULL when it names
+ * none. False: it is no table's name. The caller frees both. */
+bool table_name_split(const char *text, char **schema, char **name);
 /* The zone in which the table's timestamps without time zone are to be read. */
 const char *mapping_zone(const struct mapping *);
 const struct mapping *topology_mapping(const struct topology *, size_t entity, size_t endpoint);

@@ -225,7 +225,7 @@ struct waiting {
 	int64_t began_us, until_us;	/* monotonic */
 };
 
-enum { WAIT_DEFAULT_US = 30 * 1000 * 1000 };
+enum { WAIT_DEFAULT_US = 30 * 1000 * 1000, WAIT_ONCE_US = 1000 * 1000 };
 
 static void waiting_free(struct waiting *w)
 {
@@ -292,6 +292,8 @@ static void run_wait(struct control *c, struct http_exchange *x, const json_t *p
 	w->control = c;
 	w->x = x;
 	w->began_us = clock_mono_us();
+	if (timeout_us == 0)		/* "is it?": that takes one look at every endpoint, and no more */
+		timeout_us = WAIT_ONCE_US;
 	w->until_us = w->began_us + timeout_us;
 	w->next = c->waits;
 	if (w->next != NULL)

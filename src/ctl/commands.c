@@ -62,6 +62,7 @@ static void on_error(struct asking *a, const json_t *object, const json_t *error
 	buf_adds(&safe, "");
 	text_escape(&safe, s != NULL ? s : "", s != NULL ? strlen(s) : 0, '\0', 1000);
 	complain("%s", safe.p);
+	a->c->error_told = true;
 	buf_fini(&safe);
 	print_list(stderr, json_object_get(object, "problems"));
 	print_list(stderr, json_object_get(object, "pending"));
@@ -109,7 +110,7 @@ static bool on_bytes(void *arg, const char *p, size_t n)
 
 int64_t patience(const struct ctl *c, int64_t usual_us)
 {
-	return c->timeout_us > 0 ? c->timeout_us : usual_us;
+	return c->timeout_us != TIMEOUT_USUAL ? c->timeout_us : usual_us;
 }
 
 /* Takes params over. */

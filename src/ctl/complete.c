@@ -195,17 +195,18 @@ static void offer_arguments(struct line *l)
 			ask(l, kinds[i].command, kinds[i].show);
 }
 
+const struct ctl_word ctl_words[] = {
+	{ 'y', "full" }, { 'y', "incremental" }, { 'y', "parallel" }, { 'O', "merge" }, { 'O', "replace" },
+	{ 'L', "counts" }, { 'L', "ranges" }, { 'L', "rows" },
+	{ 0, NULL },
+};
+
 /* Options that take one of a few words. */
 static void offer_values(const struct line *l)
 {
-	static const struct { int option; const char *word; } words[] = {
-		{ 'y', "full" }, { 'y', "incremental" }, { 'y', "parallel" }, { 'O', "merge" }, { 'O', "replace" },
-		{ 'L', "counts" }, { 'L', "ranges" }, { 'L', "rows" },
-	};
-
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (words[i].option == l->open->val)
-			offer(l, words[i].word);
+	for (const struct ctl_word *w = ctl_words; w->word != NULL; w++)
+		if (w->option == l->open->val)
+			offer(l, w->word);
 }
 
 static void offer_next(struct line *l)

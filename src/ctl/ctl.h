@@ -15,7 +15,7 @@
  *   ratios.c    the ratios over time in it
  *   table.c     aligned columns
  *
- * A program of its own: it shares base/ with the daemon and nothing else. Blocking calls are fine here, but every
+ * A program of its own: it shares base/ with the daemon, and conf/, which tells where the socket is. Blocking calls are fine here, but every
  * one has an end: a timeout, and Ctrl-C. Functions that return an int return an exit code and have said why.
  */
 #ifndef CTL_CTL_H
@@ -37,11 +37,15 @@ enum ctl_exit {
 	CTL_NOT_PERMITTED = 77, CTL_CONFIGURATION = 78, CTL_INTERRUPTED = 130,
 };
 
+enum { TIMEOUT_USUAL = -1 };
+
 struct ctl {
 	/* from the command line; NULL, 0, false: not given */
 	const char *socket, *config;
-	int64_t timeout_us;
+	int64_t timeout_us;		/* TIMEOUT_USUAL: not given */
 	bool json, no_color;
+	bool json_errors;		/* as json, and already while the line is being read */
+	bool error_told;		/* the daemon's own object of what went wrong was printed */
 	bool watch, print, sweep, waiting, null, runs, dry_run, replace, other_topology;
 	const char *entity, *endpoint, *since, *until, *key, *id, *value, *run, *source, *rule, *from, *to, *strategy, *onto, *jobs, *rate, *max_load, *max_lag,
 		*html, *depth;
@@ -56,19 +60,19 @@ extern volatile sig_atomic_t ctl_interrupted;
 extern const struct option ctl_options[];
 enum { CTL_OPTIONS_OF_ALL = 7 };
 
+/* The words of options that take one of a few; ends with a NULL word. */
+extern const struct ctl_word { int option; const char *word; } ctl_words[];
+
 /* To stderr: "crmsyncctl: ...". */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- find.c ------------------------------------------------------------------------------------------ */
 
-/* -s, else control.socket of the file of -c or of the default file, else the default. */
-int find_socket(struct ctl *);
 /*
- * The value of `socket:` under `control:` in a topology file; NULL when there is none. A scanner for just that: block
- * style, a scalar on one line, plain or quoted, and `control: {socket: PATH}`. The daemon has checked the rest. The
- * caller frees.
+ * -s, else control.socket of the file of -c or of the default file, else the default. Nothing is guessed: what cannot be read or is
+ * not understood is said with its place in the file, and is the end of it.
  */
-char *find_in_topology(const char *text);
+int find_socket(struct ctl *);
 
 /* ---- client.c ---------------------------------------------------------------------------------------- */
 

@@ -212,13 +212,22 @@ static void judge(struct asking *a, const json_t *j)
 		a->rc = CTL_DIFFERENT;
 }
 
+/* The daemon says so, too; but wrong words are wrong without one. */
+static bool says_what(const struct ctl *c)
+{
+	if (c->run != NULL || c->since != NULL || (c->entity != NULL && c->key != NULL))
+		return true;
+	complain("undo what? A run (see history --runs), what was written since a time, or one record: --run ID, --since T, or --entity E --key K");
+	return false;
+}
+
 int run_undo(struct ctl *c, char **args, int n)
 {
 	struct asking a = { .c = c, .show = show, .progress = show_progress, .judge = judge };
 	json_t *params = json_object();
 	int rc;
 
-	if (!set_filter(c, params)) {
+	if (!says_what(c) || !set_filter(c, params)) {
 		json_decref(params);
 		return CTL_USAGE;
 	}

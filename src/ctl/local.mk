@@ -1,4 +1,4 @@
-# Shares base/ with the daemon and nothing else, so it links none of the daemon's client libraries.
+# Shares base/ and conf/ with the daemon, so it links none of the libraries by which that speaks to others.
 crmsyncctl_SOURCES = \
 	src/ctl/asking.h \
 	src/ctl/backup.c \
@@ -21,4 +21,4 @@ crmsyncctl_SOURCES = \
 	src/ctl/verify.c \
 	src/ctl/waiting.c
 crmsyncctl_CPPFLAGS = $(AM_CPPFLAGS) -DSBINDIR=\"$(sbindir)\"
-crmsyncctl_LDADD = libcrmsync.a $(JANSSON_LIBS) $(XXHASH_LIBS)
+crmsyncctl_LDADD = libcrmsync.a $(JANSSON_LIBS) $(YAML_LIBS) $(XXHASH_LIBS)

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "conf/topology.h"
 #include "config.h"
 #include "ctl/ctl.h"
 
@@ -53,6 +54,8 @@ const struct option ctl_options[] = {
 	{ NULL },
 };
 
+static char said[1000];		/* the last complaint: with --json it becomes an object, too */
+
 void complain(const char *fmt, ...)
 {
 	va_list ap;
@@ -63,6 +66,9 @@ void complain(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fputc('\n', stderr);
+	va_start(ap, fmt);
+	vsnprintf(said, sizeof said, fmt, ap);
+	va_end(ap);
 }
 
 /* ---- help -------------------------------------------------------------------------------------------- */
@@ -119,33 +125,47 @@ static void help_command(const struct ctl_command *asked)
 
 static void version(void)
 {
-	printf("crmsyncctl %s\njansson %s (built with %s)\n", PACKAGE_VERSION, jansson_version_str(), JANSSON_VERSION);
+	char line[100];
+
+	printf("crmsyncctl %s\njansson %s (built with %s)\n%s\n", PACKAGE_VERSION, jansson_version_str(), JANSSON_VERSION,
+	       conf_library(line, sizeof line));
 }
 
 /* ---- options ----------------------------------------------------------------------------------------- */
 
 enum { GO_ON = -1 };		/* else an exit code */
 
+/* Only that it is one: with what is it compared, the daemon's clock says. */
+static int take_moment(const char *option, const char *text)
+{
+	int64_t us;
+
+	if (time_parse(text, &us) || duration_parse(text, &us))
+		return GO_ON;
+	complain("--%s: '%s' is neither a time like 2026-03-01T12:00:00Z nor a duration like 15m", option, text);
+	return CTL_USAGE;
+}
+
 static int take_option(struct ctl *c, int option, const struct ctl_command *command)
 {
 	switch (option) {
 	case 's': c->socket = optarg; break;
 	case 'c': c->config = optarg; break;
-	case 'j': c->json = true; break;
+	case 'j': c->json = c->json_errors = true; break;
 	case 'n': c->no_color = true; break;
 	case 'w': c->watch = true; break;
 	case 'p': c->print = true; break;
 	case 'S': c->sweep = true; break;
 	case 'e': c->entity = optarg; break;
 	case 'E': c->endpoint = optarg; break;
-	case 'i': c->since = optarg; break;
+	case 'i': c->since = optarg; return take_moment("since", optarg);
 	case 'k': c->key = optarg; break;
 	case 'W': c->waiting = true; break;
 	case 'v': c->value = optarg; break;
 	case '0': c->null = true; break;
 	case 'r': c->run = optarg; break;
 	case 'R': c->runs = true; break;
-	case 'u': c->until = optarg; break;
+	case 'u': c->until = optarg; return take_moment("until", optarg);
 	case 'o': c->source = optarg; break;
 	case 'l': c->rule = optarg; break;
 	case 'd': c->dry_run = true; break;
@@ -171,15 +191,36 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 		version();
 		return CTL_OK;
 	case 't':
-		if (duration_parse(optarg, &c->timeout_us) && c->timeout_us > 0)
+		if (duration_parse(optarg, &c->timeout_us))
 			break;
 		complain("--timeout: '%s' is not a duration such as 500ms, 30s or 10m", optarg);
 		return CTL_USAGE;
 	default:				/* '?': getopt_long() has said what is wrong */
 		fputs("Try: crmsyncctl --help\n", stderr);
+		snprintf(said, sizeof said, "an option is not known, or lacks its value; crmsyncctl --help lists them");
 		return CTL_USAGE;
 	}
 	return GO_ON;
+}
+
+/* "'top' is not merge or replace". True of options that take any word, too. */
+static bool word_fits(int option, const char *word)
+{
+	const char *const sep[] = { "", " or ", ", " };
+	struct buf known = { 0 };
+	size_t n = 0;
+	bool fits = false;
+
+	for (const struct ctl_word *w = ctl_words; w->word != NULL; w++)
+		if (w->option == option) {
+			fits |= strcmp(word, w->word) == 0;
+			buf_addf(&known, "%s%s", sep[n == 0 ? 0 : w[1].option == option ? 2 : 1], w->word);
+			n++;
+		}
+	if (n > 0 && !fits)
+		complain("'%s' is not %s", word, known.p);
+	buf_fini(&known);
+	return fits || n == 0;
 }
 
 static bool option_fits(int option, const struct ctl_command *command)
@@ -188,7 +229,7 @@ static bool option_fits(int option, const struct ctl_command *command)
 		if (ctl_options[i].val != option)
 			continue;
 		if (i < CTL_OPTIONS_OF_ALL || (command != NULL && strchr(command->options, option) != NULL))
-			return true;
+			return optarg == NULL || word_fits(option, optarg);
 		complain("--%s belongs to other commands%s%s", ctl_options[i].name, command != NULL ? " than " : "",
 			 command != NULL ? command->name : "");
 		return false;
@@ -269,13 +310,50 @@ static void catch_interrupts(void)
 	sigaction(SIGTERM, &act, NULL);
 }
 
-static int finish(int rc)
+static const char *code_of(int rc)
 {
+	switch (rc) {
+	case CTL_USAGE:		return "usage";
+	case CTL_UNAVAILABLE:	return "unavailable";
+	case CTL_AGAIN:		return "timeout";
+	case CTL_NOT_PERMITTED:	return "not-permitted";
+	case CTL_CONFIGURATION:	return "config";
+	default:		return "trouble";
+	}
+}
+
+/* What went wrong before there was an answer, or with it, in the form in which the daemon says such things. */
+static void print_error(int rc)
+{
+	struct buf line = { 0 };
+
+	buf_addf(&line, "{\"schema\": 1, \"error\": {\"code\": \"%s\", \"text\": ", code_of(rc));
+	text_json(&line, said, strlen(said));
+	buf_addf(&line, ", \"exit\": %d}}", rc);
+	puts(line.p);
+	buf_fini(&line);
+}
+
+static int finish(const struct ctl *c, int rc)
+{
+	bool wrong = rc > CTL_DIFFERENT && rc != CTL_INTERRUPTED;	/* who interrupts it knows that */
+
+	if (wrong && c->json_errors && !c->error_told && said[0] != '\0')
+		print_error(rc);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		complain("cannot write the output");
 		return CTL_TROUBLE;
 	}
 	return rc;
+}
+
+/* Also of a line that is not understood to its end: who wants objects wants them of what is wrong with it. */
+static bool wants_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	return false;
 }
 
 static int run(struct ctl *c, const struct ctl_command *command, char **args, int n)
@@ -294,20 +372,17 @@ static int run(struct ctl *c, const struct ctl_command *command, char **args, in
 	catch_interrupts();
 	rc = command->run(c, args, n);
 	free(c->path);
-	return finish(rc);
+	return rc;
 }
 
-int main(int argc, char **argv)
+/* An exit code; whatever is wrong has been said. */
+static int take_line(struct ctl *c, int argc, char **argv)
 {
 	const struct ctl_command *command;
-	struct ctl c = { 0 };
-	int words, rc;
+	int words, rc = take_options(c, argc, argv, "+s:c:hV", NULL);
 
-	if (argc > 2 && strcmp(argv[1], "--complete") == 0 && strcmp(argv[2], "--") == 0)
-		return finish(complete(&c, argv + 3, argc - 3));
-	rc = take_options(&c, argc, argv, "+s:c:hV", NULL);
 	if (rc != GO_ON)
-		return finish(rc);
+		return rc;
 	if (optind >= argc) {
 		complain("which command? Try: crmsyncctl --help");
 		return CTL_USAGE;
@@ -320,8 +395,16 @@ int main(int argc, char **argv)
 	/* getopt takes argv[0] for the program and names it in its messages: that is the command's last word. */
 	argc -= words - 1;
 	argv += words - 1;
-	rc = take_options(&c, argc, argv, "s:c:hV", command);
-	if (rc != GO_ON)
-		return finish(rc);
-	return run(&c, command, argv + optind, argc - optind);
+	rc = take_options(c, argc, argv, "s:c:hV", command);
+	return rc != GO_ON ? rc : run(c, command, argv + optind, argc - optind);
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl c = { .timeout_us = TIMEOUT_USUAL };
+
+	if (argc > 2 && strcmp(argv[1], "--complete") == 0 && strcmp(argv[2], "--") == 0)
+		return finish(&c, complete(&c, argv + 3, argc - 3));
+	c.json_errors = wants_json(argc, argv);
+	return finish(&c, take_line(&c, argc, argv));
 }

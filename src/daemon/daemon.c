@@ -57,6 +57,16 @@ static struct endpoint *make_endpoint(void *arg, struct loop *loop, const struct
 	return postgres_endpoint_new(loop, t, conf, events);
 }
 
+static bool understands(const struct endpoint_conf *conf, char *why, size_t why_size)
+{
+	return postgres_connection_check(conf->connection, why, why_size);
+}
+
+struct topology *daemon_topology(const char *file, struct conf_problems *problems)
+{
+	return topology_load(file, understands, problems);
+}
+
 static struct store *make_store(void *arg, struct loop *loop, const struct topology *t, const struct store_events *events)
 {
 	return redis_store_new(loop, t, events);
@@ -160,17 +170,6 @@ static void on_stop(void *arg)
 
 /* ---- reload: all or nothing -------------------------------------------------------------------------- */
 
-static char *problems_text(const struct conf_problems *p, const char *file)
-{
-	struct buf b = { 0 };
-
-	for (size_t i = 0; i < p->n; i++)
-		buf_addf(&b, "%s:%u:%u: %s%s%s\n", file, p->list[i].line, p->list[i].column,
-			 p->list[i].path != NULL ? p->list[i].path : "", p->list[i].path != NULL && p->list[i].path[0] != '\0' ? ": " : "",
-			 p->list[i].text);
-	return buf_take(&b);
-}
-
 /* To the manager a reload ends with READY, as the start does; one that comes before the start's own does not end the start. */
 static void reload_over(const struct daemon *d)
 {
@@ -262,19 +261,6 @@ static void take_around(struct daemon *d, struct topology *next)
 	taken(d);
 }
 
-/* What the journal and the state in Redis are bound to. */
-static char *what_cannot_change(const struct topology *was, const struct topology *is)
-{
-	static const char words[] = "cannot change while running; restart for that";
-	struct buf b = { 0 };
-
-	if (strcmp(is->name, was->name) != 0)
-		buf_addf(&b, "%s: topology: %s\n", was->file, words);
-	if (strcmp(is->journal.directory, was->journal.directory) != 0)
-		buf_addf(&b, "%s: journal.directory: %s\n", was->file, words);
-	return b.len > 0 ? buf_take(&b) : NULL;
-}
-
 static void refuse(struct daemon *d, const char *why)
 {
 	control_reloaded(d->control, false, NULL);
@@ -299,6 +285,14 @@ static void take(struct daemon *d, struct topology *next)
 	sync_finish(d->sync, FINISH_MS, on_old_finished, d);
 }
 
+static char *problems_words(const struct conf_problems *problems, const char *file)
+{
+	struct buf b = { 0 };
+
+	conf_problems_text(problems, file, &b);
+	return buf_take(&b);
+}
+
 static enum reload_begun reload(void *arg, char **text)
 {
 	struct daemon *d = arg;
@@ -308,10 +302,12 @@ static enum reload_begun reload(void *arg, char **text)
 	if (d->next != NULL || d->stopping)
 		return RELOAD_BUSY;
 	notify_reloading();
-	next = topology_load(d->latest->file, &problems);
-	*text = next != NULL ? what_cannot_change(d->latest, next) : problems_text(&problems, d->latest->file);
-	conf_problems_fini(&problems);
-	if (*text != NULL) {
+	next = daemon_topology(d->latest->file, &problems);
+	if (next != NULL)
+		topology_check_bound(d->latest, next, &problems);
+	if (problems.n > 0) {
+		*text = problems_words(&problems, d->latest->file);
+		conf_problems_fini(&problems);
 		topology_free(&next);
 		refuse(d, *text);
 		return RELOAD_REFUSED;

@@ -332,6 +332,8 @@ int64_t endpoint_offset_us(const struct endpoint *);
 /* A driver's constructor. `wanted` has one mapping per entity that lives here. Nothing is connected before start. */
 struct endpoint *postgres_endpoint_new(struct loop *, const struct topology *, const struct endpoint_conf *,
 				       const struct endpoint_events *);
+/* Is this a connection string? Judged without network; false: `why` says why not, without what may be a secret. */
+bool postgres_connection_check(const char *connection, char *why, size_t why_size);
 /* "NAME built with X, runs on Y", for --version; into the caller's room. */
 const char *postgres_library(char *out, size_t size);
 void endpoint_free(struct endpoint **);

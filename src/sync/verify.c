@@ -358,15 +358,17 @@ static bool is_open(const struct doubtful *d)
 	return d->verdict == VERDICT_DOUBT || d->verdict == VERDICT_OPEN;
 }
 
+/* What was found, also where it is mended by now: whoever asks for a repair wants to know what there was to repair. */
 static void tell(struct sync_verify *v, const struct doubtful *d)
 {
 	struct value ids[ENDPOINTS_MAX];
+	bool found = d->found != VERDICT_DOUBT;
 
 	for (size_t e = 0; e < v->sync->topology->n_endpoints; e++)
 		ids[e] = d->rows[e].id;
 	v->taker.difference(v->taker.arg, &(struct sync_different){
-		.what = kind_of(d), .key = d->key != NULL ? d->key : "", .fields = d->fields, .there = d->there & ~d->outside,
-		.absent = v->sums.compared_at & ~d->there, .ids = ids, .mended = v->mended && !verify_is_wrong(d) && !is_open(d),
+		.what = kind_of(d), .key = d->key != NULL ? d->key : "", .fields = found ? d->found_fields : d->fields,
+		.there = found ? d->found_there : d->there & ~d->outside, .absent = found ? d->found_absent : v->sums.compared_at & ~d->there, .ids = ids, .mended = v->mended && !verify_is_wrong(d) && !is_open(d),
 		.waits = v->mended && d->verdict == VERDICT_OPEN });
 }
 
@@ -379,9 +381,16 @@ static void tell_all(struct sync_verify *v)
 
 static void keep_found(struct sync_verify *v)
 {
-	for (size_t i = 0; i < v->n_doubts; i++)
-		if (verify_is_wrong(v->doubts[i]))
-			v->doubts[i]->found = v->doubts[i]->verdict;
+	for (size_t i = 0; i < v->n_doubts; i++) {
+		struct doubtful *d = v->doubts[i];
+
+		if (!verify_is_wrong(d))
+			continue;
+		d->found = d->verdict;
+		d->found_fields = d->fields;
+		d->found_there = d->there & ~d->outside;
+		d->found_absent = v->sums.compared_at & ~d->there;
+	}
 }
 
 static void count_mended(struct sync_verify *v)

@@ -32,6 +32,7 @@ enum verdict {
 struct doubtful {			/* a record that the sides did not show alike */
 	struct rid rid;
 	enum verdict verdict, found;	/* found: before it was mended */
+	uint64_t found_fields, found_there, found_absent;	/* what differed then, where it was, where not */
 	uint64_t there, outside;	/* as it was at the last look: by endpoint */
 	uint64_t twice;			/* endpoints that list several rows of it */
 	uint64_t held;			/* endpoints where its row is gone, and that is not believed */

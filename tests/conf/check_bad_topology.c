@@ -358,6 +358,9 @@ static const struct bad {
 	{ "connection empty",
 	  TEXT(TOP ENDPOINT_A "  b: {driver: postgres, connection: ''}\n" ENTITIES),
 	  "5:37: endpoints.b.connection: wants text, has an empty text\n" },
+	{ "connection that the driver does not understand",
+	  TEXT(TOP ENDPOINT_A "  b: {driver: postgres, connection: hst=b}\n" ENTITIES),
+	  "5:37: endpoints.b.connection: what is this?\n" },
 	{ "connection as a map",
 	  TEXT(TOP ENDPOINT_A "  b: {driver: postgres, connection: {password: x}}\n" ENTITIES),
 	  "5:37: endpoints.b.connection: wants text, has a map\n" },
@@ -382,6 +385,10 @@ static const struct bad {
 	{ "interval without unit",
 	  TEXT(TOP ENDPOINT_B "    interval: 1\n" ENTITIES),
 	  "8:15: endpoints.b.interval: wants a duration such as 500ms, 5s, 10m, 1h or 30d, has \"1\"\n" },
+	{ "interval null",
+	  TEXT(TOP ENDPOINT_B "    interval: ~\n" "    capture: null\n" ENTITIES),
+	  "8:15: endpoints.b.interval: wants a duration such as 500ms, 5s, 10m, 1h or 30d, has null; leave the setting out, or quote it if the word is meant\n"
+	  "9:14: endpoints.b.capture: wants poll, listen or wal, has null; leave the setting out, or quote it if the word is meant\n" },
 	{ "interval too short",
 	  TEXT(TOP ENDPOINT_B "    interval: 1ms\n" ENTITIES),
 	  "8:15: endpoints.b.interval: out of range: 10ms to 1d\n" },
@@ -715,6 +722,47 @@ static const struct bad {
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    mappings:\n" "      a: {role: source}\n"
 	     "      b: {table: tb}\n"),
 	  "13:7: entities.c.mappings.a.table: missing\n" },
+	{ "table in three parts",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    mappings:\n" "      a: {table: a.b.c}\n"
+	     "      b: {table: tb}\n"),
+	  "13:18: entities.c.mappings.a.table: \"a.b.c\" is not a table's name: write [schema.]table, each of 1 to 63 bytes, a part with dots or quotes in double quotes\n" },
+	{ "table with an empty part",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    mappings:\n" "      a: {table: .b}\n"
+	     "      b: {table: tb}\n"),
+	  "13:18: entities.c.mappings.a.table: \".b\" is not a table's name: write [schema.]table, each of 1 to 63 bytes, a part with dots or quotes in double quotes\n" },
+	{ "table with half a quote",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    mappings:\n" "      a: {table: 'a\"b'}\n"
+	     "      b: {table: tb}\n"),
+	  "13:18: entities.c.mappings.a.table: \"a\\\"b\" is not a table's name: write [schema.]table, each of 1 to 63 bytes, a part with dots or quotes in double quotes\n" },
+	{ "table with a long part",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    mappings:\n" "      a: {table: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxy.t}\n"
+	     "      b: {table: tb}\n"),
+	  "13:18: entities.c.mappings.a.table: \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...\" is not a table's name: write [schema.]table, each of 1 to 63 bytes, a part with dots or quotes in double quotes\n" },
+	{ "table as long as they go",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    mappings:\n" "      a: {table: '\"a.\"\"b\".xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'}\n"
+	     "      b: {table: tb}\n"),
+	  "" },
+	{ "soft delete by the cursor",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    mappings:\n" "      a: {table: ta, modified: m, delete: {soft: {column: m}}}\n"
+	     "      b: {table: tb}\n"),
+	  "13:59: entities.c.mappings.a.delete.soft.column: column \"m\" is also modified: every row that has one would count as deleted\n" },
+	{ "soft delete by the id",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    mappings:\n" "      a: {table: ta, id: i, delete: {column: i}}\n"
+	     "      b: {table: tb}\n"),
+	  "13:46: entities.c.mappings.a.delete.column: column \"i\" is also id: every row that has one would count as deleted\n" },
+	{ "cursor is the id",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    mappings:\n" "      a: {table: ta, id: i, modified: i}\n"
+	     "      b: {table: tb}\n"),
+	  "13:39: entities.c.mappings.a.modified: column \"i\" is also the id: an id does not tell when a row was changed\n" },
+	{ "filter on cursor and id",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    mappings:\n" "      a: {table: ta, id: i, modified: m, where: {i: 1, m: null}}\n"
+	     "      b: {table: tb}\n"),
+	  "13:50: entities.c.mappings.a.where.i: column \"i\" is also id, which no filter can hold at one value\n"
+	  "13:56: entities.c.mappings.a.where.m: column \"m\" is also modified, which no filter can hold at one value\n" },
+	{ "filter on what marks a deleted row",
+	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    mappings:\n" "      a: {table: ta, delete: {soft: {column: off}}, where: {off: null}}\n"
+	     "      b: {table: tb}\n"),
+	  "" },
 	{ "table null",
 	  TEXT(TOP ENDPOINTS FIELDS "      n: {type: text}\n" "    mappings:\n" "      a: {table: ~}\n"
 	     "      b: {table: tb}\n"),
@@ -827,10 +875,17 @@ static const struct bad {
 	  "9:16: entities.c.mappings.b: no endpoint of this name\n" },
 };
 
+/* Stands for a driver's parser. */
+static bool understands(const struct endpoint_conf *conf, char *why, size_t why_size)
+{
+	snprintf(why, why_size, "what is this?");
+	return strncmp(conf->connection, "host=", 5) == 0;
+}
+
 static char *complaints(const char *text, size_t len)
 {
 	struct conf_problems problems;
-	struct topology *t = topology_parse("f", text, len, &problems);
+	struct topology *t = topology_parse("f", text, len, understands, &problems);
 	struct buf said = { 0 };
 
 	ck_assert_msg((t == NULL) == (problems.n > 0), "a topology or problems, never both");

@@ -32,7 +32,7 @@
 static struct topology *parse(const char *text)
 {
 	struct conf_problems problems;
-	struct topology *t = topology_parse("t.yaml", text, strlen(text), &problems);
+	struct topology *t = topology_parse("t.yaml", text, strlen(text), NULL, &problems);
 
 	conf_problems_print(&problems, "t.yaml", stderr);
 	ck_assert_ptr_nonnull(t);
@@ -580,7 +580,7 @@ START_TEST(secrets_lie_beside_the_topology)
 	char *file = make_file("t.yaml", with_secrets, strlen(with_secrets), 0644);
 	char *redis = make_file("redis.secret", "geheim\n", 7, 0600), *a = make_file("a.secret", "geheim\n", 7, 0600), *text;
 	struct conf_problems problems;
-	struct topology *t = topology_load(file, &problems);
+	struct topology *t = topology_load(file, NULL, &problems);
 
 	conf_problems_print(&problems, file, stderr);
 	ck_assert_ptr_nonnull(t);
@@ -601,7 +601,7 @@ END_TEST
 static void load_says(const char *file, const char *want)
 {
 	struct conf_problems problems;
-	struct topology *t = topology_load(file, &problems);
+	struct topology *t = topology_load(file, NULL, &problems);
 	char *said = NULL;
 	size_t n;
 	FILE *f = open_memstream(&said, &n);
@@ -652,7 +652,7 @@ START_TEST(a_file_with_a_password_in_it_is_not_for_others)
 				 "into a password_file\n", file);
 		load_says(file, want);
 		chmod(file, 0640);
-		t = topology_load(file, &problems);
+		t = topology_load(file, NULL, &problems);
 		ck_assert_ptr_nonnull(t);
 		topology_free(&t);
 		conf_problems_fini(&problems);

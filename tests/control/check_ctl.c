@@ -320,6 +320,9 @@ START_TEST(wait_has_its_exit_codes)
 	ck_assert_ptr_nonnull(strstr(r.err, "  contact: 12 records owed to support\n  support is down\n"));
 	ran_fini(&r);
 	is(ctl("wait", "--timeout", "soon", NULL), 64, "", "duration");
+	is(ctl("wait", "--timeout", "0s", NULL), 75, "", "support is down");
+	fake->settle_ms = 1;
+	is(ctl("wait", "--timeout", "0s", NULL), 0, NULL, NULL);
 }
 END_TEST
 
@@ -566,7 +569,36 @@ START_TEST(without_a_daemon_it_says_what_to_do)
 	strcpy(s.control, "/nonexistent/control.sock");
 	is(ctl("status", NULL), 69, "", "no daemon answers at /nonexistent/control.sock (No such file or directory): is crmsyncd running");
 	is(ctl("status", "--watch", NULL), 69, "", "no daemon answers");
-	is(ctl("wait", "--json", NULL), 69, "", "no daemon answers");
+}
+END_TEST
+
+START_TEST(with_json_what_it_finds_wrong_itself_is_an_object_too)
+{
+	static const char *const nobody[] = { "crmsyncctl", "-c", "no/such", "status", "--json", NULL };
+
+	strcpy(s.control, "/nonexistent/\377.sock");
+	is(ctl("wait", "--json", NULL), 69, "{\"schema\": 1, \"error\": {\"code\": \"unavailable\", \"text\": "
+	   "\"no daemon answers at /nonexistent/\xef\xbf\xbd.sock (No such file or directory): is crmsyncd running (systemctl status crmsyncd)? "
+	   "-s or -c names another socket\", \"exit\": 69}}\n", "no daemon answers");
+	is(ctl("wiat", "--json", NULL), 64, "{\"schema\": 1, \"error\": {\"code\": \"usage\", \"text\": "
+	   "\"there is no command 'wiat'; did you mean 'wait'?\", \"exit\": 64}}\n", "did you mean 'wait'?");
+	is(ctl("wait", "--color", "--json", NULL), 64, "{\"schema\": 1, \"error\": {\"code\": \"usage\", \"text\": "
+	   "\"an option is not known, or lacks its value; crmsyncctl --help lists them\", \"exit\": 64}}\n", "unrecognized");
+	is(run_words((char **)(uintptr_t)nobody), 78, "{\"schema\": 1, \"error\": {\"code\": \"config\", \"text\": "
+	   "\"no/such: cannot be read: No such file or directory; -c names another one, and crmsyncd.yaml.sample is one to begin with\", "
+	   "\"exit\": 78}}\n", "cannot be read");
+	is(ctl("wait", NULL), 69, "", "no daemon answers");
+}
+END_TEST
+
+START_TEST(wrong_usage_is_wrong_without_a_daemon_too)
+{
+	strcpy(s.control, "/nonexistent/control.sock");
+	is(ctl("undo", NULL), 64, "", "undo what?");
+	is(ctl("undo", "--since", "yesterday", NULL), 64, "", "--since: 'yesterday' is neither a time");
+	is(ctl("migrate", "x", "--from", "a", "--to", "b", "--strategy", "zap", NULL), 64, "", "'zap' is not full, incremental or parallel");
+	is(ctl("verify", "--depth", "deep", NULL), 64, "", "'deep' is not counts, ranges or rows");
+	is(ctl("history", "--until", "noon", NULL), 64, "", "--until: 'noon' is neither a time");
 }
 END_TEST
 
@@ -670,7 +702,7 @@ START_TEST(the_socket_is_found_by_the_topology_file)
 	words[2] = file;
 	is(run_words((char **)(uintptr_t)words), 0, "sales paused\n", NULL);
 	unlink(file);
-	is(run_words((char **)(uintptr_t)words), 78, "", "cannot read");
+	is(run_words((char **)(uintptr_t)words), 78, "", "cannot be read");
 	free(file);
 }
 END_TEST
@@ -765,6 +797,8 @@ static Suite *suite(void)
 	tcase_add_test(t, orders_reach_the_daemon);
 	tcase_add_test(t, metrics_are_passed_through);
 	tcase_add_test(t, without_a_daemon_it_says_what_to_do);
+	tcase_add_test(t, with_json_what_it_finds_wrong_itself_is_an_object_too);
+	tcase_add_test(t, wrong_usage_is_wrong_without_a_daemon_too);
 	tcase_add_test(t, a_socket_that_may_not_be_used_is_77);
 	tcase_add_test(t, a_daemon_that_hangs_up_is_unavailable);
 	tcase_add_test(t, wrong_words_are_64_with_a_hint);

@@ -1,6 +1,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
 #include "endpoint/postgres/pg.h"
 
 START_TEST(classes_are_those_of_the_semantics)
@@ -24,6 +25,34 @@ START_TEST(classes_are_those_of_the_semantics)
 }
 END_TEST
 
+static const struct { const char *connection, *words; } strings[] = {
+	{ "host=/run/pg dbname=sales user=crmsync password='a b' port=1,65535,", NULL },
+	{ "postgresql://crmsync:x@127.0.0.1:5433,[::1]/support?sslmode=require", NULL },
+	{ "", NULL },
+	{ "hst=/run/pg", "not a connection string that libpq understands: invalid connection option \"hst\"" },
+	{ "host='/run", "not a connection string that libpq understands: unterminated quoted string in connection info string" },
+	{ "postgresql://[::1/x", "not a connection string that libpq understands: end of string reached when looking for matching \"]\" in IPv6 host "
+				 "address in URI: \"postgresql://[::1/x\"" },
+	{ "postgresql://crmsync@h/x?ssl_mode=x", "not a connection string that libpq understands: invalid URI query parameter: \"ssl_mode\"" },
+	{ "host=a port=5432,abc", "port: wants a number from 1 to 65535" },
+	{ "postgresql://h:65536/x", "port: wants a number from 1 to 65535" },
+	{ "host=a sslmode=bogus", "sslmode: wants disable, allow, prefer, require, verify-ca or verify-full" },
+	/* libpq's own words would quote the secret */
+	{ "host=a password=two secrets", "not a connection string that libpq understands: keyword=value pairs, or a URI postgresql://..." },
+	{ "postgres:/u:secret@h/x", "not a connection string that libpq understands: keyword=value pairs, or a URI postgresql://..." },
+	{ "postgresql://u:secret@[h/x", "not a connection string that libpq understands: keyword=value pairs, or a URI postgresql://..." },
+};
+
+START_TEST(a_connection_string_is_judged_without_a_secret)
+{
+	char why[200] = "";
+	bool ok = postgres_connection_check(strings[_i].connection, why, sizeof why);
+
+	ck_assert_msg(ok == (strings[_i].words == NULL), "%s: %s", strings[_i].connection, why);
+	ck_assert_str_eq(why, ok ? "" : strings[_i].words);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("pg_error");
@@ -33,6 +62,7 @@ int main(void)
 
 	suite_add_tcase(s, tc);
 	tcase_add_loop_test(tc, classes_are_those_of_the_semantics, 0, 29);
+	tcase_add_loop_test(tc, a_connection_string_is_judged_without_a_secret, 0, countof(strings));
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
 	srunner_free(sr);

@@ -41,14 +41,14 @@ static void check_problems(const struct conf_problems *problems, const char *tex
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct conf_problems problems = { 0 }, none = { 0 };
-	struct topology *t = topology_parse("x.yaml", (const char *)data, size, &problems), *again;
+	struct topology *t = topology_parse("x.yaml", (const char *)data, size, NULL, &problems), *again;
 	struct buf once = { 0 }, twice = { 0 };
 
 	if (t == NULL) {
 		check_problems(&problems, (const char *)data, size);
 	} else {
 		topology_print(t, &once);
-		again = topology_parse("x.yaml", once.p, once.len, &none);
+		again = topology_parse("x.yaml", once.p, once.len, NULL, &none);
 		fuzz_check(again != NULL, "what is printed of it does not load: %s: %s", none.n > 0 ? none.list[0].path : "", none.n > 0 ? none.list[0].text : "");
 		topology_print(again, &twice);
 		fuzz_check(once.len == twice.len && memcmp(once.p, twice.p, once.len) == 0, "printed twice it is different");

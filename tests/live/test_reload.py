@@ -114,7 +114,7 @@ class Reload(ThreeCrms):
         answer = self.take(text, code=78)
         self.assertEqual(len(answer["problems"]), 2)
         for problem, setting in zip(answer["problems"], ("topology", "journal.directory")):
-            self.assertIn(f": {setting}: cannot change while running", problem)
+            self.assertRegex(problem, rf":\d+:\d+: {setting}: cannot change while running")
         self.assertEqual(self.applied(), 20)
         self.assert_connections_kept(before)
         self.assertEqual(self.d.get("/healthz")[0], 200)

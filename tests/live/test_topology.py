@@ -40,6 +40,9 @@ class Topology(ThreeCrms):
     def test_a_wrong_type(self):
         self.one_problem("interval: 1s", "interval: soon", "endpoints.sales.interval")
 
+    def test_a_connection_that_its_driver_does_not_understand(self):
+        self.one_problem("connection: host", "connection: hst", "endpoints.sales.connection", "libpq")
+
     def test_an_unknown_key_with_the_nearest_known_one(self):
         self.one_problem("capture: listen", "captrue: listen", "captrue", "capture")
 

@@ -46,6 +46,9 @@ class Verify(Pair):
         found, total = self.ask("repair")
         self.assertEqual({key: line["outcome"] for key, line in found.items()},
                          {"k3": "agrees", "k33": "agrees", "k7": "agrees", "only here": "agrees"})
+        self.assertEqual({key: (line["fields"], line["there"], line["absent"]) for key, line in found.items()},
+                         {"k3": (["name"], ["a", "b"], []), "k33": (["name"], ["a", "b"], []), "k7": ([], ["a"], ["b"]),
+                          "only here": ([], ["b"], ["a"])}, "it is told what was found, not what is left of it")
         self.assertEqual((total["written"], total["skipped"]), (4, 0))
         self.assertEqual(self.d.status()["entities"][0]["verify"]["different"], 0)
         rows = {row[0]: row for row in self.settled()}

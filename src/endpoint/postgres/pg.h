@@ -2,6 +2,7 @@
  * pg.h - inside the PostgreSQL driver: connections below, conversations above.
  *
  *   pg_resolve.c   host names to addresses, off the loop
+ *   pg_connection.c  is it a connection string?
  *   pg_conn.c      one libpq connection on the loop, non-blocking throughout
  *   pg_error.c     what a SQLSTATE means, and in which words
  *   pg_endpoint.c  the endpoint: pool, reconnecting, probes, clock offset, LISTEN, state; implements endpoint_ops

@@ -622,13 +622,13 @@ static const char *option_of(const PQconninfoOption *list, const char *word)
 static void start_lookup(struct pg_conn *c)
 {
 	const char *words[] = { "dbname", "sslmode", NULL }, *values[] = { c->conf->connection, "!", NULL };
-	PQconninfoOption *parsed = PQconninfoParse(c->conf->connection, NULL), *all = NULL;
+	PQconninfoOption *all = NULL;
 	PGconn *asked = NULL;
 	struct err e = { 0 };
+	char wrong[200];
 
-	if (parsed == NULL) {
-		/* libpq's own words quote the string, which may hold a password. */
-		err_set(&e, ERR_CONFIG, "", "connection: not a connection string that libpq understands");
+	if (!postgres_connection_check(c->conf->connection, wrong, sizeof wrong)) {
+		err_set(&e, ERR_CONFIG, "", "connection: %s", wrong);
 	} else {
 		asked = PQconnectStartParams(words, values, 1);
 		all = asked != NULL ? PQconninfo(asked) : NULL;
@@ -636,7 +636,6 @@ static void start_lookup(struct pg_conn *c)
 		c->resolve = pg_resolve_new(c->loop, option_of(all, "host"), option_of(all, "hostaddr"), option_of(all, "port"),
 					    on_resolved, c, &e);
 	}
-	PQconninfoFree(parsed);
 	PQconninfoFree(all);
 	PQfinish(asked);
 	if (e.kind != 0)

@@ -53,45 +53,10 @@ static bool is_written(const struct candidate *c)
 
 /* ---- names ------------------------------------------------------------------------------------------- */
 
-/* One part of a table's name: as it is up to the next dot, or in double quotes with "" for a quote. NULL: malformed. */
-static char *take_part(const char **text)
-{
-	const char *p = *text;
-	struct buf b = { 0 };
-
-	if (*p != '"') {
-		size_t len = strcspn(p, ".\"");
-
-		*text = p + len;
-		return len > 0 && p[len] != '"' ? xstrndup(p, len) : NULL;
-	}
-	for (p++; *p != '\0' && (*p != '"' || p[1] == '"'); p++) {
-		p += *p == '"';
-		buf_addc(&b, *p);
-	}
-	if (*p != '"' || b.len == 0) {
-		buf_fini(&b);
-		return NULL;
-	}
-	*text = p + 1;
-	return buf_take(&b);
-}
-
 void fit_split_table(struct candidate *c, const char *text)
 {
-	const char *p = text;
-
-	c->name = take_part(&p);
-	if (c->name != NULL && *p == '.') {
-		p++;
-		c->schema = c->name;
-		c->name = take_part(&p);
-	}
-	if (c->name != NULL && *p == '\0')
-		return;
-	fit_problem(c, "'%s' is not a table's name: write [schema.]table, a part with dots or quotes in double quotes", text);
-	free(c->name);
-	c->name = NULL;
+	if (!table_name_split(text, &c->schema, &c->name))
+		fit_problem(c, "'%s' is not a table's name", text);
 }
 
 /* A name as one would write it in SQL, for the words to the operator; not for statements of ours. */
