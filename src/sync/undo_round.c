@@ -254,7 +254,7 @@ static bool is_shown(const struct subject *s)
 	const struct vector *v = s->d.next;
 
 	if (v->dead)
-		return true;
+		return s->undo->item->what == UNDO_END;
 	for (size_t e = 0; e < v->n_endpoints; e++) {
 		bool all = v->seen[e].present && !v->seen[e].uncertain;
 
