@@ -591,6 +591,8 @@ static void add_wanted(struct buf *b, const struct undo_item *item)
 		add_words(b, item->values[i].field);
 		add_text(b, item->values[i].want);
 		add_text(b, item->values[i].expect);
+		if (item->what == UNDO_AGAIN)
+			add_text(b, item->values[i].inserted);
 	}
 }
 
@@ -651,6 +653,7 @@ static struct undo_item *read_item(sqlite3_stmt *row, struct arena *arena)
 		v->field = cut_words(&u);
 		v->want = cut_text(&u);
 		v->expect = cut_text(&u);
+		v->inserted = item->what == UNDO_AGAIN ? cut_text(&u) : (struct image_text){ NULL, IMAGE_NOT_KEPT };
 	}
 	return u.in.bad ? NULL : item;
 }

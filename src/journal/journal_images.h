@@ -105,8 +105,8 @@ int64_t journal_images_count(const struct journal *);
 
 /* ---- what an undo is to put back --------------------------------------------------------------------- */
 
-/* As in the file: put values, a record back; end one that was inserted; nothing that can be put back. */
-enum undo_what { UNDO_VALUES, UNDO_RECORD, UNDO_END, UNDO_NOTHING };
+/* As in the file: put values, a record back; end one that was inserted; nothing that can be put back; what one had that was inserted anew. */
+enum undo_what { UNDO_VALUES, UNDO_RECORD, UNDO_END, UNDO_NOTHING, UNDO_AGAIN };
 enum undo_state { UNDO_WAITS, UNDO_BEGUN, UNDO_RESTORED, UNDO_PARTLY, UNDO_SKIPPED };	/* as in the file */
 
 struct undo_item {
@@ -115,7 +115,7 @@ struct undo_item {
 	const char *entity, *key;	/* key printed */
 	struct image_text code;		/* the record's key now */
 	enum undo_what what;
-	uint64_t print;			/* UNDO_END: of what was inserted */
+	uint64_t print;			/* UNDO_END, UNDO_AGAIN: of what was inserted */
 	enum undo_state state;
 	const char *fields, *code_word, *cause;	/* what was not put back (comma-separated), and why */
 	int64_t n_restored, n_skipped;	/* values */
@@ -123,6 +123,7 @@ struct undo_item {
 	struct undo_value {
 		const char *field;
 		struct image_text want, expect;		/* expect: what we wrote; not kept: nothing is expected */
+		struct image_text inserted;		/* UNDO_AGAIN: what is expected took the place of; not kept: of nothing */
 	} values[IMAGE_VALUES_MAX];	/* last: there may be room for n_values only */
 };
 
