@@ -297,7 +297,7 @@ static json_t *wanted_json(const struct undo_item *item)
 static void on_undone(void *arg, const struct sync_undone *d)
 {
 	static const char *const acts[] = {
-		[UNDO_VALUES] = "values", [UNDO_RECORD] = "record", [UNDO_END] = "delete", [UNDO_NOTHING] = "nothing", [UNDO_AGAIN] = "values",
+		[UNDO_VALUES] = "values", [UNDO_RECORD] = "record", [UNDO_END] = "delete", [UNDO_NOTHING] = "nothing", [UNDO_AGAIN] = "again",
 	};
 	struct undoing *u = arg;
 	json_t *j = control_object();

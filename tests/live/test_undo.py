@@ -96,6 +96,8 @@ class Undo(Undoing, Pair):
         self.settled()
         self.b.run("UPDATE things SET name = 'edited' WHERE k = 'k2'")
         self.settled()
+        would, _ = self.undo("--since", "1h", "--dry-run")
+        self.assertEqual({key: line["puts_back"] for key, line in would.items()}, {"k1": "record", "k2": "again", "k3": "again", "k4": "values"})
         _, total = self.undo("--since", "1h")
         self.assertEqual((total["restored"], total["skipped"]), (4, 0))
         self.assertEqual(self.settled(), self.before)
