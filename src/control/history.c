@@ -45,12 +45,28 @@ static bool take_moment(struct http_exchange *x, const json_t *params, const cha
 	return false;
 }
 
+static bool run_is_known(struct control *c, struct http_exchange *x, int64_t run)
+{
+	struct err e = { 0 };
+	bool known;
+
+	if (run == 0)
+		return true;
+	if (!journal_run_is_known(sync_journal(c->sync), run, &known, &e))
+		control_refuse(x, EXIT_TROUBLE, "journal", "%s", e.text);
+	else if (!known)
+		control_refuse(x, EXIT_USAGE, "usage", "there is no run %lld; crmsyncctl history --runs lists them", (long long)run);
+	else
+		return true;
+	return false;
+}
+
 /* "(undo)" and "(operator)" are sources too, and so may be endpoints that the topology does not have any more. */
 static bool take_wanted(struct control *c, struct http_exchange *x, const json_t *params, struct wanted *w)
 {
 	*w = (struct wanted){ .run = json_integer_value(json_object_get(params, "run")) };
 	if (!entity_is_known(c, x, param_text(params, "entity")) || !endpoint_is_known(c, x, param_text(params, "endpoint")) ||
-	    !take_moment(x, params, "since", &w->since_us) || !take_moment(x, params, "until", &w->until_us))
+	    !run_is_known(c, x, w->run) || !take_moment(x, params, "since", &w->since_us) || !take_moment(x, params, "until", &w->until_us))
 		return false;
 	w->entity = copy(param_text(params, "entity"));
 	w->key = copy(param_text(params, "key"));
@@ -281,7 +297,7 @@ static json_t *wanted_json(const struct undo_item *item)
 static void on_undone(void *arg, const struct sync_undone *d)
 {
 	static const char *const acts[] = {
-		[UNDO_VALUES] = "values", [UNDO_RECORD] = "record", [UNDO_END] = "delete", [UNDO_NOTHING] = "nothing",
+		[UNDO_VALUES] = "values", [UNDO_RECORD] = "record", [UNDO_END] = "delete", [UNDO_NOTHING] = "nothing", [UNDO_AGAIN] = "again",
 	};
 	struct undoing *u = arg;
 	json_t *j = control_object();

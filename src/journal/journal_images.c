@@ -20,7 +20,7 @@ enum {
 	EXPIRED_BATCHES = 500,	/* a call: more a minute than a daemon at work makes */
 };
 
-enum image_query { Q_RUN, Q_KEEP, Q_FAILED, Q_DROP, Q_DROP_RUNS, Q_DROP_ITEMS, Q_SUMS, Q_ADD, Q_GET, Q_SET, IMAGE_QUERIES };
+enum image_query { Q_RUN, Q_RUN_IS_KNOWN, Q_KEEP, Q_FAILED, Q_DROP, Q_DROP_RUNS, Q_DROP_ITEMS, Q_SUMS, Q_ADD, Q_GET, Q_SET, IMAGE_QUERIES };
 
 struct images {
 	sqlite3_stmt *stmts[IMAGE_QUERIES];
@@ -35,6 +35,7 @@ struct images {
 
 static const char *const queries[IMAGE_QUERIES] = {
 	[Q_RUN] = "INSERT INTO image_run (source, time_us) VALUES (?1, ?2)",
+	[Q_RUN_IS_KNOWN] = "SELECT EXISTS (SELECT 1 FROM image_run WHERE id = ?1)",
 	[Q_KEEP] = "INSERT INTO image_batch (run, entity, time_us, images, raw_bytes, keys, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[Q_FAILED] = "INSERT OR IGNORE INTO image_failed (batch, n) VALUES (?1, ?2)",
 	[Q_DROP] = "DELETE FROM image_batch WHERE id IN (SELECT id FROM image_batch WHERE time_us < ?1 ORDER BY time_us LIMIT ?2)",
@@ -190,6 +191,21 @@ int64_t journal_run_new(struct journal *j, const char *source, int64_t time_us, 
 	struct new_run r = { source, time_us };
 
 	return journal_change(j, write_run, &r, e) ? sqlite3_last_insert_rowid(j->db) : 0;
+}
+
+bool journal_run_is_known(struct journal *j, int64_t number, bool *known, struct err *e)
+{
+	sqlite3_stmt *stmt = j->images->stmts[Q_RUN_IS_KNOWN];
+	int rc;
+
+	sqlite3_bind_int64(stmt, 1, number);
+	rc = sqlite3_step(stmt);
+	*known = rc == SQLITE_ROW && sqlite3_column_int(stmt, 0) != 0;
+	sqlite3_reset(stmt);
+	if (rc == SQLITE_ROW)
+		return true;
+	journal_db_error(j->path, rc, e);
+	return err_while(e, "runs");
 }
 
 struct keeping {
@@ -575,6 +591,8 @@ static void add_wanted(struct buf *b, const struct undo_item *item)
 		add_words(b, item->values[i].field);
 		add_text(b, item->values[i].want);
 		add_text(b, item->values[i].expect);
+		if (item->what == UNDO_AGAIN)
+			add_text(b, item->values[i].inserted);
 	}
 }
 
@@ -635,6 +653,7 @@ static struct undo_item *read_item(sqlite3_stmt *row, struct arena *arena)
 		v->field = cut_words(&u);
 		v->want = cut_text(&u);
 		v->expect = cut_text(&u);
+		v->inserted = item->what == UNDO_AGAIN ? cut_text(&u) : (struct image_text){ NULL, IMAGE_NOT_KEPT };
 	}
 	return u.in.bad ? NULL : item;
 }

@@ -76,6 +76,7 @@ uint64_t journal_image_print(const struct journal *, const struct image_text *va
 
 /* A new run of that source; its number, or 0. */
 int64_t journal_run_new(struct journal *, const char *source, int64_t time_us, struct err *e);
+bool journal_run_is_known(struct journal *, int64_t number, bool *known, struct err *e);
 /* Keeps it; *id: its number. */
 bool journal_images_keep(struct journal *, struct image_batch *, const char *entity, int64_t run, int64_t time_us, int64_t *id, struct err *e);
 /* That image is of a write that was not carried out. */
@@ -104,8 +105,8 @@ int64_t journal_images_count(const struct journal *);
 
 /* ---- what an undo is to put back --------------------------------------------------------------------- */
 
-/* As in the file: put values, a record back; end one that was inserted; nothing that can be put back. */
-enum undo_what { UNDO_VALUES, UNDO_RECORD, UNDO_END, UNDO_NOTHING };
+/* As in the file: put values, a record back; end one that was inserted; nothing that can be put back; what one had that was inserted anew. */
+enum undo_what { UNDO_VALUES, UNDO_RECORD, UNDO_END, UNDO_NOTHING, UNDO_AGAIN };
 enum undo_state { UNDO_WAITS, UNDO_BEGUN, UNDO_RESTORED, UNDO_PARTLY, UNDO_SKIPPED };	/* as in the file */
 
 struct undo_item {
@@ -114,7 +115,7 @@ struct undo_item {
 	const char *entity, *key;	/* key printed */
 	struct image_text code;		/* the record's key now */
 	enum undo_what what;
-	uint64_t print;			/* UNDO_END: of what was inserted */
+	uint64_t print;			/* UNDO_END, UNDO_AGAIN: of what was inserted */
 	enum undo_state state;
 	const char *fields, *code_word, *cause;	/* what was not put back (comma-separated), and why */
 	int64_t n_restored, n_skipped;	/* values */
@@ -122,6 +123,7 @@ struct undo_item {
 	struct undo_value {
 		const char *field;
 		struct image_text want, expect;		/* expect: what we wrote; not kept: nothing is expected */
+		struct image_text inserted;		/* UNDO_AGAIN: what is expected took the place of; not kept: of nothing */
 	} values[IMAGE_VALUES_MAX];	/* last: there may be room for n_values only */
 };
 

@@ -210,6 +210,11 @@ void decide_find_imposed(struct work *w)
 	w->out->put_back |= w->imposed;
 }
 
+bool decide_comes_back(const struct work *w)
+{
+	return w->policy->imposed != NULL && w->policy->imposed->what == IMPOSE_RECORD && w->out->put_back != 0;
+}
+
 bool decide_impose(struct work *w, size_t f)
 {
 	const struct imposition *i = w->policy->imposed;

@@ -462,6 +462,8 @@ static bool all_gone(struct work *w)
 	struct edit_key key;
 	bool known = false;
 
+	if (decide_comes_back(w))
+		return false;
 	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
 		const struct decide_endpoint *p = &w->policy->endpoints[e];
 

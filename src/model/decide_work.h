@@ -148,6 +148,7 @@ static inline bool keeps_word(const struct work *w, size_t e, size_t f)
 
 /* decide_imposed.c */
 void decide_find_imposed(struct work *w);
+bool decide_comes_back(const struct work *w);	/* a person brings the record back: nobody need show it yet */
 bool decide_impose(struct work *w, size_t f);			/* true: it is agreed there, and at hand */
 
 /* decide_life.c */

@@ -212,10 +212,23 @@ static void add_witnesses(struct keeping *k, const struct subject *s, size_t e, 
 		}
 }
 
+/* Our own insert had left it out, as what it refers to was not there yet: nobody ever meant that it refers to nothing. */
+static bool was_left_out(const struct round *r, const struct subject *s, size_t e, size_t f)
+{
+	const struct vdeviation *dev = s->base != NULL && s->base->seen[e].present ? vseen_deviation(&s->base->seen[e], f) : NULL;
+
+	return r->flow->def->fields[f].type == FIELD_REFERENCE && r->flow->sides[e]->mapping->role != ROLE_TARGET && dev != NULL &&
+	       dev->key.origin == ORIGIN_NONE && dev->key.eff == EFF_EMPTY && value_is_null(s->seen[e].values[f]);
+}
+
 static bool add_update(struct keeping *k, struct subject *s, size_t e, struct err *err)
 {
 	uint64_t rest = s->d.orders[e].fields;
 	bool ok = true;
+
+	for (size_t f = 0; f < k->r->flow->def->n_fields; f++)
+		if ((rest & BIT(f)) && was_left_out(k->r, s, e, f))
+			rest &= ~BIT(f);
 
 	while (ok && rest != 0) {
 		uint8_t origin = origin_of(s, (size_t)__builtin_ctzll(rest));

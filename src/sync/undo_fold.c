@@ -6,6 +6,9 @@
  * so somebody else wrote in between, and it stays with what is wanted so far: that somebody's value. Images of one and the same step at
  * several targets tell the same; where they tell different values, what was agreed on before counts, and where no target showed that,
  * nobody can say. Of a record that is brought back the fields of a group go back together or not at all.
+ *
+ * A record may have had several lives: deleted, and inserted anew, be it by an undo. An insert that made it begins a life, a delete ends
+ * one. What counts is the oldest life that is told: what it was before is wanted. The newest one says what has to be there still.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +27,11 @@ struct folded_value {
 	bool closed;			/* older images tell nothing more */
 };
 
+struct folded_values {
+	struct folded_value *first;
+	size_t n;
+};
+
 struct folded {
 	const char *name;		/* entity and key */
 	size_t name_len;
@@ -32,9 +40,10 @@ struct folded {
 	struct image_text code;
 	enum undo_what what;
 	bool closed;
+	bool born;			/* by the image before: what is older was a life that had ended */
 	uint64_t print;
-	struct folded_value *values;
-	size_t n_values;
+	struct folded_values values;	/* of the life that is looked at */
+	struct folded_values since;	/* UNDO_AGAIN: of the one that it has now */
 	UT_hash_handle hh;
 };
 
@@ -156,28 +165,33 @@ static uint64_t target_bit(struct fold *f, const char *target)
 	return BIT(i < countof(f->targets) ? i : countof(f->targets) - 1);
 }
 
-static struct folded_value *folded_value_of(struct fold *f, const struct folded *r, const char *field)
+static struct folded_value *folded_value_in(const struct folded_values *values, size_t number)
 {
-	size_t number = field_number(f, field);
-
-	for (struct folded_value *v = r->values; v != NULL; v = v->next)
+	for (struct folded_value *v = values->first; v != NULL; v = v->next)
 		if (v->field == number)
 			return v;
 	return NULL;
 }
 
+static struct folded_value *folded_value_of(struct fold *f, const struct folded *r, const char *field)
+{
+	size_t number = field_number(f, field);
+
+	return folded_value_in(&r->values, number);
+}
+
 static struct folded_value *folded_value_new(struct fold *f, struct folded *r, const char *field)
 {
-	struct folded_value *v, **end = &r->values;
+	struct folded_value *v, **end = &r->values.first;
 
-	if (r->n_values == IMAGE_VALUES_MAX)
+	if (r->values.n == IMAGE_VALUES_MAX)
 		return NULL;
 	v = arena_zalloc(f->arena, sizeof *v);
 	v->field = field_number(f, field);
 	while (*end != NULL)
 		end = &(*end)->next;
 	*end = v;
-	r->n_values++;
+	r->values.n++;
 	return v;
 }
 
@@ -324,6 +338,11 @@ static size_t field_named(const struct entity_def *def, const char *name)
 	return i;
 }
 
+static bool is_brought_back(const struct folded *r)
+{
+	return r->what == UNDO_RECORD || r->what == UNDO_AGAIN;
+}
+
 /*
  * A group, and the parts of a key, as one: half of it would come back with the other half of somebody else. Of a record that is
  * brought back all of it has to be told, since nobody is left who could say that the rest was edited in between.
@@ -348,18 +367,27 @@ static void fold_update(struct fold *f, struct folded *r, const struct journal_i
 			told |= BIT(other);
 		}
 		done |= u.members;
-		fold_unit(&u, r->what != UNDO_RECORD || (fields & ~told) == 0);
+		fold_unit(&u, !is_brought_back(r) || (fields & ~told) == 0);
 	}
 	note_former(f, r, image);
+}
+
+/* The life that this delete ended. What is known so far is of the one after it, which is there still or has ended, too. */
+static void begin_life(struct folded *r)
+{
+	r->since = r->what == UNDO_END ? r->values : (struct folded_values){ 0 };
+	r->what = r->what == UNDO_END ? UNDO_AGAIN : UNDO_RECORD;
+	r->values = (struct folded_values){ 0 };
+	r->born = false;
 }
 
 /* Of several targets' rows of one delete the one that showed more of what was agreed on. */
 static void fold_delete(struct fold *f, struct folded *r, const struct journal_image *image, bool fresh)
 {
-	if (fresh)
-		r->what = UNDO_RECORD;
-	else if (r->what != UNDO_RECORD) {
-		r->closed = true;	/* of the life before the one that is undone */
+	if (fresh || r->born) {
+		begin_life(r);
+	} else if (!is_brought_back(r)) {
+		r->closed = true;	/* what was inserted since is not told: nobody could say whether it is there still */
 		return;
 	}
 	for (size_t i = 0; i < image->n_values; i++) {
@@ -375,14 +403,25 @@ static void fold_delete(struct fold *f, struct folded *r, const struct journal_i
 }
 
 /* The record did not exist before: it is to be ended; where it was deleted since, there is nothing left to do. */
+static void fold_birth(struct folded *r, const struct journal_image *image)
+{
+	if (r->what == UNDO_AGAIN) {
+		r->what = UNDO_END;	/* of the life that it has now, whose print this one's is not */
+		r->values = r->since;
+	} else {
+		if (!r->born)		/* else by the same insert at another target */
+			r->what = r->what == UNDO_RECORD ? UNDO_NOTHING : UNDO_END;
+		r->print = image->print;
+	}
+	r->born = true;
+}
+
 static void fold_insert(struct folded *r, const struct journal_image *image, bool fresh)
 {
-	if (image->created) {
-		r->what = r->what == UNDO_RECORD ? UNDO_NOTHING : UNDO_END;
-		r->print = image->print;
-	} else if (fresh) {
+	if (image->created)
+		fold_birth(r, image);
+	else if (fresh)
 		r->what = UNDO_NOTHING;
-	}
 }
 
 void fold_add(struct fold *f, const struct journal_image *image, const struct entity_def *def, const char *rule)
@@ -394,10 +433,9 @@ void fold_add(struct fold *f, const struct journal_image *image, const struct en
 	    (rule != NULL && image->op == IMAGE_DELETE && strcmp(rule, image->rule) != 0))
 		return;
 	r = record_of(f, image, &fresh);
-	if (r->closed || (!fresh && r->what == UNDO_END && image->op != IMAGE_INSERT)) {
-		r->closed = true;
+	r->closed |= r->born && image->op == IMAGE_UPDATE;	/* of a life whose end is not told */
+	if (r->closed)
 		return;
-	}
 	switch (image->op) {
 	case IMAGE_UPDATE:
 		if (r->what == UNDO_NOTHING)
@@ -413,18 +451,28 @@ void fold_add(struct fold *f, const struct journal_image *image, const struct en
 	}
 }
 
+static struct undo_value value_to_put_back(const struct fold *f, const struct folded *r, const struct folded_value *v)
+{
+	const struct image_text unknown = { NULL, IMAGE_NOT_KEPT };
+	const struct folded_value *since = folded_value_in(&r->since, v->field);
+
+	if (r->what != UNDO_AGAIN)
+		return (struct undo_value){ f->fields[v->field], v->want, v->expect, unknown };
+	return (struct undo_value){ f->fields[v->field], v->want, since != NULL ? since->expect : unknown, since != NULL ? since->want : unknown };
+}
+
 void fold_each(struct fold *f, void (*fn)(void *arg, const struct undo_item *), void *arg)
 {
 	struct undo_item *item = xcalloc(1, sizeof *item);
 	struct folded *r, *tmp;
 
 	HASH_ITER(hh, f->table, r, tmp) {
-		if (r->real != NULL || (r->what == UNDO_VALUES && r->n_values == 0))
+		if (r->real != NULL || (r->what == UNDO_VALUES && r->values.n == 0))
 			continue;
 		memset(item, 0, sizeof *item);
 		*item = (struct undo_item){ .entity = r->entity, .key = r->key, .code = r->code, .what = r->what, .print = r->print };
-		for (const struct folded_value *v = r->values; v != NULL; v = v->next)
-			item->values[item->n_values++] = (struct undo_value){ f->fields[v->field], v->want, v->expect };
+		for (const struct folded_value *v = r->values.first; v != NULL; v = v->next)
+			item->values[item->n_values++] = value_to_put_back(f, r, v);
 		fn(arg, item);
 	}
 	free(item);

@@ -154,7 +154,61 @@ static const char *why_not_unit(const struct round *r, const struct undo_item *i
 	return code;
 }
 
-static bool fill_values(struct round *r, struct undoing *u)
+/* It was there when the record was inserted, and something else was written in its place since. */
+static const struct image_text *written_over(const struct undo_item *item, const struct undo_value *v)
+{
+	if (item->what == UNDO_AGAIN)
+		return v->expect.len != IMAGE_NOT_KEPT ? &v->inserted : NULL;
+	return &v->want;
+}
+
+/* What was inserted, when what was undone of it since is put in its place: is it that? */
+static bool is_as_inserted(const struct round *r, const struct undo_item *item, const struct observation *o)
+{
+	const struct entity_def *def = r->flow->def;
+	struct image_text texts[FIELDS_MAX];
+
+	for (size_t f = 0; f < def->n_fields; f++)
+		texts[f] = (struct image_text){ o->values[f].data, value_is_null(o->values[f]) ? IMAGE_NULL : o->values[f].len };
+	for (size_t i = 0; i < item->n_values; i++) {
+		const struct image_text *inserted = written_over(item, &item->values[i]);
+		size_t f = field_named(def, item->values[i].field);
+
+		if (inserted == NULL)
+			continue;
+		if (f == def->n_fields || inserted->len < IMAGE_NULL || !image_text_equal(texts[f], item->values[i].expect))
+			return false;
+		texts[f] = *inserted;
+	}
+	return journal_image_print(sync_of(r)->journal, texts, def->n_fields) == item->print;
+}
+
+static const struct observation *row_as_inserted(const struct round *r, const struct subject *s, const struct undo_item *item)
+{
+	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
+		if (s->seen[e].what == OBSERVED_ROW && is_as_inserted(r, item, &s->seen[e]))
+			return &s->seen[e];
+	return NULL;
+}
+
+static bool may_be_ended(const struct round *r, const struct subject *s, const struct undo_item *item)
+{
+	return row_as_inserted(r, s, item) != NULL || (s->base != NULL && s->base->dead);
+}
+
+/* It takes the place of what was inserted anew, as long as that is as it was, as a whole. What it had then already is as it was. */
+static void expect_as_inserted(const struct round *r, const struct subject *s, struct undoing *u, uint64_t *expected)
+{
+	const struct observation *now = row_as_inserted(r, s, u->item);
+
+	for (size_t f = 0; f < r->flow->def->n_fields; f++) {
+		uint64_t wanted = u->imposed.digests[f];
+
+		expected[f] = now != NULL && now->digests[f] != wanted ? now->digests[f] : ~wanted;	/* ~: nobody shows that */
+	}
+}
+
+static bool fill_values(struct round *r, const struct subject *s, struct undoing *u)
 {
 	const struct entity_def *def = r->flow->def;
 	struct value *values = arena_alloc(&r->arena, def->n_fields * sizeof *values);
@@ -184,38 +238,15 @@ static bool fill_values(struct round *r, struct undoing *u)
 	u->imposed.values = values;
 	u->imposed.digests = digests;
 	u->imposed.expected = expected;
+	if (u->item->what == UNDO_AGAIN)
+		expect_as_inserted(r, s, u, expected);
 	return u->code == NULL;
-}
-
-/* What was inserted, when what was undone of it since is put in its place: is it that? */
-static bool is_as_inserted(const struct round *r, const struct undo_item *item, const struct observation *o)
-{
-	const struct entity_def *def = r->flow->def;
-	struct image_text texts[FIELDS_MAX];
-
-	for (size_t f = 0; f < def->n_fields; f++)
-		texts[f] = (struct image_text){ o->values[f].data, value_is_null(o->values[f]) ? IMAGE_NULL : o->values[f].len };
-	for (size_t i = 0; i < item->n_values; i++) {
-		size_t f = field_named(def, item->values[i].field);
-
-		if (f == def->n_fields || item->values[i].want.len < IMAGE_NULL || !image_text_equal(texts[f], item->values[i].expect))
-			return false;
-		texts[f] = item->values[i].want;
-	}
-	return journal_image_print(sync_of(r)->journal, texts, def->n_fields) == item->print;
-}
-
-static bool may_be_ended(const struct round *r, const struct subject *s, const struct undo_item *item)
-{
-	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
-		if (s->seen[e].what == OBSERVED_ROW && is_as_inserted(r, item, &s->seen[e]))
-			return true;
-	return s->base != NULL && s->base->dead;
 }
 
 void undo_impose(struct round *r, struct subject *s, struct decide_policy *p)
 {
-	static const enum impose as[] = { [UNDO_VALUES] = IMPOSE_VALUES, [UNDO_RECORD] = IMPOSE_RECORD, [UNDO_END] = IMPOSE_END };
+	static const enum impose as[] = { [UNDO_VALUES] = IMPOSE_VALUES, [UNDO_RECORD] = IMPOSE_RECORD, [UNDO_END] = IMPOSE_END,
+						    [UNDO_AGAIN] = IMPOSE_VALUES };
 	struct undo_target *t = target_of(r, rid_now(s));
 	struct undo_item *item = t != NULL ? item_of(r, t) : NULL;
 	struct undoing *u;
@@ -227,7 +258,7 @@ void undo_impose(struct round *r, struct subject *s, struct decide_policy *p)
 	u = s->undo = arena_zalloc(&r->arena, sizeof *u);
 	*u = (struct undoing){ .item = item, .run = item->run,
 			       .imposed = { .what = as[item->what], .begun = item->state == UNDO_BEGUN } };
-	if (item->what == UNDO_END ? may_be_ended(r, s, item) : fill_values(r, u))
+	if (item->what == UNDO_END ? may_be_ended(r, s, item) : fill_values(r, s, u))
 		p->imposed = &u->imposed;
 }
 
@@ -254,7 +285,7 @@ static bool is_shown(const struct subject *s)
 	const struct vector *v = s->d.next;
 
 	if (v->dead)
-		return true;
+		return s->undo->item->what == UNDO_END;
 	for (size_t e = 0; e < v->n_endpoints; e++) {
 		bool all = v->seen[e].present && !v->seen[e].uncertain;
 
@@ -274,14 +305,21 @@ static void note_reason(struct undo_item *item, const char *code, const char *ca
 	}
 }
 
+/* A witness, there and back again, or as it was when the record was inserted anew: others of the record tell what became of it. */
+static bool is_unchanged(const struct subject *s, const struct undo_value *v, size_t f)
+{
+	if (s->undo->item->what == UNDO_AGAIN)
+		return s->decided && (s->d.already & BIT(f));
+	return v->expect.len != IMAGE_NOT_KEPT && image_text_equal(v->want, v->expect);
+}
+
 static void judge_value(struct round *r, struct subject *s, const struct undo_value *v, struct buf *fields)
 {
 	struct undo_item *item = s->undo->item;
 	size_t f = field_named(r->flow->def, v->field);
-	bool witness = v->expect.len != IMAGE_NOT_KEPT && image_text_equal(v->want, v->expect);
 	const char *cause = NULL, *code = s->undo->code != NULL ? s->undo->code : why_not_unit(r, item, v, &cause);
 
-	if (witness)
+	if (is_unchanged(s, v, f))
 		return;
 	if (code == NULL && s->decided && (s->d.put_back & BIT(f))) {
 		item->n_restored++;
@@ -295,6 +333,31 @@ static void judge_value(struct round *r, struct subject *s, const struct undo_va
 		note_reason(item, "already", "it is as it was before already");
 	else
 		note_reason(item, code != NULL ? code : "changed-since", code != NULL ? cause : "it was changed since");
+}
+
+/* None of its values had to be put back. */
+static void judge_unchanged(struct subject *s)
+{
+	struct undo_item *item = s->undo->item;
+	uint64_t as_before = s->d.put_back | s->d.already;
+
+	item->n_skipped = 1;
+	if (s->undo->code != NULL)
+		note_reason(item, s->undo->code, s->undo->cause);
+	else if (s->decided && (s->undo->imposed.fields & ~as_before) == 0)
+		note_reason(item, "already", "it is as it was before already");
+	else
+		note_reason(item, "changed-since", "it was changed since");
+}
+
+static void judge_values(struct round *r, struct subject *s, struct buf *fields)
+{
+	struct undo_item *item = s->undo->item;
+
+	for (size_t i = 0; i < item->n_values; i++)
+		judge_value(r, s, &item->values[i], fields);
+	if (item->n_restored + item->n_skipped == 0)
+		judge_unchanged(s);
 }
 
 static void judge_whole(struct subject *s)
@@ -322,9 +385,8 @@ static void judge(struct round *r, struct subject *s)
 
 	item->n_restored = item->n_skipped = 0;
 	item->code_word = item->cause = NULL;
-	if (item->what == UNDO_VALUES)
-		for (size_t i = 0; i < item->n_values; i++)
-			judge_value(r, s, &item->values[i], &fields);
+	if (item->what == UNDO_VALUES || item->what == UNDO_AGAIN)
+		judge_values(r, s, &fields);
 	else
 		judge_whole(s);
 	item->fields = fields.len > 0 ? arena_dup(&r->arena, fields.p, fields.len) : "";

@@ -448,6 +448,8 @@ START_TEST(what_is_undone_is_told)
 	is(ctl("undo", NULL), 64, "", "undo what?");
 	is(ctl("undo", "--entity", "contact", NULL), 64, "", "undo what?");
 	is(ctl("undo", "--run", "x", NULL), 64, "", "not the number of a run");
+	is(ctl("undo", "--run", "4711", NULL), 64, "", "there is no run 4711");
+	is(ctl("history", "--run", "4711", NULL), 64, "", "there is no run 4711");
 	is(ctl("undo", "--since", "yesterday", NULL), 64, "", "duration");
 	is(ctl("undo", "--entity", "cantact", "--key", "ann", NULL), 64, "", "contact");
 	is(ctl("history", NULL), 0, "", "");

@@ -303,6 +303,7 @@ START_TEST(what_is_to_be_put_back_stays_until_it_is_over)
 	ck_assert_uint_eq(back->n_values, 2);
 	ck_assert(image_text_equal(back->values[0].want, text("1")) && image_text_equal(back->values[0].expect, text("2")));
 	ck_assert_int_eq(back->values[1].want.len, IMAGE_SEVERAL);
+	ck_assert_int_eq(back->values[1].inserted.len, IMAGE_NOT_KEPT);
 	ck_assert_int_eq(back->state, UNDO_WAITS);
 	back->state = UNDO_BEGUN;
 	OK(journal_undo_set(j, back, why));
@@ -315,6 +316,33 @@ START_TEST(what_is_to_be_put_back_stays_until_it_is_over)
 	ck_assert_uint_eq(items(false), 0);
 	ck_assert_uint_eq(items(true), 1);
 	arena_fini(&arena);
+}
+END_TEST
+
+START_TEST(what_a_record_was_inserted_anew_with_is_kept)
+{
+	struct undo_item item = { .run = journal_run_new(j, "(undo)", 10, NULL), .entity = "contact", .key = "ann", .code = text("ann"), .what = UNDO_AGAIN, .print = 7,
+				  .n_values = 1, .values = { { "phone", text("1"), text("3"), text("2") } } }, *back;
+	struct arena arena;
+
+	arena_init(&arena);
+	OK(journal_undo_add(j, &item, why));
+	OK(journal_undo_get(j, 1, &arena, &back, why));
+	ck_assert(image_text_equal(back->values[0].want, text("1")) && image_text_equal(back->values[0].expect, text("3")));
+	ck_assert(image_text_equal(back->values[0].inserted, text("2")));
+	arena_fini(&arena);
+}
+END_TEST
+
+START_TEST(a_run_is_known_or_not)
+{
+	int64_t run = journal_run_new(j, "sales", 10, NULL);
+	bool known;
+
+	OK(journal_run_is_known(j, run, &known, why));
+	ck_assert(known);
+	OK(journal_run_is_known(j, run + 1, &known, why));
+	ck_assert(!known);
 }
 END_TEST
 
@@ -335,6 +363,8 @@ int main(void)
 	tcase_add_test(t, on_a_full_disk_an_image_is_kept_or_said_not_to_be);
 	tcase_add_test(t, what_was_kept_survives_kill_9);
 	tcase_add_test(t, what_is_to_be_put_back_stays_until_it_is_over);
+	tcase_add_test(t, what_a_record_was_inserted_anew_with_is_kept);
+	tcase_add_test(t, a_run_is_known_or_not);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);

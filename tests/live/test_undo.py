@@ -89,6 +89,40 @@ class Undo(Undoing, Pair):
         self.assertEqual(self.settled(), bad)
         self.assert_quiet()
 
+    def test_undone_twice_it_is_as_it_was_before_all_the_same(self):
+        self.fill(5)
+        self.b.run("DELETE FROM things WHERE k IN ('k1', 'k2', 'k3')")      # of its own delete b has no image
+        self.b.run("UPDATE things SET name = 'bad' WHERE k = 'k4'")
+        self.settled()
+        self.a.run("INSERT INTO things (k, name) VALUES ('k2', 'anew'), ('k3', 'anew')")
+        self.settled()
+        self.b.run("UPDATE things SET name = 'edited' WHERE k = 'k2'")
+        self.settled()
+        would, _ = self.undo("--since", "1h", "--dry-run")
+        self.assertEqual({key: line["puts_back"] for key, line in would.items()}, {"k1": "record", "k2": "again", "k3": "again", "k4": "values"})
+        _, total = self.undo("--since", "1h")
+        self.assertEqual((total["restored"], total["skipped"]), (4, 0))
+        self.assertEqual(self.settled(), self.before)
+        for _ in range(2):
+            told, total = self.undo("--since", "1h", code=1)
+            self.assertEqual((total["restored"], {key: line["code"] for key, line in told.items()}),
+                             (0, {key: "already" for key in ("k1", "k2", "k3", "k4")}))
+            self.assertEqual(self.settled(), self.before)
+        self.assert_quiet()
+
+    def test_who_touched_what_was_inserted_anew_keeps_it(self):
+        self.fill(2)
+        self.b.run("DELETE FROM things WHERE k IN ('k1', 'k2')")
+        self.settled()
+        self.a.run("INSERT INTO things (k, name) VALUES ('k1', 'anew'), ('k2', 'anew')")
+        self.settled()
+        until = self.d.status()["time"]
+        self.b.run("UPDATE things SET name = 'mine' WHERE k = 'k2'")
+        self.settled()
+        told, total = self.undo("--since", "1h", "--until", until, code=1)
+        self.assertEqual((total["restored"], {key: line["code"] for key, line in told.items()}), (1, {"k2": "changed-since"}))
+        self.assertEqual([row[2] for row in self.settled()], ["name 1", "mine"])
+
     def test_one_record_goes_back_by_its_last_run(self):
         self.fill(2)
         self.a.run("UPDATE things SET name = 'changed'")
@@ -235,6 +269,40 @@ thing:
     a: {table: things, modified: changed}
     b: {table: things, modified: changed}
 """
+
+
+TREE = """
+node:
+  key: [k]
+  fields:
+    k: {type: text}
+    parent: {type: reference, entity: node}
+  mappings:
+    a: {table: nodes, modified: changed}
+    b: {table: nodes, modified: changed}
+"""
+
+
+class Tree(Undoing, Pair):
+    name = "tree"
+    a_sql = b_sql = "CREATE TABLE nodes (id bigserial PRIMARY KEY, k text UNIQUE, parent bigint REFERENCES nodes, changed timestamptz DEFAULT now())"
+    entities = TREE
+
+    def trees(self):
+        return [base.run("SELECT n.k, p.k FROM nodes n LEFT JOIN nodes p ON p.id = n.parent ORDER BY 1") for base in (self.a, self.b)]
+
+    def test_records_that_point_to_others_of_their_own_kind_come_back_all(self):
+        self.a.run("INSERT INTO nodes (id, k, parent) VALUES (1, 'root', NULL), (2, 'kid', 1), (3, 'grandchild', 2), (4, 'self', 4)")
+        self.begin()
+        self.d.wait()
+        before = self.trees()
+        for keys in ("'grandchild'", "'kid'", "'root', 'self'"):
+            self.b.run(f"DELETE FROM nodes WHERE k IN ({keys})")
+        self.d.wait()
+        _, total = self.undo("--since", "1h")
+        self.assertEqual((total["restored"], total["skipped"]), (4, 0))
+        self.assertEqual(self.trees(), before)
+        self.assertEqual(self.d.parked(), [])
 
 
 class Against(Undoing, Pair):

@@ -2248,6 +2248,28 @@ START_TEST(a_record_is_ended_and_comes_back)
 }
 END_TEST
 
+/* Its writes had to wait, for a record that it points to. */
+START_TEST(a_record_that_comes_back_is_not_gone_because_nobody_shows_it_yet)
+{
+	bad_edit(RULE_LAST_WRITER_WINS);
+	impose_all(IMPOSE_END, "ann Eve Elm Rome");
+	decide();
+	write_all();
+	impose_all(IMPOSE_RECORD, "ann Ann Elm Rome");
+	decide();
+	((struct imposition *)(uintptr_t)policy.imposed)->begun = true;
+	decide();
+	ck_assert(!base->dead);
+	ck_assert_uint_eq(d.put_back, EVERY_FIELD);
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+	expect_order(B, ACTION_INSERT, EVERY_FIELD);
+	write_all();
+	policy.imposed = NULL;
+	expect_quiet();
+}
+END_TEST
+
 START_TEST(a_record_that_somebody_edits_just_now_is_not_ended)
 {
 	bad_edit(RULE_LAST_WRITER_WINS);
@@ -2699,6 +2721,7 @@ static void add_what_is_put_back(TCase *t)
 	tcase_add_test(t, what_is_put_back_is_brought_along_until_somebody_shows_it);
 	tcase_add_test(t, a_group_is_put_back_only_when_nobody_touched_any_of_it);
 	tcase_add_test(t, a_record_is_ended_and_comes_back);
+	tcase_add_test(t, a_record_that_comes_back_is_not_gone_because_nobody_shows_it_yet);
 	tcase_add_test(t, a_side_is_not_imposed_on_what_was_not_seen);
 	tcase_add_loop_test(t, a_side_without_a_row_ends_the_record_known_or_not, 0, 2);
 	tcase_add_test(t, a_row_that_is_gone_where_a_side_is_imposed_comes_back);

@@ -201,6 +201,78 @@ START_TEST(what_was_inserted_is_ended_and_what_was_copied_is_not)
 }
 END_TEST
 
+static void inserted(const char *endpoint, uint64_t print)
+{
+	struct journal_image i = image(IMAGE_INSERT, "ann", endpoint);
+
+	i.created = true;
+	i.print = print;
+	fold_add(fold, &i, &contact, NULL);
+}
+
+static void deleted(const char *endpoint, const char *phone)
+{
+	struct journal_image i = image(IMAGE_DELETE, "ann", endpoint);
+
+	i.values[i.n_values++] = (struct image_value){ "phone", "max", true, text(phone), text(NULL) };
+	fold_add(fold, &i, &contact, NULL);
+}
+
+/* As after an undo: the delete's own side has no image of it. */
+START_TEST(what_was_deleted_and_inserted_anew_goes_back_to_what_it_was_before)
+{
+	inserted("b", 7);
+	inserted("a", 7);
+	deleted("a", "2");
+	wrote("ann", "a", "1", "2", true);
+	ck_assert_int_eq(only_item()->what, UNDO_AGAIN);
+	ck_assert_uint_eq(items[0].print, 7);
+	ck_assert_uint_eq(items[0].n_values, 1);
+	ck_assert(image_text_equal(items[0].values[0].want, text("1")));
+	ck_assert_int_eq(items[0].values[0].expect.len, IMAGE_NOT_KEPT);
+}
+END_TEST
+
+START_TEST(what_was_edited_since_it_was_inserted_anew_is_told)
+{
+	wrote("ann", "a", "anew", "edited", true);
+	inserted("a", 7);
+	deleted("a", "1");
+	ck_assert_int_eq(only_item()->what, UNDO_AGAIN);
+	ck_assert(image_text_equal(items[0].values[0].want, text("1")));
+	ck_assert(image_text_equal(items[0].values[0].inserted, text("anew")));
+	ck_assert(image_text_equal(items[0].values[0].expect, text("edited")));
+}
+END_TEST
+
+START_TEST(what_was_deleted_twice_comes_back_as_it_was_before_the_first_time)
+{
+	deleted("b", "anew");
+	deleted("a", "anew");
+	inserted("b", 7);
+	inserted("a", 7);
+	ck_assert_int_eq(only_item()->what, UNDO_NOTHING);
+	deleted("a", "1");
+	ck_assert_int_eq(only_item()->what, UNDO_RECORD);
+	ck_assert_uint_eq(items[0].n_values, 1);
+	ck_assert(image_text_equal(items[0].values[0].want, text("1")));
+}
+END_TEST
+
+START_TEST(what_was_not_there_before_all_its_lives_is_ended)
+{
+	wrote("ann", "a", "anew", "edited", true);
+	inserted("a", 7);
+	deleted("a", "1");
+	inserted("a", 8);
+	wrote("ann", "a", "0", "1", true);	/* of a life whose end is not told */
+	ck_assert_int_eq(only_item()->what, UNDO_END);
+	ck_assert_uint_eq(items[0].print, 7);
+	ck_assert(image_text_equal(items[0].values[0].want, text("anew")));
+	ck_assert(image_text_equal(items[0].values[0].expect, text("edited")));
+}
+END_TEST
+
 START_TEST(a_witness_of_a_group_goes_back_with_it)
 {
 	wrote("ann", "b", "2", "2", true);
@@ -280,6 +352,10 @@ int main(void)
 	tcase_add_test(t, a_record_is_the_same_under_its_former_key);
 	tcase_add_test(t, a_deleted_record_comes_back_as_it_was_before_what_else_was_done_to_it);
 	tcase_add_test(t, what_was_inserted_is_ended_and_what_was_copied_is_not);
+	tcase_add_test(t, what_was_deleted_and_inserted_anew_goes_back_to_what_it_was_before);
+	tcase_add_test(t, what_was_edited_since_it_was_inserted_anew_is_told);
+	tcase_add_test(t, what_was_deleted_twice_comes_back_as_it_was_before_the_first_time);
+	tcase_add_test(t, what_was_not_there_before_all_its_lives_is_ended);
 	tcase_add_test(t, a_witness_of_a_group_goes_back_with_it);
 	tcase_add_test(t, a_group_of_a_deleted_record_does_not_come_back_by_halves);
 	tcase_add_test(t, half_of_a_group_that_is_told_leaves_a_deleted_record_as_it_was_then);
