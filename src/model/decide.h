@@ -103,7 +103,9 @@ enum action { ACTION_NONE, ACTION_INSERT, ACTION_UPDATE, ACTION_DELETE };
 struct order {				/* what to do at one endpoint */
 	enum action action;
 	uint64_t fields;		/* insert, update */
-	uint64_t astray;		/* when it was carried out: references that came to mean another record than they should */
+	/* When it was carried out: */
+	uint64_t astray;		/* references that came to mean another record than they should */
+	uint64_t edited;		/* update: fields that were not written, and that the target changed all the same */
 };
 
 struct lost_edit {			/* for the journal */
@@ -148,8 +150,8 @@ void decide_record(const struct decide_policy *, const struct vector *base, cons
 		   struct arena *, struct decision *out);
 
 /* After a successful write to that endpoint: it shows the agreed state, or `readback` where the target changed what was
- * written (those fields count as normalised and are not sent again; but those astray are). readback NULL: as sent. id: its local
- * id (after an insert). */
+ * written (those fields count as normalised and are not sent again; but those astray are). What it made of others is an edit there, as
+ * if somebody had made it (SEMANTICS I5): the next look finds it. readback NULL: as sent. id: its local id (after an insert). */
 void decide_applied(const struct decide_policy *, struct decision *, size_t endpoint, const struct observation *readback,
 		    struct value id, struct arena *);
 

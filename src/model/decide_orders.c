@@ -327,6 +327,8 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 			if (old != NULL && !(d->orders[e].fields & BIT(f)) &&
 			    (old->digest == digest || !same_key(&old->key, &next->fields[f].key)))
 				list[n++] = *old;
+			else if (old == NULL && d->orders[e].action == ACTION_UPDATE && !(d->orders[e].fields & BIT(f)))
+				d->orders[e].edited |= BIT(f);
 			else
 				list[n++] = (struct vdeviation){ (uint8_t)f, digest, next->fields[f].key };
 		} else if (old != NULL && !(d->orders[e].fields & BIT(f))) {
@@ -342,7 +344,7 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 	decide_keep_readback(policy, next, s, readback, arena);
 	s->owed = astray != 0;
 	s->row = 0;
-	if (n > 0 && readback != NULL)
+	if (n > 0 && readback != NULL && d->orders[e].edited == 0)
 		s->row = digest_row(readback->row);
 	for (size_t i = 0; i < n; i++)
 		if (!((d->have | d->waits) & BIT(list[i].field)))

@@ -734,6 +734,7 @@ static void take_written(struct round *r, struct side *side, struct subject *s, 
 	s->d.orders[e].astray = find_astray(r, s, e, readback);
 	decide_applied(p, &s->d, e, readback, action == ACTION_INSERT ? w->id : s->seen[e].id, &r->arena);
 	own_note(side, s->d.next, action == ACTION_INSERT);
+	s->again |= s->d.orders[e].edited != 0;
 }
 
 static void write_done(struct round *r, struct side *side, struct subject *s, const struct write *w, const struct decide_policy *p)

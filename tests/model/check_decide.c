@@ -1478,6 +1478,25 @@ START_TEST(a_normalised_read_back_is_quiet_and_not_sent_again)
 }
 END_TEST
 
+/* A trigger of B's makes something of a field that we did not write: somebody's edit, for all we know (SEMANTICS I5). */
+START_TEST(what_the_target_made_of_another_field_is_an_edit_there)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	shows(B, 11, "ann EVE Elm Derived");
+	decide_applied(&policy, &d, B, &now[B], first_id(B), &arena);
+	ck_assert_uint_eq(d.orders[B].edited, MASK(CITY));
+	decide();
+	expect_agreed("ann Eve Elm Derived");
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+	expect_order(B, ACTION_NONE, 0);
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
 START_TEST(an_edit_of_a_normalised_field_is_an_edit_on_top)
 {
 	b_normalises();
@@ -2677,6 +2696,7 @@ static void add_contacts_and_deletes(TCase *t)
 static void add_writes_and_roles(TCase *t)
 {
 	tcase_add_test(t, a_normalised_read_back_is_quiet_and_not_sent_again);
+	tcase_add_test(t, what_the_target_made_of_another_field_is_an_edit_there);
 	tcase_add_test(t, an_edit_of_a_normalised_field_is_an_edit_on_top);
 	tcase_add_test(t, a_new_value_is_sent_over_a_normalised_one);
 	tcase_add_test(t, what_was_not_written_and_shows_something_else_is_no_form_of_it);
