@@ -62,7 +62,7 @@ class Depths(Pair):
     def test_another_depth_is_refused(self):
         self.fill(1)
         ran = self.d.try_ctl("verify", "--depth", "deep")
-        self.assertEqual((ran.returncode, ran.stderr), (64, "crmsyncctl: 'deep' is none of counts, ranges and rows\n"))
+        self.assertEqual((ran.returncode, ran.stderr), (64, "crmsyncctl: 'deep' is not counts, ranges or rows\n"))
 
 
 class Forms(Pair):
