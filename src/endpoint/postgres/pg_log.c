@@ -179,7 +179,7 @@ static void take_name(struct asked *a, const PGresult *res)
 	if (a->position != NULL && strcmp(a->position, now) == 0)
 		return;
 	a->gap = xstrdup(now);
-	if (strcmp(c->log.name, now) != 0)
+	if (a->position != NULL && strcmp(c->log.name, now) != 0)
 		pg_catalog_stale(c->pl->pg);	/* what is missing there is put back, or said */
 	snprintf(c->log.name, sizeof c->log.name, "%s", now);
 }
