@@ -40,6 +40,7 @@ void captured_free(struct captured **cp)
 	rowset_free(&c->rows);
 	free(c->news);
 	free(c->position);
+	free(c->gap);
 	free(c);
 	*cp = NULL;
 }

@@ -113,12 +113,13 @@ struct captured {
 	struct rowset *rows;
 	size_t entries;			/* log entries or rows behind the news, before coalescing */
 	char *position;			/* poll: where to go on once this is settled; NULL: unchanged. Opaque, printable */
+	char *gap;			/* listen: what happened since the position that was given may be missing; the one of now. NULL: none is */
 	bool more;			/* there is more right now */
 	bool truncated;			/* the table was truncated: sweep for deletes */
 	int64_t began_us;		/* clock_mono_us() when the capture began to look */
 	struct ack *ack;		/* hand to link->ack or link->drop, exactly once; NULL: nothing to acknowledge */
 };
-/* Does not ack. news is one malloc (ids that do not live in `rows` stand behind the array in the same block); so is position. */
+/* Does not ack. news is one malloc (ids that do not live in `rows` stand behind the array in the same block); so are position and gap. */
 void captured_free(struct captured **);
 
 /* ---- writes ------------------------------------------------------------------------------------------ */
@@ -181,7 +182,8 @@ typedef void greeted_fn(void *arg, const struct greeting *g, const struct err *e
 
 struct link_ops {
 	/* News since `position` (NULL: from the beginning of what the log holds, or from now on for poll). At most max rows,
-	 * and none behind that with which limits.batch_bytes is reached.
+	 * and none behind that with which limits.batch_bytes is reached. A log has no places: its position is a name of the log and of
+	 * what fills it, as they are, and another one than was given means that something may be missing (captured.gap).
 	 * What was captured and not yet acked or dropped is not given again. */
 	void (*capture)(struct link *, const char *position, size_t max, captured_fn *done, void *arg);
 	/* Settled: forget those entries, exactly those. */
@@ -216,7 +218,7 @@ struct link_ops {
 	void (*stamps)(struct link *, const struct value *ids, size_t n, stamps_fn *done, void *arg);
 	/* One record is all or nothing; a row-class error takes out that row only. */
 	void (*write)(struct link *, struct write_batch *batch, written_fn *done, void *arg);
-	/* A poll position that names now: what commits later is found from there. */
+	/* A position that names now: what commits later is found from there. */
 	void (*position_now)(struct link *, void (*done)(void *arg, const char *position, const struct err *e), void *arg);
 	/* About how many rows (planner's estimate is fine). */
 	void (*estimate)(struct link *, void (*done)(void *arg, int64_t rows, const struct err *e), void *arg);

@@ -177,8 +177,10 @@ static void take_news(struct side *side, struct captured *got)
 	look_in(side, side->mapping->endpoint->interval_us / 1000);
 	if (got->truncated)
 		sweep_order(side, JOB_DAEMON);
+	if (got->gap != NULL)
+		gap_found(side, got->gap);
 	news_from_us = side->heard_us;
-	if (!got->more)
+	if (!got->more && !side->gap)
 		side->heard_us = got->began_us;
 	if (got->n > 0) {
 		side->wanted = true;		/* there may be more behind it */
@@ -226,7 +228,8 @@ static bool feed_news(struct flow *flow, struct side *side)
 		return false;
 	side->capturing = true;
 	side->wanted = false;
-	side->link->ops->capture(side->link, side->position, batch_rows(flow), on_captured, side);
+	side->link->ops->capture(side->link, side->listing.position != NULL ? side->listing.position : side->position, batch_rows(flow),
+				 on_captured, side);
 	return true;
 }
 
@@ -304,7 +307,7 @@ bool flow_settled(const struct flow *flow)
 
 		if (side == NULL)
 			continue;
-		if (!side->surveyed || side->sweep_wanted || side->owed > 0)
+		if (!side->surveyed || side->gap || side->sweep_wanted || side->owed > 0)
 			return false;
 		if (side->listing.state != LISTING_IDLE && !side->listing.regular)
 			return false;
@@ -367,7 +370,7 @@ void side_changed(struct side *side)
 void side_list_anew(struct side *side)
 {
 	listing_over(side);
-	side->surveyed = side->survey_known = false;
+	side->surveyed = side->survey_known = side->gap = false;
 	free(side->position);
 	side->position = NULL;
 	side_owes_nothing(side);

@@ -58,10 +58,11 @@ bool feed_listing(struct flow *flow);
 /* In a vector as it is read: whom it does not know was not in the topology when it was written, and has yet to hear of the record. */
 void feed_tell_newcomers(const struct flow *flow, struct vector *v);
 void listing_over(struct side *side);		/* ended or given up: what is still to be answered is dropped */
+void gap_found(struct side *side, const char *now);	/* capture stands at another position than it left */
 void sweep_again(struct side *side);		/* the sweep was given up */
 void sweep_done(struct side *side);		/* the survey or sweep has seen everything */
 bool survey_holds(const struct side *side, struct value mark);	/* it saw the table as the topology describes it now */
 int64_t survey_quantum_us(struct value mark);			/* the precision of that side's stamps */
-void side_name_mark(const struct side *side, const char *kind, char out[200]);	/* in the store: "survey", "poll" */
+void side_name_mark(const struct side *side, const char *kind, char out[200]);	/* in the store: "survey"; "poll", the position of any capture */
 
 #endif

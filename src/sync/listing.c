@@ -1,10 +1,11 @@
 /*
  * listing.c - surveys and sweeps: every row of a table, by local id.
  *
- *   survey   position_now (poll), then every row by local id; when it has ended the endpoint is `surveyed`: a
+ *   survey   position_now, then every row by local id; when it has ended the endpoint is `surveyed`: a
  *            record without a row there is known to be absent. The smallest table goes first, so that the
  *            largest is copied while it is listed.
  *   sweep    every row again, then every vector: whose row has vanished? (scan.c)
+ *   gap      a sweep that begins with position_now; once it is over, capture stands there, and only then the store says so
  *
  * That a survey has ended stands in the store as a mark, with the shape of what it listed: a topology that says
  * something new of the table makes it void.
@@ -33,6 +34,7 @@ enum {
 void listing_over(struct side *side)
 {
 	free(side->listing.after);
+	free(side->listing.position);
 	side->listing = (struct listing){ .state = LISTING_IDLE, .expected = side->listing.expected };
 }
 
@@ -69,8 +71,59 @@ void sweep_again(struct side *side)
 		sweep_order(side, side->listing.by);
 }
 
+/* ---- gaps of capture ---------------------------------------------------------------------------------- */
+
+void gap_found(struct side *side, const char *now)
+{
+	struct listing *l = &side->listing;
+
+	if (l->position != NULL ? strcmp(l->position, now) == 0 : side->gap && l->state == LISTING_POSITION)
+		return;		/* the sweep that is under way began since */
+	if (!side->gap || l->position != NULL)
+		log_warn(side->position != NULL ? "the change log is not as it was left: changes may be missing in it, so all rows are compared" :
+			 "what the change log has missed is not known: all rows are compared", LOG_S("entity", side->flow->def->name),
+			 LOG_S("endpoint", side->mapping->endpoint->name));
+	free(l->position);
+	l->position = NULL;
+	side->gap = true;
+	sweep_order(side, JOB_DAEMON);
+}
+
+static void on_gap_filled(void *arg, const struct err *e)
+{
+	struct side *side = arg;
+
+	if (side->flow->sync->closing)
+		return;
+	if (e != NULL)
+		sweep_order(side, JOB_DAEMON);
+	side->gap = side->sweep_wanted;		/* another one may have come */
+	side->wanted = true;
+	flow_pump(side->flow);
+	waits_check(side->flow->sync);
+}
+
+static void save_position(struct side *side, done_fn *done)
+{
+	char name[200];
+	struct store_position p = { name, side->position };
+	struct store_write w = { .positions = &p, .n_positions = 1 };
+
+	side_name_mark(side, "poll", name);
+	side->flow->sync->store->ops->write(side->flow->sync->store, side->flow->index, &w, done, side);
+}
+
+static void fill_gap(struct side *side)
+{
+	if (side->listing.position == NULL)
+		return;
+	capture_settled(side, side->listing.position);
+	save_position(side, on_gap_filled);
+}
+
 void sweep_done(struct side *side)
 {
+	fill_gap(side);
 	if (side->truncated != NULL)
 		side->link->ops->ack(side->link, side->truncated, on_truncation_acked, side);
 	side->truncated = NULL;
@@ -298,20 +351,23 @@ static void on_position_saved(void *arg, const struct err *e)
 static void on_position_now(void *arg, const char *position, const struct err *e)
 {
 	struct side *side = arg;
-	char name[200];
-	struct store_position p = { name, position };
-	struct store_write w = { .positions = &p, .n_positions = 1 };
+	struct listing *l = &side->listing;
 
 	if (!listing_answered(side) || side->flow->sync->closing)
 		return;
 	if (e != NULL) {
+		if (!l->survey)
+			sweep_again(side);
 		listing_over(side);
-		return;
+	} else if (l->survey) {
+		listing_ask(side);
+		capture_settled(side, position);
+		save_position(side, on_position_saved);
+	} else {
+		l->position = xstrdup(position);
+		l->state = LISTING_ROWS;
+		flow_pump(side->flow);
 	}
-	listing_ask(side);
-	capture_settled(side, position);
-	side_name_mark(side, "poll", name);
-	side->flow->sync->store->ops->write(side->flow->sync->store, side->flow->index, &w, on_position_saved, side);
 }
 
 static void on_presized(void *arg, const struct err *e)
@@ -334,7 +390,7 @@ static void listing_begin(struct side *side, bool survey)
 		 LOG_S("endpoint", side->mapping->endpoint->name), LOG_I("rows_expected", l->expected));
 	if (survey && flow->sync->store->records[flow->index] == 0 && most > 1000)
 		flow->sync->store->ops->presize(flow->sync->store, flow->index, most, on_presized, NULL);
-	if (survey && side->captures && side->mapping->endpoint->capture == CAPTURE_POLL) {
+	if (side->captures && (survey || side->gap)) {
 		l->state = LISTING_POSITION;
 		listing_ask(side);
 		side->link->ops->position_now(side->link, on_position_now, side);

@@ -97,8 +97,20 @@ static bool is_supplied(const struct side *side)
 	return !any;
 }
 
+static bool any_gap(const struct flow *flow)
+{
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL && flow->sides[e]->gap)
+			return true;
+	return false;
+}
+
 const char *side_doubt(const struct side *side)
 {
+	if (side->gap)
+		return "its change log had a gap, so changes may have been missed: all its rows are being compared";
+	if (any_gap(side->flow))
+		return "the change log of another endpoint had a gap: all rows there are being compared";
 	if (side->captures && !is_heard(side))
 		return "its news have not been looked for in time";
 	return is_supplied(side) ? "" : "no other endpoint is listened to, so nobody knows what this one lacks";

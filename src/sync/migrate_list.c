@@ -70,12 +70,12 @@ static void on_position_now(void *arg, const char *position, const struct err *e
 	m->sync->store->ops->write(m->sync->store, m->flow->index, &w, on_positioned, m);
 }
 
-/* Where a poll is to go on when this is over; of a listing that goes on, it stands where it began. */
+/* Where capture is to go on when this is over; of a listing that goes on, it stands where it began. */
 static bool needs_position(const struct sync_migration *m)
 {
 	const struct side *side = migrate_side_listed(m);
 
-	if (side->surveyed || !side->captures || side->mapping->endpoint->capture != CAPTURE_POLL)
+	if (side->surveyed || !side->captures)
 		return false;
 	for (size_t i = 0; i < m->n_stretches; i++)
 		if (m->stretches[i].settled != NULL)

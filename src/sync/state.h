@@ -70,6 +70,7 @@ struct listing {			/* survey or sweep: every row of the table */
 	enum job_by by;
 	bool asking, ended, failed;	/* a page is on its way; the last page came; a round of it failed */
 	char *after;			/* owned; last local id seen */
+	char *position;			/* owned; a sweep that fills a gap: where capture stood when it began; NULL: it fills none */
 	size_t rounds;			/* rounds made of it that are in flight */
 	int64_t asked_us;		/* monotonic: when the newest page was asked for */
 	int64_t rows, expected, began_us;
@@ -104,7 +105,8 @@ struct side {
 
 	bool surveyed;			/* its rows were listed completely since the state began */
 	bool survey_known;		/* the store said whether */
-	char *position;			/* poll: owned */
+	char *position;			/* of capture: owned */
+	bool gap;			/* capture may have missed something there: until a sweep that began since is over */
 	bool captures;			/* it is captured at all (role is not target) */
 	bool strangers;			/* rows may be there that no vector tells of: a target's own, outside of `where`, softly deleted */
 	bool capturing, wanted, paused;

@@ -53,6 +53,11 @@ static bool side_settled(struct side *side, int64_t since_us, struct buf *out)
 			buf_addf(out, "%s on %s: the first listing is not complete\n", entity, endpoint);
 		return false;
 	}
+	if (side->gap) {
+		if (out != NULL)
+			buf_addf(out, "%s on %s: %s\n", entity, endpoint, side_doubt(side));
+		return false;
+	}
 	if (side->owed > 0) {
 		if (out != NULL)
 			buf_addf(out, "%s on %s: %lld record%s still to be written%s%s\n", entity, endpoint, (long long)side->owed, side->owed == 1 ? "" : "s",

@@ -285,6 +285,37 @@ START_TEST(truncate_is_told)
 }
 END_TEST
 
+START_TEST(a_log_that_may_have_missed_something_has_another_position)
+{
+	static const char *const made[] = {
+		"ALTER TABLE company DISABLE TRIGGER crmsync_rig_company_u; ALTER TABLE company ENABLE ALWAYS TRIGGER crmsync_rig_company_u",
+		"DO $$ DECLARE again text := (SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgname = 'crmsync_rig_company_d'); BEGIN "
+		"DROP TRIGGER crmsync_rig_company_d ON company; EXECUTE again; ALTER TABLE company ENABLE ALWAYS TRIGGER crmsync_rig_company_d; END $$",
+		"TRUNCATE crmsync.changelog",
+	};
+	struct captured *got;
+
+	for (size_t i = 0; i < sizeof made / sizeof made[0]; i++) {
+		char *before = rig_position_now(&r, r.companies), *now;
+
+		expect_nothing(r.companies, before);
+		rig_sql(&r, "%s", made[i]);
+		got = rig_capture(&r, r.companies, before, 100, NULL);
+		now = rig_position_now(&r, r.companies);
+		ck_assert_msg(got->gap != NULL && strcmp(got->gap, now) == 0 && strcmp(now, before) != 0, "%s", made[i]);
+		captured_free(&got);
+		got = rig_capture(&r, r.companies, now, 100, NULL);
+		ck_assert_ptr_null(got->gap);
+		captured_free(&got);
+		free(before);
+		free(now);
+	}
+	got = rig_capture(&r, r.companies, "1 2001-01-01 - i", 100, NULL);
+	ck_assert_ptr_nonnull(got->gap);	/* it was polled until now */
+	captured_free(&got);
+}
+END_TEST
+
 START_TEST(a_burst_comes_in_pieces_each_row_once)
 {
 	enum { ROWS = 5000, PIECE = 300 };
@@ -617,6 +648,7 @@ static Suite *capture_suite(void)
 	tcase_add_test(listen, a_changed_id_names_both);
 	tcase_add_test(listen, a_deleted_row_is_named_without_a_row);
 	tcase_add_test(listen, truncate_is_told);
+	tcase_add_test(listen, a_log_that_may_have_missed_something_has_another_position);
 	tcase_add_test(listen, a_burst_comes_in_pieces_each_row_once);
 	tcase_add_test(listen, a_dropped_capture_comes_again_and_acks_stay_exact);
 	tcase_add_test(listen, stamps_come_from_the_log);

@@ -198,8 +198,10 @@ START_TEST(a_role_that_owns_nothing_lives_with_the_printed_text)
 {
 	struct answer a = { 0 };
 	struct rig *rig;
+	char *grants;
 
 	make_db("owner");
+	grants = xasprintf("GRANT CREATE ON DATABASE %s TO crm; GRANT owner TO crm", db);
 	sql("GRANT SELECT, INSERT, UPDATE, DELETE ON contacts, accounts TO crm; "
 	    "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO crm");
 	rig = rig_here();
@@ -209,6 +211,7 @@ START_TEST(a_role_that_owns_nothing_lives_with_the_printed_text)
 	ck_assert(!rig_link(rig, 0)->link.usable);
 	ck_assert_msg(strstr(rig_link(rig, 0)->link.why.text, "installing it fails") != NULL, "%s", rig_link(rig, 0)->link.why.text);
 	ck_assert_str_eq(rig_link(rig, 0)->link.why.code, "42501");
+	ck_assert_msg(strstr(rig_link(rig, 0)->link.why.text, grants) != NULL, "%s", rig_link(rig, 0)->link.why.text);
 	rig->ep->ops->install_print(rig->ep, answer_text, &a);
 	rig_wait(rig, a.calls == 1);
 	ck_assert(pg_server_psql(server, "owner", db, a.text));
@@ -222,6 +225,7 @@ START_TEST(a_role_that_owns_nothing_lives_with_the_printed_text)
 	pg_catalog_stale(pg_of(rig->ep));
 	rig_wait(rig, !rig_link(rig, 0)->link.usable);
 	ck_assert_ptr_nonnull(strstr(rig_link(rig, 0)->link.why.text, "GRANT"));
+	free(grants);
 	answer_fini(&a);
 	rig_free(&rig);
 }

@@ -22,6 +22,7 @@ EXTRA_DIST += tests/live/test_failure_modes.py
 EXTRA_DIST += tests/live/test_faults.py
 EXTRA_DIST += tests/live/test_first_contact.py
 EXTRA_DIST += tests/live/test_keep_every_edit.py
+EXTRA_DIST += tests/live/test_gaps.py
 EXTRA_DIST += tests/live/test_interrupted.py
 EXTRA_DIST += tests/live/test_keys.py
 EXTRA_DIST += tests/live/test_kill_matrix.py

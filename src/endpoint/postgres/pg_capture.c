@@ -108,6 +108,8 @@ void pg_asked_forget(struct asked *a)
 	a->ack = NULL;
 	free(a->next_position);
 	a->next_position = NULL;
+	free(a->gap);
+	a->gap = NULL;
 }
 
 static void asked_free(struct asked *a)
@@ -224,6 +226,8 @@ void pg_capture_answer(struct asked *a, struct rowset *rows)
 	got->entries = a->entries;
 	got->position = a->next_position;
 	a->next_position = NULL;
+	got->gap = a->gap;
+	a->gap = NULL;
 	got->more = a->more;
 	got->truncated = a->truncated;
 	got->began_us = a->began_us;

@@ -62,6 +62,7 @@ struct asked {
 	bool more, truncated;
 	int64_t began_us;
 	char *next_position;
+	char *gap;			/* listen: as in struct captured */
 	/* poll */
 	bool fresh;			/* the run it reads began within this call */
 	bool keep_versions;		/* its rows may be seen again: remember their versions when acked */
@@ -83,6 +84,7 @@ struct pg_log {
 	struct log_entry *queue;	/* in order of id */
 	size_t n;
 	bool more;			/* the last fetch was full */
+	char name[32];			/* what the log was at the last fetch */
 	int64_t fetched_us;		/* before it was sent */
 };
 
@@ -119,6 +121,8 @@ bool pg_asked_orphan(struct asked *a, PGresult *res);
 void pg_log_step(struct asked *a);
 void pg_log_ack(struct ack *k, pg_result_fn *done);
 void pg_log_fini(struct pg_log *log);
+/* One row: what the log is now, as a position; NULL: what fills it is not there. */
+void pg_log_position_sql(struct pg_stmt *st, const struct pg_link *pl);
 void pg_log_stamps_sql(struct pg_stmt *st, const struct pg_link *pl, const struct value *ids, size_t n);
 
 /* pg_poll.c */

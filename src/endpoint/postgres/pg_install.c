@@ -53,6 +53,14 @@ static bool wants_letter(const struct pg_link *pl, char letter)
 	return letter != 'n' || pg_conf(pl->pg)->notify;
 }
 
+char *pg_install_capture_name(const struct pg_link *pl)
+{
+	char *base = base_name(pl), *name = xasprintf("capture_%s", base);
+
+	free(base);
+	return name;
+}
+
 bool pg_install_is_ours(const struct pg_link *pl, const char *trigger)
 {
 	char *base = base_name(pl);
@@ -472,6 +480,7 @@ struct errand {			/* what somebody asked for */
 	printed_fn *printed;	/* print */
 	void *arg;
 	struct buf sql;
+	char *grants;		/* install: what would give our role the rights; "": it has them, or better had not */
 };
 
 static void errand_end(struct errand *x, const struct err *e)
@@ -481,7 +490,21 @@ static void errand_end(struct errand *x, const struct err *e)
 	else
 		x->done(x->arg, e);
 	buf_fini(&x->sql);
+	free(x->grants);
 	free(x);
+}
+
+/* The server says what was denied; this is what to do about it. */
+static void say_how_to_allow(const struct errand *x, struct err *why)
+{
+	const char *name = x->ep->conf->name;
+	struct err said = *why;
+
+	if (x->grants[0] != '\0')
+		err_set(why, ERR_ENDPOINT, said.code, "%s; an administrator may run: %s; or the output of crmsyncctl install %s --print",
+			said.text, x->grants, name);
+	else
+		err_set(why, ERR_ENDPOINT, said.code, "%s; an administrator may run the output of crmsyncctl install %s --print", said.text, name);
 }
 
 static void got_run(void *arg, PGresult *res, const struct err *e)
@@ -495,6 +518,8 @@ static void got_run(void *arg, PGresult *res, const struct err *e)
 		err_while(&why, x->kind == ERRAND_INSTALL ? "install" : "uninstall");
 		if (why.kind == ERR_ROW)
 			why.kind = ERR_ENDPOINT;
+		if (x->kind == ERRAND_INSTALL && strcmp(why.code, "42501") == 0)
+			say_how_to_allow(x, &why);
 	}
 	errand_end(x, e != NULL ? &why : NULL);
 }
@@ -557,7 +582,9 @@ static void got_facts(void *arg, PGresult *res, const struct err *e)
 	bool there = e == NULL && PQgetvalue(res, 0, 1)[0] == 't';
 	size_t n = 0;
 
+	x->grants = xstrdup(e == NULL ? PQgetvalue(res, 0, 2) : "");
 	PQclear(res);
+	buf_fini(&x->sql);
 	if (e != NULL) {
 		errand_end(x, e);
 		return;
@@ -591,13 +618,33 @@ static void got_facts(void *arg, PGresult *res, const struct err *e)
 		pg_call(pg_of(x->ep), x->sql.p, NULL, got_run, x);
 }
 
+/* And what our role lacks to install, as GRANTs; nothing when it would have to act for a superuser. */
+static const char facts_sql[] =
+	"SELECT current_setting('max_prepared_transactions'), to_regclass('crmsync.changelog') IS NOT NULL, "
+	"(SELECT CASE WHEN NOT bool_or(g.super) THEN string_agg(g.line, '; ' ORDER BY g.line) END FROM ("
+	"SELECT false, format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user) "
+	"WHERE to_regnamespace('crmsync') IS NULL AND NOT has_database_privilege(current_database(), 'CREATE') "
+	"UNION SELECT o.rolsuper, format('GRANT %I TO %I', o.rolname, current_user) FROM pg_roles o "
+	"WHERE NOT pg_has_role(o.oid, 'USAGE') AND o.oid IN (SELECT nspowner FROM pg_namespace WHERE nspname = 'crmsync' "
+	"UNION SELECT relowner FROM pg_class WHERE oid IN (0";
+static const char facts_tail[] = "))) AS g(super, line))";
+
+static void add_table_oids(struct buf *b, const struct endpoint *ep)
+{
+	for (size_t i = 0; i < countof(ep->links); i++)
+		if (link_at(ep, i) != NULL && link_at(ep, i)->table != NULL)
+			buf_addf(b, ", %u", link_at(ep, i)->table->oid);
+}
+
 static void errand_new(struct endpoint *ep, enum errand_kind kind, done_fn *done, printed_fn *printed, void *arg)
 {
 	struct errand *x = xcalloc(1, sizeof *x);
 
 	*x = (struct errand){ .ep = ep, .kind = kind, .done = done, .printed = printed, .arg = arg };
-	pg_call(pg_of(ep), "SELECT current_setting('max_prepared_transactions'), to_regclass('crmsync.changelog') IS NOT NULL",
-		NULL, got_facts, x);
+	buf_adds(&x->sql, facts_sql);
+	add_table_oids(&x->sql, ep);
+	buf_adds(&x->sql, facts_tail);
+	pg_call(pg_of(ep), x->sql.p, NULL, got_facts, x);
 }
 
 void pg_install_op(struct endpoint *ep, done_fn *done, void *arg)

@@ -20,6 +20,8 @@ bool pg_install_wanted(const struct pg_link *);
 size_t pg_install_mark(const struct pg_link *, const struct pg_table *, char **out);
 /* "crmsync TOPOLOGY ": how the marks of all objects of this topology begin. Caller frees. */
 char *pg_install_mark_head(const struct postgres *);
+/* The function that writes the log, without its schema. Caller frees. */
+char *pg_install_capture_name(const struct pg_link *);
 bool pg_install_is_ours(const struct pg_link *, const char *trigger);
 
 #endif

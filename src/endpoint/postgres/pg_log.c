@@ -8,9 +8,13 @@
  * one that saw the entries (I1). A fetch takes more entries than one answer needs, so that a burst does not cost
  * a query with a growing exclusion list per answer; what was fetched and not handed out waits in the queue.
  *
+ * What was not logged is missed without a trace: while a trigger was gone or off, or in a log that was emptied. So each fetch also tells
+ * which log it is and what fills it, by what the catalog changes with any such event, even when it is undone at once. That is the position.
+ *
  * An id that is in the caller's hands is not given again before that is settled: its entries are held back.
  * "Nothing" is only ever answered from a fetch that was sent after the question.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,11 +23,15 @@
 #include "base/mem.h"
 #include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_capture.h"
+#include "endpoint/postgres/pg_install.h"
 
 enum {
 	COALESCE = 4,		/* entries looked at for one answer, times max */
 	READ_AHEAD = 5,		/* entries fetched at once, times max */
 };
+
+/* Of a fetch. */
+enum { FETCH_LOG, FETCH_ID, FETCH_OP, FETCH_PK, FETCH_OLD_PK, FETCH_AT, FETCH_BYTES };
 
 static void chunk_release(struct log_chunk *chunk)
 {
@@ -155,9 +163,30 @@ static bool pick(struct asked *a)
 
 /* ---- fetch ------------------------------------------------------------------------------------------- */
 
+/* A fetch of nothing is one row that tells of the log only. */
+static size_t entries_of(const PGresult *res)
+{
+	return PQgetisnull(res, 0, FETCH_ID) ? 0 : (size_t)PQntuples(res);
+}
+
+static void take_name(struct asked *a, const PGresult *res)
+{
+	struct pg_capture *c = a->home;
+	const char *now = PQgetisnull(res, 0, FETCH_LOG) ? "" : PQgetvalue(res, 0, FETCH_LOG);
+
+	free(a->gap);
+	a->gap = NULL;
+	if (a->position != NULL && strcmp(a->position, now) == 0)
+		return;
+	a->gap = xstrdup(now);
+	if (a->position != NULL && strcmp(c->log.name, now) != 0)
+		pg_catalog_stale(c->pl->pg);	/* what is missing there is put back, or said */
+	snprintf(c->log.name, sizeof c->log.name, "%s", now);
+}
+
 static void take_chunk(struct pg_log *log, PGresult *res)
 {
-	size_t n = (size_t)PQntuples(res);
+	size_t n = entries_of(res);
 	struct log_chunk *chunk;
 
 	if (n == 0) {
@@ -169,8 +198,9 @@ static void take_chunk(struct pg_log *log, PGresult *res)
 	log->queue = xrealloc(log->queue, (log->n + n) * sizeof *log->queue);
 	for (int i = 0; i < (int)n; i++)
 		log->queue[log->n++] = (struct log_entry){
-			.id = pg_cell_int(res, i, 0, 0), .op = PQgetvalue(res, i, 1)[0], .pk = pg_cell(res, i, 2),
-			.old_pk = pg_cell(res, i, 3), .at = pg_cell_int(res, i, 4, STAMP_UNKNOWN), .bytes = pg_cell_int(res, i, 5, 0),
+			.id = pg_cell_int(res, i, FETCH_ID, 0), .op = PQgetvalue(res, i, FETCH_OP)[0], .pk = pg_cell(res, i, FETCH_PK),
+			.old_pk = pg_cell(res, i, FETCH_OLD_PK), .at = pg_cell_int(res, i, FETCH_AT, STAMP_UNKNOWN),
+			.bytes = pg_cell_int(res, i, FETCH_BYTES, 0),
 			.chunk = chunk };
 }
 
@@ -187,7 +217,8 @@ static void on_fetched(void *arg, PGresult *res, const struct err *e)
 		return;
 	}
 	c->busy = false;
-	c->log.more = (size_t)PQntuples(res) == a->max * READ_AHEAD;
+	take_name(a, res);
+	c->log.more = entries_of(res) == a->max * READ_AHEAD;
 	take_chunk(&c->log, res);
 	if (pick(a))
 		pg_capture_read(a);
@@ -195,6 +226,23 @@ static void on_fetched(void *arg, PGresult *res, const struct err *e)
 		pg_capture_answer(a, NULL);
 	/* else: all there is waits for something in the caller's hands; ack and drop make us look again. An answer of
 	 * "nothing" would be a lie, and one of "more" a busy loop. */
+}
+
+/*
+ * The log, and the triggers that call our function, also those of partitions. The row of one that was switched off and on again, or made
+ * anew, is another one; so is the file of a log that was truncated.
+ */
+void pg_log_position_sql(struct pg_stmt *st, const struct pg_link *pl)
+{
+	char *function = pg_install_capture_name(pl);
+
+	buf_adds(&st->sql, "SELECT (SELECT 'log ' || pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', l.oid, l.relfilenode, p.oid, p.xmin, "
+		 "(SELECT pg_catalog.string_agg(pg_catalog.concat_ws('/', g.oid, g.xmin), ' ' ORDER BY g.oid) FROM pg_catalog.pg_depend AS d "
+		 "JOIN pg_catalog.pg_trigger AS g ON g.oid = d.objid WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass "
+		 "AND d.refobjid = p.oid AND d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass)), 0) "
+		 "FROM pg_catalog.pg_class AS l CROSS JOIN pg_catalog.pg_proc AS p WHERE l.oid = 'crmsync.changelog'::pg_catalog.regclass ");
+	buf_addf(&st->sql, "AND p.pronamespace = l.relnamespace AND p.proname = $%d)", pg_stmt_value(st, value_of(function)));
+	free(function);
 }
 
 /* An id as the rows print it: types whose json form differs are read back through the type. */
@@ -249,7 +297,8 @@ static void fetch(struct asked *a)
 	for (size_t i = 0; i < c->log.n; i++)
 		mine[n++] = c->log.queue[i].id;
 	pg_stmt_again(&a->st);
-	buf_adds(sql, "SELECT c.id, c.op, CASE WHEN c.op <> 'T' THEN ");
+	pg_log_position_sql(&a->st, c->pl);
+	buf_adds(sql, ", c.* FROM (SELECT) AS one LEFT JOIN LATERAL (SELECT c.id, c.op, CASE WHEN c.op <> 'T' THEN ");
 	add_log_id(sql, t, "pk");
 	buf_adds(sql, " END, CASE WHEN c.op <> 'T' THEN ");
 	add_log_id(sql, t, "old_pk");
@@ -260,7 +309,7 @@ static void fetch(struct asked *a)
 		 pg_stmt_value(&a->st, value_of(pg_log_name(c->pl))));
 	if (n > 0)
 		buf_addf(sql, " AND c.id <> ALL ($%d::pg_catalog.int8[])", pg_stmt_int8s(&a->st, mine, n));
-	buf_addf(sql, " ORDER BY c.id LIMIT %zu", a->max * READ_AHEAD);
+	buf_addf(sql, " ORDER BY c.id LIMIT %zu) AS c ON true ORDER BY c.id", a->max * READ_AHEAD);
 	free(mine);
 	c->busy = true;
 	a->began_us = c->log.fetched_us = clock_mono_us();

@@ -12,6 +12,7 @@
 #include "endpoint/postgres/pg.h"
 #include "endpoint/postgres/pg_bytes.h"
 #include "endpoint/postgres/pg_capture.h"
+#include "endpoint/postgres/pg_install.h"
 #include "endpoint/postgres/pg_moment.h"
 #include "endpoint/postgres/pg_sql.h"
 #include "endpoint/postgres/pg_sums.h"
@@ -559,15 +560,40 @@ static void answer_position(struct ask *a, PGresult *res, const struct err *e)
 	free(position);
 }
 
-static void pg_position_now(struct link *l, position_fn *done, void *arg)
+static void answer_log(struct ask *a, PGresult *res, const struct err *e)
 {
-	struct ask *a = ask_new(l, "asking for the position", answer_position, arg);
+	struct err gone;
+
+	if (e == NULL && PQgetisnull(res, 0, 0)) {
+		err_set(&gone, ERR_TRANSIENT, "", "what fills the change log is not there");
+		e = &gone;
+		pg_catalog_stale(a->pl->pg);
+	}
+	a->done.position(a->arg, e == NULL ? PQgetvalue(res, 0, 0) : NULL, e);
+	PQclear(res);
+}
+
+static void log_position_now(struct link *l, position_fn *done, void *arg)
+{
+	struct ask *a = ask_new(l, "asking which change log it is", answer_log, arg);
 
 	a->done.position = done;
-	if (a->pl->table != NULL && a->pl->table->modified.quoted == NULL) {	/* listen without a modified column: no position */
-		pg_soon(a->pl->pg, ask_refused, a);
+	if (ask_refuses(a))
+		return;
+	pg_log_position_sql(&a->st, a->pl);
+	ask_send(a);
+}
+
+static void pg_position_now(struct link *l, position_fn *done, void *arg)
+{
+	struct ask *a;
+
+	if (pg_install_wanted((const struct pg_link *)l)) {
+		log_position_now(l, done, arg);
 		return;
 	}
+	a = ask_new(l, "asking for the position", answer_position, arg);
+	a->done.position = done;
 	if (ask_refuses(a))
 		return;
 	pg_poll_bound_sql(&a->st, a->pl, NULL);
