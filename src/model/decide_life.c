@@ -489,7 +489,7 @@ void decide_life(struct work *w)
 	const struct vector *base = w->base;
 	struct vfield agreed[FIELDS_MAX];
 	bool was_dead = base != NULL && base->dead;
-	uint64_t gone;
+	uint64_t have, gone;
 
 	if (w->ended || (was_dead && w->imposed != 0)) {
 		next->generation += was_dead;
@@ -508,18 +508,20 @@ void decide_life(struct work *w)
 	}
 	decide_join_fields(w, false);
 	memcpy(agreed, next->fields, next->n_fields * sizeof *agreed);
+	have = w->out->have;
 	gone = vanished_fields(w);
 	replace_vanished(w, gone);
+	next->dead = base != NULL && (was_dead ? stays_dead(w) : all_gone(w) || killed_now(w));
+	if (next->dead) {	/* then nothing takes a place, and whoever refers to the record still finds it by the key that it had */
+		memcpy(next->fields, agreed, next->n_fields * sizeof *agreed);
+		w->out->have = have;
+	}
 	note_lost_edits(w);
-	if (base == NULL)
-		return;
-	next->dead = was_dead ? stays_dead(w) : all_gone(w) || killed_now(w);
 	if (!next->dead) {
 		note_vanished(w, gone, agreed);
 		return;
 	}
-	/* Edits that lost to the delete leave no trace, nor does what would have taken a place: the tombstone keeps what the deleter saw,
-	 * and whoever refers to the record still finds it by the key that it had. */
-	memcpy(next->fields, was_dead ? base->fields : agreed, next->n_fields * sizeof *agreed);
+	if (was_dead)		/* edits that lost to the delete leave no trace: the tombstone keeps what the deleter saw */
+		memcpy(next->fields, base->fields, next->n_fields * sizeof *agreed);
 	w->out->waits = 0;	/* nobody is asked about what is gone */
 }
