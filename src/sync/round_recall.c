@@ -522,8 +522,8 @@ bool round_drop_echo(struct round *r, struct subject *s)
 {
 	if (migrate_looks_anew(r) || !is_echo(r, s))
 		return false;
-	if (r->plan == NULL)
-		round_let_go_of_parked(r, s);
+	if (r->plan == NULL)	/* that row alone: nothing was decided about those that others show */
+		unpark_record(r->side, true, NULL, s->source_id);
 	round_count_echo(r);
 	round_drop_subject(r, s, BOOKS_UNCHANGED);
 	return true;
