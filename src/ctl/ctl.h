@@ -47,8 +47,8 @@ struct ctl {
 	bool json_errors;		/* as json, and already while the line is being read */
 	bool error_told;		/* the daemon's own object of what went wrong was printed */
 	bool watch, print, sweep, waiting, null, runs, dry_run, replace, other_topology;
-	const char *entity, *endpoint, *since, *until, *key, *id, *value, *run, *source, *rule, *from, *to, *strategy, *onto, *jobs, *rate, *max_load, *max_lag,
-		*html, *depth;
+	const char *entity, *endpoint, *since, *until, *key, *id, *value, *run, *source, *rule, *from, *to, *strategy, *onto, *jobs, *rate,
+		*max_load, *max_lag, *html, *depth;
 	/* made from it */
 	char *path;			/* of the control socket */
 	bool color;			/* stdout is a terminal that may be coloured */

@@ -368,7 +368,9 @@ static void tell(struct sync_verify *v, const struct doubtful *d)
 		ids[e] = d->rows[e].id;
 	v->taker.difference(v->taker.arg, &(struct sync_different){
 		.what = kind_of(d), .key = d->key != NULL ? d->key : "", .fields = found ? d->found_fields : d->fields,
-		.there = found ? d->found_there : d->there & ~d->outside, .absent = found ? d->found_absent : v->sums.compared_at & ~d->there, .ids = ids, .mended = v->mended && !verify_is_wrong(d) && !is_open(d),
+		.there = found ? d->found_there : d->there & ~d->outside,
+		.absent = found ? d->found_absent : v->sums.compared_at & ~d->there, .ids = ids,
+		.mended = v->mended && !verify_is_wrong(d) && !is_open(d),
 		.waits = v->mended && d->verdict == VERDICT_OPEN });
 }
 

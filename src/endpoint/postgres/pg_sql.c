@@ -109,7 +109,8 @@ void pg_stmt_call(struct pg_stmt *st, struct postgres *pg, pg_result_fn *done, v
 		if (st->values[i] != NULL)
 			st->values[i] = st->data[i].p;
 	}
-	st->params = (struct pg_params){ .reads = st->params.reads, .several = st->several, .n = st->n, .values = st->values, .lengths = st->lengths, .formats = st->formats,
+	st->params = (struct pg_params){ .reads = st->params.reads, .several = st->several, .n = st->n, .values = st->values,
+					.lengths = st->lengths, .formats = st->formats,
 					.copy = st->copy.len > 0 ? &st->copy : NULL };
 	pg_call(pg, st->sql.p, &st->params, done, arg);
 }
