@@ -1265,7 +1265,8 @@ START_TEST(who_stood_by_goes_on_in_the_same_breath)
 	free(redis_server_text(&server, "HSET crmsync:acme:lease holder another until 99999999999999"));
 	free(redis_server_text(&server, "HSET crmsync:acme:fence n 50"));
 	open_store();
-	free(redis_server_text(&server, "EVAL %s 1 crmsync:acme:lease", "local t=redis.call('TIME') return redis.call('HSET',KEYS[1],'until',t[1]*1000+900)"));
+	free(redis_server_text(&server, "EVAL %s 1 crmsync:acme:lease", "local t=redis.call('TIME') "
+			       "return redis.call('HSET',KEYS[1],'until',t[1]*1000+math.floor(t[2]/1000)+2000)"));
 	wait_for(&downs, 1);
 	ck_assert_str_eq(down_err.code, STORE_STANDBY);
 	wait_for(&ups, 1);
