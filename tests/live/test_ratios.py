@@ -265,6 +265,6 @@ class BeforeItIsHeard(Pair):
         eventually(lambda: self.b.one("SELECT name FROM things") == "new", "b has it")
         behind = time.monotonic() - edited
         self.assertGreater(behind, 1)
-        # It is booked second by second, as far as nobody can say anything new about it any more.
+        # It is settled as far as all sources have been asked: the rest of it comes when b is asked the next time.
         eventually(lambda: abs((seen := self.consistency()["inconsistent_seconds"] - before) - behind) < 0.5 or (False, f"{seen} of {behind} s"),
                    "all of that is booked")
