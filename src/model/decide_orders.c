@@ -327,7 +327,8 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 			if (old != NULL && !(d->orders[e].fields & BIT(f)) &&
 			    (old->digest == digest || !same_key(&old->key, &next->fields[f].key)))
 				list[n++] = *old;
-			else if (old == NULL && d->orders[e].action == ACTION_UPDATE && !(d->orders[e].fields & BIT(f)))
+			else if (old == NULL && d->orders[e].action == ACTION_UPDATE && !(d->orders[e].fields & BIT(f)) &&
+				 !fault("f09-a-second-field-is-a-form-of-its-own"))
 				d->orders[e].edited |= BIT(f);
 			else
 				list[n++] = (struct vdeviation){ (uint8_t)f, digest, next->fields[f].key };

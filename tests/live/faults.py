@@ -25,6 +25,7 @@ FAULTS = [Fault(*line) for line in (
     ("F06", "f06-ticks-are-not-made-equal", "test_stamps.Unequal.test_f06_how_coarse_a_clock_is_is_known_while_its_side_is_away"),
     ("F07", "f07-a-tie-keeps-who-was-first", "test_more_failure_modes.EqualStamps.test_f07_of_two_edits_of_one_moment_one_side_stands_in_all_fields"),
     ("F08", "f08-writes-what-is-there-already", "test_rows.Cleaning.test_f08_cleaned_values_travel_and_cause_no_second_write"),
+    ("F09", "f09-a-second-field-is-a-form-of-its-own", "test_failure_modes.Normalised.test_f09_what_the_target_makes_of_a_second_field_travels"),
     ("F09", "f09-reads-nothing-back", "test_failure_modes.Normalised.test_f09_what_the_target_makes_of_a_value_stays_there_and_is_quiet"),
     ("F09", "f09-what-triggers-make-of-our-write-is-ours",
      "test_failure_modes.Normalised.test_f09_what_a_trigger_at_the_target_does_to_another_row_travels"),

@@ -151,6 +151,17 @@ CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNC
         self.assertEqual(self.rows(self.a)[1], ("k2", "b", "quieter", "3.14159"))
         self.assertEqual(before, self.b.versions(), "nor is it written there once more")
 
+    def test_f09_what_the_target_makes_of_a_second_field_travels(self):
+        self.b.run("""
+            CREATE FUNCTION derive() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+              IF NEW.amount IS DISTINCT FROM OLD.amount THEN NEW.code := 'of ' || NEW.amount::int; END IF; RETURN NEW; END $$;
+            CREATE TRIGGER derive BEFORE UPDATE ON things FOR EACH ROW EXECUTE FUNCTION derive()""")
+        self.a.run("INSERT INTO things (k, code, amount) VALUES ('k1', 'c', 1)")
+        self.begin()
+        self.a.run("UPDATE things SET amount = 5")
+        eventually(lambda: self.a.one("SELECT code FROM things") == "of 5", "what b made of the code travels")
+        self.assert_quiet()
+
     def test_f09_what_a_trigger_at_the_target_does_to_another_row_travels(self):
         self.b.run("""
             CREATE FUNCTION total() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$ BEGIN
