@@ -268,7 +268,7 @@ static int refuse_unknown(const char *name)
 	names[n] = NULL;
 	near = text_nearest(name, names);
 	complain("there is no command '%s'%s%s%s", name, near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
-		 near != NULL ? "'?" : "");
+		 near != NULL ? "'?" : "; --help lists them");
 	return CTL_USAGE;
 }
 

@@ -279,6 +279,8 @@ static void replace_vanished(struct work *w, uint64_t gone)
 {
 	struct decision *d = w->out;
 
+	if (gone == 0)
+		return;
 	for (size_t f = 0; f < w->entity->n_fields; f++) {
 		uint8_t e = gone & w->unit[f] ? next_best(w, leader_of(w, f)) : 255;
 		struct vfield *now = &d->next->fields[f];

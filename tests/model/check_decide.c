@@ -1935,6 +1935,21 @@ START_TEST(a_record_that_has_no_row_anywhere_is_dead)
 }
 END_TEST
 
+/* Part of it is out of reach: it is still what was agreed, and whoever shows it next is known by it. */
+START_TEST(an_agreed_row_that_nobody_shows_stays_known)
+{
+	uint64_t row;
+
+	all_know("ann Ann Elm Rome");
+	row = base->row;
+	ck_assert_uint_ne(row, 0);
+	is_silent(A);
+	is_silent(B);
+	decide();
+	ck_assert_uint_eq(base->row, row);
+}
+END_TEST
+
 /* ---- roles -------------------------------------------------------------------------------------------------------- */
 
 START_TEST(a_source_is_read_and_never_written)
@@ -2714,6 +2729,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, a_field_that_was_edited_to_what_was_intended_does_not_make_an_edit_of_the_others);
 	tcase_add_test(t, a_write_in_doubt_that_did_not_happen_is_sent_again);
 	tcase_add_test(t, a_record_that_has_no_row_anywhere_is_dead);
+	tcase_add_test(t, an_agreed_row_that_nobody_shows_stays_known);
 	tcase_add_loop_test(t, an_edit_over_a_write_in_doubt_wins_and_is_written_down, 0, 2);
 	tcase_add_test(t, a_form_of_what_nobody_shows_any_more_is_written_over);
 	tcase_add_test(t, a_sum_that_may_be_off_by_a_write_in_doubt_is_written_down);
