@@ -32,8 +32,8 @@ static int64_t last_write(const struct sync *s)
 	return last;
 }
 
-/* True when that side holds nobody up. Says why not in `out` (may be NULL), and makes it look now. */
-static bool side_settled(struct side *side, int64_t since_us, struct buf *out)
+/* True when nothing is to be done for that side, as far as is known. Says why not in `out` (may be NULL). */
+static bool side_rests(const struct side *side, struct buf *out)
 {
 	const char *entity = side->flow->def->name, *endpoint = side->mapping->endpoint->name;
 
@@ -64,20 +64,50 @@ static bool side_settled(struct side *side, int64_t since_us, struct buf *out)
 				 side->why.kind != 0 ? "; " : "", side->why.text);
 		return false;
 	}
-	if (side->captures && side->clean_us < since_us) {
-		if (!side->wanted && !side->capturing)
-			side->wanted = true;
-		if (out != NULL)
-			buf_addf(out, "%s on %s: still looking for changes\n", entity, endpoint);
-		return false;
-	}
 	return true;
 }
 
+/* True when a capture that began since then found nothing. Else it is made to look, when `now`. */
+static bool side_looked(struct side *side, int64_t since_us, bool now, struct buf *out)
+{
+	if (!side->captures || side->clean_us >= since_us)
+		return true;
+	if (now && !side->capturing)
+		side->wanted = true;
+	if (out != NULL)
+		buf_addf(out, "%s on %s: still looking for changes\n", side->flow->def->name, side->mapping->endpoint->name);
+	return false;
+}
+
+static bool flow_rests(const struct flow *flow, bool without_away, struct buf *out)
+{
+	bool rests = true;
+
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL && !(without_away && !side_usable(flow->sides[e])))
+			rests &= side_rests(flow->sides[e], out);
+	for (const struct round *r = flow->rounds; out != NULL && r != NULL; r = round_next(r))
+		if (!round_is_plan(r) && !round_is_looking(r))
+			round_describe(r, out);
+	if (out != NULL && HASH_COUNT(flow->again) + HASH_COUNT(flow->later) > 0)
+		buf_addf(out, "%s: %u records in line to be looked at again\n", flow->def->name,
+			 HASH_COUNT(flow->again) + HASH_COUNT(flow->later));
+	if (out != NULL && retries_under_way(flow))
+		buf_addf(out, "%s: parked records are being tried again\n", flow->def->name);
+	if (without_away)
+		return rests && flow->counted && flow->n_rounds == 0 && flow->again == NULL && flow->scan.kind == SCAN_NONE &&
+		       !flow->settle_wanted && !flow->held_wanted && !flow->verdicts_wanted && !retries_under_way(flow);
+	return rests && flow_settled(flow);
+}
+
+/*
+ * Nobody is made to look before all is at rest: what is written meanwhile would make every such look void,
+ * and a million records are written in a thousand rounds.
+ */
 static bool all_settled(struct sync *s, int64_t asked_us, bool without_away, struct buf *out)
 {
 	int64_t since = last_write(s) > asked_us ? last_write(s) : asked_us;
-	bool settled = true;
+	bool rest = true, looked = true;
 
 	if (!s->store->ready || !s->recovered) {
 		if (out != NULL)
@@ -86,42 +116,32 @@ static bool all_settled(struct sync *s, int64_t asked_us, bool without_away, str
 	}
 	if (out != NULL && journal_trouble(s->journal) != NULL)
 		buf_addf(out, "journal: %s\n", journal_trouble(s->journal)->text);
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		rest &= flow_rests(&s->flows[i], without_away, out);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		struct flow *flow = &s->flows[i];
-		bool sides = true;
 
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (flow->sides[e] != NULL && !(without_away && !side_usable(flow->sides[e])))
-				sides &= side_settled(flow->sides[e], since, out);
-		for (const struct round *r = flow->rounds; out != NULL && r != NULL; r = round_next(r))
-			if (!round_is_plan(r) && !round_is_looking(r))
-				round_describe(r, out);
-		if (out != NULL && HASH_COUNT(flow->again) + HASH_COUNT(flow->later) > 0)
-			buf_addf(out, "%s: %u records in line to be looked at again\n", flow->def->name,
-				 HASH_COUNT(flow->again) + HASH_COUNT(flow->later));
-		if (out != NULL && retries_under_way(flow))
-			buf_addf(out, "%s: parked records are being tried again\n", flow->def->name);
-		if (without_away)
-			sides &= flow->counted && flow->n_rounds == 0 && flow->again == NULL && flow->scan.kind == SCAN_NONE &&
-				 !flow->settle_wanted && !flow->held_wanted && !flow->verdicts_wanted && !retries_under_way(flow);
-		else
-			sides &= flow_settled(flow);
-		settled &= sides;
+				looked &= side_looked(flow->sides[e], since, rest, out);
 		flow_pump(flow);
 	}
-	return settled;
+	return rest && looked;
 }
 
 bool flow_settled_at(struct flow *flow, uint64_t endpoints, int64_t since_us)
 {
 	int64_t since = flow->last_write_us > since_us ? flow->last_write_us : since_us;
-	bool settled = flow_idle(flow);
+	bool rests = flow_idle(flow), looked = true;
 
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
 		if (endpoints & BIT(e))
-			settled &= side_settled(flow->sides[e], since, NULL);
+			rests &= side_rests(flow->sides[e], NULL);
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (endpoints & BIT(e))
+			looked &= side_looked(flow->sides[e], since, rests, NULL);
 	flow_pump(flow);
-	return settled;
+	return rests && looked;
 }
 
 static int64_t parked_of(const struct sync *s)
@@ -193,7 +213,7 @@ struct sync_wait *sync_wait(struct sync *s, int64_t timeout_us, void (*done)(voi
 	loop_timer_set(w->timer, timeout_us / 1000);
 	w->next = s->waits;
 	s->waits = w;
-	all_settled(s, w->asked_us, false, NULL);	/* makes everybody look */
+	all_settled(s, w->asked_us, false, NULL);	/* makes everybody look, when all is at rest */
 	return w;
 }
 
