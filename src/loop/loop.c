@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+
+enum { SEND_ROOM = 1 << 20 };	/* bytes; a batch of records is a third of it */
 
 struct deferred {
 	struct deferred *next;
@@ -303,6 +306,15 @@ struct loop_watch *loop_watch_new(struct loop *l, int fd, loop_watch_fn *fn, voi
 	w->event = event_new(l->base, fd, EV_PERSIST, on_ready, w);
 	assert(w->event != NULL);
 	return w;
+}
+
+void loop_send_room(int fd)
+{
+	int bytes = SEND_ROOM, family = 0;
+	socklen_t size = sizeof family;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && family == AF_UNIX)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);	/* a wish: what comes of it is all the same */
 }
 
 void loop_watch_set(struct loop_watch *w, unsigned what)

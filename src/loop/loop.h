@@ -47,6 +47,12 @@ struct loop_watch *loop_watch_new(struct loop *, int fd, loop_watch_fn *fn, void
 void loop_watch_set(struct loop_watch *, unsigned what);	/* 0: nothing */
 void loop_watch_free(struct loop_watch **);	/* does not close fd */
 
+/*
+ * Room for a whole batch in the descriptor's socket, so that its reader need not wait for our next turn. As much as the system allows;
+ * on Unix sockets only: TCP finds its own measure.
+ */
+void loop_send_room(int fd);
+
 /* fn(arg) in the loop when the process gets that signal. One handler a signal. */
 void loop_signal(struct loop *, int signo, loop_fn *fn, void *arg);
 

@@ -584,6 +584,7 @@ static void dial(struct redis_link *l)
 	c->reader->privdata = l;
 	c->reader->maxbuf = KEEP_BYTES;
 	arena_reset(&l->replies);
+	loop_send_room(c->fd);
 	l->watch = loop_watch_new(l->loop, c->fd, on_watch, l);
 	loop_watch_set(l->watch, LOOP_WRITE);
 }

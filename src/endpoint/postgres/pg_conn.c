@@ -514,6 +514,7 @@ static void step_connect(struct pg_conn *c)
 	case PGRES_POLLING_OK:
 		PQsetErrorVerbosity(c->pq, PQERRORS_DEFAULT);
 		PQsetnonblocking(c->pq, 1);
+		loop_send_room(PQsocket(c->pq));
 		c->version = PQserverVersion(c->pq);
 		if (c->version >= OLDEST_SERVER) {
 			ask_setup(c);

@@ -26,7 +26,6 @@
 #include "endpoint/postgres/pg_sql.h"
 
 enum {
-	TOGETHER_BYTES = 1 << 20,	/* of one COPY for several batches; the last of them may go beyond */
 	TRIES = 3,		/* of a piece that met a lock or a deadlock */
 	DRAWN_COPIES = 64,	/* so many COPYs draw their ids before, when others have been seen to draw some too */
 	SUSPICIOUS_BATCH = 20,	/* so many writes failing all in the same way are no accident of their rows */
@@ -508,19 +507,16 @@ static void on_written(void *arg, PGresult *res, const struct err *e)
 /* ---- many inserts: COPY ------------------------------------------------------------------------------ */
 
 /*
- * One COPY into a table at a time, and what waits for it goes together in the next: two or four side by side wait for each other where
- * the table and its indexes grow, and took the server a fifth and a half more processor time for the same million rows. Nor could either
- * tell its ids, where the table draws them.
+ * One COPY into a table at a time: two or four side by side wait for each other where the table and its indexes grow, and took the server
+ * a fifth and a half more processor time for the same million rows. Nor could either tell its ids, where the table draws them. And
+ * each batch in a COPY of its own: those that went together came back together, and the server had nothing to do until they had all
+ * been on their way through the other steps.
  */
 static void on_copied(void *arg, PGresult *res, const struct err *e);
 
 static void copy_send(struct task *t)
 {
-	size_t n = 0;
-
-	for (const struct task *with = t; with != NULL; with = with->with)
-		n += with->now.n;
-	pg_copy_sql(&t->st, t->pl, n, t->now.draws);
+	pg_copy_sql(&t->st, t->pl, t->now.n, t->now.draws);
 	t->pl->copies.at_work = t;
 	pg_stmt_call(&t->st, t->pl->pg, on_copied, t);
 }
@@ -529,7 +525,7 @@ static void copy_in_turn(struct task *t)
 {
 	struct pg_copies *c = &t->pl->copies;
 
-	t->next = t->with = NULL;
+	t->next = NULL;
 	if (c->at_work == NULL) {
 		copy_send(t);
 		return;
@@ -546,42 +542,35 @@ static struct task *copy_next(struct pg_copies *c)
 	struct err why;
 	struct task *t;
 
-	while ((t = c->first) != NULL && pg_mark_table(t->pl, &t->mark) == NULL) {
+	while ((t = c->first) != NULL) {
 		c->first = t->next;
+		if (pg_mark_table(t->pl, &t->mark) != NULL)
+			return t;
 		pg_table_changed(&why);
 		give_up(t, &why);
 	}
-	return t;
+	return NULL;
 }
 
 /* The turn of those that wait. e: why there is no connection any more, when there is none. */
 static void copy_over(struct pg_link *pl, const struct err *e)
 {
 	struct pg_copies *c = &pl->copies;
-	struct task *t, *more, **with;
+	struct task *t;
 
 	c->at_work = NULL;
 	while (e != NULL && pg_server_version(pl->pg) == 0 && (t = c->first) != NULL) {
 		c->first = t->next;
 		give_up(t, e);
 	}
-	t = c->at_work == NULL ? copy_next(c) : NULL;
-	if (t == NULL)
-		return;
-	c->first = t->next;
-	for (with = &t->with; t->st.copy.len < TOGETHER_BYTES && (more = copy_next(c)) != NULL && more->now.draws == t->now.draws;
-	     with = &more->with) {
-		c->first = more->next;
-		buf_add(&t->st.copy, more->st.copy.p, more->st.copy.len);
-		*with = more;
-	}
-	copy_send(t);
+	if (c->at_work == NULL && (t = copy_next(c)) != NULL)
+		copy_send(t);
 }
 
-/* next: the id of the first row, where the table drew them; moves on. */
-static void copy_done(struct task *t, int64_t *next, int64_t step)
+static void copy_done(struct task *t, const PGresult *res)
 {
 	char text[24];
+	int64_t step = 0, next = t->now.draws ? 0 : pg_copy_first_id(res, &step);
 
 	for (size_t i = 0; i < t->now.n; i++) {
 		struct write *w = piece_write(t, i);
@@ -589,9 +578,9 @@ static void copy_done(struct task *t, int64_t *next, int64_t step)
 		w->outcome = WRITE_DONE;
 		if (t->now.draws)
 			continue;
-		w->id.len = snprintf(text, sizeof text, "%" PRId64, *next);
+		w->id.len = snprintf(text, sizeof text, "%" PRId64, next);
 		w->id.data = arena_dup(t->batch->arena, text, (size_t)w->id.len);
-		*next += step;
+		next += step;
 	}
 	t->answered += t->now.n;
 	t->batch->bytes += t->copied;
@@ -600,22 +589,16 @@ static void copy_done(struct task *t, int64_t *next, int64_t step)
 
 static void on_copied(void *arg, PGresult *res, const struct err *e)
 {
-	struct task *t = arg, *with;
-	int64_t next = 0, step = 0;
+	struct task *t = arg;
 
-	if (e == NULL && !t->now.draws)
-		next = pg_copy_first_id(res, &step);
-	PQclear(res);
 	copy_over(t->pl, e);
 	if (e != NULL && strcmp(e->code, PG_WRITE_UNKNOWN_ROW) == 0)
 		pg_catalog_stale(t->pl->pg);	/* a trigger that was not there when we looked */
-	for (; t != NULL; t = with) {
-		with = t->with;
-		if (e == NULL)
-			copy_done(t, &next, step);
-		else
-			piece_failed(t, e);
-	}
+	if (e == NULL)
+		copy_done(t, res);
+	else
+		piece_failed(t, e);
+	PQclear(res);
 }
 
 static void copy_rows(struct task *t)

@@ -36,7 +36,6 @@ struct task {			/* a batch that is being written */
 	bool copying;			/* the piece goes by COPY */
 	size_t copied;			/* bytes of its values */
 	struct task *next;		/* in the line of those that wait for their turn to COPY */
-	struct task *with;		/* its rows went in this one's COPY, and so on */
 	size_t *missed, n_missed;	/* of this piece: no answer from the statement */
 	size_t *back, n_back;		/* to be read back, and the version each has to show */
 	struct value *back_version;
