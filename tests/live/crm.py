@@ -615,9 +615,9 @@ class Daemon:
             raise Failed(f"crmsyncctl {' '.join(words)}: exit {ran.returncode}, wanted {code}\n{ran.stdout}{ran.stderr}")
         return ran.stdout
 
-    def ctl_lines(self, *words, code=0):
+    def ctl_lines(self, *words, code=0, patience=None):
         """The objects of a --json stream."""
-        return [json.loads(line) for line in self.ctl("--json", *words, code=code).splitlines()]
+        return [json.loads(line) for line in self.ctl("--json", *words, code=code, patience=patience).splitlines()]
 
     def wait(self, patience=None):
         """Until everything is settled everywhere."""
