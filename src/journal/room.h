@@ -55,6 +55,7 @@ int64_t journal_count(struct journal *, enum query);		/* -1 when the journal can
 /* Texts are the caller's until journal_finish(). NULL is NULL; as a word it is "": nothing to say and not known are the same to most columns. */
 void journal_bind_text(sqlite3_stmt *, int at, const char *s);
 void journal_bind_word(sqlite3_stmt *, int at, const char *s);
+const char *journal_column(sqlite3_stmt *row, int at);		/* until the next step; NULL: NULL */
 const char *journal_column_dup(struct arena *, sqlite3_stmt *row, int at);	/* NULL: NULL */
 sqlite3_int64 journal_limit(size_t limit);			/* as LIMIT takes it; 0: all */
 
