@@ -1,15 +1,19 @@
 /*
- * own.c - what we wrote lately at each side, for the day that the state in Redis is lost.
+ * own.c - what each side showed last, for the day that the state in Redis is lost: the rows that we wrote there lately, and the edits that
+ * we took from there.
  *
  * A row that we wrote is stamped by its database when we wrote it, which is later than the edit that it carries (SEMANTICS
  * I6). The vector knows that; without it, a row that carries an old edit would beat an edit made elsewhere between that edit and
- * our write. So the process remembers the rows of its last writes with the stamps of the edits they carry: what looks
- * exactly so is no younger than that.
+ * our write. So the process remembers these rows with the stamps of the edits they carry: what looks exactly so is as old as that.
+ *
+ * And what does not look so any more was edited on top of that, so it is younger, whatever its own stamp says (9.3). Stamps are only known
+ * to lie between two looks, or are made of those of former values: by its own alone an edit could lose to what it replaced.
  *
  * And when the store failed between our insert and its mark, the row is known here by its local id, whatever people have made of it.
  */
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "base/mem.h"
 #include "sync/state.h"
 
@@ -23,7 +27,7 @@ struct own_writes {
 	struct own_write {
 		uint64_t id;		/* digest of the local id */
 		uint64_t row;		/* digest_row() */
-		int64_t eff;		/* of the youngest edit in it */
+		int64_t eff;		/* of the youngest edit in it; EFF_UNKNOWN */
 		bool inserted;		/* by us */
 	} ring[OWN_MAX];
 	struct own_place {
@@ -97,6 +101,21 @@ static void remember(struct own_writes *own, const struct own_write *w)
 	own->next = (own->next + 1) % OWN_MAX;
 }
 
+static int64_t youngest_shown(const struct vector *v, size_t e)
+{
+	const struct vseen *seen = &v->seen[e];
+	int64_t eff = EFF_UNKNOWN;
+
+	for (size_t f = 0; f < v->n_fields; f++) {
+		const struct vdeviation *dev = seen->same ? NULL : vseen_deviation(seen, f);
+		int64_t shown = dev != NULL ? dev->key.eff : v->fields[f].key.eff;
+
+		if (shown > eff)
+			eff = shown;
+	}
+	return eff;
+}
+
 void own_note(struct side *side, const struct vector *v, bool inserted)
 {
 	const struct vseen *seen = &v->seen[side->endpoint];
@@ -109,10 +128,7 @@ void own_note(struct side *side, const struct vector *v, bool inserted)
 	w.id = digest_of(side, seen->id);
 	w.inserted = inserted || was_inserted(side->own, w.id);
 	w.row = seen->same ? v->row : seen->row;
-	w.eff = v->fields[0].key.eff;
-	for (size_t f = 1; f < v->n_fields; f++)
-		if (v->fields[f].key.eff > w.eff)
-			w.eff = v->fields[f].key.eff;
+	w.eff = youngest_shown(v, side->endpoint);
 	remember(side->own, &w);
 }
 
@@ -126,8 +142,10 @@ void own_recognise(const struct side *side, struct observation *now)
 	if (o == NULL)
 		return;
 	now->ours = o->inserted;
-	if (now->stamp != STAMP_NONE && o->row == digest_row(now->row) && o->eff < now->stamp)
-		now->stamp = o->eff;
+	if (o->row == digest_row(now->row))
+		now->stamp = o->eff != EFF_UNKNOWN ? o->eff : STAMP_NONE;
+	else if (o->row != 0 && o->eff != EFF_UNKNOWN && now->stamp <= o->eff && !fault("f22-what-is-on-top-may-be-older"))
+		now->stamp = o->eff + side->flow->quantum_us;
 }
 
 void own_free(struct side *side)

@@ -78,8 +78,10 @@ static void on_marks_written(void *arg, const struct err *e)
 	s->rebase = NULL;
 	free(rb);
 	for (size_t i = 0; i < s->topology->n_entities; i++)
-		if (s->flows[i].sides[endpoint] != NULL)
+		if (s->flows[i].sides[endpoint] != NULL) {
 			list_anew(s->flows[i].sides[endpoint]);
+			own_free(s->flows[i].sides[endpoint]);	/* another row may be one of before, and no edit on top of it */
+		}
 	s->recovered = false;
 	epoch_accept(s, endpoint, &g);
 	flow_recover(s);

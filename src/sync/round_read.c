@@ -123,17 +123,25 @@ static void judge_news(struct round *r, struct subject *s)
 	s->key = key;
 }
 
-static void take_rows(struct reading *rd, struct rowset *rows)
+static struct id_slot *index_ids(const struct reading *rd, struct id_slot *slots)
 {
-	struct round *r = rd->round;
-	struct side *side = r->flow->sides[rd->endpoint];
-	struct id_slot *slots = arena_zalloc(&r->arena, rd->n * sizeof *slots), *table = NULL, *slot;
-	const struct row **found = arena_zalloc(&r->arena, rd->n * sizeof *found);
+	struct id_slot *table = NULL;
 
 	for (size_t i = 0; i < rd->n; i++) {
 		slots[i].id = rd->ids[i];
 		HASH_ADD_KEYPTR(hh, table, slots[i].id.data, (unsigned)slots[i].id.len, &slots[i]);
 	}
+	return table;
+}
+
+static void take_rows(struct reading *rd, struct rowset *rows)
+{
+	struct round *r = rd->round;
+	struct side *side = r->flow->sides[rd->endpoint];
+	struct id_slot *slots = arena_zalloc(&r->arena, rd->n * sizeof *slots), *table, *slot;
+	const struct row **found = arena_zalloc(&r->arena, rd->n * sizeof *found);
+
+	table = index_ids(rd, slots);
 	for (size_t i = 0; i < rows->n; i++) {
 		HASH_FIND(hh, table, rows->rows[i].id.data, (unsigned)rows->rows[i].id.len, slot);
 		if (slot != NULL)
@@ -508,10 +516,12 @@ void round_ask_owners(struct round *r)
 
 static bool wants_stamp(const struct round *r, const struct subject *s, size_t e)
 {
-	if (!is_live(s) || s->seen[e].what != OBSERVED_ROW || s->base == NULL)
+	if (!is_live(s) || s->seen[e].what != OBSERVED_ROW)
 		return false;
 	if (r->captured != NULL && e == r->side->endpoint && r->pass == 0 && !s->reread)
 		return false;		/* the capture brought it */
+	if (s->base == NULL)		/* then a row's own will do, if it has one */
+		return s->seen[e].stamp == STAMP_NONE && !fault("f22-only-of-known-records-the-log-is-asked");
 	return !vector_shows(s->base, e, &s->seen[e]);
 }
 
@@ -520,11 +530,15 @@ static void on_stamps(void *arg, const struct stamps *list, size_t n, const stru
 	struct reading *rd = arg;
 	struct side *side = rd->round->flow->sides[rd->endpoint];
 	int64_t offset = endpoint_offset_us(side->link->endpoint);
+	struct id_slot *slots = arena_alloc(&rd->round->arena, rd->n * sizeof *slots), *table, *slot;
 
-	for (size_t i = 0; e == NULL && i < n; i++)
-		for (size_t j = 0; j < rd->n; j++)
-			if (value_equal(rd->ids[j], list[i].id))
-				rd->subjects[j]->seen[rd->endpoint].stamp = list[i].stamp - offset;
+	table = index_ids(rd, slots);
+	for (size_t i = 0; e == NULL && i < n; i++) {
+		HASH_FIND(hh, table, list[i].id.data, (unsigned)list[i].id.len, slot);
+		if (slot != NULL)
+			rd->subjects[slot - slots]->seen[rd->endpoint].stamp = list[i].stamp - offset;
+	}
+	HASH_CLEAR(hh, table);
 	round_answered(rd->round);
 }
 

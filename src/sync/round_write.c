@@ -803,12 +803,33 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	s->later = seen->owed;
 }
 
+/* Rows that are listed for the first time, and that move nothing, would drive out all that is worth remembering. */
+static bool is_worth_noting(const struct round *r, const struct subject *s, size_t e)
+{
+	return s->seen[e].what == OBSERVED_ROW && ((s->base != NULL && s->base->seen[e].present) || round_has_orders(r, s)) &&
+	       !fault("f22-what-was-taken-is-forgotten");
+}
+
+/* What is written there besides comes after it. */
+static void note_edits(struct round *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const struct subject *s = &r->subjects[i];
+
+		ahead_of_subject(r, i);
+		for (size_t e = 0; is_live(s) && s->decided && e < n_endpoints(r); e++)
+			if ((s->d.edited & BIT(e)) && is_worth_noting(r, s, e))
+				own_note(r->flow->sides[e], s->d.next, false);
+	}
+}
+
 void round_note_own(struct round *r)
 {
 	struct decide_policy p;
 	struct decide_endpoint ends[ENDPOINTS_MAX];
 
 	make_policy(r, &p, ends);
+	note_edits(r);
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		for (size_t i = 0; r->batches[e] != NULL && i < r->batches[e]->n; i++)
 			if (r->batches[e]->list[i].outcome == WRITE_DONE)
@@ -822,6 +843,7 @@ void round_got_apply(struct round *r)
 	struct err failed = { 0 };
 
 	make_policy(r, &p, ends);
+	note_edits(r);
 	journal_begin(sync_of(r)->journal);
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		struct write_batch *b = r->batches[e];

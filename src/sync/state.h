@@ -8,7 +8,7 @@
  *                                                observe.c  rows to observations: canonical, cleaned, checked
  *                                                epoch.c     database or Redis put back: recognised how
  *                                                rebase.c    a database put back: what was known of it is void
- *                                                own.c      what we wrote lately, should the state be lost
+ *                                                own.c      what each side showed last, should the state be lost
  *                                                keys.c     do all sides take the same keys for the same?
  *                                                park.c     records that stand aside, and orphans that wait
  *                                                retry.c    and are tried again
@@ -440,9 +440,10 @@ bool observe_row(const struct flow *, const struct side *, const struct row *, s
 
 /* ---- own.c ------------------------------------------------------------------------------------------- */
 
-/* The side shows what the vector says because we wrote it. inserted: and the row is there because of that. */
+/* The side shows what the vector says: we wrote it, or have heard of it. inserted: and the row is there because of that. */
 void own_note(struct side *, const struct vector *, bool inserted);
-/* A row of which no vector tells what it showed before: when it is one of these, its stamp is that of its edits; and whether it is ours. */
+/* A row of which no vector tells what it showed before: its stamp is that of its edits when it is one of these, and no older than these
+ * when it was one; and whether it is ours. */
 void own_recognise(const struct side *, struct observation *now);
 void own_free(struct side *);
 

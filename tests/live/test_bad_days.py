@@ -149,6 +149,20 @@ class RedisEmptied(ThreeCrms):
         self.assertIn("new@example.org", people)
         self.assert_quiet()
 
+    def test_an_edit_at_a_side_whose_rows_tell_no_time_outlives_a_flushall_also_where_that_side_is_listed_first(self):
+        self.start()
+        self.populate(self.sales, people=50)
+        self.settled()
+        self.d.stop()
+        self.billing.remove("p3@example.org")       # the smallest table is listed first
+        self.billing.edit("p2@example.org", name="Edited at billing")
+        self.redis.call("FLUSHALL")
+        self.d.start()
+        people = self.settled()
+        self.assertEqual(people["p2@example.org"]["name"], "Edited at billing")
+        self.assertIn("p3@example.org", people)
+        self.assert_quiet()
+
     def test_a_write_that_was_on_its_way_when_redis_was_emptied_is_no_edit(self):
         self.start()
         self.populate(self.sales, people=3)
@@ -164,6 +178,51 @@ class RedisEmptied(ThreeCrms):
             eventually(lambda: "the state in Redis was lost" in self.d.log, "that is noticed")
             holder.run("COMMIT")        # our write of `first` is younger now than the edit `then`
         self.assertEqual(self.settled()["p1@example.org"]["name"], "then")
+
+    def test_what_was_still_owed_when_redis_was_emptied_is_not_older_than_what_is_to_be_overwritten(self):
+        self.start()
+        self.populate(self.sales, people=3)
+        self.settled()
+        self.billing.edit("p1@example.org", name="first")
+        self.settled()
+        for away in ("sales", "support"):
+            self.d.ctl("pause", away)
+        self.billing.edit("p1@example.org", name="then")
+        eventually(lambda: self.billing.base.one("SELECT count(*) FROM crmsync.changelog") == 0, "it was captured: the log tells of it no more")
+        self.redis.call("FLUSHALL")
+        eventually(lambda: "the state in Redis was lost" in self.d.log, "that is noticed")
+        for away in ("sales", "support"):
+            self.d.ctl("resume", away)
+        self.assertEqual(self.settled()["p1@example.org"]["name"], "then")
+
+    def test_an_edit_that_a_younger_one_follows_while_it_is_looked_at_is_no_younger_than_that(self):
+        self.start()
+        self.populate(self.sales, people=3)
+        self.settled()
+        self.d.ctl("pause", "contact")
+        self.billing.edit("p1@example.org", name="first")
+        self.redis.call("FLUSHALL")
+        eventually(lambda: self.d.log.count("survey done") == 9, "the parents are listed again")
+        with self.billing.base.connect() as editor, self.support.base.connect() as holder:
+            editor.run("BEGIN")
+            editor.run("LOCK TABLE crmsync.changelog")
+            self.d.ctl("resume", "contact")
+            eventually(lambda: self.waits(self.billing, "%max(%FROM crmsync.changelog%"), "the row was read; when that was written the log is asked")
+            self.billing.edit("p1@example.org", editor, name="then")
+            holder.run("BEGIN")
+            holder.run("SELECT FROM people WHERE email = 'p1@example.org' FOR UPDATE")
+            editor.run("COMMIT")
+            eventually(lambda: self.waits(self.support, "%UPDATE%") and self.sales.people()["p1@example.org"]["name"] == "first",
+                       "`first` is written elsewhere, with what the log told of `then`")
+            self.redis.call("FLUSHALL")
+            eventually(lambda: self.d.log.count("the state in Redis was lost") == 2, "that is noticed")
+            holder.run("COMMIT")
+        self.assertEqual(self.settled()["p1@example.org"]["name"], "then")
+
+    def waits(self, crm, statement):
+        """A session of the daemon waits for a lock, with such a statement."""
+        return crm.base.one("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'crmsync' "
+                            "AND datname = current_database() AND query LIKE $1", statement) > 0
 
     def test_flushall_under_load_deletes_nothing_and_converges(self):
         self.start()
