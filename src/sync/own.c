@@ -26,7 +26,7 @@ enum { OWN_MAX = 8192, PLACES = 2 * OWN_MAX };		/* of a side: more than all roun
 struct own_writes {
 	struct own_write {
 		uint64_t id;		/* digest of the local id */
-		uint64_t row;		/* digest_row() */
+		uint64_t row;		/* digest_row(); 0: not known */
 		int64_t eff;		/* of the youngest edit in it; EFF_UNKNOWN */
 		bool inserted;		/* by us */
 	} ring[OWN_MAX];
@@ -101,6 +101,10 @@ static void remember(struct own_writes *own, const struct own_write *w)
 	own->next = (own->next + 1) % OWN_MAX;
 }
 
+/*
+ * A row that is not the agreed one is as old as what it has alone, and what was edited there: what it has in common with that, or was given of
+ * it, must not make it as young as what is still missing.
+ */
 static int64_t youngest_shown(const struct vector *v, size_t e)
 {
 	const struct vseen *seen = &v->seen[e];
@@ -108,15 +112,15 @@ static int64_t youngest_shown(const struct vector *v, size_t e)
 
 	for (size_t f = 0; f < v->n_fields; f++) {
 		const struct vdeviation *dev = seen->same ? NULL : vseen_deviation(seen, f);
-		int64_t shown = dev != NULL ? dev->key.eff : v->fields[f].key.eff;
+		const struct edit_key *key = dev != NULL ? &dev->key : &v->fields[f].key;
 
-		if (shown > eff)
-			eff = shown;
+		if (key->eff > eff && (seen->same || dev != NULL || key->origin == e))
+			eff = key->eff;
 	}
 	return eff;
 }
 
-void own_note(struct side *side, const struct vector *v, bool inserted)
+void own_note(struct side *side, const struct vector *v, uint64_t row, bool inserted)
 {
 	const struct vseen *seen = &v->seen[side->endpoint];
 	struct own_write w;
@@ -127,7 +131,7 @@ void own_note(struct side *side, const struct vector *v, bool inserted)
 		side->own = xcalloc(1, sizeof *side->own);
 	w.id = digest_of(side, seen->id);
 	w.inserted = inserted || was_inserted(side->own, w.id);
-	w.row = seen->same ? v->row : seen->row;
+	w.row = row;
 	w.eff = youngest_shown(v, side->endpoint);
 	remember(side->own, &w);
 }
@@ -135,6 +139,7 @@ void own_note(struct side *side, const struct vector *v, bool inserted)
 void own_recognise(const struct side *side, struct observation *now)
 {
 	const struct own_write *o;
+	int64_t above;
 
 	if (side->own == NULL || now->what != OBSERVED_ROW)
 		return;
@@ -142,10 +147,11 @@ void own_recognise(const struct side *side, struct observation *now)
 	if (o == NULL)
 		return;
 	now->ours = o->inserted;
+	above = o->eff + side->flow->quantum_us;
 	if (o->row == digest_row(now->row))
 		now->stamp = o->eff != EFF_UNKNOWN ? o->eff : STAMP_NONE;
-	else if (o->row != 0 && o->eff != EFF_UNKNOWN && now->stamp <= o->eff && !fault("f22-what-is-on-top-may-be-older"))
-		now->stamp = o->eff + side->flow->quantum_us;
+	else if (o->row != 0 && o->eff != EFF_UNKNOWN && now->stamp < above && !fault("f22-what-is-on-top-may-be-older"))
+		now->stamp = above;
 }
 
 void own_free(struct side *side)

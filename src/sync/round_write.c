@@ -720,6 +720,26 @@ static void try_astray_again(struct round *r, struct side *side, struct subject 
 	write_parked(r, side, s, &why);
 }
 
+/* A digest_row(), also where not all was written that is agreed; 0: something else was edited by it. */
+static uint64_t row_written(struct round *r, const struct subject *s, size_t e, const struct observation *readback)
+{
+	const struct entity_def *def = r->flow->def;
+	const struct order *o = &s->d.orders[e];
+	const struct vector *next = s->d.next;
+	const struct digest_key *key = &sync_of(r)->store->key;
+	uint64_t *digests;
+
+	if (o->edited != 0 || readback != NULL)
+		return o->edited != 0 ? 0 : digest_row(readback->row);
+	if (next->seen[e].same && next->row != 0)
+		return next->row;
+	digests = arena_alloc(&r->arena, def->n_fields * sizeof *digests);
+	for (size_t f = 0; f < def->n_fields; f++)
+		digests[f] = o->fields & BIT(f) ? s->d.digests[f] :
+			     o->action == ACTION_UPDATE ? s->seen[e].digests[f] : value_digest(key, def->fields[f].type, VALUE_NULL);
+	return digest_row(row_digest(key, digests, def->n_fields));
+}
+
 /* What the row is now. */
 static void take_written(struct round *r, struct side *side, struct subject *s, const struct write *w, const struct decide_policy *p)
 {
@@ -733,7 +753,7 @@ static void take_written(struct round *r, struct side *side, struct subject *s, 
 		readback = back.what == OBSERVED_ROW ? &back : NULL;
 	s->d.orders[e].astray = find_astray(r, s, e, readback);
 	decide_applied(p, &s->d, e, readback, action == ACTION_INSERT ? w->id : s->seen[e].id, &r->arena);
-	own_note(side, s->d.next, action == ACTION_INSERT);
+	own_note(side, s->d.next, row_written(r, s, e, readback), action == ACTION_INSERT);
 	s->again |= s->d.orders[e].edited != 0;
 }
 
@@ -804,22 +824,23 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 }
 
 /* Rows that are listed for the first time, and that move nothing, would drive out all that is worth remembering. */
-static bool is_worth_noting(const struct round *r, const struct subject *s, size_t e)
+static bool is_worth_noting(const struct subject *s, size_t e, bool moves)
 {
-	return s->seen[e].what == OBSERVED_ROW && ((s->base != NULL && s->base->seen[e].present) || round_has_orders(r, s)) &&
+	return s->seen[e].what == OBSERVED_ROW && (moves || (s->d.edited & BIT(e) && s->base != NULL && s->base->seen[e].present)) &&
 	       !fault("f22-what-was-taken-is-forgotten");
 }
 
-/* What is written there besides comes after it. */
-static void note_edits(struct round *r)
+/* From where something is brought to others, and who shows it already. What is written comes after it. */
+static void note_shown(struct round *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		const struct subject *s = &r->subjects[i];
+		bool moves = round_has_orders(r, s);
 
 		ahead_of_subject(r, i);
 		for (size_t e = 0; is_live(s) && s->decided && e < n_endpoints(r); e++)
-			if ((s->d.edited & BIT(e)) && is_worth_noting(r, s, e))
-				own_note(r->flow->sides[e], s->d.next, false);
+			if (is_worth_noting(s, e, moves))
+				own_note(r->flow->sides[e], s->d.next, digest_row(s->seen[e].row), false);
 	}
 }
 
@@ -829,7 +850,7 @@ void round_note_own(struct round *r)
 	struct decide_endpoint ends[ENDPOINTS_MAX];
 
 	make_policy(r, &p, ends);
-	note_edits(r);
+	note_shown(r);
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		for (size_t i = 0; r->batches[e] != NULL && i < r->batches[e]->n; i++)
 			if (r->batches[e]->list[i].outcome == WRITE_DONE)
@@ -843,7 +864,7 @@ void round_got_apply(struct round *r)
 	struct err failed = { 0 };
 
 	make_policy(r, &p, ends);
-	note_edits(r);
+	note_shown(r);
 	journal_begin(sync_of(r)->journal);
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		struct write_batch *b = r->batches[e];

@@ -440,8 +440,8 @@ bool observe_row(const struct flow *, const struct side *, const struct row *, s
 
 /* ---- own.c ------------------------------------------------------------------------------------------- */
 
-/* The side shows what the vector says: we wrote it, or have heard of it. inserted: and the row is there because of that. */
-void own_note(struct side *, const struct vector *, bool inserted);
+/* The side shows what the vector says: we wrote it, or have heard of it. row: digest_row() of that; 0: not known. inserted: by us. */
+void own_note(struct side *, const struct vector *, uint64_t row, bool inserted);
 /* A row of which no vector tells what it showed before: its stamp is that of its edits when it is one of these, and no older than these
  * when it was one; and whether it is ours. */
 void own_recognise(const struct side *, struct observation *now);

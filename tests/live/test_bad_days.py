@@ -149,7 +149,7 @@ class RedisEmptied(ThreeCrms):
         self.assertIn("new@example.org", people)
         self.assert_quiet()
 
-    def test_an_edit_at_a_side_whose_rows_tell_no_time_outlives_a_flushall_also_where_that_side_is_listed_first(self):
+    def test_f22_an_edit_at_a_side_whose_rows_tell_no_time_outlives_a_flushall_also_where_that_side_is_listed_first(self):
         self.start()
         self.populate(self.sales, people=50)
         self.settled()
@@ -179,7 +179,7 @@ class RedisEmptied(ThreeCrms):
             holder.run("COMMIT")        # our write of `first` is younger now than the edit `then`
         self.assertEqual(self.settled()["p1@example.org"]["name"], "then")
 
-    def test_what_was_still_owed_when_redis_was_emptied_is_not_older_than_what_is_to_be_overwritten(self):
+    def test_f22_what_was_still_owed_when_redis_was_emptied_is_not_older_than_what_is_to_be_overwritten(self):
         self.start()
         self.populate(self.sales, people=3)
         self.settled()
@@ -195,7 +195,7 @@ class RedisEmptied(ThreeCrms):
             self.d.ctl("resume", away)
         self.assertEqual(self.settled()["p1@example.org"]["name"], "then")
 
-    def test_an_edit_that_a_younger_one_follows_while_it_is_looked_at_is_no_younger_than_that(self):
+    def test_f22_an_edit_that_a_younger_one_follows_while_it_is_looked_at_is_no_younger_than_that(self):
         self.start()
         self.populate(self.sales, people=3)
         self.settled()

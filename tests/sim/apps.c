@@ -305,7 +305,7 @@ static struct db_row *free_row(struct world *w, struct db *db, size_t entity)
 	for (unsigned tries = 0; tries < 5 && t->n > 0; tries++) {
 		struct db_row *r = t->rows[rng_below(&w->rng, (uint32_t)t->n)];
 
-		if (r->locked_by == 0)
+		if (r->locked_by == 0 && (!w->plan.parted || r->record % w->plan.n_endpoints == db->index))
 			return r;
 	}
 	return NULL;
@@ -313,7 +313,7 @@ static struct db_row *free_row(struct world *w, struct db *db, size_t entity)
 
 static bool op_insert(struct world *w, struct db *db, struct app_op *op)
 {
-	const char *known = rng_chance(&w->rng, 40) ? missing_key(w, db, op->entity, rng_chance(&w->rng, 50)) : NULL;
+	const char *known = !w->plan.parted && rng_chance(&w->rng, 40) ? missing_key(w, db, op->entity, rng_chance(&w->rng, 50)) : NULL;
 	char *key = known != NULL ? xstrdup(known) : fresh_key(w, op->entity);
 	const struct entity_def *d = &w->topology->entities[op->entity].def;
 

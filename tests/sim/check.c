@@ -266,7 +266,7 @@ static bool part_of(const char *tuple, const char *value)
 }
 
 /* The loser could not be read when it lost: the line has the digest of its value, which nobody could make up. (The key of
- * the digests changes with a flush.) */
+ * the digests may change with a flush.) */
 static bool digest_of_part(const struct world *w, const struct edit *e, uint32_t digest)
 {
 	const struct entity_def *d = &w->topology->entities[w->records[e->record].entity].def;
@@ -498,6 +498,29 @@ static void check_lost(struct world *w, const struct final *finals, const struct
 			world_fail(w, "C1", "%s/%s: %s %zu of %s (unit %u, <%s>) is gone and no decision names it",
 				   w->topology->entities[r->entity].def.name, r->key, e->is_delete ? "delete" : "edit", i,
 				   w->dbs[e->endpoint].name, e->unit, e->tuple);
+	}
+}
+
+/*
+ * Nobody else edited that record, and the daemon had digested what was there before when the edit was made: whatever it remembers, or does
+ * not, that is not to come back.
+ */
+static void check_former(struct world *w, const struct final *finals)
+{
+	for (uint32_t i = 1; w->plan.parted && i < w->n_edits; i++) {
+		const struct edit *e = &w->edits[i];
+		const struct sim_record *r = &w->records[e->record];
+		const struct db_row *row = finals[e->record].rows[e->endpoint];
+		uint32_t now = row != NULL && !e->is_delete ? row->shown[e->unit] : 0;
+
+		if (now == 0 || e->covered || e->initial || e->unseen_change || e->commit_us > w->flushed_us || r->complex ||
+		    r->judged || oracle_ruled(w, e))	/* who decides edits the record, too */
+			continue;
+		w->sometimes->parted++;
+		if (now != i && had_seen(w, i, now) && !same_value(w, now, e) && w->edits[now].settled_us != 0 &&
+		    w->edits[now].settled_us <= e->commit_us)
+			world_fail(w, "C6", "%s/%s unit %u: edit %u, <%s>, lost to what was there before, <%s> of edit %u",
+				   w->topology->entities[r->entity].def.name, r->key, e->unit, i, e->tuple, w->edits[now].tuple, now);
 	}
 }
 
@@ -735,6 +758,7 @@ void check_all(struct world *w)
 	notes_read(w, &notes);
 	check_equal(w, finals);
 	check_lost(w, finals, &notes);
+	check_former(w, finals);
 	check_winners(w, finals);
 	check_recognised(w);
 	notes_free(&notes);

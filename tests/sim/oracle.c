@@ -185,6 +185,11 @@ bool oracle_waits(const struct world *w, const struct edit *e)
 	return field_of(w, e)->rule == RULE_MANUAL;
 }
 
+bool oracle_ruled(const struct world *w, const struct edit *e)
+{
+	return field_of(w, e)->rule != RULE_LAST_WRITER_WINS;
+}
+
 /* Order of two single values; NULL comes before all. */
 static int compare_values(const struct field_def *f, const char *a, const char *b)
 {

@@ -74,6 +74,7 @@ struct plan {
 	bool put_backs;			/* databases come back as they were some seconds ago */
 	bool restores;			/* the state is lost, and what was backed up some seconds ago is put back */
 	bool masses;			/* somebody deletes most of a table, and there is a guard */
+	bool parted;			/* each record is edited on one side only: there its last edit stands, also when the state is lost */
 	int64_t quantum_us;		/* coarsest precision among the endpoints */
 };
 
@@ -81,7 +82,7 @@ struct plan {
 #define PLAN_PARTS(X) \
 	X(renames) X(deletes) X(reverts) X(groups) X(references) X(invalid) X(poison) X(crashes) X(outages) \
 	X(store_outages) X(flushes) X(lost_replies) X(long_transactions) X(collisions) X(put_backs) X(restores) X(masses) \
-	X(roll_backs) X(uniques) X(undos)
+	X(roll_backs) X(uniques) X(undos) X(parted)
 
 struct told {				/* a row that goes along with an answer */
 	int64_t id;
@@ -284,6 +285,7 @@ struct store_keys {
 	X(store_outage_cut, "store went away inside a pipeline") \
 	X(store_refused, "store took nothing for a while, and was there") \
 	X(flush, "store flushed") \
+	X(parted, "an edit that nobody else had made one beside was held against what was there before, after a flush") \
 	X(backed_up, "a backup was made to its end while people were at work") \
 	X(backup_broken, "a backup was broken off") \
 	X(restored, "a backup of the state put back") \
@@ -508,6 +510,7 @@ void daemon_kill(struct world *);
 bool oracle_may_win(struct world *, const struct edit *winner, const struct edit *loser);
 bool oracle_by_value(const struct world *, const struct edit *);	/* its rule is max or min */
 bool oracle_waits(const struct world *, const struct edit *);	/* it is manual */
+bool oracle_ruled(const struct world *, const struct edit *);	/* by anything else than who wrote last */
 bool oracle_adds(const struct world *, size_t entity, size_t unit);	/* it is add */
 bool oracle_is_blank(const struct world *, const struct edit *);	/* it is newest-filled, and this has nothing to say */
 bool oracle_outranks(const struct world *, const struct edit *a, const struct edit *b);	/* whenever the two were made */

@@ -13,7 +13,7 @@ enum { IDS = 20000, STEPS = 60000, KEPT = 8192 };
 
 static struct store store;
 static struct sync sync_ = { .store = &store };
-static struct flow flow = { .sync = &sync_ };
+static struct flow flow = { .sync = &sync_, .quantum_us = 10 };
 static struct side side = { .flow = &flow };
 
 static struct value id_of(uint32_t i, char text[16])
@@ -28,7 +28,7 @@ static void note(uint32_t i, uint64_t row, int64_t eff, bool inserted)
 	struct vseen seen = { .present = true, .same = true, .id = id_of(i, text) };
 	struct vector v = { .row = row, .fields = &field, .n_fields = 1, .seen = &seen, .n_endpoints = 1 };
 
-	own_note(&side, &v, inserted);
+	own_note(&side, &v, row, inserted);
 }
 
 static struct observation look(uint32_t i, uint64_t row)
@@ -68,6 +68,59 @@ START_TEST(the_last_writes_are_known_and_no_others)
 }
 END_TEST
 
+static int64_t stamp_of(uint32_t i, uint64_t row, int64_t stamp)
+{
+	char text[16];
+	struct observation o = { .what = OBSERVED_ROW, .id = id_of(i, text), .row = row, .stamp = stamp };
+
+	own_recognise(&side, &o);
+	return o.stamp;
+}
+
+START_TEST(what_is_on_top_is_younger_by_a_tick)
+{
+	note(1, 7, 500, false);
+	ck_assert_int_eq(stamp_of(1, 7, STAMP_NONE), 500);
+	ck_assert_int_eq(stamp_of(1, 7, 400), 500);
+	ck_assert_int_eq(stamp_of(1, 8, STAMP_NONE), 510);
+	ck_assert_int_eq(stamp_of(1, 8, 505), 510);	/* which is cut down to whole ticks: the same as that below it */
+	ck_assert_int_eq(stamp_of(1, 8, 510), 510);
+	ck_assert_int_eq(stamp_of(1, 8, 600), 600);
+	own_free(&side);
+}
+END_TEST
+
+START_TEST(of_what_is_not_known_nothing_is_told)
+{
+	note(1, 0, 500, false);
+	ck_assert_int_eq(stamp_of(1, 8, 400), 400);
+	note(1, 7, EFF_UNKNOWN, false);
+	ck_assert_int_eq(stamp_of(1, 7, 400), STAMP_NONE);
+	ck_assert_int_eq(stamp_of(1, 8, 400), 400);
+	ck_assert_int_eq(stamp_of(1, 8, STAMP_NONE), STAMP_NONE);
+	ck_assert_int_eq(stamp_of(2, 8, 400), 400);
+	own_free(&side);
+}
+END_TEST
+
+/* The second field is one that the side has yet to get, or has alone. */
+START_TEST(a_row_in_part_is_as_old_as_what_it_lacks)
+{
+	struct vfield fields[] = { { 1, { .eff = 900, .origin = 1 } }, { 2, { .eff = 900, .origin = 1 } } };
+	struct vdeviation dev = { .field = 1, .digest = 3, .key = { .eff = 500 } };
+	char text[16];
+	struct vseen seen = { .present = true, .id = id_of(1, text), .deviations = &dev, .n_deviations = 1 };
+	struct vector v = { .row = 9, .fields = fields, .n_fields = 2, .seen = &seen, .n_endpoints = 1 };
+
+	own_note(&side, &v, 7, false);
+	ck_assert_int_eq(stamp_of(1, 7, 1000), 500);
+	fields[0].key = (struct edit_key){ .eff = 700, .origin = 0 };	/* edited there */
+	own_note(&side, &v, 7, false);
+	ck_assert_int_eq(stamp_of(1, 7, 1000), 700);
+	own_free(&side);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("own");
@@ -77,6 +130,9 @@ int main(void)
 
 	digest_key_random(&store.key);
 	tcase_add_test(t, the_last_writes_are_known_and_no_others);
+	tcase_add_test(t, what_is_on_top_is_younger_by_a_tick);
+	tcase_add_test(t, of_what_is_not_known_nothing_is_told);
+	tcase_add_test(t, a_row_in_part_is_as_old_as_what_it_lacks);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
