@@ -7,7 +7,7 @@
  * our write. So the process remembers these rows with the stamps of the edits they carry: what looks exactly so is as old as that.
  *
  * And what does not look so any more was edited on top of that, so it is younger, whatever its own stamp says (9.3). Stamps are only known
- * to lie between two looks, or are made of those of former values: by its own alone an edit could lose to what it replaced.
+ * to lie between two looks, or are one more than those of former values: by its own alone an edit could lose to what it replaced.
  *
  * And when the store failed between our insert and its mark, the row is known here by its local id, whatever people have made of it.
  */

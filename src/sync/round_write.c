@@ -720,7 +720,7 @@ static void try_astray_again(struct round *r, struct side *side, struct subject 
 	write_parked(r, side, s, &why);
 }
 
-/* A digest_row(), also where not all was written that is agreed; 0: something else was edited by it. */
+/* A digest_row(), also where not all was written that is agreed; 0: there is none, or something else was edited by it. */
 static uint64_t row_written(struct round *r, const struct subject *s, size_t e, const struct observation *readback)
 {
 	const struct entity_def *def = r->flow->def;
@@ -729,8 +729,10 @@ static uint64_t row_written(struct round *r, const struct subject *s, size_t e, 
 	const struct digest_key *key = &sync_of(r)->store->key;
 	uint64_t *digests;
 
-	if (o->edited != 0 || readback != NULL)
-		return o->edited != 0 ? 0 : digest_row(readback->row);
+	if (o->action == ACTION_DELETE || o->edited != 0)
+		return 0;
+	if (readback != NULL)
+		return digest_row(readback->row);
 	if (next->seen[e].same && next->row != 0)
 		return next->row;
 	digests = arena_alloc(&r->arena, def->n_fields * sizeof *digests);
