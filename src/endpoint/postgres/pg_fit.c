@@ -3,6 +3,7 @@
  */
 #include "endpoint/postgres/pg_fit.h"
 #include "endpoint/postgres/pg_bytes.h"
+#include "endpoint/postgres/pg_spare.h"
 #include "endpoint/postgres/pg_write_sql.h"
 #include "endpoint/postgres/pg_zone.h"
 
@@ -112,6 +113,7 @@ static bool take_column(const struct reading *r, struct candidate *c, const char
 	col->generated = is_true(r->columns, row, COL_GENERATED);
 	col->identity_always = is_true(r->columns, row, COL_IDENTITY);
 	col->lets_go = !col->not_null && is_true(r->columns, row, COL_UNIQUE);
+	col->steps_aside = is_true(r->columns, row, COL_ASIDE) && pg_has_spare(col);
 	col->collated = !PQgetisnull(r->columns, row, COL_COLLATION);
 	if (col->category == 'S' && (col->collated || (col->oid != T_TEXT && col->oid != T_VARCHAR)))
 		col->loose = xasprintf("%s[]%s%s", PQgetvalue(r->columns, row, COL_BASE_TYPE), col->collated ? " COLLATE " : "",
@@ -240,6 +242,15 @@ static bool unique_on(const struct reading *r, const struct pg_table *t, const c
 		if (all)
 			return true;
 	}
+	return false;
+}
+
+/* Is there a unique constraint that may wait for the commit? */
+static bool any_waits(const struct reading *r, const struct pg_table *t)
+{
+	for (int i = 0; i < PQntuples(r->indexes); i++)
+		if (strtoul(PQgetvalue(r->indexes, i, IDX_TABLE), NULL, 10) == t->oid && !is_true(r->indexes, i, IDX_IMMEDIATE))
+			return true;
 	return false;
 }
 
@@ -671,7 +682,7 @@ static void write_from_clause(struct candidate *c)
 static void mark_column(struct buf *b, const struct pg_column *col)
 {
 	if (col->quoted != NULL)
-		buf_addf(b, "|%s %s %d %d%d", col->quoted, col->type, (int)col->typmod, col->not_null, col->lets_go);
+		buf_addf(b, "|%s %s %d %d%d%d", col->quoted, col->type, (int)col->typmod, col->not_null, col->lets_go, col->steps_aside);
 }
 
 /* Changes when the definition does, as far as we depend on it. */
@@ -728,6 +739,7 @@ static void judge(struct reading *r, struct candidate *c)
 	if (c->table->id.quoted != NULL)
 		judge_rights(r, c);
 	judge_copy(r, c);
+	c->table->waits = any_waits(r, c->table);
 }
 
 void fit_all(struct reading *r)
