@@ -80,6 +80,7 @@ struct pg_column {
 	/* the ways out of a cycle of unique values, where an index that is checked row by row looks at it */
 	bool lets_go;		/* it may be NULL, which holds no value */
 	bool steps_aside;	/* it may be given a value that nobody has */
+	bool unique;		/* a unique index is on it alone: who has a value can be asked */
 	char *loose;		/* texts that differ may be the same there: what to cast an array to, to have them compared so; else NULL */
 	bool collated;		/* ... by its collation */
 };

@@ -245,15 +245,6 @@ static bool unique_on(const struct reading *r, const struct pg_table *t, const c
 	return false;
 }
 
-/* Is there a unique constraint that may wait for the commit? */
-static bool any_waits(const struct reading *r, const struct pg_table *t)
-{
-	for (int i = 0; i < PQntuples(r->indexes); i++)
-		if (strtoul(PQgetvalue(r->indexes, i, IDX_TABLE), NULL, 10) == t->oid && !is_true(r->indexes, i, IDX_IMMEDIATE))
-			return true;
-	return false;
-}
-
 /* The single column of the primary key; NULL after saying what is wrong. */
 static const char *primary_key(const struct reading *r, struct candidate *c)
 {
@@ -363,6 +354,19 @@ static void judge_deletes(const struct reading *r, struct candidate *c)
 	for (size_t i = 0; i < m->n_where; i++)
 		if (column_row(r, c, m->where[i].column) < 0)
 			no_such_column(r, c, m->where[i].column, "where");
+}
+
+static void judge_uniqueness(const struct reading *r, struct candidate *c)
+{
+	struct pg_table *t = c->table;
+
+	for (int i = 0; i < PQntuples(r->indexes); i++)
+		t->waits = t->waits || (strtoul(PQgetvalue(r->indexes, i, IDX_TABLE), NULL, 10) == t->oid && !is_true(r->indexes, i, IDX_IMMEDIATE));
+	for (size_t f = 0; f < t->n_fields; f++) {
+		struct pg_column *col = &t->fields[f];
+
+		col->unique = col->quoted != NULL && unique_on(r, t, (const char *const []){ col->name }, 1, false);
+	}
 }
 
 static void judge_key(const struct reading *r, struct candidate *c)
@@ -739,7 +743,7 @@ static void judge(struct reading *r, struct candidate *c)
 	if (c->table->id.quoted != NULL)
 		judge_rights(r, c);
 	judge_copy(r, c);
-	c->table->waits = any_waits(r, c->table);
+	judge_uniqueness(r, c);
 }
 
 void fit_all(struct reading *r)

@@ -277,3 +277,29 @@ bool pg_write_cycle_sql(struct pg_stmt *st, const struct pg_link *pl, const stru
 	pg_state_guard_plain(st, pl);
 	return sql->len <= CYCLE_BYTES;
 }
+
+/* ---- who has what ------------------------------------------------------------------------------------ */
+
+bool pg_write_holders_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set)
+{
+	const struct pg_table *t = pl->table;
+	struct buf *sql = &st->sql;
+	struct pg_write_set part;
+
+	for (size_t i = 0; i < set->n && sql->len <= CYCLE_BYTES; i += part.n) {
+		part = run_of(set, i);
+		for (size_t f = 0; f < n_fields(pl); f++) {
+			const struct pg_column *c = &t->fields[f];
+
+			if (!has(nth(&part, 0), f) || !c->unique || c->zone != NULL)
+				continue;
+			buf_addf(sql, "%sSELECT u.n - 1 + %zu, h.%s::pg_catalog.text, %zu FROM unnest(", sql->len > 0 ? " UNION ALL " : "",
+				 i, t->id.quoted, f);
+			add_hex_list(sql, &part, (int)f);
+			buf_addf(sql, ") WITH ORDINALITY AS u(c, n) JOIN %s AS h ON h.%s ", t->quoted, c->quoted);
+			pg_add_operator(sql, c, "=");
+			buf_addf(sql, " u.c::%s", pg_cast_type(c));
+		}
+	}
+	return sql->len > 0 && sql->len <= CYCLE_BYTES;
+}

@@ -58,6 +58,11 @@ unsigned pg_write_cycle_way(const struct pg_link *pl, const struct pg_write_set 
  */
 #define PG_WRITE_FOLLOWED "2201F"
 bool pg_write_cycle_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, unsigned way);
+/*
+ * Which rows have now what these are to have: (number in the set, from 0; that row's id; field). Only of columns that have to be unique alone.
+ * False: there is none that changes, or it is too much for one.
+ */
+bool pg_write_holders_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set);
 
 /* ---- many inserts at once by COPY: pg_write_copy.c ---------------------------------------------------- */
 

@@ -6,39 +6,39 @@
  * several ways (pg_write_cycle.c); when none of them does, what was said first is the reason.
  *
  *   CYCLE -> READ BACK
- *          | refused: the next way, and at last the reason to park them
+ *          | refused: the next way -> CYCLE; there is none: who has what they want? -> HOLDERS
  *          | a row was not what it was: LOOK which -> all of them are to be decided again
+ *   HOLDERS -> those that wait for rows outside of all cycles are parked, the others go on -> CYCLE
+ *          | none does: then all of them are parked, with the reason
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/fault.h"
+#include "base/mem.h"
 #include "endpoint/postgres/pg_hset.h"
 #include "endpoint/postgres/pg_write.h"
 
 enum { TRIES = 8 };			/* row by row */
 
 static bool send_cycle(struct task *t);
+static bool ask_holders(struct task *t);
 
 static struct write *tangled(const struct task *t, size_t i)
 {
 	return &t->batch->list[t->order[t->tangled[i]]];
 }
 
-/* A row alone is in no cycle, whatever it waits for. */
-static bool may_be_cycle(const struct task *t)
-{
-	return t->n_tangled > 1;
-}
-
 static void blame_tangled(struct task *t)
 {
+	if (t->between.kind != 0)
+		pg_row_refused(t->pl->pg);
 	for (size_t i = 0; i < t->n_tangled; i++) {
 		const struct err *first = tangled(t, i)->err;
 		struct err why = *first;
 
-		if (may_be_cycle(t) && t->between.kind != 0)
+		if (t->between.kind != 0)
 			err_set(&why, first->kind, first->code, "%s; and none could stand there in between: %s", first->text, t->between.text);
 		pg_write_blame(t, tangled(t, i), &why);
 	}
@@ -129,7 +129,7 @@ static void next_way(struct task *t)
 {
 	t->way++;
 	if (pg_mark_table(t->pl, &t->mark) != NULL) {
-		if (send_cycle(t))
+		if (send_cycle(t) || ask_holders(t))
 			return;
 		blame_tangled(t);
 	}
@@ -163,7 +163,7 @@ static bool send_cycle(struct task *t)
 {
 	struct pg_write_set set = { t->batch->list, t->missed, t->n_tangled };
 
-	if (!may_be_cycle(t) || fault("f14-a-cycle-is-not-broken"))
+	if (t->n_tangled < 2 || fault("f14-a-cycle-is-not-broken"))
 		return false;
 	for (size_t i = 0; i < t->n_tangled; i++)
 		t->missed[i] = t->order[t->tangled[i]];
@@ -174,6 +174,133 @@ static bool send_cycle(struct task *t)
 	if (!pg_write_cycle_sql(&t->st, t->pl, &set, t->way))
 		return false;
 	pg_call(t->pl->pg, t->st.sql.p, NULL, on_cycle, t);
+	return true;
+}
+
+/* ---- who waits for somebody outside ------------------------------------------------------------------ */
+
+/* One waits for what another has, in one column. */
+struct wait {
+	size_t who;			/* in tangled[] */
+	size_t whose;			/* in tangled[]; n_tangled: a row that is none of them */
+	int64_t field;
+};
+
+static size_t read_waits(const struct task *t, const PGresult *res, struct wait *waits)
+{
+	struct pg_hset at = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_tangled; i++)
+		pg_hset_put(&at, pg_value_hash(tangled(t, i)->id), (uint32_t)i);
+	for (int i = 0; i < PQntuples(res); i++) {
+		struct wait w = { .who = (size_t)pg_cell_int(res, i, 0, 0), .field = pg_cell_int(res, i, 2, 0) };
+		uint32_t whose;
+
+		w.whose = pg_hset_get(&at, pg_value_hash(pg_cell(res, i, 1)), &whose) && value_equal(pg_cell(res, i, 1), tangled(t, whose)->id) ?
+			whose : t->n_tangled;
+		if (w.whose != w.who)	/* what it has already it keeps */
+			waits[n++] = w;
+	}
+	pg_hset_fini(&at);
+	return n;
+}
+
+/* Those that nobody waits for but others like them: they are in no circle. */
+static void mark_tails(const struct wait *waits, size_t n, size_t n_rows, bool *tail)
+{
+	size_t *wanted = xcalloc(n_rows + 1, sizeof *wanted);
+	bool more = true;
+
+	for (size_t i = 0; i < n; i++)
+		wanted[waits[i].whose]++;
+	while (more) {
+		more = false;
+		for (size_t r = 0; r < n_rows; r++) {
+			if (tail[r] || wanted[r] > 0)
+				continue;
+			more = tail[r] = true;
+			for (size_t i = 0; i < n; i++)
+				wanted[waits[i].whose] -= waits[i].who == r;
+		}
+	}
+	free(wanted);
+}
+
+/* Of two that want one value it goes to the one in a circle; and who waits for somebody who stays where he is stays, too. */
+static void mark_stuck(const struct wait *waits, size_t n, const bool *tail, bool *stuck)
+{
+	bool more = true;
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < i; k++)
+			if (waits[k].whose == waits[i].whose && waits[k].field == waits[i].field)
+				stuck[tail[waits[i].who] || !tail[waits[k].who] ? waits[i].who : waits[k].who] = true;
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < n; i++)
+			if (stuck[waits[i].whose] && !stuck[waits[i].who])
+				more = stuck[waits[i].who] = true;
+	}
+}
+
+/* They keep what was said first. */
+static void park_stuck(struct task *t, const bool *stuck)
+{
+	size_t left = 0, n = t->n_tangled;
+
+	for (size_t i = 0; i < n; i++) {
+		if (stuck[i]) {
+			struct err why = *tangled(t, i)->err;
+
+			pg_write_blame(t, tangled(t, i), &why);
+		} else {
+			t->tangled[left++] = t->tangled[i];
+		}
+	}
+	t->n_tangled = left;
+}
+
+static void take_holders(struct task *t, const PGresult *res)
+{
+	size_t n_rows = t->n_tangled, n;
+	struct wait *waits = xcalloc((size_t)PQntuples(res) + 1, sizeof *waits);
+	bool *stuck = xcalloc(n_rows + 1, sizeof *stuck), *tail = xcalloc(n_rows + 1, sizeof *tail);
+
+	n = read_waits(t, res, waits);
+	stuck[n_rows] = true;	/* whoever is none of them */
+	mark_tails(waits, n, n_rows, tail);
+	mark_stuck(waits, n, tail, stuck);
+	park_stuck(t, stuck);
+	free(waits);
+	free(stuck);
+	free(tail);
+}
+
+static void on_holders(void *arg, PGresult *res, const struct err *e)
+{
+	struct task *t = arg;
+	size_t n = t->n_tangled;
+
+	if (e != NULL) {
+		pg_write_all_failed(t, e);
+	} else {
+		take_holders(t, res);
+		if (t->n_tangled == n)
+			blame_tangled(t);
+		pg_write_run(t);
+	}
+	PQclear(res);
+}
+
+static bool ask_holders(struct task *t)
+{
+	struct pg_write_set set = { t->batch->list, t->missed, t->n_tangled };
+
+	pg_stmt_again(&t->st);
+	if (fault("f14-one-that-is-stuck-holds-up-all") || !pg_write_holders_sql(&t->st, t->pl, &set))
+		return false;
+	pg_call(t->pl->pg, t->st.sql.p, NULL, on_holders, t);
 	return true;
 }
 
