@@ -59,7 +59,10 @@ static enum letting_go lets_go(const struct pg_column *c, size_t field, unsigned
 	}
 }
 
-struct columns { size_t nullable, valued, both; };	/* how many of those that change can let go in which ways */
+struct columns {			/* how many of those that change can let go in which ways */
+	size_t nullable, valued, both;
+	uint64_t which;			/* valued ones: by field */
+};
 
 static struct columns count_columns(const struct pg_link *pl, const struct pg_write_set *set)
 {
@@ -75,6 +78,7 @@ static struct columns count_columns(const struct pg_link *pl, const struct pg_wr
 			continue;
 		n.nullable += c->lets_go;
 		n.valued += c->steps_aside;
+		n.which |= (uint64_t)c->steps_aside << f;
 		n.both += c->lets_go && c->steps_aside;
 	}
 	return n;
@@ -94,7 +98,7 @@ static bool is_of_use(const struct pg_link *pl, const struct columns *n, unsigne
 	case PG_CYCLE_ALIKE:
 		return n->valued > 0;
 	default:
-		return n->valued > 1 && way - PG_CYCLE_ONE < n_fields(pl) && pl->table->fields[way - PG_CYCLE_ONE].steps_aside;
+		return n->valued > 1 && (n->which >> (way - PG_CYCLE_ONE) & 1) != 0;
 	}
 }
 
