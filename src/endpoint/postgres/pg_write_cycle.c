@@ -162,7 +162,7 @@ static bool any_lets_go(const struct pg_link *pl, const struct pg_write_set *set
 	return false;
 }
 
-/* Asked for here already: the values of a row that is not let go would else be what the others are refused for. */
+/* That all rows were as they were is asked here already: what one keeps would be the reason for which the others are refused. */
 static void add_letting_go(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, unsigned way)
 {
 	const struct pg_table *t = pl->table;

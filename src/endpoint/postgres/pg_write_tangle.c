@@ -339,7 +339,8 @@ bool pg_write_untangle(struct task *t)
 	if (send_cycle(t))
 		return true;
 	if (t->way == PG_CYCLE_WAYS)	/* nothing could be tried */
-		err_set(&t->between, ERR_ROW, "", "no column that may change is of a type that has other values");
+		err_set(&t->between, ERR_ROW, "", "no column that changes can have a value that nobody has (its type has no others, or a foreign key "
+			"is checked at once)");
 	blame_tangled(t);
 	return false;
 }
