@@ -73,7 +73,7 @@ class UniqueValues(Pair):
         self.assertEqual(dict(self.ids()), {**ids, "k1": ids["k2"], "k2": ids["k1"]}, "its rows were renamed, as they were at a")
         self.assert_quiet()
 
-    def test_f14_a_chain_is_applied_in_its_order(self):
+    def test_a_chain_arrives_in_its_order_or_at_once(self):
         self.a.run("UPDATE things SET code = 'c' || (right(k, 1)::int + 1)")
         self.assertEqual(self.codes()["k9"], "c10")
         self.a.run("UPDATE things SET code = 'c' || right(k, 1)")

@@ -38,7 +38,7 @@ static void blame_tangled(struct task *t)
 		const struct err *first = tangled(t, i)->err;
 		struct err why = *first;
 
-		if (t->between.kind != 0)
+		if (t->between.kind != 0 && !fault("f14-only-the-first-reason-is-told"))
 			err_set(&why, first->kind, first->code, "%s; and none could stand there in between: %s", first->text, t->between.text);
 		pg_write_blame(t, tangled(t, i), &why);
 	}
