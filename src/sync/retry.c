@@ -87,14 +87,35 @@ void retry_part_over(struct side *side)
 	loop_timer_set(t->timer, took_ms < REST_MS ? REST_MS : took_ms > REST_MOST_MS ? REST_MOST_MS : took_ms);
 }
 
+static void on_time(void *arg)
+{
+	struct side *side = arg;
+
+	side->freed_us = clock_mono_us();
+	retry_wanted(side, RETRY_KEYS);
+	flow_pump(side->flow);
+}
+
+void retry_keys_in(struct side *side, int64_t ms)
+{
+	loop_timer_set(side->retry.later, ms);
+}
+
+bool retry_comes(const struct side *side)
+{
+	return loop_timer_pending(side->retry.later);
+}
+
 void retry_init(struct side *side)
 {
 	side->retry.timer = loop_timer_new(side->flow->sync->loop, on_rested, side);
+	side->retry.later = loop_timer_new(side->flow->sync->loop, on_time, side);
 }
 
 void retry_fini(struct side *side)
 {
 	loop_timer_free(&side->retry.timer);
+	loop_timer_free(&side->retry.later);
 }
 
 /* ---- rows that could not be taken ------------------------------------------------------------------------ */

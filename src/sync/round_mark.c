@@ -205,15 +205,23 @@ static bool frees_key(const struct round *r, const struct subject *s, size_t e)
 	return lets_go_of(s, e, r->flow->def->key, r->flow->def->n_key) || (round_leaves(s) != NULL && s->base->seen[e].present);
 }
 
-enum { FREED_US = 5000000 };
+enum { FREED_MS = 5000 };
 
-/* Which columns have to be unique only the database knows: any change may make room. So that is tried now and then, and by every sweep. */
+/*
+ * Which columns have to be unique only the database knows: any change may make room. So that is tried now and then, and by every sweep;
+ * what makes room soon after the last time is tried when its turn comes.
+ */
 static bool may_free_value(struct side *side, const struct subject *s)
 {
-	int64_t now = clock_mono_us();
+	int64_t now = clock_mono_us(), rests_ms = FREED_MS - (now - side->freed_us) / 1000;
 
-	if (side->taken == 0 || now - side->freed_us < FREED_US || !lets_go_of(s, side->endpoint, NULL, side->flow->def->n_fields))
+	if (side->taken == 0 || retry_comes(side) || !lets_go_of(s, side->endpoint, NULL, side->flow->def->n_fields))
 		return false;
+	if (rests_ms > 0) {
+		if (!fault("f14-room-that-is-made-soon-after-is-missed"))
+			retry_keys_in(side, rests_ms);
+		return false;
+	}
 	side->freed_us = now;
 	return true;
 }

@@ -139,6 +139,7 @@ struct side {
 		size_t open;		/* questions and rounds of the portion in work */
 		int64_t began_us;	/* that one; monotonic */
 		struct loop_timer *timer;	/* pending: no portion before */
+		struct loop_timer *later;	/* pending: then there is cause to try what waits for keys and values */
 	} retry;
 	int64_t taken;			/* writes among both that wait for a key or value that another row has */
 	int64_t freed_us;		/* monotonic: when these were last tried because a row had changed */
@@ -478,6 +479,8 @@ enum {				/* why something that is parked may go through by now */
 	RETRY_ORPHANS = 16,	/* nobody remembers for whom they wait */
 };
 void retry_wanted(struct side *, unsigned causes);	/* by and by; costs nothing where nothing is parked */
+void retry_keys_in(struct side *, int64_t ms);		/* RETRY_KEYS, then */
+bool retry_comes(const struct side *);			/* that was asked for, and is still to come */
 int64_t retry_all(struct flow *);			/* RETRY_ALL of all its sides: how many records that is */
 bool retries_under_way(const struct flow *);
 void retry_part_over(struct side *);			/* a round of them has ended */

@@ -526,6 +526,78 @@ START_TEST(a_row_that_changed_again_before_it_was_read_back_is_refused)
 }
 END_TEST
 
+/* ---- a circle of unique values ---------------------------------------------------------------------- */
+
+/* Ann and bob exchange their scores, which have to be unique and cannot be NULL. */
+static void begin_circle(struct write list[2])
+{
+	rig_close(&r);
+	rig_open(&r, server, CAPTURE_LISTEN, "ALTER TABLE " PEOPLE " ALTER score SET NOT NULL, ADD UNIQUE (score);"
+		"INSERT INTO " PEOPLE " (email, score) VALUES ('a', 1), ('b', 2)");
+	list[0] = rig_update(&r, person("a"), P_SCORE, "2", -1);
+	list[1] = rig_update(&r, person("b"), P_SCORE, "1", P_NAME, "bob", -1);
+}
+
+static const char *circle(void)
+{
+	return rig_ask(&r, "SELECT string_agg(concat(email, score, \"full name\", code), ' ' ORDER BY email) FROM " PEOPLE);
+}
+
+START_TEST(rows_that_exchange_values_are_written_together_and_quietly)
+{
+	struct write list[2];
+
+	begin_circle(list);
+	rig_write(&r, r.people, list, 2);
+	ck_outcome(list[0], WRITE_DONE);
+	ck_outcome(list[1], WRITE_DONE);
+	ck_assert_str_eq(circle(), "a2 b1bob");
+	ck_assert_str_eq(rig_ask(&r, "SELECT count(DISTINCT xmin::text) FROM " PEOPLE), "1");
+	quiet();
+}
+END_TEST
+
+/* Somebody is at bob just when the two go together, but before his turn. */
+START_TEST(a_circle_in_which_a_row_changes_meanwhile_is_refused_as_a_whole)
+{
+	struct write list[2];
+	PGconn *other;
+	char *info;
+
+	begin_circle(list);
+	info = pg_server_conninfo(server, NULL, r.db);
+	other = PQconnectdb(info);
+	rig_sql(&r, "CREATE FUNCTION crm.rest() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
+		"IF current_query() LIKE 'SET CONSTRAINTS%%' THEN PERFORM pg_advisory_xact_lock(1); END IF; RETURN NULL; END$$;"
+		"CREATE TRIGGER rest BEFORE UPDATE ON " PEOPLE " FOR EACH STATEMENT EXECUTE FUNCTION crm.rest()");
+	PQclear(PQexec(other, "SELECT pg_advisory_lock(1)"));
+	ck_assert(PQsendQuery(other, "DO $$BEGIN WHILE NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted) "
+		"LOOP PERFORM pg_sleep(0.005); END LOOP; END$$; UPDATE " PEOPLE " SET code = 'new' WHERE email = 'b'; SELECT pg_advisory_unlock(1)"));
+	rig_write(&r, r.people, list, 2);
+	ck_outcome(list[0], WRITE_REFUSED);
+	ck_outcome(list[1], WRITE_REFUSED);
+	ck_assert_str_eq(circle(), "a1 b2new  ");
+	PQfinish(other);
+	free(info);
+}
+END_TEST
+
+/* Another transaction's id on a row between our two writes to it: it is not ours any more. */
+START_TEST(a_circle_in_which_a_trigger_is_at_a_row_in_between_is_not_written)
+{
+	struct write list[2];
+
+	begin_circle(list);
+	rig_sql(&r, "CREATE FUNCTION crm.again() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN BEGIN"
+		" UPDATE " PEOPLE " SET code = 'again' WHERE id = NEW.id; EXCEPTION WHEN OTHERS THEN NULL; END; RETURN NULL; END$$;"
+		"CREATE TRIGGER again AFTER UPDATE OF score ON " PEOPLE " FOR EACH ROW EXECUTE FUNCTION crm.again()");
+	rig_write(&r, r.people, list, 2);
+	ck_row_error(list[0], "23505");
+	ck_row_error(list[1], "23505");
+	ck_assert_str_eq(circle(), "a1 b2");
+}
+END_TEST
+
 /* ---- silent ---------------------------------------------------------------------------------------- */
 
 START_TEST(a_trigger_that_swallows_the_write_is_silent)
@@ -873,6 +945,9 @@ static Suite *write_suite(void)
 	tcase_add_test(t, a_row_that_changes_while_we_wait_for_it_is_refused);
 	tcase_add_test(t, an_equal_key_refuses_an_insert_and_force_says_which);
 	tcase_add_test(t, a_row_that_changed_again_before_it_was_read_back_is_refused);
+	tcase_add_test(t, rows_that_exchange_values_are_written_together_and_quietly);
+	tcase_add_test(t, a_circle_in_which_a_row_changes_meanwhile_is_refused_as_a_whole);
+	tcase_add_test(t, a_circle_in_which_a_trigger_is_at_a_row_in_between_is_not_written);
 	tcase_add_test(t, a_trigger_that_swallows_the_write_is_silent);
 	tcase_add_loop_test(t, bad_values_are_row_errors_with_their_code, 0, 11);
 	tcase_add_test(t, bisection_finds_exactly_the_bad_rows);

@@ -73,21 +73,20 @@ class UniqueValues(Pair):
         self.assertEqual(dict(self.ids()), {**ids, "k1": ids["k2"], "k2": ids["k1"]}, "its rows were renamed, as they were at a")
         self.assert_quiet()
 
-    def test_f14_a_chain_is_applied_in_its_order(self):
+    def test_a_chain_arrives_in_its_order_or_at_once(self):
         self.a.run("UPDATE things SET code = 'c' || (right(k, 1)::int + 1)")
         self.assertEqual(self.codes()["k9"], "c10")
         self.a.run("UPDATE things SET code = 'c' || right(k, 1)")
         self.assertEqual(self.codes()["k9"], "c9")
         self.assertEqual(self.d.parked(), [])
 
-    def test_f14_a_cycle_in_a_column_that_others_follow_is_parked_and_nothing_follows(self):
+    def test_f14_a_cycle_in_a_column_that_others_follow_takes_them_along(self):
         self.b.run("CREATE TABLE followers (code text REFERENCES things (code) ON UPDATE CASCADE); "
-                   "INSERT INTO followers VALUES ('c1'), ('c2')")
+                   "INSERT INTO followers VALUES ('c1'), ('c1'), ('c2')")
         self.a.run("UPDATE things SET code = CASE k WHEN 'k1' THEN 'c2' ELSE 'c1' END WHERE k IN ('k1', 'k2')")
-        self.d.wait()
-        self.assertEqual({p["code"] for p in self.d.parked()}, {"23505"})
-        self.assertEqual(self.b.run("SELECT code FROM followers ORDER BY 1"), [("c1",), ("c2",)])
-        self.assertEqual(self.b.run("SELECT code FROM things WHERE k IN ('k1', 'k2') ORDER BY k"), [("c1",), ("c2",)])
+        codes = self.codes()
+        self.assertEqual((codes["k1"], codes["k2"], self.d.parked()), ("c2", "c1", []))
+        self.assertEqual(self.b.run("SELECT code FROM followers ORDER BY 1"), [("c1",), ("c2",), ("c2",)])
 
     def test_f16_a_value_that_another_row_keeps_is_parked_and_the_others_go_on(self):
         self.a.run("ALTER TABLE things DROP CONSTRAINT things_code_key")
@@ -101,18 +100,132 @@ class UniqueValues(Pair):
 
 
 class NotNullUnique(UniqueValues):
-    """No NULL is possible there: a cycle is parked with its cause, a chain goes."""
+    """No NULL is possible there."""
     b_sql = THINGS + "ALTER TABLE things ADD UNIQUE (code); ALTER TABLE things ALTER code SET NOT NULL;"
-    test_f14_cycles_of_three_and_four_and_a_chain_with_other_fields_in_them_are_turned_everywhere = None
-    test_f13_rows_that_exchange_their_keys_are_parked_until_one_of_them_steps_aside = None
-    test_f14_a_cycle_in_a_column_that_others_follow_is_parked_and_nothing_follows = None
-    test_f16_a_value_that_another_row_keeps_is_parked_and_the_others_go_on = None
 
-    def test_f14_two_unique_values_swapped_are_swapped_everywhere(self):
-        self.a.run("UPDATE things SET code = CASE k WHEN 'k1' THEN 'c2' ELSE 'c1' END WHERE k IN ('k1', 'k2')")
+
+class Swapped(Pair):
+    """Two rows of a exchange their codes; what b makes of it is the test's."""
+    b_sql = THINGS + "ALTER TABLE things ALTER code SET NOT NULL;"
+
+    def swap(self, *rules, first="c1", second="c2"):
+        for rule in rules:
+            self.b.run(rule)
+        self.a.run("INSERT INTO things (k, code, name) VALUES ('k1', $1, 'n1'), ('k2', $2, 'n2')", first, second)
+        self.begin()
+        self.settled()
+        self.a.run("UPDATE things SET code = CASE k WHEN 'k1' THEN $2 ELSE $1 END", first, second)
         self.d.wait()
-        self.assertEqual({p["code"] for p in self.d.parked()}, {"23505"})
-        self.assertEqual(self.b.one("SELECT count(*) FROM things WHERE code = 'c' || right(k, 1)"), 10)
+
+    def assert_swapped(self, first="c1", second="c2"):
+        self.assertEqual(self.d.parked(), [])
+        self.assertEqual(self.settled("k, code, name"), [("k1", second, "n1"), ("k2", first, "n2")])
+        self.assert_quiet()
+
+    def test_f14_where_a_constraint_may_wait_for_the_commit_it_does(self):
+        """The two are no one statement: one of them has more to change."""
+        self.b.run("ALTER TABLE things ADD UNIQUE (code) DEFERRABLE, ADD CHECK (code IN ('c1', 'c2'))")
+        self.a.run("INSERT INTO things (k, code) VALUES ('k1', 'c1'), ('k2', 'c2')")
+        self.begin()
+        self.a.run("UPDATE things SET code = CASE k WHEN 'k1' THEN 'c2' ELSE 'c1' END, name = CASE k WHEN 'k1' THEN 'n1' END")
+        self.assertEqual(self.settled("k, code, name"), [("k1", "c2", "n1"), ("k2", "c1", None)])
+        self.assertEqual(self.d.parked(), [])
+        self.assert_quiet()
+
+    def test_f14_a_chain_is_applied_in_its_order_where_no_value_may_stand_in_between(self):
+        self.b.run("ALTER TABLE things ADD UNIQUE (code), ADD CHECK (code ~ '^c[0-9]+$')")
+        self.a.run("INSERT INTO things (k, code) SELECT 'k' || n, 'c' || n FROM generate_series(0, 9) n")
+        self.begin()
+        for step in (1, 0):
+            self.a.run("UPDATE things SET code = 'c' || (right(k, 1)::int + $1::int)", step)
+            self.assertEqual(dict(self.settled("k, code"))["k9"], f"c{9 + step}")
+        self.assertEqual(self.d.parked(), [])
+
+    def test_f14_a_value_that_only_has_to_look_like_those_that_change_places_may_stand_in_between(self):
+        self.swap("ALTER TABLE things ADD UNIQUE (code), ADD CHECK (code ~ '^[0-9]{5}$')", first="10115", second="20095")
+        self.assert_swapped("10115", "20095")
+
+    def test_f14_where_no_value_may_stand_in_between_both_are_parked_with_the_reason(self):
+        self.swap("ALTER TABLE things ADD UNIQUE (code), ADD CONSTRAINT strict CHECK (code ~ '^c[0-9]$')")
+        self.assertEqual([(p["key"], p["code"]) for p in self.d.parked()], [("k1", "23505"), ("k2", "23505")])
+        for line in self.d.parked():
+            self.assertRegex(line["cause"], 'things_code_key.*in between: a check constraint refuses it .*"strict"')
+        self.assertEqual(self.rows(self.b, "k, code"), [("k1", "c1"), ("k2", "c2")])
+        self.b.run("ALTER TABLE things DROP CONSTRAINT strict")
+        eventually(lambda: self.d.parked() == [], "and go on when it may")
+        self.assert_swapped()
+
+    def test_f14_a_circle_is_turned_although_others_beside_it_wait_for_what_somebody_keeps(self):
+        """k3 wants what k5 keeps, k4 what k3 has, k6 the same as k1."""
+        self.b.run("ALTER TABLE things ADD UNIQUE (code)")
+        self.a.run("INSERT INTO things (k, code) SELECT 'k' || n, 'c' || n FROM generate_series(1, 6) n")
+        self.begin()
+        self.a.run("UPDATE things SET code = 'c' || (ARRAY[2, 1, 5, 3, 5, 2])[right(k, 1)::int]")
+        self.d.wait()
+        self.assertEqual(self.rows(self.b, "code"), [(f"c{n}",) for n in range(1, 7)])
+        self.assertEqual([(p["key"], p["code"]) for p in self.d.parked()], [("k3", "23505"), ("k4", "23505"), ("k6", "23505")])
+        self.assertEqual([c for _, c in self.rows(self.b, "k, code")], ["c2", "c1", "c3", "c4", "c5", "c6"])
+        self.a.run("UPDATE things SET code = 'c7' WHERE k = 'k6'; UPDATE things SET code = 'c6' WHERE k = 'k5'")
+        eventually(lambda: self.d.wait() or self.d.parked() == [], "the others follow")
+        self.settled()
+
+    def test_f14_where_the_type_has_no_other_values_both_are_parked_with_the_reason(self):
+        self.swap("CREATE TYPE side AS ENUM ('c1', 'c2'); ALTER TABLE things ALTER code TYPE side USING code::side, ADD UNIQUE (code)")
+        self.assertEqual([p["code"] for p in self.d.parked()], ["23505"] * 2)
+        self.assertIn("its type has no others", self.d.parked()[0]["cause"])
+
+    def test_f14_of_a_unique_index_over_several_columns_one_that_may_lets_go(self):
+        self.b.run("ALTER TABLE things ALTER name SET NOT NULL, ADD UNIQUE (name, code), ADD CHECK (name IN ('n1', 'n2'))")
+        self.a.run("INSERT INTO things (k, code, name) VALUES ('k1', 'c1', 'n1'), ('k2', 'c2', 'n2')")
+        self.begin()
+        self.a.run("UPDATE things SET code = CASE k WHEN 'k1' THEN 'c2' ELSE 'c1' END, name = CASE k WHEN 'k1' THEN 'n2' ELSE 'n1' END")
+        self.assertEqual(self.settled("k, code, name"), [("k1", "c2", "n2"), ("k2", "c1", "n1")])
+        self.assertEqual(self.d.parked(), [])
+
+    def test_f14_where_an_index_makes_a_value_of_null_another_one_stands_in_between(self):
+        self.swap("ALTER TABLE things ALTER code DROP NOT NULL; CREATE UNIQUE INDEX ON things (coalesce(code, 'none'))")
+        self.assert_swapped()
+
+
+KINDS = {
+    "short": ("varchar(3)", "text", "'s' || n"), "fixed": ("char(4)", "text", "'abc' || n"), "mail": ("varchar(60)", "text", "n || '@x.org'"),
+    "small": ("smallint", "integer", "n"), "whole": ("integer", "integer", "n"), "big": ("bigint", "integer", "n"),
+    "price": ("numeric(5,2)", "decimal", "n + 0.25"), "plain": ("numeric", "decimal", "n"), "part": ("numeric(2,2)", "decimal", "n / 10.0"),
+    "approx": ("real", "decimal", "n + 0.5"), "uid": ("uuid", "uuid", "('0000000' || n || '-0000-4000-8000-000000000000')::uuid"),
+    "day": ("date", "date", "'2020-01-01'::date + n"), "moment": ("timestamptz(0)", "timestamp", "'2020-01-01 00:00Z'::timestamptz + n * interval '1h'"),
+    "raw": ("bytea", "bytes", "decode('0' || n, 'hex')"), "doc": ("jsonb", "json", "jsonb_build_object('n', n)"),
+    "address": ("inet", "text", "('10.0.0.' || n)::inet"),
+}
+
+
+class Kinds(Pair):
+    """A column of each type, in which each row has to have a value of its own at b."""
+    a_sql = "CREATE TABLE things (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE, %s);" % ", ".join(
+        f"{name} {kind[0]}" for name, kind in KINDS.items())
+    b_sql = a_sql + "ALTER TABLE things %s;" % ", ".join(f"ADD UNIQUE ({name}), ALTER {name} SET NOT NULL" for name in KINDS)
+    entities = "\nthing:\n  key: [k]\n  fields:\n    k: {type: text}\n%s  mappings:\n    a: {table: things}\n    b: {table: things}\n" % "".join(
+        f"    {name}: {{type: {kind[1]}}}\n" for name, kind in KINDS.items())
+
+    def test_f14_values_of_every_type_change_places_one_by_one_and_all_at_once(self):
+        columns = ", ".join(KINDS)
+        self.a.run("CREATE TABLE kept AS SELECT n, %s FROM generate_series(1, 3) n" % ", ".join(f"{kind[2]} AS {name}" for name, kind in KINDS.items()))
+        self.a.run(f"INSERT INTO things (k, {columns}) SELECT 'k' || n, {columns} FROM kept ORDER BY n")
+        self.begin()
+        ids = self.b.run("SELECT k, id FROM things ORDER BY 1")
+        self.a.run(f"UPDATE things SET ({columns}) = (SELECT {columns} FROM kept WHERE n = things.id % 3 + 1)")
+        self.settled(f"k, {columns}")
+        self.assertEqual(self.d.parked(), [])
+        for name in KINDS:
+            self.a.run(f"UPDATE things SET {name} = (SELECT {name} FROM kept WHERE n = 4 - things.id) WHERE id <> 2; "
+                       f"UPDATE things SET {name} = (SELECT {name} FROM kept WHERE n = 2) WHERE id = 2")
+        self.settled(f"k, {columns}")
+        for name in KINDS:
+            with self.subTest(name):
+                self.a.run(f"UPDATE things SET {name} = (SELECT {name} FROM kept WHERE n = things.id)")
+                self.settled(f"k, {columns}")
+                self.assertEqual(self.d.parked(), [])
+        self.assertEqual(ids, self.b.run("SELECT k, id FROM things ORDER BY 1"), "the rows were changed, not made anew")
+        self.assert_quiet()
 
 
 class UniqueInPart(Pair):

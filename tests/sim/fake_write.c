@@ -202,7 +202,7 @@ static void write_update(struct fake_op *op, struct fake_write *x)
 	free(key);
 }
 
-/* As the real driver does it: those that wait are tried again as long as that helps, and then all in one transaction. */
+/* As the real driver does it: those that wait are tried again as long as that helps, and then those in a circle in one transaction. */
 static size_t tangled_left(struct fake_op *op)
 {
 	size_t before, left = 0;
@@ -219,14 +219,14 @@ static size_t tangled_left(struct fake_op *op)
 	return left;
 }
 
-static bool write_cycle(struct fake_op *op, size_t left)
+static void write_cycle(struct fake_op *op, size_t left)
 {
 	const struct entity_def *d = &op->world->topology->entities[op->entity].def;
 	struct db_row **rows = xcalloc(left + 1, sizeof(struct db_row *));
 	const char **texts = xcalloc(left + 1, sizeof *texts);
 	struct fake_write **writes = xcalloc(left + 1, sizeof(struct fake_write *));
+	bool *stuck = xcalloc(left + 1, sizeof *stuck);
 	size_t n = 0;
-	bool closes;
 
 	for (size_t i = 0; i < op->n; i++)
 		if (op->writes[i].tangled && op->writes[i].outcome == WRITE_PENDING) {
@@ -234,26 +234,26 @@ static bool write_cycle(struct fake_op *op, size_t left)
 			rows[n] = db_row_by_id(op->db, op->entity, op->writes[i].id);
 			texts[n++] = unique_value(op, &op->writes[i]);
 		}
-	closes = n > 1 && unique_cycle_closes(op->db, op->entity, rows, texts, n);
-	op->world->sometimes->cycle += closes;
-	for (size_t i = 0; closes && i < n; i++) {
+	op->world->sometimes->cycle += unique_cycle(op->db, op->entity, rows, texts, n, stuck) > 0;
+	for (size_t i = 0; i < n; i++) {
 		char *key = key_after(d, writes[i], rows[i]);
 
-		update_row(op, writes[i], rows[i], key);
+		if (!stuck[i])
+			update_row(op, writes[i], rows[i], key);
 		free(key);
 	}
 	free(rows);
 	free(texts);
 	free(writes);
-	return closes;
+	free(stuck);
 }
 
 static void untangle(struct fake_op *op)
 {
 	size_t left = tangled_left(op);
 
-	if (left == 0 || write_cycle(op, left))
-		return;
+	if (left > 0)
+		write_cycle(op, left);
 	for (size_t i = 0; i < op->n; i++)
 		if (op->writes[i].tangled && op->writes[i].outcome == WRITE_PENDING)
 			write_error(&op->writes[i], ERR_ROW, "23505", "unique constraint");

@@ -45,22 +45,46 @@ bool unique_pending(const struct db *db, size_t entity, const char *text, const 
 	return false;
 }
 
-/* Of the writes that wait for each other's values: could they all be done in one transaction? */
-bool unique_cycle_closes(const struct db *db, size_t entity, struct db_row *const *rows, const char *const *texts, size_t n)
+static bool waited_for(struct db_row *const *rows, struct db_row *const *holders, const bool *stuck, size_t n, const struct db_row *row)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct db_row *holder = unique_holder(db, entity, texts[i], rows[i]);
-		bool moves = holder == NULL;
+	for (size_t i = 0; i < n; i++)
+		if (!stuck[i] && holders[i] == row && rows[i] != row)
+			return true;
+	return false;
+}
 
-		for (size_t j = 0; j < n; j++) {
-			moves |= rows[j] == holder;
-			if (j != i && same_text(texts[i], texts[j]))
-				return false;
-		}
-		if (!moves)
-			return false;
+/* Does it have to stay where it is, as far as is known of the others? */
+static bool is_stuck(struct db_row *const *rows, struct db_row *const *holders, const bool *stuck, size_t n, size_t i)
+{
+	bool moves = holders[i] == NULL;
+
+	for (size_t j = 0; j < n; j++)
+		moves |= !stuck[j] && rows[j] == holders[i];
+	return !moves || (holders[i] != NULL && !waited_for(rows, holders, stuck, n, rows[i]));
+}
+
+/*
+ * Of the writes that wait for each other's values: which could be done in one transaction? Those in a circle: each waits for one that moves,
+ * and is waited for. stuck[] says which not; returns how many.
+ */
+size_t unique_cycle(const struct db *db, size_t entity, struct db_row *const *rows, const char *const *texts, size_t n, bool *stuck)
+{
+	struct db_row **holders = xcalloc(n + 1, sizeof *holders);
+	size_t left = n;
+	bool more = true;
+
+	for (size_t i = 0; i < n; i++)
+		holders[i] = (struct db_row *)unique_holder(db, entity, texts[i], rows[i]);
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < n; i++)
+			if (!stuck[i] && is_stuck(rows, holders, stuck, n, i)) {
+				more = stuck[i] = true;
+				left--;
+			}
 	}
-	return true;
+	free(holders);
+	return left;
 }
 
 /* ---- people ---------------------------------------------------------------------------------------------------- */

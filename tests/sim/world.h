@@ -450,7 +450,7 @@ void db_fini(struct db *);
 /* unique.c */
 const struct db_row *unique_holder(const struct db *, size_t entity, const char *text, const struct db_row *but);	/* NULL: nobody */
 bool unique_pending(const struct db *, size_t entity, const char *text, const struct db_row *but);
-bool unique_cycle_closes(const struct db *, size_t entity, struct db_row *const *rows, const char *const *texts, size_t n);
+size_t unique_cycle(const struct db *, size_t entity, struct db_row *const *rows, const char *const *texts, size_t n, bool *stuck);
 char *unique_from_elsewhere(struct world *, const struct db *, size_t entity);
 size_t unique_hand_on(struct world *, struct db *, size_t entity, struct db_row *rows[3], char *texts[3]);
 bool unique_waits_rightly(const struct world *, uint32_t record, const struct db *);

@@ -16,7 +16,8 @@
  *   pg_sums.c      hashes of rows, made and added up by the server
  *   pg_capture.c   capture, ack, drop: the line of captures; pg_log.c for listen, pg_poll.c for poll
  *   pg_write.c     insert, update, delete: set-based, guarded, read back, bisected; statements in pg_write_sql.c,
- *                  many inserts by COPY: pg_write_copy.c
+ *                  many inserts by COPY: pg_write_copy.c; unique values that change hands: pg_write_tangle.c, pg_write_cycle.c
+ *   pg_spare.c     a value that nobody has
  *   pg_state.c     our row there: the fencing number under which all is written, and the epoch; and a greeting's wait for what
  *                  former lives of ours still do there, with pg_sessions.c, which knows our sessions
  *   pg_load.c      how busy the server is with others
@@ -76,7 +77,10 @@ struct pg_column {
 	char category;		/* pg_type.typcategory of the base type */
 	char *zone;		/* a literal: the zone of a timestamp without one; NULL: none is needed */
 	bool not_null, generated, identity_always;
-	bool lets_go;		/* a unique index looks at it, and NULL there holds no value: the way out of a cycle of unique values */
+	/* the ways out of a cycle of unique values, where an index that is checked row by row looks at it */
+	bool lets_go;		/* it may be NULL, which holds no value */
+	bool steps_aside;	/* it may be given a value that nobody has */
+	bool unique;		/* a unique index is on it alone: who has a value can be asked */
 	char *loose;		/* texts that differ may be the same there: what to cast an array to, to have them compared so; else NULL */
 	bool collated;		/* ... by its collation */
 };
@@ -104,6 +108,7 @@ struct pg_table {
 	} *parents;
 	bool key_unique;		/* a unique index covers exactly the key columns */
 	uint32_t alike[KEY_FIELDS_MAX];	/* as in struct link */
+	bool waits;			/* a unique constraint is DEFERRABLE: it may wait for the commit */
 	bool partitioned;
 	bool soft_delete_is_flag;	/* `deleted` is boolean */
 	bool soft_delete_has_value;	/* it is set to a value of one's own, not to the time or true */

@@ -42,6 +42,10 @@ static const char tables_sql[] =
 	"LEFT JOIN pg_class c ON c.relnamespace = s.oid AND c.relname = w.v->>1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') "
 	"ORDER BY w.n";
 
+#define IS_KEY_OF(index) "a.attnum = ANY ((" index ".indkey::int2[])[0:" index ".indnkeyatts - 1]) "
+#define LOOKED_AT(index) "ELSE EXISTS (SELECT FROM pg_depend p WHERE p.classid = 'pg_class'::regclass AND p.objid = " index ".indexrelid " \
+	"AND p.refclassid = 'pg_class'::regclass AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum)"
+
 static const char columns_sql[] =
 	"SELECT a.attrelid, a.attname, format_type(a.atttypid, -1), b.oid, b.typmod, b.typcategory, a.attnotnull, "
 	"a.attgenerated <> '', a.attidentity = 'a', has_column_privilege(a.attrelid, a.attnum, 'SELECT'), "
@@ -64,11 +68,13 @@ static const char columns_sql[] =
 	"format_type(b.oid, -1), "
 	"(SELECT format('%I.%I', ln.nspname, l.collname) FROM pg_collation l JOIN pg_namespace ln ON ln.oid = l.collnamespace "
 	"  WHERE l.oid = a.attcollation AND NOT l.collisdeterministic), "
-	/* a unique index looks at it: as a key column, inside of an expression, or in the condition of a partial one */
-	"EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid AND CASE "
-	"  WHEN i.indpred IS NULL AND i.indexprs IS NULL THEN a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) "
-	"  ELSE EXISTS (SELECT FROM pg_depend p WHERE p.classid = 'pg_class'::regclass AND p.objid = i.indexrelid "
-	"  AND p.refclassid = 'pg_class'::regclass AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum) END) "
+	/* a unique index that is checked row by row looks at it: as a key column, inside of an expression, or in the condition of a partial one */
+	"EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid AND i.indimmediate AND CASE "
+	"  WHEN i.indpred IS NULL AND i.indexprs IS NULL THEN " IS_KEY_OF("i") LOOKED_AT("i") " END), "
+	/* ... and not by its condition alone; nor has its value to be that of another row, from the first moment on */
+	"EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND i.indisunique AND i.indisvalid AND i.indimmediate AND CASE "
+	"  WHEN i.indexprs IS NULL THEN " IS_KEY_OF("i") LOOKED_AT("i") " END) AND NOT EXISTS (SELECT FROM pg_constraint k "
+	"  WHERE k.conrelid = a.attrelid AND k.contype = 'f' AND a.attnum = ANY (k.conkey) AND NOT k.condeferrable) "
 	"FROM pg_attribute a CROSS JOIN LATERAL (WITH RECURSIVE d AS ("
 	"  SELECT t.oid, t.typtype, t.typcategory, t.typbasetype, t.typtypmod, a.atttypmod AS typmod "
 	"  FROM pg_type t WHERE t.oid = a.atttypid "

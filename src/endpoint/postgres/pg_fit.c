@@ -3,6 +3,7 @@
  */
 #include "endpoint/postgres/pg_fit.h"
 #include "endpoint/postgres/pg_bytes.h"
+#include "endpoint/postgres/pg_spare.h"
 #include "endpoint/postgres/pg_write_sql.h"
 #include "endpoint/postgres/pg_zone.h"
 
@@ -112,6 +113,7 @@ static bool take_column(const struct reading *r, struct candidate *c, const char
 	col->generated = is_true(r->columns, row, COL_GENERATED);
 	col->identity_always = is_true(r->columns, row, COL_IDENTITY);
 	col->lets_go = !col->not_null && is_true(r->columns, row, COL_UNIQUE);
+	col->steps_aside = is_true(r->columns, row, COL_ASIDE) && pg_has_spare(col);
 	col->collated = !PQgetisnull(r->columns, row, COL_COLLATION);
 	if (col->category == 'S' && (col->collated || (col->oid != T_TEXT && col->oid != T_VARCHAR)))
 		col->loose = xasprintf("%s[]%s%s", PQgetvalue(r->columns, row, COL_BASE_TYPE), col->collated ? " COLLATE " : "",
@@ -352,6 +354,19 @@ static void judge_deletes(const struct reading *r, struct candidate *c)
 	for (size_t i = 0; i < m->n_where; i++)
 		if (column_row(r, c, m->where[i].column) < 0)
 			no_such_column(r, c, m->where[i].column, "where");
+}
+
+static void judge_uniqueness(const struct reading *r, struct candidate *c)
+{
+	struct pg_table *t = c->table;
+
+	for (int i = 0; i < PQntuples(r->indexes); i++)
+		t->waits = t->waits || (strtoul(PQgetvalue(r->indexes, i, IDX_TABLE), NULL, 10) == t->oid && !is_true(r->indexes, i, IDX_IMMEDIATE));
+	for (size_t f = 0; f < t->n_fields; f++) {
+		struct pg_column *col = &t->fields[f];
+
+		col->unique = col->quoted != NULL && unique_on(r, t, (const char *const []){ col->name }, 1, false);
+	}
 }
 
 static void judge_key(const struct reading *r, struct candidate *c)
@@ -671,7 +686,7 @@ static void write_from_clause(struct candidate *c)
 static void mark_column(struct buf *b, const struct pg_column *col)
 {
 	if (col->quoted != NULL)
-		buf_addf(b, "|%s %s %d %d%d", col->quoted, col->type, (int)col->typmod, col->not_null, col->lets_go);
+		buf_addf(b, "|%s %s %d %d%d%d", col->quoted, col->type, (int)col->typmod, col->not_null, col->lets_go, col->steps_aside);
 }
 
 /* Changes when the definition does, as far as we depend on it. */
@@ -728,6 +743,7 @@ static void judge(struct reading *r, struct candidate *c)
 	if (c->table->id.quoted != NULL)
 		judge_rights(r, c);
 	judge_copy(r, c);
+	judge_uniqueness(r, c);
 }
 
 void fit_all(struct reading *r)

@@ -42,6 +42,8 @@ struct task {			/* a batch that is being written */
 	size_t *tangled, n_tangled;	/* places in order[]: updates that wait for a unique value; each keeps its error */
 	size_t answered_then;		/* answered, when the last of them was put there */
 	unsigned tangled_tries;
+	unsigned way;			/* how they are made to let go of their values */
+	struct err between;		/* why none may stand in between; kind 0: nothing said so */
 	size_t answered, failed;	/* writes that found their outcome otherwise than by a row-class error; by one */
 	char code[sizeof ((struct err *)0)->code];	/* of the first of these */
 	bool mixed;			/* another one had another code */

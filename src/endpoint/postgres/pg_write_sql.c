@@ -4,13 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fault.h"
 #include "base/mem.h"
 #include "endpoint/postgres/pg_path.h"
 #include "endpoint/postgres/pg_zone.h"
-
-/* This transaction's id as xmin shows it: a row read later with this version is still the one we wrote. */
-#define OUR_VERSION "(pg_catalog.txid_current() % 4294967296)::pg_catalog.text"
 
 static bool has(const struct write *w, size_t field)
 {
@@ -51,10 +47,10 @@ static void add_ids_and_versions(struct pg_stmt *st, const struct pg_write_set *
 }
 
 /*
- * What is assigned. Text-like columns get text, so that assignment complains about what is too long: an explicit cast
+ * Text-like columns get text, so that assignment complains about what is too long: an explicit cast
  * to varchar(n) would cut it silently. Other types are cast without precision, and assignment applies it.
  */
-static void add_sent(struct buf *sql, const struct pg_column *c, const char *from)
+void pg_write_add_sent(struct buf *sql, const struct pg_column *c, const char *from)
 {
 	char *moment;
 
@@ -119,8 +115,7 @@ static void add_unnest(struct buf *sql, size_t n, bool with_id, const struct wri
 
 /* ---- update ------------------------------------------------------------------------------------------ */
 
-/* A row that was deleted softly and is written again is there again. */
-static void add_revival(struct buf *sql, const struct pg_link *pl)
+void pg_write_add_revival(struct buf *sql, const struct pg_link *pl)
 {
 	const struct pg_table *t = pl->table;
 
@@ -182,7 +177,7 @@ static void add_update_mark(struct buf *sql, const struct pg_link *pl, const str
 			add_same_as_before(sql, &t->fields[f], now, other);
 		glue = " AND ";
 	}
-	buf_adds(sql, " THEN NULL ELSE " OUR_VERSION " END");
+	buf_adds(sql, " THEN NULL ELSE " PG_OUR_VERSION " END");
 }
 
 bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_locked)
@@ -205,12 +200,12 @@ bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 			continue;
 		snprintf(from, sizeof from, "s.c%zu", f);
 		buf_addf(sql, "%s%s = ", glue, t->fields[f].quoted);
-		add_sent(sql, &t->fields[f], from);
+		pg_write_add_sent(sql, &t->fields[f], from);
 		glue = ", ";
 	}
 	if (*glue == '\0')
 		return false;
-	add_revival(sql, pl);
+	pg_write_add_revival(sql, pl);
 	buf_adds(sql, " FROM ");
 	add_guarded(sql, pl, like, true, skip_locked);
 	buf_adds(sql, " RETURNING s.n, ");
@@ -218,148 +213,6 @@ bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	pg_state_guard(st, pl);
 	pg_path_end(st, pl->pg);
 	return true;
-}
-
-/* ---- a cycle of unique values ------------------------------------------------------------------------ */
-
-enum { CYCLE_BYTES = 8 << 20 };
-
-/*
- * Several statements in one transaction of ours go by the simple protocol, which has no parameters. So values go as
- * hexadecimal digits: nothing of them is ever read as SQL, and there is nothing to escape.
- */
-static void add_hex(struct buf *sql, struct value v)
-{
-	if (value_is_null(v)) {
-		buf_adds(sql, "NULL");
-		return;
-	}
-	buf_adds(sql, "pg_catalog.convert_from(pg_catalog.decode('");
-	for (int32_t i = 0; i < v.len; i++)
-		buf_addf(sql, "%02x", (unsigned char)v.data[i]);
-	buf_adds(sql, "', 'hex'), 'UTF8')");
-}
-
-enum { HEX_ID = -1, HEX_VERSION = -2 };
-
-static void add_hex_list(struct buf *sql, const struct pg_write_set *set, int what)
-{
-	buf_adds(sql, "ARRAY[");
-	for (size_t i = 0; i < set->n; i++) {
-		const struct write *w = nth(set, i);
-
-		buf_adds(sql, i > 0 ? ", " : "");
-		add_hex(sql, what == HEX_ID ? w->id : what == HEX_VERSION ? w->version : w->values[what]);
-	}
-	buf_adds(sql, "]::pg_catalog.text[]");
-}
-
-static void add_row_is(struct buf *sql, const struct pg_table *t)
-{
-	buf_addf(sql, " WHERE t.%s ", t->id.quoted);
-	pg_add_operator(sql, &t->id, "=");
-	buf_addf(sql, " u.id::%s AND t.xmin = ", pg_cast_type(&t->id));
-}
-
-static bool add_letting_go(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set)
-{
-	const struct pg_table *t = pl->table;
-	struct buf *sql = &st->sql;
-	const char *glue = "";
-
-	pg_path_begin(st);
-	buf_addf(sql, "UPDATE %s AS t SET ", t->quoted);
-	for (size_t f = 0; f < n_fields(pl); f++)
-		if (has(nth(set, 0), f) && is_mapped(&t->fields[f]) && t->fields[f].lets_go) {
-			buf_addf(sql, "%s%s = NULL", glue, t->fields[f].quoted);
-			glue = ", ";
-		}
-	buf_adds(sql, " FROM unnest(");
-	add_hex_list(sql, set, HEX_ID);
-	buf_adds(sql, ", ");
-	add_hex_list(sql, set, HEX_VERSION);
-	buf_adds(sql, ") AS u(id, v)");
-	add_row_is(sql, t);
-	buf_adds(sql, "u.v::pg_catalog.xid RETURNING 1) SELECT FROM w WHERE ");
-	pg_path_plain_condition(st, pl->pg);
-	pg_path_plain_back(st);
-	return *glue != '\0';
-}
-
-/* The rows that we have let go just now, and no others; when one is missing all is undone. */
-static void add_taking(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set)
-{
-	const struct pg_table *t = pl->table;
-	struct buf *sql = &st->sql;
-	const struct write *like = nth(set, 0);
-	const char *glue = "";
-
-	pg_path_begin(st);
-	buf_addf(sql, "UPDATE %s AS t SET ", t->quoted);
-	for (size_t f = 0; f < n_fields(pl); f++) {
-		char from[32];
-
-		if (!has(like, f) || !is_mapped(&t->fields[f]))
-			continue;
-		snprintf(from, sizeof from, "u.c%zu", f);
-		buf_addf(sql, "%s%s = ", glue, t->fields[f].quoted);
-		add_sent(sql, &t->fields[f], from);
-		glue = ", ";
-	}
-	add_revival(sql, pl);
-	buf_adds(sql, " FROM unnest(");
-	add_hex_list(sql, set, HEX_ID);
-	for (size_t f = 0; f < n_fields(pl); f++)
-		if (has(like, f)) {
-			buf_adds(sql, ", ");
-			add_hex_list(sql, set, (int)f);
-		}
-	buf_adds(sql, ") WITH ORDINALITY AS u(id, ");
-	for (size_t f = 0; f < n_fields(pl); f++)
-		if (has(like, f))
-			buf_addf(sql, "c%zu, ", f);
-	buf_adds(sql, "n)");
-	add_row_is(sql, t);
-	buf_adds(sql, OUR_VERSION "::pg_catalog.xid RETURNING u.n) ");
-	buf_addf(sql, "SELECT pg_catalog.width_bucket(1, 0, 2, (w.n IS NOT NULL)::pg_catalog.int4) "
-		 "FROM pg_catalog.generate_series(1, %zu) AS g(n) LEFT JOIN w ON w.n = g.n WHERE ", set->n);
-	pg_path_plain_condition(st, pl->pg);
-	pg_path_plain_back(st);
-}
-
-/* The writes from i on that have the same fields. */
-static struct pg_write_set run_of(const struct pg_write_set *set, size_t i)
-{
-	size_t end = i;
-
-	while (end < set->n && nth(set, end)->fields == nth(set, i)->fields)
-		end++;
-	return (struct pg_write_set){ set->list, set->order + i, end - i };
-}
-
-bool pg_write_cycle_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set)
-{
-	struct buf *sql = &st->sql;
-	struct pg_write_set part;
-
-	for (size_t i = 0; i < set->n; i += part.n) {
-		part = run_of(set, i);
-		if (!add_letting_go(st, pl, &part) || sql->len > CYCLE_BYTES)
-			return false;
-	}
-	/* Where others refer to such a column and follow its changes the NULL would go on to them, and stay: then not. */
-	buf_addf(sql, "SELECT pg_catalog.width_bucket(1, 0, 2, (NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS f "
-		 "JOIN pg_catalog.pg_attribute AS a ON a.attrelid = f.confrelid AND a.attnum = ANY (f.confkey) "
-		 "WHERE f.contype = 'f' AND f.confrelid = %u AND f.confupdtype IN ('c', 'n', 'd') AND NOT a.attnotnull))::pg_catalog.int4); ",
-		 fault("f14-others-may-follow-a-null") ? 0 : pl->table->oid);
-	for (size_t i = 0; i < set->n && sql->len <= CYCLE_BYTES; i += part.n) {
-		part = run_of(set, i);
-		add_taking(st, pl, &part);
-	}
-	buf_adds(sql, "SELECT " OUR_VERSION ", ");
-	pg_path_plain_set(st, pl->pg);	/* what waits for the commit is to find it, too */
-	pg_state_guard_plain(st, pl);
-	return sql->len <= CYCLE_BYTES;
 }
 
 /* ---- insert ------------------------------------------------------------------------------------------ */
@@ -433,7 +286,7 @@ static void add_insert_mark(struct buf *sql, const struct pg_link *pl, const str
 			buf_addf(sql, "%s IS NULL", stored);	/* no default, no trigger filled it in */
 		glue = " AND ";
 	}
-	buf_adds(sql, " THEN NULL ELSE " OUR_VERSION " END");
+	buf_adds(sql, " THEN NULL ELSE " PG_OUR_VERSION " END");
 }
 
 static bool insert_one_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_equal)
@@ -458,7 +311,7 @@ static bool insert_one_sql(struct pg_stmt *st, const struct pg_link *pl, const s
 			continue;
 		sent_name(sent, f, params[f]);
 		buf_adds(sql, glue);
-		add_sent(sql, &t->fields[f], sent);
+		pg_write_add_sent(sql, &t->fields[f], sent);
 		glue = ", ";
 	}
 	add_where_columns(sql, st, pl, true);
@@ -520,7 +373,7 @@ bool pg_write_insert_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 			continue;
 		sent_name(sent, f, 0);
 		buf_adds(sql, glue);
-		add_sent(sql, &t->fields[f], sent);
+		pg_write_add_sent(sql, &t->fields[f], sent);
 		glue = ", ";
 	}
 	add_where_columns(sql, st, pl, true);

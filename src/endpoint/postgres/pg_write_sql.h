@@ -24,13 +24,6 @@ struct pg_write_set {
 /* An inserted row whose key is not the one that was sent cannot be told from the others: the statement fails with this. */
 #define PG_WRITE_UNKNOWN_ROW "2201G"
 
-/*
- * All of these updates in one transaction, whatever unique values their rows take from each other: NULL first, then what they are
- * to be. Several statements; the result is the version the rows have then. All or nothing: it fails with PG_WRITE_UNKNOWN_ROW when
- * a row is not what it was. False: some row has no column where NULL would let go of a value, or it is too much for one statement.
- * The sets of fields may differ; those of one set stand together.
- */
-bool pg_write_cycle_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set);
 /* False: there is no column that may be written. */
 bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_locked);
 bool pg_write_insert_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_equal);
@@ -41,6 +34,35 @@ bool pg_write_delete_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 /* (id, version) of the rows of a set that exist. */
 void pg_write_look_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set);
 
+/* This transaction's id as xmin shows it: a row read later with this version is still the one we wrote. */
+#define PG_OUR_VERSION "(pg_catalog.txid_current() % 4294967296)::pg_catalog.text"
+/* What is assigned to the column; `from` is a text. */
+void pg_write_add_sent(struct buf *sql, const struct pg_column *c, const char *from);
+/* More of a SET list: a row that was deleted softly and is written again is there again. */
+void pg_write_add_revival(struct buf *sql, const struct pg_link *pl);
+
+/* ---- a cycle of unique values: pg_write_cycle.c -------------------------------------------------------- */
+
+/*
+ * How rows let go of unique values before they take each other's; tried one after the other. From PG_CYCLE_ONE on it is a value in between in
+ * that one field (PG_CYCLE_ONE + field), where several could have one.
+ */
+enum { PG_CYCLE_NULL, PG_CYCLE_MIXED, PG_CYCLE_VALUES, PG_CYCLE_ALIKE, PG_CYCLE_ONE, PG_CYCLE_WAYS = PG_CYCLE_ONE + FIELDS_MAX };
+/* The first way from `way` on that may be of use for these; PG_CYCLE_WAYS: there is none. */
+unsigned pg_write_cycle_way(const struct pg_link *pl, const struct pg_write_set *set, unsigned way);
+/*
+ * All of these updates in one transaction, whatever unique values their rows take from each other. Several statements; the result is the
+ * version the rows have then. All or nothing: it fails with PG_WRITE_UNKNOWN_ROW when a row is not what it was, and with
+ * PG_WRITE_FOLLOWED when a NULL would go on to rows that refer to one of these. False: it is too much for one. The sets of
+ * fields may differ; those of one set stand together.
+ */
+#define PG_WRITE_FOLLOWED "2201F"
+bool pg_write_cycle_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, unsigned way);
+/*
+ * Which rows have now what these are to have: (number in the set, from 0; that row's id; field). Only of columns that have to be unique alone.
+ * False: there is none that changes, or it is too much for one.
+ */
+bool pg_write_holders_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set);
 
 /* ---- many inserts at once by COPY: pg_write_copy.c ---------------------------------------------------- */
 

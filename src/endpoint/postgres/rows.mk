@@ -9,9 +9,11 @@ libcrmsync_a_SOURCES += \
 	src/endpoint/postgres/pg_log.c src/endpoint/postgres/pg_poll.c \
 	src/endpoint/postgres/pg_path.c src/endpoint/postgres/pg_path.h \
 	src/endpoint/postgres/pg_sessions.c src/endpoint/postgres/pg_sessions.h \
+	src/endpoint/postgres/pg_spare.c src/endpoint/postgres/pg_spare.h \
 	src/endpoint/postgres/pg_state.c \
 	src/endpoint/postgres/pg_write.c src/endpoint/postgres/pg_write.h \
 	src/endpoint/postgres/pg_write_copy.c \
+	src/endpoint/postgres/pg_write_cycle.c \
 	src/endpoint/postgres/pg_write_sql.c src/endpoint/postgres/pg_write_sql.h \
 	src/endpoint/postgres/pg_write_tangle.c \
 	src/endpoint/postgres/pg_sql.c src/endpoint/postgres/pg_sql.h \
