@@ -5,6 +5,7 @@
  *   decide_extreme.c max and min: by value, not by key
  *   decide_add.c     add: by differences
  *   decide_manual.c  manual: what waits for a person
+ *   decide_follow.c  references to records that have got another key
  *   decide_imposed.c what a person puts back or imposes
  *   decide_life.c    deletes against edits, new generations; what lost, for the journal
  *   decide_orders.c  what everybody shows now, and what has to be written where
@@ -145,6 +146,9 @@ static inline bool keeps_word(const struct work *w, size_t e, size_t f)
 {
 	return (w->out->waits & BIT(f)) && (w->out->words[f] & BIT(e));
 }
+
+/* decide_follow.c */
+void decide_follow(struct work *w);	/* from here on the base says what is shown now */
 
 /* decide_imposed.c */
 void decide_find_imposed(struct work *w);

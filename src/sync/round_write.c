@@ -120,6 +120,7 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	} else if (s->moved) {
 		s->next_rid = s->old_rid;
 	}
+	round_keep_former(r, s, have_key && !s->d.next->dead);
 	try_anew(r, s);
 	for (size_t e = 0; e < n_endpoints(r); e++) {	/* what cannot be reached or is not valid now stays owed */
 		if (s->d.orders[e].action != ACTION_NONE && (!reachable(r, e) || s->invalid & BIT(e) || migrate_forbids(r, e)))

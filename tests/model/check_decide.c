@@ -1652,6 +1652,95 @@ static void shows_without(size_t e, int64_t seconds, const char *text, size_t f)
 }
 
 /* What it refers to waits for this very record: heard of or not, the blank is nobody's edit, and it is filled in. */
+/* The last field refers to a record that has got another key: so it shows there. */
+static void shows_followed(size_t e, int64_t seconds, const char *text)
+{
+	shows(e, seconds, text);
+	now[e].followed = MASK(CITY);
+}
+
+static void nobody_follows(void)
+{
+	for (size_t e = 0; e < ENDPOINTS; e++)
+		now[e].followed = 0;
+}
+
+START_TEST(a_reference_to_a_record_that_got_another_key_was_not_edited_and_keeps_nothing)
+{
+	fields[CITY].type = FIELD_REFERENCE;
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Acme");
+	shows_followed(A, 10, "ann Ann Elm Ltd");
+	deletes(_i == 0 ? C : B, 20);
+	decide();
+	ck_assert(base->dead);
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(A, ACTION_DELETE, 0);
+	expect_order(_i == 0 ? B : C, ACTION_DELETE, 0);
+}
+END_TEST
+
+START_TEST(a_reference_that_was_edited_beside_keeps_the_record)
+{
+	fields[CITY].type = FIELD_REFERENCE;
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Acme");
+	shows_followed(A, 10, "ann Ann Elm Ltd");
+	shows(B, 15, "ann Ann Elm Other");
+	deletes(C, 20);
+	decide();
+	ck_assert(!base->dead);
+	only_lost(LOST_DELETE, C, B);
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+}
+END_TEST
+
+START_TEST(where_a_record_has_its_old_key_yet_references_to_it_are_right)
+{
+	fields[CITY].type = FIELD_REFERENCE;
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Acme");
+	shows_followed(A, 10, "ann Ann Elm Ltd");
+	decide();
+	ck_assert_uint_eq(d.edited, 0);
+	ck_assert_uint_eq(base->fields[CITY].digest, digest_field(now[A].digests[CITY]));
+	ck_assert_int_eq(base->fields[CITY].key.eff, T(0));
+	expect_nothing_to_do();
+	nobody_follows();
+	expect_quiet();
+	shows_followed(C, 20, "ann Ann Elm Ltd");	/* at C it got the key later */
+	decide();
+	ck_assert(base->seen[C].same);
+	ck_assert_uint_eq(d.edited, 0);
+	expect_nothing_to_do();
+	nobody_follows();
+	expect_quiet();
+	shows(B, 30, "ann Ann Elm Other");	/* and B moves it elsewhere, from where it was by the key of before */
+	decide();
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+	expect_order(C, ACTION_UPDATE, MASK(CITY));
+	ck_assert_uint_eq(d.n_lost, 0);
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
+/* B has yet to get the reference that is agreed; the record that it shows instead gets another key. */
+START_TEST(who_is_behind_stays_behind_when_what_it_refers_to_gets_another_key)
+{
+	fields[CITY].type = FIELD_REFERENCE;
+	all_know("ann Ann Elm Acme");
+	shows(A, 10, "ann Ann Elm Other");
+	decide();
+	shows_followed(B, 0, "ann Ann Elm Ltd");
+	decide();
+	ck_assert_uint_eq(d.edited, 0);
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
 START_TEST(a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again)
 {
 	all_know("ann Ann Elm Rome");
@@ -2723,6 +2812,10 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, what_a_row_shows_that_took_the_place_of_another_was_entered_anew);
 	tcase_add_test(t, an_insert_in_doubt_is_looked_for_where_the_record_was_deleted_meanwhile);
 	tcase_add_test(t, a_row_that_we_are_known_to_have_inserted_is_ours_whatever_it_shows);
+	tcase_add_loop_test(t, a_reference_to_a_record_that_got_another_key_was_not_edited_and_keeps_nothing, 0, 2);
+	tcase_add_test(t, a_reference_that_was_edited_beside_keeps_the_record);
+	tcase_add_test(t, where_a_record_has_its_old_key_yet_references_to_it_are_right);
+	tcase_add_test(t, who_is_behind_stays_behind_when_what_it_refers_to_gets_another_key);
 	tcase_add_test(t, a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again);
 	tcase_add_loop_test(t, a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in, 0, 2);
 	tcase_add_test(t, a_write_in_doubt_does_not_come_back_as_an_edit);
