@@ -96,6 +96,12 @@ void decide_add_at_hand(struct work *w, size_t f)
 
 /* ---- what the next decision needs to know ------------------------------------------------------------ */
 
+/* Sums are made with them, and by values of which one is the greatest (least) it is told whether an edit stands. */
+static bool needs_amounts(enum rule rule)
+{
+	return rule == RULE_ADD || is_extreme(rule);
+}
+
 static void keep_amount(struct vector *next, size_t f, uint32_t digest, const struct value *v)
 {
 	if (v == NULL || value_is_null(*v) || v->len > AMOUNT_BYTES_MAX || next->n_amounts == AMOUNTS_MAX ||
@@ -117,7 +123,7 @@ static const struct value *find_amount(const struct work *w, size_t f, uint32_t 
 static void keep_listed(const struct work *w, const struct vdeviation *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (w->entity->fields[list[i].field].rule == RULE_ADD)
+		if (needs_amounts(w->entity->fields[list[i].field].rule))
 			keep_amount(w->out->next, list[i].field, list[i].digest, find_amount(w, list[i].field, list[i].digest));
 }
 
@@ -128,14 +134,14 @@ void decide_keep_amounts(struct work *w)
 
 	next->n_amounts = 0;
 	for (size_t f = 0; f < w->entity->n_fields; f++)
-		most += w->entity->fields[f].rule == RULE_ADD;
+		most += needs_amounts(w->entity->fields[f].rule);
 	if (most == 0)
 		return;
 	for (size_t e = 0; e < next->n_endpoints; e++)
 		most += next->seen[e].n_deviations + next->seen[e].n_intended;
 	next->amounts = arena_alloc(w->arena, most * sizeof *next->amounts);
 	for (size_t f = 0; f < w->entity->n_fields; f++)
-		if (w->entity->fields[f].rule == RULE_ADD)
+		if (needs_amounts(w->entity->fields[f].rule))
 			keep_amount(next, f, next->fields[f].digest, find_amount(w, f, next->fields[f].digest));
 	for (size_t e = 0; e < next->n_endpoints; e++) {
 		keep_listed(w, next->seen[e].deviations, next->seen[e].n_deviations);
@@ -157,7 +163,7 @@ void decide_keep_readback(const struct decide_policy *policy, struct vector *nex
 	for (size_t i = 0; i < s->n_deviations; i++) {
 		size_t f = s->deviations[i].field;
 
-		if (policy->entity->fields[f].rule == RULE_ADD && digest_field(readback->digests[f]) == s->deviations[i].digest)
+		if (needs_amounts(policy->entity->fields[f].rule) && digest_field(readback->digests[f]) == s->deviations[i].digest)
 			keep_amount(next, f, s->deviations[i].digest, &readback->values[f]);
 	}
 }

@@ -123,6 +123,8 @@ int decide_extreme_compare(const struct work *w, size_t f, uint64_t digest_a, ui
 uint8_t decide_extreme_winner(struct work *w, size_t f, bool new_life);	/* as the winner of any other rule */
 /* What it showed before this observation is what is agreed, or was written on top of that. */
 bool decide_extreme_had_seen(const struct work *w, size_t e, size_t f);
+/* What it shows is known to lose to what the base has agreed on. */
+bool decide_extreme_beaten(const struct work *w, size_t e, size_t f);
 /* An edit there waits for a value that is out of reach, be it its own: nobody can say yet whether it stands. */
 bool decide_extreme_waits(const struct work *w, size_t f, size_t e);
 
