@@ -11,7 +11,8 @@
  * somebody who had.
  *
  * Whether an edit keeps a record that somebody deletes must not depend on who is there to show the agreed value: one that is known to
- * lose to that keeps nothing. So the vector keeps these values as it does for sums (decide_add.c), and by them the lives are judged.
+ * lose to that keeps nothing. So the vector keeps these values as it does for sums (decide_add.c), and by them it is told who lives.
+ * What a private field showed is kept nowhere: there an edit that cannot be compared keeps the record, and so it is with values of more than 200 bytes.
  */
 #include "model/decide_work.h"
 
@@ -170,5 +171,5 @@ bool decide_extreme_waits(const struct work *w, size_t f, size_t e)
 	if (what == OBSERVED_ROW ? (w->out->have & BIT(f)) || !competes(w, e, f, true) :
 	    what == OBSERVED_ABSENT || !base_knows(w, e) || !w->policy->endpoints[e].votes)
 		return false;
-	return decide_key_now(w, e, f).n > w->base->fields[f].key.n && !decide_extreme_beaten(w, e, f);
+	return decide_key_now(w, e, f).n > w->base->fields[f].key.n;
 }

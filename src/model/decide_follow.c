@@ -3,8 +3,9 @@
  *
  * Canonically a reference is the key of the record that it means. When that gets another key, every row that points to it shows another
  * value, at each endpoint from the moment on when the new key is there: nobody has edited it. So before anything is
- * compared the base is told what such a row shows, under the edit that it showed before. The others show the same edit by the
- * key of before, which is a form of their own (SEMANTICS F9): where the new key is not written yet, or never will be, they are right.
+ * compared the base is told what such a row shows, under the edit that it showed before. The others show the same edit by the key of
+ * before: who deletes there has seen it. They are owed the new key all the same. Where that is not written yet, or never will be, the reference is right
+ * and writing it changes nothing; but the row that it points to may become another record's, and then it has to move.
  */
 #include "model/decide_work.h"
 
@@ -44,6 +45,7 @@ static void agree(struct work *w, struct vector *told, size_t f, uint32_t digest
 		if (s->same)
 			s->row = told->row;
 		show(w, told, e, &before);
+		s->owed = w->out->next->seen[e].owed = true;
 	}
 	told->row = w->out->next->row = 0;	/* nobody has seen it whole yet */
 }

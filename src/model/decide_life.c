@@ -190,11 +190,17 @@ static bool is_told_lost(const struct work *w, size_t f, size_t e)
  * An edit there is neither agreed nor lost: a word that waits for a person, or what waits for a value that is out of reach. And the deleter
  * showed something else; nobody (ORIGIN_NONE) has seen any word.
  */
-static bool is_open_unseen(const struct work *w, size_t f, size_t e, size_t deleter)
+static bool is_open(const struct work *w, size_t f, size_t e, size_t deleter)
 {
 	if (is_extreme(w->entity->fields[f].rule))
 		return deleter != ORIGIN_NONE && e != deleter && decide_extreme_waits(w, f, e);
 	return decide_word_unseen(w, f, e, deleter);
+}
+
+/* And it may keep the record. */
+static bool is_open_unseen(const struct work *w, size_t f, size_t e, size_t deleter)
+{
+	return is_open(w, f, e, deleter) && !(is_extreme(w->entity->fields[f].rule) && decide_extreme_beaten(w, e, f));
 }
 
 static struct edit_key open_key(const struct work *w, size_t e, size_t f)
@@ -209,7 +215,7 @@ static void note_lost_open(struct work *w, size_t f, size_t deleter, const struc
 		struct edit_key key = { 0 };
 		struct lost_edit *l;
 
-		if (!is_open_unseen(w, f, e, deleter) || is_told_lost(w, f, e))
+		if (!is_open(w, f, e, deleter) || is_told_lost(w, f, e))
 			continue;
 		key = open_key(w, e, f);
 		note_lost_record(w, LOST_TO_DELETE, e, winner_key->origin, &key, winner_key);
@@ -506,12 +512,27 @@ static bool all_gone(struct work *w)
 	return true;
 }
 
+/* An edit that is no news, and of which nothing was said yet because nobody showed what it lost to. */
+static void note_beaten(struct work *w, size_t e, size_t f)
+{
+	const struct vfield *was = &w->base->fields[f];
+	struct edit_key key = decide_key_now(w, e, f);
+
+	if (w->seen[e].what != OBSERVED_ROW || (w->edits[e].changed & BIT(f)) || key.n <= was->key.n)
+		return;
+	*add_lost(w) = (struct lost_edit){ .kind = LOST_CONFLICT, .field = (uint8_t)f, .loser = (uint8_t)e, .winner = was->key.origin,
+		.loser_key = key, .winner_key = was->key, .loser_value = w->seen[e].values[f], .winner_value = VALUE_NULL,
+		.loser_digest = w->seen[e].digests[f], .winner_digest = was->digest, .tie_break = "value" };
+}
+
 /* Of what nobody shows any more: an edit that took its place, and would have lost to it, is written down as one that did. */
 static void put_back_beaten(struct work *w, struct vfield *agreed, uint64_t *have)
 {
 	for (size_t f = 0; f < w->entity->n_fields; f++) {
 		if (!(w->vanished & BIT(f)) || w->winner[f] == 255 || !decide_extreme_beaten(w, w->winner[f], f))
 			continue;
+		for (size_t e = 0; e < w->policy->n_endpoints; e++)
+			note_beaten(w, e, f);
 		agreed[f] = w->base->fields[f];
 		w->winner[f] = 255;
 		*have &= ~BIT(f);

@@ -72,7 +72,7 @@ struct vdeviation {
 	struct edit_key key;	/* of that value */
 };
 
-/* The value behind a digest, where the rule of the field needs it (add); of what is agreed, deviates or is intended. */
+/* The value behind a digest, where the rule of the field needs it (add, max, min); of what is agreed, deviates or is intended. */
 struct vamount {
 	uint8_t field;
 	uint32_t digest;

@@ -40,6 +40,8 @@ FAULTS = [Fault(*line) for line in (
      "test_more_failure_modes.Away.test_f12_what_was_deleted_while_a_side_was_away_for_long_is_deleted_there_and_does_not_come_back"),
     ("F13", "f13-the-old-id-is-not-told", "test_more_failure_modes.LocalIds.test_f13_a_local_id_that_changes_takes_its_record_along"),
     ("F13", "f13-a-parent-with-another-key-is-another-one", "test_renamed_parent.RenamedParent.test_f13_a_child_that_was_deleted_stays_so"),
+    ("F13", "f13-a-row-is-pointed-to-by-whatever-key",
+     "test_renamed_parent.RenamedParent.test_f13_where_the_name_cannot_be_changed_its_children_are_right_as_they_are"),
     ("F13", "f13-what-a-reference-means-is-known-at-once",
      "test_renamed_parent.RenamedParent.test_f13_nor_where_news_of_the_child_comes_first"),
     ("F13", "f13-a-key-that-another-one-has-is-free",
