@@ -2,6 +2,7 @@ libcrmsync_a_SOURCES += \
 	src/model/decide.c src/model/decide.h \
 	src/model/decide_add.c \
 	src/model/decide_extreme.c \
+	src/model/decide_follow.c \
 	src/model/decide_imposed.c \
 	src/model/decide_life.c \
 	src/model/decide_manual.c \

@@ -1,6 +1,7 @@
 /*
  * decide.c - see decide.h.
  *
+ *   follow     references to records that have got another key                 decide_follow(), in decide_follow.c
  *   changed?   per endpoint: which fields are not what it last showed           find_edits()
  *   stamp      one key per observation                                         stamp_edits()
  *   join       per field: the greatest key among agreed and edited               decide_join_fields()
@@ -236,6 +237,7 @@ static bool is_own_delete(const struct vseen *s)
 static void find_edits(struct work *w)
 {
 	resolve_doubts(w);
+	decide_follow(w);
 	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
 		const struct decide_endpoint *p = &w->policy->endpoints[e];
 		struct edit *x = &w->edits[e];

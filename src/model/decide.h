@@ -17,6 +17,7 @@
  *           manual: different values wait until a person has decided (decide_manual.c).
  *   delete  needs evidence. update-wins: the record lives when some field holds an edit that the deleter had not
  *           seen, whatever the clocks say; delete-wins: it is dead. A new row after the delete is a new generation.
+ *   follow  a reference is the key of the record it means. Where that has got another key it shows that, which is no edit (decide_follow.c).
  *   new     a field that is new to the topology competes as on first contact; an empty column loses to any value.
  *   no base equal rows are adopted, one-sided rows copied, differing fields compete as concurrent edits; nothing is deleted (I8).
  *
@@ -49,6 +50,7 @@ struct observation {
 	bool ours;			/* ROW: its local id is one that our insert gave back */
 	int64_t stamp;			/* when, corrected to our clock, microseconds; STAMP_NONE */
 	uint64_t past;			/* ROW: fields that are of before its database was put back: older than any edit */
+	uint64_t followed;		/* ROW: references that only show that the record they mean has got another key */
 	struct value id;		/* ROW: local id */
 	const struct value *values;	/* ROW: by field index */
 	const uint64_t *digests;	/* ROW: value_digest() of each */

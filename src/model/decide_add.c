@@ -3,6 +3,7 @@
  *
  *   amounts   the vector keeps the values behind the digests of such a field: of what is agreed, and of what endpoints show
  *             instead or may have been given. So a difference can be told although nobody shows the value before any more.
+ *             It does so for max and min, too (decide_extreme.c).
  *   sum       agreed + (shown now - shown before), over all edits of the observation. What an endpoint shows is noted with
  *             the sum in one vector: seen again, it is no edit, so no difference counts twice, however often a round is repeated.
  *   NULL      counts as zero; once there was an edit, a number is agreed.
@@ -96,6 +97,12 @@ void decide_add_at_hand(struct work *w, size_t f)
 
 /* ---- what the next decision needs to know ------------------------------------------------------------ */
 
+/* Sums are made with them, and by the greatest (least) value it is told whether an edit stands; of what is private it is told where that is shown. */
+static bool needs_amounts(const struct field_def *f)
+{
+	return f->rule == RULE_ADD || (is_extreme(f->rule) && !f->private_value);
+}
+
 static void keep_amount(struct vector *next, size_t f, uint32_t digest, const struct value *v)
 {
 	if (v == NULL || value_is_null(*v) || v->len > AMOUNT_BYTES_MAX || next->n_amounts == AMOUNTS_MAX ||
@@ -117,7 +124,7 @@ static const struct value *find_amount(const struct work *w, size_t f, uint32_t 
 static void keep_listed(const struct work *w, const struct vdeviation *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (w->entity->fields[list[i].field].rule == RULE_ADD)
+		if (needs_amounts(&w->entity->fields[list[i].field]))
 			keep_amount(w->out->next, list[i].field, list[i].digest, find_amount(w, list[i].field, list[i].digest));
 }
 
@@ -128,14 +135,14 @@ void decide_keep_amounts(struct work *w)
 
 	next->n_amounts = 0;
 	for (size_t f = 0; f < w->entity->n_fields; f++)
-		most += w->entity->fields[f].rule == RULE_ADD;
+		most += needs_amounts(&w->entity->fields[f]);
 	if (most == 0)
 		return;
 	for (size_t e = 0; e < next->n_endpoints; e++)
 		most += next->seen[e].n_deviations + next->seen[e].n_intended;
 	next->amounts = arena_alloc(w->arena, most * sizeof *next->amounts);
 	for (size_t f = 0; f < w->entity->n_fields; f++)
-		if (w->entity->fields[f].rule == RULE_ADD)
+		if (needs_amounts(&w->entity->fields[f]))
 			keep_amount(next, f, next->fields[f].digest, find_amount(w, f, next->fields[f].digest));
 	for (size_t e = 0; e < next->n_endpoints; e++) {
 		keep_listed(w, next->seen[e].deviations, next->seen[e].n_deviations);
@@ -157,7 +164,7 @@ void decide_keep_readback(const struct decide_policy *policy, struct vector *nex
 	for (size_t i = 0; i < s->n_deviations; i++) {
 		size_t f = s->deviations[i].field;
 
-		if (policy->entity->fields[f].rule == RULE_ADD && digest_field(readback->digests[f]) == s->deviations[i].digest)
+		if (needs_amounts(&policy->entity->fields[f]) && digest_field(readback->digests[f]) == s->deviations[i].digest)
 			keep_amount(next, f, s->deviations[i].digest, &readback->values[f]);
 	}
 }

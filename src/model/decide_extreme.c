@@ -9,6 +9,10 @@
  * A key does not tell here who beats whom, so its n can tell what else has to be known of a row that deviates: up to that of what
  * is agreed it is only behind; one more: an edit by somebody who had not seen what is agreed; two more, or further up: one by
  * somebody who had.
+ *
+ * Whether an edit keeps a record that somebody deletes must not depend on who is there to show the agreed value: one that is known to
+ * lose to that keeps nothing. So the vector keeps these values as it does for sums (decide_add.c), and by them it is told who lives.
+ * What a private field showed is kept nowhere: there an edit that cannot be compared keeps the record, and so it is with values of more than 200 bytes.
  */
 #include "model/decide_work.h"
 
@@ -26,17 +30,43 @@ static const struct value *value_at_hand(const struct work *w, size_t f, uint64_
 	return NULL;
 }
 
+static const struct value *value_known(const struct work *w, size_t f, uint64_t digest)
+{
+	const struct value *shown = value_at_hand(w, f, digest);
+
+	return shown != NULL || w->base == NULL ? shown : vector_amount(w->base, f, digest_field(digest));
+}
+
+static int compare_values(const struct work *w, size_t f, struct value a, struct value b)
+{
+	int order;
+
+	if (value_is_null(a) || value_is_null(b))
+		return value_is_null(b) - value_is_null(a);
+	order = value_compare(w->entity->fields[f].type, a, b);
+	return w->entity->fields[f].rule == RULE_MAX ? order : -order;
+}
+
 int decide_extreme_compare(const struct work *w, size_t f, uint64_t digest_a, uint64_t digest_b)
 {
 	const struct value *a = value_at_hand(w, f, digest_a), *b = value_at_hand(w, f, digest_b);
-	int order;
 
-	if (a == NULL || b == NULL || (value_is_null(*a) && value_is_null(*b)))
-		return 0;
-	if (value_is_null(*a) || value_is_null(*b))
-		return value_is_null(*b) ? 1 : -1;
-	order = value_compare(w->entity->fields[f].type, *a, *b);
-	return w->entity->fields[f].rule == RULE_MAX ? order : -order;
+	return a != NULL && b != NULL ? compare_values(w, f, *a, *b) : 0;
+}
+
+/* The same, also of values that nobody shows. Of such a one that is not NULL: it stands against NULL. */
+static int compare_known(const struct work *w, size_t f, uint64_t digest_a, uint64_t digest_b)
+{
+	const struct value *a = value_known(w, f, digest_a), *b = value_known(w, f, digest_b);
+
+	if ((a == NULL && b == &null_value) || (a == &null_value && b == NULL))
+		return a == NULL ? 1 : -1;
+	return a != NULL && b != NULL ? compare_values(w, f, *a, *b) : 0;
+}
+
+bool decide_extreme_beaten(const struct work *w, size_t e, size_t f)
+{
+	return w->base != NULL && w->base->fields[f].digest != 0 && compare_known(w, f, digest_now(w, e, f), w->base->fields[f].digest) < 0;
 }
 
 /* Whoever is missing may have it; and nobody knows yet whether its row is to come back. */

@@ -190,11 +190,17 @@ static bool is_told_lost(const struct work *w, size_t f, size_t e)
  * An edit there is neither agreed nor lost: a word that waits for a person, or what waits for a value that is out of reach. And the deleter
  * showed something else; nobody (ORIGIN_NONE) has seen any word.
  */
-static bool is_open_unseen(const struct work *w, size_t f, size_t e, size_t deleter)
+static bool is_open(const struct work *w, size_t f, size_t e, size_t deleter)
 {
 	if (is_extreme(w->entity->fields[f].rule))
 		return deleter != ORIGIN_NONE && e != deleter && decide_extreme_waits(w, f, e);
 	return decide_word_unseen(w, f, e, deleter);
+}
+
+/* And it may keep the record. */
+static bool is_open_unseen(const struct work *w, size_t f, size_t e, size_t deleter)
+{
+	return is_open(w, f, e, deleter) && !(is_extreme(w->entity->fields[f].rule) && decide_extreme_beaten(w, e, f));
 }
 
 static struct edit_key open_key(const struct work *w, size_t e, size_t f)
@@ -209,7 +215,7 @@ static void note_lost_open(struct work *w, size_t f, size_t deleter, const struc
 		struct edit_key key = { 0 };
 		struct lost_edit *l;
 
-		if (!is_open_unseen(w, f, e, deleter) || is_told_lost(w, f, e))
+		if (!is_open(w, f, e, deleter) || is_told_lost(w, f, e))
 			continue;
 		key = open_key(w, e, f);
 		note_lost_record(w, LOST_TO_DELETE, e, winner_key->origin, &key, winner_key);
@@ -312,13 +318,15 @@ static void note_vanished(struct work *w, uint64_t gone, const struct vfield *ag
 
 /* ---- life and death ---------------------------------------------------------------------------------- */
 
-/* What is agreed is no news to somebody who had seen what was: it is that, or what is left of the time before it went away. */
+/* What is agreed is no news to somebody who had seen what was: it is that, or what is left of the time before it went away, or lost to it. */
 static bool is_no_news(const struct work *w, size_t f)
 {
 	const struct edit_key *was = &w->base->fields[f].key, *now = &w->out->next->fields[f].key;
 
+	uint8_t e = w->winner[f];
+
 	return same_key(now, was) ||
-	       ((w->vanished & BIT(f)) && w->winner[f] != 255 && !(w->edits[w->winner[f]].changed & BIT(f)) && now->n <= was->n);
+	       ((w->vanished & BIT(f)) && e != 255 && (decide_extreme_beaten(w, e, f) || (!(w->edits[e].changed & BIT(f)) && now->n <= was->n)));
 }
 
 /* The agreed value is an edit which the deleter had not seen. */
@@ -414,22 +422,41 @@ static bool killed_now(struct work *w)
 	return dead;
 }
 
+/* An edit by somebody, of a value that may stand against the one that was agreed. */
+static bool stands_against(const struct work *w, size_t e, size_t f)
+{
+	return (w->edits[e].changed & BIT(f)) && !decide_extreme_beaten(w, e, f);
+}
+
+/* Whose edit there would revive a record that was dead; 255: nobody's. */
+static uint8_t reviver(const struct work *w, size_t f)
+{
+	uint8_t e = w->out->waits & BIT(f) ? (uint8_t)__builtin_ctzll(w->out->words[f]) : w->winner[f];
+
+	if (e == 255 || !is_extreme(w->entity->fields[f].rule) || stands_against(w, e, f))
+		return e;
+	for (e = 0; e < w->policy->n_endpoints; e++)	/* the best of what is left is no edit, or none that stands */
+		if (stands_against(w, e, f))
+			return e;
+	return 255;
+}
+
 /* The record was dead: an edit that the deleter had not seen may revive it. */
 static bool stays_dead(struct work *w)
 {
-	for (size_t f = 0; f < w->entity->n_fields; f++) {
-		uint8_t e = w->out->waits & BIT(f) ? (uint8_t)__builtin_ctzll(w->out->words[f]) : w->winner[f];
+	for (size_t f = 0; update_wins(w) && f < w->entity->n_fields; f++) {
+		uint8_t e = reviver(w, f);
+		struct edit_key key;
 
 		if (e == 255)
 			continue;
-		if (update_wins(w)) {
-			struct edit_key key = decide_key_now(w, e, f);
-
-			note_lost_record(w, LOST_DELETE, w->base->deleted.origin, e, &w->base->deleted, &key);
-			return false;
-		}
+		key = decide_key_now(w, e, f);
+		note_lost_record(w, LOST_DELETE, w->base->deleted.origin, e, &w->base->deleted, &key);
+		return false;
+	}
+	for (size_t f = 0; f < w->entity->n_fields; f++) {
 		note_lost_open(w, f, ORIGIN_NONE, &w->base->deleted);
-		if (w->winner[f] != 255)
+		if (w->winner[f] != 255 && (w->edits[w->winner[f]].changed & BIT(f)))
 			note_lost_field(w, f, w->base->deleted.origin, &w->base->deleted);
 	}
 	return true;
@@ -485,6 +512,34 @@ static bool all_gone(struct work *w)
 	return true;
 }
 
+/* An edit that is no news, and of which nothing was said yet because nobody showed what it lost to. */
+static void note_beaten(struct work *w, size_t e, size_t f)
+{
+	const struct vfield *was = &w->base->fields[f];
+	struct edit_key key = decide_key_now(w, e, f);
+
+	if (w->seen[e].what != OBSERVED_ROW || (w->edits[e].changed & BIT(f)) || key.n <= was->key.n)
+		return;
+	*add_lost(w) = (struct lost_edit){ .kind = LOST_CONFLICT, .field = (uint8_t)f, .loser = (uint8_t)e, .winner = was->key.origin,
+		.loser_key = key, .winner_key = was->key, .loser_value = w->seen[e].values[f], .winner_value = VALUE_NULL,
+		.loser_digest = w->seen[e].digests[f], .winner_digest = was->digest, .tie_break = "value" };
+}
+
+/* Of what nobody shows any more: an edit that took its place, and would have lost to it, is written down as one that did. */
+static void put_back_beaten(struct work *w, struct vfield *agreed, uint64_t *have)
+{
+	for (size_t f = 0; f < w->entity->n_fields; f++) {
+		if (!(w->vanished & BIT(f)) || w->winner[f] == 255 || !decide_extreme_beaten(w, w->winner[f], f))
+			continue;
+		for (size_t e = 0; e < w->policy->n_endpoints; e++)
+			note_beaten(w, e, f);
+		agreed[f] = w->base->fields[f];
+		w->winner[f] = 255;
+		*have &= ~BIT(f);
+		w->out->next->row = 0;
+	}
+}
+
 void decide_life(struct work *w)
 {
 	struct vector *next = w->out->next;
@@ -514,6 +569,8 @@ void decide_life(struct work *w)
 	gone = vanished_fields(w);
 	replace_vanished(w, gone);
 	next->dead = base != NULL && (was_dead ? stays_dead(w) : all_gone(w) || killed_now(w));
+	if (next->dead && !was_dead)
+		put_back_beaten(w, agreed, &have);
 	if (next->dead) {	/* then nothing takes a place, and whoever refers to the record still finds it by the key that it had */
 		memcpy(next->fields, agreed, next->n_fields * sizeof *agreed);
 		w->out->have = have;

@@ -134,13 +134,15 @@ static bool is_behind(const struct work *w, size_t e)
 	return false;
 }
 
-/* A field that shows the target's own form of the agreed value is left alone (SEMANTICS F9). */
+/* A field that shows the target's own form of the agreed value is left alone (SEMANTICS F9). Of a reference it is one if nothing is owed. */
 static bool is_normalised(const struct work *w, size_t e, size_t f)
 {
 	const struct vdeviation *dev;
 	const struct vfield *now = &w->out->next->fields[f];
 
 	if (w->base == NULL || !w->base->seen[e].present || ((w->edits[e].changed | w->replaced) & BIT(f)))
+		return false;
+	if (w->entity->fields[f].type == FIELD_REFERENCE && w->base->seen[e].owed)
 		return false;
 	dev = vseen_deviation(&w->base->seen[e], f);
 	return dev != NULL && dev->digest == digest_field(w->seen[e].digests[f]) && same_key(&dev->key, &now->key);
@@ -315,8 +317,7 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 		} else if (readback != NULL && word) {
 			list[n++] = (struct vdeviation){ (uint8_t)f, digest_field(readback->digests[f]), old->key };
 		} else if (readback != NULL && (astray & BIT(f))) {
-			list[n] = decide_left_blank(policy->key, policy->entity, f);
-			list[n++].digest = digest_field(readback->digests[f]);
+			list[n++] = (struct vdeviation){ (uint8_t)f, digest_field(readback->digests[f]), next->fields[f].key };
 		} else if (readback != NULL) {
 			uint32_t digest = digest_field(readback->digests[f]);
 

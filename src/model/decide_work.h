@@ -5,6 +5,7 @@
  *   decide_extreme.c max and min: by value, not by key
  *   decide_add.c     add: by differences
  *   decide_manual.c  manual: what waits for a person
+ *   decide_follow.c  references to records that have got another key
  *   decide_imposed.c what a person puts back or imposes
  *   decide_life.c    deletes against edits, new generations; what lost, for the journal
  *   decide_orders.c  what everybody shows now, and what has to be written where
@@ -122,6 +123,8 @@ int decide_extreme_compare(const struct work *w, size_t f, uint64_t digest_a, ui
 uint8_t decide_extreme_winner(struct work *w, size_t f, bool new_life);	/* as the winner of any other rule */
 /* What it showed before this observation is what is agreed, or was written on top of that. */
 bool decide_extreme_had_seen(const struct work *w, size_t e, size_t f);
+/* What it shows is known to lose to what the base has agreed on. */
+bool decide_extreme_beaten(const struct work *w, size_t e, size_t f);
 /* An edit there waits for a value that is out of reach, be it its own: nobody can say yet whether it stands. */
 bool decide_extreme_waits(const struct work *w, size_t f, size_t e);
 
@@ -145,6 +148,9 @@ static inline bool keeps_word(const struct work *w, size_t e, size_t f)
 {
 	return (w->out->waits & BIT(f)) && (w->out->words[f] & BIT(e));
 }
+
+/* decide_follow.c */
+void decide_follow(struct work *w);	/* from here on the base says what is shown now */
 
 /* decide_imposed.c */
 void decide_find_imposed(struct work *w);

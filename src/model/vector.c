@@ -14,7 +14,7 @@ enum {
 	FULL_DETACHED = 0x20 /* with a row: FULL_FORMER */, FULL_FORMER = 0x20, FULL_INT = 0x40, FULL_UNKNOWN = 0x80,
 	NUMBER_MASK = 0x1f, NUMBER_NONE = 31, KEYS_MAX = 250,
 	KEYS_BYTES_MAX = 1 + KEYS_MAX * 16 + 256 + 16,	/* a key: a varint of 10, a byte, one of 5 */
-	LIST_AGREED = 255,
+	LIST_AGREED = 255, FIELD_FORMER = 255,
 };
 /* 2024-01-01: stamps of today take seven bytes. */
 #define EPOCH_US INT64_C(1704067200000000)
@@ -97,6 +97,14 @@ const struct value *vector_amount(const struct vector *v, size_t field, uint32_t
 	return NULL;
 }
 
+const struct vformer *vector_former(const struct vector *v, uint32_t digest)
+{
+	for (size_t i = 0; i < v->n_former; i++)
+		if (v->former[i].digest == digest)
+			return &v->former[i];
+	return NULL;
+}
+
 const struct vdeviation *vseen_deviation(const struct vseen *s, size_t field)
 {
 	for (size_t i = 0; i < s->n_deviations; i++)
@@ -170,14 +178,31 @@ static void put_text_id(struct buf *b, struct value id)
 	buf_add(b, id.data, (size_t)id.len);
 }
 
+static bool has_amounts(const struct vector *v)
+{
+	return v->n_amounts + v->n_former > 0 || v->reference != 0;
+}
+
+/* Builds that know nothing of these pass them over. */
+static void put_former(struct buf *b, uint32_t digest, const void *rid, int32_t len)
+{
+	buf_addc(b, (char)FIELD_FORMER);
+	put_u24(b, digest);
+	put_text_id(b, (struct value){ rid, len });
+}
+
 static void put_amounts(struct buf *b, const struct vector *v, const struct vector_layout *l)
 {
-	buf_addc(b, (char)v->n_amounts);
+	buf_addc(b, (char)(v->n_amounts + v->n_former + (v->reference != 0)));
 	for (size_t i = 0; i < v->n_amounts; i++) {
 		buf_addc(b, (char)l->field_number[v->amounts[i].field]);
 		put_u24(b, v->amounts[i].digest);
 		put_text_id(b, v->amounts[i].value);
 	}
+	for (size_t i = 0; i < v->n_former; i++)
+		put_former(b, v->former[i].digest, v->former[i].rid.b, RID_BYTES);
+	if (v->reference != 0)
+		put_former(b, v->reference, NULL, 0);
 }
 
 static void put_list(struct buf *b, const struct vdeviation *list, size_t n, const struct vector_layout *l, struct key_table *keys)
@@ -338,7 +363,7 @@ void vector_encode(const struct vector *v, const struct vector_layout *l, struct
 
 	keys.n = 0;
 	buf_addc(out, 0);
-	if (v->n_amounts > 0)
+	if (has_amounts(v))
 		put_amounts(out, v, l);
 	if (v->generation != 1)
 		buf_varint(out, v->generation);
@@ -348,7 +373,7 @@ void vector_encode(const struct vector *v, const struct vector_layout *l, struct
 	keys_at = out->len;
 	put_keys(v, l, out, &keys, index);
 	swap_tails(out, endpoints_at, keys_at);
-	out->p[head_at] = (char)((v->n_amounts > 0 ? VERSION_AMOUNTS : VERSION_PLAIN) | (v->dead ? HEAD_DEAD : 0) | (keys.n != 1 ? HEAD_KEYS : 0) |
+	out->p[head_at] = (char)((has_amounts(v) ? VERSION_AMOUNTS : VERSION_PLAIN) | (v->dead ? HEAD_DEAD : 0) | (keys.n != 1 ? HEAD_KEYS : 0) |
 				 (v->generation != 1 ? HEAD_GENERATION : 0) | (v->row == 0 ? HEAD_NO_ROW : 0));
 }
 
@@ -530,17 +555,33 @@ static void get_fields(struct cut *c, struct vector *v, const struct reverse *r,
 	}
 }
 
+static void get_former(struct vector *v, uint32_t digest, struct value rid)
+{
+	if (rid.len == 0) {
+		v->reference = digest;
+	} else if (rid.len == RID_BYTES && v->n_former < FORMER_MAX) {
+		v->former[v->n_former].digest = digest;
+		memcpy(v->former[v->n_former++].rid.b, rid.data, RID_BYTES);
+	}
+}
+
 static void get_amounts(struct cut *c, struct vector *v, const struct reverse *r, struct arena *a)
 {
 	size_t n = cut_u8(c);
 
 	v->amounts = arena_alloc(a, (n + 1) * sizeof *v->amounts);
+	v->former = arena_alloc(a, FORMER_MAX * sizeof *v->former);
 	for (size_t i = 0; i < n && !c->bad; i++) {
-		struct vamount x = { .field = r->field[cut_u8(c)] };
+		uint8_t number = cut_u8(c);
+		struct vamount x = { .field = r->field[number] };
 
 		x.digest = get_u24(c);
 		x.value = get_text_id(c);
-		if (x.field != 255 && !c->bad)
+		if (c->bad)
+			return;
+		if (number == FIELD_FORMER)
+			get_former(v, x.digest, x.value);
+		else if (x.field != 255 && v->n_amounts < AMOUNTS_MAX)
 			v->amounts[v->n_amounts++] = x;
 	}
 }

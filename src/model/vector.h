@@ -11,7 +11,8 @@
  * The binary form (vector_encode) is versioned and length-checked:
  *
  *   u8  version | dead | several keys | generation given | row unknown
- *   version 2 only: u8 amounts, (u8 field, u24, varint length, text) * amounts; one without amounts is written as version 1
+ *   version 2 only: u8 amounts, (u8 field, u24, varint length, text) * amounts; one without amounts is written as version 1;
+ *	a key that the record had stands among them as field 255, with the id that goes with it for a text; the one that it has with none
  *   varint generation (when given); u8 fields; u24 digest * fields (0: no base); u40 row digest (when known)
  *   one key, or u8 keys, key * keys, u8 key index * fields;   dead: the key of the delete
  *   per endpoint: u8 (number | form << 5 | 0x80 on the last, which ends the vector), then by form; where none is known,
@@ -71,7 +72,7 @@ struct vdeviation {
 	struct edit_key key;	/* of that value */
 };
 
-/* The value behind a digest, where the rule of the field needs it (add); of what is agreed, deviates or is intended. */
+/* The value behind a digest, where the rule of the field needs it (add, max, min); of what is agreed, deviates or is intended. */
 struct vamount {
 	uint8_t field;
 	uint32_t digest;
@@ -97,6 +98,13 @@ struct vseen {
 	struct value tried_key;	/* no row, uncertain: the record key of the insert; empty: not known */
 };
 
+/* A key that the record had, or has in some row: who refers to it by that means this record all the same. */
+struct vformer {
+	uint32_t digest;	/* of such a reference */
+	struct rid rid;		/* that of a record with this key */
+};
+enum { FORMER_MAX = 8 };	/* the oldest go first */
+
 struct vector {
 	uint32_t generation;		/* from 1; rises when the record is inserted again after a delete */
 	bool dead;
@@ -108,8 +116,11 @@ struct vector {
 	size_t n_endpoints;
 	struct vamount *amounts;
 	size_t n_amounts;
+	uint32_t reference;	/* digest of a reference to it, where its entity is referred to; 0: not known */
+	struct vformer *former;
+	size_t n_former;
 };
-enum { AMOUNTS_MAX = 255 };
+enum { AMOUNTS_MAX = 255 - FORMER_MAX - 1 };
 
 /* How names map to stored numbers; made by the store. Endpoint numbers are below 31. */
 struct vector_layout {
@@ -131,6 +142,8 @@ bool vector_spent(const struct vector *);
 int64_t vector_owed_since(const struct vector *, size_t endpoint);
 /* NULL: not known. */
 const struct value *vector_amount(const struct vector *, size_t field, uint32_t digest);
+/* That key among those it had; NULL: it never did, as far as is known. */
+const struct vformer *vector_former(const struct vector *, uint32_t digest);
 /* The deviation of that endpoint's field, or NULL: it shows what was agreed. */
 const struct vdeviation *vseen_deviation(const struct vseen *, size_t field);
 

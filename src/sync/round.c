@@ -1,9 +1,9 @@
 /*
  * round.c - one round of one entity: what was captured or listed is decided, written elsewhere, marked, acknowledged.
  *
- *   RECALL -> LOOKUP -> RECALL_OLD -> READ -> READ_KEYS -> OWNERS -> STAMPS -> KEYS -> PARENTS -> INTEND -> APPLY -> MARK -> ACK
- *      ^                                                                                                       |
- *      +------------------------- REST <--- records that another round had in work ----------------------------+
+ *   RECALL -> LOOKUP -> RECALL_OLD -> READ -> READ_KEYS -> OWNERS -> STAMPS -> FOLLOW -> KEYS -> PARENTS -> INTEND -> APPLY -> MARK -> ACK
+ *      ^                                                                                                                 |
+ *      +------------------------------ REST <--- records that another round had in work ---------------------------------+
  *
  *   RECALL      vectors of the records, by key                 READ_KEYS  rows whose insert may have happened before
  *   LOOKUP      records of local ids that the vectors do not   OWNERS     are these rows another record's?
@@ -11,6 +11,7 @@
  *                                                              KEYS       is a changed key free? (decided by now)
  *   RECALL_OLD  vectors of these                               PARENTS    local ids for references
  *   READ        rows and row versions at the other endpoints   INTEND     what is agreed and who is owed, before any write
+ *   FOLLOW      do references mean what they meant, by another key?
  *
  * A round that only plans goes from PARENTS to PLAN, where it tells what it would write, and no further (plan.c).
  *
@@ -102,7 +103,7 @@ static bool any_busy(const struct round *r)
 static void reset_subject(struct round *r, struct subject *s)
 {
 	struct subject fresh = { .fate = FATE_LIVE, .rid = s->rid, .has_rid = s->has_rid, .source_id = s->source_id,
-				 .evidence = s->evidence, .tries = s->tries, .gently = s->gently, .key = s->key, .rival = VALUE_NULL,
+				 .evidence = s->evidence, .tries = s->tries, .asked_us = s->asked_us, .gently = s->gently, .key = s->key, .rival = VALUE_NULL,
 				 .found = s->found, .own_way = s->own_way, .held_back = s->held_back, .set_aside_now = s->set_aside_now };
 	bool gone = r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT;
 	bool outside = gone && s->seen[r->side->endpoint].outside;
@@ -197,7 +198,8 @@ static const struct round_step {
 	[ROUND_READ]	   = { "read",	     round_ask_read,	     round_got_read,	     ROUND_READ_KEYS },
 	[ROUND_READ_KEYS]  = { "read keys",  round_ask_read_keys,  NULL,	     ROUND_OWNERS },
 	[ROUND_OWNERS]	   = { "owners",     round_ask_owners,     NULL,	     ROUND_STAMPS },
-	[ROUND_STAMPS]	   = { "stamps",     round_ask_stamps,     NULL,	     ROUND_KEYS },
+	[ROUND_STAMPS]	   = { "stamps",     round_ask_stamps,     NULL,	     ROUND_FOLLOW },
+	[ROUND_FOLLOW]	   = { "follow",     round_ask_follow,     NULL,	     ROUND_KEYS },
 	[ROUND_KEYS]	   = { "keys",	     round_ask_keys,	     NULL,	     ROUND_PARENTS },
 	[ROUND_PARENTS]	   = { "parents",    round_ask_parents,    round_got_parents,    ROUND_INTEND },
 	[ROUND_INTEND]	   = { "intend",     round_ask_intend,     NULL,	     ROUND_APPLY },

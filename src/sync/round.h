@@ -7,6 +7,7 @@
  *   round_write.c   decide, parents, intent, writes
  *   round_journal.c what was decided, for people
  *   round_mark.c    what everybody shows now goes into the store
+ *   round_follow.c  references to records that have got another key
  *   round_forward.c the row of an insert in doubt, whose record has got another key since
  *   images.c        what is written over, into the journal before
  *   undo_round.c    what is to be put back
@@ -24,7 +25,7 @@
 #include "sync/state.h"
 
 enum round_state {
-	ROUND_RECALL, ROUND_LOOKUP, ROUND_RECALL_OLD, ROUND_READ, ROUND_READ_KEYS, ROUND_OWNERS, ROUND_STAMPS, ROUND_KEYS, ROUND_PARENTS,
+	ROUND_RECALL, ROUND_LOOKUP, ROUND_RECALL_OLD, ROUND_READ, ROUND_READ_KEYS, ROUND_OWNERS, ROUND_STAMPS, ROUND_FOLLOW, ROUND_KEYS, ROUND_PARENTS,
 	ROUND_INTEND, ROUND_APPLY, ROUND_MARK, ROUND_ACK, ROUND_PLAN, ROUND_REST, ROUND_OVER
 };
 
@@ -51,6 +52,7 @@ struct subject {			/* a record in this round */
 	bool gently;			/* writes that are parked stay so */
 	bool aside;			/* nothing was decided: a row of it has just been parked */
 	unsigned tries;			/* of writes refused because of another entity's rows */
+	int64_t asked_us;		/* put off until there is no news any more of a record that it points to: since when, monotonic */
 	bool reread;			/* its row at the source is not the one that the capture brought */
 	bool twin;			/* put off because this very round has the record in work: another row with its key */
 	struct vector *base;
@@ -219,6 +221,11 @@ void round_ask_forwards(struct round *r);
 size_t round_forward_mark(struct round *r, const struct subject *s, struct store_put **out);
 /* All of them may be written when the intention is put back. */
 bool round_forward_complete(const struct round *r, const struct subject *s, const struct vector *intended);
+
+/* round_follow.c */
+void round_ask_follow(struct round *r);
+/* By which key others refer to it, and by which they did or may do. have_key: s->key is the one that is agreed now. */
+void round_keep_former(struct round *r, struct subject *s, bool have_key);
 
 /* round_read.c */
 void round_take_row(struct round *r, struct side *side, struct subject *s, const struct row *row);

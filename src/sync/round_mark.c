@@ -269,12 +269,16 @@ static bool lets_go_of_parents(const struct round *r, const struct subject *s)
 	return false;
 }
 
-/* Where there was none, or another one: a row that vanished and was put back in one go has a new local id for references to it. */
+/*
+ * Where there was none, or another one: a row that vanished and was put back in one go has a new local id for references to it. Or it has
+ * another key there by now, and references to it show that.
+ */
 static bool has_new_row(const struct round *r, const struct subject *s)
 {
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (s->d.next->seen[e].present && (s->base == NULL || !s->base->seen[e].present ||
-						   !value_equal(s->base->seen[e].id, s->d.next->seen[e].id)))
+						   !value_equal(s->base->seen[e].id, s->d.next->seen[e].id) ||
+						   lets_go_of(s, e, r->flow->def->key, r->flow->def->n_key)))
 			return true;
 	return false;
 }

@@ -120,6 +120,7 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	} else if (s->moved) {
 		s->next_rid = s->old_rid;
 	}
+	round_keep_former(r, s, have_key && !s->d.next->dead);
 	try_anew(r, s);
 	for (size_t e = 0; e < n_endpoints(r); e++) {	/* what cannot be reached or is not valid now stays owed */
 		if (s->d.orders[e].action != ACTION_NONE && (!reachable(r, e) || s->invalid & BIT(e) || migrate_forbids(r, e)))
@@ -386,7 +387,29 @@ static bool will_come(const struct parent *p, size_t e)
 	return p->vector == NULL || (p->vector->seen[e].owed && !p->vector->seen[e].parked) || !p->vector->seen[e].known;
 }
 
-/* The parent's row is not there yet: leave that field with its group (or the whole insert) until it is. */
+/* The target has its own form of that key. */
+static bool has_own_key(const struct vector *v, size_t e, const struct entity_def *def)
+{
+	for (size_t i = 0; i < def->n_key; i++) {
+		const struct vdeviation *dev = v->seen[e].same ? NULL : vseen_deviation(&v->seen[e], def->key[i]);
+
+		if (dev != NULL && edit_key_compare(def, RULE_LAST_WRITER_WINS, &dev->key, 0, &v->fields[def->key[i]].key, 0) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* It has a key that is not the agreed one: a reference to it would read back as another record's, as an edit that nobody made. */
+static bool has_another_key(const struct vector *v, size_t e, const struct entity_def *def)
+{
+	bool another = false;
+
+	for (size_t i = 0; i < def->n_key; i++)
+		another |= !v->seen[e].same && vseen_deviation(&v->seen[e], def->key[i]) != NULL;
+	return another && !has_own_key(v, e, def) && !fault("f13-a-row-is-pointed-to-by-whatever-key");
+}
+
+/* The parent's row is not there yet, or not by its key: leave that field with its group (or the whole insert) until it is. */
 static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t f, const struct parent *p)
 {
 	struct order *o = &s->d.orders[e];
@@ -404,7 +427,8 @@ static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t
 		orphan_wait(p->flow, &p->rid, r->flow, &s->next_rid);
 	if (p->flow->arrivals != p->arrivals)
 		s->later = true;	/* it may have come since its vector was asked for: then nobody will tell us */
-	err_set(&why, ERR_ROW, "waits-for-parent", "the %s it points to is not there yet; it follows by itself", p->flow->def->name);
+	err_set(&why, ERR_ROW, "waits-for-parent", "the %s it points to %s; it follows by itself", p->flow->def->name,
+		p->vector != NULL && p->vector->seen[e].present ? "has another key there" : "is not there yet");
 	round_park(r, r->flow->sides[e], false, &s->next_rid, s->key, VALUE_NULL, r->flow->def->fields[f].name, &why);
 	s->d.next->seen[e].parked = true;
 }
@@ -430,7 +454,7 @@ void round_got_parents(struct round *r)
 					continue;
 				rid = parent_rid(r, &def->fields[f], s->d.values[f]);
 				p = find_parent(r, &rid);
-				if (p->vector == NULL || !p->vector->seen[e].present)
+				if (p->vector == NULL || !p->vector->seen[e].present || has_another_key(p->vector, e, p->flow->def))
 					hold_for_parent(r, s, e, f, p);
 			}
 	}
@@ -670,18 +694,6 @@ static void wait_for_parents(struct round *r, struct subject *s, size_t e)
 		rid = parent_rid(r, &def->fields[f], s->d.values[f]);
 		orphan_wait(&sync_of(r)->flows[def->fields[f].refers->index], &rid, r->flow, &s->next_rid);
 	}
-}
-
-/* The target has its own form of that key. */
-static bool has_own_key(const struct vector *v, size_t e, const struct entity_def *def)
-{
-	for (size_t i = 0; i < def->n_key; i++) {
-		const struct vdeviation *dev = v->seen[e].same ? NULL : vseen_deviation(&v->seen[e], def->key[i]);
-
-		if (dev != NULL && edit_key_compare(def, RULE_LAST_WRITER_WINS, &dev->key, 0, &v->fields[def->key[i]].key, 0) == 0)
-			return true;
-	}
-	return false;
 }
 
 /*

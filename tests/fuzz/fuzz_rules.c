@@ -427,10 +427,10 @@ static void laws(struct game *g)
 		return;
 	}
 	/*
-	 * Against a delete these depend on who is looked at together: what is added to a dead record has nothing to be added to, and where
-	 * the greatest (least) value is out of reach, nobody can say whether an edit stands; it then keeps the record. Both are written down.
+	 * Against a delete this depends on who is looked at together: what is added to a dead record has nothing to be added to. It is
+	 * written down.
 	 */
-	if (deleted && (has_rule(g, RULE_ADD) || has_rule(g, RULE_MAX) || has_rule(g, RULE_MIN)))
+	if (deleted && has_rule(g, RULE_ADD))
 		return;
 	fuzz_check(a.waits == b.waits, "seen by the ways %u and %u, other fields wait", way, another);
 	fuzz_check(same_state(one, other, a.waits, !deleted && !has_rule(g, RULE_MANUAL)), "seen by the ways %u and %u, another state is agreed", way, another);

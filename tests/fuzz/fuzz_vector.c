@@ -91,6 +91,11 @@ static struct vector *made_of(struct choices *c, const struct vector_layout *l, 
 	v->amounts = arena_zalloc(arena, 3 * sizeof *v->amounts);
 	for (size_t i = 0; i < v->n_amounts; i++)
 		v->amounts[i] = (struct vamount){ (uint8_t)choose(c, 3), 1 + choose(c, 9), value_of(choose(c, 2) ? "1.5" : "-20") };
+	v->reference = choose(c, 3);
+	v->n_former = choose(c, 3);
+	v->former = arena_zalloc(arena, 3 * sizeof *v->former);
+	for (size_t i = 0; i < v->n_former; i++)
+		v->former[i] = (struct vformer){ 1 + choose(c, 9), { { (unsigned char)choose(c, 256) } } };
 	for (size_t e = 0; e < l->n_endpoints; e++)
 		v->seen[e] = seen_of(c, v, arena);
 	return v;
@@ -134,6 +139,9 @@ static void check_made(const struct vector_layout *layout, const uint8_t *data, 
 	for (size_t i = 0; i < v->n_amounts; i++)
 		fuzz_check(is->amounts[i].field == v->amounts[i].field && is->amounts[i].digest == v->amounts[i].digest &&
 			   value_equal(is->amounts[i].value, v->amounts[i].value), "another amount %zu", i);
+	fuzz_check(is->reference == v->reference && is->n_former == v->n_former, "%zu keys that it had of %zu", is->n_former, v->n_former);
+	for (size_t i = 0; i < v->n_former; i++)
+		fuzz_check(is->former[i].digest == v->former[i].digest && rid_equal(&is->former[i].rid, &v->former[i].rid), "another key %zu", i);
 	for (size_t e = 0; e < layout->n_endpoints; e++)
 		check_seen(&is->seen[e], &v->seen[e], e);
 	arena_fini(&arena);

@@ -1,7 +1,8 @@
 /*
  * check_algebra.c - every rule in full on a small domain: three endpoints, each of which edits one field or not, to one of
  * three values (NULL among them) at one of two moments. Whatever the order of the observations, and whatever is seen
- * together, the same value is agreed under the same key, and looking again changes nothing.
+ * together, the same value is agreed under the same key, and looking again changes nothing. And where some of them delete the record
+ * instead, it lives or not by what was done alone: also where one who did nothing is not there.
  */
 #include "model/decide.h"
 
@@ -13,14 +14,14 @@
 #include "base/arena.h"
 #include "model/record.h"
 
-enum { ENDPOINTS = 3, VALUES = 3, STAMPS = 2, EDITS = 1 + VALUES * STAMPS, WAYS = 27 };
+enum { ENDPOINTS = 3, VALUES = 3, STAMPS = 2, EDITS = 1 + VALUES * STAMPS, ACTS = EDITS + STAMPS, WAYS = 27 };
 
 #define US INT64_C(1000000)
 #define T(s) ((INT64_C(1767225600) + (s)) * US)
 
 static const enum rule rules[] = { RULE_LAST_WRITER_WINS, RULE_SOURCE_PRIORITY, RULE_MIRROR, RULE_NEWEST_FILLED, RULE_MAX, RULE_MIN,
 	RULE_MANUAL, RULE_ADD };
-enum { N_RULES = sizeof rules / sizeof *rules, BASES = 3 };	/* agreed: a value, nothing; a first contact */
+enum { N_RULES = sizeof rules / sizeof *rules, N_RULES_BUT_ADD = N_RULES - 1, BASES = 3 };	/* agreed: a value, nothing; a first contact */
 
 static struct arena arena;
 static struct digest_key key;
@@ -51,6 +52,14 @@ static struct observation edit_of(size_t number, struct value first)
 	return number == 0 ? row_of(first, T(0)) : row_of(values[(number - 1) % VALUES], T(10 + (int64_t)(number - 1) / VALUES));
 }
 
+/* What is no edit is a delete. */
+static struct observation act_of(size_t number, struct value first)
+{
+	if (number < EDITS)
+		return edit_of(number, first);
+	return (struct observation){ .what = OBSERVED_ABSENT, .evidence = true, .stamp = T(10 + (int64_t)(number - EDITS)) };
+}
+
 static struct vector *look(const struct vector *base, const struct observation *seen)
 {
 	struct decision d;
@@ -67,12 +76,14 @@ static struct vector *watched(const struct vector *base, const struct observatio
 
 	for (size_t step = 0; step < 3; step++) {
 		struct observation seen[ENDPOINTS];
+		bool any = false;
 
-		if (step_of[0] != step && step_of[1] != step && step_of[2] != step)
-			continue;
-		for (size_t e = 0; e < ENDPOINTS; e++)
+		for (size_t e = 0; e < policy.n_endpoints; e++) {
 			seen[e] = step_of[e] == step ? rows[e] : (struct observation){ .what = OBSERVED_NOTHING, .stamp = STAMP_NONE };
-		base = look(base, seen);
+			any |= step_of[e] == step;
+		}
+		if (any)
+			base = look(base, seen);
 	}
 	once = look(base, rows);
 	twice = look(once, rows);
@@ -184,6 +195,62 @@ static void all_ways_agree(struct value first, bool known, const size_t *edits)
 	}
 }
 
+static bool end_alike(const struct vector *a, const struct vector *b)
+{
+	return a->dead == b->dead && (a->dead || field.rule == RULE_MANUAL || a->fields[0].digest == b->fields[0].digest);
+}
+
+static void all_ways_end_alike(struct value first, const size_t *acts)
+{
+	struct observation rows[ENDPOINTS];
+	struct vector *base = begin(first), *end;
+
+	for (size_t e = 0; e < ENDPOINTS; e++)
+		rows[e] = act_of(acts[e], first);
+	end = watched(base, rows, 0);
+	for (size_t way = 1; way < WAYS; way++)
+		ck_assert_msg(end_alike(watched(base, rows, way), end), "rule %s, acts %zu %zu %zu: by way %zu it ends otherwise",
+			      rule_name(field.rule), acts[0], acts[1], acts[2], way);
+	if (acts[2] != 0)
+		return;
+	policy.n_endpoints = ENDPOINTS - 1;
+	base = begin(first);
+	for (size_t way = 0; way < WAYS / 3; way++)
+		ck_assert_msg(end_alike(watched(base, rows, way), end), "rule %s, acts %zu %zu, way %zu: without the third one it ends otherwise",
+			      rule_name(field.rule), acts[0], acts[1], way);
+	policy.n_endpoints = ENDPOINTS;
+}
+
+static void all_may_edit(void)
+{
+	for (size_t e = 0; e < ENDPOINTS; e++)
+		endpoints[e] = (struct decide_endpoint){ .mapped = true, .votes = true, .writable = true };
+	memset(key.secret, 7, sizeof key.secret);
+}
+
+/* But for add: what is added to a record that is gone has nothing to be added to. */
+START_TEST(who_deletes_and_who_edits_alone_say_whether_the_record_lives)
+{
+	struct value first = _i % 2 == 1 ? VALUE_NULL : value_of("xx");	/* some of the values are greater, some less */
+
+	field.type = FIELD_TEXT;
+	entity.rule = field.rule = rules[_i / 4];
+	entity.deletes = _i / 2 % 2 == 1 ? DELETES_DELETE_WINS : DELETES_UPDATE_WINS;
+	all_may_edit();
+	for (size_t e = 0; e < ENDPOINTS; e++)
+		entity.rank[e] = (const uint8_t[]){ 1, 0, 2 }[e];
+	for (size_t set = 0; set < ACTS * ACTS * ACTS; set++) {
+		size_t acts[] = { set % ACTS, set / ACTS % ACTS, set / ACTS / ACTS };
+
+		if (acts[0] < EDITS && acts[1] < EDITS && acts[2] < EDITS)
+			continue;
+		arena_init(&arena);
+		all_ways_end_alike(first, acts);
+		arena_fini(&arena);
+	}
+}
+END_TEST
+
 START_TEST(whatever_the_order_and_whatever_is_seen_together_the_same_value_is_agreed)
 {
 	bool adds = rules[_i / BASES] == RULE_ADD;
@@ -191,11 +258,9 @@ START_TEST(whatever_the_order_and_whatever_is_seen_together_the_same_value_is_ag
 
 	field.type = adds ? FIELD_INTEGER : FIELD_TEXT;
 	entity.rule = field.rule = rules[_i / BASES];
-	for (size_t e = 0; e < ENDPOINTS; e++) {
-		endpoints[e] = (struct decide_endpoint){ .mapped = true, .votes = true, .writable = true };
+	all_may_edit();
+	for (size_t e = 0; e < ENDPOINTS; e++)
 		entity.rank[e] = (uint8_t)((e + 1) % ENDPOINTS);	/* not the order of the file */
-	}
-	memset(key.secret, 7, sizeof key.secret);
 	for (size_t set = 0; set < EDITS * EDITS * EDITS; set++) {
 		arena_init(&arena);
 		(field.rule == RULE_MANUAL ? all_ways_wait : all_ways_agree)(first, _i % BASES != 2, (const size_t[]){ set % EDITS, set / EDITS % EDITS, set / EDITS / EDITS });
@@ -213,6 +278,7 @@ int main(void)
 
 	tcase_set_timeout(t, 300);
 	tcase_add_loop_test(t, whatever_the_order_and_whatever_is_seen_together_the_same_value_is_agreed, 0, N_RULES * BASES);
+	tcase_add_loop_test(t, who_deletes_and_who_edits_alone_say_whether_the_record_lives, 0, 4 * N_RULES_BUT_ADD);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

@@ -511,6 +511,45 @@ START_TEST(what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_s
 }
 END_TEST
 
+/* Nobody shows what was agreed any more: the deleter's row is gone, and the other one was lowered. */
+START_TEST(what_loses_to_the_greatest_value_keeps_no_record_whoever_shows_that)
+{
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann m Elm Rome");
+	if (_i > 0) {		/* seen before the delete, or after it */
+		*(_i == 1 ? &now[A] : &now[B]) = (struct observation){ .what = OBSERVED_NOTHING, .stamp = STAMP_NONE };
+		if (_i == 1)
+			shows(B, 20, "ann c Elm Rome");
+		else
+			deletes(A, 20);
+		decide();
+	}
+	deletes(A, 20);
+	shows(B, 20, "ann c Elm Rome");
+	decide();
+	ck_assert(base->dead);
+	ck_assert_uint_eq(d.n_lost, 1);
+	ck_assert_uint_eq(d.lost[0].loser, B);
+	ck_assert_uint_eq(d.lost[0].field, NAME);
+	ck_assert_uint_eq(d.lost[0].loser_digest, now[B].digests[NAME]);
+	ck_assert_uint_eq(base->fields[NAME].digest, digest_field(value_digest(&key, FIELD_TEXT, value_of("m"))));
+	expect_order(B, ACTION_DELETE, 0);
+}
+END_TEST
+
+START_TEST(what_beats_the_greatest_value_keeps_the_record)
+{
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann m Elm Rome");
+	deletes(A, 20);
+	shows(B, 20, "ann z Elm Rome");
+	decide();
+	expect_agreed("ann z Elm Rome");
+	only_lost(LOST_DELETE, A, B);
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+}
+END_TEST
+
 START_TEST(what_waits_for_the_greatest_value_is_lost_to_a_delete_that_wins)
 {
 	entity.deletes = DELETES_DELETE_WINS;
@@ -1651,9 +1690,112 @@ static void shows_without(size_t e, int64_t seconds, const char *text, size_t f)
 	now[e].row = row_digest(&key, now[e].digests, FIELDS);
 }
 
+/* The last field refers to a record that has got another key: so it shows there. */
+static void shows_followed(size_t e, int64_t seconds, const char *text)
+{
+	shows(e, seconds, text);
+	now[e].followed = MASK(CITY);
+}
+
+static void nobody_follows(void)
+{
+	for (size_t e = 0; e < ENDPOINTS; e++)
+		now[e].followed = 0;
+}
+
+START_TEST(a_reference_to_a_record_that_got_another_key_was_not_edited_and_keeps_nothing)
+{
+	fields[CITY].type = FIELD_REFERENCE;
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Acme");
+	shows_followed(A, 10, "ann Ann Elm Ltd");
+	deletes(_i == 0 ? C : B, 20);
+	decide();
+	ck_assert(base->dead);
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(A, ACTION_DELETE, 0);
+	expect_order(_i == 0 ? B : C, ACTION_DELETE, 0);
+}
+END_TEST
+
+START_TEST(a_reference_that_was_edited_beside_keeps_the_record)
+{
+	fields[CITY].type = FIELD_REFERENCE;
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Acme");
+	shows_followed(A, 10, "ann Ann Elm Ltd");
+	shows(B, 15, "ann Ann Elm Other");
+	deletes(C, 20);
+	decide();
+	ck_assert(!base->dead);
+	only_lost(LOST_DELETE, C, B);
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+}
+END_TEST
+
+/* It cannot have the key: a write changes nothing there. */
+static void goes_astray(size_t e)
+{
+	expect_order(e, ACTION_UPDATE, MASK(CITY));
+	d.orders[e].astray = MASK(CITY);
+	decide_applied(&policy, &d, e, &now[e], first_id(e), &arena);
+	ck_assert(base->seen[e].owed);
+}
+
+START_TEST(where_a_record_has_its_old_key_yet_the_edit_of_the_reference_is_known)
+{
+	fields[CITY].type = FIELD_REFERENCE;
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Acme");
+	shows_followed(A, 10, "ann Ann Elm Ltd");
+	decide();
+	ck_assert_uint_eq(d.edited, 0);
+	ck_assert_uint_eq(base->fields[CITY].digest, digest_field(now[A].digests[CITY]));
+	ck_assert_int_eq(base->fields[CITY].key.eff, T(0));
+	expect_order(A, ACTION_NONE, 0);
+	goes_astray(B);
+	goes_astray(C);
+	nobody_follows();
+	shows_followed(C, 20, "ann Ann Elm Ltd");	/* there it got the key after all */
+	decide();
+	ck_assert(base->seen[C].same && !base->seen[C].owed);
+	ck_assert_uint_eq(d.edited, 0);
+	goes_astray(B);
+	nobody_follows();
+	if (_i == 0)
+		deletes(B, 30);
+	else
+		shows(B, 30, "ann Ann Elm Other");
+	decide();
+	ck_assert_uint_eq(d.n_lost, 0);
+	ck_assert_int_eq(base->dead, _i == 0);
+	expect_order(A, _i == 0 ? ACTION_DELETE : ACTION_UPDATE, _i == 0 ? 0 : MASK(CITY));
+	write_all();
+	decide();
+	expect_nothing_to_do();
+}
+END_TEST
+
+/* B has yet to get the reference that is agreed; the record that it shows instead gets another key. */
+START_TEST(who_is_behind_stays_behind_when_what_it_refers_to_gets_another_key)
+{
+	fields[CITY].type = FIELD_REFERENCE;
+	all_know("ann Ann Elm Acme");
+	shows(A, 10, "ann Ann Elm Other");
+	decide();
+	shows_followed(B, 0, "ann Ann Elm Ltd");
+	decide();
+	ck_assert_uint_eq(d.edited, 0);
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
 /* What it refers to waits for this very record: heard of or not, the blank is nobody's edit, and it is filled in. */
 START_TEST(a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again)
 {
+	fields[CITY].type = FIELD_REFERENCE;
 	all_know("ann Ann Elm Rome");
 	shows(A, 10, "ann Ann Elm Oslo");
 	decide();
@@ -1663,7 +1805,7 @@ START_TEST(a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_writ
 	decide_applied(&policy, &d, B, &now[B], first_id(B), &arena);
 	ck_assert(base->seen[B].owed);
 	decide();
-	expect_agreed("ann Ann Elm Oslo");
+	ck_assert_uint_eq(base->fields[CITY].digest, digest_field(now[A].digests[CITY]));
 	expect_order(B, ACTION_UPDATE, MASK(CITY));
 	write_all();
 	expect_quiet();
@@ -2663,6 +2805,8 @@ static void add_edits(TCase *t)
 	tcase_add_test(t, a_group_waits_and_is_settled_as_a_whole);
 	tcase_add_test(t, max_waits_while_the_agreed_value_is_out_of_reach);
 	tcase_add_loop_test(t, what_waits_for_the_greatest_value_is_an_edit_that_a_deleter_had_not_seen, 0, 2);
+	tcase_add_loop_test(t, what_loses_to_the_greatest_value_keeps_no_record_whoever_shows_that, 0, 3);
+	tcase_add_test(t, what_beats_the_greatest_value_keeps_the_record);
 	tcase_add_loop_test(t, what_waits_for_the_greatest_value_is_lost_to_a_delete_that_wins, 0, 2);
 	tcase_add_test(t, what_is_only_behind_under_max_is_no_edit_that_a_deleter_had_not_seen);
 	tcase_add_loop_test(t, who_writes_against_max_and_deletes_had_seen_what_stands, 0, 2);
@@ -2723,6 +2867,10 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, what_a_row_shows_that_took_the_place_of_another_was_entered_anew);
 	tcase_add_test(t, an_insert_in_doubt_is_looked_for_where_the_record_was_deleted_meanwhile);
 	tcase_add_test(t, a_row_that_we_are_known_to_have_inserted_is_ours_whatever_it_shows);
+	tcase_add_loop_test(t, a_reference_to_a_record_that_got_another_key_was_not_edited_and_keeps_nothing, 0, 2);
+	tcase_add_test(t, a_reference_that_was_edited_beside_keeps_the_record);
+	tcase_add_loop_test(t, where_a_record_has_its_old_key_yet_the_edit_of_the_reference_is_known, 0, 2);
+	tcase_add_test(t, who_is_behind_stays_behind_when_what_it_refers_to_gets_another_key);
 	tcase_add_test(t, a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again);
 	tcase_add_loop_test(t, a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in, 0, 2);
 	tcase_add_test(t, a_write_in_doubt_does_not_come_back_as_an_edit);

@@ -301,6 +301,37 @@ START_TEST(amounts_come_back_with_the_vector)
 }
 END_TEST
 
+START_TEST(the_keys_that_it_had_come_back_with_the_vector)
+{
+	struct vector_layout l = layout_of(3, 2);
+	struct vamount amount = { 2, 7, value_of("-3") };
+	struct vformer former[] = { { 0x123456, { "0123456789" } }, { 7, { { 0 } } } };
+	struct vector *v, *back;
+	struct buf b = { 0 };
+	struct arena a;
+
+	arena_init(&a);
+	v = some_vector(&a, 3, 2);
+	v->amounts = &amount;
+	v->n_amounts = _i & 1;
+	v->former = former;
+	v->n_former = _i & 2 ? 2 : 0;
+	v->reference = 99;
+	vector_encode(v, &l, &b);
+	ck_assert(vector_decode(b.p, b.len, &l, &a, &back, NULL));
+	ck_assert_uint_eq(back->n_amounts, v->n_amounts);
+	ck_assert_uint_eq(back->n_former, v->n_former);
+	ck_assert_uint_eq(back->reference, 99);
+	for (size_t i = 0; i < v->n_former; i++)
+		ck_assert(rid_equal(&vector_former(back, former[i].digest)->rid, &former[i].rid));
+	ck_assert(vector_former(back, 99) == NULL);	/* that is the one that it has */
+	for (size_t len = 0; len < b.len; len++)
+		ck_assert(!decodes(b.p, len, &l));
+	buf_fini(&b);
+	arena_fini(&a);
+}
+END_TEST
+
 START_TEST(garbage_does_no_harm)
 {
 	struct vector_layout l = layout_of(5, 3);
@@ -475,6 +506,7 @@ int main(void)
 	tcase_add_test(t, more_than_a_vector_is_refused);
 	tcase_add_test(t, another_version_is_refused);
 	tcase_add_test(t, amounts_come_back_with_the_vector);
+	tcase_add_loop_test(t, the_keys_that_it_had_come_back_with_the_vector, 0, 4);
 	tcase_add_test(t, garbage_does_no_harm);
 	tcase_add_test(t, changed_bytes_do_no_harm);
 	tcase_add_test(t, names_are_found_again_by_number);

@@ -1,0 +1,80 @@
+/*
+ * decide_follow.c - references whose record has got another key.
+ *
+ * Canonically a reference is the key of the record that it means. When that gets another key, every row that points to it shows another
+ * value, at each endpoint from the moment on when the new key is there: nobody has edited it. So before anything is
+ * compared the base is told what such a row shows, under the edit that it showed before. The others show the same edit by the key of
+ * before: who deletes there has seen it. They are owed the new key all the same. Where that is not written yet, or never will be, the reference is right
+ * and writing it changes nothing; but the row that it points to may become another record's, and then it has to move.
+ */
+#include "model/decide_work.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+
+/* That field of it deviates so from now on; or not at all any more, where that is what is agreed. */
+static void show(struct work *w, struct vector *told, size_t e, const struct vdeviation *dev)
+{
+	struct vseen *s = &told->seen[e];
+	const struct vfield *agreed = &told->fields[dev->field];
+	struct vdeviation *list = arena_alloc(w->arena, (s->n_deviations + 1) * sizeof *list);
+	size_t n = 0;
+
+	for (size_t i = 0; !s->same && i < s->n_deviations; i++)
+		if (s->deviations[i].field != dev->field)
+			list[n++] = s->deviations[i];
+	if (dev->digest != agreed->digest || !same_key(&dev->key, &agreed->key))
+		list[n++] = *dev;
+	s->same = n == 0;
+	s->deviations = list;
+	s->n_deviations = n;
+}
+
+/* What is agreed goes by another key; whoever showed it shows it by the key of before. */
+static void agree(struct work *w, struct vector *told, size_t f, uint32_t digest)
+{
+	struct vdeviation before = { (uint8_t)f, told->fields[f].digest, told->fields[f].key };
+
+	told->fields[f].digest = w->out->next->fields[f].digest = digest;
+	for (size_t e = 0; e < told->n_endpoints; e++) {
+		struct vseen *s = &told->seen[e];
+
+		if (!s->present || (!s->same && vseen_deviation(s, f) != NULL))
+			continue;
+		if (s->same)
+			s->row = told->row;
+		show(w, told, e, &before);
+		s->owed = w->out->next->seen[e].owed = true;
+	}
+	told->row = w->out->next->row = 0;	/* nobody has seen it whole yet */
+}
+
+static void follow(struct work *w, struct vector *told, size_t e, size_t f)
+{
+	const struct vdeviation *dev = told->seen[e].same ? NULL : vseen_deviation(&told->seen[e], f);
+	struct vdeviation now = { (uint8_t)f, digest_field(w->seen[e].digests[f]), dev != NULL ? dev->key : told->fields[f].key };
+
+	if (dev == NULL)
+		agree(w, told, f, now.digest);
+	show(w, told, e, &now);
+	told->seen[e].row = 0;
+}
+
+void decide_follow(struct work *w)
+{
+	struct vector *told = NULL;
+
+	for (size_t e = 0; w->base != NULL && e < w->policy->n_endpoints; e++) {
+		const struct observation *o = &w->seen[e];
+
+		if (o->what != OBSERVED_ROW || o->followed == 0 || !w->base->seen[e].present || w->edits[e].doubt == DOUBT_HAPPENED)
+			continue;
+		if (told == NULL)
+			told = vector_copy(w->arena, w->base);
+		for (uint64_t rest = o->followed; rest != 0; rest &= rest - 1)
+			follow(w, told, e, (size_t)__builtin_ctzll(rest));
+	}
+	if (told != NULL)
+		w->base = told;
+}

@@ -1,0 +1,146 @@
+"""F13: a record that others refer to gets another key. That is no edit of theirs."""
+import unittest
+
+from case import Case
+from crm import Redis, eventually, topology
+
+COMPANIES = """
+CREATE TABLE company (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE, changed timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE TABLE contact (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, mail text NOT NULL UNIQUE, phone text, company bigint REFERENCES company,
+	changed timestamptz NOT NULL DEFAULT clock_timestamp());
+"""
+# What refers to a company refers to its name, and the name cannot be changed while anything does.
+STIFF = """
+CREATE TABLE company (name text PRIMARY KEY, changed timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE TABLE contact (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, mail text NOT NULL UNIQUE, phone text, company text REFERENCES company,
+	changed timestamptz NOT NULL DEFAULT clock_timestamp());
+"""
+ENTITIES = """
+company:
+  key: [name]
+  fields: {{name: {{type: text}}}}
+  mappings: {{{sides}}}
+contact:
+  key: [mail]
+  fields:
+    mail: {{type: text}}
+    phone: {{type: text}}
+    company: {{type: reference, entity: company}}
+  mappings: {{{people}}}
+"""
+
+
+class RenamedParent(Case):
+    def begin(self, **schemas):
+        """Each side shows three people of Acme."""
+        self.redis = Redis(self.place)
+        self.sides = {name: self.database(f"parent_{name}", sql) for name, sql in schemas.items()}
+        ends = {name: {"connection": base.conninfo, "capture": "listen", "interval": "1s", "sweep": "1h"} for name, base in self.sides.items()}
+        tables = [", ".join(f"{name}: {{table: {table}, modified: changed}}" for name in schemas) for table in ("company", "contact")]
+        self.sides["a"].run("INSERT INTO company (name) VALUES ('Acme')")
+        self.sides["a"].run("INSERT INTO contact (mail, company) SELECT m, (SELECT id FROM company) FROM unnest(ARRAY['ann', 'bob', 'cid']) m")
+        self.d = self.daemon(topology(self.redis, ends, ENTITIES.format(sides=tables[0], people=tables[1])))
+        self.d.wait()
+
+    def people(self, name):
+        stiff = self.sides[name].one("SELECT count(*) FROM information_schema.columns WHERE table_name = 'company' AND column_name = 'id'") == 0
+        return sorted(self.sides[name].run(f"SELECT mail, phone, k.name FROM contact c LEFT JOIN company k ON k.{'name' if stiff else 'id'} = c.company"))
+
+    def expect(self, *people, company="Acme Ltd", **other):
+        """(mail, phone) everywhere, all of that company; `other`: by what name a side knows it."""
+        for name in self.sides:
+            self.assertEqual(self.people(name), [(*who, other.get(name, company)) for who in people], name)
+
+    def rename(self):
+        self.sides["a"].run("UPDATE company SET name = 'Acme Ltd'")
+        self.d.wait()
+
+    def parked(self):
+        """But for people who wait for what is."""
+        return sorted((p["entity"], p["key"], p["endpoint"], p["code"]) for p in self.d.parked() if p["code"] != "waits-for-parent")
+
+    def assert_nobody_edited(self):
+        self.assertEqual(self.d.ctl_lines("conflicts"), [])
+
+    def test_f13_a_child_that_was_deleted_stays_so(self):
+        self.begin(a=COMPANIES, b=COMPANIES)
+        self.rename()
+        self.sides["b"].run("DELETE FROM contact WHERE mail = 'ann'")
+        self.sides["a"].run("DELETE FROM contact WHERE mail = 'bob'")
+        self.d.wait()
+        self.expect(("cid", None))
+        self.assert_nobody_edited()
+
+    def test_f13_where_the_name_cannot_be_changed_its_children_are_right_as_they_are(self):
+        self.begin(a=COMPANIES, b=STIFF, c=COMPANIES)
+        self.rename()
+        self.assertEqual(self.parked(), [("company", "Acme Ltd", "b", "23503")])
+        self.sides["c"].run("UPDATE contact SET phone = '1'")
+        self.d.wait()
+        self.expect(("ann", "1"), ("bob", "1"), ("cid", "1"), b="Acme")
+        self.sides["b"].run("DELETE FROM contact WHERE mail = 'ann'")
+        self.sides["c"].run("DELETE FROM contact WHERE mail = 'bob'")
+        self.d.wait()
+        self.expect(("cid", "1"), b="Acme")
+        self.assertEqual(self.parked(), [("company", "Acme Ltd", "b", "23503")])
+        self.sides["c"].run("DELETE FROM contact; DELETE FROM company")
+        self.d.wait()
+        self.expect()
+        self.assertEqual([base.one("SELECT count(*) FROM company") for base in self.sides.values()], [0, 0, 0])
+        self.assertEqual(self.d.parked(), [])
+        self.assert_nobody_edited()
+
+    def test_f13_when_the_name_can_be_changed_after_all_they_follow(self):
+        self.begin(a=COMPANIES, b=STIFF)
+        self.rename()
+        self.sides["a"].run("UPDATE contact SET phone = '1'")
+        self.d.wait()
+        self.sides["b"].run("ALTER TABLE contact DROP CONSTRAINT contact_company_fkey, ADD FOREIGN KEY (company) REFERENCES company ON UPDATE CASCADE")
+        self.d.ctl("parked", "retry")
+        self.d.wait()
+        self.expect(("ann", "1"), ("bob", "1"), ("cid", "1"))
+        self.assertEqual(self.d.parked(), [])
+        self.sides["a"].run("INSERT INTO company (name) VALUES ('Other'); "
+                            "UPDATE contact SET company = (SELECT id FROM company WHERE name = 'Other') WHERE mail = 'bob'")
+        self.d.wait()
+        self.assertEqual(self.people("b"), [("ann", "1", "Acme Ltd"), ("bob", "1", "Other"), ("cid", "1", "Acme Ltd")])
+        self.assert_nobody_edited()
+
+    def test_f13_a_move_from_a_new_company_of_the_old_name_is_an_edit(self):
+        self.begin(a=COMPANIES, b=COMPANIES)
+        self.rename()
+        self.sides["a"].run("INSERT INTO company (name) VALUES ('Acme'); "
+                            "INSERT INTO contact (mail, company) SELECT 'dan', id FROM company WHERE name = 'Acme'")
+        self.d.wait()
+        self.assertEqual(self.people("b")[3], ("dan", None, "Acme"))
+        self.sides["a"].run("UPDATE contact SET company = (SELECT id FROM company WHERE name = 'Acme Ltd') WHERE mail = 'dan'")
+        self.d.wait()
+        self.assertEqual(self.people("b")[3], ("dan", None, "Acme Ltd"))
+
+    def test_f13_nor_where_nobody_shows_the_old_name_any_more(self):
+        self.begin(a=COMPANIES, b=COMPANIES)
+        self.d.ctl("pause", "b")
+        self.sides["a"].run("UPDATE company SET name = 'Acme Ltd'")
+        eventually(lambda: self.d.entity("company")["pending"] == 1, "the new name is agreed, and owed to b")
+        self.sides["a"].run("UPDATE contact SET phone = CASE mail WHEN 'cid' THEN '1' END, changed = clock_timestamp()")
+        eventually(lambda: self.d.entity("contact")["pending"] == 3, "people were looked at there")
+        self.sides["b"].run("DELETE FROM contact WHERE mail = 'ann'")
+        self.d.ctl("resume", "b")
+        self.d.wait()
+        self.expect(("bob", None), ("cid", "1"))
+        self.assert_nobody_edited()
+
+    def test_f13_nor_where_news_of_the_child_comes_first(self):
+        self.begin(a=COMPANIES, b=COMPANIES)
+        self.d.stop()
+        self.sides["a"].run("UPDATE contact SET changed = clock_timestamp()")
+        self.sides["a"].run("UPDATE company SET name = 'Acme Ltd'")
+        self.sides["b"].run("DELETE FROM contact WHERE mail <> 'cid'")
+        self.d.start()
+        self.d.wait()
+        self.expect(("cid", None))
+        self.assert_nobody_edited()
+
+
+if __name__ == "__main__":
+    unittest.main()
