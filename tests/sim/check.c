@@ -462,6 +462,23 @@ static bool life_had_ended(const struct world *w, const struct edit *e)
 	return false;
 }
 
+/* The daemon took the same value from elsewhere, and the one on top of that only after this edit was there, too: to it the two are one. */
+static bool is_said_twice(const struct world *w, const struct edit *e)
+{
+	for (size_t i = 1; i < w->n_edits; i++) {
+		const struct edit *p = &w->edits[i];
+		bool first = p != e && !p->is_delete && !e->is_delete && p->settled_us != 0 && p->covered && p->unit == e->unit &&
+			     w->records[p->record].lineage == w->records[e->record].lineage && strcmp(p->tuple, e->tuple) == 0;
+
+		for (size_t j = i + 1; first && j < w->n_edits; j++)
+			if (w->edits[j].parent == i && w->edits[j].settled_us != 0 && w->edits[j].settled_us < e->commit_us)
+				first = false;
+		if (first)
+			return true;
+	}
+	return false;
+}
+
 static void check_lost(struct world *w, const struct final *finals, const struct notes *all)
 {
 	for (size_t i = 1; i < w->n_edits; i++) {
@@ -474,6 +491,8 @@ static void check_lost(struct world *w, const struct final *finals, const struct
 			continue;
 		if (!e->is_delete && oracle_adds(w, r->entity, e->unit))
 			continue;	/* it is in the sum: check_sum() */
+		if (is_said_twice(w, e))
+			continue;
 		/* Where the record is gone, a row of it may be left that is parked. */
 		if (seen_by_deleter(w, e, finals[e->record].alive && !finals[e->record].parked))
 			continue;
