@@ -78,7 +78,7 @@ static void on_taken(void *arg, const struct value *blobs, size_t n, const struc
 
 	round_give_up(c->round, e);
 	for (size_t i = 0; e == NULL && i < n; i++)
-		if (value_is_null(blobs[i]) || vector_decode_forward(blobs[i], &to))
+		if (value_is_null(blobs[i]) || vector_decode_forward(blobs[i], &to) || fault("f13-who-has-the-former-key-now-does-not-matter"))
 			c->list[i].subject->seen[c->list[i].endpoint].followed |= BIT(c->list[i].field);
 	round_answered(c->round);
 }
