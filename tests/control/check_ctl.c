@@ -660,7 +660,7 @@ START_TEST(wrong_words_are_64_with_a_hint)
 {
 	strcpy(s.control, "/nonexistent/control.sock");
 	is(ctl("stauts", NULL), 64, "", "did you mean 'status'?");
-	is(ctl("xyzzy", NULL), 64, "", "there is no command 'xyzzy'\n");
+	is(ctl("xyzzy", NULL), 64, "", "there is no command 'xyzzy'; --help lists them\n");
 	is(ctl("status", "now", NULL), 64, "", "usage: crmsyncctl status [--watch]");
 	is(ctl("status", "--print", NULL), 64, "", "--print belongs to other commands");
 	is(ctl("status", "--frob", NULL), 64, "", "--help");
