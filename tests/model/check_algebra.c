@@ -4,6 +4,8 @@
  * together, the same value is agreed under the same key, and looking again changes nothing. And where some of them delete the record
  * instead, it lives or not by what was done alone: also where one who did nothing is not there.
  */
+#include "config.h"
+
 #include "model/decide.h"
 
 #include <check.h>
@@ -15,6 +17,13 @@
 #include "model/record.h"
 
 enum { ENDPOINTS = 3, VALUES = 3, STAMPS = 2, EDITS = 1 + VALUES * STAMPS, ACTS = EDITS + STAMPS, WAYS = 27 };
+
+/* The sanitizers, which have nothing to say about the algebra, look at a part of it. */
+#ifdef WITH_SANITIZERS
+enum { EVERY = 7 };
+#else
+enum { EVERY = 1 };
+#endif
 
 #define US INT64_C(1000000)
 #define T(s) ((INT64_C(1767225600) + (s)) * US)
@@ -239,7 +248,7 @@ START_TEST(who_deletes_and_who_edits_alone_say_whether_the_record_lives)
 	all_may_edit();
 	for (size_t e = 0; e < ENDPOINTS; e++)
 		entity.rank[e] = (const uint8_t[]){ 1, 0, 2 }[e];
-	for (size_t set = 0; set < ACTS * ACTS * ACTS; set++) {
+	for (size_t set = 0; set < ACTS * ACTS * ACTS; set += EVERY) {
 		size_t acts[] = { set % ACTS, set / ACTS % ACTS, set / ACTS / ACTS };
 
 		if (acts[0] < EDITS && acts[1] < EDITS && acts[2] < EDITS)
