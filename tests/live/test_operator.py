@@ -170,7 +170,7 @@ class LongSweeps(Pair):
     def test_long_work_is_shown_while_it_runs_with_who_asked_for_it_and_how_far_it_is(self):
         sweep = eventually(lambda: self.jobs("sweep"), "it sweeps")[0]
         self.assertEqual((sweep["entity"], sweep["endpoint"], sweep["asked_by"], sweep["expected"]), ("thing", "b", "schedule", 1500))
-        self.a.run("UPDATE things SET name = 'x' WHERE id <= 50")
+        self.a.run("UPDATE things SET name = 'x' WHERE id <= 250")      # enough for an undo to be looked at twice
         self.d.wait()
         over = ("thing", "--from", "a", "--to", "b", "--onto", "merge")
         for kind, words in (("plan", ("thing",)), ("verify", ("thing",)), ("migrate", over), ("undo", ("--since", "1h", "--entity", "thing"))):
