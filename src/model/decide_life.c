@@ -322,7 +322,6 @@ static void note_vanished(struct work *w, uint64_t gone, const struct vfield *ag
 static bool is_no_news(const struct work *w, size_t f)
 {
 	const struct edit_key *was = &w->base->fields[f].key, *now = &w->out->next->fields[f].key;
-
 	uint8_t e = w->winner[f];
 
 	return same_key(now, was) ||

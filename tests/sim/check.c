@@ -462,16 +462,16 @@ static bool life_had_ended(const struct world *w, const struct edit *e)
 	return false;
 }
 
-/* The daemon took the same value from elsewhere, and the one on top of that only after this edit was there, too: to it the two are one. */
+/* The daemon took the same value from elsewhere, and knew of both before it took what is on top of that: to it the two are one. */
 static bool is_said_twice(const struct world *w, const struct edit *e)
 {
 	for (size_t i = 1; i < w->n_edits; i++) {
 		const struct edit *p = &w->edits[i];
-		bool first = p != e && !p->is_delete && !e->is_delete && p->settled_us != 0 && p->covered && p->unit == e->unit &&
+		bool first = p != e && !p->is_delete && !e->is_delete && p->settled_us != 0 && e->told_us != 0 && p->covered && p->unit == e->unit &&
 			     w->records[p->record].lineage == w->records[e->record].lineage && strcmp(p->tuple, e->tuple) == 0;
 
 		for (size_t j = i + 1; first && j < w->n_edits; j++)
-			if (w->edits[j].parent == i && w->edits[j].settled_us != 0 && w->edits[j].settled_us < e->commit_us)
+			if (w->edits[j].parent == i && w->edits[j].settled_us != 0 && w->edits[j].settled_us < e->told_us)
 				first = false;
 		if (first)
 			return true;
