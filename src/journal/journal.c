@@ -137,6 +137,15 @@ int64_t journal_count(struct journal *j, enum query q)
 	return n;
 }
 
+bool journal_end_list(struct journal *j, sqlite3_stmt *stmt, int rc, const char *what, struct err *e)
+{
+	sqlite3_finalize(stmt);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		return true;
+	journal_db_error(j->path, rc, e);
+	return err_while(e, "%s", what);
+}
+
 /* ---- opening and closing ----------------------------------------------------------------------------- */
 
 struct journal *journal_open(const char *directory, const char *topology, struct err *e)

@@ -8,7 +8,6 @@
 
 #include "base/arena.h"
 #include "base/mem.h"
-#include "journal/journal_db.h"
 #include "journal/journal_images.h"
 #include "journal/room.h"
 
@@ -204,11 +203,7 @@ bool journal_story_each(struct journal *j, const char *entity, const char *key, 
 		journal_bind_text(stmt, 4, key);
 		rc = each_decision(stmt, fn, arg);
 	}
-	sqlite3_finalize(stmt);
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		return true;
-	journal_db_error(j->path, rc, e);
-	return err_while(e, "journal");
+	return journal_end_list(j, stmt, rc, "journal", e);
 }
 
 bool journal_decisions_each(struct journal *j, const char *entity, int64_t since_us, size_t limit,

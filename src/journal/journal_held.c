@@ -3,7 +3,6 @@
  */
 #include "journal/journal.h"
 
-#include "journal/journal_db.h"
 #include "journal/room.h"
 
 static const char list_sets[] =
@@ -160,11 +159,7 @@ bool journal_held_sets_each(struct journal *j, bool (*fn)(void *arg, const struc
 
 		go_on = fn(arg, &set);
 	}
-	sqlite3_finalize(stmt);
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		return true;
-	journal_db_error(j->path, rc, e);
-	return err_while(e, "journal");
+	return journal_end_list(j, stmt, rc, "journal", e);
 }
 
 bool journal_held_each(struct journal *j, int64_t set, int64_t after_id, size_t limit,
@@ -187,9 +182,5 @@ bool journal_held_each(struct journal *j, int64_t set, int64_t after_id, size_t 
 
 		go_on = fn(arg, &h);
 	}
-	sqlite3_finalize(stmt);
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		return true;
-	journal_db_error(j->path, rc, e);
-	return err_while(e, "journal");
+	return journal_end_list(j, stmt, rc, "journal", e);
 }

@@ -539,11 +539,7 @@ bool journal_runs_each(struct journal *j, const char *source, int64_t before, si
 
 		go_on = fn(arg, &r);
 	}
-	sqlite3_finalize(stmt);
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		return true;
-	journal_db_error(j->path, rc, e);
-	return err_while(e, "before-images");
+	return journal_end_list(j, stmt, rc, "before-images", e);
 }
 
 /* Counted once, for whoever looks at the status every second; then kept up. */
@@ -719,11 +715,7 @@ bool journal_undo_each(struct journal *j, int64_t run, bool over, int64_t after,
 
 		go_on = fn(arg, &item);
 	}
-	sqlite3_finalize(stmt);
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		return true;
-	journal_db_error(j->path, rc, e);
-	return err_while(e, "what is to be put back");
+	return journal_end_list(j, stmt, rc, "what is to be put back", e);
 }
 
 const char *journal_images_library(char *out, size_t size)

@@ -3,7 +3,6 @@
  */
 #include "journal/journal.h"
 
-#include "journal/journal_db.h"
 #include "journal/room.h"
 
 static const char list_parked[] =
@@ -119,9 +118,5 @@ bool journal_parked_each(struct journal *j, const char *entity, const char *endp
 
 		go_on = fn(arg, &p);
 	}
-	sqlite3_finalize(stmt);
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		return true;
-	journal_db_error(j->path, rc, e);
-	return err_while(e, "journal");
+	return journal_end_list(j, stmt, rc, "journal", e);
 }

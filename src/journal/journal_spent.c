@@ -5,7 +5,6 @@
 
 #include <assert.h>
 
-#include "journal/journal_db.h"
 #include "journal/room.h"
 
 static const char list_spent[] = "SELECT subject, ring, start_us, us0, us1, us2, us3, us4, us5 FROM spent";
@@ -101,9 +100,5 @@ bool journal_spent_each(struct journal *j, bool (*fn)(void *arg, const struct jo
 			row.us[i] = sqlite3_column_int64(stmt, 3 + i);
 		go_on = fn(arg, &row);
 	}
-	sqlite3_finalize(stmt);
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		return true;
-	journal_db_error(j->path, rc, e);
-	return err_while(e, "journal");
+	return journal_end_list(j, stmt, rc, "journal", e);
 }

@@ -8,7 +8,6 @@
 
 #include "base/arena.h"
 #include "base/mem.h"
-#include "journal/journal_db.h"
 #include "journal/room.h"
 
 static const char list_waiting[] =
@@ -225,9 +224,5 @@ bool journal_waiting_each(struct journal *j, const char *entity, const char *rid
 	if (go_on && rc == SQLITE_DONE && w.id != 0)
 		fn(arg, &w);
 	arena_fini(&a);
-	sqlite3_finalize(stmt);
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		return true;
-	journal_db_error(j->path, rc, e);
-	return err_while(e, "journal");
+	return journal_end_list(j, stmt, rc, "journal", e);
 }

@@ -58,6 +58,8 @@ void journal_bind_word(sqlite3_stmt *, int at, const char *s);
 const char *journal_column(sqlite3_stmt *row, int at);		/* until the next step; NULL: NULL */
 const char *journal_column_dup(struct arena *, sqlite3_stmt *row, int at);	/* NULL: NULL */
 sqlite3_int64 journal_limit(size_t limit);			/* as LIMIT takes it; 0: all */
+/* Frees a statement of one's own (NULL is fine). rc: of its last step, or why it could not be prepared: true after a row or the last one. */
+bool journal_end_list(struct journal *, sqlite3_stmt *, int rc, const char *what, struct err *e);
 
 /* Every change is one `write`: on its own, or a part of the group that is open. */
 typedef bool journal_write_fn(struct journal *, const void *what, struct err *e);
