@@ -28,6 +28,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/round_forward.c \
 	src/sync/round_journal.c \
 	src/sync/round_mark.c \
+	src/sync/round_parents.c \
 	src/sync/round_read.c \
 	src/sync/round_recall.c \
 	src/sync/round_write.c \

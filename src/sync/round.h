@@ -4,7 +4,8 @@
  *   round.c         the table of steps, running it, birth and end
  *   round_recall.c  claims; which records are these, and what was last seen of them?
  *   round_read.c    what do the endpoints show now, and whose rows are these?
- *   round_write.c   decide, parents, intent, writes
+ *   round_write.c   decide, intent, writes
+ *   round_parents.c local ids for references
  *   round_journal.c what was decided, for people
  *   round_mark.c    what everybody shows now goes into the store
  *   round_follow.c  references to records that have got another key
@@ -222,6 +223,16 @@ size_t round_forward_mark(struct round *r, const struct subject *s, struct store
 /* All of them may be written when the intention is put back. */
 bool round_forward_complete(const struct round *r, const struct subject *s, const struct vector *intended);
 
+/* round_parents.c */
+void round_ask_parents(struct round *r);
+void round_got_parents(struct round *r);
+/* As they are written there: a reference as the local id of its parent. The round's. */
+const struct value *round_values_with_parents(struct round *r, const struct subject *s, size_t e);
+/* It is told when one of those that it points to arrives. */
+void round_wait_for_parents(struct round *r, struct subject *s, size_t e);
+/* References that read back as another record's; readback NULL: none. */
+uint64_t round_find_astray(struct round *r, const struct subject *s, size_t e, const struct observation *readback);
+
 /* round_follow.c */
 void round_ask_follow(struct round *r);
 /* By which key others refer to it, and by which they did or may do. have_key: s->key is the one that is agreed now. */
@@ -239,8 +250,6 @@ void round_ask_stamps(struct round *r);
 /* round_write.c */
 bool round_has_orders(const struct round *r, const struct subject *s);
 void round_ask_keys(struct round *r);
-void round_ask_parents(struct round *r);
-void round_got_parents(struct round *r);
 const struct rid *round_leaves(const struct subject *s);
 void round_ask_intend(struct round *r);
 void round_ask_apply(struct round *r);

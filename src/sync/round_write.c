@@ -1,5 +1,5 @@
 /*
- * round_write.c - decide, find the parents, write down what is intended, and write.
+ * round_write.c - decide, write down what is intended, and write.
  */
 #include "sync/round.h"
 
@@ -276,192 +276,6 @@ void round_ask_keys(struct round *r)
 	sync_of(r)->store->ops->recall(sync_of(r)->store, r->flow->index, rids, n, on_keys, c);
 }
 
-/* ---- PARENTS: local ids for references --------------------------------------------------------------- */
-
-static struct rid parent_rid(const struct round *r, const struct field_def *field, struct value v)
-{
-	return rid_of(&sync_of(r)->store->key, field->refers, v);
-}
-
-static struct parent *find_parent(struct round *r, const struct rid *rid)
-{
-	struct parent *p;
-
-	HASH_FIND(hh, r->parents, rid, sizeof *rid, p);
-	return p;
-}
-
-static void want_parent(struct round *r, const struct field_def *field, struct value v)
-{
-	struct rid rid = parent_rid(r, field, v);
-	struct parent *p = find_parent(r, &rid);
-
-	if (p != NULL)
-		return;
-	p = arena_zalloc(&r->arena, sizeof *p);
-	p->rid = rid;
-	p->flow = &sync_of(r)->flows[field->refers->index];
-	p->arrivals = p->flow->arrivals;
-	HASH_ADD(hh, r->parents, rid, sizeof p->rid, p);
-}
-
-static bool writes_field(const struct subject *s, size_t e, size_t f)
-{
-	return (s->d.orders[e].action == ACTION_INSERT || s->d.orders[e].action == ACTION_UPDATE) && (s->d.orders[e].fields & BIT(f)) &&
-	       !value_is_null(s->d.values[f]);
-}
-
-struct parents_read {
-	struct round *round;
-	struct flow *flow;
-	struct parent **list;
-};
-
-static void on_parents(void *arg, const struct value *blobs, size_t n, const struct err *e)
-{
-	struct parents_read *c = arg;
-	struct round *r = c->round;
-
-	round_give_up(r, e);
-	for (size_t i = 0; e == NULL && i < n; i++)
-		c->list[i]->vector = round_vector(r, c->flow, blobs[i]);
-	round_answered(r);
-}
-
-static void recall_parents_of(struct round *r, struct flow *flow)
-{
-	struct parents_read *c = arena_alloc(&r->arena, sizeof *c);
-	size_t n = 0, most = HASH_COUNT(r->parents);
-	struct rid *rids = arena_alloc(&r->arena, most * sizeof *rids);
-	struct parent *p, *tmp;
-
-	*c = (struct parents_read){ .round = r, .flow = flow, .list = arena_alloc(&r->arena, most * sizeof *c->list) };
-	HASH_ITER(hh, r->parents, p, tmp) {
-		if (p->flow != flow)
-			continue;
-		rids[n] = p->rid;
-		c->list[n++] = p;
-	}
-	if (n == 0)
-		return;
-	r->waiting++;
-	sync_of(r)->store->ops->recall(sync_of(r)->store, flow->index, rids, n, on_parents, c);
-}
-
-void round_ask_parents(struct round *r)
-{
-	const struct entity_def *def = r->flow->def;
-
-	for (size_t f = 0; f < def->n_fields; f++) {
-		if (def->fields[f].type != FIELD_REFERENCE)
-			continue;
-		for (size_t i = 0; i < r->n; i++)
-			for (size_t e = 0; is_live(&r->subjects[i]) && e < n_endpoints(r); e++)
-				if (writes_field(&r->subjects[i], e, f))
-					want_parent(r, &def->fields[f], r->subjects[i].d.values[f]);
-	}
-	if (r->parents == NULL)
-		return;
-	for (size_t i = 0; i < sync_of(r)->topology->n_entities; i++)
-		recall_parents_of(r, &sync_of(r)->flows[i]);
-}
-
-/* Of records that wait for each other one has to go first, without the reference; its key it cannot do without. */
-static bool goes_first(const struct round *r, const struct subject *s, size_t f, const struct parent *p)
-{
-	uint64_t unit = decide_unit(r->flow->def, f);
-
-	for (size_t i = 0; i < r->flow->def->n_key; i++)
-		if (unit & BIT(r->flow->def->key[i]))
-			return false;
-	return orphans_wait_for(r->flow, &s->next_rid, p->flow, &p->rid);
-}
-
-/* A reconcile has the parents first: where nothing is known yet against it, the parent's row is there by then. */
-static bool will_come(const struct parent *p, size_t e)
-{
-	const struct side *side = p->flow->sides[e];
-
-	if (side == NULL || side->mapping->role == ROLE_SOURCE)
-		return false;
-	return p->vector == NULL || (p->vector->seen[e].owed && !p->vector->seen[e].parked) || !p->vector->seen[e].known;
-}
-
-/* The target has its own form of that key. */
-static bool has_own_key(const struct vector *v, size_t e, const struct entity_def *def)
-{
-	for (size_t i = 0; i < def->n_key; i++) {
-		const struct vdeviation *dev = v->seen[e].same ? NULL : vseen_deviation(&v->seen[e], def->key[i]);
-
-		if (dev != NULL && edit_key_compare(def, RULE_LAST_WRITER_WINS, &dev->key, 0, &v->fields[def->key[i]].key, 0) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* It has a key that is not the agreed one: a reference to it would read back as another record's, as an edit that nobody made. */
-static bool has_another_key(const struct vector *v, size_t e, const struct entity_def *def)
-{
-	bool another = false;
-
-	for (size_t i = 0; i < def->n_key; i++)
-		another |= !v->seen[e].same && vseen_deviation(&v->seen[e], def->key[i]) != NULL;
-	return another && !has_own_key(v, e, def) && !fault("f13-a-row-is-pointed-to-by-whatever-key");
-}
-
-/* The parent's row is not there yet, or not by its key: leave that field with its group (or the whole insert) until it is. */
-static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t f, const struct parent *p)
-{
-	struct order *o = &s->d.orders[e];
-	struct err why;
-
-	if (r->plan != NULL && will_come(p, e)) {
-		s->after_parent |= BIT(e);
-		return;
-	}
-	s->orphaned |= BIT(e);
-	o->fields &= ~decide_unit(r->flow->def, f);
-	if (o->fields == 0 || (o->action == ACTION_INSERT && !goes_first(r, s, f, p)))
-		o->action = ACTION_NONE;
-	if (r->plan == NULL)
-		orphan_wait(p->flow, &p->rid, r->flow, &s->next_rid);
-	if (p->flow->arrivals != p->arrivals)
-		s->later = true;	/* it may have come since its vector was asked for: then nobody will tell us */
-	err_set(&why, ERR_ROW, "waits-for-parent", "the %s it points to %s; it follows by itself", p->flow->def->name,
-		p->vector != NULL && p->vector->seen[e].present ? "has another key there" : "is not there yet");
-	round_park(r, r->flow->sides[e], false, &s->next_rid, s->key, VALUE_NULL, r->flow->def->fields[f].name, &why);
-	s->d.next->seen[e].parked = true;
-}
-
-void round_got_parents(struct round *r)
-{
-	const struct entity_def *def = r->flow->def;
-	struct err failed = { 0 };
-
-	if (r->parents == NULL)
-		return;
-	if (r->plan == NULL)
-		journal_begin(sync_of(r)->journal);
-	for (size_t i = 0; i < r->n; i++) {
-		struct subject *s = &r->subjects[i];
-
-		for (size_t e = 0; is_live(s) && e < n_endpoints(r); e++)
-			for (size_t f = 0; f < def->n_fields; f++) {
-				struct rid rid;
-				struct parent *p;
-
-				if (def->fields[f].type != FIELD_REFERENCE || !writes_field(s, e, f))
-					continue;
-				rid = parent_rid(r, &def->fields[f], s->d.values[f]);
-				p = find_parent(r, &rid);
-				if (p->vector == NULL || !p->vector->seen[e].present || has_another_key(p->vector, e, p->flow->def))
-					hold_for_parent(r, s, e, f, p);
-			}
-	}
-	if (r->plan == NULL && !journal_commit(sync_of(r)->journal, &failed))
-		round_give_up(r, &failed);
-}
-
 /* ---- INTEND: the journal, then what is agreed and who is owed ---------------------------------------- */
 
 bool round_has_orders(const struct round *r, const struct subject *s)
@@ -555,26 +369,6 @@ static const enum write_op op_of[] = {
 	[ACTION_INSERT] = WRITE_INSERT, [ACTION_UPDATE] = WRITE_UPDATE, [ACTION_DELETE] = WRITE_DELETE,
 };
 
-static const struct value *values_for(struct round *r, const struct subject *s, size_t e)
-{
-	const struct entity_def *def = r->flow->def;
-	struct value *own = NULL;
-
-	for (size_t f = 0; f < def->n_fields; f++) {
-		struct rid rid;
-
-		if (def->fields[f].type != FIELD_REFERENCE || !writes_field(s, e, f))
-			continue;
-		if (own == NULL) {
-			own = arena_alloc(&r->arena, def->n_fields * sizeof *own);
-			memcpy(own, s->d.values, def->n_fields * sizeof *own);
-		}
-		rid = parent_rid(r, &def->fields[f], s->d.values[f]);
-		own[f] = find_parent(r, &rid)->vector->seen[e].id;
-	}
-	return own != NULL ? own : s->d.values;
-}
-
 static void fill_write(struct round *r, struct subject *s, size_t e, struct write *w)
 {
 	const struct order *o = &s->d.orders[e];
@@ -591,7 +385,7 @@ static void fill_write(struct round *r, struct subject *s, size_t e, struct writ
 		w->id = s->seen[e].id;
 		w->version = s->versions[e];
 	}
-	w->values = o->action == ACTION_DELETE ? NULL : values_for(r, s, e);
+	w->values = o->action == ACTION_DELETE ? NULL : round_values_with_parents(r, s, e);
 }
 
 static void on_written(void *arg, struct write_batch *batch)
@@ -682,43 +476,6 @@ static bool has_tried_enough(const struct side *side, struct subject *s)
 	return ++s->tries >= FOREIGN_TRIES || fault("f15-what-others-still-refer-to-is-given-up") || is_parked(side, false, &s->next_rid, VALUE_NULL);
 }
 
-static void wait_for_parents(struct round *r, struct subject *s, size_t e)
-{
-	const struct entity_def *def = r->flow->def;
-
-	for (size_t f = 0; f < def->n_fields; f++) {
-		struct rid rid;
-
-		if (def->fields[f].type != FIELD_REFERENCE || !writes_field(s, e, f))
-			continue;
-		rid = parent_rid(r, &def->fields[f], s->d.values[f]);
-		orphan_wait(&sync_of(r)->flows[def->fields[f].refers->index], &rid, r->flow, &s->next_rid);
-	}
-}
-
-/*
- * A reference is written as the local id of the record that it means. Where that row has another key (its new one is still owed
- * there, and will perhaps never be its) the reference reads back as another record, which is no form of what was meant.
- */
-static uint64_t find_astray(struct round *r, const struct subject *s, size_t e, const struct observation *readback)
-{
-	const struct entity_def *def = r->flow->def;
-	uint64_t astray = 0;
-
-	for (size_t f = 0; readback != NULL && f < def->n_fields; f++) {
-		struct rid rid;
-		struct parent *p;
-
-		if (def->fields[f].type != FIELD_REFERENCE || !writes_field(s, e, f) || readback->digests[f] == s->d.digests[f])
-			continue;
-		rid = parent_rid(r, &def->fields[f], s->d.values[f]);
-		p = find_parent(r, &rid);	/* NULL: the state was lost meanwhile and has another digest key; the round is given up */
-		if (p != NULL && !has_own_key(p->vector, e, def->fields[f].refers))
-			astray |= BIT(f);
-	}
-	return astray;
-}
-
 static void try_astray_again(struct round *r, struct side *side, struct subject *s)
 {
 	struct err why = { 0 };
@@ -727,7 +484,7 @@ static void try_astray_again(struct round *r, struct side *side, struct subject 
 		s->later = true;
 		return;
 	}
-	wait_for_parents(r, s, side->endpoint);
+	round_wait_for_parents(r, s, side->endpoint);
 	err_set(&why, ERR_ROW, "waits-for-parent", "the row that it points to has another key there; it follows by itself");
 	write_parked(r, side, s, &why);
 }
@@ -765,7 +522,7 @@ static void take_written(struct round *r, struct side *side, struct subject *s, 
 
 	if (w->readback != NULL && round_observe(r, side, w->readback, &back, &field, &bad))
 		readback = back.what == OBSERVED_ROW ? &back : NULL;
-	s->d.orders[e].astray = find_astray(r, s, e, readback);
+	s->d.orders[e].astray = round_find_astray(r, s, e, readback);
 	decide_applied(p, &s->d, e, readback, action == ACTION_INSERT ? w->id : s->seen[e].id, &r->arena);
 	own_note(side, s->d.next, row_written(r, s, e, readback), action == ACTION_INSERT);
 	s->again |= s->d.orders[e].edited != 0;
@@ -828,7 +585,7 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	note_tried_key(s, seen);
 	if (w->err->kind == ERR_ROW && (strcmp(w->err->code, FOREIGN_KEY) != 0 || has_tried_enough(side, s))) {
 		if (w->op != WRITE_DELETE && strcmp(w->err->code, FOREIGN_KEY) == 0)
-			wait_for_parents(r, s, side->endpoint);
+			round_wait_for_parents(r, s, side->endpoint);
 		write_parked(r, side, s, w->err);
 		return;
 	}
