@@ -8,6 +8,7 @@
  *   waits     there are words with different values. The agreed value stands, nobody's word is written over, and what is behind
  *             gets the agreed value as ever.
  *   closes    all words say the same (one was put back, or both were changed to one value): that is agreed, and nothing was lost.
+ *             Where it was not agreed before, whoever says it has to be at hand.
  *   settled   a person chose a side or gave a value, and the words are still those that were looked at (`mark`).
  *
  * Words are counted for a unit: the fields of a group wait, close and are settled together.
@@ -209,6 +210,37 @@ static uint8_t close_words(struct work *w, size_t f, const struct words *words)
 	return holder;
 }
 
+/* The words say what is agreed already: then nobody has to be asked for the value. */
+static bool say_what_is_agreed(const struct work *w, size_t f, const struct words *words, bool new_life)
+{
+	size_t e = (size_t)__builtin_ctzll(words->endpoints);
+
+	if (!has_base(w, f, new_life))
+		return false;
+	for (uint64_t rest = w->unit[f]; rest != 0; rest &= rest - 1) {
+		size_t g = (size_t)__builtin_ctzll(rest);
+
+		if (digest_field(digest_now(w, e, g)) != w->base->fields[g].digest)
+			return false;
+	}
+	return true;
+}
+
+/* False: what all say is not agreed, and nobody who says it can be asked for the value now. */
+static bool closes(struct work *w, size_t f, const struct words *words, bool new_life, uint8_t *winner)
+{
+	if (words->differ)
+		return false;
+	*winner = close_words(w, f, words);
+	if (*winner != 255)
+		return true;
+	if (!say_what_is_agreed(w, f, words, new_life))
+		return false;
+	for (uint64_t rest = w->unit[f]; rest != 0; rest &= rest - 1)
+		w->out->next->fields[__builtin_ctzll(rest)].key = w->word_key[f];
+	return true;
+}
+
 static const struct settlement *settlement_of(const struct work *w, size_t f)
 {
 	for (size_t i = 0; i < w->policy->n_settlements; i++)
@@ -274,7 +306,7 @@ bool decide_manual_winner(struct work *w, size_t f, bool new_life, uint8_t *winn
 	if (words.endpoints == 0)
 		return false;		/* as last-writer-wins: there is nothing to ask anybody about */
 	*winner = 255;
-	if (words.differ && !settle(w, f, &words, winner)) {
+	if (!closes(w, f, &words, new_life, winner) && !settle(w, f, &words, winner)) {
 		w->out->waits |= w->unit[f];
 		for (uint64_t rest = w->unit[f]; rest != 0; rest &= rest - 1) {
 			size_t g = (size_t)__builtin_ctzll(rest);
@@ -288,8 +320,6 @@ bool decide_manual_winner(struct work *w, size_t f, bool new_life, uint8_t *winn
 	for (size_t e = 0; e < w->policy->n_endpoints; e++)
 		if (words.endpoints & BIT(e))
 			w->edits[e].spoke |= w->unit[f];
-	if (!words.differ)
-		*winner = close_words(w, f, &words);
 	return true;
 }
 

@@ -353,7 +353,6 @@ static bool note_waiting(struct telling *t, const char *key, struct err *e)
 	return journal_decided(sync_of(t->r)->journal, t->d, e);
 }
 
-/* Of a group only the members that differ: the others have nothing to choose. */
 static bool differs(const struct subject *s, size_t f)
 {
 	uint32_t first = 0;
@@ -366,6 +365,20 @@ static bool differs(const struct subject *s, size_t f)
 		first = digest != 0 ? digest : first;
 	}
 	return false;
+}
+
+/*
+ * Of a group only the members that differ: the others have nothing to choose. Where none does (all words are the same, and who says
+ * them cannot be asked for the value), all.
+ */
+static bool has_line(const struct round *r, const struct subject *s, size_t f)
+{
+	uint64_t unit = decide_unit(r->flow->def, f);
+
+	for (uint64_t rest = unit & ~BIT(f); !differs(s, f) && rest != 0; rest &= rest - 1)
+		if (differs(s, (size_t)__builtin_ctzll(rest)))
+			return false;
+	return true;
 }
 
 /* The old line goes when the record's vector stands under its new key (waiting.c): until then the record may yet have its old one. */
@@ -388,7 +401,7 @@ static bool note_all_waiting(struct round *r, const struct subject *s, struct er
 	if (r->plan == NULL && r->flow->waiting > 0 && round_leaves(s) != NULL)
 		ok = copy_lines(r, s, key.p, e);
 	for (size_t f = 0; ok && f < r->flow->def->n_fields; f++) {
-		if (!(s->d.waits & BIT(f)) || !differs(s, f))
+		if (!(s->d.waits & BIT(f)) || !has_line(r, s, f))
 			continue;
 		t.index = f;
 		t.field = &r->flow->def->fields[f];

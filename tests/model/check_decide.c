@@ -731,6 +731,55 @@ START_TEST(manual_takes_no_verdict_on_what_has_changed_since)
 }
 END_TEST
 
+/* The vector alone must tell the same as the decision: status goes by it. */
+static void expect_waits(uint64_t words)
+{
+	ck_assert_uint_eq(d.waits, words != 0 ? MASK(NAME) : 0);
+	ck_assert_uint_eq(d.words[NAME], words);
+	ck_assert(decide_waits(&entity, d.next) == (words != 0));
+}
+
+START_TEST(manual_waits_on_where_the_last_word_cannot_be_asked_for)
+{
+	quarrel();
+	write_all();
+	endpoints[A].mapped = false;
+	is_silent(A);
+	is_silent(B);
+	is_silent(C);
+	decide();
+	expect_waits(MASK(B));
+	shows(B, 11, "ann Joe Elm Oslo");
+	decide();
+	expect_waits(0);
+	expect_agreed("ann Joe Elm Oslo");
+}
+END_TEST
+
+START_TEST(manual_closes_without_anybody_where_the_last_word_is_agreed)
+{
+	policy.n_endpoints = 3;
+	fields[NAME].rule = RULE_MANUAL;
+	all_know("ann Ann Elm Rome");
+	is_silent(B);
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	write_to(C);
+	shows(B, 20, "ann Joe Elm Rome");
+	decide();
+	expect_waits(MASK(A) | MASK(B));
+	endpoints[B].mapped = false;
+	is_silent(A);
+	is_silent(B);
+	is_silent(C);
+	decide();
+	expect_waits(0);
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	expect_agreed("ann Eve Elm Rome");
+}
+END_TEST
+
 START_TEST(manual_asks_about_an_edit_by_somebody_who_had_not_seen_the_agreed_value)
 {
 	policy.n_endpoints = 3;
@@ -2798,6 +2847,8 @@ static void add_edits(TCase *t)
 	tcase_add_test(t, manual_keeps_a_given_value_at_hand_until_it_is_shown);
 	tcase_add_test(t, manual_takes_no_verdict_on_what_has_changed_since);
 	tcase_add_test(t, manual_asks_about_an_edit_by_somebody_who_had_not_seen_the_agreed_value);
+	tcase_add_test(t, manual_waits_on_where_the_last_word_cannot_be_asked_for);
+	tcase_add_test(t, manual_closes_without_anybody_where_the_last_word_is_agreed);
 	tcase_add_test(t, what_waits_is_an_edit_that_a_deleter_had_not_seen);
 	tcase_add_test(t, what_waits_brings_back_what_somebody_else_deleted);
 	tcase_add_loop_test(t, a_delete_that_wins_takes_the_words_that_wait_and_they_are_written_down, 0, 2);
