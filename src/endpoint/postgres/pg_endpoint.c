@@ -35,6 +35,7 @@ enum {
 	CATALOG_UNFIT_MS = 10000,		/* while a table does not fit, or did not take a row: somebody may be mending it */
 	CATALOG_STALE_MS = 1000,
 	INSTALL_FIRST_MS = 3000, INSTALL_MOST_MS = 300000,	/* each try makes writers wait for a moment: not often */
+	CROWD_MS = 50,				/* somebody has waited that long: a connection more. It costs the server a process */
 	EXTRA_RETRY_MS = 10000,			/* a further connection was refused */
 };
 
@@ -141,6 +142,7 @@ void pg_call(struct postgres *pg, const char *sql, const struct pg_params *param
 		r->params = *params;
 	r->done = done;
 	r->arg = arg;
+	r->asked_us = clock_mono_us();
 	if (connected(pg) && !pg->freed && !(pg->ep.silent && r->params.reads)) {
 		pg_requests_add(&pg->waiting, r);
 		pg_pump(pg);
@@ -186,6 +188,7 @@ static void close_all(struct postgres *pg, const struct err *why)
 	loop_timer_stop(pg->silence);
 	pg->ep.silent = false;
 	loop_timer_stop(pg->catalog);
+	loop_timer_stop(pg->crowd);
 	for (size_t i = 0; i < pg->n_slots; i++)
 		close_slot(pg, &pg->slots[i], why);
 	pg_moments_lose(pg, why);
@@ -319,6 +322,25 @@ static struct pg_slot *idle_slot(struct postgres *pg)
 	return !others && pg->slots[0].open && pg_conn_ready(pg->slots[0].conn) ? &pg->slots[0] : NULL;
 }
 
+/* One connection does a burst sooner than another one is made; not what goes on, nor what a lock holds up. */
+static void relieve(struct postgres *pg)
+{
+	int64_t waits_ms;
+
+	if (pg->waiting.first == NULL || pg->phase != PG_SERVING)
+		return;
+	waits_ms = (clock_mono_us() - pg->waiting.first->asked_us) / 1000;
+	if (waits_ms >= CROWD_MS)
+		pg_open_another(pg);
+	else
+		loop_timer_set(pg->crowd, CROWD_MS - waits_ms);
+}
+
+static void on_crowd_time(void *arg)
+{
+	relieve(arg);
+}
+
 void pg_pump(struct postgres *pg)
 {
 	int64_t ms = pg->ep.conf->statement_timeout_us / 1000;
@@ -334,8 +356,7 @@ void pg_pump(struct postgres *pg)
 		pg_note_asked(pg);
 		pg_conn_query(s->conn, r->sql, r->simple ? NULL : &r->params, (ms > 0 ? ms : 60000) + ANSWER_EXTRA_MS, got_answer, s);
 	}
-	if (pg->waiting.first != NULL && pg->phase == PG_SERVING)
-		pg_open_another(pg);
+	relieve(pg);
 }
 
 /* It is not a further connection that cannot be had: since it was asked for, nobody there has answered anything. */
@@ -663,6 +684,7 @@ static void release(struct postgres *pg)
 	loop_timer_free(&pg->probe);
 	loop_timer_free(&pg->silence);
 	loop_timer_free(&pg->catalog);
+	loop_timer_free(&pg->crowd);
 	free(pg->slots);
 	free(pg->channel);
 	free(pg);
@@ -738,6 +760,7 @@ struct endpoint *postgres_endpoint_new(struct loop *loop, const struct topology 
 	pg->probe = loop_timer_new(loop, pg_on_probe_time, pg);
 	pg->silence = loop_timer_new(loop, pg_on_silence_time, pg);
 	pg->catalog = loop_timer_new(loop, on_catalog_time, pg);
+	pg->crowd = loop_timer_new(loop, on_crowd_time, pg);
 	add_links(pg);
 	pg_links_settle(pg, false, &pg->install_failure);
 	return &pg->ep;

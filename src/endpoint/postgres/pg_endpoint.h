@@ -21,7 +21,7 @@ struct pg_request {
 	bool simple;			/* no params */
 	pg_result_fn *done;
 	void *arg;
-	int64_t sent_us;		/* monotonic */
+	int64_t asked_us, sent_us;	/* monotonic */
 	struct err why;			/* when refused */
 };
 struct pg_requests {
@@ -55,7 +55,7 @@ struct postgres {
 	struct pg_requests waiting, refused;
 	struct pg_greeting *greeting;	/* pg_state.c's own */
 	struct pg_moment *moments;	/* pg_moment.c's own */
-	struct loop_timer *soon, *retry, *probe, *silence, *catalog;
+	struct loop_timer *soon, *retry, *probe, *silence, *catalog, *crowd;
 	int64_t extra_not_before_us;	/* mono: when a further connection may be tried again */
 	bool reading;			/* the catalog is being read, or an install is running */
 	bool again;			/* ... and something changed meanwhile */
