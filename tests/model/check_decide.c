@@ -19,6 +19,13 @@ enum { A, B, C, ENDPOINTS };		/* in the order of their priority */
 enum { MAIL, NAME, STREET, CITY, FIELDS };
 enum { NOW = 1000, MAX_AHEAD = 60 };
 
+/* Of the exhaustive part the sanitizers, which have nothing to say about laws, look at a part. */
+#ifdef WITH_SANITIZERS
+enum { EVERY = 7 };
+#else
+enum { EVERY = 1 };
+#endif
+
 #define US INT64_C(1000000)
 #define T(s) ((INT64_C(1767225600) + (s)) * US)
 #define MASK(f) (UINT64_C(1) << (f))
@@ -2788,7 +2795,7 @@ static void check_laws(const struct domain *dom, int variant)
 	n = edits_of_domain();
 	for (size_t e = 0; e < dom->endpoints; e++)
 		sets *= n;
-	for (size_t set = 0; set < sets; set++) {
+	for (size_t set = 0; set < sets; set += EVERY) {
 		size_t rest = set;
 
 		for (size_t e = 0; e < dom->endpoints; e++, rest /= n)
@@ -2980,6 +2987,7 @@ int main(void)
 	tcase_add_loop_test(laws, three_endpoints_one_field_three_values, 0, 4);
 	tcase_add_loop_test(laws, three_endpoints_two_fields_two_values, 0, 8);
 	r = srunner_create(s);
+	srunner_set_fork_status(r, CK_NOFORK);	/* nothing here hangs; a process for each test costs more than the tests */
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
