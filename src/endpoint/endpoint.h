@@ -214,6 +214,8 @@ struct link_ops {
 	void (*read)(struct link *, const struct value *ids, size_t n, rowset_fn *done, void *arg);
 	/* Rows whose key columns equal these canonical key values as they are; keys: n times n_key values. */
 	void (*read_by_key)(struct link *, const struct value *keys, size_t n, rowset_fn *done, void *arg);
+	/* Rows of which this reference field has one of these local ids, at most max, in any order. */
+	void (*read_referring)(struct link *, size_t field, const struct value *ids, size_t n, size_t max, rowset_fn *done, void *arg);
 	/* When these rows last changed by what the change log still holds; ids without an entry are left out. */
 	void (*stamps)(struct link *, const struct value *ids, size_t n, stamps_fn *done, void *arg);
 	/* One record is all or nothing; a row-class error takes out that row only. */

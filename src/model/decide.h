@@ -51,6 +51,7 @@ struct observation {
 	int64_t stamp;			/* when, corrected to our clock, microseconds; STAMP_NONE */
 	uint64_t past;			/* ROW: fields that are of before its database was put back: older than any edit */
 	uint64_t followed;		/* ROW: references that only show that the record they mean has got another key */
+	uint64_t moved;			/* ROW: references that show the same key as before, which another record has by now */
 	struct value id;		/* ROW: local id */
 	const struct value *values;	/* ROW: by field index */
 	const uint64_t *digests;	/* ROW: value_digest() of each */

@@ -6,6 +6,9 @@
  * compared the base is told what such a row shows, under the edit that it showed before. The others show the same edit by the key of
  * before: who deletes there has seen it. They are owed the new key all the same. Where that is not written yet, or never will be, the reference is right
  * and writing it changes nothing; but the row that it points to may become another record's, and then it has to move.
+ *
+ * A row that was moved to the record that has the former key by now shows what it showed before, and was edited all the same: it is left to
+ * differ from what is agreed.
  */
 #include "model/decide_work.h"
 
@@ -41,6 +44,8 @@ static void agree(struct work *w, struct vector *told, size_t f, uint32_t digest
 		struct vseen *s = &told->seen[e];
 
 		if (!s->present || (!s->same && vseen_deviation(s, f) != NULL))
+			continue;
+		if (w->seen[e].what == OBSERVED_ROW && (w->seen[e].moved & BIT(f)))
 			continue;
 		if (s->same)
 			s->row = told->row;

@@ -14,7 +14,7 @@ enum {
 	FULL_DETACHED = 0x20 /* with a row: FULL_FORMER */, FULL_FORMER = 0x20, FULL_INT = 0x40, FULL_UNKNOWN = 0x80,
 	NUMBER_MASK = 0x1f, NUMBER_NONE = 31, KEYS_MAX = 250,
 	KEYS_BYTES_MAX = 1 + KEYS_MAX * 16 + 256 + 16,	/* a key: a varint of 10, a byte, one of 5 */
-	LIST_AGREED = 255, FIELD_FORMER = 255,
+	LIST_AGREED = 255, FIELD_FORMER = 255, FORMER_BYTES = RID_BYTES + 8,
 };
 /* 2024-01-01: stamps of today take seven bytes. */
 #define EPOCH_US INT64_C(1704067200000000)
@@ -199,8 +199,14 @@ static void put_amounts(struct buf *b, const struct vector *v, const struct vect
 		put_u24(b, v->amounts[i].digest);
 		put_text_id(b, v->amounts[i].value);
 	}
-	for (size_t i = 0; i < v->n_former; i++)
-		put_former(b, v->former[i].digest, v->former[i].rid.b, RID_BYTES);
+	for (size_t i = 0; i < v->n_former; i++) {
+		unsigned char x[FORMER_BYTES];
+
+		memcpy(x, v->former[i].rid.b, RID_BYTES);
+		for (size_t k = 0; k < 8; k++)
+			x[RID_BYTES + k] = (unsigned char)((uint64_t)v->former[i].until >> (56 - 8 * k));
+		put_former(b, v->former[i].digest, x, sizeof x);
+	}
 	if (v->reference != 0)
 		put_former(b, v->reference, NULL, 0);
 }
@@ -555,14 +561,22 @@ static void get_fields(struct cut *c, struct vector *v, const struct reverse *r,
 	}
 }
 
-static void get_former(struct vector *v, uint32_t digest, struct value rid)
+/* Builds of before 2026-12 kept no moment: then it is long ago. */
+static void get_former(struct vector *v, uint32_t digest, struct value x)
 {
-	if (rid.len == 0) {
+	struct vformer *former;
+	uint64_t until = 0;
+
+	if (x.len == 0)
 		v->reference = digest;
-	} else if (rid.len == RID_BYTES && v->n_former < FORMER_MAX) {
-		v->former[v->n_former].digest = digest;
-		memcpy(v->former[v->n_former++].rid.b, rid.data, RID_BYTES);
-	}
+	if ((x.len != RID_BYTES && x.len != FORMER_BYTES) || v->n_former == FORMER_MAX)
+		return;
+	former = &v->former[v->n_former++];
+	for (int32_t k = RID_BYTES; k < x.len; k++)
+		until = until << 8 | (unsigned char)x.data[k];
+	former->digest = digest;
+	memcpy(former->rid.b, x.data, RID_BYTES);
+	former->until = x.len == FORMER_BYTES ? (int64_t)until : INT64_MIN;
 }
 
 static void get_amounts(struct cut *c, struct vector *v, const struct reverse *r, struct arena *a)

@@ -102,6 +102,7 @@ struct vseen {
 struct vformer {
 	uint32_t digest;	/* of such a reference */
 	struct rid rid;		/* that of a record with this key */
+	int64_t until;		/* when the key that it has instead was given, an edit's stamp; a reference that is younger means another record */
 };
 enum { FORMER_MAX = 8 };	/* the oldest go first */
 

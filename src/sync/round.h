@@ -237,6 +237,8 @@ uint64_t round_find_astray(struct round *r, const struct subject *s, size_t e, c
 void round_ask_follow(struct round *r);
 /* By which key others refer to it, and by which they did or may do. have_key: s->key is the one that is agreed now. */
 void round_keep_former(struct round *r, struct subject *s, bool have_key);
+/* MARK: whoever refers to a record that has got another key somewhere. */
+void round_look_at_children(struct round *r);
 
 /* round_read.c */
 void round_take_row(struct round *r, struct side *side, struct subject *s, const struct row *row);
@@ -292,5 +294,6 @@ void round_book(struct round *r, const struct subject *s);	/* when its round has
 /* round_mark.c */
 void round_ask_mark(struct round *r);
 void round_got_mark(struct round *r);
+bool round_lets_go_of_key(const struct round *r, const struct subject *s, size_t e);
 
 #endif

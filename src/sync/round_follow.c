@@ -3,17 +3,29 @@
  *
  * A record that gets another key keeps the former ones in its vector. A row whose reference shows another value than it did shows it because
  * of that, if the value before is a former key of the record that it shows now: then nobody has edited the reference (model/decide_follow.c).
- * Unless another record has that key by now: it may well be the one that was meant.
+ * Where another record has that key by now, which of the two was meant is told by when that key was given up: a reference that is younger
+ * means the other one.
  *
  *	FOLLOW	vectors of the records that changed references show
  *		vectors where a former key would be, where it fits
+ *	MARK	who refers to a record that got another key is looked at, so that what it shows by then is compared with the new key: later
+ *		another record may have the former one, and whoever is moved to that shows what it showed before
+ *
+ * Somebody may have been moved there already, in the same transaction even. Its row shows the former key at an endpoint where the record itself
+ * has the new one. Then that is an edit (`moved`). The row is read once more before that is believed: it may have been read before the record got its key
+ * there.
  *
  * References that are part of the record's own key, or of its unit, are not followed: with them the record would move.
  */
 #include "sync/round.h"
 
+#include <stdlib.h>
+
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/mem.h"
+#include "sync/feed.h"
 
 /* ---- asking ------------------------------------------------------------------------------------------ */
 
@@ -21,6 +33,8 @@ struct followed {			/* a reference that shows something else at an endpoint */
 	struct subject *subject;
 	size_t endpoint, field;
 	struct rid rid;			/* of the record that it shows; then of one that has the key of before */
+	int64_t until;			/* then: when that was given up */
+	uint64_t moved;			/* then: endpoints where the row shows the key of before, and the record does not */
 };
 
 struct following {			/* those to records of one entity */
@@ -71,6 +85,36 @@ static bool is_too_early(const struct following *c, const struct followed *x)
 	return true;
 }
 
+/* Of the edit that it shows there. */
+static int64_t shown_since(const struct vector *v, size_t e, size_t f)
+{
+	const struct vdeviation *dev = v->seen[e].same ? NULL : vseen_deviation(&v->seen[e], f);
+
+	return dev != NULL ? dev->key.eff : v->fields[f].key.eff;
+}
+
+/* The key of before is another record's, or nobody's as far as is known. */
+static void take(struct following *c, struct followed *x, bool taken)
+{
+	struct subject *s = x->subject;
+	bool means_this = !taken || (shown_since(s->base, x->endpoint, x->field) <= x->until && !fault("f13-a-new-owner-of-the-key-was-meant")) ||
+			  fault("f13-who-has-the-former-key-now-does-not-matter");
+
+	if (x->moved != 0 && means_this && !fault("f13-a-move-to-the-former-key-is-none")) {
+		struct followed there = { .subject = s, .endpoint = (size_t)__builtin_ctzll(x->moved), .field = x->field };
+		bool first = s->asked_us == 0;
+
+		if ((!taken || first) && is_too_early(c, &there)) {
+			round_put_off(c->round, s);
+			return;
+		}
+		for (uint64_t rest = x->moved; rest != 0; rest &= rest - 1)
+			s->seen[__builtin_ctzll(rest)].moved |= BIT(x->field);
+	}
+	if (means_this)
+		s->seen[x->endpoint].followed |= BIT(x->field);
+}
+
 static void on_taken(void *arg, const struct value *blobs, size_t n, const struct err *e)
 {
 	struct following *c = arg;
@@ -78,8 +122,8 @@ static void on_taken(void *arg, const struct value *blobs, size_t n, const struc
 
 	round_give_up(c->round, e);
 	for (size_t i = 0; e == NULL && i < n; i++)
-		if (value_is_null(blobs[i]) || vector_decode_forward(blobs[i], &to) || fault("f13-who-has-the-former-key-now-does-not-matter"))
-			c->list[i].subject->seen[c->list[i].endpoint].followed |= BIT(c->list[i].field);
+		if (is_live(c->list[i].subject))
+			take(c, &c->list[i], !value_is_null(blobs[i]) && !vector_decode_forward(blobs[i], &to));
 	round_answered(c->round);
 }
 
@@ -95,6 +139,30 @@ static void recall(struct following *c, store_vectors_fn *done)
 	sync_of(c->round)->store->ops->recall(sync_of(c->round)->store, c->flow->index, rids, c->n, done, c);
 }
 
+/* It is there, under the key that it has by now. */
+static bool has_its_key(const struct vector *v, const struct entity_def *def, size_t e)
+{
+	const struct vseen *seen = &v->seen[e];
+
+	for (size_t k = 0; seen->present && !seen->same && k < def->n_key; k++)
+		if (vseen_deviation(seen, def->key[k]) != NULL)
+			return false;
+	return seen->present && !seen->uncertain && !v->dead;
+}
+
+/* Where the row shows the former key as before, and yet cannot mean the record. */
+static uint64_t moved_at(const struct following *c, const struct followed *x, const struct vector *v, uint32_t former)
+{
+	const struct subject *s = x->subject;
+	uint64_t moved = 0;
+
+	for (size_t e = 0; e < n_endpoints(c->round); e++)
+		if (s->seen[e].what == OBSERVED_ROW && s->base->seen[e].present && digest_field(s->seen[e].digests[x->field]) == former &&
+		    shown_digest(s->base, e, x->field) == former && has_its_key(v, c->flow->def, e))
+			moved |= BIT(e);
+	return moved;
+}
+
 static void on_shown(void *arg, const struct value *blobs, size_t n, const struct err *e)
 {
 	struct following *c = arg;
@@ -108,6 +176,8 @@ static void on_shown(void *arg, const struct value *blobs, size_t n, const struc
 
 		if (former != NULL && !fault("f13-a-parent-with-another-key-is-another-one")) {
 			x.rid = former->rid;
+			x.until = former->until;
+			x.moved = moved_at(c, &x, v, former->digest);
 			c->list[found++] = x;
 		} else if (v == NULL && is_live(x.subject) && is_too_early(c, &x)) {
 			round_put_off(c->round, x.subject);
@@ -141,8 +211,8 @@ static void follow_field(struct round *r, size_t f)
 	for (size_t i = 0; i < r->n; i++)
 		for (size_t e = 0; e < n_endpoints(r); e++)
 			if (shows_another(&r->subjects[i], e, f))
-				c->list[c->n++] = (struct followed){ &r->subjects[i], e, f,
-								     rid_of(&sync_of(r)->store->key, parent, r->subjects[i].seen[e].values[f]) };
+				c->list[c->n++] = (struct followed){ .subject = &r->subjects[i], .endpoint = e, .field = f,
+					.rid = rid_of(&sync_of(r)->store->key, parent, r->subjects[i].seen[e].values[f]) };
 	recall(c, on_shown);
 }
 
@@ -194,6 +264,18 @@ static uint32_t reference_digest(const struct round *r, struct value key)
 	return digest_field(value_digest(&sync_of(r)->store->key, FIELD_REFERENCE, key));
 }
 
+/* When it was given the key that it has. */
+static int64_t key_since(const struct round *r, const struct subject *s)
+{
+	const struct entity_def *def = r->flow->def;
+	int64_t since = INT64_MIN;
+
+	for (size_t k = 0; k < def->n_key; k++)
+		if (s->d.next->fields[def->key[k]].key.eff > since)
+			since = s->d.next->fields[def->key[k]].key.eff;
+	return since;
+}
+
 /* What it shows there instead of its key; false: nothing else. */
 static bool shows_former(struct round *r, const struct subject *s, size_t e, struct vformer *out)
 {
@@ -201,7 +283,7 @@ static bool shows_former(struct round *r, const struct subject *s, size_t e, str
 
 	if (value_is_null(shown))
 		return false;
-	*out = (struct vformer){ reference_digest(r, shown), rid_of(&sync_of(r)->store->key, r->flow->def, shown) };
+	*out = (struct vformer){ reference_digest(r, shown), rid_of(&sync_of(r)->store->key, r->flow->def, shown), key_since(r, s) };
 	return !rid_equal(&out->rid, &s->next_rid);
 }
 
@@ -214,7 +296,7 @@ void round_keep_former(struct round *r, struct subject *s, bool have_key)
 	if (!is_referred_to(sync_of(r), r->flow->def))
 		return;
 	if (round_leaves(s) != NULL && s->base->reference != 0)
-		list[n++] = (struct vformer){ s->base->reference, *round_leaves(s) };
+		list[n++] = (struct vformer){ s->base->reference, *round_leaves(s), key_since(r, s) };
 	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
 		n += shows_former(r, s, e, &list[n]);
 	if (n > 0)
@@ -225,4 +307,97 @@ void round_keep_former(struct round *r, struct subject *s, bool have_key)
 		next->reference = reference_digest(r, s->key);
 	else if (round_leaves(s) != NULL)
 		next->reference = 0;
+}
+
+/* ---- looking ----------------------------------------------------------------------------------------- */
+
+struct looking {
+	struct side *side;		/* of those who refer */
+	size_t most;
+};
+
+static void look_at(const struct side *side, const struct row *row, struct arena *arena)
+{
+	struct flow *flow = side->flow;
+	struct meter_entity counted = { 0 };		/* with the round that comes */
+	const struct field_def *field;
+	struct observation o;
+	struct err e = { 0 };
+	struct value key;
+	struct rid rid;
+
+	if (row->gone || row->outside || !observe_row(flow, side, row, arena, &counted, &o, &field, &e))
+		return;
+	key = record_key(flow->def, o.values, arena);
+	rid = rid_of(&flow->sync->store->key, flow->def, key);
+	if (!value_is_null(key))
+		flow_look_again(flow, &rid, 0);
+}
+
+/* More than a batch, or nobody can tell: then the table is swept. */
+static void on_referring(void *arg, struct rowset *rows, const struct err *e)
+{
+	struct looking *l = arg;
+	struct side *side = l->side;
+	struct arena arena;
+
+	arena_init(&arena);
+	if (!side->flow->sync->closing && (e != NULL || rows->n >= l->most || rows->cut))
+		sweep_order(side, JOB_DAEMON);
+	for (size_t i = 0; e == NULL && !side->flow->sync->closing && i < rows->n; i++)
+		look_at(side, &rows->rows[i], &arena);
+	if (e == NULL)
+		rowset_free(&rows);
+	arena_fini(&arena);
+	free(l);
+	if (!side->flow->sync->closing)
+		flow_pump(side->flow);
+}
+
+static void look_at_children(struct round *r, struct flow *children, size_t f, size_t e, const struct value *ids, size_t n)
+{
+	struct side *side = children->sides[e];
+	struct looking *l;
+
+	if (side == NULL || !side_usable(side) || side->link->mapping->columns[f] == NULL)
+		return;
+	l = xcalloc(1, sizeof *l);
+	*l = (struct looking){ side, batch_rows(children) };
+	side->link->ops->read_referring(side->link, f, ids, n, l->most, on_referring, l);
+}
+
+/* Its row has another key, or it has another row: then the former one may be another record's by now. At most two. */
+static size_t rows_that_mean_another(const struct round *r, const struct subject *s, size_t e, struct value *ids)
+{
+	size_t n = 0;
+
+	if (!is_live(s) || !s->decided || s->base == NULL || !s->base->seen[e].present || !s->d.next->seen[e].present)
+		return 0;
+	if (!value_equal(s->base->seen[e].id, s->d.next->seen[e].id))
+		ids[n++] = s->base->seen[e].id;
+	if (n > 0 || round_lets_go_of_key(r, s, e))
+		ids[n++] = s->d.next->seen[e].id;
+	return n;
+}
+
+void round_look_at_children(struct round *r)
+{
+	const struct entity_def *def = r->flow->def;
+	struct value *ids = arena_alloc(&r->arena, (2 * r->n + 1) * sizeof *ids);
+
+	if (!is_referred_to(sync_of(r), def) || fault("f13-nobody-looks-who-refers-to-a-renamed-record"))
+		return;
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		size_t n = 0;
+
+		for (size_t i = 0; i < r->n; i++)
+			n += rows_that_mean_another(r, &r->subjects[i], e, &ids[n]);
+		for (size_t i = 0; n > 0 && i < sync_of(r)->topology->n_entities; i++) {
+			struct flow *children = &sync_of(r)->flows[i];
+
+			for (size_t f = 0; f < children->def->n_fields; f++)
+				if (children->def->fields[f].refers == def && !is_in_key(children->def, f))
+					look_at_children(r, children, f, e, ids, n);
+		}
+	}
 }

@@ -200,9 +200,14 @@ static bool lets_go_of(const struct subject *s, size_t e, const uint8_t *fields,
 	return false;
 }
 
+bool round_lets_go_of_key(const struct round *r, const struct subject *s, size_t e)
+{
+	return lets_go_of(s, e, r->flow->def->key, r->flow->def->n_key);
+}
+
 static bool frees_key(const struct round *r, const struct subject *s, size_t e)
 {
-	return lets_go_of(s, e, r->flow->def->key, r->flow->def->n_key) || (round_leaves(s) != NULL && s->base->seen[e].present);
+	return round_lets_go_of_key(r, s, e) || (round_leaves(s) != NULL && s->base->seen[e].present);
 }
 
 enum { FREED_MS = 5000 };
@@ -316,6 +321,7 @@ void round_got_mark(struct round *r)
 			flow_look_later(r->flow, &s->next_rid, 0, s->tries);
 	}
 	look_at_duplicates(r);
+	round_look_at_children(r);
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (r->touched & BIT(e))
 			epoch_touched(sync_of(r), e);

@@ -106,6 +106,38 @@ class RenamedParent(Case):
         self.assertEqual(self.people("b"), [("ann", "1", "Acme Ltd"), ("bob", "1", "Other"), ("cid", "1", "Acme Ltd")])
         self.assert_nobody_edited()
 
+    MOVE = ("INSERT INTO company (name) VALUES ('Acme'); "
+            "UPDATE contact SET company = (SELECT id FROM company WHERE name = 'Acme'), changed = clock_timestamp() WHERE mail = 'ann'")
+
+    def expect_moved(self):
+        self.assertEqual({name: [(mail, company) for mail, _, company in self.people(name)] for name in self.sides},
+                         dict.fromkeys(self.sides, [("ann", "Acme"), ("bob", "Acme Ltd"), ("cid", "Acme Ltd")]))
+        self.assert_nobody_edited()
+
+    def test_f13_a_move_to_a_new_company_of_the_old_name_is_an_edit(self):
+        self.begin(a=COMPANIES, b=COMPANIES, c=COMPANIES)
+        self.rename()
+        self.sides["a"].run(self.MOVE)
+        self.d.wait()
+        self.expect_moved()
+
+    def test_f13_nor_is_a_move_to_it_taken_for_the_old_name_later(self):
+        self.begin(a=COMPANIES, b=COMPANIES, c=COMPANIES)
+        self.d.ctl("pause", "contact")
+        self.sides["a"].run("UPDATE company SET name = 'Acme Ltd'")
+        eventually(lambda: [base.one("SELECT name FROM company") for base in self.sides.values()] == ["Acme Ltd"] * 3, "the new name is everywhere")
+        self.sides["a"].run(self.MOVE)
+        eventually(lambda: self.sides["c"].one("SELECT count(*) FROM company") == 2, "the new company is everywhere")
+        self.d.ctl("resume", "contact")
+        self.d.wait()
+        self.expect_moved()
+
+    def test_f13_a_rename_and_a_move_to_a_new_company_of_the_old_name_at_once(self):
+        self.begin(a=COMPANIES, b=COMPANIES, c=COMPANIES)
+        self.sides["a"].run("UPDATE company SET name = 'Acme Ltd'; " + self.MOVE)
+        self.d.wait()
+        self.expect_moved()
+
     def test_f13_a_move_from_a_new_company_of_the_old_name_is_an_edit(self):
         self.begin(a=COMPANIES, b=COMPANIES)
         self.rename()
@@ -128,13 +160,13 @@ class RenamedParent(Case):
         lock.run("SELECT FROM company FOR UPDATE")
         self.sides["a"].run("UPDATE company SET name = 'Acme Ltd'")
         eventually(lambda: self.d.entity("company")["pending"] == 1, "the new name is agreed, and owed to b")
-        self.sides["a"].run("UPDATE contact SET phone = '1'")
-        eventually(lambda: [p["code"] for p in self.d.parked()] == ["waits-for-parent"] * 3, "nobody points to the row by a name that it has not")
+        self.sides["a"].run("UPDATE contact SET phone = '1'; INSERT INTO contact (mail, phone, company) SELECT 'dan', '1', id FROM company")
+        eventually(lambda: [p["code"] for p in self.d.parked()] == ["waits-for-parent"] * 4, "nobody points to the row by a name that it has not")
         lock.run("ROLLBACK")
         lock.close()
         eventually(lambda: self.d.parked() == [], "they wait no more")
         self.d.wait()
-        self.expect(("ann", "1"), ("bob", "1"), ("cid", "1"))
+        self.expect(("ann", "1"), ("bob", "1"), ("cid", "1"), ("dan", "1"))
         self.assert_nobody_edited()
 
     def test_f13_nor_where_nobody_shows_the_old_name_any_more(self):

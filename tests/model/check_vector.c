@@ -305,7 +305,7 @@ START_TEST(the_keys_that_it_had_come_back_with_the_vector)
 {
 	struct vector_layout l = layout_of(3, 2);
 	struct vamount amount = { 2, 7, value_of("-3") };
-	struct vformer former[] = { { 0x123456, { "0123456789" } }, { 7, { { 0 } } } };
+	struct vformer former[] = { { 0x123456, { "0123456789" }, INT64_C(1767225600123456) }, { 7, { { 0 } }, INT64_MIN } };
 	struct vector *v, *back;
 	struct buf b = { 0 };
 	struct arena a;
@@ -322,8 +322,10 @@ START_TEST(the_keys_that_it_had_come_back_with_the_vector)
 	ck_assert_uint_eq(back->n_amounts, v->n_amounts);
 	ck_assert_uint_eq(back->n_former, v->n_former);
 	ck_assert_uint_eq(back->reference, 99);
-	for (size_t i = 0; i < v->n_former; i++)
+	for (size_t i = 0; i < v->n_former; i++) {
 		ck_assert(rid_equal(&vector_former(back, former[i].digest)->rid, &former[i].rid));
+		ck_assert_int_eq(vector_former(back, former[i].digest)->until, former[i].until);
+	}
 	ck_assert(vector_former(back, 99) == NULL);	/* that is the one that it has */
 	for (size_t len = 0; len < b.len; len++)
 		ck_assert(!decodes(b.p, len, &l));

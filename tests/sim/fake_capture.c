@@ -264,9 +264,13 @@ void op_read(struct fake_op *op)
 	const struct entity_def *d = &op->world->topology->entities[op->entity].def;
 	const struct db_table *t = &op->db->tables[op->entity];
 
-	for (size_t i = 0; i < t->n; i++)
+	for (size_t i = 0; i < t->n && (op->kind != OP_READ_REFERRING || op->rows->n < op->max); i++)
 		for (size_t j = 0; j < op->n; j++) {
-			bool same = op->kind == OP_READ ? t->rows[i]->id == op->ids[j] : true;
+			const char *parent = op->kind == OP_READ_REFERRING ? t->rows[i]->text[op->field] : NULL;
+			bool same = op->kind == OP_READ ? t->rows[i]->id == op->ids[j] : op->kind == OP_READ_KEY || parent != NULL;
+
+			if (parent != NULL)
+				same = atoll(parent) == op->ids[j];
 
 			for (size_t k = 0; op->kind == OP_READ_KEY && k < d->n_key; k++)
 				same &= strcmp(t->rows[i]->text[k], op->keys[j * d->n_key + k]) == 0;

@@ -109,7 +109,7 @@ static void answer_ack(struct fake_op *op, const struct err *e)
 }
 
 static const char *const op_names[] = {
-	[OP_CAPTURE] = "capture", [OP_ACK] = "ack", [OP_LIST] = "list", [OP_READ] = "read", [OP_READ_KEY] = "read by key",
+	[OP_CAPTURE] = "capture", [OP_ACK] = "ack", [OP_LIST] = "list", [OP_READ] = "read", [OP_READ_KEY] = "read by key", [OP_READ_REFERRING] = "read referring",
 	[OP_STAMPS] = "stamps", [OP_WRITE] = "write", [OP_POSITION] = "position", [OP_ESTIMATE] = "estimate", [OP_SCHEMA] = "schema",
 	[OP_GREET] = "greet", [OP_BEAT] = "beat",
 };
@@ -149,6 +149,7 @@ static void answer(struct fake_op *op, const struct err *e)
 	case OP_LIST:
 	case OP_READ:
 	case OP_READ_KEY:
+	case OP_READ_REFERRING:
 		answer_rows(op, e);
 		break;
 	case OP_STAMPS:
@@ -247,6 +248,7 @@ static bool op_effect(struct fake_op *op)
 		break;
 	case OP_READ:
 	case OP_READ_KEY:
+	case OP_READ_REFERRING:
 		op_read(op);
 		break;
 	case OP_STAMPS:
@@ -334,7 +336,7 @@ static struct fake_op *op_new(struct link *link, enum op_kind kind, void *arg)
 	op->epoch = face->endpoint.epoch;
 	op->asked_in = w->epoch;
 	op->life = face->db->life;
-	op->db->reads += kind == OP_READ || kind == OP_READ_KEY || kind == OP_STAMPS;
+	op->db->reads += kind == OP_READ || kind == OP_READ_KEY || kind == OP_READ_REFERRING || kind == OP_STAMPS;
 	if (!op->fails && !w->quiet && w->plan.lost_replies && rng_chance(&w->rng, 3)) {
 		op->fails = true;
 		op->effect_first = rng_chance(&w->rng, 50);
@@ -421,6 +423,17 @@ static void fake_read_by_key(struct link *link, const struct value *keys, size_t
 	op->n = n;
 }
 
+static void fake_read_referring(struct link *link, size_t field, const struct value *ids, size_t n, size_t max, rowset_fn *done, void *arg)
+{
+	struct fake_op *op = op_new(link, OP_READ_REFERRING, arg);
+
+	op->answer.rowset = done;
+	op->rows = fake_rowset_new();
+	op->field = field;
+	op->max = max;
+	op_ids(op, ids, n);
+}
+
 static void fake_stamps(struct link *link, const struct value *ids, size_t n, stamps_fn *done, void *arg)
 {
 	struct fake_op *op = op_new(link, OP_STAMPS, arg);
@@ -485,7 +498,7 @@ static void fake_estimate(struct link *link, void (*done)(void *, int64_t, const
 
 static const struct link_ops link_ops = {
 	.capture = fake_capture, .ack = fake_ack, .drop = fake_drop, .list = fake_list, .read = fake_read,
-	.read_by_key = fake_read_by_key, .stamps = fake_stamps, .write = fake_write,
+	.read_by_key = fake_read_by_key, .read_referring = fake_read_referring, .stamps = fake_stamps, .write = fake_write,
 	.position_now = fake_position_now, .estimate = fake_estimate,
 };
 

@@ -11,7 +11,7 @@
  *   pg_catalog.c   reads the catalog, publishes what it found
  *   pg_fit.c       does every mapped table and column exist and fit? -> struct pg_table
  *   pg_install.c   install, uninstall, install --print
- *   pg_rows.c      list, read, read_by_key, sum, count, stamps, estimate, position_now
+ *   pg_rows.c      list, read, read_by_key, read_referring, sum, count, stamps, estimate, position_now
  *   pg_moment.c    a table as it was at one moment, for several connections
  *   pg_sums.c      hashes of rows, made and added up by the server
  *   pg_capture.c   capture, ack, drop: the line of captures; pg_log.c for listen, pg_poll.c for poll

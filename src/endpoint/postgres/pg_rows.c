@@ -1,5 +1,6 @@
 /*
- * pg_rows.c - reading rows: list, list_at, list_parts, read, read_by_key, sum, count, stamps, estimate, split, position_now.
+ * pg_rows.c - reading rows: list, list_at, list_parts, read, read_by_key, read_referring, sum, count, stamps, estimate, split,
+ * position_now.
  *
  * Each operation is one statement and one answer (sum: two, one after the other); struct ask carries it from the call to the answer.
  */
@@ -408,6 +409,22 @@ static void answer_stamps(struct ask *a, PGresult *res, const struct err *e)
 	PQclear(res);
 }
 
+static void pg_read_referring(struct link *l, size_t field, const struct value *ids, size_t n, size_t max, rowset_fn *done, void *arg)
+{
+	struct ask *a = ask_new(l, "reading rows that refer to others", answer_rowset, arg);
+	const struct pg_table *t = a->pl->table;
+	const struct pg_column *c;
+
+	a->done.rowset = done;
+	if (ask_refuses(a))
+		return;
+	c = &t->fields[field];
+	buf_addf(&a->st.sql, "SELECT %s %s WHERE t.%s ", t->select_list, t->from_clause, c->quoted);
+	pg_add_operator(&a->st.sql, c, "=");
+	buf_addf(&a->st.sql, " ANY ($%d::pg_catalog.text[]::%s[]) LIMIT %zu", pg_stmt_values(&a->st, ids, n, 1), pg_cast_type(c), max);
+	ask_send(a);
+}
+
 static void pg_stamps(struct link *l, const struct value *ids, size_t n, stamps_fn *done, void *arg)
 {
 	struct ask *a = ask_new(l, "reading change times", answer_stamps, arg);
@@ -612,6 +629,7 @@ const struct link_ops pg_link_ops = {
 	.count = pg_count,
 	.read = pg_read,
 	.read_by_key = pg_read_by_key,
+	.read_referring = pg_read_referring,
 	.stamps = pg_stamps,
 	.write = pg_write_op,
 	.position_now = pg_position_now,
