@@ -95,6 +95,28 @@ START_TEST(references_are_read_through_to_the_parents_key)
 }
 END_TEST
 
+START_TEST(who_refers_to_some_rows_is_found_by_their_ids)
+{
+	static const char *const both[] = { "1", "3", "99" }, *const none[] = { "99" };
+	struct rowset *rs;
+
+	rig_sql(&r, "INSERT INTO company (number) VALUES ('HRB 1'), ('HRB 2'), ('HRB 3');"
+		"INSERT INTO " PEOPLE " (email, company_id) VALUES ('a@x', 1), ('b@x', NULL), ('c@x', 2), ('d@x', 3), ('e@x', 1)");
+	rs = rig_read_referring(&r, r.people, P_COMPANY, both, 3, 10);
+	ck_assert_uint_eq(rs->n, 3);
+	ck_assert_ptr_nonnull(rig_row(rs, "1"));
+	ck_assert(value_equal(rig_row(rs, "4")->columns[P_COMPANY + 1], value_of("HRB 3")));
+	ck_assert_ptr_nonnull(rig_row(rs, "5"));
+	rowset_free(&rs);
+	rs = rig_read_referring(&r, r.people, P_COMPANY, both, 3, 2);
+	ck_assert_uint_eq(rs->n, 2);
+	rowset_free(&rs);
+	rs = rig_read_referring(&r, r.people, P_COMPANY, none, 1, 2);
+	ck_assert_uint_eq(rs->n, 0);
+	rowset_free(&rs);
+}
+END_TEST
+
 START_TEST(read_by_key_compares_what_is_stored)
 {
 	struct value keys[] = { value_of("b@x"), value_of("B@X"), value_of("nobody"), VALUE_NULL, value_of("{\"odd\",key}\\") };
@@ -340,6 +362,7 @@ static Suite *rows_suite(void)
 	tcase_add_test(rows, a_table_is_parted_and_each_part_listed_to_its_end);
 	tcase_add_test(rows, read_gives_the_rows_that_exist);
 	tcase_add_test(rows, references_are_read_through_to_the_parents_key);
+	tcase_add_test(rows, who_refers_to_some_rows_is_found_by_their_ids);
 	tcase_add_test(rows, read_by_key_compares_what_is_stored);
 	tcase_add_loop_test(rows, keys_of_other_types_are_found, 0, 6);
 	tcase_add_test(rows, every_type_reads_in_its_fixed_form);

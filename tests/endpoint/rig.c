@@ -316,6 +316,18 @@ struct rowset *rig_read_by_key(struct rig *r, struct link *l, const struct value
 	return await(&a, "read_by_key", NULL);
 }
 
+struct rowset *rig_read_referring(struct rig *r, struct link *l, size_t field, const char *const ids[], size_t n, size_t max)
+{
+	struct value *list = xcalloc(n + 1, sizeof *list);
+	struct answer a = { .r = r };
+
+	for (size_t i = 0; i < n; i++)
+		list[i] = value_of(ids[i]);
+	l->ops->read_referring(l, field, list, n, max, on_rows, &a);
+	free(list);
+	return await(&a, "read_referring", NULL);
+}
+
 static void on_written(void *arg, struct write_batch *batch)
 {
 	for (size_t i = 0; i < batch->n; i++)
