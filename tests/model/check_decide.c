@@ -1756,7 +1756,7 @@ static void shows_followed(size_t e, int64_t seconds, const char *text)
 static void nobody_follows(void)
 {
 	for (size_t e = 0; e < ENDPOINTS; e++)
-		now[e].followed = 0;
+		now[e].followed = now[e].moved = 0;
 }
 
 START_TEST(a_reference_to_a_record_that_got_another_key_was_not_edited_and_keeps_nothing)
@@ -1786,6 +1786,30 @@ START_TEST(a_reference_that_was_edited_beside_keeps_the_record)
 	ck_assert(!base->dead);
 	only_lost(LOST_DELETE, C, B);
 	expect_order(A, ACTION_UPDATE, MASK(CITY));
+}
+END_TEST
+
+START_TEST(a_reference_that_was_moved_to_who_has_the_former_key_by_now_is_an_edit)
+{
+	fields[CITY].type = FIELD_REFERENCE;
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Acme");
+	shows(A, 10, "ann Ann Elm Acme");
+	now[A].moved = MASK(CITY);
+	shows_followed(B, 0, "ann Ann Elm Ltd");
+	is_silent(C);
+	decide();
+	nobody_follows();
+	ck_assert_uint_eq(base->fields[CITY].digest, digest_field(now[A].digests[CITY]));
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+	ck_assert_uint_eq(d.n_lost, 0);
+	write_to(B);
+	shows(C, 0, "ann Ann Elm Ltd");
+	now[C].followed = MASK(CITY);
+	decide();
+	ck_assert_uint_eq(base->fields[CITY].digest, digest_field(now[A].digests[CITY]));
+	expect_order(C, ACTION_UPDATE, MASK(CITY));
 }
 END_TEST
 
@@ -2927,6 +2951,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, a_row_that_we_are_known_to_have_inserted_is_ours_whatever_it_shows);
 	tcase_add_loop_test(t, a_reference_to_a_record_that_got_another_key_was_not_edited_and_keeps_nothing, 0, 2);
 	tcase_add_test(t, a_reference_that_was_edited_beside_keeps_the_record);
+	tcase_add_test(t, a_reference_that_was_moved_to_who_has_the_former_key_by_now_is_an_edit);
 	tcase_add_loop_test(t, where_a_record_has_its_old_key_yet_the_edit_of_the_reference_is_known, 0, 2);
 	tcase_add_test(t, who_is_behind_stays_behind_when_what_it_refers_to_gets_another_key);
 	tcase_add_test(t, a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again);
