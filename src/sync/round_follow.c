@@ -19,12 +19,9 @@
  */
 #include "sync/round.h"
 
-#include <stdlib.h>
-
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/fault.h"
-#include "base/mem.h"
 #include "sync/feed.h"
 
 /* ---- asking ------------------------------------------------------------------------------------------ */
@@ -311,10 +308,11 @@ void round_keep_former(struct round *r, struct subject *s, bool have_key)
 
 /* ---- looking ----------------------------------------------------------------------------------------- */
 
-struct looking {
-	struct side *side;		/* of those who refer */
-	size_t most;
-};
+/*
+ * Renamed rows of one round, and rows that refer to them. Of more the table is swept: for each such question it may have to be read as a whole,
+ * and the answer is not bounded in bytes.
+ */
+enum { LOOK_MOST = 400 };
 
 static void look_at(const struct side *side, const struct row *row, struct arena *arena)
 {
@@ -334,36 +332,33 @@ static void look_at(const struct side *side, const struct row *row, struct arena
 		flow_look_again(flow, &rid, 0);
 }
 
-/* More than a batch, or nobody can tell: then the table is swept. */
 static void on_referring(void *arg, struct rowset *rows, const struct err *e)
 {
-	struct looking *l = arg;
-	struct side *side = l->side;
+	struct side *side = arg;		/* of those who refer */
 	struct arena arena;
 
 	arena_init(&arena);
-	if (!side->flow->sync->closing && (e != NULL || rows->n >= l->most || rows->cut))
+	if (!side->flow->sync->closing && (e != NULL || rows->n == LOOK_MOST))
 		sweep_order(side, JOB_DAEMON);
 	for (size_t i = 0; e == NULL && !side->flow->sync->closing && i < rows->n; i++)
 		look_at(side, &rows->rows[i], &arena);
 	if (e == NULL)
 		rowset_free(&rows);
 	arena_fini(&arena);
-	free(l);
 	if (!side->flow->sync->closing)
 		flow_pump(side->flow);
 }
 
-static void look_at_children(struct round *r, struct flow *children, size_t f, size_t e, const struct value *ids, size_t n)
+static void look_at_children(struct flow *children, size_t f, size_t e, const struct value *ids, size_t n)
 {
 	struct side *side = children->sides[e];
-	struct looking *l;
 
 	if (side == NULL || !side_usable(side) || side->link->mapping->columns[f] == NULL)
 		return;
-	l = xcalloc(1, sizeof *l);
-	*l = (struct looking){ side, batch_rows(children) };
-	side->link->ops->read_referring(side->link, f, ids, n, l->most, on_referring, l);
+	if (n > LOOK_MOST)
+		sweep_order(side, JOB_DAEMON);
+	else
+		side->link->ops->read_referring(side->link, f, ids, n, LOOK_MOST, on_referring, side);
 }
 
 /* Its row has another key, or it has another row: then the former one may be another record's by now. At most two. */
@@ -397,7 +392,7 @@ void round_look_at_children(struct round *r)
 
 			for (size_t f = 0; f < children->def->n_fields; f++)
 				if (children->def->fields[f].refers == def && !is_in_key(children->def, f))
-					look_at_children(r, children, f, e, ids, n);
+					look_at_children(children, f, e, ids, n);
 		}
 	}
 }

@@ -121,6 +121,18 @@ class RenamedParent(Case):
         self.d.wait()
         self.expect_moved()
 
+    def test_many_who_refer_to_it_are_looked_at_by_a_sweep(self):
+        self.begin(a=COMPANIES, b=COMPANIES)
+        self.sides["a"].run("INSERT INTO contact (mail, company) SELECT 'p' || n, 1 FROM generate_series(1, 500) n")
+        self.d.wait()
+        self.rename()
+        eventually(lambda: self.sides["b"].one("SELECT name FROM company") == "Acme Ltd", "the new name is there")
+        self.sides["a"].run(self.MOVE)
+        eventually(lambda: ("ann", None, "Acme") in self.people("b"), "she was moved")
+        self.d.wait()
+        self.assertEqual(self.people("a"), self.people("b"))
+        self.assertEqual(self.sides["a"].one("SELECT count(*) FROM contact c JOIN company k ON k.id = c.company WHERE k.name = 'Acme Ltd'"), 502)
+
     def test_f13_nor_is_a_move_to_it_taken_for_the_old_name_later(self):
         self.begin(a=COMPANIES, b=COMPANIES, c=COMPANIES)
         self.d.ctl("pause", "contact")
