@@ -51,7 +51,7 @@ struct observation {
 	int64_t stamp;			/* when, corrected to our clock, microseconds; STAMP_NONE */
 	uint64_t past;			/* ROW: fields that are of before its database was put back: older than any edit */
 	uint64_t followed;		/* ROW: references that only show that the record they mean has got another key */
-	uint64_t moved;			/* ROW: references that show the same key as before, which another record has by now */
+	uint64_t moved;			/* ROW: references that show the same key as before, of another record than before */
 	struct value id;		/* ROW: local id */
 	const struct value *values;	/* ROW: by field index */
 	const uint64_t *digests;	/* ROW: value_digest() of each */
@@ -146,7 +146,7 @@ struct decision {
 bool vector_shows(const struct vector *, size_t endpoint, const struct observation *);
 
 /* Some field of it waits for a person (rule manual), as the vector alone tells. */
-bool decide_waits(const struct entity_def *, const struct vector *);
+bool decide_waits(const struct entity_def *, const struct vector *, uint64_t mapped);	/* endpoints */
 
 /* base NULL: nothing is known of the record. `observed` by endpoint index. All results live in the arena and share its inputs. */
 void decide_record(const struct decide_policy *, const struct vector *base, const struct observation *observed,

@@ -45,8 +45,6 @@ static void agree(struct work *w, struct vector *told, size_t f, uint32_t digest
 
 		if (!s->present || (!s->same && vseen_deviation(s, f) != NULL))
 			continue;
-		if (w->seen[e].what == OBSERVED_ROW && (w->seen[e].moved & BIT(f)))
-			continue;
 		if (s->same)
 			s->row = told->row;
 		show(w, told, e, &before);
@@ -66,6 +64,13 @@ static void follow(struct work *w, struct vector *told, size_t e, size_t f)
 	told->seen[e].row = 0;
 }
 
+/* As if it had shown what is agreed. */
+static void leave(struct work *w, struct vector *told, size_t e, size_t f)
+{
+	show(w, told, e, &(struct vdeviation){ (uint8_t)f, told->fields[f].digest, told->fields[f].key });
+	told->seen[e].row = 0;
+}
+
 void decide_follow(struct work *w)
 {
 	struct vector *told = NULL;
@@ -79,6 +84,16 @@ void decide_follow(struct work *w)
 			told = vector_copy(w->arena, w->base);
 		for (uint64_t rest = o->followed; rest != 0; rest &= rest - 1)
 			follow(w, told, e, (size_t)__builtin_ctzll(rest));
+	}
+	for (size_t e = 0; w->base != NULL && e < w->policy->n_endpoints; e++) {
+		const struct observation *o = &w->seen[e];
+
+		if (o->what != OBSERVED_ROW || o->moved == 0 || !w->base->seen[e].present)
+			continue;
+		if (told == NULL)
+			told = vector_copy(w->arena, w->base);
+		for (uint64_t rest = o->moved; rest != 0; rest &= rest - 1)
+			leave(w, told, e, (size_t)__builtin_ctzll(rest));
 	}
 	if (told != NULL)
 		w->base = told;

@@ -39,11 +39,11 @@ static bool kept_word(const struct vector *v, uint64_t unit, size_t e)
 	return false;
 }
 
-bool decide_waits(const struct entity_def *def, const struct vector *v)
+bool decide_waits(const struct entity_def *def, const struct vector *v, uint64_t mapped)
 {
 	for (size_t f = 0; f < def->n_fields; f++)
 		for (size_t e = 0; def->fields[f].rule == RULE_MANUAL && e < v->n_endpoints; e++)
-			if (kept_word(v, BIT(f), e))
+			if ((mapped & BIT(e)) && kept_word(v, BIT(f), e))
 				return true;
 	return false;
 }

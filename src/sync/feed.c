@@ -77,6 +77,15 @@ static void free_again(struct again **table)
 	}
 }
 
+uint64_t flow_endpoints(const struct flow *flow)
+{
+	uint64_t mapped = 0;
+
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		mapped |= flow->sides[e] != NULL ? BIT(e) : 0;
+	return mapped;
+}
+
 void flow_look_again(struct flow *flow, const struct rid *rid, uint64_t evidence)
 {
 	add_again(&flow->again, rid, evidence, 0);

@@ -550,12 +550,13 @@ static bool begin_listing(struct flow *flow)
 		listing_begin(side, true);
 		return true;
 	}
-	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
-		side = flow->sides[e];
+	for (size_t i = 0, n = flow->sync->topology->n_endpoints; i < n; i++) {
+		side = flow->sides[(flow->swept + 1 + i) % n];		/* one that is wanted again and again lets the others have their turn */
 		if (side != NULL && (side->sweep_wanted || side->sweep_due) && side->surveyed && side_usable(side) && !side->listing_open) {
 			if (!flow->estimated)
 				return ask_estimates(flow);
 			flow->estimated = false;
+			flow->swept = side->endpoint;
 			listing_begin(side, false);
 			side->listing.regular = !side->sweep_wanted;
 			side->listing.by = side->sweep_wanted ? side->sweep_by : JOB_SCHEDULE;

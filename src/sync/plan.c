@@ -331,16 +331,6 @@ static const enum sync_planned_what planned_of[] = {
 	[ACTION_INSERT] = PLANNED_INSERT, [ACTION_UPDATE] = PLANNED_UPDATE, [ACTION_DELETE] = PLANNED_DELETE,
 };
 
-static uint64_t mapped(const struct flow *flow)
-{
-	uint64_t mask = 0;
-
-	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
-		if (flow->sides[e] != NULL)
-			mask |= BIT(e);
-	return mask;
-}
-
 static void tell_subject(struct round *r, const struct subject *s, const char *key)
 {
 	uint64_t from = s->d.edited;
@@ -355,7 +345,7 @@ static void tell_subject(struct round *r, const struct subject *s, const char *k
 		if (o->action != ACTION_NONE)
 			tell(r->plan, &(struct sync_planned){
 				.what = planned_of[o->action], .endpoint = e, .key = key, .fields = o->fields,
-				.from = from & ~BIT(e) & mapped(r->flow), .first_contact = s->base == NULL,
+				.from = from & ~BIT(e) & flow_endpoints(r->flow), .first_contact = s->base == NULL,
 				.after_parent = s->after_parent & BIT(e),
 				.already = is_parked(r->flow->sides[e], false, &s->rid, VALUE_NULL) });
 	}

@@ -103,7 +103,7 @@ static bool any_busy(const struct round *r)
 static void reset_subject(struct round *r, struct subject *s)
 {
 	struct subject fresh = { .fate = FATE_LIVE, .rid = s->rid, .has_rid = s->has_rid, .source_id = s->source_id,
-				 .evidence = s->evidence, .tries = s->tries, .asked_us = s->asked_us, .gently = s->gently, .key = s->key, .rival = VALUE_NULL,
+				 .evidence = s->evidence, .tries = s->tries, .asked_us = s->asked_us, .moved_once = s->moved_once, .gently = s->gently, .key = s->key, .rival = VALUE_NULL,
 				 .found = s->found, .own_way = s->own_way, .held_back = s->held_back, .set_aside_now = s->set_aside_now };
 	bool gone = r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT;
 	bool outside = gone && s->seen[r->side->endpoint].outside;
@@ -197,9 +197,9 @@ static const struct round_step {
 	[ROUND_RECALL_OLD] = { "recall old", round_ask_recall_old, round_got_recall_old, ROUND_READ },
 	[ROUND_READ]	   = { "read",	     round_ask_read,	     round_got_read,	     ROUND_READ_KEYS },
 	[ROUND_READ_KEYS]  = { "read keys",  round_ask_read_keys,  NULL,	     ROUND_OWNERS },
-	[ROUND_OWNERS]	   = { "owners",     round_ask_owners,     NULL,	     ROUND_STAMPS },
-	[ROUND_STAMPS]	   = { "stamps",     round_ask_stamps,     NULL,	     ROUND_FOLLOW },
-	[ROUND_FOLLOW]	   = { "follow",     round_ask_follow,     NULL,	     ROUND_KEYS },
+	[ROUND_OWNERS]	   = { "owners",     round_ask_owners,     NULL,	     ROUND_FOLLOW },
+	[ROUND_FOLLOW]	   = { "follow",     round_ask_follow,     NULL,	     ROUND_STAMPS },
+	[ROUND_STAMPS]	   = { "stamps",     round_ask_stamps,     NULL,	     ROUND_KEYS },
 	[ROUND_KEYS]	   = { "keys",	     round_ask_keys,	     NULL,	     ROUND_PARENTS },
 	[ROUND_PARENTS]	   = { "parents",    round_ask_parents,    round_got_parents,    ROUND_INTEND },
 	[ROUND_INTEND]	   = { "intend",     round_ask_intend,     NULL,	     ROUND_APPLY },

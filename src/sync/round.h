@@ -54,6 +54,7 @@ struct subject {			/* a record in this round */
 	bool aside;			/* nothing was decided: a row of it has just been parked */
 	unsigned tries;			/* of writes refused because of another entity's rows */
 	int64_t asked_us;		/* put off until there is no news any more of a record that it points to: since when, monotonic */
+	bool moved_once;		/* put off once, to be read again, since a reference of it seems to have been moved (round_follow.c) */
 	bool reread;			/* its row at the source is not the one that the capture brought */
 	bool twin;			/* put off because this very round has the record in work: another row with its key */
 	struct vector *base;

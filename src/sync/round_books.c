@@ -17,7 +17,7 @@ enum books_state flow_state_of(const struct flow *flow, const struct vector *v)
 			return BOOKS_PENDING;
 		owed = true;
 	}
-	if (decide_waits(flow->def, v))
+	if (decide_waits(flow->def, v, flow_endpoints(flow)))
 		return BOOKS_WAITING;
 	return owed ? BOOKS_PARKED : BOOKS_SETTLED;
 }

@@ -32,6 +32,7 @@ struct followed {			/* a reference that shows something else at an endpoint */
 	struct rid rid;			/* of the record that it shows; then of one that has the key of before */
 	int64_t until;			/* then: when that was given up */
 	uint64_t moved;			/* then: endpoints where the row shows the key of before, and the record does not */
+	bool waits;			/* it shows the same as ever, and is to be given what the record shows elsewhere */
 };
 
 struct following {			/* those to records of one entity */
@@ -57,6 +58,26 @@ static bool shows_another(const struct subject *s, size_t e, size_t f)
 
 	return is_live(s) && s->base != NULL && s->base->seen[e].present && o->what == OBSERVED_ROW && !value_is_null(o->values[f]) &&
 	       digest_field(o->digests[f]) != shown_digest(s->base, e, f);
+}
+
+/* It was followed when others showed the new key, and has the former one still. What they show. */
+static bool waits_for_key(const struct round *r, const struct subject *s, size_t e, size_t f, struct value *shown)
+{
+	const struct vdeviation *dev;
+
+	if (!is_live(s) || s->base == NULL || !s->base->seen[e].present || s->base->seen[e].same || s->seen[e].what != OBSERVED_ROW)
+		return false;
+	dev = vseen_deviation(&s->base->seen[e], f);
+	if (dev == NULL || dev->digest != digest_field(s->seen[e].digests[f]) || dev->digest == s->base->fields[f].digest ||
+	    !same_key(&dev->key, &s->base->fields[f].key))
+		return false;
+	for (size_t other = 0; other < n_endpoints(r); other++)
+		if (s->seen[other].what == OBSERVED_ROW && !value_is_null(s->seen[other].values[f]) &&
+		    digest_field(s->seen[other].digests[f]) == s->base->fields[f].digest) {
+			*shown = s->seen[other].values[f];
+			return true;
+		}
+	return false;
 }
 
 enum { PASSES = 30 };		/* about a second */
@@ -99,16 +120,17 @@ static void take(struct following *c, struct followed *x, bool taken)
 
 	if (x->moved != 0 && means_this && !fault("f13-a-move-to-the-former-key-is-none")) {
 		struct followed there = { .subject = s, .endpoint = (size_t)__builtin_ctzll(x->moved), .field = x->field };
-		bool first = s->asked_us == 0;
+		bool read_again = s->moved_once || c->round->plan != NULL;
 
-		if ((!taken || first) && is_too_early(c, &there)) {
+		s->moved_once = true;
+		if (!read_again || (!taken && is_too_early(c, &there))) {
 			round_put_off(c->round, s);
 			return;
 		}
 		for (uint64_t rest = x->moved; rest != 0; rest &= rest - 1)
 			s->seen[__builtin_ctzll(rest)].moved |= BIT(x->field);
 	}
-	if (means_this)
+	if (means_this && !x->waits)
 		s->seen[x->endpoint].followed |= BIT(x->field);
 }
 
@@ -171,7 +193,14 @@ static void on_shown(void *arg, const struct value *blobs, size_t n, const struc
 		const struct vector *v = round_vector(c->round, c->flow, blobs[i]);
 		const struct vformer *former = v != NULL ? vector_former(v, shown_digest(x.subject->base, x.endpoint, x.field)) : NULL;
 
-		if (former != NULL && !fault("f13-a-parent-with-another-key-is-another-one")) {
+		if (x.waits) {
+			x.moved = former != NULL && has_its_key(v, c->flow->def, x.endpoint) ? BIT(x.endpoint) : 0;
+			if (x.moved == 0)
+				continue;
+			x.rid = former->rid;
+			x.until = former->until;
+			c->list[found++] = x;
+		} else if (former != NULL && !fault("f13-a-parent-with-another-key-is-another-one")) {
 			x.rid = former->rid;
 			x.until = former->until;
 			x.moved = moved_at(c, &x, v, former->digest);
@@ -185,13 +214,27 @@ static void on_shown(void *arg, const struct value *blobs, size_t n, const struc
 	round_answered(c->round);
 }
 
+/* What has to be looked up; false: nothing. */
+static bool looks_up(const struct round *r, struct subject *s, size_t e, size_t f, struct followed *out, struct value *shown)
+{
+	*out = (struct followed){ .subject = s, .endpoint = e, .field = f };
+	if (shows_another(s, e, f)) {
+		*shown = s->seen[e].values[f];
+		return true;
+	}
+	out->waits = true;
+	return waits_for_key(r, s, e, f, shown);
+}
+
 static size_t count_changed(const struct round *r, size_t f)
 {
+	struct followed x;
+	struct value shown;
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->n; i++)
 		for (size_t e = 0; e < n_endpoints(r); e++)
-			n += shows_another(&r->subjects[i], e, f);
+			n += looks_up(r, &r->subjects[i], e, f, &x, &shown);
 	return n;
 }
 
@@ -204,12 +247,14 @@ static void follow_field(struct round *r, size_t f)
 	if (n == 0)
 		return;
 	c = arena_alloc(&r->arena, sizeof *c);
-	*c = (struct following){ r, &sync_of(r)->flows[parent->index], arena_alloc(&r->arena, n * sizeof *c->list), 0 };
+	*c = (struct following){ r, &sync_of(r)->flows[parent->index], arena_alloc(&r->arena, (n + 1) * sizeof *c->list), 0 };
 	for (size_t i = 0; i < r->n; i++)
-		for (size_t e = 0; e < n_endpoints(r); e++)
-			if (shows_another(&r->subjects[i], e, f))
-				c->list[c->n++] = (struct followed){ .subject = &r->subjects[i], .endpoint = e, .field = f,
-					.rid = rid_of(&sync_of(r)->store->key, parent, r->subjects[i].seen[e].values[f]) };
+		for (size_t e = 0; e < n_endpoints(r); e++) {
+			struct value shown;
+
+			if (looks_up(r, &r->subjects[i], e, f, &c->list[c->n], &shown))
+				c->list[c->n++].rid = rid_of(&sync_of(r)->store->key, parent, shown);
+		}
 	recall(c, on_shown);
 }
 
@@ -233,17 +278,19 @@ static bool is_referred_to(const struct sync *s, const struct entity_def *def)
 	return false;
 }
 
-/* The newest last; none twice. The list is the vector's own. */
-static void keep(struct vector *v, const struct vformer *x)
+/* The newest last; none twice. The list is the vector's own. left: it was the record's key until now. */
+static void keep(struct vector *v, struct vformer x, bool left)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < v->n_former; i++)
-		if (!rid_equal(&v->former[i].rid, &x->rid))
+		if (!rid_equal(&v->former[i].rid, &x.rid))
 			v->former[n++] = v->former[i];
+		else if (!left)
+			x.until = v->former[i].until;
 	if (n == FORMER_MAX)
 		memmove(v->former, v->former + 1, --n * sizeof *v->former);
-	v->former[n] = *x;
+	v->former[n] = x;
 	v->n_former = n + 1;
 }
 
@@ -288,18 +335,19 @@ void round_keep_former(struct round *r, struct subject *s, bool have_key)
 {
 	struct vector *next = s->d.next;
 	struct vformer list[ENDPOINTS_MAX + 1];
+	bool leaves = round_leaves(s) != NULL && s->base->reference != 0;
 	size_t n = 0;
 
 	if (!is_referred_to(sync_of(r), r->flow->def))
 		return;
-	if (round_leaves(s) != NULL && s->base->reference != 0)
+	if (leaves)
 		list[n++] = (struct vformer){ s->base->reference, *round_leaves(s), key_since(r, s) };
 	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
 		n += shows_former(r, s, e, &list[n]);
 	if (n > 0)
 		own_list(r, next);
 	for (size_t i = 0; i < n; i++)
-		keep(next, &list[i]);
+		keep(next, list[i], i == 0 && leaves);
 	if (have_key)
 		next->reference = reference_digest(r, s->key);
 	else if (round_leaves(s) != NULL)
@@ -327,9 +375,10 @@ static void look_at(const struct side *side, const struct row *row, struct arena
 	if (row->gone || row->outside || !observe_row(flow, side, row, arena, &counted, &o, &field, &e))
 		return;
 	key = record_key(flow->def, o.values, arena);
+	if (value_is_null(key))
+		return;
 	rid = rid_of(&flow->sync->store->key, flow->def, key);
-	if (!value_is_null(key))
-		flow_look_again(flow, &rid, 0);
+	flow_look_again(flow, &rid, 0);
 }
 
 static void on_referring(void *arg, struct rowset *rows, const struct err *e)
@@ -353,9 +402,9 @@ static void look_at_children(struct flow *children, size_t f, size_t e, const st
 {
 	struct side *side = children->sides[e];
 
-	if (side == NULL || !side_usable(side) || side->link->mapping->columns[f] == NULL)
+	if (side == NULL || side->link->mapping->columns[f] == NULL)
 		return;
-	if (n > LOOK_MOST)
+	if (n > LOOK_MOST || !side_usable(side))
 		sweep_order(side, JOB_DAEMON);
 	else
 		side->link->ops->read_referring(side->link, f, ids, n, LOOK_MOST, on_referring, side);

@@ -522,7 +522,7 @@ static bool wants_stamp(const struct round *r, const struct subject *s, size_t e
 		return false;		/* the capture brought it */
 	if (s->base == NULL)		/* then a row's own will do, if it has one */
 		return s->seen[e].stamp == STAMP_NONE && !fault("f22-only-of-known-records-the-log-is-asked");
-	return !vector_shows(s->base, e, &s->seen[e]);
+	return s->seen[e].moved != 0 || !vector_shows(s->base, e, &s->seen[e]);
 }
 
 static void on_stamps(void *arg, const struct stamps *list, size_t n, const struct err *e)

@@ -165,7 +165,7 @@ static bool owed_to_somebody_reachable(const struct flow *flow, const struct rid
  */
 static bool waits_unheard(struct flow *flow, const struct rid *rid, const struct vector *v)
 {
-	if (!decide_waits(flow->def, v) || waiting_is_listed(flow, rid))
+	if (!decide_waits(flow->def, v, flow_endpoints(flow)) || waiting_is_listed(flow, rid))
 		return false;
 	for (size_t e = 0; e < v->n_endpoints; e++)
 		if (v->seen[e].present && flow->sides[e] != NULL && !side_usable(flow->sides[e])) {

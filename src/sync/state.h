@@ -223,6 +223,7 @@ struct flow {
 	int64_t next_count_us;		/* monotonic: not counted again before */
 	size_t next_turn;		/* which endpoint is captured next; behind the last: scans and listings */
 	bool estimating, estimated;
+	size_t swept;			/* endpoint: the last that was swept */
 	int64_t estimates[ENDPOINTS_MAX];
 	size_t estimates_open;
 	uint64_t decisions;		/* conflicts journalled since the start, and before */
@@ -330,6 +331,7 @@ void flow_fini(struct flow *);
 /* Starts whatever there is to do and room for. Cheap; call after anything changed. */
 void flow_pump(struct flow *);
 bool flow_takes_news(const struct flow *);
+uint64_t flow_endpoints(const struct flow *);	/* where it is mapped */
 void flow_look_again(struct flow *, const struct rid *, uint64_t evidence);
 void flow_look_gently(struct flow *, const struct rid *);	/* without another try of writes that are parked */
 bool side_usable(const struct side *);

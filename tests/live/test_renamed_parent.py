@@ -121,6 +121,38 @@ class RenamedParent(Case):
         self.d.wait()
         self.expect_moved()
 
+    def test_f13_nor_while_it_waits_for_the_new_name(self):
+        """Followed already, and still owed the new name where it was moved."""
+        self.begin(a=COMPANIES, b=COMPANIES)
+        lock = self.sides["b"].connect()
+        lock.run("BEGIN; SELECT FROM company FOR UPDATE")
+        self.sides["a"].run("UPDATE company SET name = 'Acme Ltd'")
+        eventually(lambda: self.d.entity("company")["pending"] == 1, "the new name is agreed, and owed to b")
+        eventually(lambda: [p["code"] for p in self.d.parked()] == ["waits-for-parent"] * 3, "they have followed, and b is owed it")
+        self.d.ctl("pause", "contact")
+        lock.run("ROLLBACK")
+        lock.close()
+        eventually(lambda: self.sides["b"].one("SELECT name FROM company") == "Acme Ltd", "the new name is there")
+        self.sides["b"].run(self.MOVE)
+        self.d.ctl("resume", "contact")
+        self.d.wait()
+        self.expect_moved()
+
+    def test_f13_a_move_competes_by_when_it_was_made(self):
+        self.begin(a=COMPANIES, b=COMPANIES, c=COMPANIES)
+        self.d.ctl("pause", "contact")
+        self.sides["a"].run("UPDATE company SET name = 'Acme Ltd'; INSERT INTO company (name) VALUES ('Other')")
+        eventually(lambda: [base.one("SELECT count(*) FROM company WHERE name IN ('Acme Ltd', 'Other')") for base in self.sides.values()] == [2] * 3,
+                   "the new name is everywhere")
+        self.sides["a"].run(self.MOVE)
+        eventually(lambda: self.sides["b"].one("SELECT count(*) FROM company") == 3, "the new company is everywhere")
+        self.sides["b"].run("UPDATE contact SET company = (SELECT id FROM company WHERE name = 'Other'), changed = clock_timestamp() "
+                            "WHERE mail = 'ann'")
+        self.d.ctl("resume", "contact")
+        self.d.wait()
+        for name in self.sides:
+            self.assertEqual(self.people(name)[0], ("ann", None, "Other"), name)
+
     def test_many_who_refer_to_it_are_looked_at_by_a_sweep(self):
         self.begin(a=COMPANIES, b=COMPANIES)
         self.sides["a"].run("INSERT INTO contact (mail, company) SELECT 'p' || n, 1 FROM generate_series(1, 500) n")

@@ -741,9 +741,13 @@ END_TEST
 /* The vector alone must tell the same as the decision: status goes by it. */
 static void expect_waits(uint64_t words)
 {
+	uint64_t mapped = 0;
+
 	ck_assert_uint_eq(d.waits, words != 0 ? MASK(NAME) : 0);
 	ck_assert_uint_eq(d.words[NAME], words);
-	ck_assert(decide_waits(&entity, d.next) == (words != 0));
+	for (size_t e = 0; e < policy.n_endpoints; e++)
+		mapped |= endpoints[e].mapped ? MASK(e) : 0;
+	ck_assert(decide_waits(&entity, d.next, mapped) == (words != 0));
 }
 
 START_TEST(manual_waits_on_where_the_last_word_cannot_be_asked_for)
@@ -1810,6 +1814,25 @@ START_TEST(a_reference_that_was_moved_to_who_has_the_former_key_by_now_is_an_edi
 	decide();
 	ck_assert_uint_eq(base->fields[CITY].digest, digest_field(now[A].digests[CITY]));
 	expect_order(C, ACTION_UPDATE, MASK(CITY));
+}
+END_TEST
+
+START_TEST(nor_is_one_that_was_moved_before_it_had_followed)
+{
+	fields[CITY].type = FIELD_REFERENCE;
+	all_know("ann Ann Elm Acme");
+	shows_followed(A, 10, "ann Ann Elm Ltd");
+	is_silent(B);
+	decide();
+	nobody_follows();
+	ck_assert_uint_eq(base->fields[CITY].digest, digest_field(now[A].digests[CITY]));
+	shows(B, 20, "ann Ann Elm Acme");
+	now[B].moved = MASK(CITY);
+	decide();
+	ck_assert_uint_eq(base->fields[CITY].digest, digest_field(now[B].digests[CITY]));
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+	expect_order(B, ACTION_NONE, 0);
+	ck_assert_uint_eq(d.n_lost, 0);
 }
 END_TEST
 
@@ -2952,6 +2975,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_loop_test(t, a_reference_to_a_record_that_got_another_key_was_not_edited_and_keeps_nothing, 0, 2);
 	tcase_add_test(t, a_reference_that_was_edited_beside_keeps_the_record);
 	tcase_add_test(t, a_reference_that_was_moved_to_who_has_the_former_key_by_now_is_an_edit);
+	tcase_add_test(t, nor_is_one_that_was_moved_before_it_had_followed);
 	tcase_add_loop_test(t, where_a_record_has_its_old_key_yet_the_edit_of_the_reference_is_known, 0, 2);
 	tcase_add_test(t, who_is_behind_stays_behind_when_what_it_refers_to_gets_another_key);
 	tcase_add_test(t, a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again);
