@@ -86,10 +86,9 @@ static bool is_late(const struct work *w, size_t e, size_t f)
 	return shown.n <= w->base->fields[f].key.n && !same_key(&shown, &w->base->fields[f].key);
 }
 
-static bool shows_agreed(const struct work *w, size_t e, size_t f)
+/* As far as is known what it shows, in the whole unit, is what was agreed. */
+static bool equals_agreed(const struct work *w, size_t e, size_t f)
 {
-	if (!w->policy->endpoints[e].mapped || w->seen[e].what == OBSERVED_ABSENT || !base_knows(w, e) || (w->edits[e].changed & BIT(f)))
-		return false;
 	for (uint64_t rest = w->unit[f]; rest != 0; rest &= rest - 1) {
 		size_t g = (size_t)__builtin_ctzll(rest);
 
@@ -97,6 +96,12 @@ static bool shows_agreed(const struct work *w, size_t e, size_t f)
 			return false;
 	}
 	return true;
+}
+
+static bool shows_agreed(const struct work *w, size_t e, size_t f)
+{
+	return w->policy->endpoints[e].mapped && w->seen[e].what != OBSERVED_ABSENT && base_knows(w, e) && !(w->edits[e].changed & BIT(f)) &&
+	       equals_agreed(w, e, f);
 }
 
 /* Who says the agreed value: its writer, or the first who shows it; 255: nobody does any more. */
@@ -210,22 +215,6 @@ static uint8_t close_words(struct work *w, size_t f, const struct words *words)
 	return holder;
 }
 
-/* The words say what is agreed already: then nobody has to be asked for the value. */
-static bool say_what_is_agreed(const struct work *w, size_t f, const struct words *words, bool new_life)
-{
-	size_t e = (size_t)__builtin_ctzll(words->endpoints);
-
-	if (!has_base(w, f, new_life))
-		return false;
-	for (uint64_t rest = w->unit[f]; rest != 0; rest &= rest - 1) {
-		size_t g = (size_t)__builtin_ctzll(rest);
-
-		if (digest_field(digest_now(w, e, g)) != w->base->fields[g].digest)
-			return false;
-	}
-	return true;
-}
-
 /* False: what all say is not agreed, and nobody who says it can be asked for the value now. */
 static bool closes(struct work *w, size_t f, const struct words *words, bool new_life, uint8_t *winner)
 {
@@ -234,8 +223,8 @@ static bool closes(struct work *w, size_t f, const struct words *words, bool new
 	*winner = close_words(w, f, words);
 	if (*winner != 255)
 		return true;
-	if (!say_what_is_agreed(w, f, words, new_life))
-		return false;
+	if (!has_base(w, f, new_life) || !equals_agreed(w, (size_t)__builtin_ctzll(words->endpoints), f))
+		return false;		/* else nobody has to be asked for it */
 	for (uint64_t rest = w->unit[f]; rest != 0; rest &= rest - 1)
 		w->out->next->fields[__builtin_ctzll(rest)].key = w->word_key[f];
 	return true;

@@ -11,9 +11,8 @@
  *	MARK	who refers to a record that got another key is looked at, so that what it shows by then is compared with the new key: later
  *		another record may have the former one, and whoever is moved to that shows what it showed before
  *
- * Somebody may have been moved there already, in the same transaction even. Its row shows the former key at an endpoint where the record itself
- * has the new one. Then that is an edit (`moved`). The row is read once more before that is believed: it may have been read before the record got its key
- * there.
+ * Somebody may have been moved there already. The row shows the former key at an endpoint where the record itself has the new one: that is an
+ * edit (`moved`). It is read once more before that is believed: it may have been read before the record got its key there.
  *
  * References that are part of the record's own key, or of its unit, are not followed: with them the record would move.
  */
@@ -193,19 +192,13 @@ static void on_shown(void *arg, const struct value *blobs, size_t n, const struc
 		const struct vector *v = round_vector(c->round, c->flow, blobs[i]);
 		const struct vformer *former = v != NULL ? vector_former(v, shown_digest(x.subject->base, x.endpoint, x.field)) : NULL;
 
-		if (x.waits) {
-			x.moved = former != NULL && has_its_key(v, c->flow->def, x.endpoint) ? BIT(x.endpoint) : 0;
-			if (x.moved == 0)
-				continue;
-			x.rid = former->rid;
-			x.until = former->until;
-			c->list[found++] = x;
-		} else if (former != NULL && !fault("f13-a-parent-with-another-key-is-another-one")) {
+		if (former != NULL && !fault("f13-a-parent-with-another-key-is-another-one")) {
 			x.rid = former->rid;
 			x.until = former->until;
 			x.moved = moved_at(c, &x, v, former->digest);
-			c->list[found++] = x;
-		} else if (v == NULL && is_live(x.subject) && is_too_early(c, &x)) {
+			if (!x.waits || x.moved != 0)
+				c->list[found++] = x;
+		} else if (v == NULL && !x.waits && is_live(x.subject) && is_too_early(c, &x)) {
 			round_put_off(c->round, x.subject);
 		}
 	}

@@ -283,7 +283,7 @@ static bool has_new_row(const struct round *r, const struct subject *s)
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (s->d.next->seen[e].present && (s->base == NULL || !s->base->seen[e].present ||
 						   !value_equal(s->base->seen[e].id, s->d.next->seen[e].id) ||
-						   (lets_go_of(s, e, r->flow->def->key, r->flow->def->n_key) &&
+						   (round_lets_go_of_key(r, s, e) &&
 						    !fault("f13-who-waits-for-a-key-is-not-told"))))
 			return true;
 	return false;

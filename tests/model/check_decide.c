@@ -738,6 +738,27 @@ START_TEST(manual_takes_no_verdict_on_what_has_changed_since)
 }
 END_TEST
 
+static void all_silent(void)
+{
+	for (size_t e = 0; e < policy.n_endpoints; e++)
+		is_silent(e);
+}
+
+/* B had not seen what A and C agree on. */
+static void late_quarrel(void)
+{
+	policy.n_endpoints = 3;
+	fields[NAME].rule = RULE_MANUAL;
+	all_know("ann Ann Elm Rome");
+	is_silent(B);
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	write_to(C);
+	expect_agreed("ann Eve Elm Rome");
+	shows(B, 20, "ann Joe Elm Rome");
+	decide();
+}
+
 /* The vector alone must tell the same as the decision: status goes by it. */
 static void expect_waits(uint64_t words)
 {
@@ -755,9 +776,7 @@ START_TEST(manual_waits_on_where_the_last_word_cannot_be_asked_for)
 	quarrel();
 	write_all();
 	endpoints[A].mapped = false;
-	is_silent(A);
-	is_silent(B);
-	is_silent(C);
+	all_silent();
 	decide();
 	expect_waits(MASK(B));
 	shows(B, 11, "ann Joe Elm Oslo");
@@ -769,20 +788,10 @@ END_TEST
 
 START_TEST(manual_closes_without_anybody_where_the_last_word_is_agreed)
 {
-	policy.n_endpoints = 3;
-	fields[NAME].rule = RULE_MANUAL;
-	all_know("ann Ann Elm Rome");
-	is_silent(B);
-	shows(A, 10, "ann Eve Elm Rome");
-	decide();
-	write_to(C);
-	shows(B, 20, "ann Joe Elm Rome");
-	decide();
+	late_quarrel();
 	expect_waits(MASK(A) | MASK(B));
 	endpoints[B].mapped = false;
-	is_silent(A);
-	is_silent(B);
-	is_silent(C);
+	all_silent();
 	decide();
 	expect_waits(0);
 	shows(A, 10, "ann Eve Elm Rome");
@@ -793,16 +802,7 @@ END_TEST
 
 START_TEST(manual_asks_about_an_edit_by_somebody_who_had_not_seen_the_agreed_value)
 {
-	policy.n_endpoints = 3;
-	fields[NAME].rule = RULE_MANUAL;
-	all_know("ann Ann Elm Rome");
-	is_silent(B);
-	shows(A, 10, "ann Eve Elm Rome");
-	decide();
-	write_to(C);
-	expect_agreed("ann Eve Elm Rome");
-	shows(B, 20, "ann Joe Elm Rome");
-	decide();
+	late_quarrel();
 	ck_assert_uint_eq(d.waits, MASK(NAME));
 	ck_assert_uint_eq(d.words[NAME], MASK(A) | MASK(B));
 	ck_assert_uint_eq(d.n_lost, 0);

@@ -288,6 +288,22 @@ static void pg_read(struct link *l, const struct value *ids, size_t n, rowset_fn
 	ask_send(a);
 }
 
+static void pg_read_referring(struct link *l, size_t field, const struct value *ids, size_t n, size_t max, rowset_fn *done, void *arg)
+{
+	struct ask *a = ask_new(l, "reading rows that refer to others", answer_rowset, arg);
+	const struct pg_table *t = a->pl->table;
+	const struct pg_column *c;
+
+	a->done.rowset = done;
+	if (ask_refuses(a))
+		return;
+	c = &t->fields[field];
+	buf_addf(&a->st.sql, "SELECT %s %s WHERE t.%s ", t->select_list, t->from_clause, c->quoted);
+	pg_add_operator(&a->st.sql, c, "=");
+	buf_addf(&a->st.sql, " ANY ($%d::pg_catalog.text[]::%s[]) LIMIT %zu", pg_stmt_values(&a->st, ids, n, 1), pg_cast_type(c), max);
+	ask_send(a);
+}
+
 /* A canonical key value that its column's type may refuse has to be compared as text: better slow than an error for all. */
 static void add_key_match(struct buf *sql, const char *column, const struct pg_column *c, enum field_type type, const char *value)
 {
@@ -407,22 +423,6 @@ static void answer_stamps(struct ask *a, PGresult *res, const struct err *e)
 	a->done.stamps(a->arg, list, (size_t)n, e);
 	free(list);
 	PQclear(res);
-}
-
-static void pg_read_referring(struct link *l, size_t field, const struct value *ids, size_t n, size_t max, rowset_fn *done, void *arg)
-{
-	struct ask *a = ask_new(l, "reading rows that refer to others", answer_rowset, arg);
-	const struct pg_table *t = a->pl->table;
-	const struct pg_column *c;
-
-	a->done.rowset = done;
-	if (ask_refuses(a))
-		return;
-	c = &t->fields[field];
-	buf_addf(&a->st.sql, "SELECT %s %s WHERE t.%s ", t->select_list, t->from_clause, c->quoted);
-	pg_add_operator(&a->st.sql, c, "=");
-	buf_addf(&a->st.sql, " ANY ($%d::pg_catalog.text[]::%s[]) LIMIT %zu", pg_stmt_values(&a->st, ids, n, 1), pg_cast_type(c), max);
-	ask_send(a);
 }
 
 static void pg_stamps(struct link *l, const struct value *ids, size_t n, stamps_fn *done, void *arg)
