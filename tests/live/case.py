@@ -3,7 +3,7 @@ import pathlib
 import sys
 import unittest
 
-from crm import CRMSYNCD, Cluster, Daemon, Place, Redis, eventually, topology
+from crm import CRMSYNCD, Cluster, Daemon, Place, Redis, eventually, has_failpoints, topology
 
 # What the address sanitizer keeps of memory that was given back, MB.
 KEPT = 700 if b"__asan_init" in pathlib.Path(CRMSYNCD).read_bytes() else 0
@@ -21,6 +21,12 @@ def alone(test):
     """A test that holds the daemon to a time runs when no other does."""
     test.alone = True
     return test
+
+
+def needs_failpoints(test):
+    """A class, or a test of one, for builds in which the daemon can be ended at a given place; found by the word `failpoints`, too."""
+    test.needs = "failpoints"
+    return unittest.skipUnless(has_failpoints(), "built without failure points")(test)
 
 
 class Case(unittest.TestCase):

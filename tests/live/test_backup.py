@@ -5,8 +5,8 @@ import signal
 import threading
 import unittest
 
-from case import Pair, ThreeCrms
-from crm import eventually, has_failpoints
+from case import Pair, ThreeCrms, needs_failpoints
+from crm import eventually
 
 
 class Backup(ThreeCrms):
@@ -121,7 +121,7 @@ class Backup(ThreeCrms):
         self.recognised("sales", "support", "billing")
         self.settled()
 
-    @unittest.skipUnless(has_failpoints(), "needs --enable-failpoints")
+    @needs_failpoints
     def test_half_a_restore_is_never_believed(self):
         self.begin()
         self.backup()

@@ -4,7 +4,8 @@ import os
 import time
 import unittest
 
-from crm import Cluster, Standby, eventually, has_failpoints
+from case import needs_failpoints
+from crm import Cluster, Standby, eventually
 from test_put_back import PutBack
 
 
@@ -148,7 +149,8 @@ if os.environ.get("CRM_LONG"):
     class PolledPromotedTooEarly(PromotedTooEarly):
         fails = "support"
 
-if os.environ.get("CRM_LONG") and has_failpoints():
+if os.environ.get("CRM_LONG"):
+    @needs_failpoints
     class KilledMeanwhile(PromotedTooEarly):
         """Whatever is done about it is begun again."""
         test_what_was_brought_there_in_the_last_moment_is_brought_again = None

@@ -6,6 +6,7 @@ import subprocess
 import unittest
 
 import crm
+from case import needs_failpoints
 from faults import FAULTS, UNSEEN
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -35,7 +36,7 @@ class Table(unittest.TestCase):
         self.assertEqual(found, {fault.name for fault in FAULTS} if crm.has_failpoints() else set())
 
 
-@unittest.skipUnless(crm.has_failpoints(), "built without failure points")
+@needs_failpoints
 class Some(unittest.TestCase):
     def test_tests_fail_while_the_protection_is_out_that_they_are_for(self):
         ran = subprocess.run([HERE / "run", "--faults", "-j", "3", "-k", "f09-reads", "-k", "f13-the-old", "-k", "f14-a-cycle"],

@@ -1,8 +1,8 @@
 """What people do while the change log misses it is found all the same, before anybody is told that all is in step."""
 import signal
 
-from case import Pair
-from crm import eventually, has_failpoints, topology
+from case import Pair, needs_failpoints
+from crm import eventually, topology
 
 TRIGGER = "(SELECT tgname FROM pg_trigger WHERE tgname LIKE 'crmsync%u')"
 DROP = f"DO $$ BEGIN EXECUTE 'DROP TRIGGER ' || {TRIGGER} || ' ON things'; END $$"
@@ -51,16 +51,16 @@ class Gaps(Pair):
         self.settled()
         self.assertEqual(self.sweeps(), done, "once is enough")
 
+    @needs_failpoints
     def test_what_was_missed_while_the_daemon_was_down_is_found_also_when_it_is_killed_in_the_midst(self):
         self.begin()
         self.d.stop()
         self.b.run(DROP)
         self.edit_unseen(1)
-        if has_failpoints():
-            self.d.environment["CRMSYNCD_FAILPOINTS"] = "listing/rows/answered:1"
-            self.d.start(answers=False)
-            self.assertEqual(self.d.finish(), -signal.SIGKILL)
-            del self.d.environment["CRMSYNCD_FAILPOINTS"]
+        self.d.environment["CRMSYNCD_FAILPOINTS"] = "listing/rows/answered:1"
+        self.d.start(answers=False)
+        self.assertEqual(self.d.finish(), -signal.SIGKILL)
+        del self.d.environment["CRMSYNCD_FAILPOINTS"]
         self.d.start()
         self.assert_found(1)
 

@@ -2,14 +2,15 @@
 import random
 import unittest
 
-from case import ACCOUNT, CONTACT, ThreeCrms
-from crm import eventually, has_failpoints
+from case import ACCOUNT, CONTACT, ThreeCrms, needs_failpoints
+from crm import eventually
 from editors import Load
 from killing import LONG, MOMENTS, TIMES, Killing
 
 STEPS = ("recall", "lookup", "recall old", "read", "read keys", "owners", "stamps", "follow", "keys", "parents", "intend", "apply", "mark", "ack", "rest")
 
 
+@needs_failpoints
 class KillMatrix(Killing, Load):
     # The table grows, and thirty deletes are to be too many.
     entities = ACCOUNT + CONTACT.replace("  conflict:", "  limits: {mass_delete: 0.1%}\n  conflict:")
@@ -71,6 +72,7 @@ def one_step(step):
     return test
 
 
+@needs_failpoints
 class FirstContact(ThreeCrms):
     """Each time from the beginning: Redis knows nothing."""
     slow = True
@@ -102,15 +104,14 @@ def at_first_contact(self):
     self.killed_at(places)
 
 
-if has_failpoints():
-    FirstContact.test_killed_at_first_contact_nothing_is_lost = at_first_contact
-    KillMatrix.test_f29_killed_while_held_deletes_are_released_nothing_is_lost = while_held_deletes_are_released
-if has_failpoints() and LONG:
+FirstContact.test_killed_at_first_contact_nothing_is_lost = at_first_contact
+KillMatrix.test_f29_killed_while_held_deletes_are_released_nothing_is_lost = while_held_deletes_are_released
+if LONG:
     for _step in STEPS:
         setattr(KillMatrix, f"test_f29_killed_at_{_step.replace(' ', '_')}_nothing_is_lost", one_step(_step))
     KillMatrix.test_f29_killed_at_greetings_and_beats_nothing_is_lost = at_greetings_and_beats
     KillMatrix.test_f29_killed_in_sweeps_nothing_is_lost = in_sweeps
-elif has_failpoints():
+else:
     KillMatrix.test_f29_killed_where_it_hurts_most_nothing_is_lost = where_it_hurts_most
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@ tried again, a backup, a database that was put back. Under load, but for the las
 import os
 import unittest
 
-from case import ThreeCrms
-from crm import eventually, has_failpoints
+from case import ThreeCrms, needs_failpoints
+from crm import eventually
 from editors import Load
 from killing import LONG, MOMENTS, TIMES, Killing, shown
 
@@ -16,6 +16,7 @@ BACKUPS = (0, 1, 2)
 RETRIES = ("lines/before", "rows/sent", "rows/answered", "part/done")
 
 
+@needs_failpoints
 class Orders(Killing, Load):
     rest = 0.005
 
@@ -115,6 +116,7 @@ def while_it_is_backed_up(self):
     self.survive_orders([self.die_backing_up(phase) for phase in BACKUPS])
 
 
+@needs_failpoints
 class Replaced(Killing, ThreeCrms):
     """A database does not know us any more: all that was known of its rows is void."""
     slow = True
@@ -140,9 +142,8 @@ def while_a_replaced_database_is_taken_in(self):
     self.forgotten([f"{step}/{moment}" for step in steps for moment in MOMENTS] * TIMES)
 
 
-if has_failpoints():
-    Replaced.test_f29_killed_while_a_replaced_database_is_taken_in_nothing_is_lost = while_a_replaced_database_is_taken_in
-if has_failpoints() and LONG:
+Replaced.test_f29_killed_while_a_replaced_database_is_taken_in_nothing_is_lost = while_a_replaced_database_is_taken_in
+if LONG:
     for _name in ("FOLDS", "QUEUES", "RUNS", "SETTLES", "TELLS", "ENDS"):
         setattr(Orders, f"test_f29_killed_while_an_undo_{_name.lower()}_nothing_is_lost", while_it_undoes(globals()[f"UNDO_{_name}"]))
     for _what, _phase in LOOKS:
@@ -150,7 +151,7 @@ if has_failpoints() and LONG:
     Orders.test_f29_killed_while_it_repairs_nothing_is_lost = while_it_repairs
     Orders.test_f29_killed_while_parked_records_are_tried_again_nothing_is_lost = while_parked_records_are_tried_again
     Orders.test_f29_killed_while_it_is_backed_up_nothing_is_lost = while_it_is_backed_up
-elif has_failpoints():
+else:
     Orders.test_f29_killed_while_it_does_what_it_is_told_nothing_is_lost = while_it_does_what_it_is_told
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 import shutil
 import unittest
 
-from crm import eventually, has_failpoints
+from case import needs_failpoints
+from crm import eventually
 from test_rules import Conflict, rules
 
 ANN = "p1@example.org"
@@ -86,7 +87,7 @@ class Manual(Conflict):
         self.decide("--null")
         self.settles_to(None)
 
-    @unittest.skipUnless(has_failpoints(), "built without failure points")
+    @needs_failpoints
     def test_a_value_that_was_given_outlives_a_kill_before_it_is_written(self):
         self.quarrel()
         self.d.stop()

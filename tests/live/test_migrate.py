@@ -6,8 +6,8 @@ import subprocess
 import threading
 import unittest
 
-from case import Pair
-from crm import CRMSYNCCTL, Cluster, Standby, eventually, has_failpoints, topology
+from case import Pair, needs_failpoints
+from crm import CRMSYNCCTL, Cluster, Standby, eventually, topology
 from killing import LONG, TIMES, Killing
 
 THING = """
@@ -232,7 +232,7 @@ class Migrate(Killing, Migrating):
         self.resume()
         self.assertIn("migration goes on where it stopped", self.d.log)
 
-    @unittest.skipUnless(has_failpoints(), "built without failure points")
+    @needs_failpoints
     def test_killed_at_its_steps_and_asked_again_it_ends_as_if_nothing_had_happened(self):
         self.a.run(FILL, 1, 600)
         self.rest(more=SMALL_BATCHES)

@@ -1,7 +1,8 @@
 """The other rules on real servers, in both orders."""
 import unittest
 
-from crm import eventually, has_failpoints
+from case import needs_failpoints
+from crm import eventually
 from test_rules import Conflict, rules
 
 ANN = "p1@example.org"
@@ -90,7 +91,7 @@ class Add(Conflict):
         self.assertEqual(self.settled()[ANN]["score"], 2)
         self.assert_quiet()
 
-    @unittest.skipUnless(has_failpoints(), "built without failure points")
+    @needs_failpoints
     def test_no_difference_is_lost_or_counted_twice_by_a_kill(self):
         self.start()
         self.populate(self.sales, people=3)

@@ -5,8 +5,8 @@ import signal
 import subprocess
 import unittest
 
-from case import Pair, ThreeCrms
-from crm import CRMSYNCCTL, eventually, has_failpoints
+from case import Pair, ThreeCrms, needs_failpoints
+from crm import CRMSYNCCTL, eventually
 
 
 def lines(text):
@@ -188,7 +188,7 @@ class Undo(Undoing, Pair):
         self.settled()
         self.assertEqual({line["fields"]["name"]["before"] for line in self.history()}, {"name 1", "name 2"})
 
-    @unittest.skipUnless(has_failpoints(), "built without failure points")
+    @needs_failpoints
     def test_kill_9_between_the_image_and_the_write_loses_neither(self):
         self.fill(3)
         self.d.stop()
@@ -204,7 +204,7 @@ class Undo(Undoing, Pair):
         self.undo("--entity", "thing", "--since", "1h", "--key", "k1")
         self.assertEqual(self.settled(), self.before)
 
-    @unittest.skipUnless(has_failpoints(), "built without failure points")
+    @needs_failpoints
     def test_an_undo_that_was_killed_goes_on_by_itself(self):
         self.fill(3)
         self.a.run("UPDATE things SET name = 'bad'")

@@ -4,8 +4,8 @@ import os
 import threading
 import unittest
 
-from case import THING, Pair, behind_our_back
-from crm import eventually, has_failpoints
+from case import THING, Pair, behind_our_back, needs_failpoints
+from crm import eventually
 
 LONG = bool(os.environ.get("CRM_LONG"))
 
@@ -51,7 +51,7 @@ class Resume(Pair):
         self.assertEqual(self.left(), [])
         self.assertEqual(self.ask(*words)["different"], 1)
 
-    @unittest.skipUnless(has_failpoints(), "built without failure points")
+    @needs_failpoints
     def test_rows_after_kill_9(self):
         self.fill()
         self.killed(40, "thing")
@@ -60,7 +60,7 @@ class Resume(Pair):
         self.d.wait()
         self.goes_on()
 
-    @unittest.skipUnless(has_failpoints(), "built without failure points")
+    @needs_failpoints
     def test_ranges_after_kill_9(self):
         self.fill()
         self.killed(1, "thing", "--depth", "ranges")
@@ -84,7 +84,7 @@ class Resume(Pair):
         self.change_the_first_row()
         self.goes_on(rows=8000)
 
-    @unittest.skipUnless(has_failpoints(), "built without failure points")
+    @needs_failpoints
     def test_under_another_topology_it_begins_anew(self):
         self.fill()
         self.killed(40, "thing")
@@ -94,7 +94,8 @@ class Resume(Pair):
         total = self.ask()
         self.assertEqual((total["entities"][0]["resumed"], total["matching"]), (False, 3000))
 
-    @unittest.skipUnless(has_failpoints() and LONG, "the first one by the clock begins after a minute")
+    @needs_failpoints
+    @unittest.skipUnless(LONG, "the first one by the clock begins after a minute")
     def test_by_the_clock(self):
         self.entities = THING.replace("  key:", "  verify: 1m\n  key:")
         self.fill()
