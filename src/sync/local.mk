@@ -24,6 +24,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/retry.c \
 	src/sync/round.c src/sync/round.h \
 	src/sync/round_ahead.h src/sync/round_books.c \
+	src/sync/round_exchange.c \
 	src/sync/round_follow.c \
 	src/sync/round_forward.c \
 	src/sync/round_journal.c \

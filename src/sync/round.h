@@ -10,6 +10,7 @@
  *   round_mark.c    what everybody shows now goes into the store
  *   round_follow.c  references to records that have got another key
  *   round_forward.c the row of an insert in doubt, whose record has got another key since
+ *   round_exchange.c rows that have exchanged their keys
  *   images.c        what is written over, into the journal before
  *   undo_round.c    what is to be put back
  *   verify_from.c   what one side shows, imposed
@@ -46,6 +47,7 @@ struct subject {			/* a record in this round */
 	size_t n_also;
 	bool confirmed;			/* its vector knows the source's local id */
 	bool moved;			/* `base` came from old_rid */
+	bool exchanges;			/* it goes where another one of this round was, and on it goes until one comes where it was */
 	bool forwarded;			/* `base` is where a forward led: of the news it is not known yet whether it is that record's */
 	bool own_way;			/* it was not: forwards do not concern it */
 	uint64_t forwards;		/* endpoints with an insert in doubt: the store has a forward to it where that was tried */
@@ -238,8 +240,15 @@ uint64_t round_find_astray(struct round *r, const struct subject *s, size_t e, c
 void round_ask_follow(struct round *r);
 /* By which key others refer to it, and by which they did or may do. have_key: s->key is the one that is agreed now. */
 void round_keep_former(struct round *r, struct subject *s, bool have_key);
+bool round_is_referred_to(const struct round *r);	/* its records, by any entity */
 /* MARK: whoever refers to a record that has got another key somewhere. */
 void round_look_at_children(struct round *r);
+
+/* round_exchange.c */
+/* LOOKUP: rows that come by the keys of one another are given their records. */
+void round_trade_places(struct round *r);
+/* KEYS: which of those that were given another key exchange theirs? */
+void round_find_exchanges(struct round *r, struct subject **movers, size_t n);
 
 /* round_read.c */
 void round_take_row(struct round *r, struct side *side, struct subject *s, const struct row *row);

@@ -262,11 +262,13 @@ void round_ask_follow(struct round *r)
 
 /* ---- keeping ----------------------------------------------------------------------------------------- */
 
-static bool is_referred_to(const struct sync *s, const struct entity_def *def)
+bool round_is_referred_to(const struct round *r)
 {
+	const struct sync *s = sync_of(r);
+
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		for (size_t f = 0; f < s->flows[i].def->n_fields; f++)
-			if (s->flows[i].def->fields[f].refers == def)
+			if (s->flows[i].def->fields[f].refers == r->flow->def)
 				return true;
 	return false;
 }
@@ -331,7 +333,7 @@ void round_keep_former(struct round *r, struct subject *s, bool have_key)
 	bool leaves = round_leaves(s) != NULL && s->base->reference != 0;
 	size_t n = 0;
 
-	if (!is_referred_to(sync_of(r), r->flow->def))
+	if (!round_is_referred_to(r))
 		return;
 	if (leaves)
 		list[n++] = (struct vformer){ s->base->reference, *round_leaves(s), key_since(r, s) };
@@ -422,7 +424,7 @@ void round_look_at_children(struct round *r)
 	const struct entity_def *def = r->flow->def;
 	struct value *ids = arena_alloc(&r->arena, (2 * r->n + 1) * sizeof *ids);
 
-	if (!is_referred_to(sync_of(r), def) || fault("f13-nobody-looks-who-refers-to-a-renamed-record"))
+	if (!round_is_referred_to(r) || fault("f13-nobody-looks-who-refers-to-a-renamed-record"))
 		return;
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		size_t n = 0;

@@ -169,6 +169,8 @@ void round_park_row(struct round *r, struct side *side, struct subject *s, struc
 	s->set_aside |= BIT(side->endpoint);
 	if (fresh)
 		s->set_aside_now |= BIT(side->endpoint);
+	if (fresh && r->plan == NULL && strcmp(why->code, "key-taken") == 0 && !fault("f13-who-else-was-parked-for-its-key-is-not-asked"))
+		retry_wanted(side, RETRY_KEYS);		/* the others may be those with which it has exchanged its key */
 }
 
 /* ---- RECALL: vectors by key -------------------------------------------------------------------------- */
@@ -364,6 +366,7 @@ static bool was_looked_up(const struct subject *s)
 
 void round_got_lookup(struct round *r)
 {
+	round_trade_places(r);
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i], *other;
 
@@ -436,6 +439,17 @@ static void become(struct round *r, struct subject *s)
 	s->claimed_old = s->has_old = false;
 }
 
+/* It has the key there that it had: another one by now, while its own is still owed. */
+static bool shows_its_key(const struct round *r, const struct vector *v, const struct observation *o)
+{
+	const struct entity_def *def = r->flow->def;
+
+	for (size_t k = 0; k < def->n_key; k++)
+		if (shown_digest(v, r->side->endpoint, def->key[k]) != digest_field(o->digests[def->key[k]]))
+			return false;
+	return !fault("f13-a-key-that-was-refused-leads-to-who-has-it-now");
+}
+
 static void place_old(struct round *r, struct subject *s, struct vector *old)
 {
 	size_t e = r->side->endpoint;
@@ -456,7 +470,8 @@ static void place_old(struct round *r, struct subject *s, struct vector *old)
 	}
 	/* A row that shows nothing new is that record, also while the record's new key is still owed there. One that is
 	 * yet to be read again is that record until it is known what it shows. */
-	if (s->has_rid && s->seen[e].what == OBSERVED_ROW && !vector_shows(old, e, &s->seen[e])) {
+	if (s->has_rid && s->seen[e].what == OBSERVED_ROW && !vector_shows(old, e, &s->seen[e]) &&
+	    !(s->base != NULL && shows_its_key(r, old, &s->seen[e]))) {
 		if (s->base != NULL) {	/* also one that is dead: its deletes are still to be carried out */
 			park_taken_key(r, s);
 			return;

@@ -255,13 +255,18 @@ void round_ask_keys(struct round *r)
 {
 	struct recalling *c = round_recalling_new(r);
 	struct rid *rids = arena_alloc(&r->arena, (r->n + 1) * sizeof *rids);
-	size_t n = 0;
+	struct subject **movers = arena_alloc(&r->arena, (r->n + 1) * sizeof *movers);
+	size_t n_movers = 0, n = 0;
 
 	decide_all(r);
-	for (size_t i = 0; i < r->n; i++) {
-		struct subject *s = &r->subjects[i];
+	for (size_t i = 0; i < r->n; i++)
+		if (moves_to_unknown_key(&r->subjects[i]))
+			movers[n_movers++] = &r->subjects[i];
+	round_find_exchanges(r, movers, n_movers);
+	for (size_t i = 0; i < n_movers; i++) {
+		struct subject *s = movers[i];
 
-		if (!moves_to_unknown_key(s))
+		if (s->exchanges)
 			continue;
 		if (!round_claim_next(r, s)) {
 			round_put_off(r, s);
@@ -312,7 +317,7 @@ static void note_tried_key(const struct subject *s, struct vseen *seen)
 static void add_intent(struct round *r, struct subject *s, struct arena *scratch, struct buf *blob)
 {
 	struct vector *v = vector_copy(scratch, s->d.next);
-	const struct rid *from = round_leaves(s);
+	const struct rid *from = s->exchanges ? NULL : round_leaves(s);	/* there is another one by then */
 	size_t len_at;
 
 	for (size_t e = 0; e < n_endpoints(r); e++)
@@ -346,7 +351,7 @@ void round_ask_intend(struct round *r)
 	arena_init(&scratch);
 	for (size_t i = 0; i < r->n; i++) {
 		ahead_of_subject(r, i);
-		if (!round_has_orders(r, &r->subjects[i]))
+		if (!round_has_orders(r, &r->subjects[i]) && (!r->subjects[i].exchanges || fault("f13-of-those-that-exchange-some-are-intended")))
 			continue;
 		add_intent(r, &r->subjects[i], &scratch, &blob);
 		arena_reset(&scratch);

@@ -439,9 +439,36 @@ static void hand_on(struct world *w, struct db *db, size_t entity)
 		tx_end(w, db, &tx, true);
 }
 
+/* Two or three rows take the keys of one another. */
+static void exchange(struct world *w, struct db *db, size_t entity)
+{
+	struct db_tx tx = { .begun_us = world_now(w) };
+	const struct db_table *t = &db->tables[entity];
+	struct db_row *rows[3];
+	size_t n = 2 + rng_below(&w->rng, 2), found = 0;
+
+	for (size_t i = rng_below(&w->rng, (uint32_t)t->n + 1); i < t->n && found < n; i++)
+		if (t->rows[i]->locked_by == 0)
+			rows[found++] = t->rows[i];
+	for (size_t i = 0; found >= 2 && i < found; i++) {
+		struct app_op *op = &tx.ops[tx.n++];
+
+		*op = (struct app_op){ .kind = OP_RENAME, .entity = entity, .row = rows[i], .at = db_clock(db), .entry = ++db->next_entry };
+		key_split(w, entity, w->records[rows[(i + 1) % found]->record].key, op->text);
+	}
+	w->sometimes->exchanged += tx.n > 0;
+	if (tx.n > 0)
+		tx_end(w, db, &tx, true);
+}
+
 static void tx_begin(struct world *w, struct db *db)
 {
 	struct db_tx *tx = db->txs;
+
+	if (w->plan.exchanges && rng_chance(&w->rng, 10)) {
+		exchange(w, db, rng_below(&w->rng, (uint32_t)w->plan.n_entities));
+		return;
+	}
 
 	if (w->plan.uniques && rng_chance(&w->rng, 10)) {
 		hand_on(w, db, rng_below(&w->rng, (uint32_t)w->plan.n_entities));

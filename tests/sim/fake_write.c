@@ -192,7 +192,7 @@ static void write_update(struct fake_op *op, struct fake_write *x)
 	key = key_after(d, x, r);
 	other = db_row_by_key(op->db, op->entity, key);
 	if (other != NULL && other != r) {
-		write_error(x, ERR_ROW, "23505", "unique constraint");
+		x->tangled = true;
 	} else if (unique_holder(op->db, op->entity, unique_value(op, x), r) != NULL) {
 		op->world->sometimes->collided_value += !x->tangled;
 		x->tangled = true;
@@ -224,6 +224,7 @@ static void write_cycle(struct fake_op *op, size_t left)
 	const struct entity_def *d = &op->world->topology->entities[op->entity].def;
 	struct db_row **rows = xcalloc(left + 1, sizeof(struct db_row *));
 	const char **texts = xcalloc(left + 1, sizeof *texts);
+	char **keys = xcalloc(left + 1, sizeof *keys);
 	struct fake_write **writes = xcalloc(left + 1, sizeof(struct fake_write *));
 	bool *stuck = xcalloc(left + 1, sizeof *stuck);
 	size_t n = 0;
@@ -232,16 +233,17 @@ static void write_cycle(struct fake_op *op, size_t left)
 		if (op->writes[i].tangled && op->writes[i].outcome == WRITE_PENDING) {
 			writes[n] = &op->writes[i];
 			rows[n] = db_row_by_id(op->db, op->entity, op->writes[i].id);
+			keys[n] = key_after(d, writes[n], rows[n]);
 			texts[n++] = unique_value(op, &op->writes[i]);
 		}
-	op->world->sometimes->cycle += unique_cycle(op->db, op->entity, rows, texts, n, stuck) > 0;
+	op->world->sometimes->cycle += unique_cycle(op->db, op->entity, rows, (const char *const *)keys, texts, n, stuck) > 0;
 	for (size_t i = 0; i < n; i++) {
-		char *key = key_after(d, writes[i], rows[i]);
-
+		op->world->sometimes->turned += !stuck[i] && writes_key(d, writes[i]) && db_row_by_key(op->db, op->entity, keys[i]) != NULL;
 		if (!stuck[i])
-			update_row(op, writes[i], rows[i], key);
-		free(key);
+			update_row(op, writes[i], rows[i], keys[i]);
+		free(keys[i]);
 	}
+	free(keys);
 	free(rows);
 	free(texts);
 	free(writes);

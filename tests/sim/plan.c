@@ -297,6 +297,7 @@ static void dice_for_rare_days(struct world *w)
 	w->plan.reverts &= !w->plan.restores;
 	w->plan.undos = rng_chance(&(struct rng){ .s = w->seed * 223 }, 12) && w->mutation == MUTATE_NOTHING;
 	w->plan.uniques = rng_chance(&(struct rng){ .s = w->seed * 197 }, 15) && w->mutation == MUTATE_NOTHING;
+	w->plan.exchanges = w->plan.renames && rng_chance(&(struct rng){ .s = w->seed * 239 }, 50) && w->mutation == MUTATE_NOTHING;
 	w->plan.roll_backs = rng_chance(&(struct rng){ .s = w->seed * 71 }, 8) && w->mutation == MUTATE_NOTHING && !w->plan.flushes &&
 			     !w->plan.put_backs && !w->plan.restores;
 }
@@ -310,7 +311,7 @@ static void dice_for_parted(struct world *w)
 	if (!p->parted)
 		return;
 	p->flushes = true;
-	p->deletes = p->renames = p->collisions = p->reverts = p->invalid = p->poison = p->crashes = p->uniques = p->undos = false;
+	p->deletes = p->renames = p->collisions = p->exchanges = p->reverts = p->invalid = p->poison = p->crashes = p->uniques = p->undos = false;
 	p->put_backs = p->restores = p->roll_backs = p->masses = p->lost_replies = p->outages = false;
 	p->records = p->records < 40 ? p->records : 40;
 	p->edit_gap_us = p->edit_gap_us < 100000 ? p->edit_gap_us : 100000;
@@ -373,7 +374,7 @@ void plan_make(struct world *w)
 	if (w->mutation == MUTATE_CURSOR_BY_TIME || w->mutation == MUTATE_ACK_BY_MAX)	/* a sweep heals what these lose */
 		for (size_t e = 0; e < t->n_endpoints; e++)
 			t->endpoints[e].sweep_us = 0;
-	world_trace(w, "seed %llu: %zu endpoints, %zu entities, %zu records%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s", (unsigned long long)w->seed,
+	world_trace(w, "seed %llu: %zu endpoints, %zu entities, %zu records%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s", (unsigned long long)w->seed,
 		    w->plan.n_endpoints, w->plan.n_entities, w->plan.records,
 		    w->plan.references ? " references" : "", w->plan.groups ? " groups" : "",
 		    w->plan.deletes ? " deletes" : "", w->plan.renames ? " renames" : "", w->plan.reverts ? " reverts" : "",
@@ -381,7 +382,8 @@ void plan_make(struct world *w)
 		    w->plan.outages ? " outages" : "", w->plan.store_outages ? " store-outages" : "",
 		    w->plan.lost_replies ? " lost-replies" : "", w->plan.flushes ? " flushes" : "", w->plan.masses ? " masses" : "",
 		    w->plan.put_backs ? " put-backs" : "", w->plan.restores ? " restores" : "", w->plan.roll_backs ? " roll-backs" : "",
-		    w->plan.uniques ? " uniques" : "", w->plan.undos ? " undos" : "", w->plan.parted ? " parted" : "");
+		    w->plan.uniques ? " uniques" : "", w->plan.undos ? " undos" : "", w->plan.parted ? " parted" : "",
+		    w->plan.exchanges ? " exchanges" : "");
 	for (size_t e = 0; e < t->n_endpoints; e++)
 		world_trace(w, "  %s: %s, skew %+.3f s, precision %lld us%s%s%s, interval %lld s, sweep %lld s", w->dbs[e].name,
 			    w->dbs[e].listen ? "listen" : "poll", (double)w->dbs[e].skew_us / SECOND,

@@ -45,36 +45,52 @@ bool unique_pending(const struct db *db, size_t entity, const char *text, const 
 	return false;
 }
 
-static bool waited_for(struct db_row *const *rows, struct db_row *const *holders, const bool *stuck, size_t n, const struct db_row *row)
+struct holders {			/* NULL: nobody */
+	const struct db_row *of_key, *of_value;
+};
+
+static bool waited_for(struct db_row *const *rows, const struct holders *holders, const bool *stuck, size_t n, const struct db_row *row)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!stuck[i] && holders[i] == row && rows[i] != row)
+		if (!stuck[i] && (holders[i].of_key == row || holders[i].of_value == row) && rows[i] != row)
 			return true;
 	return false;
 }
 
-/* Does it have to stay where it is, as far as is known of the others? */
-static bool is_stuck(struct db_row *const *rows, struct db_row *const *holders, const bool *stuck, size_t n, size_t i)
+static bool moves(struct db_row *const *rows, const bool *stuck, size_t n, const struct db_row *holder)
 {
-	bool moves = holders[i] == NULL;
+	for (size_t j = 0; holder != NULL && j < n; j++)
+		if (!stuck[j] && rows[j] == holder)
+			return true;
+	return holder == NULL;
+}
 
-	for (size_t j = 0; j < n; j++)
-		moves |= !stuck[j] && rows[j] == holders[i];
-	return !moves || (holders[i] != NULL && !waited_for(rows, holders, stuck, n, rows[i]));
+/* Does it have to stay where it is, as far as is known of the others? */
+static bool is_stuck(struct db_row *const *rows, const struct holders *holders, const bool *stuck, size_t n, size_t i)
+{
+	const struct holders *h = &holders[i];
+	bool waits = h->of_key != NULL || h->of_value != NULL;
+
+	return !moves(rows, stuck, n, h->of_key) || !moves(rows, stuck, n, h->of_value) ||
+	       (waits && !waited_for(rows, holders, stuck, n, rows[i]));
 }
 
 /*
- * Of the writes that wait for each other's values: which could be done in one transaction? Those in a circle: each waits for one that moves,
- * and is waited for. stuck[] says which not; returns how many.
+ * Of the writes that wait for each other's keys or values: which could be done in one transaction? Those in a circle: each waits for one that
+ * moves, and is waited for. stuck[] says which not; returns how many.
  */
-size_t unique_cycle(const struct db *db, size_t entity, struct db_row *const *rows, const char *const *texts, size_t n, bool *stuck)
+size_t unique_cycle(const struct db *db, size_t entity, struct db_row *const *rows, const char *const *keys, const char *const *texts, size_t n,
+		    bool *stuck)
 {
-	struct db_row **holders = xcalloc(n + 1, sizeof *holders);
+	struct holders *holders = xcalloc(n + 1, sizeof *holders);
 	size_t left = n;
 	bool more = true;
 
-	for (size_t i = 0; i < n; i++)
-		holders[i] = (struct db_row *)unique_holder(db, entity, texts[i], rows[i]);
+	for (size_t i = 0; i < n; i++) {
+		const struct db_row *holder = db_row_by_key(db, entity, keys[i]);
+
+		holders[i] = (struct holders){ holder != rows[i] ? holder : NULL, unique_holder(db, entity, texts[i], rows[i]) };
+	}
 	while (more) {
 		more = false;
 		for (size_t i = 0; i < n; i++)

@@ -68,6 +68,7 @@ struct plan {
 	bool renames, deletes, reverts, groups, references, invalid, poison;
 	bool crashes, outages, store_outages, flushes, lost_replies, long_transactions;
 	bool collisions;		/* a rename may meet a record of that key elsewhere */
+	bool exchanges;			/* rows exchange their keys */
 	bool undos;			/* the operator undoes */
 	bool uniques;			/* a column besides the key has to be unique */
 	bool roll_backs;		/* the store comes back as it was some seconds ago */
@@ -81,7 +82,7 @@ struct plan {
 /* Kinds of events by name: a run can leave some out, to find the least that makes a seed fail. */
 #define PLAN_PARTS(X) \
 	X(renames) X(deletes) X(reverts) X(groups) X(references) X(invalid) X(poison) X(crashes) X(outages) \
-	X(store_outages) X(flushes) X(lost_replies) X(long_transactions) X(collisions) X(put_backs) X(restores) X(masses) \
+	X(store_outages) X(flushes) X(lost_replies) X(long_transactions) X(collisions) X(exchanges) X(put_backs) X(restores) X(masses) \
 	X(roll_backs) X(uniques) X(undos) X(parted)
 
 struct told {				/* a row that goes along with an answer */
@@ -299,6 +300,8 @@ struct store_keys {
 	X(reinserted, "key inserted again after its delete") \
 	X(renamed, "key changed") \
 	X(collided, "key changed to one that exists elsewhere") \
+	X(exchanged, "rows exchanged their keys") \
+	X(turned, "and the daemon turned them in one transaction") \
 	X(orphan, "write waited for its parent") \
 	X(children, "delete refused because of children") \
 	X(poison, "row refused by the target's check") \
@@ -450,7 +453,7 @@ void db_fini(struct db *);
 /* unique.c */
 const struct db_row *unique_holder(const struct db *, size_t entity, const char *text, const struct db_row *but);	/* NULL: nobody */
 bool unique_pending(const struct db *, size_t entity, const char *text, const struct db_row *but);
-size_t unique_cycle(const struct db *, size_t entity, struct db_row *const *rows, const char *const *texts, size_t n, bool *stuck);
+size_t unique_cycle(const struct db *, size_t entity, struct db_row *const *rows, const char *const *keys, const char *const *texts, size_t n, bool *stuck);
 char *unique_from_elsewhere(struct world *, const struct db *, size_t entity);
 size_t unique_hand_on(struct world *, struct db *, size_t entity, struct db_row *rows[3], char *texts[3]);
 bool unique_waits_rightly(const struct world *, uint32_t record, const struct db *);
