@@ -55,6 +55,7 @@ struct observation {
 	struct value id;		/* ROW: local id */
 	const struct value *values;	/* ROW: by field index */
 	const uint64_t *digests;	/* ROW: value_digest() of each */
+	const struct value *points_to;	/* ROW: local ids of the rows that its references point to, by field index; NULL: it has none */
 	uint64_t row;			/* ROW: row_digest() of these */
 };
 

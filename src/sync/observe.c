@@ -28,7 +28,7 @@ bool observe_row(const struct flow *flow, const struct side *side, const struct 
 {
 	const struct entity_def *def = flow->def;
 	const struct digest_key *key = &flow->sync->store->key;
-	struct value *values;
+	struct value *values, *points_to = NULL;
 	uint64_t *digests;
 
 	memset(out, 0, sizeof *out);
@@ -59,12 +59,18 @@ bool observe_row(const struct flow *flow, const struct side *side, const struct 
 			counts->rejected++;
 			return false;
 		}
+		if (field->type == FIELD_REFERENCE) {
+			if (points_to == NULL)
+				points_to = arena_alloc(arena, def->n_fields * sizeof *points_to);
+			points_to[f] = columns[0];
+		}
 		counts->cleaned += note.cleaned || note.nulled;
 		digests[f] = value_digest(key, field->type, values[f]);
 	}
 	out->what = OBSERVED_ROW;
 	out->values = values;
 	out->digests = digests;
+	out->points_to = points_to;
 	out->row = row_digest(key, digests, def->n_fields);
 	return true;
 }

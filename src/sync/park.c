@@ -238,18 +238,20 @@ bool park_record(struct side *side, bool capture, const struct rid *rid, struct 
 	return ok;
 }
 
-void unpark_record(struct side *side, bool capture, const struct rid *rid, struct value local_id)
+bool unpark_record(struct side *side, bool capture, const struct rid *rid, struct value local_id)
 {
 	struct sync *s = side->flow->sync;
 	struct parked_text t;
 	struct parked_mark *m;
 	struct err e = { 0 };
+	bool there;
 
 	if (!any_marks(side))
-		return;
+		return false;
 	describe(&t, side, capture, rid, local_id);
 	m = mark_find(s, t.mark);
-	if (m != NULL) {
+	there = m != NULL;
+	if (there) {
 		if (!journal_unpark(s->journal, &t.p, &e))
 			log_error("parked record not taken out of the journal", LOG_S("entity", t.p.entity), LOG_ERR(&e));
 		mark_remove(side, m);
@@ -257,6 +259,7 @@ void unpark_record(struct side *side, bool capture, const struct rid *rid, struc
 		log_info("parked record settled", LOG_S("entity", t.p.entity), LOG_S("endpoint", t.p.endpoint));
 	}
 	free(t.local_id);
+	return there;
 }
 
 void park_once_more(struct side *side, const struct rid *rid)

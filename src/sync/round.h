@@ -75,6 +75,7 @@ struct subject {			/* a record in this round */
 	uint64_t set_aside_now;		/* of these: that have got it in this round, and are in the books with that */
 	uint64_t let_go;		/* endpoints whose held delete of it has ended */
 	uint64_t orphaned;		/* endpoints that wait for a parent's row */
+	uint64_t misled;		/* references that are shown by rows of other records than those that are known by these keys */
 	struct observation *seen;	/* by endpoint */
 	struct value *versions;		/* by endpoint */
 	struct decision d;
@@ -227,6 +228,8 @@ size_t round_forward_mark(struct round *r, const struct subject *s, struct store
 bool round_forward_complete(const struct round *r, const struct subject *s, const struct vector *intended);
 
 /* round_parents.c */
+/* Its row there points to the row that this vector knows. */
+bool round_points_to(const struct subject *s, size_t e, size_t f, const struct vector *v);
 void round_ask_parents(struct round *r);
 void round_got_parents(struct round *r);
 /* As they are written there: a reference as the local id of its parent. The round's. */
@@ -240,7 +243,6 @@ uint64_t round_find_astray(struct round *r, const struct subject *s, size_t e, c
 void round_ask_follow(struct round *r);
 /* By which key others refer to it, and by which they did or may do. have_key: s->key is the one that is agreed now. */
 void round_keep_former(struct round *r, struct subject *s, bool have_key);
-bool round_is_referred_to(const struct round *r);	/* its records, by any entity */
 /* MARK: whoever refers to a record that has got another key somewhere. */
 void round_look_at_children(struct round *r);
 

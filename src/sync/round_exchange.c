@@ -136,7 +136,7 @@ static void forget_refusals(struct round *r, const struct subject *s)
 
 void round_find_exchanges(struct round *r, struct subject **movers, size_t n)
 {
-	if (n < 2 || round_is_referred_to(r))
+	if (n < 2)
 		return;
 	for (size_t i = 0; i < n; i++)
 		movers[i]->exchanges = is_circle(r, movers[i], movers, n);

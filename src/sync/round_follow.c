@@ -82,8 +82,9 @@ static bool waits_for_key(const struct round *r, const struct subject *s, size_t
 enum { PASSES = 30 };		/* about a second */
 
 /*
- * A record that nobody knows: news of it is on its way, in a round or in a look that begins from now on, or nobody will know it. Until then it
- * may be the one that the reference has always meant, and an edit of it would keep a record that somebody deletes.
+ * A record that nobody knows, or that is known to be another row there: news of it is on its way, in a round or in a look that begins from now
+ * on, or nobody will know it. Until then it may be the one that the reference has always meant, and an edit of it would keep a record that
+ * somebody deletes.
  */
 static bool is_too_early(const struct following *c, const struct followed *x)
 {
@@ -198,7 +199,7 @@ static void on_shown(void *arg, const struct value *blobs, size_t n, const struc
 			x.moved = moved_at(c, &x, v, former->digest);
 			if (!x.waits || x.moved != 0)
 				c->list[found++] = x;
-		} else if (v == NULL && !x.waits && is_live(x.subject) && is_too_early(c, &x)) {
+		} else if (!x.waits && is_live(x.subject) && !round_points_to(x.subject, x.endpoint, x.field, v) && is_too_early(c, &x)) {
 			round_put_off(c->round, x.subject);
 		}
 	}
@@ -262,7 +263,7 @@ void round_ask_follow(struct round *r)
 
 /* ---- keeping ----------------------------------------------------------------------------------------- */
 
-bool round_is_referred_to(const struct round *r)
+static bool is_referred_to(const struct round *r)
 {
 	const struct sync *s = sync_of(r);
 
@@ -333,7 +334,7 @@ void round_keep_former(struct round *r, struct subject *s, bool have_key)
 	bool leaves = round_leaves(s) != NULL && s->base->reference != 0;
 	size_t n = 0;
 
-	if (!round_is_referred_to(r))
+	if (!is_referred_to(r))
 		return;
 	if (leaves)
 		list[n++] = (struct vformer){ s->base->reference, *round_leaves(s), key_since(r, s) };
@@ -424,7 +425,7 @@ void round_look_at_children(struct round *r)
 	const struct entity_def *def = r->flow->def;
 	struct value *ids = arena_alloc(&r->arena, (2 * r->n + 1) * sizeof *ids);
 
-	if (!round_is_referred_to(r) || fault("f13-nobody-looks-who-refers-to-a-renamed-record"))
+	if (!is_referred_to(r) || fault("f13-nobody-looks-who-refers-to-a-renamed-record"))
 		return;
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		size_t n = 0;

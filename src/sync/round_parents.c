@@ -1,7 +1,8 @@
 /*
  * round_parents.c - references on their way out: each is written as the local id that the record it means has at the endpoint.
  *
- *	PARENTS		vectors of the records that are to be pointed to. Where one has no row yet, or not by its key, whoever points to it waits
+ *	PARENTS		vectors of the records that are to be pointed to. Where one has no row yet, or not by its key, whoever points to it waits.
+ *			So does whoever was told of it by a row that points to another record's, which has that key there and nowhere else yet
  *	APPLY		the local ids go into the rows; what reads back otherwise is astray
  */
 #include "sync/round.h"
@@ -35,11 +36,100 @@ static void want_parent(struct round *r, const struct field_def *field, struct v
 	HASH_ADD(hh, r->parents, rid, sizeof p->rid, p);
 }
 
+static const struct parent *parent_of(struct round *r, const struct subject *s, size_t f)
+{
+	struct rid rid = parent_rid(r, &r->flow->def->fields[f], s->d.values[f]);
+
+	return find_parent(r, &rid);
+}
+
 static bool writes_field(const struct subject *s, size_t e, size_t f)
 {
 	return (s->d.orders[e].action == ACTION_INSERT || s->d.orders[e].action == ACTION_UPDATE) && (s->d.orders[e].fields & BIT(f)) &&
 	       !value_is_null(s->d.values[f]);
 }
+
+static bool is_written(const struct round *r, const struct subject *s, size_t f)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (writes_field(s, e, f))
+			return true;
+	return false;
+}
+
+/* ---- whose row is it that has that key there? ---------------------------------------------------------- */
+
+bool round_points_to(const struct subject *s, size_t e, size_t f, const struct vector *v)
+{
+	const struct observation *o = &s->seen[e];
+
+	return v != NULL && v->seen[e].present && o->points_to != NULL && value_equal(v->seen[e].id, o->points_to[f]);
+}
+
+struct pointing {			/* the n-th local id is what that subject's row points to */
+	struct round *round;
+	struct subject **subjects;
+	const struct parent **parents;
+	uint8_t *fields;
+	struct value *ids;
+	size_t n;
+};
+
+static void on_pointed_to(void *arg, const struct rid *rids, const bool *found, size_t n, const struct err *e)
+{
+	struct pointing *t = arg;
+
+	round_give_up(t->round, e);
+	for (size_t i = 0; e == NULL && i < n; i++)
+		if (found[i] && !rid_equal(&rids[i], &t->parents[i]->rid) && !fault("f13-whoever-shows-a-key-has-it"))
+			t->subjects[i]->misled |= BIT(t->fields[i]);
+	round_answered(t->round);
+}
+
+/* It shows what is agreed, by a row that is not known as that record's. */
+static bool is_suspect(const struct subject *s, size_t e, size_t f, const struct parent *p)
+{
+	const struct observation *o = &s->seen[e];
+
+	return o->what == OBSERVED_ROW && o->points_to != NULL && p->vector != NULL && o->digests[f] == s->d.digests[f] &&
+	       !round_points_to(s, e, f, p->vector);
+}
+
+static void look_up_suspects(struct round *r, struct flow *parents, size_t e)
+{
+	const struct entity_def *def = r->flow->def;
+	struct pointing *t = NULL;
+
+	for (size_t i = 0; i < r->n; i++)
+		for (size_t f = 0; is_live(&r->subjects[i]) && f < def->n_fields; f++) {
+			struct subject *s = &r->subjects[i];
+			const struct parent *p;
+
+			if (def->fields[f].refers != parents->def || !is_written(r, s, f))
+				continue;
+			p = parent_of(r, s, f);
+			if (!is_suspect(s, e, f, p))
+				continue;
+			if (t == NULL) {
+				size_t most = r->n * def->n_fields;
+
+				t = arena_alloc(&r->arena, sizeof *t);
+				*t = (struct pointing){ r, arena_alloc(&r->arena, most * sizeof *t->subjects),
+							arena_alloc(&r->arena, most * sizeof *t->parents), arena_alloc(&r->arena, most),
+							arena_alloc(&r->arena, most * sizeof *t->ids), 0 };
+			}
+			t->subjects[t->n] = s;
+			t->parents[t->n] = p;
+			t->fields[t->n] = (uint8_t)f;
+			t->ids[t->n++] = s->seen[e].points_to[f];
+		}
+	if (t == NULL)
+		return;
+	r->waiting++;
+	sync_of(r)->store->ops->lookup(sync_of(r)->store, parents->index, (uint8_t)e, t->ids, t->n, on_pointed_to, t);
+}
+
+/* ---- PARENTS ------------------------------------------------------------------------------------------- */
 
 struct parents_read {
 	struct round *round;
@@ -55,6 +145,8 @@ static void on_parents(void *arg, const struct value *blobs, size_t n, const str
 	round_give_up(r, e);
 	for (size_t i = 0; e == NULL && i < n; i++)
 		c->list[i]->vector = round_vector(r, c->flow, blobs[i]);
+	for (size_t k = 0; e == NULL && k < n_endpoints(r); k++)
+		look_up_suspects(r, c->flow, k);
 	round_answered(r);
 }
 
@@ -158,7 +250,7 @@ static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t
 	if (p->flow->arrivals != p->arrivals)
 		s->later = true;	/* it may have come since its vector was asked for: then nobody will tell us */
 	err_set(&why, ERR_ROW, "waits-for-parent", "the %s it points to %s; it follows by itself", p->flow->def->name,
-		p->vector != NULL && p->vector->seen[e].present ? "has another key there" : "is not there yet");
+		s->misled & BIT(f) ? "has its key where it was seen, and is known by another one yet" : p->vector != NULL && p->vector->seen[e].present ? "has another key there" : "is not there yet");
 	round_park(r, r->flow->sides[e], false, &s->next_rid, s->key, VALUE_NULL, r->flow->def->fields[f].name, &why);
 	s->d.next->seen[e].parked = true;
 }
@@ -177,14 +269,13 @@ void round_got_parents(struct round *r)
 
 		for (size_t e = 0; is_live(s) && e < n_endpoints(r); e++)
 			for (size_t f = 0; f < def->n_fields; f++) {
-				struct rid rid;
-				struct parent *p;
+				const struct parent *p;
 
 				if (def->fields[f].type != FIELD_REFERENCE || !writes_field(s, e, f))
 					continue;
-				rid = parent_rid(r, &def->fields[f], s->d.values[f]);
-				p = find_parent(r, &rid);
-				if (p->vector == NULL || !p->vector->seen[e].present || has_another_key(p->vector, e, p->flow->def))
+				p = parent_of(r, s, f);
+				if (p->vector == NULL || !p->vector->seen[e].present || has_another_key(p->vector, e, p->flow->def) ||
+				    s->misled & BIT(f))
 					hold_for_parent(r, s, e, f, p);
 			}
 	}

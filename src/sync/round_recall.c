@@ -507,14 +507,21 @@ void round_ask_recall_old(struct round *r)
 	sync_of(r)->store->ops->recall(sync_of(r)->store, r->flow->index, rids, n, on_recalled_old, c);
 }
 
-/* Rows that could be taken this time are no longer parked. Mostly nothing is: then the record is not even looked at. */
+/* A row that can be taken is no longer parked, and who points to its record may know by now that it does. */
+static void let_go_of_row(struct round *r, struct side *side, const struct rid *rid, struct value id)
+{
+	if (unpark_record(side, true, NULL, id) && !fault("f15-who-waits-for-a-parent-is-not-told"))
+		orphans_release(r->flow, rid);
+}
+
+/* Mostly nothing is parked: then the record is not even looked at. */
 void round_let_go_of_parked(struct round *r, const struct subject *s)
 {
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		struct side *side = r->flow->sides[e];
 
 		if (side != NULL && side->parked + side->discarded > 0 && s->seen[e].what == OBSERVED_ROW)
-			unpark_record(side, true, NULL, s->seen[e].id);
+			let_go_of_row(r, side, &s->next_rid, s->seen[e].id);
 	}
 }
 
@@ -538,7 +545,7 @@ bool round_drop_echo(struct round *r, struct subject *s)
 	if (migrate_looks_anew(r) || !is_echo(r, s))
 		return false;
 	if (r->plan == NULL)	/* that row alone: nothing was decided about those that others show */
-		unpark_record(r->side, true, NULL, s->source_id);
+		let_go_of_row(r, r->side, &s->rid, s->source_id);
 	round_count_echo(r);
 	round_drop_subject(r, s, BOOKS_UNCHANGED);
 	return true;

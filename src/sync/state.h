@@ -459,7 +459,7 @@ void park_once_more(struct side *, const struct rid *);	/* that write is not hel
 /* Durable when it returns true. key may be a NULL value; rid may be NULL when capture. */
 bool park_record(struct side *, bool capture, const struct rid *, struct value key, struct value local_id,
 		 const char *field, const struct err *cause);
-void unpark_record(struct side *, bool capture, const struct rid *, struct value local_id);
+bool unpark_record(struct side *, bool capture, const struct rid *, struct value local_id);	/* false: it was not */
 bool is_parked(const struct side *, bool capture, const struct rid *, struct value local_id);
 /* A write: it is parked, and nothing has changed that would let it through. */
 bool stays_parked(const struct side *, const struct rid *);

@@ -12,9 +12,10 @@ MOMENTS = ("before", "sent", "answered")
 class Killing:
     """To be mixed into a case that has a daemon, self.d."""
 
-    def arm(self, place, times=1):
-        """Started again, it ends by itself when it comes there for that time."""
+    def arm(self, place, times=1, happening=lambda: None):
+        """Started again, after what happens meanwhile, it ends by itself when it comes there for that time."""
         self.d.stop()
+        happening()
         self.d.environment["CRMSYNCD_FAILPOINTS"] = f"{place}:{times}"
         try:
             self.d.start(answers=False)

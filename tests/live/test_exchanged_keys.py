@@ -3,14 +3,16 @@ import unittest
 
 from case import THING, THINGS, Pair, needs_failpoints
 from crm import eventually, topology
+from killing import LONG, MOMENTS, Killing
 
 # By hand as it is done with a unique index: by a key between.
 SWAP = ("BEGIN; UPDATE things SET k = 'between' WHERE k = '{0}'; UPDATE things SET k = '{0}' WHERE k = '{1}'; "
         "UPDATE things SET k = '{1}' WHERE k = 'between'; COMMIT")
+HURTS = ("intend/answered", "apply/sent", "apply/answered", "mark/sent")
 UNIQUE = THINGS + "ALTER TABLE things ADD UNIQUE (code);"
 
 
-class Exchanged(Pair):
+class Exchange(Pair):
     """What is k1 has the code c1: the codes tell who is who when the keys have changed."""
     a_sql = b_sql = UNIQUE
     more = ""
@@ -36,20 +38,22 @@ class Exchanged(Pair):
         self.assertEqual(self.d.parked(), [])
         self.assert_quiet()
 
+
+class Exchanged(Exchange):
     def test_f13_rows_that_exchange_their_keys_are_renamed_everywhere(self):
         self.swap(self.a)
         self.assert_keys(c1="k2", c2="k1")
         self.swap(self.b)
         self.assert_keys(c1="k1", c2="k2")
 
-    def test_f13_a_circle_of_keys_is_turned_and_a_chain_beside_it(self):
+    def test_a_circle_of_keys_is_turned_and_a_chain_beside_it(self):
         self.a.run("BEGIN; UPDATE things SET k = 'x' || k; UPDATE things SET name = 'new', k = 'k' || CASE WHEN n < 4 THEN n % 3 + 1 ELSE n + 1 END "
                    "FROM (SELECT id AS i, right(k, 1)::int AS n FROM things) AS t WHERE i = id AND n > 0; "
                    "UPDATE things SET k = 'k0' WHERE k = 'xk0'; COMMIT")
         self.assert_keys(c1="k2", c2="k3", c3="k1", c4="k5", c8="k9", c9="k10")
         self.assertEqual(self.b.one("SELECT count(*) FROM things WHERE name = 'new'"), 9)
 
-    def test_f13_what_was_edited_elsewhere_meanwhile_stays_with_its_row(self):
+    def test_what_was_edited_elsewhere_meanwhile_stays_with_its_row(self):
         self.d.stop()
         self.swap(self.a)
         self.b.run("UPDATE things SET name = 'of one' WHERE k = 'k1'; UPDATE things SET amount = 2 WHERE k = 'k2'")
@@ -58,21 +62,21 @@ class Exchanged(Pair):
         self.assertEqual(self.b.run("SELECT code, name, amount::text FROM things WHERE code IN ('c1', 'c2') ORDER BY 1"),
                          [("c1", "of one", None), ("c2", "name 2", "2")])
 
-    def test_f13_of_both_sides_who_have_exchanged_the_same_nothing_is_left_to_do(self):
+    def test_of_both_sides_who_have_exchanged_the_same_nothing_is_left_to_do(self):
         self.d.stop()
         self.swap(self.a)
         self.swap(self.b)
         self.d.start()
         self.assert_keys(c1="k2", c2="k1")
 
-    def test_f13_one_of_them_is_given_a_third_key_elsewhere(self):
+    def test_one_of_them_is_given_a_third_key_elsewhere(self):
         self.d.stop()
         self.swap(self.a)
         self.b.run("UPDATE things SET k = 'own' WHERE k = 'k2'")
         self.d.start()
         self.assert_keys(c1="k2", c2="own")
 
-    def test_f13_a_delete_of_one_of_them_elsewhere_ends_that_one_or_loses_to_the_new_key(self):
+    def test_a_delete_of_one_of_them_elsewhere_ends_that_one_or_loses_to_the_new_key(self):
         self.d.stop()
         self.b.run("DELETE FROM things WHERE k = 'k1'")
         self.swap(self.a)
@@ -82,7 +86,7 @@ class Exchanged(Pair):
         self.assertEqual(self.d.parked(), [])
         self.assert_quiet()
 
-    def test_f13_exchanged_keys_and_unique_values_at_once(self):
+    def test_exchanged_keys_and_unique_values_at_once(self):
         self.a.run("UPDATE things SET code = 'c' WHERE k = 'k1'; UPDATE things SET code = 'c1' WHERE k = 'k2'; UPDATE things SET code = 'c2' WHERE k = 'k1'")
         self.swap(self.a)
         self.settled()
@@ -90,7 +94,7 @@ class Exchanged(Pair):
                          [self.ids["c1"], self.ids["c2"]])
         self.assertEqual(self.d.parked(), [])
 
-    def test_f13_a_plan_tells_of_both_what_becomes_of_them(self):
+    def test_a_plan_tells_of_both_what_becomes_of_them(self):
         self.d.ctl("pause", "thing")
         self.swap(self.a)
         lines = self.d.ctl_lines("plan", "thing")
@@ -103,12 +107,12 @@ class Exchanged(Pair):
 class OneByOne(Exchanged):
     """Whoever comes first finds its key taken; it is looked at again with the one that comes after it."""
     more = "limits:\n  batch_rows: 1\n  rounds: 1"
-    test_f13_a_plan_tells_of_both_what_becomes_of_them = None       # it does not look again
+    test_a_plan_tells_of_both_what_becomes_of_them = None       # it does not look again
 
 
 class Polled(Exchanged):
     a_capture = b_capture = {"capture": "poll", "interval": "100ms", "sweep": "1h"}
-    test_f13_a_delete_of_one_of_them_elsewhere_ends_that_one_or_loses_to_the_new_key = None    # a poll does not see deletes
+    test_a_delete_of_one_of_them_elsewhere_ends_that_one_or_loses_to_the_new_key = None    # a poll does not see deletes
 
     def setUp(self):
         trigger = ("CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.changed := clock_timestamp(); RETURN NEW; END$$; "
@@ -117,7 +121,7 @@ class Polled(Exchanged):
         super().setUp()
 
 
-class Refused(Exchanged):
+class Refused(Exchange):
     """At b a rule of its own stands in the way."""
 
     def refuse(self):
@@ -136,7 +140,7 @@ class Refused(Exchanged):
         eventually(lambda: self.d.try_ctl("parked", "retry") and self.d.wait() is None and self.keys()["c1"] == "k2", "they follow")
         self.assert_keys(c1="k2", c2="k1")
 
-    def test_f13_exchanged_back_they_are_as_they_were(self):
+    def test_exchanged_back_they_are_as_they_were(self):
         self.refuse()
         self.swap(self.a)
         self.d.wait()
@@ -144,8 +148,8 @@ class Refused(Exchanged):
         self.assert_keys(c1="k1", c2="k2")
 
 
-class Away(Exchanged):
-    def test_f13_who_was_away_is_given_the_keys_when_it_comes_back_with_an_edit(self):
+class Away(Exchange):
+    def test_who_was_away_is_given_the_keys_when_it_comes_back_with_an_edit(self):
         self.d.ctl("pause", "b")
         self.swap(self.a)
         self.a.run("UPDATE things SET name = 'more' WHERE k = 'k5'")
@@ -157,26 +161,50 @@ class Away(Exchanged):
 
 
 @needs_failpoints
-class Killed(Exchanged):
+class Killed(Killing, Exchange):
     """kill -9 at each step of the round that has them in work."""
 
-    def test_f13_f29_killed_meanwhile_both_are_there_as_ever(self):
+    def test_killed_meanwhile_both_are_there_as_ever(self):
         now = {"c1": "k1", "c2": "k2"}
-        for step in ("keys", "intend", "apply", "mark", "ack"):
-            for moment in ("before", "sent", "answered"):
-                with self.subTest(step=step, moment=moment):
-                    self.d.stop()
-                    self.d.environment["CRMSYNCD_FAILPOINTS"] = f"round/{step}/{moment}"
-                    self.swap(self.a)
-                    self.d.start(answers=False)
-                    self.assertEqual(self.d.finish(), -9)
-                    del self.d.environment["CRMSYNCD_FAILPOINTS"]
-                    self.d.start()
-                    now = {"c1": now["c2"], "c2": now["c1"]}
-                    self.settled()
-                    self.assertEqual({code: self.keys()[code] for code in now}, now)
-                    self.assertEqual(self.d.parked(), [])
+        for place in [f"{step}/{moment}" for step in ("keys", "intend", "apply", "mark", "ack") for moment in MOMENTS] if LONG else HURTS:
+            self.arm(f"round/{place}", happening=lambda: self.swap(self.a))
+            self.dies(place)
+            now = {"c1": now["c2"], "c2": now["c1"]}
+            self.settled()
+            self.assertEqual({code: self.keys()[code] for code in now}, now, place)
+            self.assertEqual(self.d.parked(), [])
         self.assert_keys(**now)
+
+    def test_f13_f29_killed_where_one_of_them_was_there_already(self):
+        """There is nothing to write of that one, and its place is taken all the same."""
+        def happening():
+            self.b.run("UPDATE things SET k = 'w' WHERE k = 'k1'; UPDATE things SET k = 'k1' WHERE k = 'k2'")
+            self.swap(self.a)
+
+        self.arm("round/intend/answered", happening=happening)
+        self.dies("round/intend/answered")
+        self.assert_keys(c1="k2", c2="k1")
+
+
+class KnownByKey(Pair):
+    """At b the key is the row's id as well: nothing else tells there who is who."""
+    b_sql = ("CREATE TABLE things (k text PRIMARY KEY, code text, name text, amount numeric, "
+             "changed timestamptz NOT NULL DEFAULT clock_timestamp());")
+
+    def test_f13_where_rows_are_known_by_their_keys_both_are_parked_until_one_of_them_steps_aside(self):
+        self.a.run("INSERT INTO things (k, code) SELECT 'k' || n, 'c' || n FROM generate_series(1, 3) n")
+        self.begin()
+        self.settled()
+        self.a.run(SWAP.format("k1", "k2") + "; UPDATE things SET name = 'goes on' WHERE k = 'k3'")
+        self.d.wait()
+        self.assertEqual([(p["code"], p["endpoint"]) for p in self.d.parked()], [("key-taken", "a")] * 2)
+        self.assertEqual(self.b.run("SELECT k, code, name FROM things ORDER BY 1"), [("k1", "c1", None), ("k2", "c2", None), ("k3", "c3", "goes on")])
+        self.a.run("UPDATE things SET k = 'x' WHERE code = 'c1'")
+        eventually(lambda: self.d.wait() or self.d.parked() == [], "the other one follows")
+        self.a.run("UPDATE things SET k = 'k2' WHERE k = 'x'")
+        self.assertEqual([row[:2] for row in self.settled()], [("k1", "c2"), ("k2", "c1"), ("k3", "c3")])
+        self.assertEqual(self.d.parked(), [])
+        self.assert_quiet()
 
 
 class ThreeSides(Pair):
@@ -191,7 +219,7 @@ class ThreeSides(Pair):
         sides = {name: {"connection": base.conninfo, **self.a_capture} for name, base in (("a", self.a), ("b", self.b), ("c", self.c))}
         self.d = self.daemon(topology(self.redis, sides, THING + "    c: {table: things, modified: changed}\n", more=more))
 
-    def test_f13_a_side_that_lacks_one_of_them_has_both_in_the_end(self):
+    def test_a_side_that_lacks_one_of_them_has_both_in_the_end(self):
         self.begin()
         self.d.ctl("pause", "c")
         self.a.run("INSERT INTO things (k, code, name) VALUES ('k9', 'c9', 'new')")

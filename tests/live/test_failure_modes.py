@@ -55,24 +55,6 @@ class UniqueValues(Pair):
         self.assertEqual(self.d.parked(), [])
         self.assert_quiet()
 
-    def test_f13_rows_that_exchange_their_keys_are_parked_until_one_of_them_steps_aside(self):
-        """Which row is which record is known by its key; told by the local ids, what only b has of them would have to change rows."""
-        ids = dict(self.ids())
-        self.a.run("BEGIN; UPDATE things SET k = 'x' WHERE k = 'k1'; UPDATE things SET k = 'k1' WHERE k = 'k2'; "
-                   "UPDATE things SET k = 'k2' WHERE k = 'x'; COMMIT; UPDATE things SET name = 'goes on' WHERE k = 'k3'")
-        self.d.wait()
-        self.assertEqual({(p["code"], p["endpoint"]) for p in self.d.parked()}, {("key-taken", "a")})
-        self.assertEqual(len(self.d.parked()), 2)
-        self.assertEqual(dict(self.b.run("SELECT k, code FROM things WHERE k IN ('k1', 'k2')")), {"k1": "c1", "k2": "c2"})
-        self.assertEqual(self.b.one("SELECT name FROM things WHERE k = 'k3'"), "goes on")
-        self.a.run("UPDATE things SET k = 'x' WHERE code = 'c1'")
-        eventually(lambda: self.d.wait() or self.d.parked() == [], "the other one follows")
-        self.a.run("UPDATE things SET k = 'k2' WHERE k = 'x'")
-        codes = self.codes()
-        self.assertEqual((codes["k1"], codes["k2"], self.d.parked()), ("c2", "c1", []))
-        self.assertEqual(dict(self.ids()), {**ids, "k1": ids["k2"], "k2": ids["k1"]}, "its rows were renamed, as they were at a")
-        self.assert_quiet()
-
     def test_a_chain_arrives_in_its_order_or_at_once(self):
         self.a.run("UPDATE things SET code = 'c' || (right(k, 1)::int + 1)")
         self.assertEqual(self.codes()["k9"], "c10")

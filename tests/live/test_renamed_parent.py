@@ -237,6 +237,85 @@ class RenamedParent(Case):
         self.expect(("cid", None))
         self.assert_nobody_edited()
 
+    # ---- two companies exchange their names ------------------------------------------------------------
+
+    def with_bolt(self, **schemas):
+        self.begin(**schemas)
+        a = self.sides["a"]
+        a.run("INSERT INTO company (name) VALUES ('Bolt')")
+        a.run("INSERT INTO contact (mail, company) VALUES ('dan', (SELECT id FROM company WHERE name = 'Bolt'))")
+        self.d.wait()
+        self.was = {name: self.company_of(name) for name in self.sides}
+
+    def company_of(self, name):
+        return dict(self.sides[name].run("SELECT mail, company FROM contact"))
+
+    def exchange(self, name="a"):
+        self.sides[name].run("BEGIN; UPDATE company SET name = 'between' WHERE name = 'Acme'; UPDATE company SET name = 'Acme' WHERE name = 'Bolt'; "
+                             "UPDATE company SET name = 'Bolt' WHERE name = 'between'; COMMIT")
+
+    def assert_with_them(self, **moved):
+        """Everybody is in the company where they were, row by row; but for those who are now where somebody else is."""
+        self.d.wait()
+        self.assertEqual(self.parked(), [])
+        for name, was in self.was.items():
+            self.assertEqual(self.company_of(name), {mail: was[moved.get(mail, mail)] for mail in self.company_of(name)}, name)
+        self.assertEqual(self.people("a"), self.people("b"))
+        before = [base.versions() for base in self.sides.values()]
+        self.d.ctl("kick", "--sweep")
+        self.d.wait()
+        self.assertEqual(before, [base.versions() for base in self.sides.values()], "rows were written after quiet")
+
+    def test_people_of_companies_that_exchange_their_names_stay_with_them(self):
+        self.with_bolt(a=COMPANIES, b=COMPANIES)
+        self.exchange()
+        self.sides["a"].run("UPDATE contact SET phone = '1' WHERE mail = 'ann'")
+        self.d.wait()
+        self.sides["a"].run("UPDATE contact SET phone = '2' WHERE mail = 'dan'")
+        self.sides["b"].run("UPDATE contact SET phone = '3' WHERE mail = 'bob'")
+        self.assert_with_them()
+        self.exchange("b")
+        self.assert_with_them()
+
+    def test_who_comes_goes_and_moves_at_the_moment_of_an_exchange_does_so_everywhere(self):
+        self.with_bolt(a=COMPANIES, b=COMPANIES)
+        self.d.stop()
+        a, b = self.sides["a"], self.sides["b"]
+        a.run("INSERT INTO contact (mail, company) VALUES ('eve', (SELECT id FROM company WHERE name = 'Acme'))")
+        b.run("DELETE FROM contact WHERE mail = 'cid'")
+        self.exchange()
+        a.run("UPDATE contact SET company = (SELECT company FROM contact WHERE mail = 'dan') WHERE mail = 'bob'")
+        self.d.start()
+        self.d.wait()
+        for name in self.sides:
+            self.assertEqual(sorted(self.company_of(name)), ["ann", "bob", "dan", "eve"])
+        self.assert_with_them(eve="ann", bob="dan")
+
+    def test_who_was_away_while_names_were_exchanged_has_its_people_right(self):
+        self.with_bolt(a=COMPANIES, b=COMPANIES)
+        self.d.ctl("pause", "b")
+        self.exchange()
+        self.sides["a"].run("UPDATE contact SET phone = '1' WHERE mail IN ('ann', 'dan')")
+        self.sides["b"].run("UPDATE contact SET phone = '2' WHERE mail = 'bob'")
+        eventually(lambda: sum(e["pending"] for e in self.d.status()["entities"]) > 0, "it is owed")
+        self.d.ctl("resume", "b")
+        self.assert_with_them()
+
+    def test_f13_where_a_name_is_the_id_as_well_nobody_is_moved_while_the_exchange_waits(self):
+        """Its rows are known by nothing but their names, so the exchange is not carried out; told by names, everybody would be in the other company."""
+        self.with_bolt(a=COMPANIES, b=COMPANIES, c=STIFF)
+        self.exchange()
+        self.d.wait()
+        self.assertEqual(self.parked(), [("company", "Acme", "a", "key-taken"), ("company", "Bolt", "a", "key-taken")])
+        self.sides["a"].run("UPDATE contact SET phone = '1' WHERE mail = 'ann'; INSERT INTO contact (mail, company) "
+                            "VALUES ('eve', (SELECT id FROM company WHERE name = 'Bolt'))")
+        self.d.wait()
+        self.assertEqual(self.company_of("b"), self.was["b"])
+        self.assertEqual(self.sides["b"].one("SELECT phone FROM contact WHERE mail = 'ann'"), "1")
+        self.exchange()
+        eventually(lambda: self.d.wait() or self.d.parked() == [] or (False, self.d.parked()), "all of it can be taken")
+        self.assert_with_them(eve="ann")
+
 
 if __name__ == "__main__":
     unittest.main()
