@@ -311,6 +311,14 @@ void epoch_accept(struct sync *s, size_t e, const struct greeting *g)
 	}
 }
 
+static bool any_joined(const struct sync *s, size_t e)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		if (s->flows[i].sides[e] != NULL && s->flows[i].sides[e]->joined)
+			return true;
+	return false;
+}
+
 static void judge(struct sync *s, size_t e, const struct greeting *g)
 {
 	struct shake *k = shake_of(s, e);
@@ -330,6 +338,10 @@ static void judge(struct sync *s, size_t e, const struct greeting *g)
 		snprintf(text, sizeof text, "the state was restored from a backup of %.19sZ: what was done since is found by comparing every row", when);
 		recognise(s, e, text);
 		rebase_begin(s, e, g, REBASE_COMPARE);
+		return;
+	}
+	if (any_joined(s, e)) {
+		rebase_begin(s, e, g, REBASE_JOINED);
 		return;
 	}
 	if (g->kept && g->there && g->epoch > 0 && !fault("f22-epochs-are-not-compared") && (k->marked ? g->epoch > k->intent : !s->renewed)) {

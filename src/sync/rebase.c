@@ -14,6 +14,8 @@
  * is what it showed once, and what has changed there since is an edit, whoever made it; what it says of a row that is not there is forgotten,
  * so that nothing is taken for deleted (restore.h).
  *
+ * So it is, too, for the tables of an endpoint that were not in the topology for a while: nobody has listened to them meanwhile.
+ *
  * Until the mark is written, the last step, a restart finds the same and begins again: every step may be repeated.
  */
 #include <stdlib.h>
@@ -57,6 +59,13 @@ static bool is_over(const struct rebase *rb, const struct err *e)
 	return e != NULL || rb->sync->closing || rb->losses != rb->sync->losses;
 }
 
+static bool is_concerned(const struct rebase *rb, size_t entity)
+{
+	const struct side *side = rb->sync->flows[entity].sides[rb->endpoint];
+
+	return side != NULL && (rb->how != REBASE_JOINED || side->joined);
+}
+
 /* ---- the marks: last --------------------------------------------------------------------------------- */
 
 static void on_marks_written(void *arg, const struct err *e)
@@ -73,15 +82,16 @@ static void on_marks_written(void *arg, const struct err *e)
 		return;
 	}
 	log_info(rb->how == REBASE_FORGET ? "what was known of its rows is forgotten; its tables are listed again" :
-		 "rows that the backup knew and that are gone are forgotten; its tables are listed again",
+		 "rows that were known once and that are gone are forgotten; its tables are listed again",
 		 LOG_S("endpoint", s->topology->endpoints[endpoint].name), LOG_I("records", rb->forgotten));
-	s->rebase = NULL;
-	free(rb);
 	for (size_t i = 0; i < s->topology->n_entities; i++)
-		if (s->flows[i].sides[endpoint] != NULL) {
+		if (is_concerned(rb, i)) {
 			list_anew(s->flows[i].sides[endpoint]);
 			own_free(s->flows[i].sides[endpoint]);	/* another row may be one of before, and no edit on top of it */
+			s->flows[i].sides[endpoint]->joined = false;
 		}
+	s->rebase = NULL;
+	free(rb);
 	s->recovered = false;
 	epoch_accept(s, endpoint, &g);
 	flow_recover(s);
@@ -97,7 +107,7 @@ static void write_marks(struct rebase *rb)
 	struct store_write w = { .positions = p };
 
 	for (size_t i = 0; i < s->topology->n_entities; i++)
-		for (size_t kind = 0; s->flows[i].sides[rb->endpoint] != NULL && kind < 2; kind++) {
+		for (size_t kind = 0; is_concerned(rb, i) && kind < 2; kind++) {
 			side_name_mark(s->flows[i].sides[rb->endpoint], kind == 0 ? "survey" : "poll", names[w.n_positions]);
 			p[w.n_positions] = (struct store_position){ names[w.n_positions], NULL };
 			w.n_positions++;
@@ -214,7 +224,7 @@ static void page_write(struct rebase *rb, struct page *p)
 		next_page(rb, rb->next);
 }
 
-/* ---- REBASE_COMPARE: are they still there? ----------------------------------------------------------- */
+/* ---- REBASE_COMPARE, REBASE_JOINED: are they still there? -------------------------------------------- */
 
 struct compared {			/* a page of vectors that know a row at the endpoint */
 	struct rebase *rb;
@@ -306,7 +316,7 @@ static void on_page(void *arg, const struct rid *rids, const struct value *blobs
 		return;
 	}
 	rb->next = next;
-	if (rb->how == REBASE_COMPARE) {
+	if (rb->how != REBASE_FORGET) {
 		compare_page(rb, rids, blobs, n);
 		return;
 	}
@@ -320,7 +330,7 @@ static void next_page(struct rebase *rb, uint64_t from)
 {
 	struct sync *s = rb->sync;
 
-	while (from == 0 && rb->entity < s->topology->n_entities && s->flows[rb->entity].sides[rb->endpoint] == NULL)
+	while (from == 0 && rb->entity < s->topology->n_entities && !is_concerned(rb, rb->entity))
 		rb->entity++;
 	if (rb->entity == s->topology->n_entities)
 		write_marks(rb);

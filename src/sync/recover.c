@@ -22,6 +22,7 @@ struct recovery {
 	size_t open;
 	bool failed, enrolled;
 	char **members;			/* owned; by entity: the endpoints that it was mapped at; NULL: not known */
+	char *entities;			/* owned; those that the topology had; NULL: not known */
 };
 
 static void enrol(struct recovery *rc);
@@ -31,6 +32,7 @@ static void recovery_free(struct recovery *rc)
 	for (size_t i = 0; i < rc->sync->topology->n_entities; i++)
 		free(rc->members[i]);
 	free(rc->members);
+	free(rc->entities);
 	free(rc);
 }
 
@@ -76,6 +78,9 @@ static void recovery_step(struct recovery *rc)
 
 /* ---- marks and positions ----------------------------------------------------------------------------- */
 
+/* In the place of a survey's mark, until it has been found out what is still true of that side's rows. */
+#define JOINED "joined"
+
 struct mark_load {
 	struct recovery *rc;
 	struct side *side;
@@ -88,9 +93,10 @@ static void on_survey_mark(void *arg, struct value text, const struct err *e)
 	if (e != NULL) {
 		m->rc->failed = true;
 	} else {
+		m->side->joined = value_equal(text, value_of(JOINED));
 		m->side->surveyed = (!value_is_null(text) && survey_holds(m->side, text)) ||
 				    (m->side->surveyed && fault("f22-a-lost-state-is-gone-on-with"));
-		if (!value_is_null(text) && !m->side->surveyed)
+		if (!value_is_null(text) && !m->side->surveyed && !m->side->joined)
 			log_info("the topology says something new of this table: it is listed again",
 				 LOG_S("entity", m->side->flow->def->name), LOG_S("endpoint", m->side->mapping->endpoint->name));
 		m->side->survey_known = m->side->wanted = true;
@@ -130,8 +136,9 @@ static void load_mark(struct recovery *rc, struct side *side, const char *kind, 
 /* ---- who is new -------------------------------------------------------------------------------------- */
 
 /*
- * An endpoint that was not mapped for a while has heard of nothing meanwhile, and its survey of then says nothing about now. So what an
- * entity was mapped at stands in the store, too; who was not there is met as for the first time.
+ * An endpoint that was not mapped for a while has heard of nothing meanwhile, and its survey of then says nothing about now; nor does that a
+ * row was there then tell that somebody has deleted it. So what an entity was mapped at stands in the store, too; who was not there is met as
+ * for the first time, after what vectors know of its rows was compared with them (rebase.c).
  */
 static void name_members(const struct flow *flow, char out[200])
 {
@@ -146,12 +153,22 @@ static void add_members(const struct flow *flow, struct buf *out)
 			buf_addf(out, "%s ", flow->sides[e]->mapping->endpoint->name);
 }
 
-static bool is_member(const char *members, const struct side *side)
-{
-	char name[80];
+/* The same of whole entities. */
+#define ENTITIES "entities"
 
-	snprintf(name, sizeof name, " %s ", side->mapping->endpoint->name);
-	return strstr(members, name) != NULL;
+static void add_entities(const struct sync *s, struct buf *out)
+{
+	buf_addc(out, ' ');
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		buf_addf(out, "%s ", s->flows[i].def->name);
+}
+
+static bool is_among(const char *names, const char *name)
+{
+	char word[200];
+
+	snprintf(word, sizeof word, " %s ", name);
+	return strstr(names, word) != NULL;
 }
 
 struct members_load {
@@ -182,6 +199,22 @@ static void load_members(struct recovery *rc, const struct flow *flow)
 	rc->sync->store->ops->position(rc->sync->store, name, on_members, m);
 }
 
+static void on_entities(void *arg, struct value text, const struct err *e)
+{
+	struct recovery *rc = arg;
+
+	rc->failed |= e != NULL;
+	if (e == NULL && !value_is_null(text))
+		rc->entities = xstrndup(text.data, (size_t)text.len);
+	recovery_step(rc);
+}
+
+static void load_entities(struct recovery *rc)
+{
+	rc->open++;
+	rc->sync->store->ops->position(rc->sync->store, ENTITIES, on_entities, rc);
+}
+
 static void on_enrolled(void *arg, const struct err *e)
 {
 	struct recovery *rc = arg;
@@ -198,9 +231,10 @@ static void forget_survey(struct side *side, struct store_write *w, struct store
 		 LOG_S("endpoint", side->mapping->endpoint->name));
 	for (size_t k = 0; k < 2; k++) {
 		side_name_mark(side, kinds[k], names[w->n_positions]);
-		p[w->n_positions] = (struct store_position){ names[w->n_positions], NULL };
+		p[w->n_positions] = (struct store_position){ names[w->n_positions], k == 0 ? JOINED : NULL };
 		w->n_positions++;
 	}
+	side->joined = !fault("f12-what-is-gone-where-nobody-listened-was-deleted");
 	side->surveyed = false;
 	free(side->position);
 	side->position = NULL;
@@ -209,7 +243,8 @@ static void forget_survey(struct side *side, struct store_write *w, struct store
 /* In one piece: an endpoint must not become a member while its old survey stands. */
 static void enrol_at(struct recovery *rc, struct flow *flow)
 {
-	const char *members = rc->members[flow->index];
+	bool left_out = rc->entities != NULL && !is_among(rc->entities, flow->def->name) && !fault("f12-what-is-gone-where-nobody-listened-was-deleted");
+	const char *members = left_out ? "" : rc->members[flow->index];
 	struct store_position p[2 * ENDPOINTS_MAX + 1];
 	char names[2 * ENDPOINTS_MAX + 1][200];
 	struct store_write w = { .positions = p };
@@ -221,7 +256,7 @@ static void enrol_at(struct recovery *rc, struct flow *flow)
 		return;
 	}
 	for (size_t e = 0; members != NULL && e < rc->sync->topology->n_endpoints; e++)
-		if (flow->sides[e] != NULL && !is_member(members, flow->sides[e]))
+		if (flow->sides[e] != NULL && !is_among(members, flow->sides[e]->mapping->endpoint->name))
 			forget_survey(flow->sides[e], &w, p, names);
 	name_members(flow, names[w.n_positions]);
 	p[w.n_positions] = (struct store_position){ names[w.n_positions], now.p };
@@ -231,10 +266,27 @@ static void enrol_at(struct recovery *rc, struct flow *flow)
 	buf_fini(&now);
 }
 
+/* After their members: one that comes back is to be known as such until all of it stands. */
+static void enrol_entities(struct recovery *rc)
+{
+	struct buf now = { 0 };
+	struct store_position p = { ENTITIES, NULL };
+	struct store_write w = { .positions = &p, .n_positions = 1 };
+
+	add_entities(rc->sync, &now);
+	p.text = now.p;
+	if (rc->entities == NULL || strcmp(rc->entities, now.p) != 0) {
+		rc->open++;
+		rc->sync->store->ops->write(rc->sync->store, 0, &w, on_enrolled, rc);
+	}
+	buf_fini(&now);
+}
+
 static void enrol(struct recovery *rc)
 {
 	for (size_t i = 0; i < rc->sync->topology->n_entities; i++)
 		enrol_at(rc, &rc->sync->flows[i]);
+	enrol_entities(rc);
 	recovery_step(rc);
 }
 
@@ -431,6 +483,7 @@ static void on_intents(void *arg, const struct value *names, const struct value 
 			restore_intent(rc, names[i], blobs[i]);
 	for (size_t k = 0; k < s->topology->n_endpoints; k++)
 		load_marks_of_endpoint(rc, k);
+	load_entities(rc);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		load_members(rc, &s->flows[i]);
 		for (size_t k = 0; k < s->topology->n_endpoints; k++)

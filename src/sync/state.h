@@ -105,6 +105,7 @@ struct side {
 
 	bool surveyed;			/* its rows were listed completely since the state began */
 	bool survey_known;		/* the store said whether */
+	bool joined;			/* it was not in the topology before, or not for a while: what is known of its rows is of then (rebase.c) */
 	char *position;			/* of capture: owned */
 	bool gap;			/* capture may have missed something there: until a sweep that began since is over */
 	bool captures;			/* it is captured at all (role is not target) */
@@ -365,7 +366,7 @@ void epoch_accept(struct sync *, size_t endpoint, const struct greeting *);
 /* ---- rebase.c ---------------------------------------------------------------------------------------- */
 
 /* Forget: nothing that was known of its rows holds. Compare: it did once; what is gone since is forgotten. */
-enum rebase_how { REBASE_FORGET, REBASE_COMPARE };
+enum rebase_how { REBASE_FORGET, REBASE_COMPARE, REBASE_JOINED };
 void rebase_begin(struct sync *, size_t endpoint, const struct greeting *, enum rebase_how);
 void rebase_step(struct sync *);		/* begins when no round is in flight any more */
 void rebase_free(struct sync *);

@@ -45,11 +45,40 @@ class Reload(ThreeCrms):
         self.sales.edit("p1@example.org", name="Goes on")
         self.assertEqual(self.settled()["p1@example.org"]["name"], "Goes on")
 
-    def test_an_endpoint_that_joins_or_comes_back_gets_what_was_there_before(self):
+    def without_billing(self):
         whole = self.topology()
-        left = whole.replace(self.topology()[whole.index("  billing:\n"):whole.index("entities:")], "")
-        left = "\n".join(line for line in left.splitlines() if not line.lstrip().startswith("billing: {")) \
+        left = whole.replace(whole[whole.index("  billing:\n"):whole.index("entities:")], "")
+        return "\n".join(line for line in left.splitlines() if not line.lstrip().startswith("billing: {")) \
             .replace(", support, billing]", ", support]") + "\n"
+
+    def without_contacts(self):
+        whole = self.topology()
+        return whole[:whole.index("  contact:\n")]
+
+    def come_back(self, without):
+        """What billing deletes while it is not listened to is deleted nowhere; nor what is edited lost."""
+        people = self.settled()
+        self.take(without)
+        self.d.wait()
+        self.billing.remove("p1@example.org")
+        self.billing.edit("p2@example.org", name="of billing")
+        self.sales.edit("p3@example.org", phone="+1 of sales")
+        self.sales.edit("p1@example.org", phone="+2 of sales")
+        self.take(self.topology())
+        people["p1@example.org"]["phone"], people["p2@example.org"]["name"], people["p3@example.org"]["phone"] = "+2 of sales", "of billing", "+1 of sales"
+        self.assertEqual(self.settled(), people)
+        self.d.ctl("kick", "--sweep")
+        self.assertEqual(self.settled(), people)
+        self.assert_quiet()
+
+    def test_f12_what_an_endpoint_deleted_while_it_was_left_out_is_deleted_nowhere(self):
+        self.come_back(self.without_billing())
+
+    def test_f12_nor_what_was_deleted_while_the_entity_was_left_out(self):
+        self.come_back(self.without_contacts())
+
+    def test_an_endpoint_that_joins_or_comes_back_gets_what_was_there_before(self):
+        whole, left = self.topology(), self.without_billing()
         self.take(left)
         self.sales.edit("p1@example.org", name="Edited meanwhile")
         self.sales.add("new@example.org", name="Made meanwhile")
