@@ -135,7 +135,7 @@ enum write_outcome {
 
 struct write {
 	enum write_op op;
-	struct value id;		/* update, delete; after an insert: the new local id (in the batch's arena) */
+	struct value id;		/* update, delete; after an insert, or an update that has changed it: the new local id (in the batch's arena) */
 	struct value version;		/* guard for update, delete */
 	uint64_t fields;		/* which of values[] to write (bit = field index) */
 	const struct value *values;	/* by field index, canonical; a reference: the local foreign key's text */

@@ -148,6 +148,14 @@ static bool is_normalised(const struct work *w, size_t e, size_t f)
 	return dev != NULL && dev->digest == digest_field(w->seen[e].digests[f]) && same_key(&dev->key, &now->key);
 }
 
+static bool everybody_was_asked(const struct work *w)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if (w->policy->endpoints[e].mapped && w->seen[e].what == OBSERVED_NOTHING)
+			return false;
+	return true;
+}
+
 static void order_row(struct work *w, size_t e)
 {
 	struct vector *next = w->out->next;
@@ -174,6 +182,8 @@ static void order_row(struct work *w, size_t e)
 	else
 		s->uncertain = s->former = false;
 	s->owed = o->fields != 0 || short_of_values;
+	/* Who had it has been asked: it is not to be looked for again and again until there is news of it. */
+	s->parked = o->fields == 0 && short_of_values && everybody_was_asked(w) && !fault("f12-what-nobody-has-is-looked-for-for-ever");
 }
 
 static void order_missing(struct work *w, size_t e, bool absent)
@@ -225,7 +235,8 @@ static void order_alive(struct work *w, size_t e, const struct decide_endpoint *
 			return;
 		}
 		if (was_present && w->edits[e].missing && decide_unseen_edit(w, e) < 0) {
-			show_before(w, e);	/* nothing to tell it, and no evidence: leave everything as it was */
+			show_before(w, e);	/* nothing to tell it, and no evidence: leave everything as it was, */
+			s->parked |= s->owed && !fault("f12-what-nobody-has-is-looked-for-for-ever");	/* and owe nothing to nowhere */
 			return;
 		}
 		if (was_present && w->edits[e].missing)

@@ -351,7 +351,7 @@ void round_ask_intend(struct round *r)
 	arena_init(&scratch);
 	for (size_t i = 0; i < r->n; i++) {
 		ahead_of_subject(r, i);
-		if (!round_has_orders(r, &r->subjects[i]) && (!r->subjects[i].exchanges || fault("f13-of-those-that-exchange-some-are-intended")))
+		if (!round_has_orders(r, &r->subjects[i]) && !r->subjects[i].exchanges)
 			continue;
 		add_intent(r, &r->subjects[i], &scratch, &blob);
 		arena_reset(&scratch);
@@ -528,7 +528,7 @@ static void take_written(struct round *r, struct side *side, struct subject *s, 
 	if (w->readback != NULL && round_observe(r, side, w->readback, &back, &field, &bad))
 		readback = back.what == OBSERVED_ROW ? &back : NULL;
 	s->d.orders[e].astray = round_find_astray(r, s, e, readback);
-	decide_applied(p, &s->d, e, readback, action == ACTION_INSERT ? w->id : s->seen[e].id, &r->arena);
+	decide_applied(p, &s->d, e, readback, action == ACTION_DELETE ? s->seen[e].id : w->id, &r->arena);
 	own_note(side, s->d.next, row_written(r, s, e, readback), action == ACTION_INSERT);
 	s->again |= s->d.orders[e].edited != 0;
 }

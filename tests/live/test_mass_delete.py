@@ -39,6 +39,20 @@ class MassDelete(ThreeCrms):
         self.assertEqual(len({line["key"] for line in shown}), 30)
         self.assertEqual(set(line["endpoint"] for line in shown), {"sales"})
 
+    def test_f12_what_only_a_row_had_whose_delete_is_held_is_not_waited_for(self):
+        for name in ("support", "billing"):
+            self.d.ctl("pause", name)
+        self.sales.base.run("UPDATE crm.contacts SET full_name = 'New' WHERE score < 50")
+        eventually(lambda: self.d.entity("contact")["pending"] >= 50, "it is owed to both")
+        self.sales.base.run("DELETE FROM crm.contacts WHERE score < 50")
+        name = self.held(30)
+        for side in ("support", "billing"):
+            self.d.ctl("resume", side)
+        self.assertIn("30 held", self.d.ctl("wait"))
+        self.d.ctl("held", "release", name)
+        self.none_held()
+        self.assertEqual(len(self.settled()), 10)
+
     def test_additions_and_edits_flow_meanwhile(self):
         self.sales.base.run("DELETE FROM crm.contacts WHERE score < 50")
         self.held(30)

@@ -295,5 +295,22 @@ class Prepared(Pair):
         self.assertEqual(*([row for row in self.rows(base) if row[0] not in left] for base in (self.a, self.b)))
 
 
+class DeletedUnseen(Pair):
+    """Of a delete at b only a sweep tells."""
+    b_capture = {"capture": "poll", "interval": "100ms", "sweep": "1h"}
+    entities = THING.replace("  mappings:", "  conflict: {fields: {amount: max}}\n  mappings:")
+
+    def test_f12_what_an_edit_that_loses_owes_to_a_row_that_is_gone_is_not_waited_for(self):
+        self.a.run("INSERT INTO things (k, amount) VALUES ('k1', 5), ('k2', 5)")
+        self.begin()
+        self.settled()
+        self.b.run("DELETE FROM things WHERE k = 'k1'")
+        self.a.run("UPDATE things SET amount = 1, changed = clock_timestamp() WHERE k = 'k1'")
+        self.d.wait()
+        self.d.ctl("kick", "--sweep")
+        self.settled()
+        self.assert_quiet()
+
+
 if __name__ == "__main__":
     unittest.main()

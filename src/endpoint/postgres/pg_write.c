@@ -314,14 +314,16 @@ static void take_answer(struct task *t, PGresult *res, int row)
 	int64_t n = pg_cell_int(res, row, 0, 0);
 	struct arena *arena = t->batch->arena;
 	struct write *w;
+	int id_at;
 
 	if (n < 1 || (size_t)n > t->now.n)
 		return;
 	w = piece_write(t, (size_t)n - 1);
 	w->outcome = WRITE_DONE;
 	t->batch->bytes += w->op != WRITE_DELETE ? pg_write_bytes(w) : 0;
-	if (w->op == WRITE_INSERT) {
-		struct value id = pg_cell(res, row, 2);
+	id_at = w->op == WRITE_INSERT ? 2 : PQfnumber(res, PG_NEW_ID);
+	if (id_at >= 0) {
+		struct value id = pg_cell(res, row, id_at);
 
 		w->id = (struct value){ arena_dup(arena, id.data, (size_t)id.len), id.len };
 	}

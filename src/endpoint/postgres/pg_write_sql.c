@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/mem.h"
 #include "endpoint/postgres/pg_path.h"
 #include "endpoint/postgres/pg_zone.h"
@@ -180,6 +181,15 @@ static void add_update_mark(struct buf *sql, const struct pg_link *pl, const str
 	buf_adds(sql, " THEN NULL ELSE " PG_OUR_VERSION " END");
 }
 
+/* The local id is a field's column, too: then the row has another one from now on. */
+static bool writes_id(const struct pg_link *pl, const struct write *like)
+{
+	for (size_t f = 0; f < n_fields(pl); f++)
+		if (has(like, f) && is_mapped(&pl->table->fields[f]) && strcmp(pl->table->fields[f].quoted, pl->table->id.quoted) == 0)
+			return true;
+	return false;
+}
+
 bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_locked)
 {
 	const struct pg_table *t = pl->table;
@@ -210,6 +220,8 @@ bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	add_guarded(sql, pl, like, true, skip_locked);
 	buf_adds(sql, " RETURNING s.n, ");
 	add_update_mark(sql, pl, like);
+	if (writes_id(pl, like) && !fault("f13-a-local-id-is-never-written"))
+		buf_addf(sql, ", t.%s::pg_catalog.text AS " PG_NEW_ID, t->id.quoted);
 	pg_state_guard(st, pl);
 	pg_path_end(st, pl->pg);
 	return true;

@@ -2,7 +2,7 @@
  * pg_write_sql.h - the statements of pg_write.c.
  *
  * Each writes some writes of one operation and one set of fields at once: one text[] parameter a field, joined with the
- * table through unnest. A result row is (number, mark, id): number counts the writes of the statement from 1, mark is
+ * table through unnest. A result row is (number, mark), of an insert (number, mark, id): number counts the writes of the statement from 1, mark is
  * NULL when what is stored is what was sent, byte for byte, and nothing else of the record changed.
  */
 #ifndef ENDPOINT_POSTGRES_PG_WRITE_SQL_H
@@ -23,6 +23,8 @@ struct pg_write_set {
 
 /* An inserted row whose key is not the one that was sent cannot be told from the others: the statement fails with this. */
 #define PG_WRITE_UNKNOWN_ROW "2201G"
+/* The column of an update's result that has the local id, where the update writes that. */
+#define PG_NEW_ID "new_id"
 
 /* False: there is no column that may be written. */
 bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_locked);
