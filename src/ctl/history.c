@@ -174,6 +174,8 @@ static void show_undone(struct asking *a, const json_t *j)
 		add_restored(&line, j);
 	} else if (strcmp(outcome, "waits") == 0) {
 		buf_adds(&line, ": is put back as soon as that is possible");
+		if (str(j, "reason")[0] != '\0')
+			buf_addf(&line, "; until now it was not: %s", str(j, "reason"));
 	} else {
 		buf_adds(&line, ": ");
 		names_add(&line, fields);
@@ -201,7 +203,8 @@ static void show(struct asking *a, const json_t *j)
 	if (number(j, "waiting") > 0)
 		buf_addf(&line, " (%lld of them wait)", (long long)number(j, "waiting"));
 	if (!dry && number(j, "restored") + number(j, "partly") + number(j, "waiting") > 0)
-		buf_addf(&line, "; crmsyncctl undo --run %lld undoes that", (long long)number(j, "run"));
+		buf_addf(&line, "; crmsyncctl undo --run %lld undoes that%s", (long long)number(j, "run"),
+			 number(j, "waiting") > 0 ? ", as far as it is carried out by then" : "");
 	print_line(&line);
 	buf_fini(&line);
 }

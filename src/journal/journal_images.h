@@ -57,7 +57,7 @@ struct journal_image {
 	const char *entity, *source;
 	int64_t run, batch, time_us;
 	uint32_t n;			/* in its batch */
-	bool failed;			/* the target refused it: it was not written */
+	bool failed;			/* the target refused it, or it had to wait: it was not written */
 };
 
 /* In the making; zeroed it is empty. Names (entity, field, endpoint, rule) must live until it is kept. */

@@ -5,6 +5,8 @@
  *           guarded by the row's version, so that is what will be written over. Fields that come of different sources' edits make
  *           images of their own. Of an insert there is nothing to keep but that there was no row, and, where nobody had had the
  *           record before, what would prove later that it is still what was inserted; of those of a first load, not even that.
+ *           When an insert is tried again its record is known, like one that is copied: what it is tells the image of the first try.
+ *           So one that cannot be tried at first, as its parent is not there yet, leaves an image all the same, as of one that failed.
  *   run     what people undo: all that comes of one source's edits until it has brought nothing new for a minute, for an hour
  *           at most, in one life of the process. What is brought over when a table is listed for the first time is apart from what
  *           comes after. An undo is a run of its own, and so is what people decided about conflicts.
@@ -137,6 +139,7 @@ static bool add_image(struct keeping *k, struct subject *s, size_t e, uint8_t or
 		return false;
 	ref = arena_zalloc(&k->r->arena, sizeof *ref);
 	ref->endpoint = (uint8_t)e;
+	ref->waits = s->d.orders[e].action == ACTION_NONE;
 	ref->n = image_batch_add(&g->batch, sync_of(k->r)->journal, &k->image);
 	ref->next_of_subject = s->images;
 	ref->next = g->refs;
@@ -263,9 +266,22 @@ static bool add_delete(struct keeping *k, struct subject *s, size_t e, struct er
 	return add_image(k, s, e, s->d.next->deleted.origin, err);
 }
 
+/* It is new, and will be inserted there when the record that it points to is there. */
+static bool waits_from_birth(const struct round *r, const struct subject *s, size_t e)
+{
+	return (s->orphaned & BIT(e)) && !s->d.next->seen[e].present && (s->base == NULL || s->base->dead) && is_created(r, s);
+}
+
 static bool leaves_image(const struct keeping *k, const struct subject *s, size_t e)
 {
-	return s->d.orders[e].action != ACTION_NONE && !(s->d.orders[e].action == ACTION_INSERT && is_first_load(k->r));
+	if (s->d.orders[e].action == ACTION_NONE)
+		return waits_from_birth(k->r, s, e);
+	return s->d.orders[e].action != ACTION_INSERT || !is_first_load(k->r);
+}
+
+static bool may_leave_images(const struct round *r, const struct subject *s)
+{
+	return round_has_orders(r, s) || (is_live(s) && s->decided && s->orphaned != 0);
 }
 
 static bool add_record(struct keeping *k, struct subject *s, struct err *err)
@@ -280,7 +296,7 @@ static bool add_record(struct keeping *k, struct subject *s, struct err *err)
 		if (k->key.len == 0)
 			round_print_key(k->r, s, &k->key);
 		switch (s->d.orders[e].action) {
-		case ACTION_NONE:	break;
+		case ACTION_NONE:
 		case ACTION_INSERT:	ok = add_insert(k, s, e, err); break;
 		case ACTION_UPDATE:	ok = add_update(k, s, e, err); break;
 		case ACTION_DELETE:	ok = add_delete(k, s, e, err); break;
@@ -297,8 +313,11 @@ static bool keep_group(struct keeping *k, struct group *g, struct err *err)
 
 	if (!journal_images_keep(sync_of(k->r)->journal, &g->batch, k->r->flow->def->name, g->run, k->now_us, &id, err))
 		return false;
-	for (struct image_ref *ref = g->refs; ref != NULL; ref = ref->next)
+	for (struct image_ref *ref = g->refs; ref != NULL; ref = ref->next) {
 		ref->batch = id;
+		if (ref->waits && !journal_image_failed(sync_of(k->r)->journal, id, ref->n, err))
+			return false;
+	}
 	return true;
 }
 
@@ -308,7 +327,7 @@ bool round_keep_images(struct round *r, struct err *err)
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < r->n; i++)
-		if (round_has_orders(r, &r->subjects[i]))
+		if (may_leave_images(r, &r->subjects[i]))
 			ok = add_record(&k, &r->subjects[i], err);
 	for (size_t i = 0; i < k.n; i++) {
 		ok = ok && keep_group(&k, &k.groups[i], err);

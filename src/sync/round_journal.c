@@ -433,9 +433,12 @@ static bool tell_decisions(struct round *r, struct err *e)
 
 static bool has_to_be_journalled(const struct round *r)
 {
-	for (size_t i = 0; i < r->n; i++)
-		if (has_something_to_say(r, &r->subjects[i]) || round_has_orders(r, &r->subjects[i]) || r->subjects[i].undo != NULL)
+	for (size_t i = 0; i < r->n; i++) {
+		const struct subject *s = &r->subjects[i];
+
+		if (has_something_to_say(r, s) || round_has_orders(r, s) || s->orphaned != 0 || s->undo != NULL)
 			return true;
+	}
 	return false;
 }
 

@@ -8,6 +8,7 @@
 #include "sync/round.h"
 
 #include "base/fault.h"
+#include "sync/undo.h"
 
 static struct rid parent_rid(const struct round *r, const struct field_def *field, struct value v)
 {
@@ -251,6 +252,7 @@ static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t
 		s->later = true;	/* it may have come since its vector was asked for: then nobody will tell us */
 	err_set(&why, ERR_ROW, "waits-for-parent", "the %s it points to %s; it follows by itself", p->flow->def->name,
 		s->misled & BIT(f) ? "has its key where it was seen, and is known by another one yet" : p->vector != NULL && p->vector->seen[e].present ? "has another key there" : "is not there yet");
+	undo_note_refused(r, s, &why);
 	round_park(r, r->flow->sides[e], false, &s->next_rid, s->key, VALUE_NULL, r->flow->def->fields[f].name, &why);
 	s->d.next->seen[e].parked = true;
 }

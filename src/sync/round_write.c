@@ -469,6 +469,7 @@ static void write_parked(struct round *r, struct side *side, struct subject *s, 
 {
 	s->d.next->seen[side->endpoint].parked = true;
 	side->meter.failures++;
+	undo_note_refused(r, s, why);
 	round_park(r, side, false, &s->next_rid, s->key, VALUE_NULL, NULL, why);
 }
 

@@ -390,9 +390,9 @@ static bool fold_image(void *arg, const struct journal_image *image)
 	struct sync_undo *u = arg;
 	const struct flow *flow = flow_of(u->sync, image->entity);
 
-	if (image->failed || (u->endpoint != NULL && strcmp(image->endpoint, u->endpoint) != 0) || flow == NULL)
+	if ((u->endpoint != NULL && strcmp(image->endpoint, u->endpoint) != 0) || flow == NULL)
 		return true;
-	if (u->newest_run && u->filter.run == 0)
+	if (u->newest_run && u->filter.run == 0 && !image->failed)
 		u->filter.run = image->run;
 	if (u->filter.run == 0 || u->filter.run == image->run)
 		fold_add(u->fold, image, flow->def, u->rule);

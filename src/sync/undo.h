@@ -37,6 +37,7 @@ struct undoing {			/* in a round */
 	int64_t run;			/* of the undo */
 	struct imposition imposed;
 	const char *code, *cause;	/* why nothing of it can be put back; NULL: it can */
+	bool refused;			/* by a side, or to wait for its parent, in this round; the item says why */
 };
 
 struct image_run {			/* the one that is open, of a source */
@@ -47,6 +48,7 @@ struct image_ref {			/* an image that was kept */
 	int64_t batch;
 	uint32_t n;
 	uint8_t endpoint;
+	bool waits;			/* of an insert that cannot be tried yet */
 	struct image_ref *next, *next_of_subject;
 };
 
@@ -61,6 +63,7 @@ bool undo_finds_taken(struct round *r, struct subject *s);	/* true: but a row wi
 void undo_impose(struct round *r, struct subject *s, struct decide_policy *p);
 void undo_key_taken(struct subject *s);				/* what it is to be again is another record's key by now */
 bool undo_note_begun(struct round *r, struct err *e);		/* in the group that is open */
+void undo_note_refused(struct round *r, struct subject *s, const struct err *why);	/* told as long as it waits */
 void round_settle_undos(struct round *r);
 void undo_note_planned(struct round *r);
 void undo_targets_free(struct undo_target **);			/* and empties the table */

@@ -9,6 +9,9 @@
  *
  * A record may have had several lives: deleted, and inserted anew, be it by an undo. An insert that made it begins a life, a delete ends
  * one. What counts is the oldest life that is told: what it was before is wanted. The newest one says what has to be there still.
+ *
+ * What was refused never was. But an insert that is tried again looks like one of a record that is copied: that it is none is told by its first
+ * try, which failed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +44,7 @@ struct folded {
 	enum undo_what what;
 	bool closed;
 	bool born;			/* by the image before: what is older was a life that had ended */
+	bool copied;			/* by an insert, for all that is told of this life so far */
 	uint64_t print;
 	struct folded_values values;	/* of the life that is looked at */
 	struct folded_values since;	/* UNDO_AGAIN: of the one that it has now */
@@ -378,7 +382,7 @@ static void begin_life(struct folded *r)
 	r->since = r->what == UNDO_END ? r->values : (struct folded_values){ 0 };
 	r->what = r->what == UNDO_END ? UNDO_AGAIN : UNDO_RECORD;
 	r->values = (struct folded_values){ 0 };
-	r->born = false;
+	r->born = r->copied = false;
 }
 
 /* Of several targets' rows of one delete the one that showed more of what was agreed on. */
@@ -414,14 +418,31 @@ static void fold_birth(struct folded *r, const struct journal_image *image)
 		r->print = image->print;
 	}
 	r->born = true;
+	r->copied = false;
 }
 
 static void fold_insert(struct folded *r, const struct journal_image *image, bool fresh)
 {
-	if (image->created)
+	if (image->created) {
 		fold_birth(r, image);
-	else if (fresh)
+		return;
+	}
+	if (fresh)
 		r->what = UNDO_NOTHING;
+	r->copied = true;
+}
+
+/* The first try of an insert; it counts only where a later one is told that was carried out. */
+static void fold_first_try(struct fold *f, const struct journal_image *image)
+{
+	struct buf name = { 0 };
+	struct folded *r = find(f, image->entity, image->code, &name);
+
+	buf_fini(&name);
+	if (r != NULL && r->real != NULL)
+		r = r->real;
+	if (r != NULL && r->copied && !r->closed)
+		fold_birth(r, image);
 }
 
 void fold_add(struct fold *f, const struct journal_image *image, const struct entity_def *def, const char *rule)
@@ -429,9 +450,14 @@ void fold_add(struct fold *f, const struct journal_image *image, const struct en
 	struct folded *r;
 	bool fresh;
 
-	if (image->failed || image->code.len < 0 || (rule != NULL && image->op == IMAGE_INSERT) ||
+	if (image->code.len < 0 || (rule != NULL && image->op == IMAGE_INSERT) ||
 	    (rule != NULL && image->op == IMAGE_DELETE && strcmp(rule, image->rule) != 0))
 		return;
+	if (image->failed) {
+		if (image->created)
+			fold_first_try(f, image);
+		return;
+	}
 	r = record_of(f, image, &fresh);
 	r->closed |= r->born && image->op == IMAGE_UPDATE;	/* of a life whose end is not told */
 	if (r->closed)

@@ -5,7 +5,8 @@
  *   waits    until a round has its record. It may be any round: one of an edit that was made meanwhile, too
  *   begun    noted before the round writes: from then on what is agreed may be the value that is put back, while nobody shows it yet.
  *            It is given to every decision about the record until somebody does
- *   over     restored, or skipped with the reason; a value that was touched since does not hold up the others of its record
+ *   over     restored, or skipped with the reason; a value that was touched since does not hold up the others of its record.
+ *            A record's end is over when it is gone wherever it can be reached: a side may refuse that for as long as others refer to it
  */
 #include <stdlib.h>
 #include <string.h>
@@ -277,15 +278,40 @@ bool undo_note_begun(struct round *r, struct err *e)
 	return ok;
 }
 
+void undo_note_refused(struct round *r, struct subject *s, const struct err *why)
+{
+	if (s->undo == NULL)
+		return;
+	s->undo->refused = true;
+	s->undo->item->code_word = arena_dup(&r->arena, why->code, strlen(why->code));
+	s->undo->item->cause = arena_dup(&r->arena, why->text, strlen(why->text));
+}
+
 /* ---- what came of it --------------------------------------------------------------------------------- */
 
+/* Who is away gets its delete later; but one side at least shows that the record is gone. */
+static bool is_gone(const struct round *r, const struct vector *v)
+{
+	bool gone = false, owed = false;
+
+	for (size_t e = 0; e < v->n_endpoints; e++) {
+		bool stays = r->flow->sides[e] != NULL && v->seen[e].present && v->seen[e].owed;
+
+		if (stays && reachable(r, e))
+			return false;
+		owed |= stays;
+		gone |= v->seen[e].known && !v->seen[e].present;
+	}
+	return gone || !owed;
+}
+
 /* Somebody shows it, so nobody has to bring it along any more. */
-static bool is_shown(const struct subject *s)
+static bool is_shown(const struct round *r, const struct subject *s)
 {
 	const struct vector *v = s->d.next;
 
 	if (v->dead)
-		return s->undo->item->what == UNDO_END;
+		return s->undo->item->what == UNDO_END && is_gone(r, v);
 	for (size_t e = 0; e < v->n_endpoints; e++) {
 		bool all = v->seen[e].present && !v->seen[e].uncertain;
 
@@ -365,7 +391,7 @@ static void judge_whole(struct subject *s)
 	struct undo_item *item = s->undo->item;
 	int64_t n = item->what == UNDO_RECORD ? (int64_t)item->n_values : 1;
 
-	if (s->undo->code == NULL && s->decided && s->d.put_back != 0) {
+	if (s->undo->code == NULL && s->decided && s->d.put_back != 0 && s->d.next->dead == (item->what == UNDO_END)) {
 		item->n_restored = n;
 		return;
 	}
@@ -408,19 +434,22 @@ static bool judge_gone(struct round *r, struct subject *s)
 	return true;
 }
 
+/* No later undo is about it. */
+static bool is_still_asked_for(const struct round *r, const struct subject *s)
+{
+	const struct undo_target *t = target_of(r, rid_now(s));
+
+	return s->undo->item != NULL && t != NULL && t->id == s->undo->item->id;
+}
+
 /* Nothing more is to be done about it: judged. */
 static bool is_over(struct round *r, struct subject *s)
 {
-	const struct undo_target *t;
-
-	if (s->fate == FATE_BUSY || (!judge_gone(r, s) && s->undo == NULL))
-		return false;
-	t = target_of(r, rid_now(s));
-	if (s->undo->item == NULL || t == NULL || t->id != s->undo->item->id)	/* a later undo is about it */
+	if (s->fate == FATE_BUSY || (!judge_gone(r, s) && s->undo == NULL) || !is_still_asked_for(r, s))
 		return false;
 	if (s->undo->code == NULL && (!is_live(s) || !s->decided))
 		return false;
-	if (r->plan == NULL && s->undo->code == NULL && s->d.put_back != 0 && !is_shown(s))
+	if (r->plan == NULL && s->undo->code == NULL && s->d.put_back != 0 && !is_shown(r, s))
 		return false;
 	judge(r, s);
 	return true;
@@ -444,9 +473,11 @@ void round_settle_undos(struct round *r)
 	over = arena_zalloc(&r->arena, (r->n + 1) * sizeof *over);
 	journal_begin(journal);
 	for (size_t i = 0; i < r->n; i++) {
+		const struct subject *s = &r->subjects[i];
+
 		over[i] = is_over(r, &r->subjects[i]);
-		if (over[i])
-			journal_undo_set(journal, r->subjects[i].undo->item, NULL);
+		if (over[i] || (s->undo != NULL && s->undo->refused && is_still_asked_for(r, s)))
+			journal_undo_set(journal, s->undo->item, NULL);
 	}
 	if (!journal_commit(journal, &e)) {
 		log_error("what was put back is not noted in the journal; it is looked at again", LOG_S("entity", r->flow->def->name), LOG_ERR(&e));

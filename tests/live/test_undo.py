@@ -155,16 +155,47 @@ class Undo(Undoing, Pair):
         self.assert_quiet()
 
     def test_what_was_copied_is_not_deleted_by_an_undo(self):
-        self.fill(3)
+        self.a.run("INSERT INTO things (k, name) VALUES ('early', 'refused'), ('k1', 'name 1')")
+        self.b.run("ALTER TABLE things ADD CHECK (name <> 'refused')")
+        self.begin()
         self.assertEqual(self.history(), [], "a first load writes over nothing")
+        self.accept_at_b()
+        rows = self.settled()
+        told, total = self.undo("--since", "1h", code=1)
+        self.assertEqual((total["restored"], {key: line["code"] for key, line in told.items()}), (0, {"early": "copied"}))
+        self.assertEqual(self.settled(), rows)
+
+    def accept_at_b(self):
+        self.b.run("ALTER TABLE things DROP CONSTRAINT things_name_check")
+        self.d.ctl("parked", "retry")
+
+    def test_what_was_inserted_at_the_second_try_only_goes_all_the_same(self):
+        self.fill(3)
+        self.b.run("ALTER TABLE things ADD CHECK (name <> 'refused')")
+        self.a.run("INSERT INTO things (k, name) VALUES ('late', 'refused'), ('edited', 'refused')")
+        self.d.wait()
+        self.accept_at_b()
+        self.settled()
+        until = self.d.status()["time"]
+        self.b.run("UPDATE things SET name = 'good' WHERE k = 'edited'")
+        self.settled()
+        [first, again] = self.history("--key", "late")[::-1]
+        self.assertEqual((first["failed"], again["failed"]), (True, False))
+        told, total = self.undo("--since", "1h", "--until", until, code=1)
+        self.assertEqual((total["restored"], {key: line["code"] for key, line in told.items()}), (1, {"edited": "changed-since"}))
+        self.assertEqual([row for row in self.settled() if row[0] != "edited"], self.before)
+        self.assert_quiet()
+
+    def test_what_was_inserted_before_the_time_that_is_asked_for_stays(self):
+        self.fill(3)
         self.b.run("ALTER TABLE things ADD CHECK (name <> 'refused')")
         self.a.run("INSERT INTO things (k, name) VALUES ('late', 'refused')")
         self.d.wait()
-        self.b.run("ALTER TABLE things DROP CONSTRAINT things_name_check")
-        self.d.ctl("parked", "retry")
+        since = self.d.status()["time"]
+        self.accept_at_b()
         rows = self.settled()
-        told, total = self.undo("--since", "1h", code=1)
-        self.assertEqual((total["restored"], {line["code"] for line in told.values()}), (0, {"copied"}))
+        told, _ = self.undo("--since", since, code=1)
+        self.assertEqual({key: line["code"] for key, line in told.items()}, {"late": "copied"})
         self.assertEqual(self.settled(), rows)
 
     def test_a_record_gets_its_former_key_back(self):
@@ -304,6 +335,24 @@ class Tree(Undoing, Pair):
         self.assertEqual(self.trees(), before)
         self.assertEqual(self.d.parked(), [])
 
+    def test_what_had_to_wait_for_its_parent_goes_before_it(self):
+        self.a.run("INSERT INTO nodes (k) VALUES ('old')")
+        self.begin()
+        before = self.trees()
+        self.b.run("ALTER TABLE nodes ADD CHECK (k <> 'root')")
+        self.a.run("INSERT INTO nodes (k) VALUES ('root')")
+        self.a.run("INSERT INTO nodes (k, parent) SELECT 'kid', id FROM nodes WHERE k = 'root'")
+        self.d.wait()
+        self.assertEqual({line["code"] for line in self.d.parked()}, {"23514", "waits-for-parent"})
+        self.b.run("ALTER TABLE nodes DROP CONSTRAINT nodes_k_check")
+        self.d.ctl("parked", "retry")
+        self.d.wait()
+        self.assertEqual(*self.trees())
+        _, total = self.undo("--since", "1h")
+        self.assertEqual((total["restored"], total["skipped"]), (2, 0))
+        self.assertEqual(self.trees(), before)
+        self.assertEqual(self.d.parked(), [])
+
 
 class Against(Undoing, Pair):
     """What is put back does not bounce, whatever the rule of its field would say to it."""
@@ -370,6 +419,46 @@ class Three(Undoing, ThreeCrms):
         _, total = self.undo("--run", str(total["run"]))
         self.assertEqual((total["restored"], total["skipped"]), (5, 0))
         self.assertEqual(len(self.settled()), 16)
+        self.assert_quiet()
+
+    def test_what_every_side_refuses_to_delete_waits_and_is_of_that_undo_when_it_goes(self):
+        self.populate(self.sales, people=2, accounts=2)
+        self.start()
+        before = self.settled()
+        self.sales.add_account("N1", "new")
+        self.settled()
+        self.billing.add("kid@example.org", name="kid", account="N1")
+        with_kid = self.settled()
+        told, total = self.undo("--entity", "account", "--key", "N1", code=1)
+        self.assertEqual((total["restored"], total["skipped"], total["waiting"]), (0, 1, 1))
+        self.assertEqual((told["N1"]["outcome"], told["N1"]["code"]), ("waits", "23503"))
+        self.assertIn("other rows still refer to it", told["N1"]["reason"])
+        self.assertEqual(self.settled(), with_kid)
+        self.billing.remove("kid@example.org")
+        self.assertEqual(self.settled(), before)
+        written = [line["endpoint"] for line in self.history("--run", str(total["run"])) if not line["failed"]]
+        self.assertEqual(sorted(written), ["billing", "sales", "support"])
+        self.undo("--run", str(total["run"]))
+        self.assertIn("N1", [row[0] for row in self.sales.contents()["accounts"]])
+        self.settled()
+        self.assert_quiet()
+
+    def test_who_edits_what_still_waits_to_be_deleted_keeps_it(self):
+        self.populate(self.sales, people=2, accounts=2)
+        self.start()
+        self.settled()
+        self.sales.add_account("N1", "new")
+        self.settled()
+        self.billing.add("kid@example.org", name="kid", account="N1")
+        self.settled()
+        _, total = self.undo("--entity", "account", "--key", "N1", code=1)
+        self.assertEqual(total["waiting"], 1)
+        self.sales.base.run("UPDATE crm.accounts SET name = 'mine' WHERE number = 'N1'")
+        self.settled()
+        self.billing.remove("kid@example.org")
+        self.settled()
+        self.assertIn("N1", [row[0] for row in self.sales.contents()["accounts"]])
+        self.assertEqual(self.d.parked(), [])
         self.assert_quiet()
 
 

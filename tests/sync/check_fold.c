@@ -201,6 +201,56 @@ START_TEST(what_was_inserted_is_ended_and_what_was_copied_is_not)
 }
 END_TEST
 
+static void copied(const char *endpoint, bool failed)
+{
+	struct journal_image i = image(IMAGE_INSERT, "ann", endpoint);
+
+	i.failed = failed;
+	fold_add(fold, &i, &contact, NULL);
+}
+
+static void failed_first(const char *endpoint, uint64_t print)
+{
+	struct journal_image i = image(IMAGE_INSERT, "ann", endpoint);
+
+	i.created = i.failed = true;
+	i.print = print;
+	fold_add(fold, &i, &contact, NULL);
+}
+
+START_TEST(what_was_inserted_at_a_later_try_is_ended)
+{
+	wrote("ann", "a", "1", "2", true);
+	copied("b", false);
+	copied("b", true);
+	failed_first("b", 7);
+	ck_assert_int_eq(only_item()->what, UNDO_END);
+	ck_assert_uint_eq(items[0].print, 7);
+}
+END_TEST
+
+START_TEST(what_was_inserted_nowhere_is_not_ended)
+{
+	failed_first("b", 7);
+	ck_assert_uint_eq(fold_count(fold), 0);
+	wrote("ann", "a", "1", "2", true);
+	failed_first("b", 7);
+	comes_to("1", "2");
+}
+END_TEST
+
+START_TEST(the_first_try_of_a_life_before_says_nothing_of_a_copy)
+{
+	struct journal_image i = image(IMAGE_DELETE, "ann", "b");
+
+	copied("b", false);
+	i.values[i.n_values++] = (struct image_value){ "phone", "max", true, text("1"), text(NULL) };
+	fold_add(fold, &i, &contact, NULL);
+	failed_first("b", 7);
+	ck_assert_int_eq(only_item()->what, UNDO_NOTHING);
+}
+END_TEST
+
 static void inserted(const char *endpoint, uint64_t print)
 {
 	struct journal_image i = image(IMAGE_INSERT, "ann", endpoint);
@@ -352,6 +402,9 @@ int main(void)
 	tcase_add_test(t, a_record_is_the_same_under_its_former_key);
 	tcase_add_test(t, a_deleted_record_comes_back_as_it_was_before_what_else_was_done_to_it);
 	tcase_add_test(t, what_was_inserted_is_ended_and_what_was_copied_is_not);
+	tcase_add_test(t, what_was_inserted_at_a_later_try_is_ended);
+	tcase_add_test(t, what_was_inserted_nowhere_is_not_ended);
+	tcase_add_test(t, the_first_try_of_a_life_before_says_nothing_of_a_copy);
 	tcase_add_test(t, what_was_deleted_and_inserted_anew_goes_back_to_what_it_was_before);
 	tcase_add_test(t, what_was_edited_since_it_was_inserted_anew_is_told);
 	tcase_add_test(t, what_was_deleted_twice_comes_back_as_it_was_before_the_first_time);
