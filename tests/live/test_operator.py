@@ -4,10 +4,12 @@ import signal
 import stat
 import statistics
 import subprocess
+import threading
 import time
 import unittest
 
-from case import Pair, ThreeCrms, alone
+import libpq
+from case import THING, THINGS, Pair, ThreeCrms, alone
 from crm import CRMSYNCCTL, CRMSYNCD, Cluster, Daemon, eventually, topology
 from editors import Editor
 
@@ -247,6 +249,98 @@ class Install(ThreeCrms):
         finally:
             self.sales.base.run("DROP OWNED BY app_" + self.sales.base.name)
             self.sales.base.run("DROP ROLE app_" + self.sales.base.name)
+
+
+NOTES = "CREATE TABLE notes (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE, body text);"
+NOTE = """
+note:
+  key: [k]
+  fields: {k: {type: text}, body: {type: text}}
+  mappings: {a: {table: notes}, b: {table: notes}}
+"""
+
+
+class InstallAtWork(Pair):
+    """Applications write all the time, and none of their writes may fail for it."""
+    name = "at_work"
+    a_sql = b_sql = THINGS + NOTES
+    entities = THING + NOTE
+
+    def setUp(self):
+        super().setUp()
+        self.a.run("INSERT INTO things (k, amount) VALUES ('one', 0); INSERT INTO notes (k) VALUES ('one')")
+
+    def topology(self, notify="true", entities=None):
+        return topology(self.redis, {name: {"connection": base.conninfo, **self.a_capture, "notify": notify}
+                                     for name, base in (("a", self.a), ("b", self.b))}, entities or self.entities)
+
+    def take(self, *text, **more):
+        self.d.write(self.topology(*text, **more))
+        self.d.ctl("reload")
+
+    def made(self):
+        """Another row of the catalog for whatever was made anew."""
+        return sorted(self.a.run("SELECT 'trigger', oid, xmin::text FROM pg_trigger WHERE tgname LIKE 'crmsync%' UNION ALL "
+                                 "SELECT 'function', oid, xmin::text FROM pg_proc WHERE pronamespace = 'crmsync'::regnamespace"))
+
+    def write_until(self, stop, sql, trouble):
+        with self.a.connect() as session:
+            while not stop.is_set():
+                try:
+                    session.run(sql)
+                except libpq.Error as error:
+                    trouble.append((error.code, str(error)))
+                    session.run("ROLLBACK")
+
+    def while_they_write(self, act, *statements):
+        stop, trouble = threading.Event(), []
+        writers = [threading.Thread(target=self.write_until, args=(stop, sql, trouble)) for sql in statements]
+        for writer in writers:
+            writer.start()
+        try:
+            for number in range(6):
+                act(number)
+                time.sleep(0.5)
+        finally:
+            stop.set()
+            for writer in writers:
+                writer.join()
+        self.assertEqual(trouble[:3], [], "what the applications got to hear")
+        self.settled()
+        self.assertEqual(*(sorted(base.run("SELECT k, body FROM notes")) for base in (self.a, self.b)))
+
+    def test_install_again_while_a_row_is_written_all_the_time(self):
+        self.begin()
+        self.while_they_write(lambda number: self.d.ctl("install", "a"), "UPDATE things SET amount = amount + 1")
+
+    def test_install_of_other_triggers_while_transactions_write_two_tables(self):
+        """One writes them in the order in which they are changed, one in the other."""
+        self.begin()
+        self.a.run("INSERT INTO things (k) VALUES ('two'); INSERT INTO notes (k) VALUES ('two')")
+        self.while_they_write(lambda number: self.take("false" if number % 2 == 0 else "true"),
+                              "BEGIN; UPDATE things SET name = clock_timestamp()::text WHERE k = 'one';"
+                              "UPDATE notes SET body = clock_timestamp()::text WHERE k = 'one'; COMMIT",
+                              "BEGIN; UPDATE notes SET body = clock_timestamp()::text WHERE k = 'two';"
+                              "UPDATE things SET name = clock_timestamp()::text WHERE k = 'two'; COMMIT")
+
+    def test_install_for_an_entity_that_comes_and_goes_while_the_table_is_written(self):
+        self.begin()
+        self.while_they_write(lambda number: self.take(entities=THING if number % 2 == 0 else THING + NOTE),
+                              "UPDATE things SET amount = amount + 1", "UPDATE notes SET body = clock_timestamp()::text")
+
+    def test_install_leaves_alone_what_is_there_and_waits_for_nobody(self):
+        self.begin()
+        before = self.made()
+        with self.a.connect() as session:
+            session.run("BEGIN; UPDATE things SET name = 'open'")
+            self.d.ctl("install", "a")
+            self.a.run(self.d.ctl("install", "a", "--print"))
+            self.assertEqual(self.made(), before)
+            session.run("COMMIT")
+        self.a.run("DROP TRIGGER crmsync_acme_thing_u ON things; ALTER TABLE notes DISABLE TRIGGER crmsync_acme_note_d")
+        self.d.ctl("install", "a")
+        self.assertEqual(self.a.run("SELECT tgrelid::regclass::text, count(*) FROM pg_trigger WHERE tgname LIKE 'crmsync%' "
+                                    "AND tgenabled = 'A' GROUP BY 1 ORDER BY 1"), [("notes", 5), ("things", 5)])
 
 
 class Look(ThreeCrms):

@@ -2,7 +2,8 @@
  * pg_install.c - puts the change log and its triggers into the database, takes them out again, or prints how.
  *
  * The statements are written once, here, by write_install(): what `install` runs and what `install --print` shows is the same text.
- * It runs as one transaction with a short lock_timeout, and may be run again at any time. Objects (doc/own-writes.md):
+ * It runs as one transaction and may be run again at any time, also while applications write: what is there as wanted is left alone,
+ * and no lock is waited for so long that an application could be who gives way (locks_body). Objects (doc/own-writes.md):
  *
  *   crmsync.changelog, crmsync.state	shared by all topologies that listen to this database
  *   crmsync.capture_BASE()		one a table and topology: writes the log; SECURITY DEFINER, fixed search_path
@@ -291,6 +292,14 @@ size_t pg_install_mark(const struct pg_link *pl, const struct pg_table *t, char 
 	return sizeof letters - 1 - !wants_letter(pl, 'n');
 }
 
+/*
+ * Whoever waits for a table's lock holds up everybody behind it: rather come back later. And well before the server looks for a
+ * deadlock, which it ends by failing who looked first: that must not be the application.
+ */
+static const char patience_body[] =
+	"\nBEGIN\n\tPERFORM pg_catalog.set_config('lock_timeout', greatest(1, least(%1, setting::int / 2))::text, true)\n"
+	"\t\tFROM pg_catalog.pg_settings WHERE name = 'deadlock_timeout';\nEND\n";
+
 static const char shared_sql[] =
 	/* Two topologies that install at the same moment take turns (the number means nothing). */
 	"DO $crmsync$\nBEGIN\n\tPERFORM pg_catalog.pg_advisory_xact_lock(7165902847529);\n"
@@ -303,22 +312,30 @@ static const char shared_sql[] =
 	/* Rows live for milliseconds: vacuum by number, not by share, and without pauses. */
 	") WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_insert_threshold = -1,\n"
 	"\tautovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 20000);\n"
-	"CREATE INDEX IF NOT EXISTS changelog_order ON crmsync.changelog (consumer, tab, id);\n"
 	"CREATE TABLE IF NOT EXISTS crmsync.state (\n"
 	"\tconsumer text PRIMARY KEY,\n\tepoch bigint NOT NULL DEFAULT 0,\n\tfence bigint NOT NULL DEFAULT 0\n) WITH (fillfactor = 20,\n"
 	"\tautovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);\n"
-	"COMMENT ON TABLE crmsync.changelog IS '" PG_INSTALL_VERSION "';\n"
 	"GRANT USAGE ON SCHEMA crmsync TO %1;\n"
 	"GRANT SELECT, DELETE ON crmsync.changelog TO %1;\n"
 	"GRANT SELECT, INSERT, UPDATE ON crmsync.state TO %1;\n";
 
+/* CREATE INDEX IF NOT EXISTS locks the log against writers before it looks. */
+static const char log_body[] =
+	"\nBEGIN\n\tIF to_regclass('crmsync.changelog_order') IS NULL THEN\n"
+	"\t\tCREATE INDEX changelog_order ON crmsync.changelog (consumer, tab, id);\n\tEND IF;\n"
+	"\tIF obj_description('crmsync.changelog'::regclass, 'pg_class') IS DISTINCT FROM '" PG_INSTALL_VERSION "' THEN\n"
+	"\t\tCOMMENT ON TABLE crmsync.changelog IS '" PG_INSTALL_VERSION "';\n\tEND IF;\nEND\n";
+
 /* What this topology had here and does not want any more: on a table that is mapped no longer, or mapped to another. */
+#define STRAY_TRIGGERS \
+	"pg_catalog.pg_trigger t\n" \
+	"\t\tJOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace\n" \
+	"\t\tWHERE n.nspname = 'crmsync' AND starts_with(obj_description(p.oid, 'pg_proc'), %1) AND t.tgparentid = 0\n" \
+	"\t\tAND NOT (t.tgname || ' ' || t.tgrelid) = ANY (ARRAY[%2]::text[])\n"
+
 static const char strays_body[] =
 	"\nDECLARE\n\tr record;\nBEGIN\n"
-	"\tFOR r IN SELECT t.tgname, t.tgrelid::regclass AS tab FROM pg_catalog.pg_trigger t\n"
-	"\t\tJOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace\n"
-	"\t\tWHERE n.nspname = 'crmsync' AND starts_with(obj_description(p.oid, 'pg_proc'), %1) AND t.tgparentid = 0\n"
-	"\t\tAND NOT (t.tgname || ' ' || t.tgrelid) = ANY (ARRAY[%2]::text[])\n"
+	"\tFOR r IN SELECT t.tgname, t.tgrelid::regclass AS tab FROM " STRAY_TRIGGERS
 	"\tLOOP\n\t\tEXECUTE format('DROP TRIGGER %%I ON %%s', r.tgname, r.tab);\n\tEND LOOP;\n"
 	"\tFOR r IN SELECT p.proname FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace\n"
 	"\t\tWHERE n.nspname = 'crmsync' AND starts_with(obj_description(p.oid, 'pg_proc'), %1)\n"
@@ -326,6 +343,25 @@ static const char strays_body[] =
 	"\tLOOP\n\t\tEXECUTE format('DROP FUNCTION crmsync.%%I()', r.proname);\n\tEND LOOP;\n"
 	"\tDELETE FROM crmsync.changelog WHERE consumer = %3 AND tab <> ALL (ARRAY[%4]::text[]);\n"
 	"END\n";
+
+/*
+ * All tables that will be changed, before anything that the application locks behind them: it takes its table, then the log. Of
+ * several tables it may take the later one first. So all of this together may take as long as one lock may: whoever waits behind us
+ * has not yet looked for a deadlock when we give up. To drop a trigger needs the table alone, and a lock must not grow later.
+ */
+static const char locks_head[] =
+	"\nDECLARE\n\tr record;\n\tbegan timestamptz := clock_timestamp();\n"
+	"\tmost int := (SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'lock_timeout');\nBEGIN\n"
+	"\tFOR r IN SELECT CASE c.relkind WHEN 'p' THEN '' ELSE 'ONLY ' END || c.oid::regclass AS tab,\n"
+	"\t\tCASE WHEN bool_or(w.alone) THEN 'ACCESS EXCLUSIVE' ELSE 'SHARE ROW EXCLUSIVE' END AS mode\n"
+	"\t\tFROM (SELECT 0::oid AS tab, false AS alone";
+static const char locks_strays[] = "\n\t\tUNION ALL SELECT t.tgrelid, true FROM " STRAY_TRIGGERS;
+static const char locks_tail[] =
+	") w\n\t\tJOIN pg_catalog.pg_class c ON c.oid = w.tab GROUP BY c.oid, c.relkind ORDER BY c.oid\n"
+	"\tLOOP\n\t\tEXECUTE format('LOCK TABLE %s IN %s MODE', r.tab, r.mode);\n"
+	"\t\tPERFORM pg_catalog.set_config('lock_timeout',\n"
+	"\t\t\tgreatest(1, most - extract(epoch FROM clock_timestamp() - began) * 1000)::int::text, true);\n"
+	"\tEND LOOP;\nEND\n";
 
 /* ---- the whole --------------------------------------------------------------------------------------- */
 
@@ -341,7 +377,14 @@ static void add_item(struct buf *list, const char *item)
 	buf_addf(list, "%s%s", list->len > 0 ? ", " : "", item);
 }
 
-/* 'trigger' || ' ' || 'table'::regclass::oid, for each trigger that shall be there. */
+/* What an endpoint's database shall have of this topology, as SQL. */
+struct wanted {
+	char *head, *consumer;		/* literals: how our marks begin; whose entries */
+	struct buf triggers;		/* 'trigger ' || 'table'::regclass::oid of each */
+	struct buf tabs;		/* literals: names in the log */
+	bool all_known;			/* while a table does not fit, nothing is dropped */
+};
+
 static bool list_triggers(struct buf *list, const struct pg_link *pl)
 {
 	char *base = base_name(pl), *table = pg_quote_text(pl->pg, pl->table->quoted);
@@ -361,78 +404,185 @@ static bool list_triggers(struct buf *list, const struct pg_link *pl)
 	return ok;
 }
 
-/*
- * Drops what this topology has there and does not want: triggers on tables that are mapped no longer, functions without triggers,
- * entries nobody will read. `keep` false: everything. While a table does not fit, nothing is dropped.
- */
-static bool write_strays(struct buf *b, struct endpoint *ep, bool keep)
+static bool wanted_add(struct wanted *w, const struct pg_link *pl)
+{
+	char *tab = pg_quote_text(pl->pg, pl->link.mapping->entity->name);
+	bool ok = tab != NULL && (pl->table == NULL || list_triggers(&w->triggers, pl));
+
+	if (tab != NULL)
+		add_item(&w->tabs, tab);
+	free(tab);
+	return ok;
+}
+
+/* `keep` false: it shall have nothing. */
+static bool wanted_init(struct wanted *w, struct endpoint *ep, bool keep)
 {
 	struct postgres *pg = pg_of(ep);
-	char *head = pg_install_mark_head(pg), *literal = pg_quote_text(pg, head), *consumer = pg_quote_text(pg, pg_consumer(pg));
-	struct buf triggers = { 0 }, tabs = { 0 }, body = { 0 };
-	bool ok = true, all_known = true;
+	char *head = pg_install_mark_head(pg);
+	bool ok;
 
-	for (size_t i = 0; i < countof(ep->links) && keep; i++) {
-		const struct pg_link *pl = link_at(ep, i);
-		char *tab;
-
-		all_known &= ep->links[i] == NULL || ((const struct pg_link *)ep->links[i])->table != NULL;
-		if (pl == NULL)
-			continue;
-		tab = pg_quote_text(pg, pl->link.mapping->entity->name);
-		ok = ok && tab != NULL && (pl->table == NULL || list_triggers(&triggers, pl));
-		if (tab != NULL)
-			add_item(&tabs, tab);
-		free(tab);
+	*w = (struct wanted){ .head = pg_quote_text(pg, head), .consumer = pg_quote_text(pg, pg_consumer(pg)), .all_known = true };
+	free(head);
+	ok = w->head != NULL && w->consumer != NULL;
+	for (size_t i = 0; i < countof(ep->links) && keep && ok; i++) {
+		w->all_known &= ep->links[i] == NULL || ((const struct pg_link *)ep->links[i])->table != NULL;
+		if (link_at(ep, i) != NULL)
+			ok = wanted_add(w, link_at(ep, i));
 	}
-	if (ok && all_known) {
-		ok = fill(&body, strays_body, (const char *[]){ literal, triggers.len > 0 ? triggers.p : "", consumer,
-			  tabs.len > 0 ? tabs.p : "" });
-		buf_adds(b, "DO ");
-		dollar_quoted(b, ok ? body.p : "");
-		buf_adds(b, ";\n");
+	return ok;
+}
+
+static void wanted_fini(struct wanted *w)
+{
+	free(w->head);
+	free(w->consumer);
+	buf_fini(&w->triggers);
+	buf_fini(&w->tabs);
+}
+
+static const char *text_of(const struct buf *b)
+{
+	return b->len > 0 ? b->p : "";
+}
+
+static void write_do(struct buf *b, const char *body)
+{
+	buf_adds(b, "DO ");
+	dollar_quoted(b, body);
+	buf_adds(b, ";\n");
+}
+
+/* Drops triggers on tables that are mapped no longer, functions without triggers, entries nobody will read. */
+static void write_strays(struct buf *b, const struct wanted *w)
+{
+	struct buf body = { 0 };
+
+	if (w->all_known) {
+		fill(&body, strays_body, (const char *[]){ w->head, text_of(&w->triggers), w->consumer, text_of(&w->tabs) });
+		write_do(b, body.p);
 	}
 	buf_fini(&body);
-	buf_fini(&tabs);
-	buf_fini(&triggers);
-	free(consumer);
+}
+
+/*
+ * A condition: the link's triggers are there, and exactly as we would make them now. A mark and the triggers that it is about are
+ * always made in one transaction.
+ */
+static bool write_in_place(struct buf *b, const struct pg_link *pl)
+{
+	struct buf names = { 0 };
+	char *mark, *literal, *table = pg_quote_text(pl->pg, pl->table->quoted);
+	size_t n = pg_install_mark(pl, pl->table, &mark);
+	bool ok = list_triggers(&names, pl);
+
+	literal = pg_quote_text(pl->pg, mark);
+	ok = ok && table != NULL && literal != NULL;
+	if (ok)
+		buf_addf(b, "(SELECT count(*) FROM pg_catalog.pg_trigger g WHERE g.tgrelid = %s::regclass AND g.tgenabled = 'A'\n"
+			 "\t\tAND obj_description(g.tgfoid, 'pg_proc') = %s\n"
+			 "\t\tAND (g.tgname || ' ' || g.tgrelid) = ANY (ARRAY[%s])) = %zu", table, literal, names.p, n);
 	free(literal);
-	free(head);
+	free(mark);
+	free(table);
+	buf_fini(&names);
 	return ok;
+}
+
+/* The link's table, for the locks, if it will be changed; up to 13 its triggers are dropped first. */
+static bool write_lock(struct buf *b, const struct pg_link *pl)
+{
+	char *table = pg_quote_text(pl->pg, pl->table->quoted);
+	bool ok = table != NULL;
+
+	if (ok) {
+		buf_addf(b, "\n\t\tUNION ALL SELECT %s::regclass, %s WHERE NOT ", table, pg_server_version(pl->pg) < 140000 ? "true" : "false");
+		ok = write_in_place(b, pl);
+	}
+	free(table);
+	return ok;
+}
+
+static bool write_locks(struct buf *b, const struct endpoint *ep, const struct wanted *w, bool keep)
+{
+	struct buf body = { 0 };
+	bool ok = true;
+
+	buf_adds(&body, locks_head);
+	if (w->all_known)
+		fill(&body, locks_strays, (const char *[]){ w->head, text_of(&w->triggers) });
+	for (size_t i = 0; i < countof(ep->links) && keep && ok; i++)
+		if (link_at(ep, i) != NULL && link_at(ep, i)->table != NULL)
+			ok = write_lock(&body, link_at(ep, i));
+	buf_adds(&body, locks_tail);
+	if (ok)
+		write_do(b, body.p);
+	buf_fini(&body);
+	return ok;
+}
+
+static void write_patience(struct buf *b, int64_t ms)
+{
+	char *most = xasprintf("%d", ms > 0 && ms < LOCK_MS ? (int)ms : LOCK_MS);
+	struct buf body = { 0 };
+
+	fill(&body, patience_body, (const char *[]){ most });
+	write_do(b, body.p);
+	buf_fini(&body);
+	free(most);
 }
 
 static bool write_shared(struct buf *b, struct postgres *pg)
 {
 	char *role = pg_quote_name(pg, pg_role(pg));
-	int64_t ms = pg_conf(pg)->lock_timeout_us / 1000;
+	bool ok = fill(b, shared_sql, (const char *[]){ role });
+
+	free(role);
+	return ok;
+}
+
+/* The link's objects, unless they are there. */
+static bool write_link_once(struct buf *b, const struct pg_link *pl)
+{
+	struct buf body = { 0 };
+	char *mark, *literal;
 	bool ok;
 
-	/* Whoever waits for a table's lock holds up everybody behind it: rather come back later. */
-	buf_addf(b, "SET LOCAL lock_timeout = %d;\n", ms > 0 && ms < LOCK_MS ? (int)ms : LOCK_MS);
-	ok = fill(b, shared_sql, (const char *[]){ role });
-	free(role);
+	pg_install_mark(pl, pl->table, &mark);
+	literal = pg_quote_text(pl->pg, mark);
+	buf_adds(&body, "\nBEGIN\nIF ");
+	ok = literal != NULL && write_in_place(&body, pl);
+	buf_adds(&body, " THEN\n\tRETURN;\nEND IF;\n");
+	ok = ok && write_link(&body, pl, pl->table, literal);
+	buf_adds(&body, "END\n");
+	if (ok)
+		write_do(b, body.p);
+	free(literal);
+	free(mark);
+	buf_fini(&body);
 	return ok;
 }
 
 /* All statements of install, without BEGIN and COMMIT. Writes how many tables are in it. */
 static bool write_install(struct buf *b, struct endpoint *ep, size_t *n, struct err *e)
 {
-	bool ok = write_shared(b, pg_of(ep)) && write_strays(b, ep, true);
+	struct wanted w;
+	bool ok = wanted_init(&w, ep, true);
 
+	write_patience(b, pg_conf(pg_of(ep))->lock_timeout_us / 1000);
+	ok = ok && write_shared(b, pg_of(ep)) && write_locks(b, ep, &w, true);
+	if (ok) {
+		write_do(b, log_body);
+		write_strays(b, &w);
+	}
 	*n = 0;
 	for (size_t i = 0; i < countof(ep->links) && ok; i++) {
-		const struct pg_link *pl = link_at(ep, i);
-		char *mark, *literal;
-
-		if (pl == NULL || pl->table == NULL)
+		if (link_at(ep, i) == NULL || link_at(ep, i)->table == NULL)
 			continue;
-		pg_install_mark(pl, pl->table, &mark);
-		literal = pg_quote_text(pl->pg, mark);
-		ok = literal != NULL && write_link(b, pl, pl->table, literal);
-		free(literal);
-		free(mark);
+		ok = write_link_once(b, link_at(ep, i));
 		++*n;
 	}
+	wanted_fini(&w);
 	return ok || err_set(e, ERR_TRANSIENT, "", "the connection was lost");
 }
 
@@ -457,13 +607,16 @@ static const char uninstall_tail[] =
 
 static bool write_uninstall(struct buf *b, struct endpoint *ep, struct err *e)
 {
-	struct postgres *pg = pg_of(ep);
-	char *consumer = pg_quote_text(pg, pg_consumer(pg));
-	bool ok;
+	struct wanted w;
+	bool ok = wanted_init(&w, ep, false);
 
-	buf_addf(b, "SET LOCAL lock_timeout = %d;\n", LOCK_MS);
-	ok = write_strays(b, ep, false) && fill(b, uninstall_tail, (const char *[]){ consumer });
-	free(consumer);
+	write_patience(b, 0);
+	ok = ok && write_locks(b, ep, &w, false);
+	if (ok) {
+		write_strays(b, &w);
+		fill(b, uninstall_tail, (const char *[]){ w.consumer });
+	}
+	wanted_fini(&w);
 	return ok || err_set(e, ERR_TRANSIENT, "", "the connection was lost");
 }
 
