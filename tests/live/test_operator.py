@@ -448,6 +448,46 @@ class Look(ThreeCrms):
             json.loads(line)
 
 
+class Raised(Pair):
+    """What is raised at b about a row may repeat its values, and the status page asks for no password."""
+    name = "raised"
+    VALUE = "Zaphod Beeblebrox"
+    TRIGGER = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN %s RETURN NEW; END $$;
+CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+    MIGHT = "RAISE EXCEPTION 'not for %%', NEW.name USING ERRCODE = '%s', TABLE = NEW.name;"
+
+    def refused(self, *words, body):
+        self.b.run("DROP FUNCTION IF EXISTS refuse() CASCADE;" + self.TRIGGER % body)
+        self.a.run("UPDATE things SET name = $1, amount = coalesce(amount, 0) + 1", self.VALUE)
+        eventually(lambda: all(word in self.said() for word in words), f"it is said that {words} (last: {self.said()})")
+        for page in ("/status", "/", "/metrics", "/readyz"):
+            self.assertNotIn(self.VALUE, self.d.get(page)[1], page)
+        self.assert_clean_log(self.d, self.VALUE)
+
+    def said(self):
+        return str([link["reason"] for link in self.d.entity("thing")["links"]]) + str(self.d.parked())
+
+    def test_values_that_a_trigger_repeats_do_not_leak(self):
+        self.begin()
+        self.a.run("INSERT INTO things (k) VALUES ('one')")
+        for code in ("42501", "40001", "57P01", "08006", "XX000"):
+            self.refused(code, "refuse() in the database", body=self.MIGHT % code)
+        self.refused("a trigger or function in the database refused it", body=self.MIGHT % "P0001")
+        self.refused("42P01", "refuse() in the database", body="EXECUTE format('SELECT FROM %I', NEW.name);")
+        self.refused("42P01", "in the database", body="PERFORM quote_ident(NEW.name)::regclass;")
+        self.refused('relation "nowhere" does not exist', body="PERFORM * FROM nowhere;")
+        self.b.run("DROP FUNCTION refuse() CASCADE")
+        self.settled()
+
+    def test_words_of_the_server_itself_do_not_hide_in_what_may_leak(self):
+        self.b.run("CREATE SCHEMA hidden; CREATE TABLE hidden.audit (t text); GRANT USAGE ON SCHEMA hidden TO crmsync")
+        self.begin()
+        self.a.run("INSERT INTO things (k) VALUES ('one')")
+        self.refused("permission denied for table audit", body="INSERT INTO hidden.audit VALUES (NEW.name);")
+
+
 class Once(ThreeCrms):
     def test_ends_with_1_when_records_are_parked(self):
         self.support.add("a@example.org", phone="1" * 21)

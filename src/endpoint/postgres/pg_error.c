@@ -119,6 +119,83 @@ static void place_of(const PGresult *res, char *out, size_t size)
 		memcpy(out + len, ")", 2);
 }
 
+/* ---- may the server's own words be shown? ------------------------------------------------------------- */
+
+#define FUNCTION_LINE "PL/pgSQL function "		/* how plpgsql begins its line of a context, innermost first */
+
+/* Is it the server's function `source` that says so? */
+static bool is_from(const PGresult *res, const char *source)
+{
+	const char *said = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION);
+
+	return said != NULL && strcmp(said, source) == 0;
+}
+
+/* RAISE: all its parts may hold anything. */
+static bool is_raised(const PGresult *res)
+{
+	return is_from(res, "exec_stmt_raise");
+}
+
+/* Always the same words, or the name of a table or function that is there. */
+static bool is_harmless(const PGresult *res)
+{
+	return is_from(res, "ProcessInterrupts") || is_from(res, "DeadLockReport") || is_from(res, "aclcheck_error");
+}
+
+static bool begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* A statement that stands in the function as it is (not EXECUTE) was not understood: the words are about its text. */
+static bool is_about_its_text(const PGresult *res, const char *context)
+{
+	static const char *const steps[] = { " at SQL statement", " at PERFORM", " at IF", " at assignment" };
+	size_t len = strcspn(context, "\n");
+
+	if (PQresultErrorField(res, PG_DIAG_INTERNAL_QUERY) == NULL || !begins(context, FUNCTION_LINE))
+		return false;
+	for (size_t i = 0; i < countof(steps); i++)
+		if (len > strlen(steps[i]) && begins(context + len - strlen(steps[i]), steps[i]))
+			return true;
+	return false;
+}
+
+/* DO of our own (pg_install.c) has no values of rows. One in a trigger is not outermost. */
+static bool is_our_do(const char *context)
+{
+	const char *outermost = strrchr(context, '\n');
+
+	return begins(outermost != NULL ? outermost + 1 : context, FUNCTION_LINE "inline_code_block ");
+}
+
+/*
+ * What is raised inside a function or trigger of the database may repeat values of the row, under any SQLSTATE, by RAISE or by
+ * a statement that was put together from them; and these words get onto pages that ask for no password.
+ */
+static bool may_be_shown(const PGresult *res)
+{
+	const char *context = PQresultErrorField(res, PG_DIAG_CONTEXT);
+
+	if (is_raised(res))
+		return false;
+	return context == NULL || is_harmless(res) || is_about_its_text(res, context) || is_our_do(context);
+}
+
+/* In the place of such words. The function is named where the innermost line of the context is plpgsql's: other lines hold statements. */
+static void set_raised(struct err *e, enum err_kind kind, const char *code, const char *context)
+{
+	const char *name = context != NULL && begins(context, FUNCTION_LINE) ? context + strlen(FUNCTION_LINE) : NULL;
+	const char *end = name != NULL ? strstr(name, ") line ") : NULL;
+
+	if (end != NULL && end < name + strcspn(name, "\n"))
+		err_set(e, kind, code, "function %.*s in the database failed with SQLSTATE %s; the database's log has its words",
+			(int)(end + 1 - name), name, code);
+	else
+		err_set(e, kind, code, "a trigger or function in the database failed with SQLSTATE %s; the database's log has its words", code);
+}
+
 void pg_error(const PGresult *res, struct err *e)
 {
 	const char *code = PQresultErrorField(res, PG_DIAG_SQLSTATE);
@@ -132,7 +209,9 @@ void pg_error(const PGresult *res, struct err *e)
 		err_set(e, kind, PG_FENCED, PG_FENCED_WORDS);
 	} else if (kind == ERR_ROW) {
 		place_of(res, place, sizeof place);
-		err_set(e, kind, code, "%s%s", words_of(code), place);
+		err_set(e, kind, code, "%s%s", words_of(code), is_raised(res) ? "" : place);
+	} else if (!may_be_shown(res)) {
+		set_raised(e, kind, code, PQresultErrorField(res, PG_DIAG_CONTEXT));
 	} else {
 		err_set(e, kind, code, "%s", primary != NULL ? primary : "no words given");
 	}
