@@ -80,7 +80,7 @@ struct settlement {
 /* What a person wants against the rules (decide_imposed.c): values, a whole record; the record's end; or what one side shows, be it nothing. */
 struct imposition {
 	enum impose { IMPOSE_VALUES, IMPOSE_RECORD, IMPOSE_END, IMPOSE_SIDE } what;
-	uint64_t fields;		/* VALUES */
+	uint64_t fields;		/* VALUES, SIDE */
 	const struct value *values;	/* by field index */
 	const uint64_t *digests;	/* of these; by field index, as */
 	const uint64_t *expected;	/* VALUES: of what has to be agreed there now; the same: a witness for others of its group */

@@ -175,7 +175,7 @@ static void find_side(struct work *w, const struct imposition *i)
 		w->edits[e].removed = w->edits[e].missing = false;	/* whether it is to be gone is what is decided here */
 	w->ended = w->seen[i->side].what != OBSERVED_ROW;
 	for (size_t f = 0; !w->ended && f < w->entity->n_fields; f++)
-		if (!all_as_known(w, f))
+		if ((i->fields & BIT(f)) && !all_as_known(w, f))
 			w->imposed |= w->unit[f];
 	if (w->ended)
 		w->imposed_key = key_above(w, all_fields(w->entity));

@@ -27,7 +27,6 @@ static void migration_release(struct sync_migration *m)
 	job_end(&m->sync->jobs, &m->job);
 	migrate_stretches_clear(m);
 	moment_free(&m->moment);
-	free(m->extra);
 	free(m);
 }
 
@@ -181,7 +180,7 @@ static void tell_phase(struct sync_migration *m, int64_t had)
 		const char *name, *unit;
 	} phases[] = {
 		[MIGRATE_BEGIN] = { "begin" }, [MIGRATE_TARGET] = { "target", "rows" }, [MIGRATE_SOURCE] = { "source", "rows" },
-		[MIGRATE_EXTRA] = { "extra", "records" }, [MIGRATE_SETTLE] = { "settle" }, [MIGRATE_OVER] = { "over" },
+		[MIGRATE_EXTRA] = { "extra", "rows" }, [MIGRATE_SETTLE] = { "settle" }, [MIGRATE_OVER] = { "over" },
 	};
 
 	job_phase(&m->job, phases[m->phase].name, m->to->mapping->endpoint->name, phases[m->phase].unit, -1, clock_mono_us());
@@ -280,49 +279,6 @@ static bool begin_step(struct sync_migration *m)
 	return true;
 }
 
-/* ---- EXTRA ------------------------------------------------------------------------------------------- */
-
-static void on_scanned(void *arg, const struct rid *rids, const struct value *blobs, size_t n, uint64_t next, const struct err *e)
-{
-	struct sync_migration *m = arg;
-	const struct vector_layout *layout = &m->sync->store->layouts[m->flow->index];
-	struct rid *extra = NULL;
-	size_t n_extra = 0;
-	struct arena arena;
-	struct vector *v;
-
-	m->scanning = false;
-	if (!migrate_still_answered(m, e))
-		return;
-	m->scan_at = next;
-	m->scanned = next == 0;
-	job_more(&m->job, (int64_t)n, clock_mono_us());
-	arena_init(&arena);
-	extra = arena_alloc(&arena, (n + 1) * sizeof *extra);
-	for (size_t i = 0; i < n; i++)
-		if (vector_decode(blobs[i].data, (size_t)blobs[i].len, layout, &arena, &v, NULL) && migrate_is_extra(m, v))
-			extra[n_extra++] = rids[i];
-	if (n_extra > 0)
-		round_of_extra(m->flow, extra, n_extra, migrate_part_new(m, NULL));
-	arena_fini(&arena);
-	migrate_go_on(m);
-}
-
-static bool extra_step(struct sync_migration *m)
-{
-	if (m->scanning || m->extra != NULL || m->saving || migrate_is_held(m))
-		return false;
-	if (m->scanned) {
-		migrate_enter(m, MIGRATE_SETTLE);
-		return true;
-	}
-	job_expect(&m->job, m->sync->store->records[m->flow->index]);
-	m->scanning = true;
-	m->open++;
-	m->sync->store->ops->scan(m->sync->store, m->flow->index, m->scan_at, on_scanned, m);
-	return true;
-}
-
 /* ---- SETTLE ------------------------------------------------------------------------------------------ */
 
 static void on_forgotten(void *arg, const struct err *e)
@@ -382,7 +338,7 @@ static bool over_step(struct sync_migration *m)
 
 static bool (*const steps[])(struct sync_migration *) = {
 	[MIGRATE_BEGIN] = begin_step, [MIGRATE_TARGET] = migrate_list_step, [MIGRATE_SOURCE] = migrate_list_step,
-	[MIGRATE_EXTRA] = extra_step, [MIGRATE_SETTLE] = settle_step, [MIGRATE_OVER] = over_step,
+	[MIGRATE_EXTRA] = migrate_list_step, [MIGRATE_SETTLE] = settle_step, [MIGRATE_OVER] = over_step,
 };
 
 bool migrate_is_at_work(const struct flow *flow)

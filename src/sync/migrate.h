@@ -10,7 +10,7 @@
  *   BEGIN    where did it stop last time? is the target empty?
  *   TARGET   every row of the target, unless it was surveyed before: then it is known what is there, and which records are absent
  *   SOURCE   every row of the source: recalled, decided, written, marked by rounds like any other, several at a time
- *   EXTRA    onto replace: records that only the target has are ended there
+ *   EXTRA    onto replace: every row of the target as it is now, and records that only the target has are ended there
  *   SETTLE   what a busy row or a guard has put off
  *
  * It is a listing by order, and otherwise the survey: the poll position is saved before the first page, and a table of which all pages
@@ -29,7 +29,9 @@
  *                table as it was at one moment (doc/migrate.md); what was edited after that moment is for the capture to tell of
  *
  *   onto merge     the entity's rules decide about every record that both have, as at first contact
- *   onto replace   the target has no say, as if its role were `target`: before-images keep what is written over or deleted
+ *   onto replace   the target has no say, as if its role were `target`, and what it has said before is taken back where the source shows
+ *                  something else: so each row of the source is compared, whatever the strategy. Before-images keep what is written over or
+ *                  deleted. What other endpoints have said, and the source has yet to get, stays
  *
  * How far it is stands in the store beside the vectors that it has made, in one line behind them: who loses the one has lost the other.
  * A part is over when its round has marked what came of it; the mark names the last row before which all parts are. What was in work when
@@ -49,7 +51,7 @@ enum { STRETCHES_MAX = 16 };
 struct part {				/* a page in work */
 	struct sync_migration *migration;
 	struct stretch *stretch;
-	char *last;			/* owned; local id of its last row; NULL: of EXTRA */
+	char *last;			/* owned; local id of its last row */
 	struct sync_migrate_sums sums;
 	bool past;			/* its rows are as they were at the moment that all stretches are listed as of */
 	bool over;
@@ -89,17 +91,13 @@ struct sync_migration {
 	/* BEGIN */
 	bool loaded, resumed, other;	/* other: one with other words was broken off */
 	bool looked, was_empty;		/* the target, when it began */
-	/* TARGET, SOURCE */
+	/* TARGET, SOURCE, EXTRA */
 	bool positioned, estimated, parted, marking;
 	bool asking_moment, no_moment;	/* no_moment: there cannot be one */
 	struct moment *moment;		/* owned; all stretches are listed as of then; NULL: as it is now */
 	unsigned moments;		/* the number of that one, or of the last */
 	struct stretch stretches[STRETCHES_MAX];
 	size_t n_stretches;
-	/* EXTRA */
-	bool scanning, scanned;
-	uint64_t scan_at;
-	struct part *extra;		/* in work; NULL: none is */
 	/* SETTLE */
 	int64_t settling_us;
 	unsigned looks;
@@ -144,7 +142,7 @@ void migrate_save(struct sync_migration *);
 void migrate_enter(struct sync_migration *, enum migrate_phase);
 static inline struct side *migrate_side_listed(const struct sync_migration *m)
 {
-	return m->phase == MIGRATE_TARGET ? m->to : m->from;
+	return m->phase == MIGRATE_SOURCE ? m->from : m->to;
 }
 /* One that only owes answers for a while is waited for. */
 static inline bool migrate_waits_for(const struct side *side)
@@ -156,7 +154,6 @@ static inline bool migrate_waits_for(const struct side *side)
 
 bool migrate_list_step(struct sync_migration *);
 void migrate_stretches_clear(struct sync_migration *);
-struct part *migrate_part_new(struct sync_migration *, struct stretch *);	/* stretch NULL: of EXTRA */
 size_t migrate_asking(const struct flow *);	/* pages on their way */
 
 /* ---- migrate_load.c ---------------------------------------------------------------------------------- */
@@ -173,14 +170,17 @@ void migrate_leave(struct sync_migration *, struct part *, const struct err *why
 void migrate_taken(struct part *, uint64_t cleaned, uint64_t rejected);	/* the rows of its page were looked at */
 bool migrate_forbids(const struct round *, size_t e);			/* nothing is written there */
 bool migrate_looks_anew(const struct round *);				/* a row without news is not over with that */
+bool migrate_meets_strangers(const struct round *, size_t e);		/* there may be rows that no vector tells of */
 bool migrate_is_first_load(const struct round *);
 /* Its row is of a moment before, and not what was last seen there: it may have been seen since. */
 bool migrate_shows_past(const struct round *, const struct subject *);
 /* Who has a say; what is known of a record; what is to become of it. */
 void migrate_shape(const struct round *, struct decide_endpoint *ends);
 const struct vector *migrate_base_of(struct round *, const struct subject *, const struct vector *base);
-void migrate_impose(struct round *, struct subject *, struct decide_policy *);
-bool migrate_is_extra(const struct sync_migration *, const struct vector *);
+bool migrate_spares(const struct round *, const struct subject *);	/* it is listed with the target, and others have it, too */
+void migrate_impose(struct round *, const struct subject *, struct decide_policy *);
+/* It has been decided, and not as the source shows it: true: now that is imposed, and it is to be decided again. */
+bool migrate_overrules(struct round *, const struct subject *, struct decide_policy *);
 void migrate_note_written(const struct round *, size_t e, size_t bytes, int64_t us);
 void migrate_note_done(const struct round *, size_t e, enum action);
 

@@ -1,5 +1,5 @@
 /*
- * migrate_list.c - TARGET and SOURCE: a table page after page, in one stretch or in several at once, until all of them are over.
+ * migrate_list.c - TARGET, SOURCE and EXTRA: a table page after page, in one stretch or in several at once, until all of them are over.
  *
  * Before the first page it is noted where a poll is to go on, about how many rows there are, and where the table is parted. Stretches of an
  * entity that rests are listed as of one moment, which is taken last: whatever is edited after it is news to the capture. In one that is
@@ -42,7 +42,7 @@ void migrate_stretches_clear(struct sync_migration *m)
 	m->n_stretches = 1;
 }
 
-/* ---- TARGET, SOURCE: before the first page ----------------------------------------------------------- */
+/* ---- before the first page ---------------------------------------------------------------------------- */
 
 static void on_positioned(void *arg, const struct err *e)
 {
@@ -199,7 +199,7 @@ static bool is_of_the_past(const struct stretch *t, const struct err *e)
 	return t->moment != 0 && (is_lost(e) || m->moment == NULL || t->moment != m->moments || !m->flow->paused);
 }
 
-/* ---- TARGET, SOURCE: pages --------------------------------------------------------------------------- */
+/* ---- pages -------------------------------------------------------------------------------------------- */
 
 static void add_sums(struct sync_migrate_sums *to, const struct sync_migrate_sums *more)
 {
@@ -228,7 +228,7 @@ static void settle_parts(struct stretch *t)
 		job_more(&m->job, part->sums.rows, now);
 		t->done += part->sums.rows;
 		rate_add(&t->pace, (uint64_t)part->sums.rows, now);
-		if (m->phase == MIGRATE_TARGET)		/* what is reported is what was brought over */
+		if (m->phase != MIGRATE_SOURCE)		/* what is reported is what was brought over */
 			part->sums.rows = part->sums.read = part->sums.cleaned = part->sums.rejected = 0;
 		add_sums(&m->sums, &part->sums);
 		free(t->settled);
@@ -240,37 +240,23 @@ static void settle_parts(struct stretch *t)
 		migrate_save(m);
 }
 
-static void part_over(struct part *part)
-{
-	struct sync_migration *m = part->migration;
-
-	if (part->stretch != NULL) {
-		part->over = true;
-		settle_parts(part->stretch);
-	} else {
-		add_sums(&m->sums, &part->sums);
-		m->extra = NULL;
-		free(part);
-	}
-}
-
 void migrate_leave(struct sync_migration *m, struct part *part, const struct err *why)
 {
-	if (part != NULL && why == NULL && !m->ended)
-		part_over(part);
+	if (part != NULL && why == NULL && !m->ended) {
+		part->over = true;
+		settle_parts(part->stretch);
+	}
 	if (migrate_answered(m, part != NULL ? why : NULL))
 		migrate_go_on(m);
 }
 
-struct part *migrate_part_new(struct sync_migration *m, struct stretch *t)
+static struct part *part_new(struct stretch *t)
 {
 	struct part *part = xcalloc(1, sizeof *part);
 
-	part->migration = m;
+	part->migration = t->migration;
 	part->stretch = t;
-	if (t == NULL)
-		m->extra = part;
-	else if (t->first == NULL)
+	if (t->first == NULL)
 		t->first = t->last = part;
 	else
 		t->last = t->last->next = part;
@@ -282,7 +268,7 @@ static void take_page(struct stretch *t, struct rowset *rows)
 	struct sync_migration *m = t->migration;
 	struct side *side = migrate_side_listed(m);
 	const struct row *last = &rows->rows[rows->n - 1];
-	struct part *part = migrate_part_new(m, t);
+	struct part *part = part_new(t);
 	int64_t now = clock_mono_us();
 
 	part->last = xstrndup(last->id.data, (size_t)last->id.len);
@@ -370,7 +356,7 @@ static void next_phase(struct sync_migration *m)
 	if (m->phase == MIGRATE_TARGET)
 		migrate_enter(m, MIGRATE_SOURCE);
 	else
-		migrate_enter(m, may_end_extra(m) ? MIGRATE_EXTRA : MIGRATE_SETTLE);
+		migrate_enter(m, m->phase == MIGRATE_SOURCE && may_end_extra(m) ? MIGRATE_EXTRA : MIGRATE_SETTLE);
 }
 
 static void on_surveyed(void *arg, const struct err *e)

@@ -27,13 +27,15 @@ bool migrate_forbids(const struct round *r, size_t e)
 
 bool migrate_looks_anew(const struct round *r)
 {
-	return r->part != NULL && r->migration->phase == MIGRATE_SOURCE && r->migration->strategy != MIGRATE_INCREMENTAL;
+	const struct sync_migration *m = r->migration;
+
+	return r->part != NULL && m->phase != MIGRATE_TARGET && (m->strategy != MIGRATE_INCREMENTAL || m->onto == ONTO_REPLACE);
 }
 
 /* It writes over nothing, and nothing of it can be taken back: it must not wait for a disk. */
 bool migrate_is_first_load(const struct round *r)
 {
-	return r->part != NULL && r->migration->was_empty;
+	return r->part != NULL && r->migration->was_empty && r->migration->phase != MIGRATE_EXTRA;
 }
 
 bool migrate_shows_past(const struct round *r, const struct subject *s)
@@ -66,9 +68,15 @@ static bool is_nowhere_but_at(const struct vector *v, size_t e)
 	return true;
 }
 
-bool migrate_is_extra(const struct sync_migration *m, const struct vector *v)
+/* With a row of the source, which stands. */
+static bool is_replacing(const struct round *r)
 {
-	return !v->dead && v->seen[m->to->endpoint].present && is_nowhere_but_at(v, m->to->endpoint);
+	return replaces(r) && r->part != NULL && r->migration->phase == MIGRATE_SOURCE;
+}
+
+bool migrate_meets_strangers(const struct round *r, size_t e)
+{
+	return is_replacing(r) && e == r->migration->to->endpoint && !r->migration->was_empty;
 }
 
 /* ---- what is known of a record ----------------------------------------------------------------------- */
@@ -100,14 +108,73 @@ const struct vector *migrate_base_of(struct round *r, const struct subject *s, c
 	return told;
 }
 
-void migrate_impose(struct round *r, struct subject *s, struct decide_policy *p)
+/* As they show it now; who cannot be asked may have it, and a row outside of its `where` may be it. */
+static bool is_extra(const struct round *r, const struct subject *s)
 {
-	static const struct imposition end = { .what = IMPOSE_END };
+	const struct sync_migration *m = r->migration;
 
-	if (r->part == NULL || r->migration->phase != MIGRATE_EXTRA || s->base == NULL || !migrate_is_extra(r->migration, s->base))
-		return;
-	if (s->seen[r->migration->to->endpoint].what == OBSERVED_ROW)
-		p->imposed = &end;
+	for (size_t e = 0; e < r->flow->sync->topology->n_endpoints; e++) {
+		const struct observation *o = &s->seen[e];
+		bool is_known = s->base != NULL && (s->base->seen[e].present || s->base->seen[e].uncertain);
+
+		if (e == m->to->endpoint || r->flow->sides[e] == NULL)
+			continue;
+		if (o->what == OBSERVED_ROW || o->outside || (o->what == OBSERVED_NOTHING && (is_known || e == m->from->endpoint)))
+			return false;
+	}
+	return s->seen[m->to->endpoint].what == OBSERVED_ROW;
+}
+
+bool migrate_spares(const struct round *r, const struct subject *s)
+{
+	return r->part != NULL && r->migration->phase == MIGRATE_EXTRA && !is_extra(r, s);
+}
+
+static const struct imposition *as_the_source_shows(struct round *r, uint64_t fields)
+{
+	struct imposition *i = arena_zalloc(&r->arena, sizeof *i);
+
+	*i = (struct imposition){ .what = IMPOSE_SIDE, .side = r->migration->from->endpoint, .fields = fields };
+	return i;
+}
+
+void migrate_impose(struct round *r, const struct subject *s, struct decide_policy *p)
+{
+	if (r->part != NULL && r->migration->phase == MIGRATE_EXTRA && is_extra(r, s))
+		p->imposed = as_the_source_shows(r, 0);		/* that is nothing */
+}
+
+/* Neither of the two between which the order is. */
+static bool is_of_others(const struct round *r, const struct edit_key *key)
+{
+	const struct sync_migration *m = r->migration;
+
+	return key->origin < r->flow->sync->topology->n_endpoints && key->origin != m->from->endpoint && key->origin != m->to->endpoint;
+}
+
+static uint64_t overruled_fields(const struct round *r, const struct subject *s)
+{
+	const struct observation *shown = &s->seen[r->migration->from->endpoint];
+	const struct vector *next = s->d.next;
+	uint64_t mask = 0;
+
+	for (size_t f = 0; f < next->n_fields; f++)
+		if ((next->dead || (s->d.waits & BIT(f)) || next->fields[f].digest != digest_field(shown->digests[f])) &&
+		    !is_of_others(r, next->dead ? &next->deleted : &next->fields[f].key))
+			mask |= BIT(f);
+	return mask;
+}
+
+bool migrate_overrules(struct round *r, const struct subject *s, struct decide_policy *p)
+{
+	uint64_t fields;
+
+	if (!is_replacing(r) || s->seen[r->migration->from->endpoint].what != OBSERVED_ROW)
+		return false;
+	fields = overruled_fields(r, s);
+	if (fields != 0)
+		p->imposed = as_the_source_shows(r, fields);
+	return fields != 0;
 }
 
 /* ---- what was written -------------------------------------------------------------------------------- */

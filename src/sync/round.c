@@ -519,22 +519,6 @@ void round_of_records(struct flow *flow, const struct again *const *list, size_t
 	round_run(r);
 }
 
-void round_of_extra(struct flow *flow, const struct rid *list, size_t n, struct part *part)
-{
-	struct round *r = round_new(flow, NULL, n, NULL);
-
-	if (r->migration == NULL)
-		migrate_join(r);
-	r->part = part;
-	for (size_t i = 0; i < n; i++) {
-		struct subject *s = add_subject(r);
-
-		s->rid = list[i];
-		s->has_rid = true;
-	}
-	round_run(r);
-}
-
 void round_let_go(struct round *r)
 {
 	if (r->captured != NULL && r->captured->ack != NULL)

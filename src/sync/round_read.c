@@ -333,9 +333,10 @@ static bool may_meet_stranger(const struct round *r, const struct subject *s, si
 {
 	const struct side *side = r->flow->sides[e];
 
-	if (side == NULL || side->mapping->role == ROLE_SOURCE || !has_strangers(side->mapping))
+	if (side == NULL || side->mapping->role == ROLE_SOURCE || s->seen[e].what != OBSERVED_ABSENT || s->seen[e].outside)
 		return false;
-	if (s->seen[e].what != OBSERVED_ABSENT || s->seen[e].outside || ((r->is_page || r->part != NULL) && !side->strangers))
+	if (!migrate_meets_strangers(r, e) &&
+	    (!has_strangers(side->mapping) || ((r->is_page || r->part != NULL) && !side->strangers)))
 		return false;
 	return s->base == NULL || !s->base->seen[e].detached;
 }

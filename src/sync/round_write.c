@@ -84,6 +84,7 @@ static void try_anew(const struct round *r, struct subject *s)
 static void decide_subject(struct round *r, struct subject *s, struct decide_policy *p)
 {
 	const struct entity_def *def = r->flow->def;
+	const struct vector *base;
 	bool have_key = true;
 
 	for (size_t e = 0; e < n_endpoints(r); e++)
@@ -98,8 +99,15 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	undo_impose(r, s, p);
 	if (s->undo == NULL && r->migration == NULL)
 		verify_impose(r, s, p);
+	if (migrate_spares(r, s)) {
+		round_drop_subject(r, s, BOOKS_UNCHANGED);
+		return;
+	}
 	migrate_impose(r, s, p);
-	decide_record(p, migrate_base_of(r, s, round_base_of(r, s)), s->seen, &r->arena, &s->d);
+	base = migrate_base_of(r, s, round_base_of(r, s));
+	decide_record(p, base, s->seen, &r->arena, &s->d);
+	if (migrate_overrules(r, s, p))
+		decide_record(p, base, s->seen, &r->arena, &s->d);
 	if (round_holds(r, s))
 		decide_record(p, s->base, s->seen, &r->arena, &s->d);
 	if (s->buried && s->d.next->dead && s->seen[r->side->endpoint].what == OBSERVED_ROW)

@@ -413,9 +413,8 @@ enum listed { LISTED_PAGE, LISTED_PARKED, LISTED_ALONE };
 void round_of_listing(struct side *, struct rowset *, int64_t asked_us, enum listed);
 /* retried: records that are parked there, which is told of the round's end; NULL: they are not. */
 void round_of_records(struct flow *, const struct again *const *list, size_t n, struct side *retried);
-/* Of a migration: a page of its own, and records that only its target has. The part is told of the end. */
+/* Of a migration: a page of its own. The part is told of the end. */
 void round_of_migration(struct side *, struct rowset *, int64_t asked_us, struct part *);
-void round_of_extra(struct flow *, const struct rid *list, size_t n, struct part *);
 /* Of a plan: which rows of a page have news; and what would be done about those records. The plan is told of the end. */
 struct planned_record {
 	struct rid rid;

@@ -131,7 +131,7 @@ void verify_impose(struct round *r, const struct subject *s, struct decide_polic
 	i = arena_zalloc(&r->arena, sizeof *i);
 	rows = arena_alloc(&r->arena, n_endpoints(r) * sizeof *rows);	/* the round may outlive the verification */
 	memcpy(rows, d->told, n_endpoints(r) * sizeof *rows);
-	*i = (struct imposition){ .what = IMPOSE_SIDE, .side = d->side, .looked_at = v->sums.compared_at,
+	*i = (struct imposition){ .what = IMPOSE_SIDE, .fields = UINT64_MAX, .side = d->side, .looked_at = v->sums.compared_at,
 				  .there = d->told_there, .rows = rows };
 	p->imposed = i;
 }

@@ -6,7 +6,7 @@ import subprocess
 import threading
 import unittest
 
-from case import Pair, needs_failpoints
+from case import Pair, behind_our_back, needs_failpoints
 from crm import CRMSYNCCTL, Cluster, Standby, eventually, topology
 from killing import LONG, TIMES, Killing
 
@@ -188,6 +188,127 @@ class Migrate(Killing, Migrating):
         _, total = self.migrate("--onto", "replace", code=1)
         self.assertEqual((total["extra_kept"], total["deleted"]), (True, 0))
         self.assertEqual(self.b.run("SELECT k FROM things ORDER BY k"), [("k1",), ("k2",), ("k3",), ("k4",)])
+
+    def replaced(self, *words, code=0):
+        """The sum of an order after which the target is as the source, and stays so."""
+        _, total = self.migrate("--onto", "replace", *words, code=code)
+        wanted = self.rows(self.a)
+        self.assert_equal()
+        self.resume()
+        self.assertEqual(self.settled(), wanted, "the target had a say after all")
+        return total
+
+    def test_onto_replace_ends_what_came_to_the_target_since_it_was_listed(self):
+        self.a.run(FILL, 1, 20)
+        self.rest()
+        self.migrate()
+        self.b.run(FILL, 21, 22)
+        self.b.run("UPDATE things SET name = 'of b' WHERE k = 'k1'")
+        total = self.replaced()
+        self.assertEqual([total[n] for n in ("inserted", "updated", "deleted")], [0, 1, 2])
+
+    def test_onto_replace_ends_what_only_the_target_has_without_a_trace(self):
+        self.a.run(FILL, 1, 10)
+        self.begin(SMALL_BATCHES)
+        behind_our_back(self.b, "UPDATE things SET name = 'x' WHERE k = 'k1'", "DELETE FROM things WHERE k = 'k3'",
+                        "INSERT INTO things (k) SELECT 'z' || i FROM generate_series(1, 250) i")
+        behind_our_back(self.a, "UPDATE things SET name = 'y' WHERE k = 'k5'", "DELETE FROM things WHERE k = 'k6'")
+        total = self.replaced()
+        self.assertEqual([total[n] for n in ("inserted", "updated", "deleted")], [1, 2, 251])
+
+    def test_onto_replace_writes_over_what_the_rules_gave_to_the_target(self):
+        self.a.run(FILL, 1, 3)
+        self.b.run(FILL, 1, 3)
+        self.b.run("UPDATE things SET name = 'of b', changed = now() + interval '1 second' WHERE k < 'k3'")
+        self.rest()
+        self.migrate("--onto", "merge")
+        self.assertEqual(self.replaced()["updated"], 2)
+        images = self.d.ctl_lines("history")
+        self.assertEqual([i["fields"]["name"]["before"] for i in images], ["of b"] * 2)
+
+    def test_onto_replace_writes_over_what_the_source_has_refused(self):
+        self.a.run(FILL, 1, 3)
+        self.begin()
+        self.a.run("ALTER TABLE things ADD CHECK (name <> 'bad')")
+        self.b.run("UPDATE things SET name = 'bad' WHERE k = 'k1'")
+        self.d.wait()
+        self.assertEqual(len(self.d.parked()), 1)
+        self.replaced()
+        self.assertEqual(self.d.parked(), [])
+
+    def test_onto_replace_brings_back_what_the_target_has_deleted(self):
+        self.a.run(FILL, 1, 3)
+        self.begin()
+        self.d.ctl("pause", "a")
+        self.b.run("DELETE FROM things WHERE k = 'k1'")
+        eventually(lambda: self.d.entity("thing")["pending"], "a is owed that")
+        self.d.ctl("pause", "thing")
+        self.d.ctl("resume", "a")
+        self.until_ready()
+        self.assertEqual(self.replaced()["inserted"], 1)
+
+    def test_onto_replace_nobody_is_asked_about_what_waits_for_a_person(self):
+        self.entities = THING.replace("  mappings:", "  conflict: {fields: {name: manual}}\n  mappings:")
+        self.a.run(FILL, 1, 2)
+        self.b.run(FILL, 1, 2)
+        self.b.run("UPDATE things SET name = 'of b' WHERE k = 'k1'")
+        self.rest()
+        self.migrate("--onto", "merge")
+        self.assertEqual(self.replaced()["updated"], 1)
+        self.assertEqual([c for c in self.d.ctl_lines("conflicts") if c["winner"] == ""], [])
+
+    def test_onto_replace_carries_out_deletes_that_are_held(self):
+        self.a.run(FILL, 1, 60)
+        self.begin()
+        self.a.run("DELETE FROM things WHERE id > 5")
+        eventually(lambda: self.d.ctl_lines("held", "list"), "they are held")
+        self.d.wait()
+        left = self.arrived() - 5
+        self.assertEqual(self.replaced()["deleted"], left)
+        self.assertEqual(self.d.ctl_lines("held", "list"), [])
+
+    def test_onto_replace_knows_of_deletes_that_nobody_has_captured_yet(self):
+        self.a.run(FILL, 1, 20)
+        self.begin()
+        self.d.ctl("pause", "thing")
+        self.a.run("DELETE FROM things WHERE k = 'k4'")
+        self.a.run("UPDATE things SET name = 'of a' WHERE k = 'k3'")
+        self.b.run("UPDATE things SET name = 'of b' WHERE k IN ('k1', 'k4')")
+        self.b.run("DELETE FROM things WHERE k = 'k2'")
+        total = self.replaced("--strategy", "incremental")
+        self.assertEqual([total[n] for n in ("inserted", "updated", "deleted")], [1, 2, 1])
+
+    def test_onto_replace_a_row_that_both_have_got_since_is_written_over(self):
+        self.b.run("ALTER TABLE things DROP CONSTRAINT IF EXISTS things_k_key")
+        self.a.run(FILL, 1, 2)
+        self.begin()
+        self.d.ctl("pause", "thing")
+        for side in (self.a, self.b):
+            side.run(FILL, 3, 3)
+        self.b.run("UPDATE things SET name = 'of b' WHERE k = 'k3'")
+        total = self.replaced()
+        self.assertEqual([total[n] for n in ("inserted", "updated", "deleted")], [0, 1, 0])
+
+    def test_onto_replace_what_a_third_endpoint_has_said_stays(self):
+        c = self.database(f"{self.name}_c", self.b_sql)
+        self.entities = THING + "    c: {table: things, modified: changed}\n"
+        self.a.run(FILL, 1, 2)
+        sides = {name: {"connection": base.conninfo, **self.a_capture} for name, base in (("a", self.a), ("b", self.b), ("c", c))}
+        self.d = self.daemon(topology(self.redis, sides, self.entities))
+        self.d.wait()
+        self.d.ctl("pause", "a")
+        c.run("UPDATE things SET name = 'of c' WHERE k = 'k1'")
+        self.b.run("UPDATE things SET name = 'of b' WHERE k = 'k2'")
+        eventually(lambda: self.b.one("SELECT name FROM things WHERE k = 'k1'") == "of c", "b has got it")
+        eventually(lambda: c.one("SELECT name FROM things WHERE k = 'k2'") == "of b", "c has got it")
+        self.d.ctl("pause", "thing")
+        self.d.ctl("resume", "a")
+        self.until_ready()
+        self.migrate("--onto", "replace")
+        self.assertEqual([row[2] for row in self.rows(self.b)], ["of c", "name of 2"])
+        self.resume()
+        self.assertEqual([row[2] for row in self.settled()], ["of c", "name of 2"])
+        self.assertEqual(self.rows(c), self.rows(self.a))
 
     def break_off(self, asked, how):
         if how == "kill -9":

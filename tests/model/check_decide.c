@@ -2425,7 +2425,7 @@ static void impose_side(size_t side)
 	struct imposition *i = arena_zalloc(&arena, sizeof *i);
 	uint64_t *rows = arena_zalloc(&arena, ENDPOINTS_MAX * sizeof *rows);
 
-	*i = (struct imposition){ .what = IMPOSE_SIDE, .side = side, .looked_at = MASK(A) | MASK(B), .rows = rows };
+	*i = (struct imposition){ .what = IMPOSE_SIDE, .fields = UINT64_MAX, .side = side, .looked_at = MASK(A) | MASK(B), .rows = rows };
 	for (size_t e = A; e <= B; e++) {
 		i->there |= now[e].what == OBSERVED_ROW ? MASK(e) : 0;
 		rows[e] = now[e].row;
