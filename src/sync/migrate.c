@@ -44,7 +44,7 @@ static void migration_end(struct sync_migration *m, const struct err *e)
 	m->ended = true;
 	m->sums.us = m->before_us + clock_mono_us() - m->job.began_us;
 	m->sums.waiting = m->to->owed;
-	m->sums.rejected += m->to->parked > m->parked_before ? m->to->parked - m->parked_before : 0;
+	m->sums.rejected = migrate_rejected(m);
 	leave_debts(m);
 	if (e == NULL)
 		log_info("migrated", LOG_S("entity", m->flow->def->name), LOG_S("from", m->from->mapping->endpoint->name),
@@ -215,8 +215,6 @@ static void on_mark(void *arg, struct value text, const struct err *e)
 		tell_phase(m, m->job.done);
 		log_info("migration goes on where it stopped", LOG_S("entity", m->flow->def->name),
 			 LOG_S("to", m->to->mapping->endpoint->name), LOG_I("rows", m->sums.rows));
-	} else {
-		m->parked_before = m->to->parked;
 	}
 	migrate_go_on(m);
 }

@@ -53,6 +53,7 @@ struct part {				/* a page in work */
 	struct stretch *stretch;
 	char *last;			/* owned; local id of its last row */
 	struct sync_migrate_sums sums;
+	int64_t untaken;		/* of its rows: cannot be taken */
 	bool past;			/* its rows are as they were at the moment that all stretches are listed as of */
 	bool over;
 	struct part *next;		/* of that stretch */
@@ -105,7 +106,7 @@ struct sync_migration {
 	/* all of it */
 	struct sync_migrate_sums sums;
 	int64_t before_us;		/* so long it was at work in earlier lives */
-	int64_t parked_before;		/* at the target */
+	int64_t untaken;		/* rows of the source that cannot be taken */
 	double credit;			/* so many rows --rate lets it list now; below 0: none */
 	int64_t credit_us;		/* as of then, monotonic */
 	bool asking_load, load_known;
@@ -161,13 +162,14 @@ size_t migrate_asking(const struct flow *);	/* pages on their way */
 bool migrate_is_held(struct sync_migration *);			/* nothing may be listed now: the next tick asks again */
 void migrate_note_listed(struct sync_migration *, size_t rows);
 void migrate_look_at_load(struct sync_migration *);		/* each tick */
+int64_t migrate_rejected(const struct sync_migration *);	/* that is parked now, whenever it was */
 
 /* ---- migrate_round.c --------------------------------------------------------------------------------- */
 
 /* A round is born that belongs to it: one of its pages, or any of a flow that is paused. Told of its end, why NULL: fine. */
 void migrate_join(struct round *);
 void migrate_leave(struct sync_migration *, struct part *, const struct err *why);
-void migrate_taken(struct part *, uint64_t cleaned, uint64_t rejected);	/* the rows of its page were looked at */
+void migrate_taken(struct part *, uint64_t cleaned, uint64_t untaken);	/* the rows of its page were looked at */
 bool migrate_forbids(const struct round *, size_t e);			/* nothing is written there */
 bool migrate_looks_anew(const struct round *);				/* a row without news is not over with that */
 bool migrate_meets_strangers(const struct round *, size_t e);		/* there may be rows that no vector tells of */

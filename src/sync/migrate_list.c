@@ -209,7 +209,6 @@ static void add_sums(struct sync_migrate_sums *to, const struct sync_migrate_sum
 	to->inserted += more->inserted;
 	to->updated += more->updated;
 	to->deleted += more->deleted;
-	to->rejected += more->rejected;
 	to->cleaned += more->cleaned;
 	to->waited_us += more->waited_us;
 }
@@ -229,8 +228,9 @@ static void settle_parts(struct stretch *t)
 		t->done += part->sums.rows;
 		rate_add(&t->pace, (uint64_t)part->sums.rows, now);
 		if (m->phase != MIGRATE_SOURCE)		/* what is reported is what was brought over */
-			part->sums.rows = part->sums.read = part->sums.cleaned = part->sums.rejected = 0;
+			part->sums.rows = part->sums.read = part->sums.cleaned = part->untaken = 0;
 		add_sums(&m->sums, &part->sums);
+		m->untaken += part->untaken;
 		free(t->settled);
 		t->settled = part->last;
 		free(part);
@@ -344,10 +344,10 @@ static bool is_listed(const struct sync_migration *m)
 /* A row that cannot be taken has no record, and may be what the target has: then nobody knows what only that has. */
 static bool may_end_extra(struct sync_migration *m)
 {
-	m->sums.extra_kept = m->onto == ONTO_REPLACE && m->sums.rejected > 0;
+	m->sums.extra_kept = m->onto == ONTO_REPLACE && m->untaken > 0;
 	if (m->sums.extra_kept)
 		log_warn("rows of the source cannot be taken: what only the target has is left there", LOG_S("entity", m->flow->def->name),
-			 LOG_S("to", m->to->mapping->endpoint->name), LOG_I("rejected", m->sums.rejected));
+			 LOG_S("to", m->to->mapping->endpoint->name), LOG_I("rejected", m->untaken));
 	return m->onto == ONTO_REPLACE && !m->sums.extra_kept;
 }
 

@@ -118,6 +118,12 @@ bool migrate_is_held(struct sync_migration *m)
 
 /* ---- how far it is ----------------------------------------------------------------------------------- */
 
+/* What stands aside, and not what was set aside in this run: a row that was refused before and is again has not arrived either. */
+int64_t migrate_rejected(const struct sync_migration *m)
+{
+	return m->from->parked_rows + m->to->parked;
+}
+
 void sync_migrate_view(const struct sync_migration *m, struct sync_migrate_view *v)
 {
 	int64_t now = clock_mono_us();
@@ -125,6 +131,7 @@ void sync_migrate_view(const struct sync_migration *m, struct sync_migrate_view 
 	*v = (struct sync_migrate_view){ .job = &m->job, .resumed = m->resumed, .one_moment = m->moment != NULL, .sums = m->sums,
 					 .bytes_per_second = pace_of(0, -1, &m->bytes, m->job.phase_us, now).per_second,
 					 .target = m->load_known ? &m->load : NULL, .n_workers = m->n_stretches > 1 ? m->n_stretches : 0 };
+	v->sums.rejected = migrate_rejected(m);
 	v->sums.us = m->before_us + now - m->job.began_us;
 }
 

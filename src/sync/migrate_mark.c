@@ -2,7 +2,7 @@
  * migrate_mark.c - how far a migration is, as a line in the store: what it is, in which phase, its sums, and up to where each stretch of
  * the table is done with.
  *
- *   1 FROM TO STRATEGY ONTO PAST PAST PHASE EMPTY done rows read ... N, then for each of N stretches LENGTH:SETTLED LENGTH:UNTIL (-: none), then how
+ *   2 FROM TO STRATEGY ONTO PAST PAST PHASE EMPTY done rows read ... N, then for each of N stretches LENGTH:SETTLED LENGTH:UNTIL (-: none), then how
  *   many rows of each are done
  *
  * It is taken up by the same command only, and only while neither database was put back meanwhile: what such a one has forgotten is before the
@@ -33,7 +33,7 @@ static void add_identity(const struct sync_migration *m, struct buf *out)
 	static const char *const ontos[] = { [ONTO_EMPTY] = "empty", [ONTO_MERGE] = "merge", [ONTO_REPLACE] = "replace" };
 	const struct shake *shakes = m->sync->shakes;
 
-	buf_addf(out, "1 %s %s %s %s %" PRId64 " %" PRId64 " ", m->from->mapping->endpoint->name, m->to->mapping->endpoint->name,
+	buf_addf(out, "2 %s %s %s %s %" PRId64 " %" PRId64 " ", m->from->mapping->endpoint->name, m->to->mapping->endpoint->name,
 		 strategies[m->strategy], ontos[m->onto], shakes[m->from->endpoint].past_us, shakes[m->to->endpoint].past_us);
 }
 
@@ -42,7 +42,7 @@ static int64_t *counts_of(struct sync_migration *m, size_t i)
 {
 	struct sync_migrate_sums *s = &m->sums;
 	int64_t *const all[] = {
-		&m->job.done, &m->parked_before, &s->rows, &s->read, &s->written, &s->inserted, &s->updated, &s->deleted, &s->rejected,
+		&m->job.done, &m->untaken, &s->rows, &s->read, &s->written, &s->inserted, &s->updated, &s->deleted,
 		&s->cleaned, &s->waited_us, &s->us,
 	};
 

@@ -14,10 +14,10 @@ void migrate_join(struct round *r)
 	r->at_rest = r->flow->paused;
 }
 
-void migrate_taken(struct part *part, uint64_t cleaned, uint64_t rejected)
+void migrate_taken(struct part *part, uint64_t cleaned, uint64_t untaken)
 {
 	part->sums.cleaned += (int64_t)cleaned;
-	part->sums.rejected += (int64_t)rejected;
+	part->untaken += (int64_t)untaken;
 }
 
 bool migrate_forbids(const struct round *r, size_t e)

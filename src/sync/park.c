@@ -52,6 +52,13 @@ static void mark_taken(struct side *side, struct parked_mark *m, bool taken)
 	m->taken = taken;
 }
 
+static void count_mark(struct side *side, const struct parked_mark *m, int64_t by)
+{
+	side->parked += m->discarded ? 0 : by;
+	side->parked_rows += m->discarded || !m->capture ? 0 : by;
+	side->discarded += m->discarded ? by : 0;
+}
+
 static void mark_add(struct side *side, uint64_t id, bool capture, bool discarded)
 {
 	struct parked_mark *m = xcalloc(1, sizeof *m);
@@ -60,8 +67,7 @@ static void mark_add(struct side *side, uint64_t id, bool capture, bool discarde
 	m->discarded = discarded;
 	m->capture = capture;
 	HASH_ADD(hh, side->flow->sync->parked, id, sizeof m->id, m);
-	side->parked += !discarded;
-	side->discarded += discarded;
+	count_mark(side, m, 1);
 	if (capture) {
 		side->flow->books.captured++;
 		side->flow->books.parked_rows++;
@@ -70,16 +76,15 @@ static void mark_add(struct side *side, uint64_t id, bool capture, bool discarde
 
 static void mark_discarded(struct side *side, struct parked_mark *m, bool discarded)
 {
-	side->parked += m->discarded - discarded;
-	side->discarded += discarded - m->discarded;
+	count_mark(side, m, -1);
 	m->discarded = discarded;
+	count_mark(side, m, 1);
 }
 
 static void mark_remove(struct side *side, struct parked_mark *m)
 {
 	HASH_DEL(side->flow->sync->parked, m);
-	side->parked -= !m->discarded;
-	side->discarded -= m->discarded;
+	count_mark(side, m, -1);
 	mark_taken(side, m, false);
 	if (m->capture) {		/* what is found in its place is a change of its own */
 		side->flow->books.parked_rows--;

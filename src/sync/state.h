@@ -133,6 +133,7 @@ struct side {
 	struct guard guard;
 
 	int64_t owed, parked;		/* records */
+	int64_t parked_rows;		/* of those that are parked: rows of it that cannot be taken */
 	int64_t discarded;		/* parked ones that stay different by the operator's will */
 	struct retry {			/* of what is parked: retry.c */
 		unsigned causes, again;	/* why there is this pass through it, and why there has to be another one */

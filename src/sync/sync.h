@@ -265,7 +265,7 @@ struct sync_migrate_sums {		/* of all its lives together */
 	int64_t rows;			/* of the source: looked at, and what became of them is durable */
 	int64_t read, written;		/* bytes: of these rows; to the target */
 	int64_t inserted, updated, deleted;	/* there */
-	int64_t rejected, cleaned;	/* rows that cannot be taken or that the target refused; values */
+	int64_t rejected, cleaned;	/* rows that stand aside: they cannot be taken, or the target refuses them; values */
 	int64_t waiting;		/* records that the target has yet to get */
 	bool extra_kept;		/* onto replace: what only the target has was left there */
 	int64_t waited_us;		/* so long the statements took that carried these bytes */

@@ -310,6 +310,26 @@ class Migrate(Killing, Migrating):
         self.assertEqual([row[2] for row in self.settled()], ["of c", "name of 2"])
         self.assertEqual(self.rows(c), self.rows(self.a))
 
+    def test_rows_that_have_the_same_key_are_rejected(self):
+        self.a.run(FILL, 1, 3)
+        self.a.run("UPDATE things SET k = ' K1' WHERE k = 'k3'")
+        self.rest()
+        for _ in range(2):
+            _, total = self.migrate("--onto", "merge", code=1)
+            self.assertEqual((total["rejected"], self.arrived()), (1, 2))
+        self.assertEqual([p["code"] for p in self.d.parked()], ["duplicate-key"])
+
+    def test_what_the_target_refuses_again_is_rejected_again(self):
+        self.a.run(FILL, 1, 3)
+        self.b.run("ALTER TABLE things ADD CONSTRAINT fine CHECK (name <> 'name of 2')")
+        self.rest()
+        for strategy in ("full", "full", "incremental"):
+            _, total = self.migrate("--onto", "merge", "--strategy", strategy, code=1)
+            self.assertEqual((total["rejected"], self.arrived()), (1, 2), strategy)
+        self.b.run("ALTER TABLE things DROP CONSTRAINT fine")
+        _, total = self.migrate("--onto", "merge")
+        self.assertEqual((total["rejected"], self.arrived()), (0, 3))
+
     def break_off(self, asked, how):
         if how == "kill -9":
             self.d.kill()
