@@ -65,7 +65,8 @@ struct stretch {			/* of the table that is being listed: all of it, or one of se
 	char *settled;			/* owned; all rows up to this one are done with; NULL: none are */
 	char *after;			/* owned; listed up to there */
 	bool asking, listed;
-	int64_t asked_us;
+	int64_t asked_us;		/* the last time; 0: never */
+	size_t asked_rows;
 	unsigned moment;		/* asked for with that one; 0: as it is now */
 	int64_t done;			/* rows that are done with, in all lives */
 	struct rate pace;
@@ -107,7 +108,7 @@ struct sync_migration {
 	struct sync_migrate_sums sums;
 	int64_t before_us;		/* so long it was at work in earlier lives */
 	int64_t untaken;		/* rows of the source that cannot be taken */
-	double credit;			/* so many rows --rate lets it list now; below 0: none */
+	double credit;			/* so many rows --rate lets it list now */
 	int64_t credit_us;		/* as of then, monotonic */
 	bool asking_load, load_known;
 	int64_t load_us;		/* when it was asked for last, monotonic; 0: not yet */
@@ -160,7 +161,9 @@ size_t migrate_asking(const struct flow *);	/* pages on their way */
 /* ---- migrate_load.c ---------------------------------------------------------------------------------- */
 
 bool migrate_is_held(struct sync_migration *);			/* nothing may be listed now: the next tick asks again */
-void migrate_note_listed(struct sync_migration *, size_t rows);
+size_t migrate_page_rows(const struct sync_migration *);	/* the most that is asked for at once */
+void migrate_note_asked(struct sync_migration *, size_t rows);
+void migrate_note_listed(struct sync_migration *, size_t asked, size_t rows);	/* so many of them came */
 void migrate_look_at_load(struct sync_migration *);		/* each tick */
 int64_t migrate_rejected(const struct sync_migration *);	/* that is parked now, whenever it was */
 

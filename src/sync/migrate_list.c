@@ -276,7 +276,6 @@ static void take_page(struct stretch *t, struct rowset *rows)
 	free(t->after);
 	t->after = xstrdup(part->last);
 	part->past = t->moment != 0;
-	migrate_note_listed(m, rows->n);
 	rate_add(&m->bytes, rows->bytes, now);
 	round_of_migration(side, rows, t->asked_us, part);
 }
@@ -299,7 +298,8 @@ static void on_page(void *arg, struct rowset *rows, const struct err *e)
 			migrate_go_on(m);
 		return;
 	}
-	t->listed = rows->n < batch_rows(m->flow) && !rows->cut;
+	t->listed = rows->n < t->asked_rows && !rows->cut;
+	migrate_note_listed(m, t->asked_rows, rows->n);
 	if (!side->surveyed)
 		side->strangers = side->strangers || listing_has_strangers(side, rows);
 	if (rows->n > 0)
@@ -309,28 +309,38 @@ static void on_page(void *arg, struct rowset *rows, const struct err *e)
 	migrate_go_on(m);
 }
 
-static bool ask_page(struct sync_migration *m)
+/* The one that was asked for the longest time ago: where --rate allows few pages, all get on. */
+static struct stretch *next_to_ask(struct sync_migration *m)
 {
-	struct side *side = migrate_side_listed(m);
+	struct stretch *next = NULL;
 
-	if (migrate_is_held(m))
-		return false;
 	for (size_t i = 0; i < m->n_stretches; i++) {
 		struct stretch *t = &m->stretches[i];
 
-		if (t->asking || t->listed)
-			continue;
-		t->asking = true;
-		t->asked_us = clock_mono_us();
-		m->open++;
-		t->moment = m->moment != NULL ? m->moments : 0;
-		if (m->moment != NULL)
-			side->link->ops->list_at(side->link, m->moment, t->after, t->until, batch_rows(m->flow), on_page, t);
-		else
-			side->link->ops->list(side->link, t->after, t->until, batch_rows(m->flow), on_page, t);
-		return true;
+		if (!t->asking && !t->listed && (next == NULL || t->asked_us < next->asked_us))
+			next = t;
 	}
-	return false;
+	return next;
+}
+
+static bool ask_page(struct sync_migration *m)
+{
+	struct side *side = migrate_side_listed(m);
+	struct stretch *t = migrate_is_held(m) ? NULL : next_to_ask(m);
+
+	if (t == NULL)
+		return false;
+	t->asking = true;
+	t->asked_us = clock_mono_us();
+	t->asked_rows = migrate_page_rows(m);
+	t->moment = m->moment != NULL ? m->moments : 0;
+	migrate_note_asked(m, t->asked_rows);
+	m->open++;
+	if (m->moment != NULL)
+		side->link->ops->list_at(side->link, m->moment, t->after, t->until, t->asked_rows, on_page, t);
+	else
+		side->link->ops->list(side->link, t->after, t->until, t->asked_rows, on_page, t);
+	return true;
 }
 
 static bool is_listed(const struct sync_migration *m)

@@ -13,10 +13,21 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/words.h"
+#include "sync/feed.h"
 
-enum { LOOK_US = 1000000 };
+enum { LOOK_US = 1000000, PAGES_A_SECOND = 4 };
 
 /* ---- --rate ------------------------------------------------------------------------------------------ */
+
+/* Small enough that it can go on at each tick or so, as evenly as others are to be spared. */
+size_t migrate_page_rows(const struct sync_migration *m)
+{
+	size_t rows = (size_t)m->rows_per_second / PAGES_A_SECOND, most = batch_rows(m->flow);
+
+	if (m->rows_per_second == 0 || rows > most)
+		return most;
+	return rows > 0 ? rows : 1;
+}
 
 /* What it was not allowed to list for another reason is not made up for: no more than a second's worth at once. */
 static bool is_fast_enough(struct sync_migration *m)
@@ -28,12 +39,18 @@ static bool is_fast_enough(struct sync_migration *m)
 		return false;
 	m->credit = fmin(most, m->credit + most * (double)(now - m->credit_us) / 1e6);
 	m->credit_us = now;
-	return m->credit < 0;
+	return m->credit < (double)migrate_page_rows(m);
 }
 
-void migrate_note_listed(struct sync_migration *m, size_t rows)
+/* When it is asked for: several pages are on their way before the first has come. */
+void migrate_note_asked(struct sync_migration *m, size_t rows)
 {
 	m->credit -= (double)rows;
+}
+
+void migrate_note_listed(struct sync_migration *m, size_t asked, size_t rows)
+{
+	m->credit += (double)asked - (double)rows;
 }
 
 /* ---- how busy the target is -------------------------------------------------------------------------- */

@@ -499,6 +499,22 @@ class Migrate(Killing, Migrating):
 
     # ---- held back ----
 
+    def keeps_the_rate(self, *words):
+        self.a.run(FILL, 1, 6000)
+        self.rest()
+        asked = self.begin_migrating("--rate", "100", *words)
+        for enough in (1, 2, 3):
+            told = self.until_told(asked, lambda p: p["seconds"] > enough)
+            self.assertLessEqual(told["rows"], 100 * told["seconds"])
+            self.assertGreater(told["rows"], 50 * (told["seconds"] - 1))
+        self.assertLess(self.arrived(), 1000)
+
+    def test_no_more_rows_a_second_are_read_than_it_was_told(self):
+        self.keeps_the_rate()
+
+    def test_in_parts_no_more_rows_a_second_are_read_than_it_was_told(self):
+        self.keeps_the_rate("--strategy", "parallel", "--jobs", "4")
+
     def test_it_waits_while_others_keep_the_target_busy_and_says_so(self):
         self.a.run(FILL, 1, 3000)
         self.rest(more=SMALL_BATCHES)
