@@ -96,6 +96,19 @@ static bool breaks_lines(uint32_t c)
 	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029 || is_bidi_control(c);
 }
 
+/* The character c of `step` bytes at p, or the byte there that begins none (step 0), in a way that keeps it on its line. */
+static void add_tame(struct buf *out, const char *p, size_t step, uint32_t c)
+{
+	if (step == 0)
+		buf_addf(out, "\\x%02x", (unsigned char)*p);
+	else if (c == '\n' || c == '\t' || c == '\r')
+		buf_adds(out, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
+	else if (breaks_lines(c))
+		buf_addf(out, "\\u%04x", c);
+	else
+		buf_add(out, p, step);
+}
+
 void text_escape(struct buf *out, const char *p, size_t n, char quote, size_t cap)
 {
 	size_t end = n < cap ? n : cap;
@@ -105,22 +118,30 @@ void text_escape(struct buf *out, const char *p, size_t n, char quote, size_t ca
 		size_t step = utf8_step(p + i, n - i, &c);
 
 		if (step == 0) {
-			buf_addf(out, "\\x%02x", (unsigned char)p[i]);
+			add_tame(out, p + i, 0, 0);
 			step = 1;
-		} else if (c == '\n' || c == '\t' || c == '\r') {
-			buf_adds(out, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
 		} else if (c == '\\' || (quote != '\0' && c == (unsigned char)quote)) {
 			buf_addc(out, '\\');
 			buf_addc(out, (char)c);
-		} else if (breaks_lines(c)) {
-			buf_addf(out, "\\u%04x", c);
 		} else {
-			buf_add(out, p + i, step);
+			add_tame(out, p + i, step, c);
 		}
 		i += step;
 	}
 	if (end < n)
 		buf_adds(out, "...");
+}
+
+void text_tame(struct buf *out, const char *p, size_t n)
+{
+	uint32_t c;
+
+	for (size_t i = 0; i < n;) {
+		size_t step = utf8_step(p + i, n - i, &c);
+
+		add_tame(out, p + i, step, c);
+		i += step > 0 ? step : 1;
+	}
 }
 
 void text_json(struct buf *out, const char *p, size_t n)

@@ -17,6 +17,8 @@ size_t utf8_count(const char *p, size_t n);	/* characters; invalid bytes count o
 
 /* Escaped for one line: control characters, invalid UTF-8, bidi controls; `quote` and \ too. At most `cap` source bytes. */
 void text_escape(struct buf *out, const char *p, size_t n, char quote, size_t cap);
+/* The same for a terminal, but \ and quotes as they are: what is to be copied from it is right, and what is escaped already stays. */
+void text_tame(struct buf *out, const char *p, size_t n);
 /* A JSON string literal with its quotes; invalid UTF-8 becomes U+FFFD. */
 void text_json(struct buf *out, const char *p, size_t n);
 /* Text of HTML, between tags or in a quoted attribute. Line ends become blanks, and what must not stand there U+FFFD. */

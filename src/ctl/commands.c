@@ -48,7 +48,7 @@ static void print_list(FILE *to, const json_t *list)
 		const char *s = json_string_value(line) != NULL ? json_string_value(line) : "";
 
 		buf_adds(&safe, "");
-		text_escape(&safe, s, strlen(s), '\0', strlen(s));
+		text_tame(&safe, s, strlen(s));
 		fprintf(to, "  %s\n", safe.p);
 		buf_fini(&safe);
 	}
@@ -60,7 +60,7 @@ static void on_error(struct asking *a, const json_t *object, const json_t *error
 	struct buf safe = { 0 };
 
 	buf_adds(&safe, "");
-	text_escape(&safe, s != NULL ? s : "", s != NULL ? strlen(s) : 0, '\0', 1000);
+	text_tame(&safe, s != NULL ? s : "", s != NULL ? strlen(s) : 0);
 	complain("%s", safe.p);
 	a->c->error_told = true;
 	buf_fini(&safe);

@@ -33,11 +33,13 @@ int run_held_list(struct ctl *c, char **args, int n)
 
 static void show_held(struct asking *a, const json_t *j)
 {
-	struct buf out = { 0 };
+	struct buf line = { 0 }, out = { 0 };
 
-	add_time(&out, str(j, "time"));
-	buf_addf(&out, " %s %s is gone at %s\n", str(j, "entity"), str(j, "key"), str(j, "endpoint"));
+	add_time(&line, str(j, "time"));
+	buf_addf(&line, " %s %s is gone at %s", str(j, "entity"), str(j, "key"), str(j, "endpoint"));
+	wrap_add(&out, line.p, 0, SIZE_MAX);
 	say(&out);
+	buf_fini(&line);
 	buf_fini(&out);
 }
 

@@ -8,15 +8,9 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "ctl/asking.h"
 
-enum { LINES_MOST = 1000, UNCUT = 100000 };
-
-static void add_escaped(struct buf *line, const char *s)
-{
-	text_escape(line, s, strlen(s), '\0', 200);
-}
+enum { LINES_MOST = 1000, UNCUT = 100000, VALUE_MOST = 200 };
 
 static void print_line(struct buf *line)
 {
@@ -37,16 +31,13 @@ static void add_values(struct buf *line, const json_t *fields, const char *befor
 
 	json_object_foreach((json_t *)(uintptr_t)fields, name, v) {
 		bool hidden = json_is_true(json_object_get(v, "private"));
-		struct buf value = { 0 };
 
 		buf_addf(line, "%s%s was ", separator, name);
-		add_value(&value, json_object_get(v, before), hidden);
+		add_value(line, json_object_get(v, before), hidden, VALUE_MOST);
 		if (json_object_get(v, after) != NULL) {
-			buf_adds(&value, ", now ");
-			add_value(&value, json_object_get(v, after), hidden);
+			buf_adds(line, ", now ");
+			add_value(line, json_object_get(v, after), hidden, VALUE_MOST);
 		}
-		add_escaped(line, value.p);
-		buf_fini(&value);
 		separator = "; ";
 	}
 }
@@ -58,8 +49,7 @@ static void show_image(struct asking *a, const json_t *j)
 	const char *op = str(j, "operation");
 
 	add_time(&line, str(j, "time"));
-	buf_addf(&line, " run %lld, of %s: %s ", (long long)number(j, "run"), str(j, "source"), str(j, "entity"));
-	add_escaped(&line, str(j, "key"));
+	buf_addf(&line, " run %lld, of %s: %s %s", (long long)number(j, "run"), str(j, "source"), str(j, "entity"), str(j, "key"));
 	buf_addf(&line, " %s at %s", strcmp(op, "insert") == 0 ? "inserted" : strcmp(op, "update") == 0 ? "updated" : "deleted", str(j, "endpoint"));
 	add_values(&line, json_object_get(j, "fields"), "before", "after");
 	if (json_is_true(json_object_get(j, "failed")))
@@ -168,8 +158,7 @@ static void show_undone(struct asking *a, const json_t *j)
 	const json_t *fields = json_object_get(j, "skipped_fields");
 	struct buf line = { 0 };
 
-	buf_addf(&line, "%s ", str(j, "entity"));
-	add_escaped(&line, str(j, "key"));
+	buf_addf(&line, "%s %s", str(j, "entity"), str(j, "key"));
 	if (strcmp(outcome, "restored") == 0) {
 		add_restored(&line, j);
 	} else if (strcmp(outcome, "waits") == 0) {

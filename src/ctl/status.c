@@ -268,8 +268,7 @@ static void show_throttle(const json_t *job, struct buf *out, size_t width)
 
 	if (str(job, "throttle")[0] == '\0')
 		return;
-	buf_addf(&line, "%s %s waits: ", str(job, "kind"), str(job, "entity"));
-	text_escape(&line, str(job, "throttle"), strlen(str(job, "throttle")), '\0', 200);
+	buf_addf(&line, "%s %s waits: %s", str(job, "kind"), str(job, "entity"), str(job, "throttle"));
 	wrap_add(out, line.p, 2, width);
 	buf_fini(&line);
 }

@@ -13,7 +13,8 @@
 
 enum {
 	CONFLICTS_MOST = 1000,		/* the daemon shows the newest so many */
-	UNCUT = 100000,			/* for a file nothing is left out */
+	UNCUT = 100000,			/* for a file no column gives way */
+	CELL_MOST = 1000,		/* of a value in the table: a column is as wide as its longest */
 };
 
 static bool is_in(const json_t *list, const char *word)
@@ -40,13 +41,14 @@ static void add_moment(struct buf *out, const char *rfc3339)
 		buf_adds(out, "an unknown time");
 }
 
-/* As it is: what prints it, escapes it. */
-void add_value(struct buf *out, const json_t *value, bool is_private)
+void add_value(struct buf *out, const json_t *value, bool is_private, size_t most)
 {
 	if (is_private) {
 		buf_adds(out, "a value that is not kept");
 	} else if (json_is_string(value)) {
-		buf_addf(out, "\"%s\"", json_string_value(value));
+		buf_addc(out, '"');
+		text_escape(out, json_string_value(value), json_string_length(value), '\0', most);
+		buf_addc(out, '"');
 	} else {
 		buf_adds(out, "nothing");
 	}
@@ -78,7 +80,7 @@ static void add_loser(struct buf *out, const json_t *j, const json_t *lost)
 	else if (str(j, "field")[0] == '\0')
 		buf_adds(out, "(edit)");
 	else
-		add_value(out, json_object_get(lost, "value"), json_is_true(json_object_get(j, "private")));
+		add_value(out, json_object_get(lost, "value"), json_is_true(json_object_get(j, "private")), CELL_MOST);
 }
 
 static struct table table = { .columns = columns, .n_columns = countof(columns) };
@@ -97,7 +99,7 @@ static void take_row(struct asking *a, const json_t *j)
 	else if (str(j, "field")[0] == '\0')
 		buf_adds(&stands, "(edit)");
 	else
-		add_value(&stands, json_object_get(json_object_get(j, "values"), str(j, "winner")), json_is_true(json_object_get(j, "private")));
+		add_value(&stands, json_object_get(json_object_get(j, "values"), str(j, "winner")), json_is_true(json_object_get(j, "private")), CELL_MOST);
 	json_array_foreach(json_object_get(j, "lost"), i, lost)
 		add_loser(&losers, j, lost);
 	add_time(&when, str(j, "time"));
@@ -123,7 +125,7 @@ static void tell_before(struct buf *out, const json_t *j)
 		buf_adds(out, "The rows met for the first time, so nobody knows which of them is the older. ");
 	else if (json_is_string(json_object_get(j, "base"))) {
 		buf_adds(out, "It was ");
-		add_value(out, json_object_get(j, "base"), false);
+		add_value(out, json_object_get(j, "base"), false, SIZE_MAX);
 		buf_adds(out, " before. ");
 	} else if (json_is_string(json_object_get(j, "base_digest")) && !json_is_true(json_object_get(j, "private"))) {
 		buf_adds(out, "What it was before, nobody shows any more. ");
@@ -163,7 +165,7 @@ static void tell_edit(struct buf *out, const json_t *j, const char *endpoint, co
 		tell_neighbour(out, j);
 	} else {
 		buf_adds(out, first ? " had " : " changed it to ");
-		add_value(out, value, json_is_true(json_object_get(j, "private")));
+		add_value(out, value, json_is_true(json_object_get(j, "private")), SIZE_MAX);
 	}
 	if (stamp[0] != '\0') {
 		buf_adds(out, first ? " of " : " on ");

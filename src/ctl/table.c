@@ -26,14 +26,15 @@ void paint_add(struct buf *out, bool color, enum paint paint, const char *text)
 void table_cell(struct table *t, enum paint paint, const char *fmt, ...)
 {
 	struct buf safe = { 0 };
-	char text[1024];
+	char *text;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
+	text = xvasprintf(fmt, ap);
 	va_end(ap);
 	buf_adds(&safe, "");
-	text_escape(&safe, text, strlen(text), '\0', sizeof text);
+	text_tame(&safe, text, strlen(text));
+	free(text);
 	t->cells = xrealloc(t->cells, (t->n_cells + 1) * sizeof *t->cells);
 	t->cells[t->n_cells].text = buf_take(&safe);
 	t->cells[t->n_cells++].paint = paint;
@@ -161,7 +162,7 @@ void wrap_add(struct buf *out, const char *text, size_t indent, size_t width)
 	const char *s;
 
 	buf_adds(&safe, "");
-	text_escape(&safe, text, strlen(text), '\0', strlen(text));
+	text_tame(&safe, text, strlen(text));
 	for (s = safe.p; *s != '\0'; ) {
 		size_t n = line_len(s, width > indent ? width - indent : 1);
 

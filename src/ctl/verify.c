@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/text.h"
 #include "ctl/asking.h"
 #include "ctl/report.h"
 
@@ -30,8 +29,7 @@ static void show_difference(struct asking *a, const json_t *j)
 	const char *outcome = str(j, "outcome");
 	struct buf line = { 0 }, out = { 0 };
 
-	buf_addf(&line, "%s ", str(j, "entity"));
-	text_escape(&line, str(j, "key"), strlen(str(j, "key")), '\0', 200);
+	buf_addf(&line, "%s %s", str(j, "entity"), str(j, "key"));
 	if (strcmp(str(j, "difference"), "different") == 0) {
 		buf_adds(&line, ": ");
 		names_add(&line, json_object_get(j, "fields"));
@@ -129,8 +127,7 @@ static void show_planned(struct asking *a, const json_t *j)
 	const char *action = str(j, "action");
 	struct buf line = { 0 }, out = { 0 };
 
-	buf_addf(&line, "would %s %s ", strcmp(action, "conflict") == 0 ? "decide a conflict of" : action, str(j, "entity"));
-	text_escape(&line, str(j, "key"), strlen(str(j, "key")), '\0', 200);
+	buf_addf(&line, "would %s %s %s", strcmp(action, "conflict") == 0 ? "decide a conflict of" : action, str(j, "entity"), str(j, "key"));
 	if (str(j, "endpoint")[0] != '\0')
 		buf_addf(&line, " at %s", str(j, "endpoint"));
 	if (json_array_size(json_object_get(j, "fields")) > 0) {

@@ -19,7 +19,7 @@ static void show_waiting(struct asking *a, const json_t *j)
 	buf_addf(&line, "%s %s, %s: ", str(j, "entity"), str(j, "key"), str(j, "field"));
 	json_object_foreach(json_object_get(j, "values"), endpoint, value) {
 		buf_addf(&line, "%s%s ", sep, endpoint);
-		add_value(&line, value, is_private);
+		add_value(&line, value, is_private, SIZE_MAX);
 		sep = ", ";
 	}
 	json_array_foreach(between, i, value)

@@ -144,6 +144,22 @@ static void escapes_to(const char *raw, size_t n, char quote, size_t cap, const 
 	ck_assert_str_eq(out.p, want);
 }
 
+static void tamed_is(const char *raw, size_t n, const char *want)
+{
+	buf_clear(&out);
+	text_tame(&out, raw, n);
+	ck_assert_str_eq(out.p != NULL ? out.p : "", want);
+}
+
+START_TEST(tamed_text_can_be_copied_and_stays_on_its_line)
+{
+	tamed_is("", 0, "");
+	tamed_is("AC\\/DC / \"1\"", 12, "AC\\/DC / \"1\"");
+	tamed_is("a\nb\tc\r\x1b[31m\xff\xe2\x80\xae", 15, "a\\nb\\tc\\r\\u001b[31m\\xff\\u202e");
+	tamed_is("a\\nb\\u001b", 10, "a\\nb\\u001b");
+}
+END_TEST
+
 START_TEST(escaped_text_stays_on_its_line)
 {
 	escapes_to("plain M\xc3\xbcller", 13, '"', 100, "plain M\xc3\xbcller");
@@ -794,6 +810,7 @@ static void add_text(Suite *s)
 	tcase_add_test(c, code_points_are_decoded);
 	tcase_add_test(c, validity_does_not_depend_on_where_a_byte_stands);
 	tcase_add_test(c, escaped_text_stays_on_its_line);
+	tcase_add_test(c, tamed_text_can_be_copied_and_stays_on_its_line);
 	tcase_add_test(c, json_strings_are_json);
 	tcase_add_test(c, html_has_no_markup_but_ours);
 	tcase_add_test(c, durations_and_sizes_are_read_and_printed);

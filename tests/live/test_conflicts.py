@@ -48,6 +48,36 @@ class Together(Pair):
         self.assertIn('; b changed it to "lost" on ', story)
 
 
+class Pasted(Pair):
+    """What is printed of a record is what has to be given to name it."""
+    entities = THING.replace("key: [k]", "key: [k, code]").replace("amount: {type: decimal}", "amount: {type: decimal, check: [{range: [0, 9]}]}").replace(
+        "  mappings:", "  conflict: {fields: {name: manual}}\n  mappings:")
+    key = r"AC\/DC / a\\b"
+
+    def test_a_key_with_slashes_is_taken_as_every_table_prints_it(self):
+        self.a.run(r"INSERT INTO things (k, code, name, amount) VALUES ('AC/DC', 'a\b', 'n', 1)")
+        self.begin()
+        self.d.ctl("pause", "b")
+        for base, name in ((self.a, r"by\a"), (self.b, 'by\n"b"')):
+            base.run(f"UPDATE things SET name = '{name}', changed = clock_timestamp()")
+        self.d.ctl("resume", "b")
+        self.d.wait()
+        self.assertIn(f"  {self.key}  ", self.d.ctl("conflicts"))
+        self.assertIn(f"thing {self.key}, name: a \"by\\\\a\", b \"by\\n\"b\"\" (since ", self.d.ctl("conflicts", "--waiting"))
+        self.assertIn(f"thing {self.key}, name:", self.d.ctl("conflicts", "--key", self.key))
+        self.assertIn(f"thing {self.key}, name: decided", self.d.ctl("decide", "thing", self.key, "name", "b"))
+        self.assertEqual(self.settled()[0][2], 'by\n"b"')
+        history = self.d.ctl("history", "--key", self.key)
+        self.assertIn(f'thing {self.key} updated at a: name was "by\\\\a", now "by\\n"b""\n', history)
+        self.assertIn(f"nothing waits in thing {self.key}, name", self.d.try_ctl("decide", "thing", self.key, "name", "b").stderr)
+        self.assertIn(f"thing {self.key}: would be put back", self.d.ctl("undo", "--entity", "thing", "--key", self.key, "--dry-run"))
+        self.d.ctl("undo", "--entity", "thing", "--key", self.key)
+        self.assertEqual(self.settled()[0][2], r"by\a")
+        self.a.run("UPDATE things SET amount = 10, changed = clock_timestamp()")
+        self.d.wait()
+        self.assertIn(f"thing {self.key}: not taken from a", self.d.ctl("parked", "list", "--key", self.key))
+
+
 class Conflicts(Apart):
     def test_a_decision_names_every_side_the_base_and_where_it_was_written(self):
         self.apart(lambda: self.sales.edit(ANN, phone="+49 1"), lambda: self.support.edit(ANN, phone="+49 2"))
