@@ -20,7 +20,7 @@ enum {
 	EXPIRED_BATCHES = 500,	/* a call: more a minute than a daemon at work makes */
 };
 
-enum image_query { Q_RUN, Q_RUN_IS_KNOWN, Q_KEEP, Q_FAILED, Q_DROP, Q_DROP_RUNS, Q_DROP_ITEMS, Q_SUMS, Q_ADD, Q_GET, Q_SET, IMAGE_QUERIES };
+enum image_query { Q_RUN, Q_RUN_IS_KNOWN, Q_KEEP, Q_FAILED, Q_DROP, Q_DROP_RUNS, Q_DROP_ITEMS, Q_SUMS, Q_ADD, Q_GET, Q_IS_OF, Q_SET, IMAGE_QUERIES };
 
 struct images {
 	sqlite3_stmt *stmts[IMAGE_QUERIES];
@@ -46,6 +46,8 @@ static const char *const queries[IMAGE_QUERIES] = {
 	[Q_ADD] = "INSERT INTO undo_item (run, entity, key, code, what, print, wanted, state, fields, code_word, cause, n_restored, n_skipped)"
 		  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[Q_GET] = "SELECT id, run, entity, key, code, what, print, wanted, state FROM undo_item WHERE id = ?1",
+	[Q_IS_OF] = "SELECT 1 FROM undo_item WHERE entity = ?1 AND key = ?2 AND state BETWEEN 1 AND 3"	/* begun, restored, partly */
+		    " AND (?3 = '' OR instr(',' || fields || ',', ',' || ?3 || ',') = 0) LIMIT 1",
 	[Q_SET] = "UPDATE undo_item SET state = ?2, fields = ?3, code_word = ?4, cause = ?5, n_restored = ?6, n_skipped = ?7,"
 		  " wanted = CASE WHEN ?2 >= 2 THEN x'' ELSE wanted END WHERE id = ?1",
 };
@@ -670,6 +672,24 @@ bool journal_undo_get(struct journal *j, int64_t id, struct arena *arena, struct
 		return true;
 	journal_db_error(j->path, rc, e);
 	return err_while(e, "what is to be put back");
+}
+
+bool journal_undo_is_of(struct journal *j, const char *entity, const char *key, const char *field, bool *is, struct err *e)
+{
+	sqlite3_stmt *stmt = j->images->stmts[Q_IS_OF];
+	int rc;
+
+	journal_bind_text(stmt, 1, entity);
+	journal_bind_text(stmt, 2, key);
+	journal_bind_text(stmt, 3, field);
+	rc = sqlite3_step(stmt);
+	*is = rc == SQLITE_ROW;
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		return true;
+	journal_db_error(j->path, rc, e);
+	return err_while(e, "what was put back");
 }
 
 static bool write_state(struct journal *j, const void *what, struct err *e)

@@ -29,9 +29,9 @@ static int64_t word_stamp(const struct subject *s, size_t e, size_t f)
 	return dev != NULL ? dev->key.eff : EFF_UNKNOWN;
 }
 
-static const char *endpoint_name(const struct round *r, uint8_t e)
+static const char *endpoint_name(const struct round *r, size_t e)
 {
-	return e < n_endpoints(r) ? sync_of(r)->topology->endpoints[e].name : "(removed)";
+	return sync_of(r)->topology->endpoints[e].name;
 }
 
 /* Where the row is gone and nobody who has another can be asked, a local id is all that is left to tell which record it was. */
@@ -58,8 +58,14 @@ struct telling {			/* one decision in the making */
 	const struct field_def *field;	/* NULL: about the record as a whole */
 	size_t index;			/* of the field */
 	bool hide;
+	const char *nobody;		/* of what no endpoint of the topology gave: "(undo)", "(removed)" */
 	struct journal_decision *d;
 };
+
+static const char *name_of(const struct telling *t, uint8_t origin)
+{
+	return origin < n_endpoints(t->r) ? endpoint_name(t->r, origin) : t->nobody;
+}
 
 static const char *text_of(const struct telling *t, struct value v)
 {
@@ -88,7 +94,7 @@ static struct journal_side *add_side(const struct telling *t, const char *endpoi
 
 static void add_competitor(const struct telling *t, uint8_t e, struct value v, const struct edit_key *key, uint64_t digest, bool deleted)
 {
-	struct journal_side *side = add_side(t, endpoint_name(t->r, e), v, key->eff, digest);
+	struct journal_side *side = add_side(t, name_of(t, e), v, key->eff, digest);
 
 	if (side != NULL) {
 		side->competed = true;
@@ -111,8 +117,8 @@ static void add_bystanders(const struct telling *t)
 	const struct subject *s = t->s;
 
 	for (size_t e = 0; t->field != NULL && e < n_endpoints(t->r); e++)
-		if (s->seen[e].what == OBSERVED_ROW && side_of(t->d, endpoint_name(t->r, (uint8_t)e)) == NULL)
-			add_side(t, endpoint_name(t->r, (uint8_t)e), s->seen[e].values[t->index], shown_since(s, e, t->index),
+		if (s->seen[e].what == OBSERVED_ROW && side_of(t->d, endpoint_name(t->r, e)) == NULL)
+			add_side(t, endpoint_name(t->r, e), s->seen[e].values[t->index], shown_since(s, e, t->index),
 				 s->seen[e].digests[t->index]);
 }
 
@@ -134,7 +140,7 @@ static bool is_owed_at(const struct telling *t, size_t e)
 static void note_owed(const struct telling *t)
 {
 	for (size_t e = 0; e < n_endpoints(t->r); e++) {
-		const char *name = endpoint_name(t->r, (uint8_t)e);
+		const char *name = endpoint_name(t->r, e);
 		struct journal_side *side;
 
 		if (!is_owed_at(t, e))
@@ -178,16 +184,16 @@ static bool is_sum(const struct lost_edit *l)
 	return l->winner == ORIGIN_NONE && strcmp(l->tie_break, "doubt") == 0;
 }
 
-static const char *winner_name(const struct round *r, const struct lost_edit *l)
+static const char *winner_name(const struct telling *t, const struct lost_edit *l)
 {
-	return is_given(l) ? "(operator)" : is_sum(l) ? "(sum)" : endpoint_name(r, l->winner);
+	return is_given(l) ? "(operator)" : is_sum(l) ? "(sum)" : name_of(t, l->winner);
 }
 
 /* What a person gave is of now; its key only says what it has to beat. */
 static void add_given(const struct telling *t, const struct lost_edit *l)
 {
 	int64_t stamp_us = is_given(l) ? t->d->time_us : l->winner_key.eff;
-	struct journal_side *side = add_side(t, winner_name(t->r, l), l->winner_value, stamp_us, l->winner_digest);
+	struct journal_side *side = add_side(t, winner_name(t, l), l->winner_value, stamp_us, l->winner_digest);
 
 	if (side != NULL)
 		side->competed = true;
@@ -205,7 +211,7 @@ static void begin(struct telling *t, const struct lost_edit *l, const char *key)
 	*t->d = (struct journal_decision){
 		.entity = def->name, .key = key, .field = t->field != NULL ? t->field->name : "",
 		.rule = !about_life ? rule_name(t->field->rule) : def->deletes == DELETES_UPDATE_WINS ? "update-wins" : "delete-wins",
-		.kind = lost_kinds[l->kind], .winner = winner_name(t->r, l), .tie_break = l->tie_break,
+		.kind = lost_kinds[l->kind], .winner = winner_name(t, l), .tie_break = l->tie_break,
 		.time_us = clock_wall_us(), .base_digest = "", .round = t->r->number,
 	};
 	find_base(t, l->base_digest);
@@ -224,19 +230,45 @@ static bool keep_decision(const struct telling *t, struct err *e)
 	return true;
 }
 
+static bool involves_nobody(const struct telling *t, size_t first)
+{
+	const struct decision *d = &t->s->d;
+
+	for (size_t i = first; i < d->n_lost; i++)
+		if (belongs_to(&d->lost[first], &d->lost[i]) && (d->lost[i].winner >= n_endpoints(t->r) || d->lost[i].loser >= n_endpoints(t->r)))
+			return true;
+	return false;
+}
+
+/* A vector only says that no endpoint of the topology gave a value; whether an undo did, the journal knows. */
+static bool find_nobody(struct telling *t, size_t first, const char *key, struct err *e)
+{
+	const struct entity_def *def = t->r->flow->def;
+	uint8_t f = t->s->d.lost[first].field;
+	bool undone = false;
+
+	if (involves_nobody(t, first) &&
+	    !journal_undo_is_of(sync_of(t->r)->journal, def->name, key, f < def->n_fields ? def->fields[f].name : "", &undone, e))
+		return false;
+	t->nobody = undone ? "(undo)" : "(removed)";
+	return true;
+}
+
 /* The first that is not told yet, with all that belong to it. */
 static bool tell(struct telling *t, size_t first, bool *told, const char *key, struct err *e)
 {
 	const struct decision *d = &t->s->d;
 	bool alone = d->lost[first].loser == d->lost[first].winner;
 
+	if (!find_nobody(t, first, key, e))
+		return false;
 	begin(t, &d->lost[first], key);
 	for (size_t i = first; i < d->n_lost; i++) {
 		const struct lost_edit *l = &d->lost[i];
 
 		if (told[i] || !belongs_to(&d->lost[first], l))
 			continue;
-		if (i > first && (alone || side_of(t->d, endpoint_name(t->r, l->loser)) != NULL))
+		if (i > first && (alone || side_of(t->d, name_of(t, l->loser)) != NULL))
 			continue;
 		add_competitor(t, l->loser, l->loser_value, &l->loser_key, l->loser_digest, l->kind == LOST_DELETE);
 		told[i] = true;
@@ -472,9 +504,9 @@ void round_note_written(struct round *r, const struct subject *s, size_t e)
 		return;
 	round_print_key(r, s, &key);
 	if (o->action != ACTION_UPDATE)
-		journal_written(journal, def->name, key.p, NULL, endpoint_name(r, (uint8_t)e), NULL);
+		journal_written(journal, def->name, key.p, NULL, endpoint_name(r, e), NULL);
 	for (size_t f = 0; o->action == ACTION_UPDATE && f < def->n_fields; f++)
 		if (o->fields & BIT(f))
-			journal_written(journal, def->name, key.p, def->fields[f].name, endpoint_name(r, (uint8_t)e), NULL);
+			journal_written(journal, def->name, key.p, def->fields[f].name, endpoint_name(r, e), NULL);
 	buf_fini(&key);
 }

@@ -287,6 +287,14 @@ static size_t items(bool over)
 	return n;
 }
 
+static bool is_undone(const char *entity, const char *key, const char *field)
+{
+	bool is;
+
+	OK(journal_undo_is_of(j, entity, key, field, &is, why));
+	return is;
+}
+
 START_TEST(what_is_to_be_put_back_stays_until_it_is_over)
 {
 	struct journal_image image = update("ann", "2", "1");
@@ -305,14 +313,18 @@ START_TEST(what_is_to_be_put_back_stays_until_it_is_over)
 	ck_assert_int_eq(back->values[1].want.len, IMAGE_SEVERAL);
 	ck_assert_int_eq(back->values[1].inserted.len, IMAGE_NOT_KEPT);
 	ck_assert_int_eq(back->state, UNDO_WAITS);
+	ck_assert(!is_undone("contact", "ann", "phone"));
 	back->state = UNDO_BEGUN;
 	OK(journal_undo_set(j, back, why));
 	ck_assert_uint_eq(items(false), 1);
 	OK(journal_expire(j, 1000, why));
 	ck_assert_uint_eq(keep(&image, item.run, 2000), 1);	/* its run is there still */
+	ck_assert(is_undone("contact", "ann", "phone") && is_undone("contact", "ann", "note"));
 	back->state = UNDO_PARTLY;
 	back->fields = "note";
 	OK(journal_undo_set(j, back, why));
+	ck_assert(is_undone("contact", "ann", "phone") && is_undone("contact", "ann", "") && !is_undone("contact", "ann", "note"));
+	ck_assert(!is_undone("contact", "bob", "phone") && !is_undone("account", "ann", "phone"));
 	ck_assert_uint_eq(items(false), 0);
 	ck_assert_uint_eq(items(true), 1);
 	arena_fini(&arena);

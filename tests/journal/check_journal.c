@@ -240,7 +240,7 @@ START_TEST(a_newer_journal_is_not_touched)
 
 	journal_close(&j);
 	sql("PRAGMA user_version = 7");
-	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 7, this one knows 5");
+	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 7, this one knows 6");
 }
 END_TEST
 

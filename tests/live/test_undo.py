@@ -135,6 +135,22 @@ class Undo(Undoing, Pair):
         self.assertEqual((newest["source"], newest["operation"], newest["fields"]["name"]["before"], newest["fields"]["name"]["after"]),
                          ("(undo)", "update", "bad", "changed"))
 
+    def test_where_it_stands_against_a_later_edit_it_is_called_undo(self):
+        self.fill(2)
+        self.a.run("UPDATE things SET name = 'bad'")
+        self.settled()
+        self.d.ctl("pause", "b")
+        self.b.run("UPDATE things SET name = 'by b' WHERE k = 'k1'")
+        self.b.run("DELETE FROM things WHERE k = 'k2'")
+        self.undo("--since", "1h")
+        self.d.ctl("resume", "b")
+        self.assertEqual([row[2] for row in self.settled()], ["name 1", "name 2"])
+        decisions = {line["key"]: line for line in self.d.ctl_lines("conflicts")}
+        self.assertEqual({key: (line["field"], line["winner"], line["lost"][0]["endpoint"]) for key, line in decisions.items()},
+                         {"k1": ("name", "(undo)", "b"), "k2": ("", "(undo)", "b")})
+        self.assertEqual(decisions["k1"]["values"], {"(undo)": "name 1", "b": "by b", "a": "name 1"})
+        self.assertIn('(undo) changed it to "name 1" on ', " ".join(self.d.ctl("conflicts", "--key", "k1").split()))
+
     def test_deleted_records_come_back_and_inserted_ones_go(self):
         self.fill(3)
         self.a.run("DELETE FROM things WHERE k IN ('k1', 'k2')")
