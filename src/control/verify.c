@@ -248,15 +248,12 @@ static void next_entity(struct verifying *v)
 /* Of several: this one cannot be compared now, or lives at one endpoint only. */
 static void skip_entity(struct verifying *v)
 {
-	struct sync_verify_sums none = { 0 };
+	struct sync_verify_sums none = { .left_out = sync_unreadable(v->control->sync, v->entity) };
 	struct sync_link_view link;
 	size_t mapped = 0;
 
 	for (size_t e = 0; e < sync_endpoints(v->control->sync); e++)
-		if (sync_link_view(v->control->sync, v->entity, e, &link)) {
-			none.left_out |= UINT64_C(1) << e;
-			mapped++;
-		}
+		mapped += sync_link_view(v->control->sync, v->entity, e, &link);
 	if (mapped > 1)
 		sum_up(v, &none);
 	next_entity(v);

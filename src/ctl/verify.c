@@ -81,10 +81,6 @@ static void add_compared(struct buf *line, const json_t *j)
 {
 	json_int_t n = number(j, "compared");
 
-	if (json_array_size(json_object_get(j, "endpoints")) == 0) {
-		buf_adds(line, "not compared");		/* fewer than two of them could be read */
-		return;
-	}
 	buf_addf(line, "%lld record%s compared at ", (long long)n, n == 1 ? "" : "s");
 	names_add(line, json_object_get(j, "endpoints"));
 	buf_addf(line, ": %lld match", (long long)number(j, "matching"));
@@ -98,7 +94,9 @@ static void show_entity(struct asking *a, const json_t *j)
 	struct buf line = { 0 }, out = { 0 };
 
 	buf_addf(&line, "%s: ", str(j, "entity"));
-	if (json_object_get(j, "counts") != NULL)
+	if (json_array_size(json_object_get(j, "endpoints")) == 0)
+		buf_adds(&line, "not compared, since fewer than two of its endpoints can be read");
+	else if (json_object_get(j, "counts") != NULL)
 		add_counts(&line, j);
 	else
 		add_compared(&line, j);

@@ -199,6 +199,8 @@ struct sync_verify_taker {
 	void (*done)(void *arg, const struct sync_verify_sums *, const struct err *e);	/* e NULL: complete. It is gone then */
 	void *arg;
 };
+/* Endpoints whose rows of the entity cannot be read now. */
+uint64_t sync_unreadable(const struct sync *, size_t entity);
 /* NULL: not now, e says why. One at a time; nothing is called before this has returned. taker NULL: nobody waits for it; it reads gently. */
 struct sync_verify *sync_verify(struct sync *, const struct sync_verify_order *, const struct sync_verify_taker *, struct err *e);
 void sync_verify_cancel(struct sync_verify *);	/* the asker went away; nothing is called any more */

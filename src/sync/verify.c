@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -511,21 +512,36 @@ void verify_go_on(struct sync_verify *v)
 
 /* ---- birth ------------------------------------------------------------------------------------------- */
 
-static size_t choose_sides(const struct flow *flow, struct sync_verify_sums *sums)
+uint64_t sync_unreadable(const struct sync *s, size_t entity)
 {
-	size_t n = 0;
+	uint64_t away = 0;
 
-	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
-		if (flow->sides[e] == NULL)
-			continue;
-		if (side_usable(flow->sides[e])) {
-			sums->compared_at |= BIT(e);
-			n++;
-		} else {
-			sums->left_out |= BIT(e);
-		}
-	}
-	return n;
+	for (size_t e = 0; e < s->topology->n_endpoints; e++)
+		if (s->flows[entity].sides[e] != NULL && !side_usable(s->flows[entity].sides[e]))
+			away |= BIT(e);
+	return away;
+}
+
+static bool refuse_few(const struct flow *flow, uint64_t away, struct err *e)
+{
+	struct buf names = { 0 };
+
+	buf_adds(&names, "");
+	for (size_t i = 0; i < flow->sync->topology->n_endpoints; i++)
+		if (away & BIT(i))
+			buf_addf(&names, "%s%s", names.len > 0 ? ", " : "; not ", flow->sync->topology->endpoints[i].name);
+	err_set(e, ERR_ENDPOINT, "endpoints-away", "%s: fewer than two of its endpoints can be read now%s", flow->def->name, names.p);
+	buf_fini(&names);
+	return false;
+}
+
+static bool choose_sides(const struct flow *flow, struct sync_verify_sums *sums, struct err *e)
+{
+	sums->left_out = sync_unreadable(flow->sync, flow->def->index);
+	for (size_t i = 0; i < flow->sync->topology->n_endpoints; i++)
+		if (flow->sides[i] != NULL && !(sums->left_out & BIT(i)))
+			sums->compared_at |= BIT(i);
+	return __builtin_popcountll(sums->compared_at) >= 2 || refuse_few(flow, sums->left_out, e);
 }
 
 /* False: that side's rows cannot be imposed now. */
@@ -562,9 +578,7 @@ struct sync_verify *sync_verify(struct sync *s, const struct sync_verify_order *
 		return err_set(e, ERR_TRANSIENT, "busy", "something is being verified; try again"), NULL;
 	if (why_not(NULL, s) != NULL)
 		return err_set(e, ERR_TRANSIENT, "not-ready", "%s", why_not(NULL, s)), NULL;
-	if (choose_sides(flow, &sums) < 2)
-		return err_set(e, ERR_ENDPOINT, "endpoints-away", "%s: fewer than two of its endpoints can be read now", entity), NULL;
-	if (!choose_from(s, order, &sums, &from, e))
+	if (!choose_sides(flow, &sums, e) || !choose_from(s, order, &sums, &from, e))
 		return NULL;
 	if (order->mode == VERIFY_REPAIR && flow->paused)
 		return err_set(e, ERR_TRANSIENT, "paused", "%s is paused; resume it, and ask again", entity), NULL;

@@ -356,6 +356,11 @@ static void on_verifying(void *arg)
 	taker.done(taker.arg, &sums, NULL);
 }
 
+uint64_t sync_unreadable(const struct sync *s, size_t entity)
+{
+	return 0;
+}
+
 struct sync_verify *sync_verify(struct sync *s, const struct sync_verify_order *order, const struct sync_verify_taker *taker, struct err *e)
 {
 	struct sync_verify *v = xcalloc(1, sizeof *v);

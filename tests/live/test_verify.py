@@ -117,10 +117,12 @@ class Verify(Pair):
     def test_a_side_that_is_away_is_said_to_be_left_out(self):
         self.fill(5)
         self.d.ctl("pause", "b")
-        self.assertIn("fewer than two", self.d.ctl("--json", "verify", "thing", code=69))
+        self.assertIn("fewer than two of its endpoints can be read now; not b", self.d.ctl("--json", "verify", "thing", code=69))
         *_, total = self.d.ctl_lines("verify", code=69)
-        self.assertEqual((total["complete"], total["entities"][0]["left_out"]), (False, ["a", "b"]))
-        self.assertIn("thing: not compared; not read: a and b", self.d.ctl("verify", code=69))
+        self.assertEqual((total["complete"], total["entities"][0]["endpoints"], total["entities"][0]["left_out"]), (False, [], ["b"]))
+        for depth in ("rows", "counts"):
+            self.assertEqual("thing: not compared, since fewer than two of its endpoints can be read; not read: b\n".split(),
+                             self.d.ctl("verify", "--depth", depth, code=69).split())
 
 
 class OwnForms(Pair):
