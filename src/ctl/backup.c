@@ -194,23 +194,25 @@ static void show_restored(const json_t *j)
 	puts("start the daemon: it compares every row with that, and says so in its status");
 }
 
-static int read_outcome(const struct ctl *c, int fd)
+/* What went wrong it has said on stderr, too. */
+static int read_outcome(struct ctl *c, int fd)
 {
 	FILE *in = fdopen(fd, "r");
 	json_t *j = in != NULL ? json_loadf(in, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
 
 	if (in != NULL)
 		fclose(in);
-	if (j == NULL)
-		return CTL_TROUBLE;
-	if (c->json) {
+	if (j == NULL && c->json)
+		complain("crmsyncd does not tell what became of it; what it has to say stands above");
+	if (j != NULL && c->json) {
 		json_dumpf(j, stdout, 0);
 		putchar('\n');
-	} else {
-		show_restored(j);
 	}
+	c->error_told = json_object_get(j, "error") != NULL;
+	if (j != NULL && !c->json && !c->error_told)
+		show_restored(j);
 	json_decref(j);
-	return CTL_OK;
+	return j != NULL ? CTL_OK : CTL_TROUBLE;
 }
 
 int run_restore(struct ctl *c, char **args, int n)

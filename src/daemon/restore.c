@@ -549,6 +549,23 @@ static void tell(const struct restore *r)
 	buf_fini(&out);
 }
 
+/* In the log for whoever reads that, and as whoever started us reads what was done. */
+static void tell_failure(const struct restore *r)
+{
+	const char *code = r->why.code[0] != '\0' ? r->why.code : err_kind_name(r->why.kind);
+	struct buf out = { 0 };
+
+	log_error("not restored", LOG_ERR(&r->why));
+	buf_adds(&out, "{\"schema\": 1, \"error\": {\"code\": ");
+	text_json(&out, code, strlen(code));
+	buf_adds(&out, ", \"text\": ");
+	text_json(&out, r->why.text, strlen(r->why.text));
+	buf_addf(&out, ", \"exit\": %d}}\n", r->exit_code);
+	fwrite(out.p, 1, out.len, stdout);
+	fflush(stdout);
+	buf_fini(&out);
+}
+
 static void restore_fini(struct restore *r)
 {
 	journal_install_free(&r->journal);
@@ -575,7 +592,7 @@ int restore_run(struct topology *topology, const struct restore_choice *choice)
 	else
 		r.exit_code = exit_of(&r.why);
 	if (r.why.kind != 0)
-		log_error("not restored", LOG_ERR(&r.why));
+		tell_failure(&r);
 	else
 		tell(&r);
 	restore_fini(&r);

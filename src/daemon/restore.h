@@ -17,7 +17,7 @@ struct restore_choice {
 	bool other_topology;		/* take a backup of another one */
 };
 
-/* Takes the topology over; an exit code. What was done stands on stdout, one JSON object. */
+/* Takes the topology over; an exit code. What was done, or why it was not, stands on stdout, one JSON object. */
 int restore_run(struct topology *, const struct restore_choice *);
 
 #endif

@@ -1,4 +1,5 @@
 """The daemon's own state is backed up while it works, everything but the file is lost, and it is put back."""
+import json
 import os
 import shutil
 import signal
@@ -23,6 +24,8 @@ class Backup(ThreeCrms):
     def restore(self, *more, code=0):
         ran = self.d.try_ctl("--json", "-c", str(self.d.file), "restore", self.file, *more)
         self.assertEqual(ran.returncode, code, ran.stdout + ran.stderr)
+        told = json.loads(ran.stdout)
+        self.assertEqual(told["error"]["exit"] if code else told["restored"], code or True)
         return ran
 
     def restore_killed(self, place):
@@ -98,13 +101,16 @@ class Backup(ThreeCrms):
     def test_a_restore_touches_nothing_that_it_would_harm(self):
         self.begin()
         self.backup()
-        self.assertIn("Stop it first", self.restore("--replace", code=75).stderr)
+        for said in (self.restore("--replace", code=75).stdout, self.d.try_ctl("-c", str(self.d.file), "restore", self.file).stderr):
+            self.assertIn("Stop it first", said)
         self.d.stop()
         before = self.redis.call("HGETALL", "crmsync:acme:meta"), sorted(self.redis.call("KEYS", "*"))
         self.assertIn("is not empty: it knows 25 records", self.restore(code=78).stderr)
         mine = self.d.file.read_text()
         self.d.write(mine.replace("score: {type: integer}", "score: {type: decimal}"))
         self.assertIn("field contact.score integer", self.restore("--replace", code=78).stderr)
+        self.d.write(mine + "nonsense: true\n")
+        self.assertIn("nonsense", self.restore("--replace", code=78).stderr)
         self.d.write(mine)
         whole = self.place.path / "whole"
         shutil.copy(self.file, whole)
