@@ -131,7 +131,10 @@ void decide_waiting(struct control *c, struct http_exchange *x, const json_t *pa
 	if (!entity_is_known(c, x, v.entity) || !endpoint_is_known(c, x, v.endpoint))
 		return;
 	if (!sync_decide(c->sync, &v, &e)) {
-		control_refuse_err(x, &e);
+		if (e.kind == ERR_ROW)		/* what was ordered, not how it went */
+			control_refuse(x, EXIT_USAGE, e.code, "%s", e.text);
+		else
+			control_refuse_err(x, &e);
 		return;
 	}
 	j = control_object();

@@ -310,7 +310,7 @@ int64_t sync_parked_retry(struct sync *, const char *entity, int64_t id, struct 
 bool sync_parked_discard(struct sync *, int64_t id, struct err *e);
 /* Carries out a set of held deletes (contact/sales/17; rows that are back by now stay), or brings their rows back. */
 bool sync_held_order(struct sync *, const char *set, bool discard, struct err *e);
-/* What waits in a field is settled: by an endpoint's value, or (endpoint NULL) by this one, NULL: NULL. */
+/* What waits in a field is settled: by an endpoint's value, or (endpoint NULL) by this one, NULL: NULL. ERR_ROW: such an order is wrong. */
 struct sync_verdict {
 	const char *entity, *key, *field;	/* key as it is printed */
 	const char *endpoint, *value;

@@ -82,6 +82,20 @@ class Manual(Conflict):
         self.sales.edit(ANN, phone="+1 later")
         self.assertEqual(self.settled()[ANN]["phone"], "+1 later")
 
+    def test_a_value_that_the_field_cannot_take_is_wrong_use(self):
+        self.entities = rules("{rule: last-writer-wins, fields: {phone: manual, score: manual}}").replace(
+            "phone: {type: text", "phone: {type: text, check: [{length: [0, 11]}]", 1)
+        self.quarrel()
+        self.assertIn("longer than 11", self.d.ctl("--json", "decide", "contact", ANN, "phone", "--value", "+1 234 567 89", code=64))
+        self.d.ctl("pause", "contact")
+        self.sales.edit(ANN, score=6)
+        self.billing.edit(ANN, score=7)
+        self.d.ctl("resume", "contact")
+        self.d.wait()
+        self.assertIn("not an integer", self.d.ctl("--json", "decide", "contact", ANN, "score", "--value", "many", code=64))
+        self.assertEqual(sorted(line["field"] for line in self.waiting()), ["phone", "score"])
+        self.decide("--value", "+1 c")
+
     def test_nothing_is_given(self):
         self.quarrel()
         self.decide("--null")
