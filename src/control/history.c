@@ -10,6 +10,7 @@
 #include "control/room.h"
 #include "journal/journal_images.h"
 #include "loop/loop.h"
+#include "model/entity.h"
 #include "sync/sync.h"
 
 enum { LINES_MOST = 1000, PAGE_RUNS = 50, PROGRESS_MS = 500 };
@@ -61,11 +62,73 @@ static bool run_is_known(struct control *c, struct http_exchange *x, int64_t run
 	return false;
 }
 
+static void refuse_name(struct http_exchange *x, const char *what, const char *name, const char *const *names, size_t n)
+{
+	struct buf list = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&list, "%s%s", i > 0 ? ", " : "", names[i]);
+	control_refuse(x, EXIT_USAGE, "unknown", "there is no %s '%s'; there are %s", what, name, list.p);
+	buf_fini(&list);
+}
+
+static bool is_among(const char *name, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
 /* "(undo)" and "(operator)" are sources too, and so may be endpoints that the topology does not have any more. */
+static bool source_is_known(struct control *c, struct http_exchange *x, const char *source)
+{
+	const char *names[ENDPOINTS_MAX + 2];
+	size_t n = sync_endpoints(c->sync);
+	struct err e = { 0 };
+	bool known;
+
+	for (size_t i = 0; i < n; i++) {
+		struct sync_endpoint_view view;
+
+		sync_endpoint_view(c->sync, i, &view);
+		names[i] = view.conf->name;
+	}
+	names[n++] = "(undo)";
+	names[n++] = "(operator)";
+	if (source == NULL || is_among(source, names, n))
+		return true;
+	if (!journal_source_is_known(sync_journal(c->sync), source, &known, &e))
+		control_refuse(x, EXIT_TROUBLE, "journal", "%s", e.text);
+	else if (!known)
+		refuse_name(x, "source", source, names, n);
+	else
+		return true;
+	return false;
+}
+
+static bool rule_is_known(struct http_exchange *x, const char *rule)
+{
+	const char *names[RULES + 2];
+	size_t n = 0;
+
+	while (n < RULES) {
+		names[n] = rule_name((enum rule)n);
+		n++;
+	}
+	names[n++] = "update-wins";
+	names[n++] = "delete-wins";
+	if (rule == NULL || is_among(rule, names, n))
+		return true;
+	refuse_name(x, "rule", rule, names, n);
+	return false;
+}
+
 static bool take_wanted(struct control *c, struct http_exchange *x, const json_t *params, struct wanted *w)
 {
 	*w = (struct wanted){ .run = json_integer_value(json_object_get(params, "run")) };
 	if (!entity_is_known(c, x, param_text(params, "entity")) || !endpoint_is_known(c, x, param_text(params, "endpoint")) ||
+	    !source_is_known(c, x, param_text(params, "source")) || !rule_is_known(x, param_text(params, "rule")) ||
 	    !run_is_known(c, x, w->run) || !take_moment(x, params, "since", &w->since_us) || !take_moment(x, params, "until", &w->until_us))
 		return false;
 	w->entity = copy(param_text(params, "entity"));

@@ -77,6 +77,7 @@ uint64_t journal_image_print(const struct journal *, const struct image_text *va
 /* A new run of that source; its number, or 0. */
 int64_t journal_run_new(struct journal *, const char *source, int64_t time_us, struct err *e);
 bool journal_run_is_known(struct journal *, int64_t number, bool *known, struct err *e);
+bool journal_source_is_known(struct journal *, const char *source, bool *known, struct err *e);	/* there is a run of it */
 /* Keeps it; *id: its number. */
 bool journal_images_keep(struct journal *, struct image_batch *, const char *entity, int64_t run, int64_t time_us, int64_t *id, struct err *e);
 /* That image is of a write that was not carried out. */

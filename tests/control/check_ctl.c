@@ -452,6 +452,11 @@ START_TEST(what_is_undone_is_told)
 	is(ctl("history", "--run", "4711", NULL), 64, "", "there is no run 4711");
 	is(ctl("undo", "--since", "yesterday", NULL), 64, "", "duration");
 	is(ctl("undo", "--entity", "cantact", "--key", "ann", NULL), 64, "", "contact");
+	is(ctl("undo", "--run", "17", "--source", "slaes", NULL), 64, "", "there is no source 'slaes'; there are sales, support, billing, (undo), (operator)");
+	is(ctl("history", "--source", "nobody", NULL), 64, "", "there is no source 'nobody'");
+	is(ctl("history", "--source", "(operator)", NULL), 0, "", "");
+	is(ctl("undo", "--run", "17", "--rule", "newest", NULL), 64, "", "there is no rule 'newest'; there are last-writer-wins, source-priority, ");
+	is(ctl("undo", "--run", "17", "--rule", "update-wins", NULL), 0, NULL, "");
 	is(ctl("history", NULL), 0, "", "");
 	is(ctl("history", "--runs", "--source", "sales", NULL), 0, "", "");
 }

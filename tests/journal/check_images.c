@@ -355,6 +355,10 @@ START_TEST(a_run_is_known_or_not)
 	ck_assert(known);
 	OK(journal_run_is_known(j, run + 1, &known, why));
 	ck_assert(!known);
+	OK(journal_source_is_known(j, "sales", &known, why));
+	ck_assert(known);
+	OK(journal_source_is_known(j, "support", &known, why));
+	ck_assert(!known);
 }
 END_TEST
 

@@ -1,5 +1,6 @@
 """history and undo: what our writes wrote over, and putting it back where nobody has touched it since."""
 import json
+import re
 import resource
 import signal
 import subprocess
@@ -150,6 +151,19 @@ class Undo(Undoing, Pair):
                          {"k1": ("name", "(undo)", "b"), "k2": ("", "(undo)", "b")})
         self.assertEqual(decisions["k1"]["values"], {"(undo)": "name 1", "b": "by b", "a": "name 1"})
         self.assertIn('(undo) changed it to "name 1" on ', " ".join(self.d.ctl("conflicts", "--key", "k1").split()))
+
+    def test_a_source_is_one_of_the_topology_or_of_the_journal(self):
+        self.fill(1)
+        self.a.run("UPDATE things SET name = 'changed'")
+        self.settled()
+        self.d.stop()
+        self.d.write(re.sub(r"^( +)a:", r"\1c:", self.d.file.read_text(), flags=re.MULTILINE))
+        self.d.start()
+        self.d.wait()
+        self.assertEqual([line["source"] for line in self.history("--source", "a")], ["a"], "it has left, and is known all the same")
+        for words in (("history", "--source", "nobody"), ("undo", "--since", "1h", "--source", "nobody")):
+            self.assertIn("there is no source 'nobody'; there are c, b, (undo), (operator)", self.d.ctl("--json", *words, code=64))
+        self.assertIn("there is no rule 'newest'; there are ", self.d.ctl("--json", "undo", "--since", "1h", "--rule", "newest", code=64))
 
     def test_deleted_records_come_back_and_inserted_ones_go(self):
         self.fill(3)
