@@ -160,7 +160,8 @@ const char *phase_words(const char *phase)
 	static const char *const words[][2] = {
 		{ "begin", "begins" }, { "count", "counts the rows" }, { "sum", "lets the servers add up their rows" },
 		{ "list", "reads the rows" }, { "scan", "looks for rows that are gone" }, { "decide", "decides" }, { "compare", "compares" },
-		{ "settle", "waits until what was captured is settled" }, { "look", "looks again at what differs" }, { "mend", "mends" },
+		{ "settle", "waits until what was captured is settled" }, { "known", "goes through what is known" },
+		{ "look", "looks again at what differs" }, { "mend", "mends" },
 		{ "fold", "looks for what is to be undone" }, { "put-back", "puts back" }, { "target", "reads what is there" },
 		{ "source", "fills the table" }, { "extra", "looks for rows that are only" }, { "vectors", "copies what was last seen of the records" },
 		{ "copy", "copies the journal" }, { "journal", "hands the copy of the journal out" },

@@ -204,7 +204,7 @@ uint64_t sync_unreadable(const struct sync *, size_t entity);
 /* NULL: not now, e says why. One at a time; nothing is called before this has returned. taker NULL: nobody waits for it; it reads gently. */
 struct sync_verify *sync_verify(struct sync *, const struct sync_verify_order *, const struct sync_verify_taker *, struct err *e);
 void sync_verify_cancel(struct sync_verify *);	/* the asker went away; nothing is called any more */
-const struct job *sync_verify_job(const struct sync_verify *);	/* its phases: begin, count, sum, list, compare, settle, look, mend */
+const struct job *sync_verify_job(const struct sync_verify *);	/* its phases: begin, count, known, sum, list, compare, settle, look, mend */
 
 /* Puts back what we wrote, where nobody has touched it since: undo.c. */
 struct undo_item;

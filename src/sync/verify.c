@@ -1,7 +1,7 @@
 /*
  * verify.c - do the endpoints show the same? Found out from their rows, not from what we believe of them; and mending what does not.
  *
- *   BEGIN, COUNT, SUM
+ *   BEGIN, COUNT, KNOWN, SUM
  *             what the servers can tell without their rows being read (verify_sums.c)
  *   LIST      every row of every side goes into a census: whose row, with which digest (verify_list.c)
  *   COMPARE   the census, part by part: records that all sides show alike match, the others are in doubt
@@ -155,6 +155,7 @@ int64_t verify_expected(const struct sync_verify *v)
 	switch (v->phase) {
 	case VERIFY_SUM:
 	case VERIFY_LIST:	return expected_rows(v);
+	case VERIFY_KNOWN:	return v->sync->store->records[v->flow->index];
 	case VERIFY_COMPARE:	return CENSUS_PARTS;
 	case VERIFY_LOOK:
 	case VERIFY_MEND:	return (int64_t)v->n_doubts;
@@ -171,7 +172,8 @@ void verify_enter(struct sync_verify *v, enum verify_phase phase)
 	static const struct {
 		const char *name, *unit;
 	} phases[] = {
-		[VERIFY_BEGIN] = { "begin" }, [VERIFY_COUNT] = { "count" }, [VERIFY_SUM] = { "sum", "rows" }, [VERIFY_LIST] = { "list", "rows" },
+		[VERIFY_BEGIN] = { "begin" }, [VERIFY_COUNT] = { "count" }, [VERIFY_KNOWN] = { "known", "records" },
+		[VERIFY_SUM] = { "sum", "rows" }, [VERIFY_LIST] = { "list", "rows" },
 		[VERIFY_COMPARE] = { "compare" }, [VERIFY_SETTLE] = { "settle" }, [VERIFY_LOOK] = { "look", "records" },
 		[VERIFY_MEND] = { "mend", "records" }, [VERIFY_OVER] = { "over" },
 	};
@@ -467,7 +469,7 @@ static void over_step(struct sync_verify *v)
 }
 
 static void (*const steps[])(struct sync_verify *) = {
-	[VERIFY_BEGIN] = verify_begin, [VERIFY_COUNT] = verify_count, [VERIFY_SUM] = verify_sum, [VERIFY_LIST] = verify_list,
+	[VERIFY_BEGIN] = verify_begin, [VERIFY_COUNT] = verify_count, [VERIFY_KNOWN] = verify_known, [VERIFY_SUM] = verify_sum, [VERIFY_LIST] = verify_list,
 	[VERIFY_COMPARE] = verify_compare, [VERIFY_SETTLE] = settle_step, [VERIFY_LOOK] = look_step, [VERIFY_MEND] = verify_mend,
 	[VERIFY_OVER] = over_step,
 };

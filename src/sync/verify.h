@@ -14,8 +14,8 @@
 
 #include "sync/state.h"
 
-enum verify_phase {
-	VERIFY_BEGIN, VERIFY_COUNT, VERIFY_SUM, VERIFY_LIST, VERIFY_COMPARE, VERIFY_SETTLE, VERIFY_LOOK, VERIFY_MEND, VERIFY_OVER
+enum verify_phase {			/* SUM and LIST are kept in a file by their numbers */
+	VERIFY_BEGIN, VERIFY_COUNT, VERIFY_SUM, VERIFY_LIST, VERIFY_COMPARE, VERIFY_SETTLE, VERIFY_LOOK, VERIFY_MEND, VERIFY_KNOWN, VERIFY_OVER
 };
 
 enum verdict {
@@ -88,9 +88,14 @@ struct sync_verify {
 	struct sync_verify_sums sums;
 	struct meter_entity counts;	/* of what was cleaned and rejected: not of what is captured, so nobody is told */
 	enum sync_verify_depth depth;
-	/* COUNT, SUM, LIST */
+	/* COUNT */
 	struct verify_side *sides;	/* owned; by endpoint */
 	bool counted, recounted;
+	/* KNOWN */
+	uint64_t known_at;		/* where the next page of vectors begins */
+	bool all_known;
+	int64_t apart_missing, apart_extra;	/* records of which that is known, and right */
+	/* SUM, LIST */
 	struct sum_seeds seeds;
 	struct part_set differing;
 	struct census *census;
@@ -125,6 +130,7 @@ bool verify_expects(const struct flow *, size_t e);
 /* verify_sums.c, verify_list.c: steps */
 void verify_begin(struct sync_verify *);
 void verify_count(struct sync_verify *);
+void verify_known(struct sync_verify *);
 void verify_sum(struct sync_verify *);
 void verify_list(struct sync_verify *);
 void verify_compare(struct sync_verify *);

@@ -4,6 +4,8 @@
  *   BEGIN   about how many rows are there?
  *   COUNT   (depth counts) how many really? Numbers that differ are counted once more when everything is settled. What is known to be open
  *           may explain as many
+ *   KNOWN   where they differ still, the vectors are gone through: records that are known to be at some sides only, and stay so, explain
+ *           as many
  *   SUM     (depth ranges) range by range, each server adds up hashes of its rows, by parts of their keys (endpoint.h). Of parts with the
  *           same sums at every side all rows match; only the others are listed then, and compared as ever. Where most of them
  *           differ, or a side's driver has no sums, everything is
@@ -11,9 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/mem.h"
+#include "model/vector.h"
+#include "store/store.h"
 #include "sync/feed.h"
 #include "sync/verify.h"
 
@@ -140,7 +145,7 @@ static void counts_over(struct sync_verify *v)
 
 	take_open(&v->sums.missing, &v->sums.open, &open);
 	take_open(&v->sums.extra, &v->sums.open, &open);
-	verify_enter(v, VERIFY_OVER);
+	verify_enter(v, v->sums.missing + v->sums.extra > 0 ? VERIFY_KNOWN : VERIFY_OVER);
 }
 
 void verify_count(struct sync_verify *v)
@@ -160,6 +165,70 @@ void verify_count(struct sync_verify *v)
 		v->settling_us = clock_mono_us();
 		verify_enter(v, VERIFY_SETTLE);
 	}
+}
+
+/* ---- KNOWN ------------------------------------------------------------------------------------------- */
+
+static bool is_owed_somewhere(const struct vector *vector)
+{
+	for (size_t e = 0; e < vector->n_endpoints; e++)
+		if (vector->seen[e].owed)
+			return true;
+	return false;
+}
+
+/* It left `where` at one side, or outlived a delete there: nobody brings the sides together. */
+static void count_apart(struct sync_verify *v, const struct vector *vector)
+{
+	const struct vseen *first = NULL;
+	bool missing = false, there = false;
+
+	if (is_owed_somewhere(vector))
+		return;			/* that is counted already */
+	for (size_t e = 0; e < vector->n_endpoints; e++) {
+		const struct vseen *seen = &vector->seen[e];
+
+		if (!verify_compares(v, e))
+			continue;
+		first = first == NULL ? seen : first;
+		missing |= !seen->present && (seen->detached || vector->dead);
+		there |= seen->present;
+	}
+	v->apart_missing += first->present && missing;
+	v->apart_extra += !first->present && (first->detached || vector->dead) && there;
+}
+
+static void on_known(void *arg, const struct rid *rids, const struct value *blobs, size_t n, uint64_t next, const struct err *e)
+{
+	struct sync_verify *v = arg;
+	const struct vector_layout *layout = &v->sync->store->layouts[v->flow->index];
+	struct vector *vector;
+	struct arena arena;
+
+	v->open--;
+	if (e != NULL)
+		verify_fail(v, e, "going through what is known");
+	arena_init(&arena);
+	for (size_t i = 0; e == NULL && i < n; i++)
+		if (vector_decode(blobs[i].data, (size_t)blobs[i].len, layout, &arena, &vector, NULL))
+			count_apart(v, vector);
+	arena_fini(&arena);
+	v->known_at = next;
+	v->all_known = next == 0;
+	job_more(&v->job, (int64_t)n, clock_mono_us());
+	verify_go_on(v);
+}
+
+void verify_known(struct sync_verify *v)
+{
+	if (!v->all_known) {
+		v->open++;
+		v->sync->store->ops->scan(v->sync->store, v->flow->index, v->known_at, on_known, v);
+		return;
+	}
+	take_open(&v->sums.missing, &v->sums.open, &v->apart_missing);
+	take_open(&v->sums.extra, &v->sums.open, &v->apart_extra);
+	verify_enter(v, VERIFY_OVER);
 }
 
 /* ---- SUM --------------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 """verify --depth: counts and ranges tell with less reading what rows would."""
 import unittest
 
-from case import THINGS, Pair, ThreeCrms, behind_our_back
+from case import THING, THINGS, Pair, ThreeCrms, behind_our_back
 
 NUMBERS = ("compared", "matching", "own_form", "different", "missing", "extra", "open")
 
@@ -58,6 +58,26 @@ class Depths(Pair):
         self.d.wait()
         _, total = self.ask("--depth", "counts")
         self.assertEqual([total[n] for n in NUMBERS], [0, 0, 0, 0, 0, 0, 1])
+
+    def stays_apart(self, mapping, statement):
+        """One side has a row that the other one lost for good, and that is known: with one more, which is not known, it counts."""
+        self.entities = THING.replace(f"{mapping[0]}: {{table: things, modified: changed", f"{mapping[0]}: {{table: things, modified: changed, {mapping[1:]}")
+        self.a.run("INSERT INTO things (k, code) SELECT 'k' || i, 'x' FROM generate_series(1, 9) i")
+        self.begin()
+        self.a.run(statement)
+        self.d.wait()
+        self.ask("--depth", "rows")
+        _, total = self.ask("--depth", "counts")
+        self.assertEqual((total["entities"][0]["counts"], [total[n] for n in NUMBERS]), ({"a": 8, "b": 9}, [0, 0, 0, 0, 0, 0, 1]))
+        behind_our_back(self.b, "INSERT INTO things (k, code, changed) VALUES ('only here', 'x', '2001-01-01')")
+        _, total = self.ask("--depth", "counts", code=1)
+        self.assertEqual([total[n] for n in NUMBERS], [0, 0, 0, 0, 0, 1, 1])
+
+    def test_a_row_that_left_where_at_one_side_is_no_difference_in_counts(self):
+        self.stays_apart("awhere: {code: x}", "UPDATE things SET code = 'y', changed = clock_timestamp() WHERE k = 'k1'")
+
+    def test_a_row_that_outlived_a_delete_is_no_difference_in_counts(self):
+        self.stays_apart("bdelete: ignore", "DELETE FROM things WHERE k = 'k1'")
 
     def test_another_depth_is_refused(self):
         self.fill(1)
