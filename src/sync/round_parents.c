@@ -232,6 +232,13 @@ static bool has_another_key(const struct vector *v, size_t e, const struct entit
 	return another && !has_own_key(v, e, def) && !fault("f13-a-row-is-pointed-to-by-whatever-key");
 }
 
+static const char *why_held(const struct subject *s, size_t e, size_t f, const struct parent *p)
+{
+	if (s->misled & BIT(f))
+		return "has this key where it was seen, and is known by another one yet";
+	return p->vector != NULL && p->vector->seen[e].present ? "has another key there" : "is not there yet";
+}
+
 /* The parent's row is not there yet, or not by its key: leave that field with its group (or the whole insert) until it is. */
 static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t f, const struct parent *p)
 {
@@ -250,8 +257,7 @@ static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t
 		orphan_wait(p->flow, &p->rid, r->flow, &s->next_rid);
 	if (p->flow->arrivals != p->arrivals)
 		s->later = true;	/* it may have come since its vector was asked for: then nobody will tell us */
-	err_set(&why, ERR_ROW, "waits-for-parent", "the %s it points to %s; it follows by itself", p->flow->def->name,
-		s->misled & BIT(f) ? "has its key where it was seen, and is known by another one yet" : p->vector != NULL && p->vector->seen[e].present ? "has another key there" : "is not there yet");
+	err_set(&why, ERR_ROW, "waits-for-parent", "the %s it points to %s; it follows by itself", p->flow->def->name, why_held(s, e, f, p));
 	undo_note_refused(r, s, &why);
 	round_park(r, r->flow->sides[e], false, &s->next_rid, s->key, VALUE_NULL, r->flow->def->fields[f].name, &why);
 	s->d.next->seen[e].parked = true;
