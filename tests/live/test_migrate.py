@@ -389,6 +389,23 @@ class Migrate(Killing, Migrating):
         self.resume()
         self.settled()
 
+    @needs_failpoints
+    def test_onto_replace_killed_while_it_ends_what_only_the_target_has_it_goes_on(self):
+        self.a.run(FILL, 1, 100)
+        self.rest(more=SMALL_BATCHES)
+        self.migrate()
+        self.b.run(FILL, 101, 600)
+        order = ("migrate", "thing", "--from", "a", "--to", "b", "--onto", "replace")
+        for n in (1, 3):
+            self.arm("migrate/3", n)
+            self.dies("migrate/3", order)
+        ran = eventually(lambda: (r := self.d.try_ctl("--json", *order)).returncode not in (69, 75) and r, "it can go on to its end")
+        self.assertEqual(ran.returncode, 0, ran.stdout)
+        self.assert_equal()
+        self.assertIn("migration goes on where it stopped", self.d.log)
+        self.resume()
+        self.assertEqual(len(self.settled()), 100)
+
     def test_whoever_leaves_stops_it_and_the_same_command_goes_on(self):
         self.a.run(FILL, 1, 3000)
         self.rest(more=SMALL_BATCHES)

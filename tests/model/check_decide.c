@@ -2455,6 +2455,23 @@ START_TEST(a_side_is_imposed_on_what_another_one_has_edited_whatever_the_rule)
 }
 END_TEST
 
+START_TEST(a_side_is_imposed_on_the_fields_that_were_told_alone)
+{
+	struct imposition some;
+
+	all_know("ann Ann Elm Rome");
+	shows(B, 10, "ann Zoe Elm Oslo");
+	impose_side(A);
+	some = *policy.imposed;
+	some.fields = MASK(NAME);
+	policy.imposed = &some;
+	decide();
+	expect_agreed("ann Ann Elm Oslo");
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+}
+END_TEST
+
 START_TEST(a_side_is_not_imposed_on_what_was_not_seen)
 {
 	all_know("ann Ann Elm Rome");
@@ -3013,6 +3030,7 @@ static void add_what_is_put_back(TCase *t)
 	tcase_add_test(t, a_group_is_put_back_only_when_nobody_touched_any_of_it);
 	tcase_add_test(t, a_record_is_ended_and_comes_back);
 	tcase_add_test(t, a_record_that_comes_back_is_not_gone_because_nobody_shows_it_yet);
+	tcase_add_test(t, a_side_is_imposed_on_the_fields_that_were_told_alone);
 	tcase_add_test(t, a_side_is_not_imposed_on_what_was_not_seen);
 	tcase_add_loop_test(t, a_side_without_a_row_ends_the_record_known_or_not, 0, 2);
 	tcase_add_test(t, a_row_that_is_gone_where_a_side_is_imposed_comes_back);
