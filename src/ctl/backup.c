@@ -203,7 +203,7 @@ static int read_outcome(struct ctl *c, int fd)
 	if (in != NULL)
 		fclose(in);
 	if (j == NULL && c->json)
-		complain("crmsyncd does not tell what became of it; what it has to say stands above");
+		complain("crmsyncd does not tell what became of it; what it has to say is on standard error");
 	if (j != NULL && c->json) {
 		json_dumpf(j, stdout, 0);
 		putchar('\n');
