@@ -22,10 +22,11 @@ class Killing:
         finally:
             del self.d.environment["CRMSYNCD_FAILPOINTS"]
 
-    def dies(self, place, order=()):
-        """... which it does by itself, or when it is told to do that. Then it is started again."""
+    def dies(self, place, order=(), before=lambda: None):
+        """... which it does by itself, or when it is told to do that, each time after `before`. Then it is started again."""
         def gone():
             if order and self.d.process.poll() is None:
+                before()
                 self.d.try_ctl(*order)
             return self.d.process.poll() is not None
 

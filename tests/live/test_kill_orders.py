@@ -46,12 +46,16 @@ class Orders(Killing, Load):
         def mended():
             return agree() or bool(self.d.try_ctl("repair", "contact")) and agree()
 
+        def differ():
+            """Again, where a slow machine's sweep has found it before the repair did."""
+            if agree():
+                self.support.base.run("BEGIN; ALTER TABLE people DISABLE TRIGGER touch; "
+                                      f"UPDATE people SET name = clock_timestamp()::text, changed = '2001-01-01' WHERE email = '{SPARE}'; "
+                                      "ALTER TABLE people ENABLE TRIGGER touch; COMMIT")
+
         def happening():
             self.arm("verify/7")
-            self.support.base.run("BEGIN; ALTER TABLE people DISABLE TRIGGER touch; "
-                                  f"UPDATE people SET name = clock_timestamp()::text, changed = '2001-01-01' WHERE email = '{SPARE}'; "
-                                  "ALTER TABLE people ENABLE TRIGGER touch; COMMIT")
-            self.dies("verify/7", ("repair", "contact"))
+            self.dies("verify/7", ("repair", "contact"), before=differ)
             eventually(mended, "it is mended, now or by asking again")
         return happening
 
