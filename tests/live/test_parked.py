@@ -168,7 +168,7 @@ class Backlog(Pair):
 
     def test_they_have_their_turn_while_there_is_news_without_end(self):
         self.b.run("ALTER TABLE things ADD CONSTRAINT refused CHECK (name <> 'refused')")
-        self.a.run("INSERT INTO things (k) SELECT 'k' || n FROM generate_series(0, 1500) n")
+        self.a.run("INSERT INTO things (k) SELECT 'k' || n FROM generate_series(0, 6000) n")
         self.begin("limits: {rounds: 1, batch_rows: 10}")
         self.a.run("UPDATE things SET name = 'refused' WHERE k = 'k0'")
         self.d.wait()
