@@ -14,6 +14,68 @@
 
 #include "base/fault.h"
 
+/* ---- who takes whose place --------------------------------------------------------------------------- */
+
+#define NOWHERE SIZE_MAX
+
+struct place {
+	struct rid rid;
+	size_t who;
+	UT_hash_handle hh;
+};
+
+/* Of n, each of which is at a place and goes to another's or nowhere. A batch may be one long chain: nobody is looked at twice. */
+struct circles {
+	size_t n;
+	struct place *places, *table;
+	size_t *next;			/* to whose; NOWHERE */
+	size_t *walk;			/* the first way on which it was come upon, from 1; 0: none yet */
+	bool *in_one;			/* it is part of a circle */
+};
+
+/* In the round's arena, but for the index: circles_fini(). */
+static void circles_init(struct circles *c, struct round *r, size_t n)
+{
+	*c = (struct circles){ .n = n, .places = arena_zalloc(&r->arena, n * sizeof *c->places), .next = arena_alloc(&r->arena, n * sizeof *c->next),
+			       .walk = arena_zalloc(&r->arena, n * sizeof *c->walk), .in_one = arena_zalloc(&r->arena, n * sizeof *c->in_one) };
+}
+
+static void circles_fini(struct circles *c)
+{
+	HASH_CLEAR(hh, c->table);
+}
+
+static void circles_add(struct circles *c, size_t i, const struct rid *rid)
+{
+	c->places[i].rid = *rid;
+	c->places[i].who = i;
+	HASH_ADD(hh, c->table, rid, sizeof c->places[i].rid, &c->places[i]);
+}
+
+static size_t circles_at(const struct circles *c, const struct rid *rid)
+{
+	struct place *p;
+
+	HASH_FIND(hh, c->table, rid, sizeof *rid, p);
+	return p != NULL ? p->who : NOWHERE;
+}
+
+static void circles_find(struct circles *c)
+{
+	for (size_t from = 0; from < c->n; from++) {
+		size_t at = from;
+
+		while (at != NOWHERE && c->walk[at] == 0) {
+			c->walk[at] = from + 1;
+			at = c->next[at];
+		}
+		if (at == NOWHERE || c->walk[at] != from + 1)
+			continue;
+		for (; !c->in_one[at]; at = c->next[at])
+			c->in_one[at] = true;
+	}
+}
+
 /* ---- LOOKUP ------------------------------------------------------------------------------------------ */
 
 /* Its row is another record's: that one's, which is in this round as well, by the key that it had. */
@@ -22,40 +84,14 @@ static bool may_trade(const struct subject *s)
 	return is_live(s) && s->has_rid && s->has_old && !s->confirmed && s->base != NULL;
 }
 
-static struct subject *with_rid(struct subject *const *list, size_t n, const struct rid *rid)
+/* The vector of the record that its row is of, when that is the one in `other`; NULL: it is not. */
+static struct vector *vector_of_row(const struct round *r, const struct subject *s, const struct subject *other)
 {
-	for (size_t i = 0; i < n; i++)
-		if (rid_equal(&list[i]->rid, rid))
-			return list[i];
-	return NULL;
-}
-
-/* The vector of the record that its row is of; NULL: it is not here. */
-static struct vector *vector_of_row(const struct round *r, const struct subject *s, struct subject *const *list, size_t n)
-{
-	const struct subject *other = with_rid(list, n, &s->old_rid);
 	size_t e = r->side->endpoint;
 
-	if (other == NULL || !other->base->seen[e].present || !value_equal(other->base->seen[e].id, s->source_id))
+	if (!other->base->seen[e].present || !value_equal(other->base->seen[e].id, s->source_id))
 		return NULL;
 	return other->base;
-}
-
-/* Those whose record is here as somebody else; of them again, until they are only circles. */
-static size_t keep_circles(const struct round *r, struct subject **list, struct vector **theirs, size_t n)
-{
-	size_t before;
-
-	do {
-		before = n;
-		n = 0;
-		for (size_t i = 0; i < before; i++)
-			if (vector_of_row(r, list[i], list, before) != NULL)
-				list[n++] = list[i];
-	} while (n < before);
-	for (size_t i = 0; i < n; i++)
-		theirs[i] = vector_of_row(r, list[i], list, n);
-	return n;
 }
 
 /* Claimed they are already, each by another one. */
@@ -63,6 +99,7 @@ void round_trade_places(struct round *r)
 {
 	struct subject **list = NULL;
 	struct vector **theirs;
+	struct circles c;
 	size_t n = 0;
 
 	for (size_t i = 0; i < r->n; i++)
@@ -73,9 +110,21 @@ void round_trade_places(struct round *r)
 		}
 	if (n < 2 || fault("f13-rows-that-exchange-their-keys-are-not-known"))
 		return;
-	theirs = arena_alloc(&r->arena, n * sizeof *theirs);
-	n = keep_circles(r, list, theirs, n);
+	circles_init(&c, r, n);
+	for (size_t i = 0; i < n; i++)
+		circles_add(&c, i, &list[i]->rid);
+	for (size_t i = 0; i < n; i++)
+		c.next[i] = circles_at(&c, &list[i]->old_rid);
+	theirs = arena_zalloc(&r->arena, n * sizeof *theirs);
+	for (size_t i = 0; i < n; i++)
+		theirs[i] = c.next[i] < n ? vector_of_row(r, list[i], list[c.next[i]]) : NULL;
+	for (size_t i = 0; i < n; i++)
+		c.next[i] = theirs[i] != NULL ? c.next[i] : NOWHERE;
+	circles_find(&c);
+	circles_fini(&c);
 	for (size_t i = 0; i < n; i++) {
+		if (!c.in_one[i])
+			continue;
 		list[i]->rid = list[i]->old_rid;
 		list[i]->base = theirs[i];
 		list[i]->has_old = false;
@@ -106,26 +155,6 @@ static bool may_exchange(struct round *r, const struct subject *s)
 	return true;
 }
 
-/* Whose place it takes; NULL: nobody's who moves, too. */
-static struct subject *next_of(const struct subject *s, struct subject *const *list, size_t n)
-{
-	return with_rid(list, n, &s->next_rid);
-}
-
-static bool is_circle(struct round *r, const struct subject *s, struct subject *const *list, size_t n)
-{
-	const struct subject *at = s;
-
-	for (size_t i = 0; i < n; i++) {
-		if (!may_exchange(r, at))
-			return false;
-		at = next_of(at, list, n);
-		if (at == NULL || at == s)
-			return at == s;
-	}
-	return false;
-}
-
 /* What was refused of it under its former key is another write now, and that key another record's. */
 static void forget_refusals(struct round *r, const struct subject *s)
 {
@@ -136,11 +165,20 @@ static void forget_refusals(struct round *r, const struct subject *s)
 
 void round_find_exchanges(struct round *r, struct subject **movers, size_t n)
 {
+	struct circles c;
+
 	if (n < 2)
 		return;
+	circles_init(&c, r, n);
 	for (size_t i = 0; i < n; i++)
-		movers[i]->exchanges = is_circle(r, movers[i], movers, n);
-	for (size_t i = 0; i < n; i++)
-		if (movers[i]->exchanges)
+		circles_add(&c, i, &movers[i]->rid);
+	for (size_t i = 0; i < n; i++)		/* one that may not is no way on for the others */
+		c.next[i] = may_exchange(r, movers[i]) ? circles_at(&c, &movers[i]->next_rid) : NOWHERE;
+	circles_find(&c);
+	for (size_t i = 0; i < n; i++) {
+		movers[i]->exchanges = c.in_one[i];
+		if (c.in_one[i])
 			forget_refusals(r, movers[i]);
+	}
+	circles_fini(&c);
 }
