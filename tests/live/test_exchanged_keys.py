@@ -53,6 +53,13 @@ class Exchanged(Exchange):
         self.assert_keys(c1="k2", c2="k3", c3="k1", c4="k5", c8="k9", c9="k10")
         self.assertEqual(self.b.one("SELECT count(*) FROM things WHERE name = 'new'"), 9)
 
+    def test_a_circle_of_a_whole_batch(self):
+        self.a.run("INSERT INTO things (k, code) SELECT 'k' || n, 'c' || n FROM generate_series(10, 1499) n")
+        self.settled()
+        self.ids = dict(self.b.run("SELECT code, id FROM things"))
+        self.a.run("BEGIN; UPDATE things SET k = 'x' || k; UPDATE things SET k = 'k' || (substr(code, 2)::int + 1) % 1500; COMMIT")
+        self.assert_keys(c0="k1", c700="k701", c1499="k0")
+
     def test_what_was_edited_elsewhere_meanwhile_stays_with_its_row(self):
         self.d.stop()
         self.swap(self.a)
@@ -108,6 +115,7 @@ class OneByOne(Exchanged):
     """Whoever comes first finds its key taken; it is looked at again with the one that comes after it."""
     more = "limits:\n  batch_rows: 1\n  rounds: 1"
     test_a_plan_tells_of_both_what_becomes_of_them = None       # it does not look again
+    test_a_circle_of_a_whole_batch = None       # what is parked is tried again in portions of 500
 
 
 class Polled(Exchanged):
