@@ -108,6 +108,28 @@ struct edit_key decide_key_now(const struct work *w, size_t e, size_t f)
 	return w->edits[e].changed & BIT(f) ? w->edits[e].keys[f] : decide_shown_key(w, e, f);
 }
 
+/*
+ * Under these rules an edit may lose to the very value that it was made on top of: a lesser one, a blank, one of what is another side's.
+ * So that it does is no sign that its writer had not seen that; and two edits one after the other, by somebody who had not, are none that
+ * he had. By time and by rank all is said about who beats whom, so that n is free to tell it: one more than that of what was
+ * agreed then is an edit by somebody who had not seen it; two more, or further up, one by somebody who had.
+ */
+static bool may_lose_to_what_it_saw(enum rule rule)
+{
+	return is_extreme(rule) || rule == RULE_MIRROR || rule == RULE_NEWEST_FILLED;
+}
+
+bool decide_had_seen(const struct work *w, size_t e, size_t f)
+{
+	const struct edit_key *agreed = &w->base->fields[f].key;
+	struct edit_key shown;
+
+	if (!base_knows(w, e) || ((w->edits[e].no_base | w->edits[e].guessed) & BIT(f)))
+		return false;
+	shown = decide_shown_key(w, e, f);
+	return same_key(&shown, agreed) || (may_lose_to_what_it_saw(w->entity->fields[f].rule) && shown.n > agreed->n + 1);
+}
+
 static bool same_id(const struct vector *v, size_t e, const struct observation *o)
 {
 	return v->seen[e].present && value_equal(v->seen[e].id, o->id);
@@ -323,6 +345,14 @@ static void level_units(struct work *w, size_t e)
 			if (x->keys[g].n > x->keys[f].n)
 				x->keys[f].n = x->keys[g].n;
 		}
+}
+
+static void tell_who_had_seen(struct work *w, size_t e)
+{
+	for (size_t f = 0; f < w->entity->n_fields; f++)
+		if ((w->edits[e].changed & BIT(f)) && w->base != NULL && w->base->fields[f].digest != 0 && !w->edits[e].reborn &&
+		    may_lose_to_what_it_saw(w->entity->fields[f].rule))
+			w->edits[e].keys[f].n = w->base->fields[f].key.n + (decide_had_seen(w, e, f) ? 2 : 1);
 }
 
 /* ---- the join ---------------------------------------------------------------------------------------- */
@@ -549,6 +579,7 @@ void decide_record(const struct decide_policy *policy, const struct vector *base
 	for (size_t e = 0; e < n_endpoints; e++) {
 		stamp_edits(&w, e);
 		level_units(&w, e);
+		tell_who_had_seen(&w, e);
 		decide_release_words(&w, e);
 	}
 	decide_find_imposed(&w);

@@ -6,9 +6,8 @@
  * whenever it is looked at, under the key that it has, and not only when it was edited. Where everybody was asked and nobody
  * shows the agreed value any more, it is the extreme of nothing, and the best of what is there stands.
  *
- * A key does not tell here who beats whom, so its n can tell what else has to be known of a row that deviates: up to that of what
- * is agreed it is only behind; one more: an edit by somebody who had not seen what is agreed; two more, or further up: one by
- * somebody who had.
+ * A key does not tell here who beats whom; its n tells who had seen what is agreed (decide.c), and of a row that deviates without
+ * an edit, whose n is at most that of what is agreed, that it is only behind.
  *
  * Whether an edit keeps a record that somebody deletes must not depend on who is there to show the agreed value: one that is known to
  * lose to that keeps nothing. So the vector keeps these values as it does for sums (decide_add.c), and by them it is told who lives.
@@ -78,24 +77,6 @@ static bool is_shown_nowhere(const struct work *w)
 	return decide_all_observed(w);
 }
 
-bool decide_extreme_had_seen(const struct work *w, size_t e, size_t f)
-{
-	const struct edit_key *agreed = &w->base->fields[f].key;
-	struct edit_key shown;
-
-	if (!base_knows(w, e) || ((w->edits[e].no_base | w->edits[e].guessed) & BIT(f)))
-		return false;
-	shown = decide_shown_key(w, e, f);
-	return same_key(&shown, agreed) || shown.n > agreed->n + 1;
-}
-
-static void tell_who_had_seen(struct work *w, size_t f)
-{
-	for (size_t e = 0; e < w->policy->n_endpoints; e++)
-		if (w->edits[e].changed & BIT(f))
-			w->edits[e].keys[f].n = w->base->fields[f].key.n + (decide_extreme_had_seen(w, e, f) ? 2 : 1);
-}
-
 static bool anybody_edited(const struct work *w, size_t f)
 {
 	for (size_t e = 0; e < w->policy->n_endpoints; e++)
@@ -133,8 +114,6 @@ uint8_t decide_extreme_winner(struct work *w, size_t f, bool new_life)
 	uint64_t digest = 0;
 	uint8_t winner = 255;
 
-	if (has_base)
-		tell_who_had_seen(w, f);
 	if (has_base && v->dead) {
 		if (!anybody_edited(w, f))
 			return 255;

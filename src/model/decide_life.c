@@ -339,10 +339,10 @@ static bool is_agreed_unseen(const struct work *w, size_t deleter, size_t f)
 	/* Under one key it is the deleter's own edit, in another form or with what took its place. */
 	if (now->digest == digest || same_key(&now->key, &shown))
 		return false;
+	if (decide_had_seen(w, deleter, f) && is_no_news(w, f))
+		return false;
 	/* By value, by a sum or by a person it is told whether an edit stands, not whether it was seen. */
-	if (is_extreme(rule))
-		return !decide_extreme_had_seen(w, deleter, f) || !is_no_news(w, f);
-	return rule == RULE_ADD || rule == RULE_MANUAL || decide_compare(w, f, &now->key, now->digest, &shown, digest) > 0;
+	return is_extreme(rule) || rule == RULE_ADD || rule == RULE_MANUAL || decide_compare(w, f, &now->key, now->digest, &shown, digest) > 0;
 }
 
 /* The field holds an edit which the deleter had not seen. */

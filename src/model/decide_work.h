@@ -111,6 +111,8 @@ bool decide_is_blank(const struct work *w, size_t f, uint64_t digest);	/* NULL o
 struct vdeviation decide_left_blank(const struct digest_key *, const struct entity_def *, size_t f);
 struct edit_key decide_shown_key(const struct work *w, size_t e, size_t f);	/* of the value that the base says it shows */
 struct edit_key decide_key_now(const struct work *w, size_t e, size_t f);	/* of the value that it shows now */
+/* What it showed before this observation is what is agreed, or was written on top of that. By a rule where a later edit wins: the former. */
+bool decide_had_seen(const struct work *w, size_t e, size_t f);
 bool decide_is_digest_of(uint64_t digest, uint64_t whole);	/* digest: whole, or a short one */
 bool decide_all_observed(const struct work *w);
 int64_t decide_reported_stamp(const struct work *w, size_t e, bool on_a_base);
@@ -121,8 +123,6 @@ void decide_join_fields(struct work *w, bool new_life);
 /* Order of two values by an extreme rule: the one that stands is the greater. 0 also where one of them is out of reach. */
 int decide_extreme_compare(const struct work *w, size_t f, uint64_t digest_a, uint64_t digest_b);
 uint8_t decide_extreme_winner(struct work *w, size_t f, bool new_life);	/* as the winner of any other rule */
-/* What it showed before this observation is what is agreed, or was written on top of that. */
-bool decide_extreme_had_seen(const struct work *w, size_t e, size_t f);
 /* What it shows is known to lose to what the base has agreed on. */
 bool decide_extreme_beaten(const struct work *w, size_t e, size_t f);
 /* An edit there waits for a value that is out of reach, be it its own: nobody can say yet whether it stands. */

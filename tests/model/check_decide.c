@@ -605,6 +605,60 @@ START_TEST(who_writes_against_max_and_deletes_had_seen_what_stands)
 }
 END_TEST
 
+/* What B writes cannot stand, though it was made on top of what does: by a mirror, or because it is a blank. */
+static void writes_what_cannot_stand(bool mirror, int64_t at, const char *text)
+{
+	if (mirror)
+		shows(B, at, text);
+	else
+		shows_no_name(B, at, VALUE_NULL);
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+}
+
+/* And it goes before that is put back; or somebody else has written meanwhile. */
+START_TEST(who_writes_what_cannot_stand_and_deletes_had_seen_what_stands)
+{
+	bool mirror = _i % 2 == 0, edited = _i / 2 == 1;
+
+	fields[NAME].rule = mirror ? RULE_MIRROR : RULE_NEWEST_FILLED;
+	all_know("ann Ann Elm Rome");
+	writes_what_cannot_stand(mirror, 10, "ann Joe Elm Rome");
+	if (edited) {
+		shows(A, 15, "ann Eve Elm Rome");
+		decide();
+	}
+	deletes(B, 20);
+	decide();
+	ck_assert_int_eq(base->dead, !edited);
+	expect_order(B, edited ? ACTION_INSERT : ACTION_NONE, edited ? EVERY_FIELD : 0);
+	expect_order(A, edited ? ACTION_NONE : ACTION_DELETE, 0);
+}
+END_TEST
+
+/* However many edits it made: none of them was on top of what stands. */
+START_TEST(who_had_not_seen_what_stands_and_wrote_twice_had_still_not_seen_it)
+{
+	bool mirror = _i == 0;
+
+	fields[NAME].rule = mirror ? RULE_MIRROR : RULE_NEWEST_FILLED;
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	shows(B, 5, "ann Joe Elm Rome");
+	decide();
+	writes_what_cannot_stand(mirror, 11, "ann Jim Elm Rome");
+	if (!mirror) {
+		shows_no_name(B, 12, value_of(""));
+		decide();
+	}
+	deletes(B, 20);
+	decide();
+	ck_assert(!base->dead);
+	expect_order(B, ACTION_INSERT, EVERY_FIELD);
+}
+END_TEST
+
 START_TEST(null_is_neither_the_greatest_nor_the_least)
 {
 	fields[NAME].rule = _i == 0 ? RULE_MAX : RULE_MIN;
@@ -2932,6 +2986,8 @@ static void add_edits(TCase *t)
 	tcase_add_loop_test(t, what_waits_for_the_greatest_value_is_lost_to_a_delete_that_wins, 0, 2);
 	tcase_add_test(t, what_is_only_behind_under_max_is_no_edit_that_a_deleter_had_not_seen);
 	tcase_add_loop_test(t, who_writes_against_max_and_deletes_had_seen_what_stands, 0, 2);
+	tcase_add_loop_test(t, who_writes_what_cannot_stand_and_deletes_had_seen_what_stands, 0, 4);
+	tcase_add_loop_test(t, who_had_not_seen_what_stands_and_wrote_twice_had_still_not_seen_it, 0, 2);
 	tcase_add_loop_test(t, null_is_neither_the_greatest_nor_the_least, 0, 2);
 	tcase_add_test(t, the_targets_own_form_of_the_greatest_value_is_not_greater);
 	tcase_add_loop_test(t, mirror_imposes_the_first_endpoint_whatever_the_stamps_say, 0, 3);
