@@ -11,11 +11,23 @@
 #include "base/err.h"
 #include "sync/sync.h"
 
-static void mark(struct world *w, uint32_t record, int64_t undone_us)
+/* Records that a rename has brought together since: each keeps what had been undone of its own. */
+static void mark(struct world *w, uint32_t record)
+{
+	for (size_t i = 0; i < w->n_records; i++) {
+		struct sim_record *r = &w->records[i];
+
+		r->undone_before_us = r->undone_us;
+		if (r->lineage == w->records[record].lineage)
+			r->undone_us = world_now(w);
+	}
+}
+
+static void take_back_mark(struct world *w)
 {
 	for (size_t i = 0; i < w->n_records; i++)
-		if (w->records[i].lineage == w->records[record].lineage)
-			w->records[i].undone_us = undone_us;
+		if (w->records[i].undone_us == w->undo_asked_us)
+			w->records[i].undone_us = w->records[i].undone_before_us;
 }
 
 static void on_undone(void *arg, const struct sync_undone *u)
@@ -37,7 +49,7 @@ static void on_done(void *arg, const struct sync_undo_sums *s, const struct err 
 	w->sometimes->undo_restored += s->restored > 0;
 	w->sometimes->undo_skipped += s->skipped > 0;
 	if (s->restored + s->partly + s->waiting == 0)
-		mark(w, w->undo_of, w->undone_before_us);
+		take_back_mark(w);
 }
 
 void undo_something(struct world *w)
@@ -56,9 +68,8 @@ void undo_something(struct world *w)
 	if (sync_undo(w->sync, &order, &taker, &e) != NULL) {
 		world_trace(w, "the operator undoes what was last written of %s/%s", order.entity, key);
 		w->undoing = true;
-		w->undo_of = record;
-		w->undone_before_us = w->records[record].undone_us;
-		mark(w, record, world_now(w));
+		w->undo_asked_us = world_now(w);
+		mark(w, record);
 		w->sometimes->undo_asked++;
 	}
 	free(key);

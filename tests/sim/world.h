@@ -193,6 +193,7 @@ struct sim_record {
 	uint32_t lineage;		/* records joined by renames share it */
 	bool complex;			/* deleted and inserted again, renamed, invalid: the strict oracle does not apply */
 	int64_t undone_us;		/* world time: what was written before may have been undone; 0: nothing */
+	int64_t undone_before_us;	/* the same, before the undo that is under way */
 	bool judged;			/* the operator has decided about a field of it */
 	bool invalid;			/* some endpoint showed a value that the checks refuse */
 	bool massed, carried;		/* deleted with many others; and that was carried to another endpoint */
@@ -387,8 +388,7 @@ struct world {
 	const char *paused;		/* an entity that rests for it; NULL: none */
 	uint64_t planned;		/* writes and decisions, by the last one */
 	bool undoing;			/* an undo is under way */
-	uint32_t undo_of;		/* the record that it is about */
-	int64_t undone_before_us;	/* until when that had been undone before */
+	int64_t undo_asked_us;		/* world time: when it was asked for */
 	uint32_t incarnation;
 	uint32_t epoch;			/* rises when what rounds have learned is lost: the daemon died, the store went away */
 	int64_t flushed_us;		/* world time: the store last forgot everything, or was put back; 0: never */
