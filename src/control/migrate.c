@@ -126,6 +126,7 @@ static json_t *sum_json(const struct migrating *g, const struct sync_migrate_sum
 	json_object_set_new(j, "to", control_text(g->to));
 	json_object_set_new(j, "strategy", json_string(strategies[g->strategy]));
 	json_object_set_new(j, "rows", json_integer(s->rows));
+	json_object_set_new(j, "unread", json_integer(s->unread));
 	json_object_set_new(j, "bytes", json_integer(bytes));
 	json_object_set_new(j, "read_bytes", json_integer(s->read));
 	json_object_set_new(j, "written_bytes", json_integer(s->written));

@@ -72,6 +72,8 @@ static void show(struct asking *a, const json_t *j)
 
 	progress_wipe();
 	buf_addf(&line, "%s: %lld rows of %s looked at", str(j, "entity"), (long long)number(j, "rows"), str(j, "from"));
+	if (number(j, "unread") > 0)
+		buf_addf(&line, " (%lld of them not read: nobody has written them since all were listed last)", (long long)number(j, "unread"));
 	add_count(&line, j, "inserted", "inserted");
 	add_count(&line, j, "updated", "updated");
 	add_count(&line, j, "deleted", "deleted");

@@ -165,6 +165,10 @@ struct stamps { struct value id; int64_t stamp; };
 /* parts: SUM_PARTS of them; last: the last local id of the range, NULL: the table ends with it. Valid during the call. */
 typedef void summed_fn(void *arg, const struct part_sum *parts, const char *last, const struct err *e);
 typedef void moment_fn(void *arg, struct moment *, const struct err *e);		/* it is yours; NULL on error */
+/* now: the one of now, NULL: the table's rows do not tell; holds: what was written since the one that was given can be told. Valid during the call. */
+typedef void watermark_fn(void *arg, const char *now, bool holds, const struct err *e);
+/* got is yours; last: so far it was looked, NULL: to the end, valid during the call; looked_at: so many rows. NULL, 0 on error. */
+typedef void written_rows_fn(void *arg, struct rowset *got, const char *last, int64_t looked_at, const struct err *e);
 typedef void ids_fn(void *arg, const struct value *ids, size_t n, const struct err *e);	/* valid during the call */
 typedef void stamps_fn(void *arg, const struct stamps *list, size_t n, const struct err *e);	/* valid during the call */
 
@@ -204,6 +208,15 @@ struct link_ops {
 	void (*list_at)(struct link *, const struct moment *, const char *after, const char *until, size_t max, rowset_fn *done, void *arg);
 	/* list, of rows in those parts. */
 	void (*list_parts)(struct link *, const char *after, const char *until, const struct part_set *, size_t max, rowset_fn *done, void *arg);
+	/*
+	 * A watermark: what stands before it was committed before it was taken, and can be told from what was written since. One that was taken
+	 * before (NULL: none) holds as long as the table has not been altered since in a way by which rows change, or come and go, without being
+	 * written. That the database was not put back or replaced meanwhile is for the caller to know. NULL: the driver's rows tell nothing.
+	 * A watermark is one line of printable text.
+	 */
+	void (*watermark)(struct link *, const char *then, watermark_fn *done, void *arg);
+	/* list, of rows written since that watermark, which holds; it looks at more than max rows at once, and gives no more than that. */
+	void (*list_written)(struct link *, const char *since, const char *after, size_t max, written_rows_fn *done, void *arg);
 	/* The sums of the next `max` rows or so by local id, after `after` (NULL: from the start). NULL: the driver's rows have none. */
 	void (*sum)(struct link *, const char *after, size_t max, const struct sum_seeds *, summed_fn *done, void *arg);
 	/* How many rows there are, neither outside nor gone. */

@@ -301,6 +301,11 @@ static bool any_work(const struct flow *flow)
 	return flow->scan.kind == SCAN_SETTLE || (flow->scan.kind == SCAN_VANISHED && !flow->sides[flow->scan.endpoint]->listing.regular);
 }
 
+bool flow_is_quiet(const struct flow *flow)
+{
+	return flow->n_rounds == 0 && flow->again == NULL && flow->later == NULL && !flow->settle_wanted && flow->scan.kind != SCAN_SETTLE;
+}
+
 bool flow_idle(const struct flow *flow)
 {
 	return flow->counted && !any_work(flow) && flow->again == NULL && flow->later == NULL && !flow->settle_wanted &&
@@ -382,6 +387,8 @@ void side_list_anew(struct side *side)
 	side->surveyed = side->survey_known = side->gap = false;
 	free(side->position);
 	side->position = NULL;
+	free(side->watermark);
+	side->watermark = NULL;
 	side_owes_nothing(side);
 	side->clean_us = side->swept_us = side->heard_us = 0;
 }
@@ -454,6 +461,7 @@ void flow_fini(struct flow *flow)
 		loop_timer_free(&side->timer);
 		retry_fini(side);
 		free(side->position);
+		free(side->watermark);
 		free(side->stopped);
 		debts_clear(&side->debts);
 		own_free(side);

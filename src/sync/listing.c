@@ -5,6 +5,7 @@
  *            record without a row there is known to be absent. The smallest table goes first, so that the
  *            largest is copied while it is listed.
  *   sweep    every row again, then every vector: whose row has vanished? (scan.c)
+ *   both     first of all a watermark is asked for (watermark.c)
  *   gap      a sweep that begins with position_now; once it is over, capture stands there, and only then the store says so
  *
  * That a survey has ended stands in the store as a mark, with the shape of what it listed: a topology that says
@@ -35,6 +36,7 @@ void listing_over(struct side *side)
 {
 	free(side->listing.after);
 	free(side->listing.position);
+	free(side->listing.watermark);
 	side->listing = (struct listing){ .state = LISTING_IDLE, .expected = side->listing.expected };
 }
 
@@ -136,6 +138,7 @@ void sweep_done(struct side *side)
 	log_info(side->listing.survey ? "survey done" : "sweep done", LOG_S("entity", side->flow->def->name),
 		 LOG_S("endpoint", side->mapping->endpoint->name), LOG_I("rows", side->listing.rows),
 		 LOG_D("seconds", (double)(clock_mono_us() - side->listing.began_us) / 1e6));
+	watermark_settled(side, side->listing.watermark);
 	listing_over(side);
 	side->flow->settle_wanted |= side->flow->let_go;
 	side->flow->let_go = false;
@@ -144,13 +147,15 @@ void sweep_done(struct side *side)
 
 /* ---- survey marks ------------------------------------------------------------------------------------ */
 
+const char *const side_marks[SIDE_MARKS] = { "survey", "poll", "watermark" };
+
 void side_name_mark(const struct side *side, const char *kind, char out[200])
 {
 	snprintf(out, 200, "%s/%s/%s", kind, side->flow->def->name, side->mapping->endpoint->name);
 }
 
 /* What a row's values follow from, here. When that is another than the survey saw, old rows have news that no capture brings. */
-static uint64_t shape_of(const struct side *side)
+uint64_t listing_shape(const struct side *side)
 {
 	static const struct digest_key fixed = { { 1 } };
 	const struct entity_def *def = side->flow->def;
@@ -182,7 +187,7 @@ static uint64_t shape_of(const struct side *side)
 bool survey_holds(const struct side *side, struct value mark)
 {
 	char shape[24];
-	int n = snprintf(shape, sizeof shape, " %016llx", (unsigned long long)shape_of(side));
+	int n = snprintf(shape, sizeof shape, " %016llx", (unsigned long long)listing_shape(side));
 
 	return mark.len > n && memcmp(mark.data + mark.len - n, shape, (size_t)n) == 0;
 }
@@ -224,7 +229,7 @@ static void mark_surveyed(struct side *side, done_fn *done, void *arg)
 
 	side_name_mark(side, "survey", name);
 	snprintf(mark, sizeof mark, "%lld %lld %016llx", (long long)(clock_wall_us() / 1000000), (long long)side->link->quantum_us,
-		 (unsigned long long)shape_of(side));
+		 (unsigned long long)listing_shape(side));
 	failpoint("listing", "mark", "before");
 	side->flow->sync->store->ops->write(side->flow->sync->store, side->flow->index, &w, done, arg);
 	failpoint("listing", "mark", "sent");
@@ -375,6 +380,28 @@ static void on_presized(void *arg, const struct err *e)
 	/* Only a saving of work; the buckets grow by themselves. */
 }
 
+/* Where does capture stand? Only then the rows. */
+static void ask_position(struct side *side)
+{
+	side->listing.state = LISTING_ROWS;
+	if (!side->captures || !(side->listing.survey || side->gap))
+		return;
+	side->listing.state = LISTING_POSITION;
+	listing_ask(side);
+	side->link->ops->position_now(side->link, on_position_now, side);
+}
+
+static void on_watermark(void *arg, const char *now, const char *since)
+{
+	struct side *side = arg;
+
+	if (!listing_answered(side) || side->flow->sync->closing)
+		return;
+	side->listing.watermark = now != NULL ? xstrdup(now) : NULL;
+	ask_position(side);
+	flow_pump(side->flow);
+}
+
 static void listing_begin(struct side *side, bool survey)
 {
 	struct flow *flow = side->flow;
@@ -383,18 +410,19 @@ static void listing_begin(struct side *side, bool survey)
 
 	for (size_t e = 0; e < ENDPOINTS_MAX; e++)
 		most = flow->estimates[e] > most ? flow->estimates[e] : most;
-	*l = (struct listing){ .state = LISTING_ROWS, .survey = survey, .expected = flow->estimates[side->endpoint],
+	*l = (struct listing){ .state = LISTING_POSITION, .survey = survey, .expected = flow->estimates[side->endpoint],
 			       .began_us = clock_mono_us(), .half_us = clock_mono_us() };
 	side->strangers = side->strangers && !survey;
 	log_info(survey ? "survey begins" : "sweep begins", LOG_S("entity", flow->def->name),
 		 LOG_S("endpoint", side->mapping->endpoint->name), LOG_I("rows_expected", l->expected));
 	if (survey && flow->sync->store->records[flow->index] == 0 && most > 1000)
 		flow->sync->store->ops->presize(flow->sync->store, flow->index, most, on_presized, NULL);
-	if (side->captures && (survey || side->gap)) {
-		l->state = LISTING_POSITION;
-		listing_ask(side);
-		side->link->ops->position_now(side->link, on_position_now, side);
+	if (!watermark_is_there(side)) {
+		ask_position(side);
+		return;
 	}
+	listing_ask(side);
+	watermark_ask(side, false, on_watermark, side);
 }
 
 /* ---- estimates: the smallest table goes first -------------------------------------------------------- */

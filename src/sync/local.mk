@@ -47,4 +47,5 @@ libcrmsync_a_SOURCES += \
 	src/sync/verify_mend.c \
 	src/sync/verify_sums.c \
 	src/sync/wait.c \
+	src/sync/watermark.c \
 	src/sync/waiting.c

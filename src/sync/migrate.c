@@ -27,6 +27,8 @@ static void migration_release(struct sync_migration *m)
 	job_end(&m->sync->jobs, &m->job);
 	migrate_stretches_clear(m);
 	moment_free(&m->moment);
+	free(m->watermark);
+	free(m->since);
 	free(m);
 }
 
@@ -191,7 +193,7 @@ static void tell_phase(struct sync_migration *m, int64_t had)
 void migrate_enter(struct sync_migration *m, enum migrate_phase phase)
 {
 	m->phase = phase;
-	m->positioned = m->estimated = m->parted = m->marking = false;
+	m->positioned = m->estimated = m->parted = m->marked = m->marking = false;
 	tell_phase(m, 0);
 	migrate_stretches_clear(m);
 	moment_free(&m->moment);
@@ -293,31 +295,29 @@ static void on_forgotten(void *arg, const struct err *e)
 
 static void forget_mark(struct sync_migration *m)
 {
-	char name[200];
-	struct store_position p = { .name = name };
-	struct store_write w = { .positions = &p, .n_positions = 1 };
+	char name[200], kept[200], *watermark;
+	struct store_position p[2] = { { .name = name }, { .name = kept } };
+	struct store_write w = { .positions = p, .n_positions = 1 };
 
 	m->forgetting = true;
 	migrate_name_mark(m, name);
+	watermark_settled(m->from, m->watermark);
+	p[1].text = watermark = watermark_to_keep(m->from, kept);
+	w.n_positions += watermark != NULL;
 	m->open++;
 	m->sync->store->ops->write(m->sync->store, m->flow->index, &w, on_forgotten, m);
-}
-
-/* Nothing of the entity is in work or in line. */
-static bool is_quiet(const struct flow *flow)
-{
-	return flow->n_rounds == 0 && flow->again == NULL && flow->later == NULL && !flow->settle_wanted && flow->scan.kind != SCAN_SETTLE;
+	free(watermark);
 }
 
 static bool settle_step(struct sync_migration *m)
 {
 	int64_t now = clock_mono_us();
 
-	if (m->forgetting || m->saving)
+	if (m->forgetting || m->saving || m->asking_load)	/* whoever hears of its end may order the next one at once */
 		return false;
 	if (m->settling_us == 0)
 		m->settling_us = now;
-	if (!is_quiet(m->flow) && (m->flow->paused || now - m->settling_us < SETTLE_US))
+	if (!flow_is_quiet(m->flow) && (m->flow->paused || now - m->settling_us < SETTLE_US))
 		return false;
 	if (m->to->owed > 0 && m->looks++ < LOOKS_MOST) {
 		m->flow->settle_wanted = true;

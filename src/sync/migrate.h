@@ -24,7 +24,8 @@
  *
  *   full         every row of the source is compared with what the target shows. What is missing there comes back, if it had to be empty
  *                when this began or is to be replaced; else a row that somebody deleted there is for the capture to tell of
- *   incremental  a row that is as it was last seen says nothing, as in a sweep
+ *   incremental  a row that is as it was last seen says nothing, as in a sweep; and one that nobody has written since all were listed last is
+ *                not even read, where that can be told (watermark.c)
  *   parallel     full, with the table parted by local ids, each part listed on its own. In an entity that is paused all of them list the
  *                table as it was at one moment (doc/migrate.md); what was edited after that moment is for the capture to tell of
  *
@@ -94,7 +95,9 @@ struct sync_migration {
 	bool loaded, resumed, other;	/* other: one with other words was broken off */
 	bool looked, was_empty;		/* the target, when it began */
 	/* TARGET, SOURCE, EXTRA */
-	bool positioned, estimated, parted, marking;
+	bool positioned, estimated, parted, marked, marking;
+	char *watermark;		/* owned; SOURCE: of before its first page; NULL: it has none */
+	char *since;			/* owned; SOURCE: rows written since only; NULL: all of them */
 	bool asking_moment, no_moment;	/* no_moment: there cannot be one */
 	struct moment *moment;		/* owned; all stretches are listed as of then; NULL: as it is now */
 	unsigned moments;		/* the number of that one, or of the last */

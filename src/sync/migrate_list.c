@@ -1,7 +1,8 @@
 /*
  * migrate_list.c - TARGET, SOURCE and EXTRA: a table page after page, in one stretch or in several at once, until all of them are over.
  *
- * Before the first page it is noted where a poll is to go on, about how many rows there are, and where the table is parted. Stretches of an
+ * Before the first page it is noted what is written from here on (watermark.c), where a poll is to go on, about how many rows there are, and
+ * where the table is parted. Stretches of an
  * entity that rests are listed as of one moment, which is taken last: whatever is edited after it is news to the capture. In one that is
  * followed the capture may have brought newer rows by the time the page comes; so there each page shows what is there when it is asked for.
  */
@@ -70,17 +71,21 @@ static void on_position_now(void *arg, const char *position, const struct err *e
 	m->sync->store->ops->write(m->sync->store, m->flow->index, &w, on_positioned, m);
 }
 
+/* Some of its rows are settled already. */
+static bool is_begun(const struct sync_migration *m)
+{
+	for (size_t i = 0; i < m->n_stretches; i++)
+		if (m->stretches[i].settled != NULL)
+			return true;
+	return false;
+}
+
 /* Where capture is to go on when this is over; of a listing that goes on, it stands where it began. */
 static bool needs_position(const struct sync_migration *m)
 {
 	const struct side *side = migrate_side_listed(m);
 
-	if (side->surveyed || !side->captures)
-		return false;
-	for (size_t i = 0; i < m->n_stretches; i++)
-		if (m->stretches[i].settled != NULL)
-			return false;
-	return true;
+	return !side->surveyed && side->captures && !is_begun(m);
 }
 
 static void on_presized(void *arg, const struct err *e)
@@ -100,6 +105,25 @@ static void on_estimated(void *arg, int64_t rows, const struct err *e)
 	if (store->ready && store->records[m->flow->index] == 0 && m->job.expected > PRESIZE_FROM)
 		store->ops->presize(store, m->flow->index, m->job.expected, on_presized, NULL);
 	migrate_go_on(m);
+}
+
+static void on_watermark(void *arg, const char *now, const char *since)
+{
+	struct sync_migration *m = arg;
+
+	m->marked = true;
+	m->since = since != NULL ? xstrdup(since) : NULL;
+	if (m->watermark == NULL && now != NULL && !is_begun(m))	/* else what is settled was listed before */
+		m->watermark = xstrdup(now);
+	if (migrate_answered(m, NULL))
+		migrate_go_on(m);
+}
+
+static void ask_watermark(struct sync_migration *m)
+{
+	free(m->since);
+	m->since = NULL;
+	watermark_ask(m->from, m->strategy == MIGRATE_INCREMENTAL && m->onto != ONTO_REPLACE, on_watermark, m);
 }
 
 static void on_split(void *arg, const struct value *ids, size_t n, const struct err *e)
@@ -130,16 +154,19 @@ static bool is_prepared(struct sync_migration *m)
 {
 	struct side *side = migrate_side_listed(m);
 
-	if (m->positioned && m->estimated && m->parted)
+	if (m->marked && m->positioned && m->estimated && m->parted)
 		return true;
 	if (m->open > 0)
 		return false;
+	m->marked = m->marked || m->phase != MIGRATE_SOURCE || !watermark_is_there(side);
 	m->positioned = m->positioned || !needs_position(m);
 	m->parted = m->parted || !needs_parts(m);
-	if (m->positioned && m->estimated && m->parted)
+	if (m->marked && m->positioned && m->estimated && m->parted)
 		return true;
 	m->open++;
-	if (!m->positioned)
+	if (!m->marked)
+		ask_watermark(m);
+	else if (!m->positioned)
 		side->link->ops->position_now(side->link, on_position_now, m);
 	else if (!m->estimated)
 		side->link->ops->estimate(side->link, on_estimated, m);
@@ -204,6 +231,7 @@ static bool is_of_the_past(const struct stretch *t, const struct err *e)
 static void add_sums(struct sync_migrate_sums *to, const struct sync_migrate_sums *more)
 {
 	to->rows += more->rows;
+	to->unread += more->unread;
 	to->read += more->read;
 	to->written += more->written;
 	to->inserted += more->inserted;
@@ -228,7 +256,7 @@ static void settle_parts(struct stretch *t)
 		t->done += part->sums.rows;
 		rate_add(&t->pace, (uint64_t)part->sums.rows, now);
 		if (m->phase != MIGRATE_SOURCE)		/* what is reported is what was brought over */
-			part->sums.rows = part->sums.read = part->sums.cleaned = part->untaken = 0;
+			part->sums.rows = part->sums.unread = part->sums.read = part->sums.cleaned = part->untaken = 0;
 		add_sums(&m->sums, &part->sums);
 		m->untaken += part->untaken;
 		free(t->settled);
@@ -263,21 +291,48 @@ static struct part *part_new(struct stretch *t)
 	return part;
 }
 
-static void take_page(struct stretch *t, struct rowset *rows)
+/* last: up to there it goes; NULL: to the end. looked_at: so many rows there are. */
+static void take_page(struct stretch *t, struct rowset *rows, const char *last, int64_t looked_at)
 {
 	struct sync_migration *m = t->migration;
 	struct side *side = migrate_side_listed(m);
-	const struct row *last = &rows->rows[rows->n - 1];
 	struct part *part = part_new(t);
 	int64_t now = clock_mono_us();
 
-	part->last = xstrndup(last->id.data, (size_t)last->id.len);
-	part->sums = (struct sync_migrate_sums){ .rows = (int64_t)rows->n, .read = (int64_t)rows->bytes, .waited_us = now - t->asked_us };
+	if (last != NULL || t->after != NULL)
+		part->last = xstrdup(last != NULL ? last : t->after);
+	part->sums = (struct sync_migrate_sums){ .rows = looked_at, .unread = looked_at - (int64_t)rows->n, .read = (int64_t)rows->bytes,
+						 .waited_us = now - t->asked_us };
 	free(t->after);
-	t->after = xstrdup(part->last);
+	t->after = part->last != NULL ? xstrdup(part->last) : NULL;
 	part->past = t->moment != 0;
 	rate_add(&m->bytes, rows->bytes, now);
-	round_of_migration(side, rows, t->asked_us, part);
+	if (rows->n > 0) {
+		round_of_migration(side, rows, t->asked_us, part);
+		return;
+	}
+	rowset_free(&rows);
+	part->over = true;
+	settle_parts(t);
+}
+
+/* True: it is to be worked on; else it is not there any more. */
+static bool is_welcome(struct stretch *t, struct rowset *rows, const struct err *e)
+{
+	struct sync_migration *m = t->migration;
+	bool past = is_of_the_past(t, e), on;
+
+	t->asking = false;
+	if (is_lost(e) && t->moment == m->moments)
+		moment_free(&m->moment);
+	on = migrate_still_answered(m, past ? NULL : e);
+	if (on && !past)
+		return true;
+	if (e == NULL)
+		rowset_free(&rows);
+	if (on)
+		migrate_go_on(m);
+	return false;
 }
 
 static void on_page(void *arg, struct rowset *rows, const struct err *e)
@@ -285,27 +340,34 @@ static void on_page(void *arg, struct rowset *rows, const struct err *e)
 	struct stretch *t = arg;
 	struct sync_migration *m = t->migration;
 	struct side *side = migrate_side_listed(m);
-	bool past = is_of_the_past(t, e), on;
+	char *last;
 
-	t->asking = false;
-	if (is_lost(e) && t->moment == m->moments)
-		moment_free(&m->moment);
-	on = migrate_still_answered(m, past ? NULL : e);
-	if (!on || past) {
-		if (e == NULL)
-			rowset_free(&rows);
-		if (on)
-			migrate_go_on(m);
+	if (!is_welcome(t, rows, e))
 		return;
-	}
 	t->listed = rows->n < t->asked_rows && !rows->cut;
 	migrate_note_listed(m, t->asked_rows, rows->n);
 	if (!side->surveyed)
 		side->strangers = side->strangers || listing_has_strangers(side, rows);
-	if (rows->n > 0)
-		take_page(t, rows);
-	else
+	if (rows->n > 0) {
+		last = xstrndup(rows->rows[rows->n - 1].id.data, (size_t)rows->rows[rows->n - 1].id.len);
+		take_page(t, rows, last, (int64_t)rows->n);
+		free(last);
+	} else {
 		rowset_free(&rows);
+	}
+	migrate_go_on(m);
+}
+
+static void on_written_page(void *arg, struct rowset *rows, const char *last, int64_t looked_at, const struct err *e)
+{
+	struct stretch *t = arg;
+	struct sync_migration *m = t->migration;
+
+	if (!is_welcome(t, rows, e))
+		return;
+	t->listed = last == NULL;
+	migrate_note_listed(m, t->asked_rows, rows->n);
+	take_page(t, rows, last, looked_at);
 	migrate_go_on(m);
 }
 
@@ -338,6 +400,8 @@ static bool ask_page(struct sync_migration *m)
 	m->open++;
 	if (m->moment != NULL)
 		side->link->ops->list_at(side->link, m->moment, t->after, t->until, t->asked_rows, on_page, t);
+	else if (m->phase == MIGRATE_SOURCE && m->since != NULL)
+		side->link->ops->list_written(side->link, m->since, t->after, t->asked_rows, on_written_page, t);
 	else
 		side->link->ops->list(side->link, t->after, t->until, t->asked_rows, on_page, t);
 	return true;

@@ -3,7 +3,7 @@
  * the table is done with.
  *
  *   2 FROM TO STRATEGY ONTO PAST PAST PHASE EMPTY done rows read ... N, then for each of N stretches LENGTH:SETTLED LENGTH:UNTIL (-: none), then how
- *   many rows of each are done
+ *   many rows of each are done, how many were not read, LENGTH:WATERMARK (-: none)
  *
  * It is taken up by the same command only, and only while neither database was put back meanwhile: what such a one has forgotten is before the
  * place where the mark would go on.
@@ -75,6 +75,8 @@ char *migrate_mark_text(const struct sync_migration *now)
 	}
 	for (size_t i = 0; i < m.n_stretches; i++)
 		buf_addf(&out, " %" PRId64, m.stretches[i].done);
+	buf_addf(&out, " %" PRId64, m.sums.unread);
+	add_id(&out, m.watermark);
 	return out.p;
 }
 
@@ -124,7 +126,9 @@ static bool read_all(struct sync_migration *m, const char *at)
 			m->stretches[i].after = xstrdup(m->stretches[i].settled);
 	}
 	for (size_t i = 0; ok && i < m->n_stretches; i++)
-		read_number(&at, &m->stretches[i].done);	/* earlier versions did not say */
+		read_number(&at, &m->stretches[i].done);	/* earlier versions did not say, nor what follows */
+	if (ok && read_number(&at, &m->sums.unread))
+		read_id(&at, &m->watermark);
 	return ok;
 }
 

@@ -101,14 +101,14 @@ static void write_marks(struct rebase *rb)
 {
 	struct sync *s = rb->sync;
 	struct shake *k = &s->shakes[rb->endpoint];
-	struct store_position *p = xcalloc(2 * s->topology->n_entities + 2, sizeof *p);
-	char (*names)[200] = xcalloc(2 * s->topology->n_entities, sizeof *names);
+	struct store_position *p = xcalloc(SIDE_MARKS * s->topology->n_entities + 2, sizeof *p);
+	char (*names)[200] = xcalloc(SIDE_MARKS * s->topology->n_entities, sizeof *names);
 	char name[EPOCH_TEXT], text[EPOCH_TEXT], restored[RESTORE_MARK];
 	struct store_write w = { .positions = p };
 
 	for (size_t i = 0; i < s->topology->n_entities; i++)
-		for (size_t kind = 0; is_concerned(rb, i) && kind < 2; kind++) {
-			side_name_mark(s->flows[i].sides[rb->endpoint], kind == 0 ? "survey" : "poll", names[w.n_positions]);
+		for (size_t kind = 0; is_concerned(rb, i) && kind < SIDE_MARKS; kind++) {
+			side_name_mark(s->flows[i].sides[rb->endpoint], side_marks[kind], names[w.n_positions]);
 			p[w.n_positions] = (struct store_position){ names[w.n_positions], NULL };
 			w.n_positions++;
 		}

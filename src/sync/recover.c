@@ -225,12 +225,10 @@ static void on_enrolled(void *arg, const struct err *e)
 
 static void forget_survey(struct side *side, struct store_write *w, struct store_position *p, char (*names)[200])
 {
-	static const char *const kinds[] = { "survey", "poll" };
-
 	log_info("this table was not in the topology before: it is met as for the first time", LOG_S("entity", side->flow->def->name),
 		 LOG_S("endpoint", side->mapping->endpoint->name));
-	for (size_t k = 0; k < 2; k++) {
-		side_name_mark(side, kinds[k], names[w->n_positions]);
+	for (size_t k = 0; k < SIDE_MARKS; k++) {
+		side_name_mark(side, side_marks[k], names[w->n_positions]);
 		p[w->n_positions] = (struct store_position){ names[w->n_positions], k == 0 ? JOINED : NULL };
 		w->n_positions++;
 	}
@@ -245,8 +243,8 @@ static void enrol_at(struct recovery *rc, struct flow *flow)
 {
 	bool left_out = rc->entities != NULL && !is_among(rc->entities, flow->def->name) && !fault("f12-what-is-gone-where-nobody-listened-was-deleted");
 	const char *members = left_out ? "" : rc->members[flow->index];
-	struct store_position p[2 * ENDPOINTS_MAX + 1];
-	char names[2 * ENDPOINTS_MAX + 1][200];
+	struct store_position p[SIDE_MARKS * ENDPOINTS_MAX + 1];
+	char names[SIDE_MARKS * ENDPOINTS_MAX + 1][200];
 	struct store_write w = { .positions = p };
 	struct buf now = { 0 };
 

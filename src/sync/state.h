@@ -8,6 +8,7 @@
  *                                                observe.c  rows to observations: canonical, cleaned, checked
  *                                                epoch.c     database or Redis put back: recognised how
  *                                                rebase.c    a database put back: what was known of it is void
+ *                                                watermark.c which rows of a table need not be read
  *                                                own.c      what each side showed last, should the state be lost
  *                                                keys.c     do all sides take the same keys for the same?
  *                                                park.c     records that stand aside, and orphans that wait
@@ -70,6 +71,7 @@ struct listing {			/* survey or sweep: every row of the table */
 	enum job_by by;
 	bool asking, ended, failed;	/* a page is on its way; the last page came; a round of it failed */
 	char *after;			/* owned; last local id seen */
+	char *watermark;		/* owned; as of when it lists; NULL: that cannot be told */
 	char *position;			/* owned; a sweep that fills a gap: where capture stood when it began; NULL: it fills none */
 	size_t rounds;			/* rounds made of it that are in flight */
 	int64_t asked_us;		/* monotonic: when the newest page was asked for */
@@ -122,6 +124,7 @@ struct side {
 	struct own_writes *own;		/* owned; the last of them; NULL: there were none */
 
 	struct listing listing;
+	char *watermark;		/* owned; of the last listing that is over, until it is kept; NULL: it is */
 	bool listing_open;		/* a question for a listing is out; maybe of one that was given up since */
 	bool sweep_wanted, sweep_due;	/* somebody wants to know; its interval is over */
 	enum job_by sweep_by;		/* who wants to know */
@@ -343,6 +346,7 @@ void side_list_anew(struct side *);		/* the same, but what waits for a person wa
 /* A write failed for now, or an endpoint did not answer: again after a back-off. */
 void flow_look_later(struct flow *, const struct rid *, uint64_t evidence, unsigned tries);
 void flow_note_quantum(struct flow *, int64_t us);	/* so coarse are the stamps of one side */
+bool flow_is_quiet(const struct flow *);	/* no record is in work or in line */
 bool flow_idle(const struct flow *);		/* nothing in work, nothing queued; whatever is owed to those that are away */
 bool flow_settled(const struct flow *);		/* nothing in work, nothing queued; a regular sweep that has found nothing is no work */
 void capture_settled(struct side *, const char *position);
@@ -387,8 +391,22 @@ void listing_round_done(struct side *, bool ok);
 void listing_progress(const struct side *, struct sync_link_view *);
 /* For whoever lists all of a side himself: may rows be there that no vector tells of? It is surveyed now; answered when that is durable. */
 bool listing_has_strangers(const struct side *, const struct rowset *);
+uint64_t listing_shape(const struct side *);	/* of what the topology says a row's values follow from */
 void listing_survey_done(struct side *, int64_t rows, int64_t began_us, done_fn *done, void *arg);
 void sweep_order(struct side *, enum job_by);	/* a sweep, and somebody waits for its end */
+
+/* ---- watermark.c ------------------------------------------------------------------------------------- */
+
+/* now: of a listing that begins; NULL: it has none. since: what was not written since that one is known already; NULL: nothing is. Valid during the call. */
+typedef void watermarked_fn(void *arg, const char *now, const char *since);
+bool watermark_is_there(const struct side *);	/* else there is none to be had */
+/* since: whether it is wanted. */
+void watermark_ask(struct side *, bool since, watermarked_fn *done, void *arg);
+/* A listing that had that one is over, and all of its rows were looked at; NULL: it had none. */
+void watermark_settled(struct side *, const char *watermark);
+/* Once nothing of the entity is in work: to be written under that name. NULL: there is nothing to keep, or not yet. Caller frees. */
+char *watermark_to_keep(struct side *, char name[200]);
+void watermark_look(struct side *);		/* keeps it then: each tick */
 
 /* ---- recover.c --------------------------------------------------------------------------------------- */
 

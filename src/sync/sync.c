@@ -30,6 +30,7 @@ static void side_tick(struct side *side, int64_t now)
 		side->next_sweep_us = now + side->mapping->endpoint->sweep_us;
 		side->sweep_due = true;
 	}
+	watermark_look(side);
 }
 
 static bool owes_somebody_usable(const struct flow *flow)

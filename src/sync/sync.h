@@ -265,7 +265,8 @@ struct sync_migrate_order {
 };
 struct sync_migrate_sums {		/* of all its lives together */
 	int64_t rows;			/* of the source: looked at, and what became of them is durable */
-	int64_t read, written;		/* bytes: of these rows; to the target */
+	int64_t unread;			/* of these: not read, since nobody has written them after all were listed last */
+	int64_t read, written;		/* bytes: of the others; to the target */
 	int64_t inserted, updated, deleted;	/* there */
 	int64_t rejected, cleaned;	/* rows that stand aside: they cannot be taken, or the target refuses them; values */
 	int64_t waiting;		/* records that the target has yet to get */

@@ -56,6 +56,7 @@ EXTRA_DIST += tests/live/test_topology.py
 EXTRA_DIST += tests/live/test_two_way.py
 EXTRA_DIST += tests/live/test_type_matrix.py
 EXTRA_DIST += tests/live/test_undo.py
+EXTRA_DIST += tests/live/test_unwritten.py
 EXTRA_DIST += tests/live/test_verify.py
 EXTRA_DIST += tests/live/test_repair_from.py
 EXTRA_DIST += tests/live/test_verify_depth.py

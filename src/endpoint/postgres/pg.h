@@ -11,7 +11,10 @@
  *   pg_catalog.c   reads the catalog, publishes what it found
  *   pg_fit.c       does every mapped table and column exist and fit? -> struct pg_table
  *   pg_install.c   install, uninstall, install --print
- *   pg_rows.c      list, read, read_by_key, read_referring, sum, count, stamps, estimate, position_now
+ *   pg_ask.c       an operation that reads, from the call to the answer
+ *   pg_list.c      list, list_at, list_parts, list_written
+ *   pg_rows.c      read, read_by_key, read_referring, sum, count, stamps, estimate, split, position_now
+ *   pg_watermark.c which rows were written since
  *   pg_moment.c    a table as it was at one moment, for several connections
  *   pg_sums.c      hashes of rows, made and added up by the server
  *   pg_capture.c   capture, ack, drop: the line of captures; pg_log.c for listen, pg_poll.c for poll
@@ -154,7 +157,7 @@ bool pg_links_need_install(const struct postgres *);	/* some link waits for its 
 /* A row's id, xmin etc. out of a result that selected select_list; the rowset takes res over. */
 struct rowset *pg_rowset_take(const struct pg_table *, PGresult *res);
 
-/* pg_rows.c, pg_capture.c, pg_write.c: the rows of the operation table. */
+/* pg_list.c, pg_rows.c, pg_capture.c, pg_write.c: the rows of the operation table. */
 extern const struct link_ops pg_link_ops;
 void pg_capture_op(struct link *, const char *position, size_t max, captured_fn *done, void *arg);
 void pg_ack_op(struct link *, struct ack *, done_fn *done, void *arg);

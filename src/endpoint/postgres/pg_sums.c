@@ -19,7 +19,7 @@ static void add_text(struct pg_stmt *st, const char *text, const char *type)
 	buf_addf(&st->sql, " $%d::%s", pg_stmt_value(st, value_of(text)), type);
 }
 
-static void add_range(struct pg_stmt *st, const struct pg_table *t, const char *after, const char *last)
+void pg_add_range(struct pg_stmt *st, const struct pg_table *t, const char *after, const char *last)
 {
 	if (after != NULL) {
 		buf_addf(&st->sql, " AND t.%s ", t->id.quoted);
@@ -63,7 +63,7 @@ void pg_range_end_sql(struct pg_stmt *st, const struct pg_link *pl, const char *
 	const struct pg_table *t = pl->table;
 
 	buf_addf(&st->sql, "SELECT (SELECT t.%s::pg_catalog.text FROM %s AS t WHERE true", t->id.quoted, t->quoted);
-	add_range(st, t, after, NULL);
+	pg_add_range(st, t, after, NULL);
 	buf_addf(&st->sql, " ORDER BY t.%s OFFSET %zu LIMIT 1), ", t->id.quoted, max - 1);
 	if (pg_may_be_short(pl, t))
 		pg_add_keeps_long(&st->sql, t);
@@ -107,7 +107,7 @@ void pg_sums_sql(struct pg_stmt *st, const struct pg_link *pl, const char *after
 		 keeps_long ? t->select_list : t->short_list);
 	pg_add_part(sql, pl, part);
 	buf_addf(sql, " %s WHERE true", t->from_clause);
-	add_range(st, t, after, last);
+	pg_add_range(st, t, after, last);
 	buf_adds(sql, ") AS ");
 	add_inner_names(sql, t);
 	buf_adds(sql, " WHERE x.absence IS NULL OR x.absence = 'large' GROUP BY x.part");

@@ -19,6 +19,8 @@ struct pg_stmt;
 
 /* The part of the key that row "t" is in, as an expression; seed: the number of a parameter. */
 void pg_add_part(struct buf *sql, const struct pg_link *pl, int seed);
+/* " AND ..." for a row "t": its local id is behind `after` (NULL: any) and no greater than `last` (NULL: any). */
+void pg_add_range(struct pg_stmt *st, const struct pg_table *t, const char *after, const char *last);
 /*
  * One row: the local id at which a range of `max` rows behind `after` (NULL: the beginning) ends, NULL: the table does before; and whether the
  * table keeps values outside of its rows. Where it does not, none is above limits.value_bytes, and none has to be measured.

@@ -1,5 +1,7 @@
 # the upper half of the PostgreSQL driver
 libcrmsync_a_SOURCES += \
+	src/endpoint/postgres/pg_ask.c src/endpoint/postgres/pg_ask.h \
+	src/endpoint/postgres/pg_list.c \
 	src/endpoint/postgres/pg_rows.c \
 	src/endpoint/postgres/pg_load.c \
 	src/endpoint/postgres/pg_moment.c src/endpoint/postgres/pg_moment.h \
@@ -11,6 +13,7 @@ libcrmsync_a_SOURCES += \
 	src/endpoint/postgres/pg_sessions.c src/endpoint/postgres/pg_sessions.h \
 	src/endpoint/postgres/pg_spare.c src/endpoint/postgres/pg_spare.h \
 	src/endpoint/postgres/pg_state.c \
+	src/endpoint/postgres/pg_watermark.c src/endpoint/postgres/pg_watermark.h \
 	src/endpoint/postgres/pg_write.c src/endpoint/postgres/pg_write.h \
 	src/endpoint/postgres/pg_write_copy.c \
 	src/endpoint/postgres/pg_write_cycle.c \
