@@ -61,10 +61,8 @@ void epoch_name_mark(const struct sync *s, size_t e, char out[EPOCH_TEXT])
  * Both numbers, which database it was, when it was last heard of, up to when its rows are of the past (0: none are), and of which time
  * these are.
  */
-void epoch_mark_text(const struct sync *s, size_t e, char out[EPOCH_TEXT])
+void epoch_mark_text(const struct shake *k, char out[EPOCH_TEXT])
 {
-	const struct shake *k = &s->shakes[e];
-
 	snprintf(out, EPOCH_TEXT, "%lld %lld %s %lld %lld %lld %lld", (long long)k->intent, (long long)k->acked, k->system[0] != '\0' ? k->system : "-",
 		 (long long)k->timeline, (long long)k->heard_us, (long long)k->past_us, (long long)k->back_us);
 }
@@ -139,7 +137,7 @@ static void write_mark(struct sync *s, size_t e, store_done_fn *done, void *arg)
 	struct store_write w = { .positions = &p, .n_positions = 1 };
 
 	epoch_name_mark(s, e, name);
-	epoch_mark_text(s, e, text);
+	epoch_mark_text(shake_of(s, e), text);
 	s->store->ops->write(s->store, 0, &w, done, arg);
 }
 

@@ -35,6 +35,7 @@ struct rebase {
 	size_t endpoint;
 	enum rebase_how how;
 	struct greeting greeting;
+	struct shake then;		/* what is known of it once the marks are written, and not before: till then it is to be found put back again */
 	uint64_t losses;
 	size_t entity;
 	bool begun;
@@ -68,6 +69,17 @@ static bool is_concerned(const struct rebase *rb, size_t entity)
 
 /* ---- the marks: last --------------------------------------------------------------------------------- */
 
+static void take_over(struct sync *s, size_t e, const struct shake *then)
+{
+	struct shake *k = &s->shakes[e];
+
+	k->intent = then->intent;
+	k->acked = then->acked;
+	k->past_us = then->past_us;
+	k->back_us = then->back_us;
+	k->restored_us = then->restored_us;
+}
+
 static void on_marks_written(void *arg, const struct err *e)
 {
 	struct rebase *rb = arg;
@@ -90,6 +102,7 @@ static void on_marks_written(void *arg, const struct err *e)
 			own_free(s->flows[i].sides[endpoint]);	/* another row may be one of before, and no edit on top of it */
 			s->flows[i].sides[endpoint]->joined = false;
 		}
+	take_over(s, endpoint, &rb->then);
 	s->rebase = NULL;
 	free(rb);
 	s->recovered = false;
@@ -100,7 +113,7 @@ static void on_marks_written(void *arg, const struct err *e)
 static void write_marks(struct rebase *rb)
 {
 	struct sync *s = rb->sync;
-	struct shake *k = &s->shakes[rb->endpoint];
+	struct shake *k = &rb->then;
 	struct store_position *p = xcalloc(SIDE_MARKS * s->topology->n_entities + 2, sizeof *p);
 	char (*names)[200] = xcalloc(SIDE_MARKS * s->topology->n_entities, sizeof *names);
 	char name[EPOCH_TEXT], text[EPOCH_TEXT], restored[RESTORE_MARK];
@@ -112,6 +125,7 @@ static void write_marks(struct rebase *rb)
 			p[w.n_positions] = (struct store_position){ names[w.n_positions], NULL };
 			w.n_positions++;
 		}
+	*k = s->shakes[rb->endpoint];
 	if (rb->how == REBASE_FORGET && k->past_us < k->heard_us)
 		k->past_us = k->heard_us;
 	k->restored_us = 0;
@@ -122,7 +136,7 @@ static void write_marks(struct rebase *rb)
 	memcpy(k->system, rb->greeting.system, sizeof k->system);
 	k->timeline = rb->greeting.timeline;
 	epoch_name_mark(s, rb->endpoint, name);
-	epoch_mark_text(s, rb->endpoint, text);
+	epoch_mark_text(k, text);
 	p[w.n_positions++] = (struct store_position){ name, text };
 	restore_name_mark(s->topology->endpoints[rb->endpoint].name, restored);
 	p[w.n_positions++] = (struct store_position){ restored, NULL };

@@ -174,7 +174,7 @@ void round_ask_mark(struct round *r)
 		epoch_next(sync_of(r), r->side->endpoint) : 0;
 	if (r->epoch != 0) {
 		epoch_name_mark(sync_of(r), r->side->endpoint, mark);
-		epoch_mark_text(sync_of(r), r->side->endpoint, text);
+		epoch_mark_text(&sync_of(r)->shakes[r->side->endpoint], text);
 		positions[w.n_positions++] = (struct store_position){ mark, text };
 	}
 	w.positions = positions;

@@ -364,7 +364,7 @@ void epoch_acked(struct sync *, size_t endpoint, int64_t epoch);
 void epoch_touched(struct sync *, size_t endpoint);
 void epoch_uninstalled(struct sync *, size_t endpoint);	/* by order: it does not know us any more, and that is no news */
 void epoch_name_mark(const struct sync *, size_t endpoint, char out[EPOCH_TEXT]);
-void epoch_mark_text(const struct sync *, size_t endpoint, char out[EPOCH_TEXT]);
+void epoch_mark_text(const struct shake *, char out[EPOCH_TEXT]);
 void epoch_mark_read(struct sync *, size_t endpoint, struct value text);	/* NULL value: there is none */
 void epoch_accept(struct sync *, size_t endpoint, const struct greeting *);
 
