@@ -249,7 +249,7 @@ static bool find_over(void *arg, const struct journal_waiting *w)
 	return x->n < FIELDS_MAX;
 }
 
-static bool end_lines(struct round *r, struct subject *s, const struct rid *of, struct err *e)
+static bool end_lines(struct round *r, struct subject *s, const struct rid *of, size_t *ended, struct err *e)
 {
 	struct ending x = { .r = r, .s = s, .left = of != &s->next_rid };
 	char rid[2 * RID_BYTES + 1];
@@ -259,6 +259,7 @@ static bool end_lines(struct round *r, struct subject *s, const struct rid *of, 
 	ok = journal_waiting_each(sync_of(r)->journal, r->flow->def->name, rid, NULL, 0, 0, find_over, &x, e);
 	for (size_t i = 0; ok && i < x.n; i++)
 		ok = journal_wait_end(sync_of(r)->journal, x.ids[i], e);
+	*ended += x.n;
 	return ok;
 }
 
@@ -285,6 +286,7 @@ static bool missed_a_side(const struct round *r)
 void round_settle_waiting(struct round *r)
 {
 	struct err e = { 0 };
+	size_t ended = 0;
 	bool ok = true;
 
 	if (r->flow->waiting == 0)
@@ -294,14 +296,18 @@ void round_settle_waiting(struct round *r)
 		struct subject *s = &r->subjects[i];
 
 		if (is_nobody(r, s))
-			ok = end_lines(r, s, &s->rid, &e);
+			ok = end_lines(r, s, &s->rid, &ended, &e);
 		if (!is_live(s) || !s->decided || s->aside)
 			continue;
-		ok = (round_leaves(s) == NULL || end_lines(r, s, round_leaves(s), &e)) && end_lines(r, s, &s->next_rid, &e);
+		ok = (round_leaves(s) == NULL || end_lines(r, s, round_leaves(s), &ended, &e)) &&
+		     end_lines(r, s, &s->next_rid, &ended, &e);
 	}
 	if (!journal_commit(sync_of(r)->journal, &e) || !ok)
 		log_error("what waits for a person is not up to date in the journal", LOG_S("entity", r->flow->def->name), LOG_ERR(&e));
 	count_lines(r->flow);
+	for (size_t o = 0; ended > 0 && o < n_endpoints(r); o++)	/* rows that exchange their keys may have waited for that */
+		if (r->flow->sides[o] != NULL)
+			retry_wanted(r->flow->sides[o], RETRY_KEYS);
 	if (missed_a_side(r))
 		waiting_look_again(r->flow);
 }
