@@ -282,6 +282,14 @@ static bool missed_a_side(const struct round *r)
 	return false;
 }
 
+/* Rows that exchange their keys stand aside for as long as a field of one of them waits; with a verdict it waits no more. */
+static void free_exchanges(struct flow *flow)
+{
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL)
+			retry_wanted(flow->sides[e], RETRY_KEYS);
+}
+
 /* After the vectors are marked: a line that is gone must not be needed again. */
 void round_settle_waiting(struct round *r)
 {
@@ -305,9 +313,8 @@ void round_settle_waiting(struct round *r)
 	if (!journal_commit(sync_of(r)->journal, &e) || !ok)
 		log_error("what waits for a person is not up to date in the journal", LOG_S("entity", r->flow->def->name), LOG_ERR(&e));
 	count_lines(r->flow);
-	for (size_t o = 0; ended > 0 && o < n_endpoints(r); o++)	/* rows that exchange their keys may have waited for that */
-		if (r->flow->sides[o] != NULL)
-			retry_wanted(r->flow->sides[o], RETRY_KEYS);
+	if (ended > 0)
+		free_exchanges(r->flow);
 	if (missed_a_side(r))
 		waiting_look_again(r->flow);
 }
@@ -389,6 +396,7 @@ static bool carry_out(struct choosing *c, struct err *e)
 	count_lines(c->flow);
 	for (size_t i = 0; i < c->n; i++)
 		flow_look_again(c->flow, &c->lines[i].rid, 0);
+	free_exchanges(c->flow);
 	flow_pump(c->flow);
 	return true;
 }

@@ -169,6 +169,22 @@ class Away(Exchange):
         self.assertEqual(self.a.one("SELECT name FROM things WHERE code = 'c1'"), "of one")
 
 
+class Waiting(Exchange):
+    entities = THING + "  conflict: {fields: {name: manual}}\n"
+
+    def test_where_a_field_waits_for_a_person_they_are_renamed_once_he_has_decided(self):
+        self.d.stop()
+        self.a.run("UPDATE things SET name = 'of a' WHERE k = 'k1'")
+        self.b.run("UPDATE things SET name = 'of b' WHERE k = 'k1'")
+        self.d.start()
+        eventually(lambda: len(self.d.ctl_lines("conflicts", "--waiting")) == 1, "it waits")
+        self.swap(self.a)
+        eventually(lambda: {p["code"] for p in self.d.parked()} == {"key-taken"}, "they stand aside")
+        self.d.ctl("decide", "thing", self.d.ctl_lines("conflicts", "--waiting")[0]["key"], "name", "a")
+        self.assert_keys(c1="k2", c2="k1")
+        self.assertEqual(self.b.run("SELECT name FROM things WHERE code = 'c1'"), [("of a",)])
+
+
 @needs_failpoints
 class Killed(Killing, Exchange):
     """kill -9 at each step of the round that has them in work."""
