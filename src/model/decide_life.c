@@ -328,21 +328,33 @@ static bool is_no_news(const struct work *w, size_t f)
 	       ((w->vanished & BIT(f)) && e != 255 && (decide_extreme_beaten(w, e, f) || (!(w->edits[e].changed & BIT(f)) && now->n <= was->n)));
 }
 
-/* The agreed value is an edit which the deleter had not seen. */
-static bool is_agreed_unseen(const struct work *w, size_t deleter, size_t f)
+/* It showed something that is not what is agreed, nor lost to that knowingly. */
+static bool is_news_to(const struct work *w, size_t deleter, size_t f, const struct edit_key *shown, uint32_t digest)
 {
 	const struct vfield *now = &w->out->next->fields[f];
-	uint32_t digest = shown_digest(w->base, deleter, f);
-	struct edit_key shown = decide_shown_key(w, deleter, f);
 	enum rule rule = w->entity->fields[f].rule;
 
 	/* Under one key it is the deleter's own edit, in another form or with what took its place. */
-	if (now->digest == digest || same_key(&now->key, &shown))
+	if (now->digest == digest || same_key(&now->key, shown))
 		return false;
 	if (decide_had_seen(w, deleter, f) && is_no_news(w, f))
 		return false;
 	/* By value, by a sum or by a person it is told whether an edit stands, not whether it was seen. */
-	return is_extreme(rule) || rule == RULE_ADD || rule == RULE_MANUAL || decide_compare(w, f, &now->key, now->digest, &shown, digest) > 0;
+	return is_extreme(rule) || rule == RULE_ADD || rule == RULE_MANUAL || decide_compare(w, f, &now->key, now->digest, shown, digest) > 0;
+}
+
+/* The agreed value is an edit which the deleter had not seen; or may not have: a write of ours in doubt had put something else there. */
+static bool is_agreed_unseen(const struct work *w, size_t deleter, size_t f)
+{
+	const struct vseen *seen = &w->base->seen[deleter];
+	struct edit_key shown = decide_shown_key(w, deleter, f);
+
+	if (is_news_to(w, deleter, f, &shown, shown_digest(w->base, deleter, f)))
+		return true;
+	for (size_t i = 0; seen->uncertain && i < seen->n_intended; i++)
+		if (seen->intended[i].field == f && is_news_to(w, deleter, f, &seen->intended[i].key, seen->intended[i].digest))
+			return true;
+	return false;
 }
 
 /* The field holds an edit which the deleter had not seen. */

@@ -2157,6 +2157,24 @@ START_TEST(a_write_that_did_not_happen_does_not_speak_for_the_next)
 }
 END_TEST
 
+/* A went back to what B had shown before; B may show what it was to get in between. Whoever deletes that row may not have seen the last word. */
+START_TEST(a_delete_of_a_row_with_a_write_in_doubt_may_not_have_seen_what_was_put_back_since)
+{
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Eve Elm Rome");
+	decide();
+	send_in_doubt(B);
+	is_silent(B);
+	shows(A, 20, "ann Ann Elm Rome");
+	decide();
+	deletes(B, 30);
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	only_lost(LOST_DELETE, B, A);
+	expect_order(A, ACTION_NONE, 0);
+}
+END_TEST
+
 /*
  * The first write, of name and street, did not happen: somebody changed the street instead. The second, of the name alone, did, and
  * somebody edited on top of it. That the street still shows what it was tells nothing of a write which left it alone.
@@ -3062,6 +3080,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, a_form_of_what_nobody_shows_any_more_is_written_over);
 	tcase_add_test(t, a_sum_that_may_be_off_by_a_write_in_doubt_is_written_down);
 	tcase_add_test(t, a_write_that_did_not_happen_does_not_speak_for_the_next);
+	tcase_add_test(t, a_delete_of_a_row_with_a_write_in_doubt_may_not_have_seen_what_was_put_back_since);
 	tcase_add_test(t, an_older_write_in_doubt_does_not_speak_for_a_newer_one);
 	tcase_add_test(t, a_list_of_intentions_that_is_too_long_is_cut);
 	tcase_add_test(t, our_own_delete_of_which_we_never_heard_is_nobodys_delete);
