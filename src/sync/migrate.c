@@ -120,7 +120,7 @@ void migrate_go_on(struct sync_migration *m)
 
 void sync_migrate_cancel(struct sync_migration *m)
 {
-	m->ended = true;
+	m->ended = m->left = true;
 	leave_debts(m);
 	log_info("migration left by whoever ordered it", LOG_S("entity", m->flow->def->name), LOG_I("rows", m->sums.rows));
 	m->open++;
@@ -150,11 +150,10 @@ static void on_saved(void *arg, const struct err *e)
 	struct sync_migration *m = arg;
 
 	m->saving = false;
-	if (!migrate_answered(m, e))
-		return;
-	if (m->unsaved)
+	if (m->unsaved && e == NULL && migrate_counts(m))
 		migrate_save(m);
-	migrate_go_on(m);
+	if (migrate_answered(m, e))
+		migrate_go_on(m);
 }
 
 /* One at a time, and what came meanwhile in the next. */

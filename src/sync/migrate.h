@@ -88,6 +88,7 @@ struct sync_migration {
 	uint64_t losses;		/* of the state before it began */
 	int64_t past_us[2];		/* of source and target then: when they were put back last */
 	bool ended;			/* it has told its end, or nobody wants to know */
+	bool left;			/* by whoever ordered it: what is in work is carried through, and counts */
 	size_t open;			/* questions and rounds under way */
 	enum migrate_phase phase;
 	struct job job;			/* of this life; done: kept in the mark, as the sums are */
@@ -138,6 +139,7 @@ void migrate_end_with_sync(struct sync *);	/* tells whoever asked */
 void migrate_free(struct sync *);		/* nothing it asked for is open any more */
 
 /* For its other files: */
+static inline bool migrate_counts(const struct sync_migration *m) { return !m->ended || m->left; }
 /* Something that it had asked for has been answered. False: it is over, and maybe gone. */
 bool migrate_answered(struct sync_migration *, const struct err *);
 /* The same, of what rounds are made of: what was asked for before something went is not worked on after it. */

@@ -270,7 +270,7 @@ static void settle_parts(struct stretch *t)
 
 void migrate_leave(struct sync_migration *m, struct part *part, const struct err *why)
 {
-	if (part != NULL && why == NULL && !m->ended) {
+	if (part != NULL && why == NULL && migrate_counts(m)) {
 		part->over = true;
 		settle_parts(part->stretch);
 	}

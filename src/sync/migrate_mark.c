@@ -6,7 +6,7 @@
  *   many rows of each are done, how many were not read, LENGTH:WATERMARK (-: none)
  *
  * It is taken up by the same command only, and only while neither database was put back meanwhile: what such a one has forgotten is before the
- * place where the mark would go on.
+ * place where the mark would go on. Under another topology it is taken up as what has filled the target, and lists from the beginning.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -132,10 +132,30 @@ static bool read_all(struct sync_migration *m, const char *at)
 	return ok;
 }
 
-/* Each phase builds on the one before. */
+/* Each phase builds on the one before, by the topology as it is now. */
 static bool holds(const struct sync_migration *m)
 {
 	return (m->phase == MIGRATE_TARGET || m->to->surveyed) && (m->phase <= MIGRATE_SOURCE || m->from->surveyed);
+}
+
+/* The topology says something new of a table: all of it is listed again. What was written counts, what was looked at does not. */
+static void begin_listing_anew(struct sync_migration *m)
+{
+	m->phase = m->to->surveyed ? MIGRATE_SOURCE : MIGRATE_TARGET;
+	m->sums.rows = m->sums.unread = m->sums.read = m->sums.cleaned = 0;
+	m->job.done = m->untaken = 0;
+	free(m->watermark);
+	m->watermark = NULL;
+	migrate_stretches_clear(m);
+}
+
+/* It is none, after all. */
+static void read_nothing(struct sync_migration *m)
+{
+	begin_listing_anew(m);
+	m->phase = MIGRATE_BEGIN;
+	m->sums = (struct sync_migrate_sums){ .rows = 0 };
+	m->was_empty = false;
 }
 
 bool migrate_mark_read(struct sync_migration *m, struct value text)
@@ -145,7 +165,11 @@ bool migrate_mark_read(struct sync_migration *m, struct value text)
 	bool ok;
 
 	add_identity(m, &identity);
-	ok = strncmp(copy, identity.p, identity.len) == 0 && read_all(m, copy + identity.len) && holds(m);
+	ok = strncmp(copy, identity.p, identity.len) == 0 && read_all(m, copy + identity.len);
+	if (!ok)
+		read_nothing(m);
+	else if (!holds(m))
+		begin_listing_anew(m);
 	m->before_us = ok ? m->sums.us : 0;
 	buf_fini(&identity);
 	free(copy);

@@ -1,6 +1,7 @@
 """crmsyncctl migrate: an entity's rows go to one endpoint and nowhere else, and what was broken off goes on where it stopped."""
 import json
 import random
+import re
 import signal
 import subprocess
 import threading
@@ -418,6 +419,37 @@ class Migrate(Killing, Migrating):
         self.assertLess(self.b.one("SELECT count(*) FROM things"), 3000)
         lines, total = eventually(lambda: self.migrate(), "it goes on")
         self.assertEqual(total["rows"], 3000)
+        self.assert_equal()
+
+    def broken_off(self, rows):
+        """After so many of them, by whoever ordered it."""
+        asked = self.begin_migrating("--rate", "1500")
+        self.until_told(asked, lambda p: p["phase"] == "source" and p["rows"] > rows)
+        asked.terminate()
+        self.assertEqual(asked.wait(), 130)
+
+    def test_what_was_in_work_when_it_was_interrupted_counts(self):
+        self.a.run(FILL, 1, 3000)
+        self.rest(more=SMALL_BATCHES)
+        for rows in (300, 1300):
+            self.broken_off(rows)
+            self.until_ready()
+        _, total = eventually(lambda: self.migrate(), "it goes on")
+        self.assertEqual([total[n] for n in ("rows", "inserted")], [3000, 3000])
+        self.assert_equal()
+
+    def test_under_a_topology_that_says_more_of_the_table_it_goes_on_too(self):
+        self.a.run(FILL, 1, 3000)
+        self.entities = THING.replace("    name: {type: text}\n", "")
+        self.rest(more=SMALL_BATCHES)
+        self.broken_off(300)
+        self.d.stop()
+        self.d.write(re.sub(r"( *)code: .*\n", r"\g<0>\1name: {type: text}\n", self.d.file.read_text()))
+        self.d.start()
+        self.until_ready()
+        _, total = self.migrate()
+        self.assertEqual([total[n] for n in ("rows", "inserted", "waiting")], [3000, 3000, 0])
+        self.assertEqual(self.b.one("SELECT count(*) FROM things WHERE name LIKE 'name of %'"), 3000)
         self.assert_equal()
 
     def test_incremental_brings_over_what_was_not_seen_and_full_what_went_missing(self):
