@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/std_fds.h"
 #include "conf/topology.h"
 #include "config.h"
 #include "daemon/daemon.h"
@@ -142,8 +143,10 @@ int main(int argc, char **argv)
 	struct conf_problems problems = { 0 };
 	struct topology *topology;
 	struct buf out = { 0 };
-	int code = parse(argc, argv, &c);
+	int code;
 
+	std_fds_fill();
+	code = parse(argc, argv, &c);
 	if (code >= 0)
 		return code;
 	guard_memory();

@@ -11,6 +11,7 @@ libcrmsync_a_SOURCES += \
 	src/base/mem.c src/base/mem.h \
 	src/base/object.c src/base/object.h \
 	src/base/seal.c src/base/seal.h \
+	src/base/std_fds.c src/base/std_fds.h \
 	src/base/text.c src/base/text.h \
 	src/base/words.c src/base/words.h
 

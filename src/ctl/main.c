@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/std_fds.h"
 #include "base/text.h"
 #include "conf/topology.h"
 #include "config.h"
@@ -403,6 +404,7 @@ int main(int argc, char **argv)
 {
 	struct ctl c = { .timeout_us = TIMEOUT_USUAL };
 
+	std_fds_fill();
 	if (argc > 2 && strcmp(argv[1], "--complete") == 0 && strcmp(argv[2], "--") == 0)
 		return finish(&c, complete(&c, argv + 3, argc - 3));
 	c.json_errors = wants_json(argc, argv);

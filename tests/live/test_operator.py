@@ -119,6 +119,15 @@ class Orders(ThreeCrms):
         self.assertEqual((ran.returncode, ran.stdout), (69, ""))
         self.assertIn("nowhere.sock", ran.stderr)
 
+    def test_what_cannot_be_printed_is_said_with_whatever_descriptor_closed(self):
+        self.start()
+        for closed in (">&-", "<&- >&-", ">/dev/full"):
+            for words in ("status --json", "status"):
+                ran = subprocess.run(["sh", "-c", f'"$0" -s "$1" {words} {closed}', CRMSYNCCTL, self.d.control], capture_output=True, text=True,
+                                     timeout=60, check=False)
+                self.assertEqual((ran.returncode, ran.stderr), (2, "crmsyncctl: cannot write the output\n"), f"{words} {closed}")
+        self.assert_clean_log(self.d)
+
     def test_wait_says_75_and_what_is_pending(self):
         self.start()
         self.populate(self.sales)
