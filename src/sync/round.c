@@ -413,12 +413,16 @@ static void add_deleted(struct round *r, const struct news *n)
 }
 
 /*
- * A row that was read before a write of ours and is compared with the vector after it looks like somebody
- * putting the old value back. Such rows are read again while the record is claimed, when nobody of us writes to it.
+ * A row that was read before a write of ours, or before another look at it that came to its end first, and is compared with the vector after
+ * that looks like somebody putting the old value back. Such rows are read again while the record is claimed: then nobody of us writes to
+ * it, and whatever was seen before has been marked.
  */
-static bool may_be_stale(const struct side *side, int64_t read_us)
+static bool may_be_stale(struct side *side, int64_t asked_us)
 {
-	return side->writing > 0 || side->written_us >= read_us;
+	bool overtaken = side->read_us >= asked_us;
+
+	side_note_read(side);
+	return side->writing > 0 || side->written_us >= asked_us || overtaken;
 }
 
 void round_of_capture(struct flow *flow, struct side *side, struct captured *captured, int64_t news_from_us)

@@ -125,7 +125,7 @@ struct round {
 	struct part *part;		/* it is that part of it; NULL: none */
 	bool at_rest;			/* the entity is paused: only the target is written to */
 	struct sync_plan *plan;		/* it only finds out what it would do, and tells that; NULL: it does it */
-	bool stale;			/* we wrote to the side since its rows were read: what looks like an edit is read again */
+	bool stale;			/* we wrote to the side since its rows were asked for, or read there: what looks like an edit is read again */
 	uint64_t number;
 	uint64_t losses;		/* of the state before it began */
 	struct round *next;

@@ -184,6 +184,7 @@ static void on_read(void *arg, struct rowset *rows, const struct err *e)
 		if (r->side != NULL && rd->endpoint == r->side->endpoint)
 			round_give_up(r, e);
 	} else {
+		side_note_read(r->flow->sides[rd->endpoint]);
 		round_keep_rows(r, rows);
 		round_count_read(r, rd->endpoint, rows->bytes, rd->asked_us);
 		if (r->why.kind == 0)
@@ -198,6 +199,12 @@ static void add_id(struct reading *rd, struct subject *s, struct value id)
 	rd->ids[rd->n++] = id;
 }
 
+/* Of what no vector tells of nothing newer has been seen. */
+static bool is_stale(const struct round *r, const struct subject *s)
+{
+	return r->stale && (s->base != NULL || s->has_old);
+}
+
 /* What to read of a subject at an endpoint: of the news itself also the row that the vector takes for it. */
 static void add_ids(struct reading *rd, struct subject *s)
 {
@@ -210,7 +217,7 @@ static void add_ids(struct reading *rd, struct subject *s)
 		add_id(rd, s, s->found[e]);
 		return;
 	}
-	if (is_source && (what == OBSERVED_NOTHING || (what == OBSERVED_ROW && (r->stale || migrate_shows_past(r, s)))))
+	if (is_source && (what == OBSERVED_NOTHING || (what == OBSERVED_ROW && (is_stale(r, s) || migrate_shows_past(r, s)))))
 		add_id(rd, s, s->source_id);
 	if (is_source && has_rival(r, s))
 		add_id(rd, s, s->rival);
@@ -402,6 +409,7 @@ static void on_read_keys(void *arg, struct rowset *rows, const struct err *e)
 		round_answered(r);
 		return;
 	}
+	side_note_read(side);
 	round_keep_rows(r, rows);
 	round_count_read(r, rd->endpoint, rows->bytes, rd->asked_us);
 	for (size_t i = 0; i < rows->n; i++)

@@ -29,6 +29,7 @@
 #include <uthash.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "endpoint/endpoint.h"
 #include "journal/journal.h"
@@ -121,6 +122,7 @@ struct side {
 	unsigned failures;		/* of writes, in a row */
 	size_t writing;			/* batches of ours on their way there */
 	int64_t written_us;		/* monotonic: when the last one was answered */
+	int64_t read_us;		/* the same, of questions for rows */
 	struct own_writes *own;		/* owned; the last of them; NULL: there were none */
 
 	struct listing listing;
@@ -350,6 +352,7 @@ bool flow_is_quiet(const struct flow *);	/* no record is in work or in line */
 bool flow_idle(const struct flow *);		/* nothing in work, nothing queued; whatever is owed to those that are away */
 bool flow_settled(const struct flow *);		/* nothing in work, nothing queued; a regular sweep that has found nothing is no work */
 void capture_settled(struct side *, const char *position);
+static inline void side_note_read(struct side *side) { side->read_us = clock_mono_us(); }	/* rows came from there, which go into a round */
 
 /* ---- epoch.c ----------------------------------------------------------------------------------------- */
 
