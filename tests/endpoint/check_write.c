@@ -862,6 +862,77 @@ START_TEST(a_new_row_lies_inside_of_the_filter)
 }
 END_TEST
 
+/* ---- deletes of rows that others refer to --------------------------------------------------------------- */
+
+#define PEOPLE_FOLLOW(action) "ALTER TABLE " PEOPLE " DROP CONSTRAINT IF EXISTS \"odd \"\"people_company_id_fkey\", " \
+	"ADD FOREIGN KEY (company_id) REFERENCES company (id) ON DELETE " action ";"
+#define THREE_COMPANIES "INSERT INTO company (id, number) VALUES (1, 'one'), (2, 'two'), (3, 'three');" \
+	"INSERT INTO " PEOPLE " (email, company_id) VALUES ('a', 2)"
+
+static void open_with_companies(const char *more)
+{
+	rig_close(&r);
+	rig_open(&r, server, CAPTURE_LISTEN, more);
+}
+
+static void delete_companies(struct write list[3])
+{
+	static const char *const ids[] = { "1", "2", "3" };
+	struct rowset *rs = rig_read(&r, r.companies, ids, 3);
+
+	for (int i = 0; i < 3; i++)
+		list[i] = rig_delete(&r, rig_row(rs, ids[i]));
+	rowset_free(&rs);
+	rig_write(&r, r.companies, list, 3);
+}
+
+START_TEST(a_delete_takes_nobody_along_who_refers_to_it)
+{
+	static const char *const more[] = {
+		PEOPLE_FOLLOW("NO ACTION") THREE_COMPANIES, PEOPLE_FOLLOW("CASCADE") THREE_COMPANIES, PEOPLE_FOLLOW("SET NULL") THREE_COMPANIES,
+		PEOPLE_FOLLOW("SET DEFAULT") THREE_COMPANIES,
+		"DROP TABLE company CASCADE; CREATE TABLE company (id serial PRIMARY KEY, number text, title text, changed timestamptz DEFAULT now())"
+		" PARTITION BY RANGE (id); CREATE TABLE low PARTITION OF company FOR VALUES FROM (0) TO (3);"
+		"CREATE TABLE high PARTITION OF company FOR VALUES FROM (3) TO (10);" PEOPLE_FOLLOW("CASCADE") THREE_COMPANIES,
+	};
+	struct write list[3];
+
+	open_with_companies(more[_i]);
+	delete_companies(list);
+	ck_outcome(list[0], WRITE_DONE);
+	ck_row_error(list[1], "23503");
+	ck_outcome(list[2], WRITE_DONE);
+	ck_assert_str_eq(rig_ask(&r, "SELECT string_agg(number, ' ') || (SELECT string_agg(email || company_id, ' ') FROM " PEOPLE ") FROM company"),
+			 "twoa2");
+	rig_sql(&r, "DELETE FROM " PEOPLE);
+	ck_outcome(write_one(r.companies, list[1]), WRITE_DONE);
+}
+END_TEST
+
+START_TEST(whoever_is_being_inserted_is_not_taken_along_either)
+{
+	struct write list[3];
+	char *info;
+	PGconn *other;
+
+	open_with_companies(PEOPLE_FOLLOW("CASCADE") THREE_COMPANIES "; DELETE FROM " PEOPLE);
+	info = pg_server_conninfo(server, NULL, r.db);
+	other = PQconnectdb(info);
+	PQclear(PQexec(other, "BEGIN; INSERT INTO " PEOPLE " (email, company_id) VALUES ('late', 2)"));
+	delete_companies(list);
+	ck_outcome(list[0], WRITE_DONE);
+	ck_outcome(list[1], WRITE_ERROR);
+	ck_assert_int_eq(list[1].err->kind, ERR_TRANSIENT);
+	ck_assert_str_eq(list[1].err->code, "55P03");
+	ck_outcome(list[2], WRITE_DONE);
+	PQclear(PQexec(other, "COMMIT"));
+	ck_row_error(write_one(r.companies, list[1]), "23503");
+	ck_assert_str_eq(rig_ask(&r, "SELECT email FROM " PEOPLE), "late");
+	PQfinish(other);
+	free(info);
+}
+END_TEST
+
 /* ---- tables of other kinds ---------------------------------------------------------------------------- */
 
 START_TEST(partitioned_tables_are_written_too)
@@ -961,6 +1032,8 @@ static Suite *write_suite(void)
 	tcase_add_test(t, a_soft_delete_by_flag_is_taken_back_by_an_update);
 	tcase_add_test(t, a_soft_delete_that_a_trigger_undoes_is_silent);
 	tcase_add_test(t, a_new_row_lies_inside_of_the_filter);
+	tcase_add_loop_test(t, a_delete_takes_nobody_along_who_refers_to_it, 0, 5);
+	tcase_add_test(t, whoever_is_being_inserted_is_not_taken_along_either);
 	tcase_add_test(t, partitioned_tables_are_written_too);
 	tcase_add_test(t, domains_keep_their_rules);
 	suite_add_tcase(s, t);

@@ -15,6 +15,7 @@ EXTRA_DIST += tests/live/test_backup.py
 EXTRA_DIST += tests/live/test_bad_days.py
 EXTRA_DIST += tests/live/test_black_hole.py
 EXTRA_DIST += tests/live/test_books.py
+EXTRA_DIST += tests/live/test_cascade.py
 EXTRA_DIST += tests/live/test_completion.py
 EXTRA_DIST += tests/live/test_conflicts.py
 EXTRA_DIST += tests/live/test_failover.py

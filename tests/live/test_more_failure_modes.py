@@ -85,6 +85,28 @@ class Trees(Pair):
         self.assert_quiet()
 
 
+class TreesThatCascade(Trees):
+    """So would b, and is not asked to."""
+    b_sql = NODES.format("ON DELETE CASCADE")
+
+    def test_f15_what_is_left_of_a_tree_keeps_all_that_it_hangs_on(self):
+        self.begin()
+        self.a.run("INSERT INTO things (id, k, parent) OVERRIDING SYSTEM VALUE SELECT n, 'd' || n, nullif(n / 2, 0) FROM generate_series(1, 120) n")
+        self.both()
+        self.d.ctl("pause", "a")
+        self.a.run("DELETE FROM things WHERE k = 'd1'")
+        self.b.run("UPDATE things SET name = 'edited' WHERE k = 'd21'")
+        eventually(lambda: self.d.entity("thing")["pending"] == 1, "the edit has been heard")
+        self.d.ctl("resume", "a")
+        self.d.wait()
+        self.assertEqual(sorted(self.b.run(PARENTS)), [("d1", None, None), ("d10", None, "d5"), ("d2", None, "d1"), ("d21", "edited", "d10"), ("d5", None, "d2")])
+        self.assertEqual(sorted((p["key"], p["endpoint"], p["code"]) for p in self.d.parked()),
+                         [(k, "b", "23503") for k in ("d1", "d10", "d2")] + [("d21", "a", "waits-for-parent"), ("d5", "b", "23503")])
+        self.b.run("DELETE FROM things WHERE k = 'd21'")
+        self.assertEqual(self.both(), [])
+        self.assert_quiet()
+
+
 class Transactions(Pair):
     def test_f27_one_transaction_of_many_rows_arrives_and_memory_stays_bounded(self):
         rows = 1_000_000 if LONG else 50_000

@@ -109,6 +109,14 @@ struct pg_table {
 		char **keys;		/* quoted key columns, in the parent entity's key order */
 		size_t n_keys;
 	} *parents;
+	/* who refers to its rows by a foreign key that deletes or changes them along with what they refer to */
+	struct pg_referrer {
+		char *table, *column;	/* quoted */
+		char *gone;		/* as `gone` here, of their table */
+		bool is_own;		/* they are rows of this table, by field: */
+		size_t field;
+	} *referrers;
+	size_t n_referrers;
 	bool key_unique;		/* a unique index covers exactly the key columns */
 	uint32_t alike[KEY_FIELDS_MAX];	/* as in struct link */
 	bool waits;			/* a unique constraint is DEFERRABLE: it may wait for the commit */

@@ -1,7 +1,7 @@
 /*
  * pg_catalog.c - reads the catalog in a few statements for all tables at once, and publishes what came of it.
  *
- *   TABLES -> COLUMNS -> INDEXES -> TRIGGERS -> LOG -> pg_fit.c judges -> one "SELECT ... LIMIT 0" a table, and where its key columns
+ *   TABLES -> COLUMNS -> INDEXES -> TAKERS -> TRIGGERS -> LOG -> pg_fit.c judges -> one "SELECT ... LIMIT 0" a table, and where its key columns
  *   may compare loosely, how -> a look at how long the log is -> publish
  *
  * Names travel as parameters and come back from the catalog before they are quoted into SQL. Everything wrong with a table
@@ -90,6 +90,17 @@ static const char indexes_sql[] =
 	"JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
 	"WHERE i.indrelid = ANY ($1::oid[]) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL "
 	"AND k.n <= i.indnkeyatts ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid, k.n";
+
+/*
+ * Foreign keys between the tables that take a row along, or change it, when the one that it refers to is deleted; a row a column. One
+ * that is made so later is known when the catalog is read the next time.
+ */
+static const char takers_sql[] =
+	"SELECT p.oid, c.oid, a.attname FROM pg_constraint k "
+	"JOIN unnest($1::oid[]) AS p(oid) ON p.oid IN (k.confrelid, pg_partition_root(k.confrelid)) "
+	"JOIN unnest($1::oid[]) AS c(oid) ON c.oid IN (k.conrelid, pg_partition_root(k.conrelid)) "
+	"JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) "
+	"WHERE k.contype = 'f' AND k.confdeltype IN ('c', 'n', 'd')";
 
 enum { TRG_TABLE, TRG_NAME, TRG_MARK };
 static const char triggers_sql[] =
@@ -220,6 +231,7 @@ static void finish(struct reading *r)
 	PQclear(r->tables);
 	PQclear(r->columns);
 	PQclear(r->indexes);
+	PQclear(r->takers);
 	PQclear(r->triggers);
 	PQclear(r->log);
 	free(r->param);
@@ -367,6 +379,17 @@ static void got_triggers(void *arg, PGresult *res, const struct err *e)
 		pg_call(r->pg, log_sql, NULL, got_log, r);
 }
 
+static void got_takers(void *arg, PGresult *res, const struct err *e)
+{
+	struct reading *r = arg;
+
+	r->takers = res;
+	if (e != NULL)
+		fail(r, e);
+	else
+		pg_call(r->pg, triggers_sql, NULL, got_triggers, r);
+}
+
 static void got_indexes(void *arg, PGresult *res, const struct err *e)
 {
 	struct reading *r = arg;
@@ -375,7 +398,7 @@ static void got_indexes(void *arg, PGresult *res, const struct err *e)
 	if (e != NULL)
 		fail(r, e);
 	else
-		pg_call(r->pg, triggers_sql, NULL, got_triggers, r);
+		ask(r, takers_sql, got_takers);
 }
 
 static void got_columns(void *arg, PGresult *res, const struct err *e)
@@ -478,6 +501,12 @@ void pg_table_free(struct pg_table **tp)
 		free(t->parents[i].quoted);
 		free(t->parents[i].id);
 	}
+	for (size_t i = 0; i < t->n_referrers; i++) {
+		free(t->referrers[i].table);
+		free(t->referrers[i].column);
+		free(t->referrers[i].gone);
+	}
+	free(t->referrers);
 	column_fini(&t->id);
 	column_fini(&t->modified);
 	column_fini(&t->deleted);

@@ -521,6 +521,57 @@ static void judge_reference(struct reading *r, struct candidate *c, size_t field
 	p->id = xstrdup(parent->table->id.quoted);
 }
 
+static bool takes_along(const struct reading *r, const struct pg_table *parent, const struct pg_table *child, const struct pg_column *col)
+{
+	for (int i = 0; i < PQntuples(r->takers); i++)
+		if (strtoul(PQgetvalue(r->takers, i, TAKE_PARENT), NULL, 10) == parent->oid &&
+		    strtoul(PQgetvalue(r->takers, i, TAKE_CHILD), NULL, 10) == child->oid &&
+		    strcmp(PQgetvalue(r->takers, i, TAKE_COLUMN), col->name) == 0)
+			return true;
+	return false;
+}
+
+/* Rows outside of the filter count: they may be of records, and come into it again. Those that are deleted softly may go. */
+static void add_referrer(struct pg_table *t, const struct candidate *child, size_t field)
+{
+	struct pg_referrer *to;
+
+	t->referrers = xrealloc(t->referrers, (t->n_referrers + 1) * sizeof *t->referrers);
+	to = &t->referrers[t->n_referrers++];
+	*to = (struct pg_referrer){
+		.table = xstrdup(child->table->quoted), .column = xstrdup(child->table->fields[field].quoted),
+		.gone = child->table->gone != NULL ? xstrdup(child->table->gone) : NULL, .is_own = child->table == t, .field = field };
+}
+
+static bool may_read(const struct reading *r, const struct candidate *c, const struct pg_column *col)
+{
+	int row = col->quoted != NULL ? column_row(r, c, col->name) : -1;
+
+	return row >= 0 && is_true(r->columns, row, COL_SELECT);
+}
+
+/* Its records are there also when it does not fit. */
+static bool may_be_asked(const struct reading *r, const struct candidate *c)
+{
+	return c->table != NULL && c->table->quoted != NULL && is_true(r->tables, c->row, TAB_USAGE) && !is_true(r->tables, c->row, TAB_RLS) &&
+	       (c->table->gone == NULL || may_read(r, c, &c->table->deleted));
+}
+
+static void judge_referrers(const struct reading *r, struct candidate *c)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const struct candidate *child = &r->list[i];
+		const struct pg_table *t = child->table;
+
+		if (!may_be_asked(r, child))
+			continue;
+		for (size_t f = 0; f < t->n_fields; f++)
+			if (entity_of(child)->fields[f].refers == entity_of(c) && may_read(r, child, &t->fields[f]) &&
+			    same_family(&t->fields[f], &c->table->id) && takes_along(r, c->table, t, &t->fields[f]))
+				add_referrer(c->table, child, f);
+	}
+}
+
 /* ---- the statements' parts --------------------------------------------------------------------------- */
 
 /* 0: no value is measured. */
@@ -698,6 +749,8 @@ static void write_mark(const struct reading *r, struct candidate *c)
 	buf_addf(&b, "%u|%s|%s|%s|%d%d%d", t->oid, t->select_list, t->from_clause, t->sequence != NULL ? t->sequence : "",
 		 t->key_unique, t->partitioned, t->has_rules);
 	buf_addf(&b, "|%s", PQgetvalue(r->tables, c->row, TAB_REFUSERS));
+	for (size_t i = 0; i < t->n_referrers; i++)
+		buf_addf(&b, "|%s %s %s", t->referrers[i].table, t->referrers[i].column, t->referrers[i].gone != NULL ? t->referrers[i].gone : "");
 	mark_column(&b, &t->id);
 	mark_column(&b, &t->modified);
 	mark_column(&b, &t->deleted);
@@ -758,6 +811,7 @@ void fit_all(struct reading *r)
 				judge_reference(r, c, f);
 		if (c->table == NULL || c->problems.len > 0)
 			continue;
+		judge_referrers(r, c);
 		c->table->bytes = pg_bytes_of(c->table);
 		write_select_lists(r, c);
 		write_from_clause(c);

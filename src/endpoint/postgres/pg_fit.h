@@ -32,7 +32,7 @@ struct reading {
 	size_t n, checking;
 	char *param;
 	const char *values[1];
-	PGresult *tables, *columns, *indexes, *triggers, *log;
+	PGresult *tables, *columns, *indexes, *takers, *triggers, *log;
 	struct err e;
 };
 
@@ -41,6 +41,7 @@ enum { TAB_N, TAB_OID, TAB_SCHEMA, TAB_NAME, TAB_KIND, TAB_USAGE, TAB_XMIN, TAB_
        TAB_CHANGED_INSERTS, TAB_OTHERS, TAB_TOAST, TAB_REFUSERS };
 enum { COL_TABLE, COL_NAME, COL_TYPE, COL_BASE, COL_TYPMOD, COL_CATEGORY, COL_NOT_NULL, COL_GENERATED, COL_IDENTITY,
        COL_SELECT, COL_INSERT, COL_UPDATE, COL_SEQUENCE, COL_DRAWS, COL_DEFAULT, COL_BASE_TYPE, COL_COLLATION, COL_UNIQUE, COL_ASIDE };
+enum { TAKE_PARENT, TAKE_CHILD, TAKE_COLUMN };
 enum { IDX_TABLE, IDX_OID, IDX_PRIMARY, IDX_IMMEDIATE, IDX_COLUMN };
 
 static inline bool is_true(const PGresult *res, int row, int column)

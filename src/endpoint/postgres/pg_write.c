@@ -309,6 +309,14 @@ static void look(struct task *t)
 
 /* ---- a piece's answer -------------------------------------------------------------------------------- */
 
+static void blame_referred(struct task *t, struct write *w)
+{
+	struct err why;
+
+	err_set(&why, ERR_ROW, "23503", "other rows still refer to it there, and their foreign key would delete or change them along with it");
+	pg_write_blame(t, w, &why);
+}
+
 static void take_answer(struct task *t, PGresult *res, int row)
 {
 	int64_t n = pg_cell_int(res, row, 0, 0);
@@ -319,7 +327,12 @@ static void take_answer(struct task *t, PGresult *res, int row)
 	if (n < 1 || (size_t)n > t->now.n)
 		return;
 	w = piece_write(t, (size_t)n - 1);
+	if (w->op == WRITE_DELETE && strcmp(PQgetvalue(res, row, 1), PG_WRITE_REFERRED) == 0) {
+		blame_referred(t, w);
+		return;
+	}
 	w->outcome = WRITE_DONE;
+	t->answered++;
 	t->batch->bytes += w->op != WRITE_DELETE ? pg_write_bytes(w) : 0;
 	id_at = w->op == WRITE_INSERT ? 2 : PQfnumber(res, PG_NEW_ID);
 	if (id_at >= 0) {
@@ -351,8 +364,8 @@ static void piece_done(struct task *t, PGresult *res)
 			w->outcome = is_forced(w) ? WRITE_SILENT : WRITE_REFUSED;
 		else
 			t->missed[t->n_missed++] = t->order[t->now.first + i];
+		t->answered++;
 	}
-	t->answered += t->now.n;
 	if (pg_mark_table(t->pl, &t->mark) != NULL) {
 		look(t);
 		return;
@@ -671,6 +684,7 @@ static bool build(struct task *t)
 	case WRITE_UPDATE:
 		return pg_write_update_sql(&t->st, t->pl, &set, t->now.aside);
 	case WRITE_DELETE:
+		t->now.aside |= pg_write_keeps_referred(t->pl);
 		return pg_write_delete_sql(&t->st, t->pl, &set, t->now.aside);
 	}
 	return false;

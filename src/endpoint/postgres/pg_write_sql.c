@@ -129,25 +129,26 @@ void pg_write_add_revival(struct buf *sql, const struct pg_link *pl)
  * when somebody else was faster. That also gives the other columns as they were: a trigger that changes a second
  * field while we write the first is seen here and nowhere else. Partitions each have their own places: by id again.
  */
-static void add_guarded(struct buf *sql, const struct pg_link *pl, const struct write *like, bool with_others, bool skip_locked)
+static void add_guarded_rows(struct buf *sql, const struct pg_link *pl, const struct write *like, uint64_t others, bool skip_locked)
 {
 	const struct pg_table *t = pl->table;
 	size_t n = n_fields(pl), n_params = 2;
 
 	for (size_t f = 0; like != NULL && f < n; f++)
 		n_params += has(like, f);
-	buf_adds(sql, "(SELECT o.tableoid AS part, o.ctid AS place, ");
-	if (t->partitioned)
-		buf_addf(sql, "o.%s AS local, ", t->id.quoted);
-	for (size_t f = 0; with_others && f < n; f++)
-		if (!has(like, f) && is_mapped(&t->fields[f]))
+	buf_addf(sql, "SELECT o.tableoid AS part, o.ctid AS place, o.%s AS local, ", t->id.quoted);
+	for (size_t f = 0; f < n; f++)
+		if ((others >> f & 1) != 0 && is_mapped(&t->fields[f]))
 			buf_addf(sql, "o.%s AS o%zu, ", t->fields[f].quoted, f);
 	buf_adds(sql, "u.* FROM ");
 	add_unnest(sql, n_params, true, like, like != NULL ? n : 0);
 	buf_addf(sql, " JOIN %s AS o ON o.%s ", t->quoted, t->id.quoted);
 	pg_add_operator(sql, &t->id, "=");
-	buf_addf(sql, " u.id::%s AND o.xmin = u.v::pg_catalog.xid%s) AS s", pg_cast_type(&t->id),
-		 skip_locked ? " FOR UPDATE OF o SKIP LOCKED" : "");
+	buf_addf(sql, " u.id::%s AND o.xmin = u.v::pg_catalog.xid%s", pg_cast_type(&t->id), skip_locked ? " FOR UPDATE OF o SKIP LOCKED" : "");
+}
+
+static void add_at_their_place(struct buf *sql, const struct pg_table *t)
+{
 	if (t->partitioned) {
 		buf_addf(sql, " WHERE t.%s ", t->id.quoted);
 		pg_add_operator(sql, &t->id, "=");
@@ -156,6 +157,14 @@ static void add_guarded(struct buf *sql, const struct pg_link *pl, const struct 
 		buf_adds(sql, " WHERE t.ctid = s.place");
 	}
 	buf_adds(sql, " AND t.tableoid = s.part");
+}
+
+static void add_guarded(struct buf *sql, const struct pg_link *pl, const struct write *like, uint64_t others, bool skip_locked)
+{
+	buf_addc(sql, '(');
+	add_guarded_rows(sql, pl, like, others, skip_locked);
+	buf_adds(sql, ") AS s");
+	add_at_their_place(sql, pl->table);
 }
 
 static void add_update_mark(struct buf *sql, const struct pg_link *pl, const struct write *like)
@@ -217,7 +226,7 @@ bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 		return false;
 	pg_write_add_revival(sql, pl);
 	buf_adds(sql, " FROM ");
-	add_guarded(sql, pl, like, true, skip_locked);
+	add_guarded(sql, pl, like, ~like->fields, skip_locked);
 	buf_adds(sql, " RETURNING s.n, ");
 	add_update_mark(sql, pl, like);
 	if (writes_id(pl, like) && !fault("f13-a-local-id-is-never-written"))
@@ -422,6 +431,105 @@ static void add_soft_delete(struct pg_stmt *st, const struct pg_link *pl)
 	buf_adds(&st->sql, " FROM ");
 }
 
+/* ---- delete: not what others still refer to ------------------------------------------------------------ */
+
+static void add_same_id(struct buf *sql, const struct pg_table *t, const char *a, const char *b)
+{
+	buf_addf(sql, "%s ", a);
+	pg_add_operator(sql, &t->id, "=");
+	buf_addf(sql, " %s", b);
+}
+
+static void add_referred(struct buf *sql, const struct pg_table *t, const struct pg_referrer *by)
+{
+	char *reference = xasprintf("t.%s", by->column), *id = xasprintf("t.%s", t->id.quoted);
+
+	buf_addf(sql, "SELECT s.n FROM s WHERE EXISTS (SELECT FROM %s AS t WHERE ", by->table);
+	add_same_id(sql, t, reference, "s.local");
+	if (by->gone != NULL)
+		buf_addf(sql, " AND NOT (%s)", by->gone);
+	if (by->is_own) {
+		buf_adds(sql, " AND NOT EXISTS (SELECT FROM s AS x WHERE ");
+		add_same_id(sql, t, "x.local", id);
+		buf_addc(sql, ')');
+	}
+	buf_addc(sql, ')');
+	free(reference);
+	free(id);
+}
+
+/*
+ * Which of the rows refer to which. False: their table has no references to itself. Kept, for it is joined once for each level of a tree:
+ * as a part of that join each row was compared with each other one, which took 13 s for 4,000.
+ */
+static bool add_references(struct buf *sql, const struct pg_table *t)
+{
+	const char *glue = ", e(child, parent) AS MATERIALIZED (";
+
+	for (size_t i = 0; i < t->n_referrers; i++) {
+		char reference[32];
+
+		if (!t->referrers[i].is_own)
+			continue;
+		snprintf(reference, sizeof reference, "c.o%zu", t->referrers[i].field);
+		buf_addf(sql, "%sSELECT c.n, p.n FROM s AS c JOIN s AS p ON ", glue);
+		add_same_id(sql, t, "p.local", reference);
+		glue = " UNION ALL ";
+	}
+	if (*glue == ',')
+		return false;
+	buf_addc(sql, ')');
+	return true;
+}
+
+static void add_kept(struct buf *sql, const struct pg_table *t)
+{
+	bool within = add_references(sql, t);
+
+	buf_adds(sql, ", k(n) AS ((");
+	for (size_t i = 0; i < t->n_referrers; i++) {
+		buf_adds(sql, i > 0 ? " UNION " : "");
+		add_referred(sql, t, &t->referrers[i]);
+	}
+	buf_addf(sql, ")%s)", within ? " UNION SELECT e.parent FROM k JOIN e ON e.child = k.n" : "");
+}
+
+bool pg_write_keeps_referred(const struct pg_link *pl)
+{
+	return pl->link.mapping->delete_mode == DELETE_HARD && pl->table->n_referrers > 0 && !fault("f15-others-go-along-with-a-parent");
+}
+
+/*
+ * A foreign key that deletes or changes what refers to a deleted row (CASCADE, SET NULL, SET DEFAULT) would end records that nobody has
+ * decided about. So it is asked here what one that refuses would ask: `k` are those of the rows to which others refer that do not go
+ * with this very statement, and those to which such a one refers: what is left of a tree keeps all that it hangs on, while the rest of
+ * it goes, circles too. They are left there, and answered.
+ *
+ * Whoever is just inserting a row that refers to one of them has that one locked until the commit. It is left aside, and never waited
+ * for: the row that was waited for would be there then, and not be seen by this statement, which sees what was committed
+ * when it began. What remains is a row that is committed between that moment and the lock.
+ */
+static void add_delete_of_unreferred(struct pg_stmt *st, const struct pg_link *pl)
+{
+	const struct pg_table *t = pl->table;
+	struct buf *sql = &st->sql;
+	uint64_t references = 0;
+
+	for (size_t i = 0; i < t->n_referrers; i++)
+		if (t->referrers[i].is_own)
+			references |= UINT64_C(1) << t->referrers[i].field;
+	buf_adds(sql, "WITH RECURSIVE s AS MATERIALIZED (");
+	add_guarded_rows(sql, pl, NULL, references, true);
+	buf_addc(sql, ')');
+	add_kept(sql, t);
+	buf_addf(sql, ", d AS (DELETE FROM %s AS t USING s", t->quoted);
+	add_at_their_place(sql, t);
+	buf_adds(sql, " AND s.n NOT IN (SELECT k.n FROM k) RETURNING s.n");
+	pg_state_guard(st, pl);
+	buf_adds(sql, "), w AS (SELECT d.n, NULL::pg_catalog.text FROM d UNION ALL SELECT k.n, '" PG_WRITE_REFERRED "' FROM k");
+	pg_path_end(st, pl->pg);
+}
+
 bool pg_write_delete_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_locked)
 {
 	const struct pg_table *t = pl->table;
@@ -430,12 +538,16 @@ bool pg_write_delete_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	if (mode == DELETE_IGNORE || (mode == DELETE_SOFT && t->gone == NULL))
 		return false;
 	add_ids_and_versions(st, set);
+	if (pg_write_keeps_referred(pl)) {
+		add_delete_of_unreferred(st, pl);
+		return true;
+	}
 	pg_path_begin(st);
 	if (mode == DELETE_SOFT)
 		add_soft_delete(st, pl);
 	else
 		buf_addf(&st->sql, "DELETE FROM %s AS t USING ", t->quoted);
-	add_guarded(&st->sql, pl, NULL, false, skip_locked);
+	add_guarded(&st->sql, pl, NULL, 0, skip_locked);
 	buf_adds(&st->sql, " RETURNING s.n, ");
 	if (mode == DELETE_SOFT)
 		buf_addf(&st->sql, "CASE WHEN %s THEN NULL ELSE 'there' END", t->gone);

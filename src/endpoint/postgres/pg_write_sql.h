@@ -31,8 +31,14 @@ bool pg_write_update_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 bool pg_write_insert_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_equal);
 /* Can rows inserted by one statement be told apart by their key? If not: one statement a row. */
 bool pg_write_insert_joins(const struct pg_link *pl, uint64_t fields);
-/* A soft delete's mark is not NULL when the row is still there. False: deletes are ignored there. */
+/*
+ * The mark is not NULL when the row is still there: softly deleted, it was not marked; or it is PG_WRITE_REFERRED, since other rows refer to it,
+ * which a foreign key would have deleted or changed along with it. False: deletes are ignored there.
+ */
+#define PG_WRITE_REFERRED "referred"
 bool pg_write_delete_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_locked);
+/* Deletes there look who refers to a row; then they always leave locked rows aside. */
+bool pg_write_keeps_referred(const struct pg_link *pl);
 /* (id, version) of the rows of a set that exist. */
 void pg_write_look_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set);
 
