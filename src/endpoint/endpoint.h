@@ -104,7 +104,7 @@ struct news {
 	struct value id;
 	struct value old_id;		/* the local id before this change, when it changed; else NULL value */
 	int64_t stamp;			/* best knowledge of when, database clock; STAMP_UNKNOWN */
-	ptrdiff_t row;			/* index into rows; -1: the row is not there, and that is evidence of its deletion */
+	ptrdiff_t row;			/* index into rows; -1: the row is not there, and that is evidence of the deletion of the one that was */
 };
 
 struct captured {

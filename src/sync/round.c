@@ -115,9 +115,11 @@ static void reset_subject(struct round *r, struct subject *s)
 		fresh.seen[r->side->endpoint] = s->seen[r->side->endpoint];
 		fresh.versions[r->side->endpoint] = s->versions[r->side->endpoint];
 	}
-	if (gone)	/* a deleted row does not come back under its local id */
+	if (gone) {	/* until it is read again; and the record may have another row by now, so it is looked for by this one's id */
 		fresh.seen[r->side->endpoint] = (struct observation){ .what = OBSERVED_ABSENT, .evidence = !outside,
 								      .outside = outside, .stamp = stamp };
+		fresh.has_rid = false;
+	}
 	*s = fresh;
 }
 

@@ -62,10 +62,10 @@ void round_take_row(struct round *r, struct side *side, struct subject *s, const
 		return;
 	}
 	s->versions[side->endpoint] = row->version;
-	if (before.what == OBSERVED_ROW && o->what == OBSERVED_ROW && before.row == o->row)
+	if (before.what != OBSERVED_NOTHING && before.what == o->what && before.row == o->row)
 		o->stamp = before.stamp;	/* read again and still the same: what the change log said holds */
 	else
-		s->reread = before.what == OBSERVED_ROW;
+		s->reread = before.what != OBSERVED_NOTHING;
 	if (value_is_null(s->key) && o->what == OBSERVED_ROW)
 		s->key = record_key(r->flow->def, o->values, &r->arena);
 }
@@ -153,7 +153,7 @@ static void take_rows(struct reading *rd, struct rowset *rows)
 
 		if (found[i] != NULL && !is_rival(rd, i))
 			round_take_row(r, side, s, found[i]);
-		else if (found[i] == NULL && !is_rival(rd, i))
+		else if (found[i] == NULL && !is_rival(rd, i) && s->seen[rd->endpoint].what != OBSERVED_ABSENT)
 			s->seen[rd->endpoint] = (struct observation){ .what = OBSERVED_ABSENT, .stamp = STAMP_NONE,
 								      .evidence = s->evidence & BIT(rd->endpoint) };
 	}
@@ -205,6 +205,16 @@ static bool is_stale(const struct round *r, const struct subject *s)
 	return r->stale && (s->base != NULL || s->has_old);
 }
 
+/*
+ * News that a row is gone is evidence about the row that was there then. Where the local id is the key, we (another round, before this one
+ * had the record) or an application may have inserted one again under that id, and that one nobody has deleted.
+ */
+static bool may_be_back(const struct round *r, const struct subject *s)
+{
+	return is_live(s) && r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT &&
+	       !fault("f10-a-deleted-row-does-not-come-back-under-its-id");
+}
+
 /* What to read of a subject at an endpoint: of the news itself also the row that the vector takes for it. */
 static void add_ids(struct reading *rd, struct subject *s)
 {
@@ -217,7 +227,7 @@ static void add_ids(struct reading *rd, struct subject *s)
 		add_id(rd, s, s->found[e]);
 		return;
 	}
-	if (is_source && (what == OBSERVED_NOTHING || (what == OBSERVED_ROW && (is_stale(r, s) || migrate_shows_past(r, s)))))
+	if (is_source && (what == OBSERVED_NOTHING || may_be_back(r, s) || (what == OBSERVED_ROW && (is_stale(r, s) || migrate_shows_past(r, s)))))
 		add_id(rd, s, s->source_id);
 	if (is_source && has_rival(r, s))
 		add_id(rd, s, s->rival);
@@ -258,13 +268,15 @@ static void read_at(struct round *r, size_t e)
 }
 
 /*
- * The side that the news is of went away, and with it what it shows of records that were put off (or read before a write of ours). What
- * is not looked at must not pass for having nothing to say: the news comes again.
+ * The side that the news is of went away, and with it what it shows of records that were put off (or read before a write of ours), and
+ * whether deleted rows are there again. What is not looked at must not pass for having nothing to say: the news comes again.
  */
 static bool is_cut_off(const struct round *r)
 {
 	bool old = r->pass > 0 || r->stale || (r->part != NULL && r->part->past);
 
+	for (size_t i = 0; !old && i < r->n; i++)
+		old = may_be_back(r, &r->subjects[i]);
 	return r->side != NULL && old && !reachable(r, r->side->endpoint);
 }
 

@@ -42,6 +42,8 @@ FAULTS = [Fault(*line) for line in (
     ("F10", "f10-whoever-deletes-wins", "test_rules.LastWriterWins.test_f10_an_edit_wins_over_an_earlier_delete"),
     ("F10", "f10-whoever-edits-wins", "test_rules.DeleteWins.test_f10_a_delete_wins_over_a_later_edit"),
     ("F10", "f10-whoever-edits-wins", "test_rules.DeleteWins.test_f10_a_delete_wins_over_an_earlier_edit"),
+    ("F10", "f10-a-deleted-row-does-not-come-back-under-its-id",
+     "test_key_is_id.KeyIsId.test_f10_a_delete_does_not_end_the_row_that_an_edit_has_brought_back"),
     ("F11", "f11-born-again-it-is-the-same-as-before", "test_failure_modes.Polled.test_f11_born_again_under_an_old_stamp_while_a_side_is_away_it_lives"),
     ("F11", "f11-a-record-keeps-its-first-row",
      "test_failure_modes.Polled.test_f11_deleted_and_made_again_within_one_poll_nothing_of_the_old_row_is_left"),

@@ -26,6 +26,7 @@ EXTRA_DIST += tests/live/test_keep_every_edit.py
 EXTRA_DIST += tests/live/test_gaps.py
 EXTRA_DIST += tests/live/test_interrupted.py
 EXTRA_DIST += tests/live/test_keys.py
+EXTRA_DIST += tests/live/test_key_is_id.py
 EXTRA_DIST += tests/live/test_kill_matrix.py
 EXTRA_DIST += tests/live/test_kill_orders.py
 EXTRA_DIST += tests/live/test_large.py

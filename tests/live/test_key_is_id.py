@@ -1,0 +1,57 @@
+"""Where the local id is the key: a row that is deleted, or renamed, and another one have the same id one after the other."""
+import unittest
+
+from case import Pair
+
+NATURAL = ("CREATE TABLE things (k text PRIMARY KEY, code text, name text, amount numeric, "
+           "changed timestamptz NOT NULL DEFAULT clock_timestamp());")
+MANY = 100
+
+
+class KeyIsId(Pair):
+    """At b."""
+    b_sql = NATURAL
+    entities = Pair.entities + "  limits: {mass_delete: 100%}\n"
+
+    def setUp(self):
+        super().setUp()
+        self.a.run(f"INSERT INTO things (k, code, name) SELECT 'k' || n, 'c' || n, 'old' FROM generate_series(1, {MANY}) n")
+        self.begin()
+        self.settled()
+
+    def edited(self):
+        return sorted(k for k, _, name, _ in self.settled() if name == "new")
+
+    def test_f10_a_delete_does_not_end_the_row_that_an_edit_has_brought_back(self):
+        """Some are in work for the edit when news of the delete comes, and have been brought back before it is their turn again."""
+        edited = []
+        for n in range(1, MANY + 1):
+            self.b.run("DELETE FROM things WHERE k = $1", f"k{n}")
+            edited += self.a.run("UPDATE things SET name = 'new' WHERE k = $1 RETURNING k", f"k{n}")
+        self.assertEqual(self.edited(), sorted(k for k, in edited), "an edit that the deleter had not seen stands")
+        self.assertEqual(self.d.parked(), [])
+        self.assert_quiet()
+
+    def test_a_row_that_was_brought_back_can_be_deleted(self):
+        for _ in range(3):
+            for n in range(1, 11):
+                self.b.run("DELETE FROM things WHERE k = $1", f"k{n}")
+                self.a.run("UPDATE things SET name = 'new' WHERE k = $1", f"k{n}")
+            self.settled()
+            self.b.run("DELETE FROM things WHERE name = 'new'")
+            self.assertEqual(self.edited(), [])
+            self.a.run("INSERT INTO things (k) SELECT 'k' || n FROM generate_series(1, 10) n ON CONFLICT DO NOTHING")
+            self.assertEqual(len(self.settled()), MANY)
+        self.assert_quiet()
+
+    def test_a_row_that_is_deleted_and_inserted_again_is_there(self):
+        for n in range(1, MANY + 1):
+            self.b.run("DELETE FROM things WHERE k = $1", f"k{n}")
+            self.b.run("INSERT INTO things (k, code, name) VALUES ($1, $2, 'new')", f"k{n}", f"c{n}")
+        self.assertEqual(len(self.edited()), MANY)
+        self.assertEqual(self.d.parked(), [])
+        self.assert_quiet()
+
+
+if __name__ == "__main__":
+    unittest.main()
