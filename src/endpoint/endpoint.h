@@ -102,9 +102,10 @@ struct part_set {
 /* One local id with news. The row was read after the entry that announced it was seen (SEMANTICS I1). */
 struct news {
 	struct value id;
-	struct value old_id;		/* the local id before this change, when it changed; else NULL value */
+	struct value old_id;		/* the local id that its row had before all this news, when that was another one; else NULL value */
 	int64_t stamp;			/* best knowledge of when, database clock; STAMP_UNKNOWN */
-	ptrdiff_t row;			/* index into rows; -1: the row is not there, and that is evidence of the deletion of the one that was */
+	ptrdiff_t row;			/* index into rows; -1: the row is not there */
+	bool ended;			/* that is evidence of the end of the one that was: it was deleted, or got another id. Else news of it will come */
 };
 
 struct captured {

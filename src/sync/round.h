@@ -61,6 +61,8 @@ struct subject {			/* a record in this round */
 	bool twin;			/* put off because this very round has the record in work: another row with its key */
 	struct vector *base;
 	struct value source_id;		/* local id at the round's side; NULL value for records from elsewhere */
+	struct value former_id;		/* the one that its row had there before; NULL value: none, or it is not that record's row */
+	bool renumbered;		/* and the record was known by that: `base` says the new one already */
 	struct value rival;		/* another row there that the vector takes for this record */
 	uint64_t evidence;		/* endpoints where a missing row is a proven delete */
 	uint64_t invalid;		/* endpoints whose row cannot be taken as it is */
@@ -119,6 +121,7 @@ struct round {
 	struct captured *captured;	/* owned; or */
 	struct rowset *listed;		/* owned; or neither */
 	int64_t news_from_us;		/* captured: what was committed at the side before is not in it, monotonic */
+	bool renumbers;			/* captured: rows of it have got other local ids */
 	bool is_page;			/* of the side's listing */
 	struct side *retried;		/* its records are parked there, and tried again; NULL: not so */
 	struct sync_migration *migration;	/* that it belongs to; NULL: to none */

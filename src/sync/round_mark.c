@@ -92,9 +92,11 @@ static void mark_ids(struct round *r, struct subject *s, struct marking *m)
 			m->maps[m->n_maps++] = (struct store_map_put){ (uint8_t)e, before->id, s->owner, false };
 			continue;
 		}
+		if (s->renumbered && e == r->side->endpoint)
+			m->maps[m->n_maps++] = (struct store_map_put){ (uint8_t)e, s->former_id, s->next_rid, true };
 		if (had && (!now->present || !value_equal(before->id, now->id)))
 			m->maps[m->n_maps++] = (struct store_map_put){ (uint8_t)e, before->id, s->next_rid, true };
-		if (now->present && (!had || moved || !value_equal(before->id, now->id)))
+		if (now->present && (!had || moved || (s->renumbered && e == r->side->endpoint) || !value_equal(before->id, now->id)))
 			m->maps[m->n_maps++] = (struct store_map_put){ (uint8_t)e, now->id, s->next_rid, false };
 	}
 }

@@ -100,6 +100,14 @@ static bool is_rival(const struct reading *rd, size_t i)
 	return has_rival(rd->round, s) && rd->endpoint == rd->round->side->endpoint && value_equal(rd->ids[i], s->rival);
 }
 
+/* The id that its row had; there may be another row by now, and that one is the record's. */
+static bool is_former(const struct reading *rd, size_t i)
+{
+	const struct subject *s = rd->subjects[i];
+
+	return s->renumbered && rd->endpoint == rd->round->side->endpoint && value_equal(rd->ids[i], s->former_id);
+}
+
 /*
  * The news is of a row that the vector does not know. Read again it may be gone: then whatever there is to tell of it comes as news of
  * its own. Or it has another key by now: then it is another record.
@@ -123,6 +131,20 @@ static void judge_news(struct round *r, struct subject *s)
 	s->key = key;
 }
 
+/* It is no record's row but of the one whose key it has. */
+static void go_own_way(struct round *r, struct subject *s)
+{
+	const struct observation *o = &s->seen[r->side->endpoint];
+
+	round_put_off(r, s);
+	s->former_id = VALUE_NULL;
+	s->has_rid = o->what == OBSERVED_ROW;
+	if (!s->has_rid)
+		return;
+	s->key = record_key(r->flow->def, o->values, &r->arena);
+	s->rid = rid_of(&sync_of(r)->store->key, r->flow->def, s->key);
+}
+
 static struct id_slot *index_ids(const struct reading *rd, struct id_slot *slots)
 {
 	struct id_slot *table = NULL;
@@ -138,19 +160,24 @@ static void take_rows(struct reading *rd, struct rowset *rows)
 {
 	struct round *r = rd->round;
 	struct side *side = r->flow->sides[rd->endpoint];
-	struct id_slot *slots = arena_zalloc(&r->arena, rd->n * sizeof *slots), *table, *slot;
+	struct id_slot *slots = arena_zalloc(&r->arena, (rows->n + 1) * sizeof *slots), *table = NULL, *slot;
 	const struct row **found = arena_zalloc(&r->arena, rd->n * sizeof *found);
 
-	table = index_ids(rd, slots);
 	for (size_t i = 0; i < rows->n; i++) {
-		HASH_FIND(hh, table, rows->rows[i].id.data, (unsigned)rows->rows[i].id.len, slot);
+		slots[i].id = rows->rows[i].id;
+		HASH_ADD_KEYPTR(hh, table, slots[i].id.data, (unsigned)slots[i].id.len, &slots[i]);
+	}
+	for (size_t i = 0; i < rd->n; i++) {	/* an id may have been asked for twice: as one's own, and as another one's former */
+		HASH_FIND(hh, table, rd->ids[i].data, (unsigned)rd->ids[i].len, slot);
 		if (slot != NULL)
-			found[slot - slots] = &rows->rows[i];
+			found[i] = &rows->rows[slot - slots];
 	}
 	HASH_CLEAR(hh, table);
 	for (size_t i = 0; i < rd->n; i++) {
 		struct subject *s = rd->subjects[i];
 
+		if (is_former(rd, i))
+			continue;
 		if (found[i] != NULL && !is_rival(rd, i))
 			round_take_row(r, side, s, found[i]);
 		else if (found[i] == NULL && !is_rival(rd, i) && s->seen[rd->endpoint].what != OBSERVED_ABSENT)
@@ -166,6 +193,9 @@ static void take_rows(struct reading *rd, struct rowset *rows)
 		if (is_live(s) && found[i] != NULL)
 			judge_rival(r, s, found[i]);
 	}
+	for (size_t i = 0; i < rd->n; i++)
+		if (found[i] != NULL && is_former(rd, i) && is_live(rd->subjects[i]))
+			go_own_way(r, rd->subjects[i]);
 }
 
 static void endpoint_failed(struct round *r, size_t e)
@@ -229,6 +259,8 @@ static void add_ids(struct reading *rd, struct subject *s)
 	}
 	if (is_source && (what == OBSERVED_NOTHING || may_be_back(r, s) || (what == OBSERVED_ROW && (is_stale(r, s) || migrate_shows_past(r, s)))))
 		add_id(rd, s, s->source_id);
+	if (is_source && s->renumbered)
+		add_id(rd, s, s->former_id);
 	if (is_source && has_rival(r, s))
 		add_id(rd, s, s->rival);
 	if (!is_source && s->base != NULL && s->base->seen[e].present)
@@ -247,8 +279,8 @@ static void read_at(struct round *r, size_t e)
 	struct side *side = r->flow->sides[e];
 
 	*rd = (struct reading){ .round = r, .endpoint = e, .asked_us = clock_mono_us() };
-	rd->subjects = arena_alloc(&r->arena, 2 * r->n * sizeof *rd->subjects);
-	rd->ids = arena_alloc(&r->arena, 2 * r->n * sizeof *rd->ids);
+	rd->subjects = arena_alloc(&r->arena, 3 * r->n * sizeof *rd->subjects);
+	rd->ids = arena_alloc(&r->arena, 3 * r->n * sizeof *rd->ids);
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 		size_t before = rd->n;

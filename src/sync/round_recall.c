@@ -281,6 +281,18 @@ static struct vector *vector_of_buried(struct round *r, const struct observation
 	return v;
 }
 
+/* The record's row there is the one that the news is of, by the id that this has or had. From then on the vector has it by the new one. */
+static bool knows_row(const struct round *r, struct subject *s, struct vector *v)
+{
+	struct vseen *seen = &v->seen[r->side->endpoint];
+
+	if (seen->present && !value_is_null(s->former_id) && value_equal(seen->id, s->former_id)) {
+		seen->id = s->source_id;
+		s->renumbered = true;
+	}
+	return seen->present && value_equal(seen->id, s->source_id);
+}
+
 void round_got_recall(struct round *r)
 {
 	size_t e = r->side != NULL ? r->side->endpoint : 0;
@@ -300,7 +312,7 @@ void round_got_recall(struct round *r)
 				round_drop_subject(r, s, BOOKS_UNCHANGED);
 			continue;
 		}
-		s->confirmed = s->base != NULL && s->base->seen[e].present && value_equal(s->base->seen[e].id, s->source_id);
+		s->confirmed = s->base != NULL && knows_row(r, s, s->base);
 	}
 }
 
@@ -324,16 +336,21 @@ static void on_looked_up(void *arg, const struct rid *rids, const bool *found, s
 
 void round_ask_lookup(struct round *r)
 {
-	struct recalling *c = round_recalling_new(r);
-	struct value *ids = arena_alloc(&r->arena, (r->n + 1) * sizeof *ids);
+	struct recalling *c = arena_alloc(&r->arena, sizeof *c);
+	struct value *ids = arena_alloc(&r->arena, (2 * r->n + 1) * sizeof *ids);
 	size_t n = 0;
 
+	*c = (struct recalling){ r, arena_alloc(&r->arena, (2 * r->n + 1) * sizeof *c->list) };
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
 		if (!is_live(s) || value_is_null(s->source_id) || s->confirmed)
 			continue;
 		ids[n] = s->source_id;
+		c->list[n++] = s;
+		if (value_is_null(s->former_id))
+			continue;
+		ids[n] = s->former_id;		/* the answer to this one counts, where both are known */
 		c->list[n++] = s;
 	}
 	if (n == 0)
@@ -364,6 +381,21 @@ static bool was_looked_up(const struct subject *s)
 	return is_live(s) && !value_is_null(s->source_id) && !s->confirmed;
 }
 
+/* The row that is gone goes on under another id: that news is in this round, and has yet to find its record. */
+static bool has_successor(const struct round *r, const struct subject *s)
+{
+	if (!r->renumbers || s->seen[r->side->endpoint].what != OBSERVED_ABSENT)
+		return false;
+	for (size_t i = 0; i < r->n; i++) {
+		const struct subject *o = &r->subjects[i];
+
+		if (o->fate != FATE_DROPPED && !value_is_null(o->former_id) && value_equal(o->former_id, s->source_id) &&
+		    (o->base == NULL || o->renumbered))
+			return true;
+	}
+	return false;
+}
+
 void round_got_lookup(struct round *r)
 {
 	round_trade_places(r);
@@ -374,7 +406,7 @@ void round_got_lookup(struct round *r)
 			expect_row(r, r->side->endpoint, s[ROUND_AHEAD].source_id);
 		if (!was_looked_up(s))
 			continue;
-		if ((!s->has_old && may_be_inserted(r)) || !round_claim_row(r, s, r->side->endpoint, s->source_id)) {
+		if (has_successor(r, s) || (!s->has_old && may_be_inserted(r)) || !round_claim_row(r, s, r->side->endpoint, s->source_id)) {
 			round_put_off(r, s);
 			continue;
 		}
@@ -460,7 +492,9 @@ static void place_old(struct round *r, struct subject *s, struct vector *old)
 		s->forwarded = true;
 		return;
 	}
-	if (old == NULL || !old->seen[e].present || !value_equal(old->seen[e].id, s->source_id)) {
+	if (s->base != NULL)	/* its key has a record already, which takes the row in; the one that it had ends there */
+		s->former_id = VALUE_NULL;
+	if (old == NULL || !knows_row(r, s, old)) {
 		/* The map was behind: that record has another row by now. */
 		unclaim(r, &s->old_rid, &s->claimed_old);
 		s->has_old = false;
@@ -530,7 +564,7 @@ static bool is_echo(const struct round *r, const struct subject *s)
 {
 	bool was_parked = is_parked(r->side, true, NULL, s->source_id);
 
-	if (s->base == NULL || s->moved || !vector_shows(s->base, r->side->endpoint, &s->seen[r->side->endpoint]))
+	if (s->base == NULL || s->moved || s->renumbered || !vector_shows(s->base, r->side->endpoint, &s->seen[r->side->endpoint]))
 		return false;
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (s->base->seen[e].owed && reachable(r, e) &&

@@ -254,7 +254,7 @@ START_TEST(a_changed_id_names_both)
 	rig_sql(&r, "UPDATE company SET id = 7");
 	expect_news(r.companies, "1>7 -1");
 	rig_sql(&r, "UPDATE company SET id = 8; UPDATE company SET id = 9");
-	expect_news(r.companies, "7>-8 -7 8>9");
+	expect_news(r.companies, "-8 -7 7>9");
 }
 END_TEST
 

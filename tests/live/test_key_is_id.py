@@ -52,6 +52,44 @@ class KeyIsId(Pair):
         self.assertEqual(self.d.parked(), [])
         self.assert_quiet()
 
+    def rename(self, base, old, new):
+        base.run("UPDATE things SET k = $1 WHERE k = $2", new, old)
+
+    def ids(self):
+        """{code: id} at a: who is who."""
+        return dict(self.a.run("SELECT code, id FROM things"))
+
+    def test_f13_a_row_that_is_renamed_keeps_its_rows_elsewhere(self):
+        before = self.ids()
+        for n in range(1, 31):
+            self.rename(self.b, f"k{n}", f"x{n}")
+        self.settled()
+        self.rename(self.b, "k31", "y31")
+        self.b.run("UPDATE things SET k = 'x31', name = 'new' WHERE k = 'y31'")
+        self.d.stop()
+        self.b.run("BEGIN; UPDATE things SET k = 'y32' WHERE k = 'k32'; UPDATE things SET k = 'x32' WHERE k = 'y32'; "
+                   "INSERT INTO things (k, code) VALUES ('k32', 'second'); COMMIT; UPDATE things SET k = 'x33' WHERE k = 'k33'; "
+                   "UPDATE things SET k = 'back' WHERE k = 'k34'; UPDATE things SET k = 'k34' WHERE k = 'back'")
+        self.d.start()
+        rows = {code: k for k, code, _, _ in self.settled()}
+        self.assertEqual({code: rows[code] for code in ("c1", "c30", "c31", "c32", "second", "c33", "c34")},
+                         {"c1": "x1", "c30": "x30", "c31": "x31", "c32": "x32", "second": "k32", "c33": "x33", "c34": "k34"})
+        after = self.ids()
+        self.assertEqual({code: i for code, i in after.items() if code not in ("c32", "second")},
+                         {code: i for code, i in before.items() if code != "c32"}, "renamed, not filled anew")
+        self.assertEqual(self.d.parked(), [])
+        self.assert_quiet()
+
+    def test_f13_an_edit_and_a_rename_one_after_the_other_are_one_row(self):
+        """News of the edit comes first; when its row is read, that has another id already."""
+        before = self.ids()
+        for n in range(1, MANY + 1):
+            self.b.run("UPDATE things SET name = 'new' WHERE k = $1", f"k{n}")
+            self.rename(self.b, f"k{n}", f"x{n}")
+        self.assertEqual(self.edited(), sorted(f"x{n}" for n in range(1, MANY + 1)))
+        self.assertEqual(self.ids(), before, "renamed, not filled anew")
+        self.assert_quiet()
+
 
 if __name__ == "__main__":
     unittest.main()

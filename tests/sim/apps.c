@@ -269,7 +269,7 @@ static void apply(struct world *w, struct db *db, const struct db_tx *tx, struct
 		db_row_drop(db, op->entity, op->row);
 		break;
 	}
-	db_log_add(db, op->entity, op->entry, local, db_quantised(db, op->at));
+	db_log_add(db, op->entity, op->entry, local, db_quantised(db, op->at), op->kind == OP_DELETE);
 	for (size_t f = 0; f < SIM_FIELDS; f++)
 		free(op->text[f]);
 }

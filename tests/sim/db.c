@@ -78,7 +78,7 @@ void db_row_drop(struct db *db, size_t entity, struct db_row *r)
 }
 
 /* The log is kept in the order of its numbers, which is not the order of the commits. */
-void db_log_add(struct db *db, size_t entity, int64_t entry, int64_t local, int64_t at)
+void db_log_add(struct db *db, size_t entity, int64_t entry, int64_t local, int64_t at, bool gone)
 {
 	struct db_table *t = &db->tables[entity];
 	size_t i = t->n_log;
@@ -92,7 +92,7 @@ void db_log_add(struct db *db, size_t entity, int64_t entry, int64_t local, int6
 		t->log[i] = t->log[i - 1];
 		i--;
 	}
-	t->log[i] = (struct db_entry){ .id = entry, .local = local, .at = at };
+	t->log[i] = (struct db_entry){ .id = entry, .local = local, .at = at, .gone = gone };
 	t->n_log++;
 }
 

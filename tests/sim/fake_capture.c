@@ -98,17 +98,18 @@ void fake_ack_effect(struct db *db, size_t entity, const struct ack *a)
 
 /* ---- capture ------------------------------------------------------------------------------------------------------ */
 
-static bool news_add(struct captured *c, struct arena *a, int64_t id, int64_t stamp, size_t max)
+static bool news_add(struct captured *c, struct arena *a, int64_t id, int64_t stamp, bool gone, size_t max)
 {
 	for (size_t i = 0; i < c->n; i++)
 		if (atoll(c->news[i].id.data) == id) {
 			c->news[i].stamp = stamp;
+			c->news[i].ended |= gone;
 			return true;
 		}
 	if (c->n == max)
 		return false;
 	c->news = xrealloc(c->news, (c->n + 1) * sizeof *c->news);
-	c->news[c->n++] = (struct news){ .id = fake_number(a, id), .old_id = VALUE_NULL, .stamp = stamp, .row = -1 };
+	c->news[c->n++] = (struct news){ .id = fake_number(a, id), .old_id = VALUE_NULL, .stamp = stamp, .row = -1, .ended = gone };
 	return true;
 }
 
@@ -121,7 +122,7 @@ static void capture_log(struct fake_op *op)
 	for (size_t i = 0; i < t->n_log; i++) {
 		if (t->log[i].taken == op->link->face->incarnation)
 			continue;
-		if (!news_add(op->got, arena, t->log[i].local, fake_stamp(op->db, t->log[i].at), op->max)) {
+		if (!news_add(op->got, arena, t->log[i].local, fake_stamp(op->db, t->log[i].at), t->log[i].gone, op->max)) {
 			op->got->more = true;
 			break;
 		}
@@ -198,7 +199,7 @@ static void capture_poll(struct fake_op *op, int64_t bound)
 			reached = r->modified;
 			continue;
 		}
-		if (!news_add(c, arena, r->id, fake_stamp(op->db, r->modified), op->max)) {
+		if (!news_add(c, arena, r->id, fake_stamp(op->db, r->modified), false, op->max)) {
 			c->more = true;
 			break;
 		}

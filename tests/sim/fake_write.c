@@ -105,7 +105,7 @@ static void write_done(struct fake_op *op, struct fake_write *x, struct db_row *
 	}
 	if (db->echoes) {
 		w->sometimes->echo += db->listen;
-		db_log_add(db, op->entity, ++db->next_entry, local, db_quantised(db, db_clock(db)));
+		db_log_add(db, op->entity, ++db->next_entry, local, db_quantised(db, db_clock(db)), x->op == WRITE_DELETE);
 		fake_endpoint_wake(db);
 	}
 }
@@ -178,7 +178,7 @@ static void update_row(struct fake_op *op, struct fake_write *x, struct db_row *
 	write_done(op, x, r, r->id);
 	history_brought(w, op->db, r, op->entity, (uint32_t)x->fields);
 	if (w->mutation == MUTATE_WRITE_TWICE && !op->db->echoes)
-		db_log_add(op->db, op->entity, ++op->db->next_entry, r->id, db_clock(op->db));
+		db_log_add(op->db, op->entity, ++op->db->next_entry, r->id, db_clock(op->db), false);
 }
 
 static void write_update(struct fake_op *op, struct fake_write *x)

@@ -116,9 +116,9 @@ struct db_row {
 };
 
 struct db_entry {			/* a line of the change log */
-	int64_t id, local, old_local, at;
+	int64_t id, local, at;
 	uint32_t taken;			/* incarnation of the endpoint that captured it and has not acknowledged yet */
-	bool gone;
+	bool gone;			/* the row was deleted */
 };
 
 struct db_table {
@@ -433,7 +433,7 @@ struct db_row *db_row_by_id(const struct db *, size_t entity, int64_t id);
 struct db_row *db_row_by_key(const struct db *, size_t entity, const char *key);
 struct db_row *db_row_add(struct db *, size_t entity);
 void db_row_drop(struct db *, size_t entity, struct db_row *);
-void db_log_add(struct db *, size_t entity, int64_t entry, int64_t local, int64_t at);
+void db_log_add(struct db *, size_t entity, int64_t entry, int64_t local, int64_t at, bool gone);
 bool db_key_pending(const struct db *, size_t entity, const char *key);
 bool db_has_children(const struct db *, size_t entity, int64_t id);
 int64_t db_oldest_open_us(const struct db *);		/* world time; now when none */

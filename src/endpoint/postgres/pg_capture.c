@@ -170,7 +170,8 @@ static struct news *news_of(const struct asked *a)
 	for (size_t i = 0; i < a->n_picks; i++) {
 		const struct pick *pick = &a->picks[i];
 
-		news[i] = (struct news){ .id = { p, pick->id.len }, .old_id = VALUE_NULL, .stamp = pick->stamp, .row = -1 };
+		news[i] = (struct news){ .id = { p, pick->id.len }, .old_id = VALUE_NULL, .stamp = pick->stamp, .row = -1,
+					 .ended = pick->ended || !listens(a->home) };
 		memcpy(p, pick->id.data, (size_t)pick->id.len);
 		p += pick->id.len + 1;
 		if (!value_is_null(pick->old_id)) {

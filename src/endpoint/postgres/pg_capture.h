@@ -21,6 +21,7 @@
 /* A local id with news, before its row was read. */
 struct pick {
 	struct value id, old_id;	/* in asked.mem */
+	bool ended;			/* listen: the row that had the id was deleted, or got another one */
 	int64_t stamp;
 };
 

@@ -92,6 +92,17 @@ static struct pick *pick_id(struct picking *p, struct value id, ptrdiff_t found,
 	return pick;
 }
 
+/* The row goes on under another id. Which one it had before all this: a batch may hold several steps of it, or of others that follow it. */
+static void pass_on(struct pick *from, struct pick *to)
+{
+	struct value before = !value_is_null(from->old_id) ? from->old_id : from->ended ? VALUE_NULL : from->id;
+	bool none = value_is_null(before) || value_equal(before, to->id) || fault("f13-another-id-is-another-row");
+
+	from->old_id = VALUE_NULL;
+	from->ended = true;
+	to->old_id = none ? VALUE_NULL : before;
+}
+
 /* No room for n more rows? One row is always taken, or it never would be. */
 static bool is_full(const struct asked *a, const struct log_entry *entry, int n)
 {
@@ -121,7 +132,11 @@ static bool take(struct picking *p, const struct log_entry *entry)
 
 		a->bytes += at < 0 ? entry->bytes : 0;
 		if (renamed)
-			pick->old_id = pick_id(p, entry->old_pk, old_at, entry->at)->id;
+			pass_on(pick_id(p, entry->old_pk, old_at, entry->at), pick);
+		if (entry->op == 'D') {
+			pick->old_id = VALUE_NULL;
+			pick->ended = true;
+		}
 	}
 	pg_ack_add_id(a->ack, entry->id);
 	a->entries++;
