@@ -44,6 +44,7 @@ struct journal_decision {
 		bool deleted;
 		int64_t stamp_us;	/* effective */
 		const char *digest;	/* 16 hex digits; of a value that is not at hand only the last six tell */
+		bool given;		/* by a person with this decision, and as old as that; not kept */
 		bool competed;		/* won or lost; else it only showed that, or has no row yet (then digest is 0) */
 		enum journal_written { JOURNAL_NOT_WRITTEN, JOURNAL_WRITTEN, JOURNAL_OWED } written;	/* as in the file */
 	} sides[32];			/* the winner first */

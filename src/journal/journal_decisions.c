@@ -39,7 +39,7 @@ static void print_of(struct journal *j, const struct journal_decision *d, unsign
 		add_word(b, d->sides[i].endpoint);
 		add_word(b, d->sides[i].digest);
 		buf_addc(b, d->sides[i].deleted ? 'd' : 'v');
-		buf_be64(b, (uint64_t)d->sides[i].stamp_us);
+		buf_be64(b, d->sides[i].given ? 0 : (uint64_t)d->sides[i].stamp_us);
 	}
 	digest128(&j->key, b->p, b->len, print);
 }

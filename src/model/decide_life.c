@@ -69,20 +69,27 @@ static uint8_t first_word(const struct work *w, size_t f)
 	return w->out->waits & BIT(f) ? (uint8_t)__builtin_ctzll(w->out->words[f]) : ORIGIN_NONE;
 }
 
+/* A person decided against its word, which cannot be asked for now: the vector tells of it. */
+static bool is_word_away(const struct work *w, size_t e, size_t f)
+{
+	return w->seen[e].what == OBSERVED_NOTHING && (w->out->settled & w->edits[e].spoke & BIT(f));
+}
+
 static void lost_edit_of(struct work *w, size_t e, size_t f)
 {
 	const struct edit *x = &w->edits[e];
 	const struct vfield *now = &w->out->next->fields[f];
 	bool known = !((x->changed | x->spoke) & BIT(f));	/* no edit, as far as we can tell */
+	bool at_hand = w->seen[e].what == OBSERVED_ROW;
 	struct lost_edit *l;
 
 	if (w->added & BIT(f)) {
 		note_guessed(w, e, f);
 		return;
 	}
-	if (keeps_word(w, e, f) || w->seen[e].what != OBSERVED_ROW)
+	if (keeps_word(w, e, f) || !(at_hand || is_word_away(w, e, f)))
 		return;		/* nothing is decided about it, or what it shows is not at hand */
-	if ((known && !(x->suspect & BIT(f))) || w->winner[f] == e || digest_field(w->seen[e].digests[f]) == now->digest)
+	if ((known && !(x->suspect & BIT(f))) || w->winner[f] == e || digest_field(digest_now(w, e, f)) == now->digest)
 		return;
 	if (is_new_field(w, e, f) && value_is_null(w->seen[e].values[f]))
 		return;		/* nothing was there that could be lost */
@@ -96,8 +103,8 @@ static void lost_edit_of(struct work *w, size_t e, size_t f)
 	l->winner = now->digest != 0 ? now->key.origin : first_word(w, f);
 	l->loser_key = decide_key_now(w, e, f);
 	l->winner_key = now->key;
-	l->loser_value = w->seen[e].values[f];
-	l->loser_digest = w->seen[e].digests[f];
+	l->loser_value = at_hand ? w->seen[e].values[f] : VALUE_NULL;
+	l->loser_digest = digest_now(w, e, f);
 	l->winner_value = w->out->have & BIT(f) ? w->out->values[f] : VALUE_NULL;
 	l->winner_digest = w->out->have & BIT(f) ? w->out->digests[f] : now->digest;
 	/* A word that was kept: what it was before is what all knew. */

@@ -245,6 +245,15 @@ const struct settlement *decide_given_value(const struct work *w, size_t f)
 	return s != NULL && s->given && s->field == f && digest_field(s->digest) == w->out->next->fields[f].digest ? s : NULL;
 }
 
+/* Else nothing can be written now, and nobody can say by which key people know the record. */
+static bool anybody_at_hand(const struct work *w)
+{
+	for (size_t e = 0; e < w->policy->n_endpoints; e++)
+		if (w->seen[e].what == OBSERVED_ROW)
+			return true;
+	return false;
+}
+
 /* What a person decided, where it can be carried out now. True: nothing waits any more. */
 static bool settle(struct work *w, size_t f, const struct words *words, uint8_t *winner)
 {
@@ -252,7 +261,7 @@ static bool settle(struct work *w, size_t f, const struct words *words, uint8_t 
 
 	if (s == NULL || s->mark != words->mark)
 		return false;
-	if (!s->given && w->seen[s->endpoint].what != OBSERVED_ROW)
+	if (s->given ? !anybody_at_hand(w) : w->seen[s->endpoint].what != OBSERVED_ROW)
 		return false;		/* when it is there again */
 	w->out->settled |= w->unit[f];
 	/* Above every word, so that all of them have been heard. */

@@ -195,8 +195,10 @@ static void add_given(const struct telling *t, const struct lost_edit *l)
 	int64_t stamp_us = is_given(l) ? t->d->time_us : l->winner_key.eff;
 	struct journal_side *side = add_side(t, winner_name(t, l), l->winner_value, stamp_us, l->winner_digest);
 
-	if (side != NULL)
-		side->competed = true;
+	if (side == NULL)
+		return;
+	side->competed = true;
+	side->given = is_given(l);
 }
 
 static void begin(struct telling *t, const struct lost_edit *l, const char *key)
@@ -240,6 +242,53 @@ static bool involves_nobody(const struct telling *t, size_t first)
 	return false;
 }
 
+/* What the line knows of a side that cannot be asked now, and that still says the same, stays; and what was agreed, where nobody shows that now. */
+static bool take_known_values(void *arg, const struct journal_waiting *line)
+{
+	struct telling *t = arg;
+
+	if (strcmp(line->field, t->field->name) != 0)
+		return true;
+	if (t->d->base == NULL && line->base != NULL && strcmp(line->base_digest, t->d->base_digest) == 0)
+		t->d->base = arena_printf(&t->r->arena, "%s", line->base);
+	for (size_t i = 0; i < line->n_sides; i++) {
+		const struct journal_side *known = &line->sides[i];
+		struct journal_side *side = side_of(t->d, known->endpoint);
+
+		if (side == NULL || !journal_is_unseen(side) || journal_is_unseen(known) ||
+		    digest_field(strtoull(known->digest, NULL, 16)) != strtoull(side->digest, NULL, 16))
+			continue;
+		side->digest = arena_printf(&t->r->arena, "%s", known->digest);
+		if (known->value != NULL)
+			side->value = arena_printf(&t->r->arena, "%s", known->value);
+	}
+	return true;
+}
+
+static bool any_unseen(const struct journal_decision *d)
+{
+	for (size_t i = 0; i < d->n_sides; i++)
+		if (journal_is_unseen(&d->sides[i]))
+			return true;
+	return false;
+}
+
+/* Where a line of the record is that was written before this round. */
+static const struct rid *line_before(const struct subject *s)
+{
+	return s->moved ? &s->old_rid : &s->rid;
+}
+
+static bool find_known_values(struct telling *t, const struct rid *rid, struct err *e)
+{
+	char text[2 * RID_BYTES + 1];
+
+	if (!any_unseen(t->d))
+		return true;
+	rid_print(rid, text);
+	return journal_waiting_each(sync_of(t->r)->journal, t->d->entity, text, NULL, 0, 0, take_known_values, t, e);
+}
+
 /* A vector only says that no endpoint of the topology gave a value; whether an undo did, the journal knows. */
 static bool find_nobody(struct telling *t, size_t first, const char *key, struct err *e)
 {
@@ -275,7 +324,7 @@ static bool tell(struct telling *t, size_t first, bool *told, const char *key, s
 	}
 	add_bystanders(t);
 	note_owed(t);
-	return keep_decision(t, e);
+	return (t->field == NULL || find_known_values(t, line_before(t->s), e)) && keep_decision(t, e);
 }
 
 static void count(struct round *r, const struct lost_edit *l)
@@ -331,33 +380,6 @@ static void tell_words(struct telling *t, const char *key)
 	add_bystanders(t);
 }
 
-/* What the line knows of a side that cannot be asked now, and that still says the same, stays. */
-static bool take_known_values(void *arg, const struct journal_waiting *line)
-{
-	struct telling *t = arg;
-
-	for (size_t i = 0; strcmp(line->field, t->field->name) == 0 && i < line->n_sides; i++) {
-		const struct journal_side *known = &line->sides[i];
-		struct journal_side *side = side_of(t->d, known->endpoint);
-
-		if (side == NULL || !journal_is_unseen(side) || journal_is_unseen(known) ||
-		    digest_field(strtoull(known->digest, NULL, 16)) != strtoull(side->digest, NULL, 16))
-			continue;
-		side->digest = arena_printf(&t->r->arena, "%s", known->digest);
-		if (known->value != NULL)
-			side->value = arena_printf(&t->r->arena, "%s", known->value);
-	}
-	return true;
-}
-
-static bool any_unseen(const struct journal_decision *d)
-{
-	for (size_t i = 0; i < d->n_sides; i++)
-		if (journal_is_unseen(&d->sides[i]))
-			return true;
-	return false;
-}
-
 static bool note_waiting(struct telling *t, const char *key, struct err *e)
 {
 	const struct subject *s = t->s;
@@ -369,7 +391,7 @@ static bool note_waiting(struct telling *t, const char *key, struct err *e)
 	if (t->r->plan != NULL)
 		return keep_decision(t, e);
 	rid_print(&s->next_rid, rid);
-	if (any_unseen(t->d) && !journal_waiting_each(sync_of(t->r)->journal, t->d->entity, rid, NULL, 0, 0, take_known_values, t, e))
+	if (!find_known_values(t, &s->next_rid, e))
 		return false;
 	*w = (struct journal_waiting){
 		.entity = t->d->entity, .rid = rid, .key = key, .field = t->d->field, .since_us = t->d->time_us,

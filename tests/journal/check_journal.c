@@ -675,13 +675,17 @@ START_TEST(the_same_decision_is_kept_once)
 	ck_assert_int_eq(journal_decision_count(j, "contact"), 1);
 	d.sides[0].stamp_us++;
 	OK(journal_decided(j, &d, why));
+	d.sides[0].given = true;
+	OK(journal_decided(j, &d, why));
+	d.sides[0].stamp_us++;	/* it is as old as the decision, that was made once more */
+	OK(journal_decided(j, &d, why));
 	d.sides[0].digest = "ab";
 	OK(journal_decided(j, &d, why));
 	d.base_digest = "";
 	OK(journal_decided(j, &d, why));
 	d.field = "name";
 	OK(journal_decided(j, &d, why));
-	ck_assert_int_eq(journal_decision_count(j, "contact"), 5);
+	ck_assert_int_eq(journal_decision_count(j, "contact"), 6);
 	ck_assert_int_eq(journal_decision_count(j, "account"), 0);
 	journal_close(&j);
 }

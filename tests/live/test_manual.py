@@ -3,13 +3,16 @@ import shutil
 import unittest
 
 from case import needs_failpoints
-from crm import eventually
+from crm import Cluster, eventually
+from killing import LONG, MOMENTS, Killing
 from test_rules import Conflict, rules
 
 ANN = "p1@example.org"
+# What a round about one record comes to, from where it decides.
+STEPS = ("keys", "parents", "intend", "apply", "mark", "ack") if LONG else ("intend", "apply", "mark", "ack")
 
 
-class Manual(Conflict):
+class Quarrel(Conflict):
     entities = rules("{rule: last-writer-wins, fields: {phone: manual}, priority: [sales, support, billing]}")
 
     def quarrel(self, **more):
@@ -38,6 +41,8 @@ class Manual(Conflict):
         self.assertEqual(self.waiting(), [])
         self.assertEqual(self.d.entity("contact")["waiting"], 0)
 
+
+class Manual(Quarrel):
     def test_each_side_keeps_its_own_and_the_rest_flows(self):
         self.quarrel(name="Renamed")
         self.assertEqual(self.phones(), ["+1 a", "+1 555 0001", "+1 b"])
@@ -190,6 +195,66 @@ class Manual(Conflict):
         self.d.ctl("decide", "contact", "p0@example.org", "phone", "sales", code=64)
         self.d.ctl("decide", "contact", ANN, "name", "sales", code=64)
         self.assertEqual(len(self.waiting()), 1)
+
+
+@needs_failpoints
+class KilledAfterVerdict(Killing, Quarrel):
+    slow = True
+
+    def test_killed_at_each_step_after_a_verdict_what_lost_is_in_the_journal(self):
+        places = [f"round/{step}/{moment}" for step in STEPS for moment in (MOMENTS if LONG else ("before",))]
+        people = [f"p{n}@example.org" for n in range(len(places))]
+        orders = (["--value", "given"], ["--null"], ["billing"])
+        self.start()
+        self.populate(self.sales, people=len(places))
+        self.settled()
+        self.d.stop()
+        for crm in self.crms:
+            for email in people:
+                crm.edit(email, phone=crm.name)
+        self.d.start()
+        self.d.wait()
+        for n, place in enumerate(places):
+            self.arm(place)
+            self.dies(place, ("decide", "contact", people[n], "phone", *orders[n % 3]))
+            self.d.wait()
+        shown = self.settled()
+        decided = [c for c in self.d.ctl_lines("conflicts") if c["winner"]]
+        self.assertEqual(sorted(c["key"] for c in decided), sorted(people), "one entry each")
+        for c in decided:
+            self.assertEqual(c["tie_break"], "operator")
+            self.assertEqual({c["values"][c["winner"]], shown[c["key"]]["phone"]}, {c["values"][c["winner"]]})
+            self.assertEqual({side["endpoint"]: side["value"] for side in c["lost"]},
+                             {crm.name: crm.name for crm in self.crms if crm.name != c["winner"]})
+
+
+class Away(Quarrel):
+    """Billing is on a server of its own."""
+
+    def cluster_for(self, name):
+        if name != "billing":
+            return super().cluster_for(name)
+        self.cluster = Cluster(self.place, "pg-billing")
+        return self.cluster
+
+    def test_the_word_of_a_side_that_is_away_is_in_the_journal_when_it_lost(self):
+        self.quarrel()
+        self.d.ctl("pause", "contact")
+        self.d.ctl("decide", "contact", ANN, "phone", "--value", "+1 c")
+        self.d.kill()
+        self.cluster.shut()
+        self.d.start()
+        self.d.ctl("resume", "contact")
+        eventually(lambda: self.phones()[:2] == ["+1 c", "+1 c"], "it is written where that can be")
+        decision = self.d.ctl_lines("conflicts")[-1]
+        self.assertEqual((decision["winner"], decision["tie_break"], decision["base"]), ("(operator)", "operator", "+1 555 0001"))
+        self.assertEqual({side["endpoint"]: side["value"] for side in decision["lost"]}, {"sales": "+1 a", "billing": "+1 b"})
+        self.assertEqual(decision["owed"], ["billing"])
+        self.cluster.open()
+        self.d.ctl("kick")
+        self.settles_to("+1 c")
+        decisions = [c for c in self.d.ctl_lines("conflicts") if c["winner"]]
+        self.assertEqual([sorted(c["written"]) for c in decisions], [["billing", "sales", "support"]])
 
 
 class FirstContact(Conflict):

@@ -773,6 +773,29 @@ START_TEST(manual_keeps_a_given_value_at_hand_until_it_is_shown)
 }
 END_TEST
 
+START_TEST(manual_tells_of_a_word_that_lost_and_cannot_be_asked_for)
+{
+	struct settlement s = { .given = true, .value = value_of("Sue"), .digest = value_digest(&key, FIELD_TEXT, value_of("Sue")) };
+	uint64_t joe = value_digest(&key, FIELD_TEXT, value_of("Joe"));
+
+	quarrel();
+	write_all();
+	is_silent(A);
+	is_silent(B);
+	is_silent(C);
+	settle_by(&s);
+	ck_assert_uint_eq(d.waits, MASK(NAME));	/* nobody could be written to */
+	shows(A, 10, "ann Eve Elm Oslo");
+	decide();
+	expect_agreed("ann Sue Elm Oslo");
+	ck_assert_uint_eq(d.n_lost, 2);
+	ck_assert_uint_eq(d.lost[1].loser, B);
+	ck_assert(value_is_null(d.lost[1].loser_value));
+	ck_assert_uint_eq(d.lost[1].loser_digest, digest_field(joe));
+	policy.n_settlements = 0;
+}
+END_TEST
+
 START_TEST(manual_takes_no_verdict_on_what_has_changed_since)
 {
 	struct settlement s = { .endpoint = B, .field = NAME };
@@ -2988,6 +3011,7 @@ static void add_edits(TCase *t)
 	tcase_add_test(t, manual_leaves_both_sides_alone_and_lets_the_rest_flow);
 	tcase_add_test(t, manual_writes_the_chosen_side_everywhere);
 	tcase_add_test(t, manual_keeps_a_given_value_at_hand_until_it_is_shown);
+	tcase_add_test(t, manual_tells_of_a_word_that_lost_and_cannot_be_asked_for);
 	tcase_add_test(t, manual_takes_no_verdict_on_what_has_changed_since);
 	tcase_add_test(t, manual_asks_about_an_edit_by_somebody_who_had_not_seen_the_agreed_value);
 	tcase_add_test(t, manual_waits_on_where_the_last_word_cannot_be_asked_for);
