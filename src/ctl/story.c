@@ -222,6 +222,8 @@ static void tell_reason(struct buf *out, const json_t *j)
 		buf_addf(out, "%s: the difference counts, but may have been made over a write of which nobody knows whether it had happened; check the sum. ", rule);
 	} else if (strcmp(tie, "put-back") == 0) {
 		buf_addf(out, "the database of %s had been put back to before the delete, and it was written there since: it lives. ", winner);
+	} else if (strcmp(rule, "update-wins") == 0 && strcmp(tie, "value") == 0) {
+		buf_adds(out, "update-wins, but an edit that by the values themselves does not stand keeps no record: it is gone. ");
 	} else if (strcmp(rule, "update-wins") == 0) {
 		buf_adds(out, "update-wins: an edit that whoever deleted had not seen keeps the record. ");
 	} else if (strcmp(rule, "delete-wins") == 0) {

@@ -17,8 +17,6 @@
 #include "base/arena.h"
 #include "model/record.h"
 
-enum { AMOUNT_BYTES_MAX = 200 };
-
 static const struct value zero = { "0", 1 };
 
 static const struct value *amount_of(const struct work *w, size_t f, uint32_t digest)

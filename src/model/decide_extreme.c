@@ -29,7 +29,7 @@ static const struct value *value_at_hand(const struct work *w, size_t f, uint64_
 	return NULL;
 }
 
-static const struct value *value_known(const struct work *w, size_t f, uint64_t digest)
+const struct value *decide_extreme_known(const struct work *w, size_t f, uint64_t digest)
 {
 	const struct value *shown = value_at_hand(w, f, digest);
 
@@ -56,7 +56,7 @@ int decide_extreme_compare(const struct work *w, size_t f, uint64_t digest_a, ui
 /* The same, also of values that nobody shows. Of such a one that is not NULL: it stands against NULL. */
 static int compare_known(const struct work *w, size_t f, uint64_t digest_a, uint64_t digest_b)
 {
-	const struct value *a = value_known(w, f, digest_a), *b = value_known(w, f, digest_b);
+	const struct value *a = decide_extreme_known(w, f, digest_a), *b = decide_extreme_known(w, f, digest_b);
 
 	if ((a == NULL && b == &null_value) || (a == &null_value && b == NULL))
 		return a == NULL ? 1 : -1;
@@ -151,4 +151,28 @@ bool decide_extreme_waits(const struct work *w, size_t f, size_t e)
 	    what == OBSERVED_ABSENT || !base_knows(w, e) || !w->policy->endpoints[e].votes)
 		return false;
 	return decide_key_now(w, e, f).n > w->base->fields[f].key.n;
+}
+
+bool decide_extreme_keeps(const struct work *w, size_t f, size_t e)
+{
+	if (w->seen[e].what == OBSERVED_ROW)
+		return !w->entity->fields[f].private_value && w->seen[e].values[f].len <= AMOUNT_BYTES_MAX;
+	return decide_extreme_known(w, f, shown_digest(w->base, e, f)) != NULL;
+}
+
+bool decide_extreme_waited(const struct work *w, size_t f, size_t e)
+{
+	const struct vfield *was;
+	struct edit_key shown;
+	uint32_t digest;
+
+	if (!base_knows(w, e) || w->base->dead || w->seen[e].what == OBSERVED_ABSENT || !w->policy->endpoints[e].votes ||
+	    w->base->fields[f].digest == 0 || (w->edits[e].changed & BIT(f)) || !decide_extreme_keeps(w, f, e))
+		return false;
+	was = &w->base->fields[f];
+	shown = decide_shown_key(w, e, f);
+	digest = shown_digest(w->base, e, f);
+	if (same_key(&shown, &was->key) || was_replaced(w, f, &shown) || (shown.n <= was->key.n && compare_known(w, f, digest, was->digest) <= 0))
+		return false;
+	return w->seen[e].what == OBSERVED_ROW || compare_known(w, f, digest, w->out->next->fields[f].digest) < 0;
 }

@@ -41,6 +41,17 @@ static const char *tie_break(const struct work *w, const struct lost_edit *l)
 	return a->origin != b->origin ? "priority" : "value";
 }
 
+/* Of a value that nobody shows the vector has the digest; and the value itself where the rule compares by it. */
+static void complete(const struct work *w, size_t f, struct value *value, uint64_t *digest)
+{
+	const struct value *known = is_extreme(w->entity->fields[f].rule) && *digest <= 0xffffff ? decide_extreme_known(w, f, *digest) : NULL;
+
+	if (known == NULL)
+		return;
+	*value = *known;
+	*digest = value_digest(w->policy->key, w->entity->fields[f].type, *known);
+}
+
 static uint64_t base_digest(const struct work *w, size_t e, size_t f)
 {
 	return base_knows(w, e) ? shown_digest(w->base, e, f) : 0;
@@ -75,11 +86,24 @@ static bool is_word_away(const struct work *w, size_t e, size_t f)
 	return w->seen[e].what == OBSERVED_NOTHING && (w->out->settled & w->edits[e].spoke & BIT(f));
 }
 
+/* Under max and min: it may yet stand. When that is decided it is known what it was, also where nobody shows it then. */
+static bool is_undecided(const struct work *w, size_t e, size_t f)
+{
+	return is_extreme(w->entity->fields[f].rule) && !w->out->next->dead && decide_extreme_waits(w, f, e) && decide_extreme_keeps(w, f, e);
+}
+
+/* So it was until now. What was told of it before, the journal knows. */
+static bool was_undecided(const struct work *w, size_t e, size_t f)
+{
+	return is_extreme(w->entity->fields[f].rule) && !w->out->next->dead && (w->out->have & BIT(f)) && decide_extreme_waited(w, f, e);
+}
+
 static void lost_edit_of(struct work *w, size_t e, size_t f)
 {
 	const struct edit *x = &w->edits[e];
 	const struct vfield *now = &w->out->next->fields[f];
-	bool known = !((x->changed | x->spoke) & BIT(f));	/* no edit, as far as we can tell */
+	bool waited = was_undecided(w, e, f);
+	bool known = !((x->changed | x->spoke) & BIT(f)) && !waited;	/* no edit, as far as we can tell */
 	bool at_hand = w->seen[e].what == OBSERVED_ROW;
 	struct lost_edit *l;
 
@@ -87,7 +111,7 @@ static void lost_edit_of(struct work *w, size_t e, size_t f)
 		note_guessed(w, e, f);
 		return;
 	}
-	if (keeps_word(w, e, f) || !(at_hand || is_word_away(w, e, f)))
+	if (keeps_word(w, e, f) || (!waited && is_undecided(w, e, f)) || !(at_hand || waited || is_word_away(w, e, f)))
 		return;		/* nothing is decided about it, or what it shows is not at hand */
 	if ((known && !(x->suspect & BIT(f))) || w->winner[f] == e || digest_field(digest_now(w, e, f)) == now->digest)
 		return;
@@ -105,8 +129,10 @@ static void lost_edit_of(struct work *w, size_t e, size_t f)
 	l->winner_key = now->key;
 	l->loser_value = at_hand ? w->seen[e].values[f] : VALUE_NULL;
 	l->loser_digest = digest_now(w, e, f);
+	complete(w, f, &l->loser_value, &l->loser_digest);
 	l->winner_value = w->out->have & BIT(f) ? w->out->values[f] : VALUE_NULL;
 	l->winner_digest = w->out->have & BIT(f) ? w->out->digests[f] : now->digest;
+	complete(w, f, &l->winner_value, &l->winner_digest);
 	/* A word that was kept: what it was before is what all knew. */
 	l->base_digest = x->changed & BIT(f) ? base_digest(w, e, f) : w->base->fields[f].digest;
 	l->tie_break = tie_break(w, l);
@@ -126,8 +152,9 @@ static void lost_agreement(struct work *w, size_t f)
 		return;
 	if (base_knows(w, e)) {
 		shown = decide_shown_key(w, e, f);
-		if (same_key(&shown, &v->fields[f].key) && !(w->edits[e].guessed & BIT(f)))
-			return;		/* it had seen it: a plain later edit */
+		if ((same_key(&shown, &v->fields[f].key) && !(w->edits[e].guessed & BIT(f))) ||
+		    (!(w->edits[e].changed & BIT(f)) && decide_had_seen(w, e, f)))
+			return;		/* it had seen it: a plain later edit, be it made known before */
 	}
 	l = add_lost(w);
 	holder = decide_find_holder(w, f);
@@ -139,6 +166,7 @@ static void lost_agreement(struct work *w, size_t f)
 	l->winner_key = decide_key_now(w, e, f);
 	l->loser_value = holder != 255 ? w->seen[holder].values[f] : VALUE_NULL;
 	l->loser_digest = holder != 255 ? w->seen[holder].digests[f] : v->fields[f].digest;
+	complete(w, f, &l->loser_value, &l->loser_digest);
 	l->winner_value = w->seen[e].values[f];
 	l->winner_digest = w->seen[e].digests[f];
 	l->base_digest = base_digest(w, e, f);
@@ -166,7 +194,8 @@ static void note_lost_record(struct work *w, enum lost_kind kind, size_t loser, 
 	l->loser_key = *loser_key;
 	l->winner_key = *winner_key;
 	l->loser_value = l->winner_value = VALUE_NULL;
-	l->tie_break = "policy";
+	/* An edit that lost to a value keeps no record, and that is all that update-wins lets be taken along. */
+	l->tie_break = kind == LOST_TO_DELETE && update_wins(w) ? "value" : "policy";
 }
 
 /* A delete takes this field's edit with it. */
@@ -536,11 +565,15 @@ static void note_beaten(struct work *w, size_t e, size_t f)
 	const struct vfield *was = &w->base->fields[f];
 	struct edit_key key = decide_key_now(w, e, f);
 
+	struct lost_edit *l;
+
 	if (w->seen[e].what != OBSERVED_ROW || (w->edits[e].changed & BIT(f)) || key.n <= was->key.n)
 		return;
-	*add_lost(w) = (struct lost_edit){ .kind = LOST_CONFLICT, .field = (uint8_t)f, .loser = (uint8_t)e, .winner = was->key.origin,
+	l = add_lost(w);
+	*l = (struct lost_edit){ .kind = LOST_CONFLICT, .field = (uint8_t)f, .loser = (uint8_t)e, .winner = was->key.origin,
 		.loser_key = key, .winner_key = was->key, .loser_value = w->seen[e].values[f], .winner_value = VALUE_NULL,
-		.loser_digest = w->seen[e].digests[f], .winner_digest = was->digest, .tie_break = "value" };
+		.loser_digest = w->seen[e].digests[f], .winner_digest = was->digest, .base_digest = was->digest, .tie_break = "value" };
+	complete(w, f, &l->winner_value, &l->winner_digest);
 }
 
 /* Of what nobody shows any more: an edit that took its place, and would have lost to it, is written down as one that did. */

@@ -122,13 +122,19 @@ void decide_join_fields(struct work *w, bool new_life);
 /* decide_extreme.c */
 /* Order of two values by an extreme rule: the one that stands is the greater. 0 also where one of them is out of reach. */
 int decide_extreme_compare(const struct work *w, size_t f, uint64_t digest_a, uint64_t digest_b);
+const struct value *decide_extreme_known(const struct work *w, size_t f, uint64_t digest);	/* shown by somebody, or kept in the state; or NULL */
 uint8_t decide_extreme_winner(struct work *w, size_t f, bool new_life);	/* as the winner of any other rule */
 /* What it shows is known to lose to what the base has agreed on. */
 bool decide_extreme_beaten(const struct work *w, size_t e, size_t f);
 /* An edit there waits for a value that is out of reach, be it its own: nobody can say yet whether it stands. */
 bool decide_extreme_waits(const struct work *w, size_t f, size_t e);
+/* What it shows is known from then on, whoever is there to show it. */
+bool decide_extreme_keeps(const struct work *w, size_t f, size_t e);
+/* What it showed was an edit that waited; and it does not stand now, or can be asked. */
+bool decide_extreme_waited(const struct work *w, size_t f, size_t e);
 
 /* decide_add.c */
+enum { AMOUNT_BYTES_MAX = 200 };	/* of a value that the state keeps */
 bool decide_add_up(struct work *w, size_t f, bool new_life);	/* false: it is as under last-writer-wins */
 void decide_add_at_hand(struct work *w, size_t f);		/* the agreed value, from the vector */
 void decide_keep_amounts(struct work *w);

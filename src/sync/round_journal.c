@@ -153,15 +153,20 @@ static void note_owed(const struct telling *t)
 	}
 }
 
-/* The vector keeps only a digest of it; maybe somebody still shows the value. */
+/* The vector keeps only a digest of it, but for where a rule counts or compares by the value; maybe somebody still shows it. */
 static void find_base(const struct telling *t, uint64_t digest)
 {
+	const struct value *kept;
+
 	if (digest == 0)
 		return;
 	t->d->base_digest = arena_printf(&t->r->arena, "%06llx", (unsigned long long)digest);
 	for (size_t e = 0; t->field != NULL && e < n_endpoints(t->r); e++)
 		if (t->s->seen[e].what == OBSERVED_ROW && digest_field(t->s->seen[e].digests[t->index]) == digest)
 			t->d->base = text_of(t, t->s->seen[e].values[t->index]);
+	kept = t->d->base == NULL && t->field != NULL && t->s->base != NULL ? vector_amount(t->s->base, t->index, digest_field(digest)) : NULL;
+	if (kept != NULL)
+		t->d->base = text_of(t, *kept);
 }
 
 /* ---- one decision ------------------------------------------------------------------------------------ */

@@ -35,7 +35,8 @@ class Max(Conflict):
         people = self.concurrently(lambda: self.support.edit(ANN, score=70),
                                    lambda: self.billing.edit(ANN, score=9))
         self.assertEqual(people[ANN]["score"], 70)
-        self.assertGreaterEqual(self.d.entity("contact")["conflicts"], 1)    # one more for each side that is not there yet
+        told, = self.d.ctl_lines("conflicts")
+        self.assertEqual((told["winner"], told["values"]["support"], told["lost"][0]["value"], told["tie_break"]), ("support", "70", "9", "value"))
         self.assert_quiet()
 
     def test_the_greatest_stands_when_it_was_later(self):
@@ -55,6 +56,13 @@ class Max(Conflict):
         people = self.concurrently(lambda: self.support.edit(ANN, score=-3))
         self.assertEqual(people[ANN]["score"], 1)
         self.assert_quiet()
+
+    def test_what_does_not_stand_is_not_told_to_keep_the_record(self):
+        people = self.concurrently(lambda: self.sales.edit(ANN, score=-3), lambda: self.billing.remove(ANN))
+        self.assertNotIn(ANN, people)
+        told, = self.d.ctl_lines("conflicts")
+        self.assertEqual((told["key"], told["tie_break"], told["lost"][0]["value"]), (ANN, "value", "-3"))
+        self.assertNotIn("keeps the record", self.d.ctl("conflicts", "--key", ANN))
 
     def test_null_never_stands_against_a_value(self):
         people = self.concurrently(lambda: self.sales.edit(ANN, score=None),

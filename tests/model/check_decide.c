@@ -773,6 +773,58 @@ START_TEST(manual_keeps_a_given_value_at_hand_until_it_is_shown)
 }
 END_TEST
 
+/* While B, which shows the agreed value or has changed it as well, cannot be asked. */
+static void edit_alone(size_t e, const char *words)
+{
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann Max Elm Rome");
+	is_silent(e == A ? B : A);
+	shows(e, 10, words);
+	decide();
+	ck_assert_uint_eq(d.n_lost, 0);	/* nobody can say yet whether it stands */
+}
+
+START_TEST(max_tells_of_what_lost_once_it_is_decided)
+{
+	const struct lost_edit *l;
+	size_t first = _i == 0 ? A : B;
+
+	edit_alone(first, first == A ? "ann Tom Elm Rome" : "ann Sue Elm Rome");
+	shows(first == A ? B : A, 11, first == A ? "ann Sue Elm Rome" : "ann Tom Elm Rome");
+	decide();
+	expect_agreed("ann Tom Elm Rome");
+	l = only_lost(LOST_CONFLICT, B, A);
+	ck_assert_str_eq(l->tie_break, "value");
+	ck_assert(value_equal(l->loser_value, value_of("Sue")));
+	ck_assert(value_equal(l->winner_value, value_of("Tom")));
+	ck_assert_uint_eq(digest_field(l->base_digest), digest_field(value_digest(&key, FIELD_TEXT, value_of("Max"))));
+}
+END_TEST
+
+START_TEST(max_tells_of_what_was_lowered_when_the_agreed_value_is_there_again)
+{
+	edit_alone(A, "ann Ann Elm Rome");
+	shows(B, 1, "ann Max Elm Rome");
+	decide();
+	expect_agreed("ann Max Elm Rome");
+	ck_assert_uint_eq(d.n_lost, 1);
+	ck_assert(value_equal(d.lost[0].loser_value, value_of("Ann")));
+	ck_assert(value_equal(d.lost[0].winner_value, value_of("Max")));
+}
+END_TEST
+
+START_TEST(max_tells_that_a_value_keeps_no_record)
+{
+	edit_alone(A, "ann Ann Elm Rome");
+	deletes(B, 11);
+	decide();
+	ck_assert(d.next->dead);
+	ck_assert_uint_eq(d.n_lost, 1);
+	ck_assert_str_eq(d.lost[0].tie_break, "value");
+	ck_assert(value_equal(d.lost[0].loser_value, value_of("Ann")));
+}
+END_TEST
+
 START_TEST(manual_tells_of_a_word_that_lost_and_cannot_be_asked_for)
 {
 	struct settlement s = { .given = true, .value = value_of("Sue"), .digest = value_digest(&key, FIELD_TEXT, value_of("Sue")) };
@@ -3012,6 +3064,9 @@ static void add_edits(TCase *t)
 	tcase_add_test(t, manual_writes_the_chosen_side_everywhere);
 	tcase_add_test(t, manual_keeps_a_given_value_at_hand_until_it_is_shown);
 	tcase_add_test(t, manual_tells_of_a_word_that_lost_and_cannot_be_asked_for);
+	tcase_add_loop_test(t, max_tells_of_what_lost_once_it_is_decided, 0, 2);
+	tcase_add_test(t, max_tells_of_what_was_lowered_when_the_agreed_value_is_there_again);
+	tcase_add_test(t, max_tells_that_a_value_keeps_no_record);
 	tcase_add_test(t, manual_takes_no_verdict_on_what_has_changed_since);
 	tcase_add_test(t, manual_asks_about_an_edit_by_somebody_who_had_not_seen_the_agreed_value);
 	tcase_add_test(t, manual_waits_on_where_the_last_word_cannot_be_asked_for);
