@@ -176,12 +176,19 @@ json_t *stamp_json(int64_t stamp_us)
 	return stamp_us > 0 ? control_time(stamp_us) : json_null();
 }
 
-static json_t *lost_json(const struct journal_side *s)
+/* Its side was away when that was decided, and has not shown it since. */
+static bool is_unknown(const struct journal_decision *d, const struct journal_side *s)
+{
+	return d->field[0] != '\0' && !s->deleted && journal_is_unseen(s);
+}
+
+static json_t *lost_json(const struct journal_decision *d, const struct journal_side *s)
 {
 	json_t *j = json_object();
 
 	json_object_set_new(j, "endpoint", control_text(s->endpoint));
 	json_object_set_new(j, "value", control_text(s->value));
+	json_object_set_new(j, "known", json_boolean(!is_unknown(d, s)));
 	json_object_set_new(j, "digest", control_text(s->digest));
 	json_object_set_new(j, "stamp", stamp_json(s->stamp_us));
 	json_object_set_new(j, "deleted", json_boolean(s->deleted));
@@ -205,12 +212,13 @@ static void add_sides(json_t *j, const struct journal_decision *d)
 		if (s->written != JOURNAL_NOT_WRITTEN)
 			json_array_append_new(s->written == JOURNAL_WRITTEN ? written : owed, control_text(s->endpoint));
 		if (i > 0 && s->competed && d->winner[0] != '\0')
-			json_array_append_new(lost, lost_json(s));
+			json_array_append_new(lost, lost_json(d, s));
 		if (s->deleted)
 			json_array_append_new(deleted, control_text(s->endpoint));
-		if (!shows_something(s) || json_object_get(values, s->endpoint) != NULL)
+		if (!shows_something(s) || json_object_get(digests, s->endpoint) != NULL)
 			continue;	/* of one that won and lost, what won */
-		json_object_set_new(values, s->endpoint, control_text(s->value));
+		if (!is_unknown(d, s))
+			json_object_set_new(values, s->endpoint, control_text(s->value));
 		json_object_set_new(digests, s->endpoint, control_text(s->digest));
 		json_object_set_new(stamps, s->endpoint, stamp_json(s->stamp_us));
 	}

@@ -68,7 +68,7 @@ int run_verify(struct ctl *c, char **args, int n);
 int run_repair(struct ctl *c, char **args, int n);
 
 /* story.c */
-void add_value(struct buf *out, const json_t *value, bool is_private, size_t most);	/* in quotes, escaped; at most so many bytes of it */
+void add_value(struct buf *out, const json_t *value, bool is_private, size_t most);	/* in quotes, escaped; at most so many bytes of it. NULL: not known */
 int run_conflicts(struct ctl *c, char **args, int n);
 
 #endif

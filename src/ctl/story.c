@@ -45,6 +45,8 @@ void add_value(struct buf *out, const json_t *value, bool is_private, size_t mos
 {
 	if (is_private) {
 		buf_adds(out, "a value that is not kept");
+	} else if (value == NULL) {
+		buf_adds(out, "a value that could not be asked for");
 	} else if (json_is_string(value)) {
 		buf_addc(out, '"');
 		text_escape(out, json_string_value(value), json_string_length(value), '\0', most);
@@ -71,6 +73,12 @@ static const struct table_column columns[] = {
 	{ "LOST", .elastic = true }, { "RULE" }, { "BY" },
 };
 
+/* NULL: it is not known. */
+static const json_t *value_of_lost(const json_t *lost)
+{
+	return json_is_false(json_object_get(lost, "known")) ? NULL : json_object_get(lost, "value");
+}
+
 /* "support "+49 2"" or "support (delete)" */
 static void add_loser(struct buf *out, const json_t *j, const json_t *lost)
 {
@@ -80,7 +88,7 @@ static void add_loser(struct buf *out, const json_t *j, const json_t *lost)
 	else if (str(j, "field")[0] == '\0')
 		buf_adds(out, "(edit)");
 	else
-		add_value(out, json_object_get(lost, "value"), json_is_true(json_object_get(j, "private")), CELL_MOST);
+		add_value(out, value_of_lost(lost), json_is_true(json_object_get(j, "private")), CELL_MOST);
 }
 
 static struct table table = { .columns = columns, .n_columns = countof(columns) };
@@ -176,12 +184,12 @@ static void tell_edit(struct buf *out, const json_t *j, const char *endpoint, co
 /* Nobody has won yet. */
 static void tell_words(struct buf *out, const json_t *j)
 {
-	json_t *values = json_object_get(j, "values"), *value;
+	json_t *values = json_object_get(j, "values"), *digest;
 	const char *endpoint, *sep = "";
 
-	json_object_foreach(values, endpoint, value) {
+	json_object_foreach(json_object_get(j, "digests"), endpoint, digest) {
 		buf_adds(out, sep);
-		tell_edit(out, j, endpoint, value, str(json_object_get(j, "stamps"), endpoint), false);
+		tell_edit(out, j, endpoint, json_object_get(values, endpoint), str(json_object_get(j, "stamps"), endpoint), false);
 		sep = "; ";
 	}
 	buf_adds(out, ". ");
@@ -202,7 +210,7 @@ static void tell_sides(struct buf *out, const json_t *j)
 		  is_in(json_object_get(j, "deleted"), winner));
 	json_array_foreach(json_object_get(j, "lost"), i, lost) {
 		buf_adds(out, "; ");
-		tell_edit(out, j, str(lost, "endpoint"), json_object_get(lost, "value"), str(lost, "stamp"),
+		tell_edit(out, j, str(lost, "endpoint"), value_of_lost(lost), str(lost, "stamp"),
 			  json_is_true(json_object_get(lost, "deleted")));
 	}
 	buf_adds(out, ". ");

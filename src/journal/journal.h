@@ -127,6 +127,13 @@ bool journal_owes(const struct journal *);
 /* That endpoint has got what was decided of that field (NULL: of the whole record). */
 bool journal_written(struct journal *, const char *entity, const char *key, const char *field, const char *endpoint, struct err *e);
 
+/* What it has there is seen before it gets that: decisions that could not ask for it know it from now on. */
+struct journal_seen {
+	const char *entity, *key, *field, *endpoint;
+	const char *value, *digest;	/* as of a side; 16 hex digits that all tell */
+};
+bool journal_seen(struct journal *, const struct journal_seen *, struct err *e);
+
 /*
  * Adds, or renews (tries + 1) the one with the same entity, endpoint, direction and rid (or local id when rid is ""). One
  * that was discarded counts again, unless it is a row that still cannot be taken for the same cause.

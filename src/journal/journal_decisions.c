@@ -129,6 +129,25 @@ bool journal_written(struct journal *j, const char *entity, const char *key, con
 	return journal_change(j, write_written, &w, e);
 }
 
+static bool write_seen(struct journal *j, const void *what, struct err *e)
+{
+	const struct journal_seen *s = what;
+	sqlite3_stmt *stmt = j->stmts[Q_SEEN];
+
+	journal_bind_word(stmt, 1, s->entity);
+	journal_bind_word(stmt, 2, s->key);
+	journal_bind_word(stmt, 3, s->field);
+	journal_bind_word(stmt, 4, s->endpoint);
+	journal_bind_text(stmt, 5, s->value);
+	journal_bind_word(stmt, 6, s->digest);
+	return journal_run(j, Q_SEEN, e);
+}
+
+bool journal_seen(struct journal *j, const struct journal_seen *s, struct err *e)
+{
+	return journal_change(j, write_seen, s, e);
+}
+
 static void read_decision(sqlite3_stmt *row, struct arena *arena, struct journal_decision *d)
 {
 	*d = (struct journal_decision){

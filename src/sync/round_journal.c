@@ -470,6 +470,50 @@ static bool note_all_waiting(struct round *r, const struct subject *s, struct er
 	return ok;
 }
 
+/* ---- what had lost unseen ---------------------------------------------------------------------------- */
+
+/* Its side was away when it lost, and is here now: before it is written over there, the journal gets it. */
+static bool tell_seen_at(struct round *r, const struct subject *s, size_t e, const char *key, struct err *why)
+{
+	const struct entity_def *def = r->flow->def;
+	const struct order *o = &s->d.orders[e];
+	bool ok = true;
+
+	if (s->seen[e].what != OBSERVED_ROW || (o->action != ACTION_UPDATE && o->action != ACTION_DELETE))
+		return true;
+	for (size_t f = 0; ok && f < def->n_fields; f++) {
+		struct telling t = { .r = r, .s = s, .hide = def->fields[f].private_value };
+		struct journal_seen seen = { .entity = def->name, .key = key, .field = def->fields[f].name, .endpoint = endpoint_name(r, e) };
+
+		if (o->action == ACTION_UPDATE && !(o->fields & BIT(f)))
+			continue;
+		seen.value = text_of(&t, s->seen[e].values[f]);
+		seen.digest = arena_printf(&r->arena, "%016llx", (unsigned long long)s->seen[e].digests[f]);
+		ok = journal_seen(sync_of(r)->journal, &seen, why);
+	}
+	return ok;
+}
+
+static bool tell_seen(struct round *r, struct err *e)
+{
+	bool ok = true;
+
+	if (!journal_owes(sync_of(r)->journal))
+		return true;
+	for (size_t i = 0; ok && i < r->n; i++) {
+		const struct subject *s = &r->subjects[i];
+		struct buf key = { 0 };
+
+		if (!round_has_orders(r, s))
+			continue;
+		round_print_key(r, s, &key);
+		for (size_t o = 0; ok && o < n_endpoints(r); o++)
+			ok = tell_seen_at(r, s, o, key.p, e);
+		buf_fini(&key);
+	}
+	return ok;
+}
+
 /* ---- all --------------------------------------------------------------------------------------------- */
 
 static bool has_something_to_say(const struct round *r, const struct subject *s)
@@ -511,7 +555,7 @@ bool round_journal_all(struct round *r, struct err *e)
 	if (!has_to_be_journalled(r))
 		return true;
 	journal_begin(journal);
-	ok = tell_decisions(r, e) && undo_note_begun(r, e) && round_keep_images(r, e);
+	ok = tell_seen(r, e) && tell_decisions(r, e) && undo_note_begun(r, e) && round_keep_images(r, e);
 	if (journal_commit(journal, e) && ok)
 		return true;
 	round_forget_images(r);

@@ -691,6 +691,33 @@ START_TEST(the_same_decision_is_kept_once)
 }
 END_TEST
 
+static bool first_side(void *arg, const struct journal_decision *d)
+{
+	snprintf(arg, 64, "%s %s", d->sides[0].value != NULL ? d->sides[0].value : "-", d->sides[0].digest);
+	return true;
+}
+
+START_TEST(what_lost_unseen_comes_in_when_it_is_seen)
+{
+	struct journal *j = open_ok();
+	struct journal_decision d = decision("ann", 1000);
+	struct journal_seen seen = { "contact", "ann", "phone", "sales", "+1 b", "aabbccddee123456" };
+	char text[64];
+
+	d.sides[0] = (struct journal_side){ .endpoint = "sales", .digest = "0000000000123456", .competed = true, .written = JOURNAL_OWED };
+	OK(journal_decided(j, &d, why));
+	seen.digest = "aabbccddee654321";	/* it was changed there meanwhile */
+	OK(journal_seen(j, &seen, why));
+	OK(journal_decisions_each(j, NULL, 0, 0, first_side, text, why));
+	ck_assert_str_eq(text, "- 0000000000123456");
+	seen.digest = "aabbccddee123456";
+	OK(journal_seen(j, &seen, why));
+	OK(journal_decisions_each(j, NULL, 0, 0, first_side, text, why));
+	ck_assert_str_eq(text, "+1 b aabbccddee123456");
+	journal_close(&j);
+}
+END_TEST
+
 static bool last_written(void *arg, const struct journal_decision *d)
 {
 	*(enum journal_written *)arg = d->sides[1].written;
@@ -1301,6 +1328,7 @@ int main(void)
 	tcase_add_test(records, a_decision_comes_back_as_it_was);
 	tcase_add_test(records, a_decision_may_have_no_side_or_all);
 	tcase_add_test(records, the_same_decision_is_kept_once);
+	tcase_add_test(records, what_lost_unseen_comes_in_when_it_is_seen);
 	tcase_add_test(records, what_is_owed_is_written_once_it_is);
 	tcase_add_test(records, decisions_are_listed_by_time_the_newest_when_limited);
 	tcase_add_test(records, expiring_is_done_in_portions);

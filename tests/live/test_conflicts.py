@@ -3,7 +3,7 @@ import sqlite3
 import unittest
 
 from case import ACCOUNT, CONTACT, THING, Pair, ThreeCrms
-from crm import eventually
+from crm import Cluster, eventually
 
 ANN = "p1@example.org"
 
@@ -211,6 +211,42 @@ class FirstContact(ThreeCrms):
         story = " ".join(self.d.ctl("conflicts", "--key", ANN).split())
         self.assertIn("The rows met for the first time", story)
         self.assertIn('sales had "+49 1"', story)
+
+
+class Away(ThreeCrms):
+    """Billing is on a server of its own."""
+
+    def cluster_for(self, name):
+        if name != "billing":
+            return super().cluster_for(name)
+        self.cluster = Cluster(self.place, "pg-billing")
+        return self.cluster
+
+    def test_a_value_that_lost_unseen_is_not_told_as_nothing_and_comes_in_before_it_is_written_over(self):
+        self.start()
+        self.populate(self.sales, people=2)
+        self.settled()
+        for name in ("sales", "support"):
+            self.d.ctl("pause", name)
+        self.billing.edit("p1@example.org", phone="+1 b")
+        eventually(lambda: self.billing.base.one("SELECT count(*) FROM crmsync.changelog") == 0, "it was taken")
+        self.cluster.shut()
+        self.sales.edit("p1@example.org", phone="+1 s")
+        for name in ("sales", "support"):
+            self.d.ctl("resume", name)
+        eventually(lambda: self.support.people()["p1@example.org"]["phone"] == "+1 s", "the later one stands")
+        told, = self.d.ctl_lines("conflicts")
+        lost, = told["lost"]
+        self.assertEqual((told["winner"], lost["endpoint"], lost["value"], lost["known"]), ("sales", "billing", None, False))
+        self.assertNotIn("billing", told["values"])
+        self.assertIn("a value that could not be asked for", " ".join(self.d.ctl("conflicts", "--key", "p1@example.org").split()))
+        self.cluster.open()
+        self.d.ctl("kick")
+        self.settled()
+        told, = self.d.ctl_lines("conflicts")
+        self.assertEqual((told["lost"][0]["value"], told["lost"][0]["known"], told["values"]["billing"]), ("+1 b", True, "+1 b"))
+        self.assertIn("billing", told["written"])
+        self.assert_quiet()
 
 
 class Private(ThreeCrms):
