@@ -160,9 +160,16 @@ static void tell_neighbour(struct buf *out, const json_t *j)
 	buf_addf(out, ", which goes together with %s, and left that as it was", str(j, "field"));
 }
 
+/* It came back with a database that was put back, and the delete stands. */
+static bool is_of_the_past(const json_t *j)
+{
+	return strcmp(str(j, "tie_break"), "put-back") == 0 && is_in(json_object_get(j, "deleted"), str(j, "winner"));
+}
+
 static void tell_edit(struct buf *out, const json_t *j, const char *endpoint, const json_t *value, const char *stamp, bool deleted)
 {
-	bool first = strcmp(str(j, "kind"), "first-contact") == 0;
+	/* Nobody has edited it, as far as is known: it is there. */
+	bool first = strcmp(str(j, "kind"), "first-contact") == 0 || is_of_the_past(j);
 
 	buf_adds(out, endpoint);
 	if (deleted) {
@@ -228,6 +235,9 @@ static void tell_reason(struct buf *out, const json_t *j)
 		buf_addf(out, "%s: a person has decided. ", rule);
 	} else if (strcmp(tie, "doubt") == 0) {
 		buf_addf(out, "%s: the difference counts, but may have been made over a write of which nobody knows whether it had happened; check the sum. ", rule);
+	} else if (is_of_the_past(j)) {
+		buf_addf(out, "the database of %s had been put back to before the delete, and nothing was written there since: it is gone. ",
+			 str(lost, "endpoint"));
 	} else if (strcmp(tie, "put-back") == 0) {
 		buf_addf(out, "the database of %s had been put back to before the delete, and it was written there since: it lives. ", winner);
 	} else if (strcmp(rule, "update-wins") == 0 && strcmp(tie, "value") == 0) {

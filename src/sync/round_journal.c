@@ -58,7 +58,7 @@ struct telling {			/* one decision in the making */
 	const struct field_def *field;	/* NULL: about the record as a whole */
 	size_t index;			/* of the field */
 	bool hide;
-	const char *nobody;		/* of what no endpoint of the topology gave: "(undo)", "(removed)" */
+	const char *nobody;		/* of what no endpoint of the topology gave: "(undo)", "(removed)", "(unknown)" */
 	struct journal_decision *d;
 };
 
@@ -301,6 +301,10 @@ static bool find_nobody(struct telling *t, size_t first, const char *key, struct
 	uint8_t f = t->s->d.lost[first].field;
 	bool undone = false;
 
+	if (strcmp(t->s->d.lost[first].tie_break, "put-back") == 0) {	/* of who had deleted it before, nothing is left */
+		t->nobody = "(unknown)";
+		return true;
+	}
 	if (involves_nobody(t, first) &&
 	    !journal_undo_is_of(sync_of(t->r)->journal, def->name, key, f < def->n_fields ? def->fields[f].name : "", &undone, e))
 		return false;

@@ -45,7 +45,7 @@ static void mark_past(const struct round *r, struct subject *s)
 			s->seen[e].past = fields_past(r->flow->sides[e], s->base, &s->seen[e]);
 }
 
-/* What is deleted there for being of the past: the journal keeps all of it. */
+/* What is deleted there for being of the past: the journal keeps all of it. When that was deleted, and by whom, nobody knows any more. */
 static void lose_buried(struct round *r, struct subject *s)
 {
 	size_t e = r->side->endpoint, n = r->flow->def->n_fields;
@@ -55,8 +55,9 @@ static void lose_buried(struct round *r, struct subject *s)
 	for (size_t f = 0; f < n; f++)
 		s->d.lost[f] = (struct lost_edit){
 			.kind = LOST_TO_DELETE, .field = (uint8_t)f, .loser = (uint8_t)e, .winner = ORIGIN_NONE,
-			.loser_key = s->base->fields[f].key, .winner_key = s->base->deleted, .loser_value = s->seen[e].values[f],
-			.winner_value = VALUE_NULL, .loser_digest = s->seen[e].digests[f], .tie_break = "policy" };
+			.loser_key = s->base->fields[f].key, .winner_key = { .eff = EFF_UNKNOWN, .origin = ORIGIN_NONE },
+			.loser_value = s->seen[e].values[f], .winner_value = VALUE_NULL, .loser_digest = s->seen[e].digests[f],
+			.tie_break = "put-back" };
 }
 
 /* And where that was written since, it is the delete that is lost, of whoever made it. */

@@ -137,7 +137,11 @@ class Databases(PutBack):
         # The journal has what it had.
         lost = self.d.ctl_lines("conflicts")
         self.assertTrue(any(d["key"] == "p1@example.org" and "Person 1" in str(d) for d in lost), lost)
-        self.assertTrue(any(d["key"] == "p2@example.org" and "Person 2" in str(d) for d in lost), lost)
+        gone, = (d for d in lost if d["key"] == "p2@example.org" and d["field"] == "name")
+        self.assertEqual((gone["winner"], gone["tie_break"], gone["stamps"]["(unknown)"], gone["lost"][0]["value"]),
+                         ("(unknown)", "put-back", None, "Person 2"))
+        self.assertIn(f"(unknown) deleted the record; {name} had \"Person 2\". the database of {name} had been put back",
+                      " ".join(self.d.ctl("conflicts", "--key", "p2@example.org").split()))
         crm.edit("p6@example.org", name="Goes on")
         self.assertEqual(self.settled()["p6@example.org"]["name"], "Goes on")
         if name != "support":       # poll sees no deletes before the next sweep

@@ -307,7 +307,7 @@ static bool deleted_twice(const struct world *w, const struct edit *e)
 /* A delete of before a database was put back: nobody remembers whose it was. */
 static bool is_nobody(const struct note *n)
 {
-	return strcmp(n->endpoint, "(removed)") == 0;
+	return strcmp(n->endpoint, "(unknown)") == 0;
 }
 
 static bool journaled(const struct world *w, const struct notes *all, const struct edit *e)
