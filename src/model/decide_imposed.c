@@ -3,8 +3,9 @@
  *
  *   expected  it is put back only where what was agreed since is still what it is to replace, and nobody shows an edit of his own
  *             there. Else somebody has touched it, and the rules decide as ever.
- *   key       later than every edit that anybody shows, and on top of all of them: whoever still shows what is replaced is behind,
- *             and that is no edit. Nobody's origin: the rules have nothing to say about it, the next edit has.
+ *   key       just above every edit of the unit that is known, and no higher: whoever still shows what is replaced is behind, and that is no
+ *             edit; but an edit that nobody knew of yet, made on top of what is replaced, stands against it, however long its
+ *             transaction had been open, or its side away. Nobody's origin: the rules have nothing to say about it, the next edit has.
  *   side      what one side shows, whatever edits others have made: only where everybody still shows what the person was told. An edit that
  *             falls to it goes to the journal as one that lost. A field that shows nothing that we do not know is left alone: a
  *             side's own form of what is agreed must not become what is agreed.
@@ -54,28 +55,27 @@ static void raise_key(struct edit_key *key, const struct edit_key *above, int64_
 		key->n = above->n + 1;
 }
 
-/* What it shows now; without a base only what it says itself is known. */
+/* What it shows now; of whom nothing is known, only what it says itself. */
 static void raise_above_shown(const struct work *w, struct edit_key *key, size_t e, size_t f)
 {
 	struct edit_key shown;
 
-	if (w->base == NULL && !(w->edits[e].changed & BIT(f)))
+	if (!base_knows(w, e) && !(w->edits[e].changed & BIT(f)))
 		return;
 	shown = decide_key_now(w, e, f);
 	raise_key(key, &shown, w->policy->quantum_us);
 }
 
-/* Later than anything that is known of these fields; and (not of a side, which is imposed on what was seen, and on nothing else) than now. */
+/* Just above anything that is known of these fields. */
 static struct edit_key key_above(const struct work *w, uint64_t fields)
 {
 	int64_t q = w->policy->quantum_us;
-	bool now = w->policy->imposed->what != IMPOSE_SIDE;
-	struct edit_key key = { .eff = now ? w->policy->now_us - w->policy->now_us % q : EFF_UNKNOWN, .n = 1, .origin = ORIGIN_NONE };
+	struct edit_key key = { .eff = EFF_UNKNOWN, .n = 1, .origin = ORIGIN_NONE };
 
 	for (uint64_t rest = fields; rest != 0; rest &= rest - 1) {
 		size_t f = (size_t)__builtin_ctzll(rest);
 
-		if (w->base != NULL)
+		if (w->base != NULL && w->base->fields[f].digest != 0)
 			raise_key(&key, &w->base->fields[f].key, q);
 		for (size_t e = 0; e < w->policy->n_endpoints; e++)
 			raise_above_shown(w, &key, e, f);
@@ -178,7 +178,7 @@ static void find_side(struct work *w, const struct imposition *i)
 		if ((i->fields & BIT(f)) && !all_as_known(w, f))
 			w->imposed |= w->unit[f];
 	if (w->ended)
-		w->imposed_key = key_above(w, all_fields(w->entity));
+		w->ended_key = key_above(w, all_fields(w->entity));
 }
 
 void decide_find_imposed(struct work *w)
@@ -196,7 +196,7 @@ void decide_find_imposed(struct work *w)
 		w->ended = !w->base->dead && !is_touched(w, all_fields(w->entity));
 		w->out->put_back = w->ended || (w->base->dead && w->policy->imposed->begun) ? all_fields(w->entity) : 0;
 		w->out->already = w->base->dead && !w->policy->imposed->begun ? all_fields(w->entity) : 0;
-		w->imposed_key = key_above(w, all_fields(w->entity));
+		w->ended_key = key_above(w, all_fields(w->entity));
 		return;
 	case IMPOSE_SIDE:
 		find_side(w, w->policy->imposed);
@@ -206,8 +206,14 @@ void decide_find_imposed(struct work *w)
 		return;
 	for (uint64_t rest = w->imposed; rest != 0; rest &= rest - 1)
 		w->drawn |= w->unit[__builtin_ctzll(rest)];
-	w->imposed_key = key_above(w, w->drawn);
 	w->out->put_back |= w->imposed;
+}
+
+bool decide_is_guarded_end(const struct work *w)
+{
+	const struct imposition *i = w->policy->imposed;
+
+	return i != NULL && i->what == IMPOSE_END && i->begun && w->base->dead;
 }
 
 bool decide_comes_back(const struct work *w)
@@ -221,7 +227,7 @@ bool decide_impose(struct work *w, size_t f)
 	struct decision *d = w->out;
 
 	if (w->drawn & BIT(f))		/* the whole unit is as old as its youngest part */
-		d->next->fields[f].key = w->imposed_key;
+		d->next->fields[f].key = key_above(w, w->unit[f]);
 	if (i == NULL || i->what == IMPOSE_END || !(d->put_back & BIT(f)))
 		return false;
 	d->values[f] = i->what == IMPOSE_SIDE ? w->seen[i->side].values[f] : i->values[f];

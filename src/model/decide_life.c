@@ -491,7 +491,7 @@ static uint8_t reviver(const struct work *w, size_t f)
 /* The record was dead: an edit that the deleter had not seen may revive it. */
 static bool stays_dead(struct work *w)
 {
-	for (size_t f = 0; update_wins(w) && f < w->entity->n_fields; f++) {
+	for (size_t f = 0; (update_wins(w) || decide_is_guarded_end(w)) && f < w->entity->n_fields; f++) {
 		uint8_t e = reviver(w, f);
 		struct edit_key key;
 
@@ -603,7 +603,7 @@ void decide_life(struct work *w)
 		next->generation += was_dead;
 		next->dead = w->ended;
 		if (w->ended)
-			next->deleted = w->imposed_key;
+			next->deleted = w->ended_key;
 		decide_join_fields(w, !w->ended);
 		return;
 	}

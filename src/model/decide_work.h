@@ -46,8 +46,8 @@ struct work {
 	uint64_t replaced;	/* fields where another value took the place of such a one, under its key */
 	uint64_t late;		/* RULE_MANUAL: fields where somebody edited who had not seen the agreed value */
 	uint64_t imposed, drawn;	/* fields that a person puts back now; with those of their units */
-	struct edit_key imposed_key;
-	bool ended;			/* by a person, now */
+	bool ended;			/* by a person, now; and the key of that: */
+	struct edit_key ended_key;
 	/* By field, set as far as there are any: to clear the rest would take as long as deciding about a simple record. */
 	uint64_t unit[FIELDS_MAX];	/* those that win or lose with it, itself among them */
 	uint32_t word_n[FIELDS_MAX];	/* RULE_MANUAL: a word has a greater n */
@@ -161,6 +161,8 @@ void decide_follow(struct work *w);	/* from here on the base says what is shown 
 /* decide_imposed.c */
 void decide_find_imposed(struct work *w);
 bool decide_comes_back(const struct work *w);	/* a person brings the record back: nobody need show it yet */
+/* A person has ended it as far as nobody had touched it: an edit that turns up brings it back, whatever the policy of deletes. */
+bool decide_is_guarded_end(const struct work *w);
 bool decide_impose(struct work *w, size_t f);			/* true: it is agreed there, and at hand */
 
 /* decide_life.c */

@@ -2515,6 +2515,48 @@ START_TEST(what_somebody_has_touched_since_is_not_put_back)
 }
 END_TEST
 
+/* Its transaction was open when the rows were read: the write there was refused, and it is older than the undo. */
+START_TEST(an_edit_that_comes_to_light_when_it_is_put_back_stands)
+{
+	const char *bad = bad_edit((enum rule)_i);
+
+	put_back("Ann", bad, false);
+	decide();
+	write_to(A);
+	shows(B, 20, _i == RULE_MIN ? "ann Aaa Elm Rome" : "ann Zoe Elm Rome");
+	put_back("Ann", bad, true);
+	decide();
+	ck_assert_uint_eq(d.put_back | d.already, 0);
+	if (_i == RULE_MANUAL) {
+		ck_assert_uint_eq(d.waits, MASK(NAME));
+		return;
+	}
+	expect_agreed(_i == RULE_MIN ? "ann Aaa Elm Rome" : "ann Zoe Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	expect_order(B, ACTION_NONE, 0);
+	write_all();
+	policy.imposed = NULL;
+	expect_quiet();
+}
+END_TEST
+
+/* Another field of the record was written since, which is none of its business. */
+START_TEST(what_is_put_back_is_as_late_as_its_own_field_asks_for)
+{
+	bad_edit(RULE_LAST_WRITER_WINS);
+	shows(A, 500, "ann Eve Elm Oslo");
+	decide();
+	write_all();
+	put_back("Ann", "Eve", false);
+	decide();
+	write_to(A);
+	shows(B, 20, "ann Zoe Elm Oslo");
+	put_back("Ann", "Eve", true);
+	decide();
+	expect_agreed("ann Zoe Elm Oslo");
+}
+END_TEST
+
 START_TEST(what_is_put_back_is_brought_along_until_somebody_shows_it)
 {
 	bad_edit(RULE_LAST_WRITER_WINS);
@@ -2722,6 +2764,41 @@ START_TEST(a_record_that_somebody_edits_just_now_is_not_ended)
 	ck_assert(!base->dead);
 	ck_assert_uint_eq(d.put_back, 0);
 	expect_agreed("ann Joe Elm Rome");
+}
+END_TEST
+
+START_TEST(an_edit_that_comes_to_light_when_a_record_is_ended_keeps_it_whatever_the_policy)
+{
+	entity.deletes = _i == 0 ? DELETES_UPDATE_WINS : DELETES_DELETE_WINS;
+	bad_edit(RULE_LAST_WRITER_WINS);
+	impose_all(IMPOSE_END, "ann Eve Elm Rome");
+	decide();
+	write_to(A);
+	shows(B, 20, "ann Joe Elm Rome");
+	((struct imposition *)(uintptr_t)policy.imposed)->begun = true;
+	decide();
+	ck_assert(!base->dead);
+	expect_agreed("ann Joe Elm Rome");
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+	expect_order(B, ACTION_NONE, 0);
+}
+END_TEST
+
+START_TEST(who_enters_it_anew_when_a_record_comes_back_stands)
+{
+	bad_edit(RULE_LAST_WRITER_WINS);
+	impose_all(IMPOSE_END, "ann Eve Elm Rome");
+	decide();
+	write_all();
+	impose_all(IMPOSE_RECORD, "ann Ann Elm Rome");
+	decide();
+	write_to(A);
+	shows(B, 20, "ann New Elm Oslo");
+	((struct imposition *)(uintptr_t)policy.imposed)->begun = true;
+	decide();
+	ck_assert_uint_eq(d.put_back, 0);
+	expect_agreed("ann New Elm Oslo");
+	expect_order(A, ACTION_UPDATE, MASK(NAME) | MASK(CITY));
 }
 END_TEST
 
@@ -3179,6 +3256,11 @@ static void add_what_is_put_back(TCase *t)
 		tcase_add_loop_test(t, a_side_is_imposed_on_what_another_one_has_edited_whatever_the_rule, (int)rules[i], (int)rules[i] + 1);
 		tcase_add_loop_test(t, who_was_away_when_it_was_put_back_is_behind_and_makes_no_edit, (int)rules[i], (int)rules[i] + 1);
 	}
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+		tcase_add_loop_test(t, an_edit_that_comes_to_light_when_it_is_put_back_stands, (int)rules[i], (int)rules[i] + 1);
+	tcase_add_test(t, what_is_put_back_is_as_late_as_its_own_field_asks_for);
+	tcase_add_loop_test(t, an_edit_that_comes_to_light_when_a_record_is_ended_keeps_it_whatever_the_policy, 0, 2);
+	tcase_add_test(t, who_enters_it_anew_when_a_record_comes_back_stands);
 	tcase_add_test(t, what_somebody_has_touched_since_is_not_put_back);
 	tcase_add_test(t, what_is_put_back_is_brought_along_until_somebody_shows_it);
 	tcase_add_test(t, a_group_is_put_back_only_when_nobody_touched_any_of_it);
