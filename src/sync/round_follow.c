@@ -304,12 +304,14 @@ static uint32_t reference_digest(const struct round *r, struct value key)
 	return digest_field(value_digest(&sync_of(r)->store->key, FIELD_REFERENCE, key));
 }
 
-/* When it was given the key that it has. */
+/* When it was given the key that it has; one that is put back bears no stamp of that (decide_imposed.c). */
 static int64_t key_since(const struct round *r, const struct subject *s)
 {
 	const struct entity_def *def = r->flow->def;
 	int64_t since = INT64_MIN;
 
+	if (s->undo != NULL && (s->d.put_back & BIT(def->key[0])))
+		return clock_wall_us();
 	for (size_t k = 0; k < def->n_key; k++)
 		if (s->d.next->fields[def->key[k]].key.eff > since)
 			since = s->d.next->fields[def->key[k]].key.eff;

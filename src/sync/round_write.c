@@ -601,11 +601,14 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	if (w->err->kind == ERR_ROW && (strcmp(w->err->code, FOREIGN_KEY) != 0 || has_tried_enough(side, s))) {
 		if (w->op != WRITE_DELETE && strcmp(w->err->code, FOREIGN_KEY) == 0)
 			round_wait_for_parents(r, s, side->endpoint);
+		/* What stands in the way of a record that comes back may be that record, entered anew at this very moment. */
+		s->again |= s->undo != NULL && w->op == WRITE_INSERT && !w->retried && park_says_taken(w->err->code);
 		write_parked(r, side, s, w->err);
 		return;
 	}
 	side->meter.failures++;
 	side->why = *w->err;
+	undo_note_refused(r, s, w->err);
 	s->later = seen->owed;
 }
 

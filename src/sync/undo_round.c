@@ -6,7 +6,8 @@
  *   begun    noted before the round writes: from then on what is agreed may be the value that is put back, while nobody shows it yet.
  *            It is given to every decision about the record until somebody does
  *   over     restored, or skipped with the reason; a value that was touched since does not hold up the others of its record.
- *            A record's end is over when it is gone wherever it can be reached: a side may refuse that for as long as others refer to it
+ *            Not before all have it who can be reached: a row that has been changed under a write of ours shows an edit that nobody knew
+ *            of, which stands, and then that is the reason. A record's end is over when it is gone wherever it can be reached: a side may refuse that for as long as others refer to it
  */
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +67,10 @@ void undo_targets_free(struct undo_target **table)
 
 /* ---- a record that is nowhere ------------------------------------------------------------------------ */
 
-/* As if it had just ended everywhere. Its key is looked for before anything is inserted: somebody may have entered it anew. */
+/*
+ * As if it had ended everywhere before anything that anybody shows. Its key is looked for before anything is inserted; and who enters it
+ * anew at that very moment stands against what comes back.
+ */
 bool undo_revive(struct round *r, struct subject *s)
 {
 	const struct undo_target *t = target_of(r, &s->rid);
@@ -76,7 +80,7 @@ bool undo_revive(struct round *r, struct subject *s)
 		return false;
 	s->base = vector_new(&r->arena, r->flow->def->n_fields, n_endpoints(r));
 	s->base->dead = true;
-	s->base->deleted = (struct edit_key){ .eff = EFF_UNKNOWN, .n = 1, .origin = ORIGIN_NONE };
+	s->base->deleted = (struct edit_key){ .eff = EFF_UNKNOWN - r->flow->quantum_us, .n = 1, .origin = ORIGIN_NONE };
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		s->base->seen[e] = (struct vseen){ .known = true, .uncertain = r->flow->sides[e] != NULL };
 	s->key = (struct value){ item->code.p, item->code.len };
@@ -305,13 +309,31 @@ static bool is_gone(const struct round *r, const struct vector *v)
 	return gone || !owed;
 }
 
-/* Somebody shows it, so nobody has to bring it along any more. */
+/*
+ * A side that can be reached has yet to get it, or is looked at once more: its row has just been changed, is locked, or has been entered anew. It may
+ * show somebody's edit.
+ */
+static bool is_under_way(const struct round *r, const struct subject *s)
+{
+	const struct vector *v = s->d.next;
+
+	if (s->again)
+		return true;
+	for (size_t e = 0; e < v->n_endpoints; e++)
+		if (v->seen[e].owed && !v->seen[e].parked && reachable(r, e))
+			return true;
+	return false;
+}
+
+/* Somebody shows it, so nobody has to bring it along any more, and all have it who can be reached and do not refuse it. */
 static bool is_shown(const struct round *r, const struct subject *s)
 {
 	const struct vector *v = s->d.next;
 
 	if (v->dead)
 		return s->undo->item->what == UNDO_END && is_gone(r, v);
+	if (is_under_way(r, s))
+		return false;
 	for (size_t e = 0; e < v->n_endpoints; e++) {
 		bool all = v->seen[e].present && !v->seen[e].uncertain;
 
@@ -400,8 +422,10 @@ static void judge_whole(struct subject *s)
 		note_reason(item, s->undo->code, s->undo->cause);
 	else if (s->decided && s->d.already != 0)
 		note_reason(item, "already", "it is as it was before already");
+	else if (item->what == UNDO_RECORD)
+		note_reason(item, "there-again", "a record with its key is there again");
 	else
-		note_reason(item, "changed-since", item->what == UNDO_RECORD ? "the record is there again" : "it was changed since");
+		note_reason(item, "changed-since", "it was changed since");
 }
 
 static void judge(struct round *r, struct subject *s)

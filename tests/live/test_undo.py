@@ -136,21 +136,67 @@ class Undo(Undoing, Pair):
         self.assertEqual((newest["source"], newest["operation"], newest["fields"]["name"]["before"], newest["fields"]["name"]["after"]),
                          ("(undo)", "update", "bad", "changed"))
 
-    def test_where_it_stands_against_a_later_edit_it_is_called_undo(self):
+    def undo_while_b_writes(self, sql, *words):
+        """Somebody at b has written that in a transaction that commits only when the undo waits for its row: (the exit code, the lines)"""
+        editor = self.b.connect()
+        editor.run("BEGIN")
+        editor.run(sql)
+        asked = subprocess.Popen([CRMSYNCCTL, "-s", self.d.control, "--json", "undo", *words], stdout=subprocess.PIPE, text=True)
+        eventually(lambda: self.b.one("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"),
+                   "our write waits for the row")
+        editor.run("COMMIT")
+        editor.close()
+        told = lines(asked.communicate()[0])
+        return asked.returncode, told
+
+    def test_an_edit_that_nobody_had_seen_when_the_undo_was_given_stands_and_is_told(self):
+        self.fill(20)
+        self.a.run("UPDATE things SET name = 'bad'")
+        self.settled()
+        code, (told, total) = self.undo_while_b_writes("UPDATE things SET name = 'mended', changed = clock_timestamp() WHERE k = 'k5'",
+                                                       "--run", str(self.newest_run("a")))
+        self.assertEqual((code, told["key"], told["code"], total["restored"], total["skipped"]), (1, "k5", "changed-since", 19, 1))
+        self.assertEqual(self.settled(), [row if row[0] != "k5" else ("k5", "c5", "mended", "5") for row in self.before])
+        self.assert_quiet()
+
+    def test_an_edit_of_another_field_at_that_moment_holds_up_nothing(self):
+        self.fill(20)
+        self.a.run("UPDATE things SET name = 'bad'")
+        self.settled()
+        code, told = self.undo_while_b_writes("UPDATE things SET code = 'mine', changed = clock_timestamp() WHERE k = 'k5'",
+                                              "--run", str(self.newest_run("a")))
+        self.assertEqual((code, [line["restored"] for line in told]), (0, [20]))
+        self.assertEqual(self.settled(), [row if row[0] != "k5" else ("k5", "mine", "name 5", "5") for row in self.before])
+
+    def test_who_enters_a_record_anew_while_it_comes_back_keeps_it(self):
+        self.fill(3)
+        self.a.run("DELETE FROM things WHERE k IN ('k1', 'k2')")
+        self.settled()
+        code, (told, total) = self.undo_while_b_writes("INSERT INTO things (k, name) VALUES ('k2', 'anew')", "--run", str(self.newest_run("a")))
+        self.assertEqual((code, told["key"], told["code"], total["restored"]), (1, "k2", "there-again", 1))
+        self.assertEqual({row[0]: row[2] for row in self.settled()}, {"k1": "name 1", "k2": "anew", "k3": "name 3"})
+        self.assert_quiet()
+
+    def test_who_edits_a_record_while_it_is_ended_keeps_it(self):
+        self.fill(1)
+        self.a.run("INSERT INTO things (k, name) VALUES ('n1', 'bad'), ('n2', 'bad')")
+        self.settled()
+        code, (told, total) = self.undo_while_b_writes("UPDATE things SET name = 'mine', changed = clock_timestamp() WHERE k = 'n2'",
+                                                       "--run", str(self.newest_run("a")))
+        self.assertEqual((code, told["key"], told["code"], total["restored"]), (1, "n2", "changed-since", 1))
+        self.assertEqual({row[0]: row[2] for row in self.settled()}, {"k1": "name 1", "n2": "mine"})
+        self.assert_quiet()
+
+    def test_what_somebody_edited_at_a_side_that_is_away_stands_when_it_is_back(self):
         self.fill(2)
         self.a.run("UPDATE things SET name = 'bad'")
         self.settled()
         self.d.ctl("pause", "b")
-        self.b.run("UPDATE things SET name = 'by b' WHERE k = 'k1'")
-        self.b.run("DELETE FROM things WHERE k = 'k2'")
+        self.b.run("UPDATE things SET name = 'by b', changed = clock_timestamp() WHERE k = 'k1'")
         self.undo("--since", "1h")
         self.d.ctl("resume", "b")
-        self.assertEqual([row[2] for row in self.settled()], ["name 1", "name 2"])
-        decisions = {line["key"]: line for line in self.d.ctl_lines("conflicts")}
-        self.assertEqual({key: (line["field"], line["winner"], line["lost"][0]["endpoint"]) for key, line in decisions.items()},
-                         {"k1": ("name", "(undo)", "b"), "k2": ("", "(undo)", "b")})
-        self.assertEqual(decisions["k1"]["values"], {"(undo)": "name 1", "b": "by b", "a": "name 1"})
-        self.assertIn('(undo) changed it to "name 1" on ', " ".join(self.d.ctl("conflicts", "--key", "k1").split()))
+        self.assertEqual([row[2] for row in self.settled()], ["by b", "name 2"])
+        self.assert_quiet()
 
     def test_a_source_is_one_of_the_topology_or_of_the_journal(self):
         self.fill(1)
@@ -417,6 +463,28 @@ class Against(Undoing, Pair):
 
     def test_source_priority(self):
         self.goes_back("name: source-priority", "name = 'bad'")
+
+
+class Named(Undoing, Pair):
+    name = "named"
+    entities = RULES % "amount: max"
+
+    def test_where_it_stands_against_a_later_edit_it_is_called_undo(self):
+        self.a.run("INSERT INTO things (k, amount) VALUES ('k1', 5), ('k2', 5)")
+        self.begin()
+        self.a.run("UPDATE things SET amount = 10")
+        self.settled()
+        self.d.ctl("pause", "b")
+        self.b.run("UPDATE things SET amount = 3 WHERE k = 'k1'")
+        self.b.run("DELETE FROM things WHERE k = 'k2'")
+        self.undo("--since", "1h")
+        self.d.ctl("resume", "b")
+        self.assertEqual([row[3] for row in self.settled()], ["5", "5"])
+        decisions = {line["key"]: line for line in self.d.ctl_lines("conflicts")}
+        self.assertEqual({key: (line["field"], line["winner"], line["lost"][0]["endpoint"]) for key, line in decisions.items()},
+                         {"k1": ("amount", "(undo)", "b"), "k2": ("", "(undo)", "b")})
+        self.assertEqual(decisions["k1"]["values"], {"(undo)": "5", "b": "3", "a": "5"})
+        self.assertIn('(undo) changed it to "5" on ', " ".join(self.d.ctl("conflicts", "--key", "k1").split()))
 
 
 class Private(Undoing, Pair):

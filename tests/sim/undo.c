@@ -7,6 +7,7 @@
 #include "world.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "sync/sync.h"
@@ -30,8 +31,12 @@ static void take_back_mark(struct world *w)
 			w->records[i].undone_us = w->records[i].undone_before_us;
 }
 
+/* An edit that came to light when a row was to be written stands; by then other rows may have had their value back. */
 static void on_undone(void *arg, const struct sync_undone *u)
 {
+	struct world *w = arg;
+
+	w->undo_begun |= u->code != NULL && strcmp(u->code, "changed-since") == 0;
 	world_trace(arg, "undo: %s/%s %s: %s %s", u->entity, u->key, u->restored ? "restored" : u->partly ? "partly" : u->waits ? "waits" : "skipped",
 		    u->code != NULL ? u->code : "", u->fields != NULL ? u->fields : "");
 }
@@ -48,7 +53,7 @@ static void on_done(void *arg, const struct sync_undo_sums *s, const struct err 
 	world_trace(w, "undo: %lld restored, %lld skipped", (long long)s->restored, (long long)s->skipped);
 	w->sometimes->undo_restored += s->restored > 0;
 	w->sometimes->undo_skipped += s->skipped > 0;
-	if (s->restored + s->partly + s->waiting == 0)
+	if (s->restored + s->partly + s->waiting == 0 && !w->undo_begun)
 		take_back_mark(w);
 }
 
@@ -68,6 +73,7 @@ void undo_something(struct world *w)
 	if (sync_undo(w->sync, &order, &taker, &e) != NULL) {
 		world_trace(w, "the operator undoes what was last written of %s/%s", order.entity, key);
 		w->undoing = true;
+		w->undo_begun = false;
 		w->undo_asked_us = world_now(w);
 		mark(w, record);
 		w->sometimes->undo_asked++;

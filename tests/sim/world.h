@@ -388,6 +388,7 @@ struct world {
 	const char *paused;		/* an entity that rests for it; NULL: none */
 	uint64_t planned;		/* writes and decisions, by the last one */
 	bool undoing;			/* an undo is under way */
+	bool undo_begun;		/* and may have written something, though it told of nothing that was restored */
 	int64_t undo_asked_us;		/* world time: when it was asked for */
 	uint32_t incarnation;
 	uint32_t epoch;			/* rises when what rounds have learned is lost: the daemon died, the store went away */
