@@ -392,7 +392,7 @@ static bool fold_image(void *arg, const struct journal_image *image)
 
 	if ((u->endpoint != NULL && strcmp(image->endpoint, u->endpoint) != 0) || flow == NULL)
 		return true;
-	if (u->newest_run && u->filter.run == 0 && !image->failed)
+	if (u->newest_run && u->filter.run == 0)
 		u->filter.run = image->run;
 	if (u->filter.run == 0 || u->filter.run == image->run)
 		fold_add(u->fold, image, flow->def, u->rule);
@@ -444,6 +444,8 @@ static void plan_item(void *arg, const struct undo_item *item)
 }
 
 static void tell_one(struct sync_undo *u, const struct undo_item *item, enum undo_state state, const char *fields, const char *code, const char *cause,
+	if (item->code_word != NULL)
+		return;
 		     uint64_t at)
 {
 	if (!u->ended)

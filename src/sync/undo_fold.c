@@ -10,8 +10,10 @@
  * A record may have had several lives: deleted, and inserted anew, be it by an undo. An insert that made it begins a life, a delete ends
  * one. What counts is the oldest life that is told: what it was before is wanted. The newest one says what has to be there still.
  *
- * What was refused never was. But an insert that is tried again looks like one of a record that is copied: that it is none is told by its first
- * try, which failed.
+ * An update or a delete that a target has refused counts like any other: it never was there, but it is what is agreed, it is shown where it
+ * was made, and the target is owed it; the image says what it was before. An insert that is tried again looks like one of a record that is copied: that
+ * it is none is told by its first try, which failed. Where that is all that is told, the record is not ended: what was in its way may be
+ * somebody's own row, and an end would be that one's.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +47,7 @@ struct folded {
 	bool closed;
 	bool born;			/* by the image before: what is older was a life that had ended */
 	bool copied;			/* by an insert, for all that is told of this life so far */
+	bool refused;			/* all that is told is that an insert of it was */
 	uint64_t print;
 	struct folded_values values;	/* of the life that is looked at */
 	struct folded_values since;	/* UNDO_AGAIN: of the one that it has now */
@@ -423,6 +426,7 @@ static void fold_birth(struct folded *r, const struct journal_image *image)
 
 static void fold_insert(struct folded *r, const struct journal_image *image, bool fresh)
 {
+	r->refused = false;		/* not at this target */
 	if (image->created) {
 		fold_birth(r, image);
 		return;
@@ -432,17 +436,15 @@ static void fold_insert(struct folded *r, const struct journal_image *image, boo
 	r->copied = true;
 }
 
-/* The first try of an insert; it counts only where a later one is told that was carried out. */
-static void fold_first_try(struct fold *f, const struct journal_image *image)
+/* The first try of an insert; it ends the record only where a later one is told that was carried out. */
+static void fold_first_try(struct folded *r, const struct journal_image *image, bool fresh)
 {
-	struct buf name = { 0 };
-	struct folded *r = find(f, image->entity, image->code, &name);
-
-	buf_fini(&name);
-	if (r != NULL && r->real != NULL)
-		r = r->real;
-	if (r != NULL && r->copied && !r->closed)
+	if (fresh) {
+		r->what = UNDO_NOTHING;
+		r->refused = true;
+	} else if (r->copied && !r->closed) {
 		fold_birth(r, image);
+	}
 }
 
 void fold_add(struct fold *f, const struct journal_image *image, const struct entity_def *def, const char *rule)
@@ -451,15 +453,15 @@ void fold_add(struct fold *f, const struct journal_image *image, const struct en
 	bool fresh;
 
 	if (image->code.len < 0 || (rule != NULL && image->op == IMAGE_INSERT) ||
-	    (rule != NULL && image->op == IMAGE_DELETE && strcmp(rule, image->rule) != 0))
+	    (rule != NULL && image->op == IMAGE_DELETE && strcmp(rule, image->rule) != 0) ||
+	    (image->failed && image->op == IMAGE_INSERT && !image->created))
 		return;
-	if (image->failed) {
-		if (image->created)
-			fold_first_try(f, image);
+	r = record_of(f, image, &fresh);
+	if (image->failed && image->op == IMAGE_INSERT) {
+		fold_first_try(r, image, fresh);
 		return;
 	}
-	r = record_of(f, image, &fresh);
-	r->closed |= r->born && image->op == IMAGE_UPDATE;	/* of a life whose end is not told */
+	r->closed |= (r->born || r->refused) && image->op == IMAGE_UPDATE;	/* of a life whose end is not told */
 	if (r->closed)
 		return;
 	switch (image->op) {
@@ -497,6 +499,10 @@ void fold_each(struct fold *f, void (*fn)(void *arg, const struct undo_item *), 
 			continue;
 		memset(item, 0, sizeof *item);
 		*item = (struct undo_item){ .entity = r->entity, .key = r->key, .code = r->code, .what = r->what, .print = r->print };
+		if (r->refused) {
+			item->code_word = "refused";
+			item->cause = "its insert was refused, or had to wait: it is only where it was entered; delete it there where it is not wanted";
+		}
 		for (const struct folded_value *v = r->values.first; v != NULL; v = v->next)
 			item->values[item->n_values++] = value_to_put_back(f, r, v);
 		fn(arg, item);

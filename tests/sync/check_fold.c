@@ -131,14 +131,44 @@ START_TEST(of_several_values_before_none_counts_where_none_was_agreed)
 }
 END_TEST
 
-START_TEST(what_was_refused_never_was)
+static void refused(const char *endpoint, const char *before, const char *after)
 {
-	struct journal_image i = image(IMAGE_UPDATE, "ann", "b");
+	struct journal_image i = image(IMAGE_UPDATE, "ann", endpoint);
 
 	i.failed = true;
-	i.values[i.n_values++] = (struct image_value){ "phone", "max", true, text("1"), text("2") };
+	i.values[i.n_values++] = (struct image_value){ "phone", "max", true, text(before), text(after) };
 	fold_add(fold, &i, &contact, NULL);
-	ck_assert_uint_eq(fold_count(fold), 0);
+}
+
+/* It is what is agreed, and shown where it was made. */
+START_TEST(what_was_refused_goes_back_like_what_was_written)
+{
+	refused("b", "1", "2");
+	refused("b", "1", "2");
+	comes_to("1", "2");
+	wrote("ann", "c", "1", "2", true);
+	comes_to("1", "2");
+}
+END_TEST
+
+START_TEST(what_was_refused_since_somebody_wrote_meanwhile_is_not_gone_behind)
+{
+	wrote("ann", "b", "mine", "2", true);
+	refused("b", "1", "2");
+	wrote("ann", "b", "0", "1", true);
+	comes_to("mine", "2");
+}
+END_TEST
+
+START_TEST(a_record_comes_back_whose_delete_was_refused)
+{
+	struct journal_image i = image(IMAGE_DELETE, "ann", "b");
+
+	i.failed = true;
+	i.values[i.n_values++] = (struct image_value){ "phone", "max", true, text("1"), text(NULL) };
+	fold_add(fold, &i, &contact, NULL);
+	ck_assert_int_eq(only_item()->what, UNDO_RECORD);
+	ck_assert(image_text_equal(items[0].values[0].want, text("1")));
 }
 END_TEST
 
@@ -229,13 +259,26 @@ START_TEST(what_was_inserted_at_a_later_try_is_ended)
 }
 END_TEST
 
-START_TEST(what_was_inserted_nowhere_is_not_ended)
+START_TEST(what_was_inserted_nowhere_is_told_and_not_ended)
 {
 	failed_first("b", 7);
-	ck_assert_uint_eq(fold_count(fold), 0);
-	wrote("ann", "a", "1", "2", true);
+	ck_assert_int_eq(only_item()->what, UNDO_NOTHING);
+	ck_assert_str_eq(items[0].code_word, "refused");
+	wrote("ann", "a", "1", "2", true);	/* of the life before */
+	ck_assert_int_eq(only_item()->what, UNDO_NOTHING);
+}
+END_TEST
+
+START_TEST(what_one_target_has_refused_is_ended_where_another_one_has_it)
+{
+	struct journal_image i = image(IMAGE_INSERT, "ann", "c");
+
 	failed_first("b", 7);
-	comes_to("1", "2");
+	i.created = true;
+	i.print = 7;
+	fold_add(fold, &i, &contact, NULL);
+	ck_assert_int_eq(only_item()->what, UNDO_END);
+	ck_assert(items[0].code_word == NULL);
 }
 END_TEST
 
@@ -397,13 +440,16 @@ int main(void)
 	tcase_add_test(t, a_write_that_was_tried_twice_is_one_step);
 	tcase_add_test(t, of_several_values_before_the_agreed_one_counts);
 	tcase_add_test(t, of_several_values_before_none_counts_where_none_was_agreed);
-	tcase_add_test(t, what_was_refused_never_was);
+	tcase_add_test(t, what_was_refused_goes_back_like_what_was_written);
+	tcase_add_test(t, what_was_refused_since_somebody_wrote_meanwhile_is_not_gone_behind);
+	tcase_add_test(t, a_record_comes_back_whose_delete_was_refused);
 	tcase_add_test(t, only_that_rule_counts);
 	tcase_add_test(t, a_record_is_the_same_under_its_former_key);
 	tcase_add_test(t, a_deleted_record_comes_back_as_it_was_before_what_else_was_done_to_it);
 	tcase_add_test(t, what_was_inserted_is_ended_and_what_was_copied_is_not);
 	tcase_add_test(t, what_was_inserted_at_a_later_try_is_ended);
-	tcase_add_test(t, what_was_inserted_nowhere_is_not_ended);
+	tcase_add_test(t, what_was_inserted_nowhere_is_told_and_not_ended);
+	tcase_add_test(t, what_one_target_has_refused_is_ended_where_another_one_has_it);
 	tcase_add_test(t, the_first_try_of_a_life_before_says_nothing_of_a_copy);
 	tcase_add_test(t, what_was_deleted_and_inserted_anew_goes_back_to_what_it_was_before);
 	tcase_add_test(t, what_was_edited_since_it_was_inserted_anew_is_told);
