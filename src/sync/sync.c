@@ -535,6 +535,8 @@ static bool set_paused(struct sync *s, const char *name, bool paused, struct err
 		if (strcmp(s->flows[i].def->name, name) == 0) {
 			s->flows[i].paused = paused;
 			flow_pump(&s->flows[i]);
+			if (!paused)
+				undos_take_up(s);
 			return true;
 		}
 	return err_set(e, ERR_CONFIG, "unknown-name", "there is no endpoint or entity '%s'", name);

@@ -236,7 +236,7 @@ struct sync_undo_taker {
 /* NULL: not now, e says why. One at a time; nothing is called before this has returned. What is begun is carried out whatever becomes of it. */
 struct sync_undo *sync_undo(struct sync *, const struct sync_undo_order *, const struct sync_undo_taker *, struct err *e);
 void sync_undo_cancel(struct sync_undo *);	/* the asker went away; nothing is called any more */
-const struct job *sync_undo_job(const struct sync_undo *);		/* its phases: fold, decide, put-back, settle */
+const struct job *sync_undo_job(const struct sync_undo *);		/* its phases: fold, decide, put-back */
 
 /* The state and the journal of one moment, as a file (backup/backup.h): backup.c. Work goes on meanwhile. */
 struct sync_backup;

@@ -6,8 +6,8 @@
  *   QUEUE    the items go into the journal, as a run of their own. From here on the order is carried out whatever happens to us
  *   RUN      rounds take the items up, stage by stage: entity after entity values and records that come back, parents before their
  *            children; then, the other way round, records that end. A stage in which nothing moves any more is left behind
- *   SETTLE   until that is written everywhere, or for some seconds
- *   TELL     what came of each
+ *   TELL     what came of each. It is over where all have it who can be reached (undo_round.c): whatever else is going on is not waited for
+ *   HELD     and which deletes are held. Nothing was written of them, so no image tells of them
  *
  * An undo is an edit by the operator: it gets a new key, above that of every edit that anybody shows, and goes to every side, the one that
  * made the edit that is undone among them. What its own writes replace is journalled as ever: so it can be undone.
@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -34,11 +35,10 @@ enum {
 	LOOK_MS = 20,
 	STUCK_US = 10 * 1000 * 1000,
 	AGAIN_US = 60 * 1000 * 1000,
-	SETTLE_US = 20 * 1000 * 1000,
-	SETTLE_AWAY_US = 500 * 1000,		/* somebody is away: there is no end to wait for */
+	RUN_EDGE_US = 60 * 1000 * 1000,		/* a held delete so near to a run of its source is one of its edits */
 };
 
-enum undo_phase { UNDO_FOLD, UNDO_PLAN, UNDO_QUEUE, UNDO_RUN, UNDO_SETTLE, UNDO_TELL, UNDO_OVER };
+enum undo_phase { UNDO_FOLD, UNDO_PLAN, UNDO_QUEUE, UNDO_RUN, UNDO_TELL, UNDO_HELD, UNDO_OVER };
 
 /* ---- the queue --------------------------------------------------------------------------------------- */
 
@@ -75,6 +75,7 @@ static void replace_item(struct sync *s, struct undo_target *t, const struct und
 	if (!journal_undo_set(s->journal, &old, NULL))
 		return;
 	t->id = item->id;
+	t->run = item->run;
 	t->what = item->what;
 }
 
@@ -91,6 +92,7 @@ static void target_add(struct flow *flow, const struct undo_item *item)
 	t = xcalloc(1, sizeof *t);
 	t->rid = rid;
 	t->id = item->id;
+	t->run = item->run;
 	t->what = item->what;
 	HASH_ADD(hh, flow->undos, rid, sizeof t->rid, t);
 }
@@ -190,12 +192,17 @@ static void queue_begin(struct sync *s, bool again)
 	s->undos->moved_us = 0;
 }
 
+static bool stage_may_move(const struct sync *s, size_t stage)
+{
+	return stage_is_open(s, stage) && !flow_of_stage(s, stage)->paused && clock_mono_us() - s->undos->moved_us < STUCK_US;
+}
+
 static void queue_step(struct sync *s)
 {
 	struct undo_queue *q = s->undos;
 	size_t stages = 2 * s->topology->n_entities;
 
-	if (q->moved_us != 0 && stage_is_open(s, q->stage) && clock_mono_us() - q->moved_us < STUCK_US)
+	if (q->moved_us != 0 && stage_may_move(s, q->stage))
 		return;
 	if (q->moved_us != 0)
 		q->stage++;
@@ -214,6 +221,15 @@ static bool anything_open(const struct sync *s)
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		if (s->flows[i].undos != NULL)
 			return true;
+	return false;
+}
+
+static bool any_open_of(const struct sync *s, int64_t run)
+{
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		for (const struct undo_target *t = s->flows[i].undos; t != NULL; t = t->hh.next)
+			if (t->run == run)
+				return true;
 	return false;
 }
 
@@ -275,6 +291,12 @@ void undos_tick(struct sync *s)
 	queue_show(s);
 }
 
+void undos_take_up(struct sync *s)
+{
+	if (anything_open(s))
+		queue_begin(s, false);
+}
+
 bool undos_under_way(const struct sync *s)
 {
 	return s->undos->running && !s->undos->again;
@@ -303,19 +325,18 @@ struct sync_undo {
 	struct undo_target **planned;	/* PLAN: by entity */
 	size_t entity;
 	const struct undo_target *next;	/* of them: not planned yet */
-	struct sync_wait *wait;		/* SETTLE; the same */
 	int64_t run, after;
+	const char *run_source;		/* HELD: of the run that is undone; in the arena, */
+	int64_t run_first_us, run_last_us;	/* and when it was */
 	struct sync_undo_sums sums;
 	struct loop_timer *timer;
-	struct err why;			/* of QUEUE */
+	struct err why;			/* of QUEUE, HELD */
 };
 
 static void undo_release(struct sync_undo *u)
 {
 	u->sync->undo = NULL;
 	job_end(&u->sync->jobs, &u->job);
-	if (u->wait != NULL)
-		sync_wait_cancel(u->wait);
 	for (size_t i = 0; u->planned != NULL && i < u->sync->topology->n_entities; i++)
 		undo_targets_free(&u->planned[i]);
 	free(u->planned);
@@ -423,6 +444,8 @@ static void judge_nothing(struct undo_item *item)
 	item->state = UNDO_SKIPPED;
 	item->fields = "";
 	item->n_skipped = 1;
+	if (item->code_word != NULL)
+		return;
 	item->code_word = item->print != 0 ? "already" : "copied";
 	item->cause = item->print != 0 ? "it was not there before, and is not there now" :
 		"it was copied from a side that had it before; delete it where it is not wanted";
@@ -444,8 +467,6 @@ static void plan_item(void *arg, const struct undo_item *item)
 }
 
 static void tell_one(struct sync_undo *u, const struct undo_item *item, enum undo_state state, const char *fields, const char *code, const char *cause,
-	if (item->code_word != NULL)
-		return;
 		     uint64_t at)
 {
 	if (!u->ended)
@@ -527,7 +548,7 @@ static void plan_step(struct sync_undo *u)
 		u->next = u->entity < n ? u->planned[u->entity] : NULL;
 	}
 	if (u->entity == n)
-		u->phase = UNDO_OVER;
+		u->phase = UNDO_HELD;
 	else
 		plan_some(u);
 }
@@ -571,44 +592,37 @@ static void run_step(struct sync_undo *u)
 {
 	undos_tick(u->sync);
 	job_follow_queue(&u->job, u->sync);
-	if (!undos_under_way(u->sync))
-		u->phase = UNDO_SETTLE;
+	if (!undos_under_way(u->sync) || !any_open_of(u->sync, u->run))
+		u->phase = UNDO_TELL;
 }
 
-/* ---- SETTLE, TELL ------------------------------------------------------------------------------------ */
+/* ---- TELL, HELD -------------------------------------------------------------------------------------- */
 
-static void on_settled(void *arg, bool settled, const char *pending, int64_t parked)
+/* No round has tried it yet, or none could. */
+static const char *why_it_waits(const struct sync *s, const struct flow *flow, const char **cause)
 {
-	struct sync_undo *u = arg;
-
-	u->wait = NULL;
-	u->phase = UNDO_TELL;
-	loop_timer_set(u->timer, 0);
-}
-
-static bool somebody_is_away(const struct sync *s)
-{
-	for (size_t i = 0; i < s->topology->n_entities; i++)
-		for (size_t e = 0; e < s->topology->n_endpoints; e++)
-			if (s->flows[i].sides[e] != NULL && !side_usable(s->flows[i].sides[e]))
-				return true;
-	return false;
-}
-
-static void settle_step(struct sync_undo *u)
-{
-	job_phase(&u->job, "settle", NULL, NULL, -1, clock_mono_us());
-	u->wait = sync_wait(u->sync, somebody_is_away(u->sync) ? SETTLE_AWAY_US : SETTLE_US, on_settled, u);
+	if (flow == NULL)
+		return *cause = "the topology does not have that entity any more", "no-such-entity";
+	if (flow->paused)
+		return *cause = "the entity is paused: crmsyncctl resume", "paused";
+	for (size_t e = 0; e < s->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL && !side_usable(flow->sides[e]))
+			return *cause = "an endpoint is away or paused: crmsyncctl status says which", "away";
+	return *cause = "its turn has not come, with all that the entity has to do", "busy";
 }
 
 static bool tell_item(void *arg, const struct undo_item *item)
 {
 	struct sync_undo *u = arg;
 
+	const char *code = item->code_word, *cause = item->cause;
+
 	u->after = item->id;
+	if (item->state < UNDO_RESTORED && code[0] == '\0')
+		code = why_it_waits(u->sync, flow_of(u->sync, item->entity), &cause);
 	count(u, item->state, item->n_restored, item->n_skipped);
 	if (item->state != UNDO_RESTORED)
-		tell_one(u, item, item->state, item->fields, item->code_word, item->cause, 0);
+		tell_one(u, item, item->state, item->fields, code, cause, 0);
 	return true;
 }
 
@@ -625,8 +639,72 @@ static void tell_step(struct sync_undo *u)
 		u->begun = true;
 		u->after = 0;
 	} else if (u->after == from) {
-		u->phase = UNDO_OVER;
+		u->phase = UNDO_HELD;
 	}
+}
+
+static bool take_run(void *arg, const struct journal_run *run)
+{
+	struct sync_undo *u = arg;
+
+	if (run->number != u->filter.run)
+		return false;
+	u->run_source = arena_dup(&u->arena, run->source, strlen(run->source));
+	u->run_first_us = run->first_us - RUN_EDGE_US;
+	u->run_last_us = run->last_us + RUN_EDGE_US;
+	return false;
+}
+
+static bool is_of_run(const struct sync_undo *u, const char *source, int64_t time_us)
+{
+	return u->run_source != NULL && strcmp(u->run_source, source) == 0 && time_us >= u->run_first_us && time_us <= u->run_last_us;
+}
+
+/* To whom it would be written is decided when it is released: to any but its own. */
+static bool is_asked_for(const struct sync_undo *u, const struct journal_held *held)
+{
+	const struct image_filter *f = &u->filter;
+	const struct flow *flow = flow_of(u->sync, held->entity);
+
+	return flow != NULL && (f->entity == NULL || strcmp(f->entity, held->entity) == 0) && (f->key == NULL || strcmp(f->key, held->key) == 0) &&
+	       (f->source == NULL || strcmp(f->source, held->endpoint) == 0) && (u->endpoint == NULL || strcmp(u->endpoint, held->endpoint) != 0) &&
+	       (u->rule == NULL || strcmp(u->rule, flow->def->deletes == DELETES_UPDATE_WINS ? "update-wins" : "delete-wins") == 0) &&
+	       (f->run == 0 || u->newest_run || is_of_run(u, held->endpoint, held->time_us)) &&
+	       held->time_us >= f->since_us && (f->until_us == 0 || held->time_us <= f->until_us);
+}
+
+static bool tell_held(void *arg, const struct journal_held *held)
+{
+	struct sync_undo *u = arg;
+	const struct undo_item item = { .entity = held->entity, .key = held->key, .what = UNDO_NOTHING };
+	struct buf cause = { 0 };
+
+	if (!is_asked_for(u, held))
+		return true;
+	buf_addf(&cause, "its delete at %s is held: crmsyncctl held discard %s/%s/%lld brings it back there", held->endpoint, held->entity,
+		 held->endpoint, (long long)held->set);
+	count(u, UNDO_SKIPPED, 0, 1);
+	tell_one(u, &item, UNDO_SKIPPED, "", "held", cause.p, 0);
+	buf_fini(&cause);
+	return true;
+}
+
+static bool tell_held_set(void *arg, const struct journal_held_set *set)
+{
+	struct sync_undo *u = arg;
+
+	return journal_held_each(u->sync->journal, set->number, 0, ITEMS_MOST, tell_held, u, &u->why);
+}
+
+static void held_step(struct sync_undo *u)
+{
+	struct journal *j = u->sync->journal;
+
+	if ((u->filter.run == 0 || journal_runs_each(j, NULL, u->filter.run + 1, 1, take_run, u, &u->why)) &&
+	    journal_held_sets_each(j, tell_held_set, u, &u->why) && u->why.kind == 0)
+		u->phase = UNDO_OVER;
+	else
+		undo_fail(u, &u->why);
 }
 
 /* ---- going on ---------------------------------------------------------------------------------------- */
@@ -639,8 +717,8 @@ static void undo_step(struct sync_undo *u)
 	case UNDO_PLAN:		plan_step(u); break;
 	case UNDO_QUEUE:	queue_step_of(u); break;
 	case UNDO_RUN:		run_step(u); break;
-	case UNDO_SETTLE:	settle_step(u); break;
 	case UNDO_TELL:		tell_step(u); break;
+	case UNDO_HELD:		held_step(u); break;
 	case UNDO_OVER:		undo_end(u, NULL); break;
 	}
 }
@@ -658,7 +736,7 @@ static void on_turn(void *arg)
 		undo_step(u);
 	if (u->ended && !u->busy)
 		undo_release(u);
-	else if (!u->busy && u->wait == NULL)
+	else if (!u->busy)
 		loop_timer_set(u->timer, u->phase == UNDO_RUN ? LOOK_MS : 0);
 }
 

@@ -21,7 +21,7 @@ struct subject;
 
 struct undo_target {			/* a record with something to be put back */
 	struct rid rid;
-	int64_t id;			/* of its item in the journal; or */
+	int64_t id, run;		/* of its item in the journal, and of the undo that it is of; or */
 	const struct undo_item *item;	/* of a dry run: here; the order's */
 	enum undo_what what;
 	/* of a dry run: what came of it; texts are constant, or the order's */
@@ -80,6 +80,7 @@ void fold_free(struct fold **);
 /* undo.c */
 void undos_init(struct sync *);
 void undos_tick(struct sync *);			/* takes up what is still to be put back, stage after stage */
+void undos_take_up(struct sync *);		/* an entity goes on: what waits need not wait for the next time */
 bool undos_under_way(const struct sync *);
 void undos_settled(struct sync *);		/* one more is over */
 void undo_end_with_sync(struct sync *);		/* tells whoever asked */

@@ -11,7 +11,7 @@ from killing import LONG, MOMENTS, TIMES, Killing, shown
 SPARE = "p30@example.org"       # whom no editor touches
 # Phases by number: sync/plan.c, verify.h, undo.c, backup.c.
 LOOKS = [("plan", 0), ("plan", 1), ("plan", 2), ("verify", 0), ("verify", 3), ("verify", 4), ("verify", 5), ("verify", 6), ("verify", 8)]
-UNDO_FOLDS, UNDO_QUEUES, UNDO_RUNS, UNDO_SETTLES, UNDO_TELLS, UNDO_ENDS = 0, 2, 3, 4, 5, 6
+UNDO_FOLDS, UNDO_QUEUES, UNDO_RUNS, UNDO_TELLS, UNDO_LISTS, UNDO_ENDS = 0, 2, 3, 4, 5, 6
 BACKUPS = (0, 1, 2)
 RETRIES = ("lines/before", "rows/sent", "rows/answered", "part/done")
 
@@ -148,7 +148,7 @@ def while_a_replaced_database_is_taken_in(self):
 
 Replaced.test_f29_killed_while_a_replaced_database_is_taken_in_nothing_is_lost = while_a_replaced_database_is_taken_in
 if LONG:
-    for _name in ("FOLDS", "QUEUES", "RUNS", "SETTLES", "TELLS", "ENDS"):
+    for _name in ("FOLDS", "QUEUES", "RUNS", "TELLS", "LISTS", "ENDS"):
         setattr(Orders, f"test_f29_killed_while_an_undo_{_name.lower()}_nothing_is_lost", while_it_undoes(globals()[f"UNDO_{_name}"]))
     for _what, _phase in LOOKS:
         setattr(Orders, f"test_f29_killed_in_phase_{_phase}_of_{_what}_nothing_is_lost", while_it_looks(_what, _phase))

@@ -198,6 +198,92 @@ class Undo(Undoing, Pair):
         self.assertEqual([row[2] for row in self.settled()], ["by b", "name 2"])
         self.assert_quiet()
 
+    def test_what_the_other_side_refused_is_put_back_where_it_was_made_and_owed_no_more(self):
+        self.fill(10)
+        self.b.run("ALTER TABLE things ADD CHECK (name <> 'bad 5')")
+        self.b.run("CREATE TABLE tickets (id serial, thing bigint REFERENCES things)")
+        self.b.run("INSERT INTO tickets (thing) SELECT id FROM things WHERE k = 'k7'")
+        self.a.run("UPDATE things SET name = 'bad ' || id WHERE id <= 5")
+        self.a.run("DELETE FROM things WHERE k IN ('k6', 'k7')")
+        self.d.wait()
+        self.assertEqual({line["key"]: line["code"] for line in self.d.parked()}, {"k5": "23514", "k7": "23503"})
+        run = str(self.newest_run("a"))
+        would, planned = self.undo("--run", run, "--dry-run")
+        self.assertEqual((planned["restored"], would["k5"]["endpoints"], would["k7"]["endpoints"]), (7, ["a"], ["a"]))
+        _, total = self.undo("--run", run)
+        self.assertEqual((total["restored"], total["skipped"]), (7, 0))
+        self.assertEqual(self.settled(), self.before)
+        self.assertEqual(self.d.parked(), [])
+        self.b.run("DROP TABLE tickets")
+        self.d.ctl("parked", "retry")
+        self.assertEqual(self.settled(), self.before, "the delete that was undone is not carried out later")
+        self.assert_quiet()
+
+    def test_one_record_whose_write_was_refused_goes_back_by_its_key(self):
+        self.fill(2)
+        self.b.run("ALTER TABLE things ADD CHECK (name <> 'bad')")
+        self.a.run("UPDATE things SET name = 'bad' WHERE k = 'k1'")
+        self.d.wait()
+        self.undo("--entity", "thing", "--key", "k1")
+        self.assertEqual(self.settled(), self.before)
+
+    def test_an_insert_that_was_refused_is_told(self):
+        self.fill(2)
+        self.b.run("ALTER TABLE things ADD CHECK (name <> 'refused')")
+        self.a.run("INSERT INTO things (k, name) VALUES ('new', 'refused')")
+        self.d.wait()
+        for words in (("--since", "1h", "--dry-run"), ("--since", "1h")):
+            told, total = self.undo(*words, code=1)
+            self.assertEqual((total["restored"], {key: line["code"] for key, line in told.items()}), (0, {"new": "refused"}))
+            self.assertIn("delete it there", told["new"]["reason"])
+
+    def test_deletes_that_are_held_are_told(self):
+        self.fill(60)
+        until = self.d.status()["time"]
+        self.a.run("UPDATE things SET name = 'bad' WHERE id = 1")
+        self.a.run("DELETE FROM things WHERE id > 30")
+        self.d.wait()
+        [held] = self.d.ctl_lines("held", "list")
+        run = str(self.newest_run("a"))
+        for words in (("--run", run, "--dry-run"), ("--since", "1h"), ("--since", until, "--source", "a")):
+            told, total = self.undo(*words, code=1)
+            held_ones = {key: line for key, line in told.items() if line.get("code") == "held"}
+            self.assertEqual(len(held_ones), held["deletes"], words)
+        self.assertIn(f"crmsyncctl held discard {held['set']} brings it back there", held_ones.popitem()[1]["reason"])
+        for words in (("--since", "1h", "--until", until), ("--since", "1h", "--source", "b"), ("--since", "1h", "--rule", "delete-wins")):
+            self.assertNotIn('"held"', self.d.try_ctl("--json", "undo", *words, "--dry-run").stdout, words)
+        self.d.ctl("held", "discard", held["set"])
+        self.assertEqual(self.settled(), self.before)
+
+    def test_it_does_not_wait_for_what_is_none_of_its_business(self):
+        self.fill(10)
+        self.a.run("UPDATE things SET name = 'bad' WHERE id <= 5")
+        self.settled()
+        holder = self.b.connect()
+        holder.run("BEGIN")
+        holder.run("SELECT FROM things WHERE k = 'k9' FOR UPDATE")
+        self.a.run("UPDATE things SET name = 'edited' WHERE k = 'k9'")
+        eventually(lambda: self.b.one("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"),
+                   "the write of another record waits")
+        began = self.b.one("SELECT clock_timestamp()")
+        _, total = self.undo("--since", "1h", "--until", self.d.status()["time"], "--entity", "thing", "--key", "k1")
+        self.assertEqual(total["restored"], 1)
+        self.assertTrue(self.b.one("SELECT clock_timestamp() < $1::timestamptz + '15s'", began), "and not until all is settled")
+        holder.run("COMMIT")
+        holder.close()
+        self.settled()
+
+    def test_what_waits_says_for_what(self):
+        self.fill(3)
+        self.a.run("UPDATE things SET name = 'bad'")
+        self.settled()
+        self.d.ctl("pause", "thing")
+        told, total = self.undo("--since", "1h", code=1)
+        self.assertEqual((total["waiting"], {(line["outcome"], line["code"]) for line in told.values()}), (3, {("waits", "paused")}))
+        self.assertIn("the entity is paused", told["k1"]["reason"])
+        self.d.ctl("resume", "thing")
+        self.assertEqual(self.settled(), self.before, "it is taken up at once")
+
     def test_a_source_is_one_of_the_topology_or_of_the_journal(self):
         self.fill(1)
         self.a.run("UPDATE things SET name = 'changed'")
