@@ -20,7 +20,7 @@ enum {
 	EXPIRED_BATCHES = 500,	/* a call: more a minute than a daemon at work makes */
 };
 
-enum image_query { Q_RUN, Q_RUN_IS_KNOWN, Q_SOURCE_IS_KNOWN, Q_KEEP, Q_FAILED, Q_DROP, Q_DROP_RUNS, Q_DROP_ITEMS, Q_SUMS, Q_ADD, Q_GET, Q_IS_OF, Q_SET, IMAGE_QUERIES };
+enum image_query { Q_RUN, Q_RUN_IS_KNOWN, Q_SOURCE_IS_KNOWN, Q_KEEP, Q_FAILED, Q_DROP, Q_DROP_RUNS, Q_DROP_ITEMS, Q_SUMS, Q_ADD, Q_GET, Q_UNDO_OF, Q_SET, IMAGE_QUERIES };
 
 struct images {
 	sqlite3_stmt *stmts[IMAGE_QUERIES];
@@ -47,8 +47,8 @@ static const char *const queries[IMAGE_QUERIES] = {
 	[Q_ADD] = "INSERT INTO undo_item (run, entity, key, code, what, print, wanted, state, fields, code_word, cause, n_restored, n_skipped)"
 		  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[Q_GET] = "SELECT id, run, entity, key, code, what, print, wanted, state FROM undo_item WHERE id = ?1",
-	[Q_IS_OF] = "SELECT EXISTS (SELECT 1 FROM undo_item WHERE entity = ?1 AND key = ?2 AND state BETWEEN 1 AND 3"	/* begun, restored, partly */
-		    " AND (?3 = '' OR instr(',' || fields || ',', ',' || ?3 || ',') = 0))",
+	[Q_UNDO_OF] = "SELECT coalesce(max(run), 0) FROM undo_item WHERE entity = ?1 AND key = ?2 AND state BETWEEN 1 AND 3"	/* begun, restored, partly */
+		      " AND (?3 = '' OR instr(',' || fields || ',', ',' || ?3 || ',') = 0)",
 	[Q_SET] = "UPDATE undo_item SET state = ?2, fields = ?3, code_word = ?4, cause = ?5, n_restored = ?6, n_skipped = ?7,"
 		  " wanted = CASE WHEN ?2 >= 2 THEN x'' ELSE wanted END WHERE id = ?1",
 };
@@ -196,17 +196,26 @@ int64_t journal_run_new(struct journal *j, const char *source, int64_t time_us, 
 	return journal_change(j, write_run, &r, e) ? sqlite3_last_insert_rowid(j->db) : 0;
 }
 
-static bool ask_whether(struct journal *j, sqlite3_stmt *stmt, const char *what, bool *yes, struct err *e)
+static bool ask_number(struct journal *j, sqlite3_stmt *stmt, const char *what, int64_t *number, struct err *e)
 {
 	int rc = sqlite3_step(stmt);
 
-	*yes = rc == SQLITE_ROW && sqlite3_column_int(stmt, 0) != 0;
+	*number = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
 	if (rc == SQLITE_ROW)
 		return true;
 	journal_db_error(j->path, rc, e);
 	return err_while(e, "%s", what);
+}
+
+static bool ask_whether(struct journal *j, sqlite3_stmt *stmt, const char *what, bool *yes, struct err *e)
+{
+	int64_t number;
+	bool ok = ask_number(j, stmt, what, &number, e);
+
+	*yes = number != 0;
+	return ok;
 }
 
 bool journal_run_is_known(struct journal *j, int64_t number, bool *known, struct err *e)
@@ -689,14 +698,14 @@ bool journal_undo_get(struct journal *j, int64_t id, struct arena *arena, struct
 	return err_while(e, "what is to be put back");
 }
 
-bool journal_undo_is_of(struct journal *j, const char *entity, const char *key, const char *field, bool *is, struct err *e)
+bool journal_undo_of(struct journal *j, const char *entity, const char *key, const char *field, int64_t *run, struct err *e)
 {
-	sqlite3_stmt *stmt = j->images->stmts[Q_IS_OF];
+	sqlite3_stmt *stmt = j->images->stmts[Q_UNDO_OF];
 
 	journal_bind_text(stmt, 1, entity);
 	journal_bind_text(stmt, 2, key);
 	journal_bind_text(stmt, 3, field);
-	return ask_whether(j, stmt, "what was put back", is, e);
+	return ask_number(j, stmt, "what was put back", run, e);
 }
 
 static bool write_state(struct journal *j, const void *what, struct err *e)

@@ -9,7 +9,8 @@
  *           So one that cannot be tried at first, as its parent is not there yet, leaves an image all the same, as of one that failed.
  *   run     what people undo: all that comes of one source's edits until it has brought nothing new for a minute, for an hour
  *           at most, in one life of the process. What is brought over when a table is listed for the first time is apart from what
- *           comes after. An undo is a run of its own, and so is what people decided about conflicts.
+ *           comes after. An undo is a run of its own, also what it brings later to a side that was away; and so is what people decided
+ *           about conflicts.
  *   failed  a write that the target refused is noted: its image is of something that never was. Of a write whose answer did not come
  *           nobody knows; who undoes it finds out from the row.
  */
@@ -89,10 +90,45 @@ static struct image_text text_of(const struct field_def *field, struct value v)
 	return (struct image_text){ v.data, v.len < 0 ? IMAGE_NULL : v.len };
 }
 
-/* Whose edit it is that is written in that field. */
-static uint8_t origin_of(const struct subject *s, size_t f)
+struct writer {				/* whose edit is written */
+	uint8_t origin;
+	int64_t undo;			/* the run of the undo by which it was put back; 0: by none */
+};
+
+static bool same_writer(const struct writer *a, const struct writer *b)
 {
-	return s->d.next->fields[f].key.origin;
+	return a->origin == b->origin && a->undo == b->undo;
+}
+
+/*
+ * No endpoint gave it. What was agreed before this decision goes to a side that was away then, and the journal knows whether it was an undo's.
+ * It does not know of which fields; so sums, and fields that people decide about, are not asked for.
+ */
+static bool find_undo(struct keeping *k, const struct subject *s, const char *field, bool agreed_before, int64_t *run, struct err *e)
+{
+	*run = s->undo != NULL ? s->undo->run : 0;
+	if (*run != 0 || !agreed_before)
+		return true;
+	return journal_undo_of(sync_of(k->r)->journal, k->r->flow->def->name, k->key.p, field, run, e);
+}
+
+static bool find_writer(struct keeping *k, const struct subject *s, size_t f, struct writer *w, struct err *e)
+{
+	const struct field_def *field = &k->r->flow->def->fields[f];
+	const struct edit_key *now = &s->d.next->fields[f].key;
+	bool before = s->base != NULL && same_key(&s->base->fields[f].key, now) && field->rule != RULE_ADD && field->rule != RULE_MANUAL;
+
+	*w = (struct writer){ .origin = now->origin };
+	return now->origin != ORIGIN_NONE || find_undo(k, s, field->name, before, &w->undo, e);
+}
+
+static bool find_deleter(struct keeping *k, const struct subject *s, struct writer *w, struct err *e)
+{
+	const struct edit_key *now = &s->d.next->deleted;
+	bool before = s->base != NULL && s->base->dead && same_key(&s->base->deleted, now);
+
+	*w = (struct writer){ .origin = now->origin };
+	return now->origin != ORIGIN_NONE || find_undo(k, s, "", before, &w->undo, e);
 }
 
 static bool showed_agreed(const struct subject *s, size_t e, size_t f)
@@ -109,9 +145,9 @@ static void add_value(struct keeping *k, const struct subject *s, size_t e, size
 		.before = text_of(field, s->seen[e].values[f]), .after = text_of(field, s->d.values[f]) };
 }
 
-static struct group *group_of(struct keeping *k, const struct subject *s, uint8_t origin, struct err *e)
+static struct group *group_of(struct keeping *k, const struct writer *w, struct err *e)
 {
-	int64_t run = origin == ORIGIN_NONE && s->undo != NULL ? s->undo->run : run_at(k->r, origin, k->now_us, e);
+	int64_t run = w->undo != 0 ? w->undo : run_at(k->r, w->origin, k->now_us, e);
 
 	for (size_t i = 0; i < k->n; i++)
 		if (k->groups[i].run == run)
@@ -130,9 +166,9 @@ static struct group *group_of(struct keeping *k, const struct subject *s, uint8_
 	return &k->groups[k->n++];
 }
 
-static bool add_image(struct keeping *k, struct subject *s, size_t e, uint8_t origin, struct err *err)
+static bool add_image(struct keeping *k, struct subject *s, size_t e, const struct writer *w, struct err *err)
 {
-	struct group *g = group_of(k, s, origin, err);
+	struct group *g = group_of(k, w, err);
 	struct image_ref *ref;
 
 	if (g == NULL)
@@ -183,11 +219,13 @@ static bool is_created(const struct round *r, const struct subject *s)
 
 static bool add_insert(struct keeping *k, struct subject *s, size_t e, struct err *err)
 {
+	struct writer w;
+
 	begin_image(k, s, e, IMAGE_INSERT);
 	k->image.created = is_created(k->r, s);
 	if (k->image.created)
 		k->image.print = print_of(k->r, s->d.values);
-	return add_image(k, s, e, origin_of(s, 0), err);
+	return find_writer(k, s, 0, &w, err) && add_image(k, s, e, &w, err);
 }
 
 /* The record's key before, where this write gives it another one. */
@@ -234,19 +272,20 @@ static bool add_update(struct keeping *k, struct subject *s, size_t e, struct er
 			rest &= ~BIT(f);
 
 	while (ok && rest != 0) {
-		uint8_t origin = origin_of(s, (size_t)__builtin_ctzll(rest));
+		struct writer w, other;
 		uint64_t before = rest;
 
+		ok = find_writer(k, s, (size_t)__builtin_ctzll(rest), &w, err);
 		begin_image(k, s, e, IMAGE_UPDATE);
-		for (size_t f = 0; f < k->r->flow->def->n_fields; f++)
-			if ((rest & BIT(f)) && origin_of(s, f) == origin) {
+		for (size_t f = 0; ok && f < k->r->flow->def->n_fields; f++)
+			if ((rest & BIT(f)) && (ok = find_writer(k, s, f, &other, err)) && same_writer(&w, &other)) {
 				add_value(k, s, e, f);
 				rest &= ~BIT(f);
 				if (k->r->flow->def->fields[f].is_key)
 					k->image.former = former_key(k, s, e);
 			}
 		add_witnesses(k, s, e, before & ~rest);
-		ok = add_image(k, s, e, origin, err);
+		ok = ok && add_image(k, s, e, &w, err);
 	}
 	return ok;
 }
@@ -254,6 +293,7 @@ static bool add_update(struct keeping *k, struct subject *s, size_t e, struct er
 static bool add_delete(struct keeping *k, struct subject *s, size_t e, struct err *err)
 {
 	struct value key = record_key(k->r->flow->def, s->seen[e].values, &k->r->arena);
+	struct writer w;
 
 	begin_image(k, s, e, IMAGE_DELETE);
 	buf_clear(&k->key);
@@ -263,7 +303,7 @@ static bool add_delete(struct keeping *k, struct subject *s, size_t e, struct er
 	k->image.rule = k->r->flow->def->deletes == DELETES_UPDATE_WINS ? "update-wins" : "delete-wins";
 	for (size_t f = 0; f < k->r->flow->def->n_fields; f++)
 		add_value(k, s, e, f);
-	return add_image(k, s, e, s->d.next->deleted.origin, err);
+	return find_deleter(k, s, &w, err) && add_image(k, s, e, &w, err);
 }
 
 /* It is new, and will be inserted there when the record that it points to is there. */

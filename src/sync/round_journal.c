@@ -299,16 +299,16 @@ static bool find_nobody(struct telling *t, size_t first, const char *key, struct
 {
 	const struct entity_def *def = t->r->flow->def;
 	uint8_t f = t->s->d.lost[first].field;
-	bool undone = false;
+	int64_t undone = 0;
 
 	if (strcmp(t->s->d.lost[first].tie_break, "put-back") == 0) {	/* of who had deleted it before, nothing is left */
 		t->nobody = "(unknown)";
 		return true;
 	}
 	if (involves_nobody(t, first) &&
-	    !journal_undo_is_of(sync_of(t->r)->journal, def->name, key, f < def->n_fields ? def->fields[f].name : "", &undone, e))
+	    !journal_undo_of(sync_of(t->r)->journal, def->name, key, f < def->n_fields ? def->fields[f].name : "", &undone, e))
 		return false;
-	t->nobody = undone ? "(undo)" : "(removed)";
+	t->nobody = undone != 0 ? "(undo)" : "(removed)";
 	return true;
 }
 

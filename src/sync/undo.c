@@ -325,8 +325,9 @@ struct sync_undo {
 	struct undo_target **planned;	/* PLAN: by entity */
 	size_t entity;
 	const struct undo_target *next;	/* of them: not planned yet */
-	int64_t run, after;
-	const char *run_source;		/* HELD: of the run that is undone; in the arena, */
+	int64_t run, after;		/* after: the item, or held delete, that was told last */
+	int64_t held_set;		/* HELD: that it is at */
+	const char *run_source;		/* of the run that is undone; in the arena, */
 	int64_t run_first_us, run_last_us;	/* and when it was */
 	struct sync_undo_sums sums;
 	struct loop_timer *timer;
@@ -679,6 +680,7 @@ static bool tell_held(void *arg, const struct journal_held *held)
 	const struct undo_item item = { .entity = held->entity, .key = held->key, .what = UNDO_NOTHING };
 	struct buf cause = { 0 };
 
+	u->after = held->id;
 	if (!is_asked_for(u, held))
 		return true;
 	buf_addf(&cause, "its delete at %s is held: crmsyncctl held discard %s/%s/%lld brings it back there", held->endpoint, held->entity,
@@ -689,21 +691,34 @@ static bool tell_held(void *arg, const struct journal_held *held)
 	return true;
 }
 
-static bool tell_held_set(void *arg, const struct journal_held_set *set)
+static bool take_next_set(void *arg, const struct journal_held_set *set)
 {
 	struct sync_undo *u = arg;
 
-	return journal_held_each(u->sync->journal, set->number, 0, ITEMS_MOST, tell_held, u, &u->why);
+	if (set->number <= u->held_set)
+		return true;
+	u->held_set = set->number;
+	return false;
 }
 
+/* A page of a set, or on to the next one. */
 static void held_step(struct sync_undo *u)
 {
 	struct journal *j = u->sync->journal;
+	int64_t set = u->held_set, from = u->after;
+	bool ok;
 
-	if ((u->filter.run == 0 || journal_runs_each(j, NULL, u->filter.run + 1, 1, take_run, u, &u->why)) &&
-	    journal_held_sets_each(j, tell_held_set, u, &u->why) && u->why.kind == 0)
-		u->phase = UNDO_OVER;
+	if (set == 0)
+		ok = u->filter.run == 0 || journal_runs_each(j, NULL, u->filter.run + 1, 1, take_run, u, &u->why);
 	else
+		ok = journal_held_each(j, set, u->after, PAGE_ITEMS, tell_held, u, &u->why);
+	if (ok && (set == 0 || u->after == from)) {
+		ok = journal_held_sets_each(j, take_next_set, u, &u->why);
+		u->after = 0;
+		if (ok && u->held_set == set)
+			u->phase = UNDO_OVER;
+	}
+	if (!ok)
 		undo_fail(u, &u->why);
 }
 

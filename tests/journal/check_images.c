@@ -289,10 +289,11 @@ static size_t items(bool over)
 
 static bool is_undone(const char *entity, const char *key, const char *field)
 {
-	bool is;
+	int64_t run;
 
-	OK(journal_undo_is_of(j, entity, key, field, &is, why));
-	return is;
+	OK(journal_undo_of(j, entity, key, field, &run, why));
+	ck_assert(run == 0 || run == 1);
+	return run != 0;
 }
 
 START_TEST(what_is_to_be_put_back_stays_until_it_is_over)

@@ -284,6 +284,25 @@ class Undo(Undoing, Pair):
         self.d.ctl("resume", "thing")
         self.assertEqual(self.settled(), self.before, "it is taken up at once")
 
+    def test_what_is_brought_later_to_a_side_that_was_away_is_of_the_same_undo(self):
+        self.fill(6)
+        self.a.run("UPDATE things SET name = 'bad' WHERE k IN ('k1', 'k2')")
+        self.a.run("DELETE FROM things WHERE k IN ('k3', 'k4')")
+        self.a.run("INSERT INTO things (k, name) VALUES ('new', 'bad')")
+        bad = self.settled()
+        self.d.ctl("pause", "b")
+        _, total = self.undo("--since", "1h")
+        self.assertEqual((total["restored"], total["skipped"]), (5, 0))
+        self.d.ctl("resume", "b")
+        self.assertEqual(self.settled(), self.before)
+        self.assertEqual([run["source"] for run in self.history("--runs")], ["(undo)", "a"])
+        written = self.history("--run", str(total["run"]))
+        self.assertEqual(sorted(line["endpoint"] for line in written), ["a"] * 5 + ["b"] * 5)
+        _, again = self.undo("--run", str(total["run"]))
+        self.assertEqual((again["restored"], again["skipped"]), (5, 0))
+        self.assertEqual(self.settled(), bad)
+        self.assert_quiet()
+
     def test_a_source_is_one_of_the_topology_or_of_the_journal(self):
         self.fill(1)
         self.a.run("UPDATE things SET name = 'changed'")
