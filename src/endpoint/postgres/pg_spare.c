@@ -58,13 +58,20 @@ static const char *whole_spare(Oid oid)
 	return NULL;
 }
 
+/* So many digits are within the range of the type, whichever they are. */
+static int safe_digits(Oid oid)
+{
+	return oid == T_INT2 ? 4 : oid == T_INT4 ? 9 : 18;
+}
+
 /* As long as what stands there. */
 static void add_digits(struct buf *sql, const struct pg_column *c)
 {
 	bool is_text = pg_is_text(c);
 
-	buf_addf(sql, "pg_catalog.lpad(" DIGITS ", greatest(pg_catalog.length(%st.%s%s::pg_catalog.text), 1), '7')",
-		 is_text ? "" : "pg_catalog.trunc(pg_catalog.abs(", c->quoted, is_text ? "" : "::pg_catalog.numeric))");
+	buf_addf(sql, "pg_catalog.lpad(" DIGITS ", least(greatest(pg_catalog.length(%st.%s%s::pg_catalog.text), 1), %d), '7')",
+		 is_text ? "" : "pg_catalog.trunc(pg_catalog.abs(", c->quoted, is_text ? "" : "::pg_catalog.numeric))",
+		 whole_spare(c->oid) != NULL ? safe_digits(c->oid) : INT16_MAX);
 	if (!is_text)
 		buf_addf(sql, "::%s", pg_cast_type(c));
 }
