@@ -564,7 +564,6 @@ static void note_beaten(struct work *w, size_t e, size_t f)
 {
 	const struct vfield *was = &w->base->fields[f];
 	struct edit_key key = decide_key_now(w, e, f);
-
 	struct lost_edit *l;
 
 	if (w->seen[e].what != OBSERVED_ROW || (w->edits[e].changed & BIT(f)) || key.n <= was->key.n)
