@@ -19,12 +19,12 @@ class Plan(ThreeCrms):
                            "contact": crm.people()} for crm in self.crms}
 
     def redis_content(self):
-        """Every vector, id, position and intent; not the lease, nor how far an endpoint was known, which go on by themselves."""
+        """Every vector, id, position and intent; not the lease, nor how far an endpoint was known or a table listed, which go on by themselves."""
         content = {}
         for key in self.redis.call("KEYS", "*"):
             if self.redis.call("TYPE", key) == "hash" and not key.endswith((":lease", ":fence")):
                 words = self.redis.call("HGETALL", key)
-                content.update({(key, k): v for k, v in zip(words[::2], words[1::2]) if not k.startswith("epoch/")})
+                content.update({(key, k): v for k, v in zip(words[::2], words[1::2]) if not k.startswith(("epoch/", "watermark/"))})
             elif self.redis.call("TYPE", key) == "string":
                 content[key] = self.redis.call("GET", key)
         return content
