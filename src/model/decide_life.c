@@ -92,10 +92,18 @@ static bool is_undecided(const struct work *w, size_t e, size_t f)
 	return is_extreme(w->entity->fields[f].rule) && !w->out->next->dead && decide_extreme_waits(w, f, e) && decide_extreme_keeps(w, f, e);
 }
 
-/* So it was until now. What was told of it before, the journal knows. */
+static bool is_told_lost(const struct work *w, size_t f, size_t e)
+{
+	for (size_t i = 0; i < w->out->n_lost; i++)
+		if (w->out->lost[i].kind == LOST_TO_DELETE && w->out->lost[i].field == f && w->out->lost[i].loser == e)
+			return true;
+	return false;
+}
+
+/* So it was until now, also if the record ends now. What was told of it before, the journal knows. */
 static bool was_undecided(const struct work *w, size_t e, size_t f)
 {
-	return is_extreme(w->entity->fields[f].rule) && !w->out->next->dead && (w->out->have & BIT(f)) && decide_extreme_waited(w, f, e);
+	return is_extreme(w->entity->fields[f].rule) && (w->out->have & BIT(f)) && decide_extreme_waited(w, f, e) && !is_told_lost(w, f, e);
 }
 
 static void lost_edit_of(struct work *w, size_t e, size_t f)
@@ -212,14 +220,6 @@ static void note_lost_field(struct work *w, size_t f, size_t winner, const struc
 		l->loser_value = w->out->values[f];
 		l->loser_digest = w->out->digests[f];
 	}
-}
-
-static bool is_told_lost(const struct work *w, size_t f, size_t e)
-{
-	for (size_t i = 0; i < w->out->n_lost; i++)
-		if (w->out->lost[i].kind == LOST_TO_DELETE && w->out->lost[i].field == f && w->out->lost[i].loser == e)
-			return true;
-	return false;
 }
 
 /*
