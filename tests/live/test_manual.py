@@ -111,9 +111,10 @@ class Manual(Quarrel):
         self.quarrel()
         self.d.stop()
         self.d.environment["CRMSYNCD_FAILPOINTS"] = "round/apply/before:1"
-        self.d.start()
+        self.d.start("--paused")        # no other round comes there first
         del self.d.environment["CRMSYNCD_FAILPOINTS"]
-        self.d.try_ctl("decide", "contact", ANN, "phone", "--value", "+1 c")
+        self.d.ctl("decide", "contact", ANN, "phone", "--value", "+1 c")
+        self.d.try_ctl("resume", "contact")
         eventually(lambda: self.d.process.poll() is not None, "the daemon comes to where it writes")
         self.assertEqual(self.d.finish(), -9)
         self.assertEqual(self.phones(), ["+1 a", "+1 555 0001", "+1 b"])
