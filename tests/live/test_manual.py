@@ -217,7 +217,10 @@ class KilledAfterVerdict(Killing, Quarrel):
         self.d.wait()
         for n, place in enumerate(places):
             self.arm(place)
-            self.dies(place, ("decide", "contact", people[n], "phone", *orders[n % 3]))
+            order = ("decide", "contact", people[n], "phone", *orders[n % 3])
+            self.dies(place, order)
+            if any(line["key"] == people[n] and not line["decided"] for line in self.d.ctl_lines("conflicts", "--waiting")):
+                self.d.ctl(*order)      # some other round came there before it was told
             self.d.wait()
         shown = self.settled()
         decided = [c for c in self.d.ctl_lines("conflicts") if c["winner"]]
