@@ -213,7 +213,7 @@ struct link_ops {
 	 * A watermark: what stands before it was committed before it was taken, and can be told from what was written since. One that was taken
 	 * before (NULL: none) holds as long as the table has not been altered since in a way by which rows change, or come and go, without being
 	 * written. That the database was not put back or replaced meanwhile is for the caller to know. NULL: the driver's rows tell nothing.
-	 * A watermark is one line of printable text.
+	 * A watermark is one line of printable text, for the caller to keep. NULL without an error: this table tells nothing.
 	 */
 	void (*watermark)(struct link *, const char *then, watermark_fn *done, void *arg);
 	/* list, of rows written since that watermark, which holds; it looks at more than max rows at once, and gives no more than that. */

@@ -403,7 +403,7 @@ void sweep_order(struct side *, enum job_by);	/* a sweep, and somebody waits for
 /* now: of a listing that begins; NULL: it has none. since: what was not written since that one is known already; NULL: nothing is. Valid during the call. */
 typedef void watermarked_fn(void *arg, const char *now, const char *since);
 bool watermark_is_there(const struct side *);	/* else there is none to be had */
-/* since: whether it is wanted. */
+/* since: whether it is wanted. Answered once, never before it has returned; an endpoint or a store that gives no answer counts as having none. */
 void watermark_ask(struct side *, bool since, watermarked_fn *done, void *arg);
 /* A listing that had that one is over, and all of its rows were looked at; NULL: it had none. */
 void watermark_settled(struct side *, const char *watermark);

@@ -615,7 +615,6 @@ static const char *why_it_waits(const struct sync *s, const struct flow *flow, c
 static bool tell_item(void *arg, const struct undo_item *item)
 {
 	struct sync_undo *u = arg;
-
 	const char *code = item->code_word, *cause = item->cause;
 
 	u->after = item->id;

@@ -39,7 +39,11 @@ struct ask {
 	struct rowset *rows;		/* list_written: owned; of which it is asked how many lie between them */
 };
 
-/* what: for the error's story. answer: called once; res is for it to clear, NULL where there is an error, or just nothing to answer. */
+/*
+ * It belongs to whoever makes it until it is sent, or refused; then it frees itself when it has answered. what: for the error's story. answer:
+ * called once, never before the call that sends it has returned; res is for it to clear, NULL where there is an error (e says which), or just
+ * nothing to answer (e NULL).
+ */
 struct ask *pg_ask_new(struct link *, const char *what, void (*answer)(struct ask *, PGresult *res, const struct err *), void *arg);
 /* True when there is no table to ask: the answer comes soon. */
 bool pg_ask_refuses(struct ask *);
@@ -48,7 +52,7 @@ void pg_ask_send(struct ask *);			/* its statement, whose result is what it is a
 /* A result to be answered with, or not; for operations of several statements. True: an error, or the table is another one: it was answered. */
 bool pg_ask_fails(struct ask *, PGresult *res, const struct err *e);
 void pg_ask_result(void *ask, PGresult *res, const struct err *e);
-void pg_ask_end(struct ask *);			/* it was answered otherwise */
+void pg_ask_end(struct ask *);			/* frees it: it was answered otherwise */
 
 /* pg_list.c: rows of the operation table. */
 void pg_list(struct link *, const char *after, const char *until, size_t max, rowset_fn *done, void *arg);
