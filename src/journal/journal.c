@@ -23,11 +23,12 @@ static const char *const queries[QUERIES] = {
 	[Q_BEGIN] = "BEGIN IMMEDIATE",
 	[Q_COMMIT] = "COMMIT",
 	[Q_ROLLBACK] = "ROLLBACK",
-	[Q_PARK] = "INSERT INTO parked (entity, endpoint, capture, ident, rid, local_id, key, code, cause, field, since_us, last_us, tries)"
-		   " VALUES (?1, ?2, ?3, " IDENT ", ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, max(?12, 1))"
+	[Q_PARK] = "INSERT INTO parked (entity, endpoint, capture, ident, rid, local_id, key, code, cause, field, since_us, last_us, tries,"
+		   " stamp_us)"
+		   " VALUES (?1, ?2, ?3, " IDENT ", ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, max(?12, 1), nullif(?13, 0))"
 		   " ON CONFLICT (entity, endpoint, capture, ident) DO UPDATE SET local_id = excluded.local_id,"
 		   " key = excluded.key, code = excluded.code, cause = excluded.cause, field = excluded.field,"
-		   " last_us = excluded.last_us, tries = tries + 1,"
+		   " last_us = excluded.last_us, tries = tries + 1, stamp_us = coalesce(excluded.stamp_us, stamp_us),"
 		   " discarded = discarded AND capture AND code = excluded.code AND field = excluded.field",
 	[Q_UNPARK] = "DELETE FROM parked WHERE entity = ?1 AND endpoint = ?2 AND capture = ?3 AND ident = " IDENT,
 	[Q_DISCARD] = "UPDATE parked SET discarded = 1 WHERE id = ?1 AND NOT discarded",

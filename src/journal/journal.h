@@ -27,6 +27,7 @@ struct journal_parked {
 	const char *cause;		/* one sentence, no values */
 	const char *field;		/* "" when not about one field */
 	int64_t since_us, last_us, tries;
+	int64_t stamp_us;		/* when its row was changed, as the change log told; 0: it did not, and what it told before holds */
 	bool discarded;			/* answers: it stays different by the operator's will, and is not counted */
 };
 

@@ -14,7 +14,7 @@
 
 enum {
 	APPLICATION_ID = 0x63726d73,	/* "crms": file(1) and we tell our files from others by it */
-	SCHEMA_VERSION = 6,
+	SCHEMA_VERSION = 7,
 	BUSY_MS = 250,			/* somebody's shell may hold the file for a moment; the loop waits no longer than this */
 };
 
@@ -100,6 +100,9 @@ static const char version_5[] =
 /* Whose a value is that no endpoint gave is asked record by record. */
 static const char version_6[] =
 	"CREATE INDEX undo_item_record ON undo_item (entity, key);";
+/* The change log's entries of a row that is parked are gone when it can be taken. */
+static const char version_7[] =
+	"ALTER TABLE parked ADD stamp_us INTEGER;";
 
 /* ---- errors ------------------------------------------------------------------------------------------ */
 
@@ -276,7 +279,8 @@ static bool upgrade(sqlite3 *db, const char *path, struct err *e)
 		return false;
 	return (version >= 2 || run(db, path, version_2, e)) && (version >= 3 || run(db, path, version_3, e)) &&
 	       (version >= 4 || run(db, path, version_4, e)) && (version >= 5 || run(db, path, version_5, e)) &&
-	       (version >= 6 || run(db, path, version_6, e)) && (version >= SCHEMA_VERSION || run(db, path, "PRAGMA user_version = 6", e));
+	       (version >= 6 || run(db, path, version_6, e)) && (version >= 7 || run(db, path, version_7, e)) &&
+	       (version >= SCHEMA_VERSION || run(db, path, "PRAGMA user_version = 7", e));
 }
 
 /* Looks in the same transaction that creates: two daemons that start at once must not both create. */

@@ -7,7 +7,7 @@
 
 static const char list_parked[] =
 	"SELECT id, entity, endpoint, capture, key, local_id, rid, code, cause, field, since_us, last_us, tries,"
-	" discarded FROM parked WHERE id > ?3 AND (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR endpoint = ?2) ORDER BY id LIMIT ?4";
+	" discarded, stamp_us FROM parked WHERE id > ?3 AND (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR endpoint = ?2) ORDER BY id LIMIT ?4";
 
 static void bind_identity(sqlite3_stmt *stmt, const struct journal_parked *p)
 {
@@ -31,6 +31,7 @@ static bool write_parked(struct journal *j, const void *what, struct err *e)
 	sqlite3_bind_int64(stmt, 10, p->since_us);
 	sqlite3_bind_int64(stmt, 11, p->last_us);
 	sqlite3_bind_int64(stmt, 12, p->tries);
+	sqlite3_bind_int64(stmt, 13, p->stamp_us);
 	return journal_finish(j, stmt, e);
 }
 
@@ -96,6 +97,7 @@ static struct journal_parked read_parked(sqlite3_stmt *row)
 		.last_us = sqlite3_column_int64(row, 11),
 		.tries = sqlite3_column_int64(row, 12),
 		.discarded = sqlite3_column_int(row, 13) != 0,
+		.stamp_us = sqlite3_column_int64(row, 14),
 	};
 }
 

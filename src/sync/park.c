@@ -66,6 +66,7 @@ static void mark_add(struct side *side, uint64_t id, bool capture, bool discarde
 	m->id = id;
 	m->discarded = discarded;
 	m->capture = capture;
+	m->stamp = STAMP_NONE;
 	HASH_ADD(hh, side->flow->sync->parked, id, sizeof m->id, m);
 	count_mark(side, m, 1);
 	if (capture) {
@@ -139,6 +140,8 @@ static bool load_one(void *arg, const struct journal_parked *p)
 	if (side == NULL || mark_find(s, id) != NULL)
 		return true;
 	mark_add(side, id, p->capture, p->discarded);
+	if (p->stamp_us != 0)
+		mark_find(s, id)->stamp = p->stamp_us;
 	mark_taken(side, mark_find(s, id), !p->capture && park_says_taken(p->code));
 	/* Who waited for whom was only in memory: they are tried again, and wait again if need be. */
 	if (strcmp(p->code, "waits-for-parent") == 0 || strcmp(p->code, FOREIGN_KEY) == 0)
@@ -194,6 +197,13 @@ bool is_parked(const struct side *side, bool capture, const struct rid *rid, str
 	return mark_at(side, capture, rid, local_id) != NULL;
 }
 
+int64_t parked_stamp(const struct side *side, struct value local_id)
+{
+	const struct parked_mark *m = mark_at(side, true, NULL, local_id);
+
+	return m != NULL ? m->stamp : STAMP_NONE;
+}
+
 bool stays_parked(const struct side *side, const struct rid *rid)
 {
 	const struct parked_mark *m = mark_at(side, false, rid, VALUE_NULL);
@@ -202,7 +212,7 @@ bool stays_parked(const struct side *side, const struct rid *rid)
 }
 
 bool park_record(struct side *side, bool capture, const struct rid *rid, struct value key, struct value local_id,
-		 const char *field, const struct err *cause)
+		 const char *field, int64_t stamp, const struct err *cause)
 {
 	struct sync *s = side->flow->sync;
 	struct parked_text t;
@@ -219,6 +229,7 @@ bool park_record(struct side *side, bool capture, const struct rid *rid, struct 
 	t.p.code = cause->code;
 	t.p.cause = cause->text;
 	t.p.since_us = t.p.last_us = clock_wall_us();
+	t.p.stamp_us = stamp != STAMP_NONE ? stamp : 0;
 	m = mark_find(s, t.mark);
 	ok = journal_park(s->journal, &t.p, &e);
 	if (!ok)
@@ -232,6 +243,8 @@ bool park_record(struct side *side, bool capture, const struct rid *rid, struct 
 	if (m != NULL) {
 		mark_taken(side, m, !capture && park_says_taken(cause->code));
 		m->once_more = false;
+		if (stamp != STAMP_NONE)
+			m->stamp = stamp;
 	}
 	if (fresh) {
 		log_warn("record parked", LOG_S("entity", t.p.entity), LOG_S("endpoint", t.p.endpoint),

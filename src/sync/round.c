@@ -66,11 +66,11 @@ bool round_observe(struct round *r, const struct side *side, const struct row *r
 }
 
 void round_park(struct round *r, struct side *side, bool capture, const struct rid *rid, struct value key, struct value local_id,
-		const char *field, const struct err *cause)
+		const char *field, int64_t stamp, const struct err *cause)
 {
 	if (r->plan != NULL)
 		plan_note_parked(r, side, capture, rid, key, local_id, field, cause);
-	else if (!park_record(side, capture, rid, key, local_id, field, cause))
+	else if (!park_record(side, capture, rid, key, local_id, field, stamp, cause))
 		round_give_up(r, cause);
 }
 
@@ -91,7 +91,7 @@ void round_give_up(struct round *r, const struct err *e)
 
 /* ---- REST: records that another round had in work ---------------------------------------------------- */
 
-static bool any_busy(const struct round *r)
+bool round_has_busy(const struct round *r)
 {
 	for (size_t i = 0; i < r->n; i++)
 		if (r->subjects[i].fate == FATE_BUSY)
@@ -104,7 +104,8 @@ static void reset_subject(struct round *r, struct subject *s)
 {
 	struct subject fresh = { .fate = FATE_LIVE, .rid = s->rid, .has_rid = s->has_rid, .source_id = s->source_id, .former_id = s->former_id,
 				 .evidence = s->evidence, .tries = s->tries, .asked_us = s->asked_us, .moved_once = s->moved_once, .gently = s->gently, .key = s->key, .rival = VALUE_NULL,
-				 .found = s->found, .own_way = s->own_way, .held_back = s->held_back, .set_aside_now = s->set_aside_now };
+				 .found = s->found, .own_way = s->own_way, .held_back = s->held_back, .set_aside_now = s->set_aside_now,
+				 .told = s->told };
 	bool gone = r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT;
 	bool outside = gone && s->seen[r->side->endpoint].outside;
 	int64_t stamp = r->side != NULL ? s->seen[r->side->endpoint].stamp : STAMP_NONE;
@@ -299,7 +300,7 @@ static enum round_state next_state(const struct round *r)
 {
 	if (r->state == ROUND_PARENTS && r->plan != NULL)
 		return ROUND_PLAN;
-	if ((r->state == ROUND_MARK || r->state == ROUND_PLAN) && any_busy(r))
+	if ((r->state == ROUND_MARK || r->state == ROUND_PLAN) && round_has_busy(r))
 		return ROUND_REST;
 	return steps[r->state].next;
 }
@@ -375,6 +376,7 @@ static struct subject *add_subject(struct round *r)
 	struct subject *s = &r->subjects[r->n++];
 
 	s->source_id = s->former_id = s->rival = s->key = VALUE_NULL;
+	s->told = STAMP_NONE;
 	s->seen = arena_zalloc(&r->arena, n_endpoints(r) * sizeof *s->seen);
 	s->versions = arena_zalloc(&r->arena, n_endpoints(r) * sizeof *s->versions);
 	for (size_t e = 0; e < n_endpoints(r); e++)
@@ -389,13 +391,15 @@ static struct subject *add_row(struct round *r, const struct row *row, int64_t s
 	struct observation *o = &s->seen[r->side->endpoint];
 
 	s->source_id = row->id;
+	if (stamp != STAMP_UNKNOWN)
+		s->told = stamp - endpoint_offset_us(r->side->link->endpoint);
 	round_take_row(r, r->side, s, row);
 	if (s->invalid != 0) {
 		s->fate = FATE_DROPPED;
 		return s;
 	}
-	if (stamp != STAMP_UNKNOWN)
-		o->stamp = stamp - endpoint_offset_us(r->side->link->endpoint);
+	if (s->told != STAMP_NONE)
+		o->stamp = s->told;
 	if (o->what == OBSERVED_ROW) {
 		s->rid = rid_of(&sync_of(r)->store->key, r->flow->def, s->key);
 		s->has_rid = true;

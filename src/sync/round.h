@@ -57,6 +57,7 @@ struct subject {			/* a record in this round */
 	unsigned tries;			/* of writes refused because of another entity's rows */
 	int64_t asked_us;		/* put off until there is no news any more of a record that it points to: since when, monotonic */
 	bool moved_once;		/* put off once, to be read again, since a reference of it seems to have been moved (round_follow.c) */
+	int64_t told;			/* when that row was changed, as the capture brought it with its news; STAMP_NONE: it did not */
 	bool reread;			/* its row at the source is not the one that the capture brought */
 	bool twin;			/* put off because this very round has the record in work: another row with its key */
 	struct vector *base;
@@ -188,8 +189,9 @@ bool round_observe(struct round *r, const struct side *side, const struct row *r
 		   struct err *e);
 /* Durable, or the round is given up. */
 void round_park(struct round *r, struct side *side, bool capture, const struct rid *rid, struct value key, struct value local_id,
-		const char *field, const struct err *cause);
+		const char *field, int64_t stamp, const struct err *cause);
 void round_count_echo(struct round *r);
+bool round_has_busy(const struct round *r);	/* another round has one of its records in work */
 /* The round ends with this cause, and what it had to look at comes again. e NULL: nothing. */
 void round_give_up(struct round *r, const struct err *e);
 

@@ -149,7 +149,7 @@ static bool may_exchange(struct round *r, const struct subject *s)
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		const struct side *side = r->flow->sides[e];
 
-		if (s->base->seen[e].uncertain || is_known_by_key(r, s, e) || (side != NULL && side->guard.held > 0 && held_is(side, &s->rid)))
+		if (s->d.next->seen[e].uncertain || is_known_by_key(r, s, e) || (side != NULL && side->guard.held > 0 && held_is(side, &s->rid)))
 			return false;
 	}
 	return true;

@@ -259,7 +259,7 @@ static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t
 		s->later = true;	/* it may have come since its vector was asked for: then nobody will tell us */
 	err_set(&why, ERR_ROW, "waits-for-parent", "the %s it points to %s; it follows by itself", p->flow->def->name, why_held(s, e, f, p));
 	undo_note_refused(r, s, &why);
-	round_park(r, r->flow->sides[e], false, &s->next_rid, s->key, VALUE_NULL, r->flow->def->fields[f].name, &why);
+	round_park(r, r->flow->sides[e], false, &s->next_rid, s->key, VALUE_NULL, r->flow->def->fields[f].name, STAMP_NONE, &why);
 	s->d.next->seen[e].parked = true;
 }
 

@@ -538,7 +538,7 @@ static void on_owners(void *arg, const struct rid *rids, const bool *found, size
 			r->flow->def->name);
 		s->seen[rd->endpoint] = (struct observation){ .what = OBSERVED_NOTHING, .stamp = STAMP_NONE };
 		s->invalid |= BIT(rd->endpoint);
-		round_park(r, r->flow->sides[rd->endpoint], false, &s->rid, s->key, VALUE_NULL, NULL, &taken);
+		round_park(r, r->flow->sides[rd->endpoint], false, &s->rid, s->key, VALUE_NULL, NULL, STAMP_NONE, &taken);
 	}
 	round_answered(r);
 }
@@ -567,12 +567,29 @@ void round_ask_owners(struct round *r)
 
 /* ---- STAMPS: when was it changed, where nobody captured it yet --------------------------------------- */
 
+static bool capture_brought(const struct round *r, const struct subject *s, size_t e)
+{
+	return r->captured != NULL && e == r->side->endpoint && r->pass == 0 && !s->reread;
+}
+
+/* What the change log told of a row that is parked holds until it tells more. */
+static void recall_stamp(const struct round *r, struct subject *s, size_t e)
+{
+	const struct side *side = r->flow->sides[e];
+	int64_t stamp = STAMP_NONE;
+
+	if (side->parked_rows > 0 && is_live(s) && s->seen[e].what == OBSERVED_ROW && !capture_brought(r, s, e))
+		stamp = parked_stamp(side, s->seen[e].id);
+	if (stamp != STAMP_NONE && !fault("f22-a-parked-row-is-as-old-as-it-says"))
+		s->seen[e].stamp = stamp;
+}
+
 static bool wants_stamp(const struct round *r, const struct subject *s, size_t e)
 {
 	if (!is_live(s) || s->seen[e].what != OBSERVED_ROW)
 		return false;
-	if (r->captured != NULL && e == r->side->endpoint && r->pass == 0 && !s->reread)
-		return false;		/* the capture brought it */
+	if (capture_brought(r, s, e))
+		return false;
 	if (s->base == NULL)		/* then a row's own will do, if it has one */
 		return s->seen[e].stamp == STAMP_NONE && !fault("f22-only-of-known-records-the-log-is-asked");
 	return s->seen[e].moved != 0 || !vector_shows(s->base, e, &s->seen[e]);
@@ -606,11 +623,13 @@ void round_ask_stamps(struct round *r)
 		*rd = (struct reading){ .round = r, .endpoint = e, .asked_us = clock_mono_us() };
 		rd->subjects = arena_alloc(&r->arena, r->n * sizeof *rd->subjects);
 		rd->ids = arena_alloc(&r->arena, r->n * sizeof *rd->ids);
-		for (size_t i = 0; i < r->n; i++)
-			if (wants_stamp(r, &r->subjects[i], e)) {
-				rd->subjects[rd->n] = &r->subjects[i];
-				rd->ids[rd->n++] = r->subjects[i].seen[e].id;
-			}
+		for (size_t i = 0; i < r->n; i++) {
+			recall_stamp(r, &r->subjects[i], e);
+			if (!wants_stamp(r, &r->subjects[i], e))
+				continue;
+			rd->subjects[rd->n] = &r->subjects[i];
+			rd->ids[rd->n++] = r->subjects[i].seen[e].id;
+		}
 		if (rd->n == 0)
 			continue;
 		r->waiting++;

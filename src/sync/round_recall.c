@@ -161,16 +161,28 @@ void round_drop_subject(struct round *r, struct subject *s, enum books_outcome o
 	s->outcome = outcome;
 }
 
+/* Of a row whose change log said when it was changed: its entries are gone when it is looked at again. */
+static int64_t stamp_to_keep(const struct round *r, const struct side *side, const struct subject *s)
+{
+	if (!side->link->promises.exact)
+		return STAMP_NONE;
+	if (s->decided)
+		return s->seen[side->endpoint].stamp;
+	return side == r->side ? s->told : STAMP_NONE;
+}
+
 void round_park_row(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field, const struct err *why)
 {
 	bool fresh = !is_parked(side, true, NULL, id);
 
-	round_park(r, side, true, NULL, s->key, id, field != NULL ? field->name : NULL, why);
+	round_park(r, side, true, NULL, s->key, id, field != NULL ? field->name : NULL, stamp_to_keep(r, side, s), why);
 	s->set_aside |= BIT(side->endpoint);
 	if (fresh)
 		s->set_aside_now |= BIT(side->endpoint);
-	if (fresh && r->plan == NULL && strcmp(why->code, "key-taken") == 0 && !fault("f13-who-else-was-parked-for-its-key-is-not-asked"))
-		retry_wanted(side, RETRY_KEYS);		/* the others may be those with which it has exchanged its key */
+	/* The others may be those with which it has exchanged its key: that are parked already, or that another round has in work just now. */
+	if ((fresh || r->pass > 0 || round_has_busy(r)) && r->plan == NULL && strcmp(why->code, "key-taken") == 0 &&
+	    !fault("f13-who-else-was-parked-for-its-key-is-not-asked"))
+		retry_wanted(side, RETRY_KEYS);
 }
 
 /* ---- RECALL: vectors by key -------------------------------------------------------------------------- */

@@ -479,7 +479,7 @@ static void write_parked(struct round *r, struct side *side, struct subject *s, 
 	s->d.next->seen[side->endpoint].parked = true;
 	side->meter.failures++;
 	undo_note_refused(r, s, why);
-	round_park(r, side, false, &s->next_rid, s->key, VALUE_NULL, NULL, why);
+	round_park(r, side, false, &s->next_rid, s->key, VALUE_NULL, NULL, STAMP_NONE, why);
 }
 
 /* A missing parent or a child still there mostly passes by itself: so often it is tried before it is parked. */

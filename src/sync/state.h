@@ -268,6 +268,7 @@ struct parked_mark {			/* what is parked, by identity; the words are in the jour
 	bool discarded;
 	bool taken;			/* a write: another row has its key, or a value that must be unique */
 	bool once_more;			/* it is tried again at the next look */
+	int64_t stamp;			/* a row: when it was changed, as the change log told; STAMP_NONE */
 	UT_hash_handle hh;
 };
 
@@ -478,9 +479,13 @@ void park_load(struct sync *);
 /* A write that ran into a row which has its key, or a value that must be unique. */
 bool park_says_taken(const char *code);
 void park_once_more(struct side *, const struct rid *);	/* that write is not held back when its record is looked at next */
-/* Durable when it returns true. key may be a NULL value; rid may be NULL when capture. */
+/*
+ * Durable when it returns true. key may be a NULL value; rid may be NULL when capture. stamp: when its row was changed, as the change
+ * log told; STAMP_NONE: it did not, and what it told before holds.
+ */
 bool park_record(struct side *, bool capture, const struct rid *, struct value key, struct value local_id,
-		 const char *field, const struct err *cause);
+		 const char *field, int64_t stamp, const struct err *cause);
+int64_t parked_stamp(const struct side *, struct value local_id);	/* of a row that is parked: as above */
 bool unpark_record(struct side *, bool capture, const struct rid *, struct value local_id);	/* false: it was not */
 bool is_parked(const struct side *, bool capture, const struct rid *, struct value local_id);
 /* A write: it is parked, and nothing has changed that would let it through. */

@@ -239,8 +239,8 @@ START_TEST(a_newer_journal_is_not_touched)
 	struct journal *j = open_ok();
 
 	journal_close(&j);
-	sql("PRAGMA user_version = 7");
-	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 7, this one knows 6");
+	sql("PRAGMA user_version = 8");
+	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 8, this one knows 7");
 }
 END_TEST
 
@@ -1184,7 +1184,7 @@ START_TEST(a_journal_of_the_first_version_is_brought_up)
 	journal_close(&j);
 	ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE held; DROP TABLE held_set; DROP INDEX decision_key; DROP INDEX side_owed; ALTER TABLE decision DROP base;"
-				      "DROP TABLE undo_item; DROP TABLE image_failed; DROP TABLE image_batch; DROP TABLE image_run; DROP TABLE waiting_side; DROP TABLE waiting; DROP TABLE spent; DROP TABLE clocks; ALTER TABLE parked DROP discarded; ALTER TABLE side DROP competed; ALTER TABLE side DROP written; PRAGMA user_version = 1",
+				      "DROP TABLE undo_item; DROP TABLE image_failed; DROP TABLE image_batch; DROP TABLE image_run; DROP TABLE waiting_side; DROP TABLE waiting; DROP TABLE spent; DROP TABLE clocks; ALTER TABLE parked DROP discarded; ALTER TABLE parked DROP stamp_us; ALTER TABLE side DROP competed; ALTER TABLE side DROP written; PRAGMA user_version = 1",
 				      NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 	j = open_ok();

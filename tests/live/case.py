@@ -339,7 +339,7 @@ class Pair(Case):
     def settled(self, columns="k, code, name, amount::text"):
         self.d.wait()
         self.assert_books(self.d)
-        self.assertEqual(self.rows(self.a, columns), self.rows(self.b, columns))
+        self.assertEqual(self.rows(self.a, columns), self.rows(self.b, columns), self.d.parked())
         return self.rows(self.a, columns)
 
     def assert_quiet(self):

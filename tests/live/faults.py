@@ -150,6 +150,7 @@ FAULTS = [Fault(*line) for line in (
     ("F22", "f22-epochs-are-not-compared", "test_put_back.Redis.test_f22_redis_put_back_to_an_older_dump_while_the_daemon_was_down"),
     ("F22", "f22-only-of-known-records-the-log-is-asked",
      "test_bad_days.RedisEmptied.test_f22_an_edit_at_a_side_whose_rows_tell_no_time_outlives_a_flushall_also_where_that_side_is_listed_first"),
+    ("F22", "f22-a-parked-row-is-as-old-as-it-says", "test_parked.Young.test_f22_a_parked_row_is_as_old_as_the_change_log_told"),
     ("F22", "f22-what-was-taken-is-forgotten",
      "test_bad_days.RedisEmptied.test_f22_what_was_still_owed_when_redis_was_emptied_is_not_older_than_what_is_to_be_overwritten"),
     ("F22", "f22-what-is-on-top-may-be-older",

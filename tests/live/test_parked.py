@@ -4,7 +4,7 @@ import re
 import time
 import unittest
 
-from case import ACCOUNT, CONTACT, Pair, ThreeCrms
+from case import ACCOUNT, CONTACT, THING, Pair, ThreeCrms
 from crm import PATIENCE, eventually
 
 ANN = "p1@example.org"
@@ -180,6 +180,29 @@ class Backlog(Pair):
         eventually(lambda: self.b.one("SELECT name FROM things WHERE k = 'k0'") == "refused", "what was parked is written")
         self.assertGreater(self.a.one("SELECT count(*) FROM crmsync.changelog"), 0, "news was still to be read")
         self.settled()
+
+
+class Young(Pair):
+    entities = THING.replace("amount: {type: decimal}", "amount: {type: decimal, check: [{range: [0, 100]}]}")
+
+    def test_f22_a_parked_row_is_as_old_as_the_change_log_told(self):
+        """Its own `modified` column did not move; and the entry of the change log is long gone when it can be taken."""
+        self.a.run("INSERT INTO things (k, name) VALUES ('k1', 'of both')")
+        self.begin()
+        self.settled()
+        self.d.stop()
+        self.b.run("UPDATE things SET name = 'of b', changed = clock_timestamp()")
+        self.a.run("UPDATE things SET name = 'of a', amount = 101")
+        self.d.start()
+        self.d.wait()
+        self.assertEqual([(p["endpoint"], p["code"]) for p in self.d.parked()], [("a", "range")])
+        self.d.stop()
+        self.assertEqual(self.a.one("SELECT count(*) FROM crmsync.changelog"), 0)
+        self.d.write(self.d.file.read_text().replace("[0, 100]", "[0, 1000]"))
+        self.d.start()
+        self.d.ctl("parked", "retry")
+        self.assertEqual(self.settled(), [("k1", None, "of a", "101")])
+        self.assertEqual(self.d.parked(), [])
 
 
 if __name__ == "__main__":
