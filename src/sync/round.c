@@ -91,7 +91,7 @@ void round_give_up(struct round *r, const struct err *e)
 
 /* ---- REST: records that another round had in work ---------------------------------------------------- */
 
-bool round_has_busy(const struct round *r)
+static bool any_busy(const struct round *r)
 {
 	for (size_t i = 0; i < r->n; i++)
 		if (r->subjects[i].fate == FATE_BUSY)
@@ -300,7 +300,7 @@ static enum round_state next_state(const struct round *r)
 {
 	if (r->state == ROUND_PARENTS && r->plan != NULL)
 		return ROUND_PLAN;
-	if ((r->state == ROUND_MARK || r->state == ROUND_PLAN) && round_has_busy(r))
+	if ((r->state == ROUND_MARK || r->state == ROUND_PLAN) && any_busy(r))
 		return ROUND_REST;
 	return steps[r->state].next;
 }

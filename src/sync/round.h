@@ -130,6 +130,7 @@ struct round {
 	bool at_rest;			/* the entity is paused: only the target is written to */
 	struct sync_plan *plan;		/* it only finds out what it would do, and tells that; NULL: it does it */
 	bool stale;			/* we wrote to the side since its rows were asked for, or read there: what looks like an edit is read again */
+	bool contended;			/* another round had one of its records in work */
 	uint64_t number;
 	uint64_t losses;		/* of the state before it began */
 	struct round *next;
@@ -191,7 +192,6 @@ bool round_observe(struct round *r, const struct side *side, const struct row *r
 void round_park(struct round *r, struct side *side, bool capture, const struct rid *rid, struct value key, struct value local_id,
 		const char *field, int64_t stamp, const struct err *cause);
 void round_count_echo(struct round *r);
-bool round_has_busy(const struct round *r);	/* another round has one of its records in work */
 /* The round ends with this cause, and what it had to look at comes again. e NULL: nothing. */
 void round_give_up(struct round *r, const struct err *e);
 

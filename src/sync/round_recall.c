@@ -23,6 +23,8 @@ static const struct round *claim(struct round *r, const struct rid *rid, bool *m
 
 	if (holder == NULL)
 		*mine = true;
+	else if (holder != r)
+		r->contended = true;
 	return holder;
 }
 
@@ -179,8 +181,8 @@ void round_park_row(struct round *r, struct side *side, struct subject *s, struc
 	s->set_aside |= BIT(side->endpoint);
 	if (fresh)
 		s->set_aside_now |= BIT(side->endpoint);
-	/* The others may be those with which it has exchanged its key: that are parked already, or that another round has in work just now. */
-	if ((fresh || r->pass > 0 || round_has_busy(r)) && r->plan == NULL && strcmp(why->code, "key-taken") == 0 &&
+	/* The others may be those with which it has exchanged its key: that are parked already, or that another round had in work just now. */
+	if ((fresh || r->contended) && r->plan == NULL && strcmp(why->code, "key-taken") == 0 &&
 	    !fault("f13-who-else-was-parked-for-its-key-is-not-asked"))
 		retry_wanted(side, RETRY_KEYS);
 }
