@@ -15,6 +15,7 @@
  */
 #include "model/decide_work.h"
 
+#include "base/fault.h"
 #include "model/record.h"
 
 static const struct value null_value = { NULL, -1 };
@@ -93,6 +94,12 @@ static bool was_replaced(const struct work *w, size_t f, const struct edit_key *
 	return agreed->origin == ORIGIN_NONE && shown->n <= agreed->n && shown->eff <= agreed->eff;
 }
 
+/* A row is known there, and no field of a life before this one survives in it. */
+static bool is_of_this_life(const struct work *w, size_t e)
+{
+	return base_knows(w, e) && (!w->base->seen[e].former || fault("f11-a-former-row-counts-in-the-new-life"));
+}
+
 /* What it shows may stand. With a base to compare with: not its own form of that. */
 static bool competes(const struct work *w, size_t e, size_t f, bool has_base)
 {
@@ -100,7 +107,7 @@ static bool competes(const struct work *w, size_t e, size_t f, bool has_base)
 
 	if (w->edits[e].changed & BIT(f))
 		return true;
-	if (w->seen[e].what != OBSERVED_ROW || !w->policy->endpoints[e].votes || !base_knows(w, e) || w->base->fields[f].digest == 0)
+	if (w->seen[e].what != OBSERVED_ROW || !w->policy->endpoints[e].votes || !is_of_this_life(w, e) || w->base->fields[f].digest == 0)
 		return false;
 	shown = decide_shown_key(w, e, f);
 	return !has_base || (!same_key(&shown, &w->base->fields[f].key) && !was_replaced(w, f, &shown));
@@ -148,7 +155,7 @@ bool decide_extreme_waits(const struct work *w, size_t f, size_t e)
 	enum observed what = w->seen[e].what;
 
 	if (what == OBSERVED_ROW ? (w->out->have & BIT(f)) || !competes(w, e, f, true) :
-	    what == OBSERVED_ABSENT || !base_knows(w, e) || !w->policy->endpoints[e].votes)
+	    what == OBSERVED_ABSENT || !is_of_this_life(w, e) || !w->policy->endpoints[e].votes)
 		return false;
 	return decide_key_now(w, e, f).n > w->base->fields[f].key.n;
 }
@@ -166,7 +173,7 @@ bool decide_extreme_waited(const struct work *w, size_t f, size_t e)
 	struct edit_key shown;
 	uint32_t digest;
 
-	if (!base_knows(w, e) || w->base->dead || w->seen[e].what == OBSERVED_ABSENT || !w->policy->endpoints[e].votes ||
+	if (!is_of_this_life(w, e) || w->base->dead || w->seen[e].what == OBSERVED_ABSENT || !w->policy->endpoints[e].votes ||
 	    w->base->fields[f].digest == 0 || (w->edits[e].changed & BIT(f)) || !decide_extreme_keeps(w, f, e))
 		return false;
 	was = &w->base->fields[f];

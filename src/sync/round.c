@@ -143,9 +143,11 @@ static void ask_rest(struct round *r)
 		}
 	r->n = n;
 	r->pass++;
+	r->contended = false;
 	HASH_CLEAR(hh, r->parents);
 	r->waiting++;
-	loop_timer_set(r->timer, r->pass < 10 ? 2 : 50);
+	/* Not in step with one that waits for this one. */
+	loop_timer_set(r->timer, r->pass < 4 ? 2 : (r->pass < 10 ? 2 : 50) + (int64_t)(r->number % 8));
 }
 
 /* ---- ACK --------------------------------------------------------------------------------------------- */

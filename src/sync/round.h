@@ -101,6 +101,8 @@ struct parent {				/* a referenced record */
 	UT_hash_handle hh;
 };
 
+enum { ROUND_PATIENCE = 30 };		/* passes in which something is waited for: about a second */
+
 struct recalling {			/* vectors asked for: the n-th answer is of the n-th subject */
 	struct round *round;
 	struct subject **list;
@@ -130,7 +132,7 @@ struct round {
 	bool at_rest;			/* the entity is paused: only the target is written to */
 	struct sync_plan *plan;		/* it only finds out what it would do, and tells that; NULL: it does it */
 	bool stale;			/* we wrote to the side since its rows were asked for, or read there: what looks like an edit is read again */
-	bool contended;			/* another round had one of its records in work */
+	bool contended;			/* another round had one of its records in work in this pass */
 	uint64_t number;
 	uint64_t losses;		/* of the state before it began */
 	struct round *next;
@@ -202,6 +204,8 @@ void round_claim_inserted(struct round *r, size_t e);
 void round_unclaim_all(struct round *r);
 void round_let_go_of_next(struct round *r, struct subject *s);
 void round_put_off(struct round *r, struct subject *s);
+/* Its key is taken by a record with which it may have exchanged it, and that may be what another round has in work: both are looked at together. */
+bool round_waits_for_others(const struct round *r);
 void round_drop_subject(struct round *r, struct subject *s, enum books_outcome outcome);
 /* The row cannot be taken: its news stands aside. */
 void round_park_row(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field, const struct err *why);

@@ -79,7 +79,6 @@ static bool waits_for_key(const struct round *r, const struct subject *s, size_t
 	return false;
 }
 
-enum { PASSES = 30 };		/* about a second */
 
 /*
  * A record that nobody knows, or that is known to be another row there: news of it is on its way, in a round or in a look that begins from now
@@ -91,7 +90,7 @@ static bool is_too_early(const struct following *c, const struct followed *x)
 	const struct round *r = c->round;
 	struct side *side = c->flow->sides[x->endpoint];
 
-	if (r->plan != NULL || r->pass >= PASSES || c->flow == r->flow || side == NULL || !side_usable(side) || !side->captures ||
+	if (r->plan != NULL || r->pass >= ROUND_PATIENCE || c->flow == r->flow || side == NULL || !side_usable(side) || !side->captures ||
 	    fault("f13-what-a-reference-means-is-known-at-once"))
 		return false;
 	if (x->subject->asked_us == 0)

@@ -156,6 +156,11 @@ void round_put_off(struct round *r, struct subject *s)
 	unclaim_subject(r, s);
 }
 
+bool round_waits_for_others(const struct round *r)
+{
+	return r->contended && r->pass < ROUND_PATIENCE && r->plan == NULL && !fault("f13-who-else-was-parked-for-its-key-is-not-asked");
+}
+
 void round_drop_subject(struct round *r, struct subject *s, enum books_outcome outcome)
 {
 	round_put_off(r, s);
@@ -181,7 +186,7 @@ void round_park_row(struct round *r, struct side *side, struct subject *s, struc
 	s->set_aside |= BIT(side->endpoint);
 	if (fresh)
 		s->set_aside_now |= BIT(side->endpoint);
-	/* The others may be those with which it has exchanged its key: that are parked already, or that another round had in work just now. */
+	/* The others may be those with which it has exchanged its key: that are parked already, or that another round has in work for long. */
 	if ((fresh || r->contended) && r->plan == NULL && strcmp(why->code, "key-taken") == 0 &&
 	    !fault("f13-who-else-was-parked-for-its-key-is-not-asked"))
 		retry_wanted(side, RETRY_KEYS);
@@ -470,6 +475,10 @@ static void park_taken_key(struct round *r, struct subject *s)
 {
 	struct err e = { 0 };
 
+	if (round_waits_for_others(r)) {
+		round_put_off(r, s);
+		return;
+	}
 	err_set(&e, ERR_ROW, "key-taken", "the key was changed to one that another %s already has; give one of the two another key",
 		r->flow->def->name);
 	round_park_row(r, r->side, s, s->source_id, NULL, &e);

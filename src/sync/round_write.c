@@ -250,6 +250,10 @@ static void on_keys(void *arg, const struct value *blobs, size_t n, const struct
 			decide_nothing(r, s);
 			continue;
 		}
+		if (round_waits_for_others(r)) {
+			round_put_off(r, s);
+			continue;
+		}
 		err_set(&taken, ERR_ROW, "key-taken", "its key was changed to one that another %s already has; give one of the two another key",
 			r->flow->def->name);
 		for (size_t o = 0; o < n_endpoints(r); o++)
