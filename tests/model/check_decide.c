@@ -1557,6 +1557,37 @@ START_TEST(a_delete_of_the_old_row_that_was_edited_in_the_new_life_is_judged)
 }
 END_TEST
 
+/* What B wrote and lost with the old life competes no more, whatever the rule: not by its value, and not as a word that waits. */
+START_TEST(what_an_old_row_shows_does_not_count_in_the_new_life)
+{
+	static const enum rule rules[] = { RULE_LAST_WRITER_WINS, RULE_MANUAL, RULE_MAX, RULE_MIN };
+	const char *old = rules[_i] == RULE_MIN ? "ann Abe Elm Rome" : "ann Zoe Elm Rome";
+
+	entity.deletes = DELETES_DELETE_WINS;
+	fields[NAME].rule = rules[_i];
+	all_know("ann Ann Elm Rome");
+	deletes(A, 100);
+	decide();
+	is_silent(A);
+	shows(B, 150, "ann Bob Elm Rome");
+	decide();
+	shows(B, 160, old);
+	decide();
+	ck_assert(base->dead);
+	is_silent(B);
+	now[A] = row_of("ann New Elm Oslo", T(300), value_of("a2"));
+	decide();
+	shows(B, 160, old);
+	decide();
+	expect_agreed("ann New Elm Oslo");
+	ck_assert_uint_eq(d.waits, 0);
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(B, ACTION_UPDATE, MASK(NAME) | MASK(CITY));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
 /* B gave the record another key, which A could not be given, and deleted it: whoever refers to it does so by that key. */
 START_TEST(a_record_that_ends_keeps_the_key_that_it_had)
 {
@@ -3196,6 +3227,7 @@ static void add_contacts_and_deletes(TCase *t)
 	tcase_add_loop_test(t, an_edit_that_the_deleter_had_seen_saves_nothing, 0, 2);
 	tcase_add_loop_test(t, a_late_delete_of_the_old_row_does_not_end_the_new_life, 0, 4);
 	tcase_add_loop_test(t, a_delete_of_the_old_row_that_was_edited_in_the_new_life_is_judged, 0, 2);
+	tcase_add_loop_test(t, what_an_old_row_shows_does_not_count_in_the_new_life, 0, 4);
 	tcase_add_loop_test(t, a_row_inserted_after_the_delete_is_a_new_generation, 0, 2);
 	tcase_add_test(t, a_record_that_ends_keeps_the_key_that_it_had);
 	tcase_add_loop_test(t, missing_without_evidence_never_deletes, 0, 2);
