@@ -224,7 +224,7 @@ static void order_alive(struct work *w, size_t e, const struct decide_endpoint *
 			s->owed = false;
 		return;
 	case OBSERVED_ABSENT:
-		if (w->seen[e].outside || (was_present && p->ignores_deletes)) {
+		if (w->seen[e].outside || (was_present && p->ignores_deletes && !w->seen[e].unexplained)) {
 			forget_row(s, &w->seen[e]);
 			s->detached = true;
 			return;
@@ -237,6 +237,11 @@ static void order_alive(struct work *w, size_t e, const struct decide_endpoint *
 		if (was_present && w->edits[e].missing && decide_unseen_edit(w, e) < 0) {
 			show_before(w, e);	/* nothing to tell it, and no evidence: leave everything as it was, */
 			s->parked |= s->owed && !fault("f12-what-nobody-has-is-looked-for-for-ever");	/* and owe nothing to nowhere */
+			return;
+		}
+		if (was_present && w->seen[e].unexplained) {
+			show_before(w, e);	/* deleted it is brought back, and renamed it is the row that is owed all this */
+			s->owed = true;
 			return;
 		}
 		if (was_present && w->edits[e].missing)

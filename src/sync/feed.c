@@ -50,19 +50,30 @@ static bool has_room(const struct flow *flow)
 
 /* ---- records to look at again ------------------------------------------------------------------------ */
 
-static struct again *add_again(struct again **table, const struct rid *rid, uint64_t evidence, unsigned tries)
+/* The same rows are missing since they were first found so: a record that is edited all the time is not to wait for ever. */
+static void add_missing(struct missing *m, const struct missing *more)
+{
+	if (more->at == 0)
+		return;
+	if (m->at == 0 || (m->at == more->at) == (more->since_us < m->since_us))
+		m->since_us = more->since_us;
+	m->at |= more->at;
+}
+
+static struct again *add_again(struct again **table, const struct again *more)
 {
 	struct again *a;
 
-	HASH_FIND(hh, *table, rid, sizeof *rid, a);
+	HASH_FIND(hh, *table, &more->rid, sizeof more->rid, a);
 	if (a == NULL) {
 		a = xcalloc(1, sizeof *a);
-		a->rid = *rid;
+		a->rid = more->rid;
 		HASH_ADD(hh, *table, rid, sizeof a->rid, a);
 	}
-	a->evidence |= evidence;
-	if (tries > a->tries)
-		a->tries = tries;
+	a->evidence |= more->evidence;
+	if (more->tries > a->tries)
+		a->tries = more->tries;
+	add_missing(&a->missing, &more->missing);
 	a->gently = false;
 	return a;
 }
@@ -88,7 +99,7 @@ uint64_t flow_endpoints(const struct flow *flow)
 
 void flow_look_again(struct flow *flow, const struct rid *rid, uint64_t evidence)
 {
-	add_again(&flow->again, rid, evidence, 0);
+	add_again(&flow->again, &(struct again){ .rid = *rid, .evidence = evidence });
 }
 
 void flow_look_gently(struct flow *flow, const struct rid *rid)
@@ -97,7 +108,7 @@ void flow_look_gently(struct flow *flow, const struct rid *rid)
 
 	HASH_FIND(hh, flow->again, rid, sizeof *rid, a);
 	if (a == NULL)
-		add_again(&flow->again, rid, 0, 0)->gently = true;
+		add_again(&flow->again, &(struct again){ .rid = *rid })->gently = true;
 }
 
 static unsigned worst_failures(const struct flow *flow)
@@ -110,12 +121,12 @@ static unsigned worst_failures(const struct flow *flow)
 	return worst;
 }
 
-void flow_look_later(struct flow *flow, const struct rid *rid, uint64_t evidence, unsigned tries)
+void flow_look_later(struct flow *flow, const struct again *what)
 {
 	if (HASH_COUNT(flow->later) >= LATER_MAX)
 		flow->settle_wanted = true;
 	else
-		add_again(&flow->later, rid, evidence, tries);
+		add_again(&flow->later, what);
 	if (!loop_timer_pending(flow->later_timer))
 		loop_timer_set(flow->later_timer, loop_backoff_ms(worst_failures(flow), 100, 30000));
 }
@@ -126,7 +137,7 @@ static void on_later(void *arg)
 	struct again *a, *tmp;
 
 	HASH_ITER(hh, flow->later, a, tmp)
-		add_again(&flow->again, &a->rid, a->evidence, a->tries);
+		add_again(&flow->again, a);
 	free_again(&flow->later);
 	flow_pump(flow);
 }

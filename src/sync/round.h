@@ -55,6 +55,7 @@ struct subject {			/* a record in this round */
 	bool gently;			/* writes that are parked stay so */
 	bool aside;			/* nothing was decided: a row of it has just been parked */
 	unsigned tries;			/* of writes refused because of another entity's rows */
+	struct missing missing;
 	int64_t asked_us;		/* put off until there is no news any more of a record that it points to: since when, monotonic */
 	bool moved_once;		/* put off once, to be read again, since a reference of it seems to have been moved (round_follow.c) */
 	int64_t told;			/* when that row was changed, as the capture brought it with its news; STAMP_NONE: it did not */

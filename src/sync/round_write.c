@@ -82,6 +82,43 @@ static void try_anew(const struct round *r, struct subject *s)
 		s->d.next->seen[e].parked = false;
 }
 
+enum { CAPTURE_FAILURES_MAX = 5 };	/* some seconds */
+
+/*
+ * Its change log has yet to be read up to a moment after the row was found missing. Of a capture that fails again and again nothing is to be
+ * had, nor of a table that is to be swept.
+ */
+static bool will_be_told(const struct side *side, int64_t since_us)
+{
+	return side->captures && side->mapping->endpoint->capture == CAPTURE_LISTEN && side->surveyed && !side->gap &&
+	       side->capture_failures < CAPTURE_FAILURES_MAX && side_settled_us(side) < since_us;
+}
+
+/*
+ * A row that is not there was deleted, or goes on under another id: where that is the key it was renamed. Brought back before the change log
+ * has told which of the two, the record would be there twice. So it is owed what it is to get, and looked at again.
+ */
+static void wait_for_word(struct round *r, struct subject *s)
+{
+	if (s->base == NULL || s->base->dead || r->plan != NULL || r->migration != NULL || fault("f13-what-is-missing-is-brought-back-at-once"))
+		return;
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		const struct observation *o = &s->seen[e];
+		bool missing = s->base->seen[e].present && o->what == OBSERVED_ABSENT && !o->evidence && !o->outside;
+
+		if (missing && !(s->missing.at & BIT(e)))
+			s->missing.since_us = clock_mono_us();
+		s->missing.at = (s->missing.at & ~BIT(e)) | (missing ? BIT(e) : 0);
+	}
+	for (uint64_t rest = s->missing.at; rest != 0; rest &= rest - 1) {
+		size_t e = (size_t)__builtin_ctzll(rest);
+		struct side *side = r->flow->sides[e];
+
+		s->seen[e].unexplained = will_be_told(side, s->missing.since_us);
+		side->wanted |= s->seen[e].unexplained && !side->capturing;
+	}
+}
+
 static void decide_subject(struct round *r, struct subject *s, struct decide_policy *p)
 {
 	const struct entity_def *def = r->flow->def;
@@ -92,6 +129,7 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 		if (s->seen[e].what == OBSERVED_ROW && (s->base == NULL || !s->base->seen[e].present))
 			own_recognise(r->flow->sides[e], &s->seen[e]);
 	mark_past(r, s);
+	wait_for_word(r, s);
 	round_add_settlements(r, s, p);
 	if (undo_finds_taken(r, s)) {
 		round_drop_subject(r, s, BOOKS_UNCHANGED);
@@ -131,6 +169,8 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	}
 	round_keep_former(r, s, have_key && !s->d.next->dead);
 	try_anew(r, s);
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		s->later |= s->seen[e].unexplained && s->d.next->seen[e].present && s->d.next->seen[e].owed;
 	for (size_t e = 0; e < n_endpoints(r); e++) {	/* what cannot be reached or is not valid now stays owed */
 		if (s->d.orders[e].action != ACTION_NONE && (!reachable(r, e) || s->invalid & BIT(e) || migrate_forbids(r, e)))
 			s->d.orders[e].action = ACTION_NONE;

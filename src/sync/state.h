@@ -161,10 +161,16 @@ struct side {
 
 /* ---- one entity -------------------------------------------------------------------------------------- */
 
+struct missing {			/* rows of a record that are not there, and nothing has said why */
+	uint64_t at;			/* endpoints */
+	int64_t since_us;		/* when the last of them was first found so, monotonic */
+};
+
 struct again {				/* a record to look at again */
 	struct rid rid;
 	uint64_t evidence;		/* endpoints where a sweep found its row gone */
 	unsigned tries;			/* writes of it refused because of another entity's rows */
+	struct missing missing;
 	bool gently;			/* without another try of writes that are parked */
 	UT_hash_handle hh;
 };
@@ -346,8 +352,8 @@ bool side_usable(const struct side *);
 void side_changed(struct side *);		/* its link's usability or schema changed */
 void side_forget(struct side *);		/* the state was lost: survey again */
 void side_list_anew(struct side *);		/* the same, but what waits for a person waits on */
-/* A write failed for now, or an endpoint did not answer: again after a back-off. */
-void flow_look_later(struct flow *, const struct rid *, uint64_t evidence, unsigned tries);
+/* A write failed for now, an endpoint did not answer, or has yet to say why a row is missing: again after a back-off. */
+void flow_look_later(struct flow *, const struct again *);
 void flow_note_quantum(struct flow *, int64_t us);	/* so coarse are the stamps of one side */
 bool flow_is_quiet(const struct flow *);	/* no record is in work or in line */
 bool flow_idle(const struct flow *);		/* nothing in work, nothing queued; whatever is owed to those that are away */

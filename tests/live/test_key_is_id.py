@@ -1,4 +1,5 @@
 """Where the local id is the key: a row that is deleted, or renamed, and another one have the same id one after the other."""
+import random
 import unittest
 
 from case import Pair
@@ -12,11 +13,12 @@ class KeyIsId(Pair):
     """At b."""
     b_sql = NATURAL
     entities = Pair.entities + "  limits: {mass_delete: 100%}\n"
+    more = ""
 
     def setUp(self):
         super().setUp()
         self.a.run(f"INSERT INTO things (k, code, name) SELECT 'k' || n, 'c' || n, 'old' FROM generate_series(1, {MANY}) n")
-        self.begin()
+        self.begin(self.more)
         self.settled()
 
     def edited(self):
@@ -89,6 +91,29 @@ class KeyIsId(Pair):
         self.assertEqual(self.edited(), sorted(f"x{n}" for n in range(1, MANY + 1)))
         self.assertEqual(self.ids(), before, "renamed, not filled anew")
         self.assert_quiet()
+
+    def test_f13_an_edit_elsewhere_meanwhile_is_of_the_row_that_is_renamed(self):
+        """News of either comes first."""
+        before = self.ids()
+        dice = random.Random()
+        for n in dice.sample(range(1, MANY + 1), MANY):
+            steps = [lambda: self.rename(self.b, f"k{n}", f"x{n}"), lambda: self.a.run("UPDATE things SET name = 'new' WHERE code = $1", f"c{n}")]
+            for step in dice.sample(steps, 2):
+                step()
+        self.assertEqual(self.edited(), sorted(f"x{n}" for n in range(1, MANY + 1)))
+        self.assertEqual(self.ids(), before, "renamed, not filled anew")
+        self.assertEqual(self.d.parked(), [])
+        self.assert_quiet()
+
+
+class LookedAtLater(KeyIsId):
+    """What is done at b comes to be known last."""
+    b_capture = {**Pair.b_capture, "notify": "false"}
+
+
+class OneRound(KeyIsId):
+    """While anybody waits in it, nothing is captured."""
+    more = "limits:\n  rounds: 1"
 
 
 if __name__ == "__main__":

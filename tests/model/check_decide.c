@@ -1632,6 +1632,42 @@ START_TEST(a_missing_row_gets_the_edit_it_has_not_seen_under_update_wins)
 }
 END_TEST
 
+START_TEST(a_missing_row_of_which_word_is_on_its_way_is_owed_the_edit)
+{
+	endpoints[A].ignores_deletes = _i == 1;
+	all_know("ann Ann Elm Rome");
+	is_missing(A);
+	now[A].unexplained = true;
+	shows(B, 10, "ann Eve Elm Rome");
+	decide();
+	expect_agreed("ann Eve Elm Rome");
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_NONE, 0);
+	ck_assert(base->seen[A].present && base->seen[A].owed && !base->seen[A].parked && !base->seen[A].detached);
+	ck_assert_uint_eq(d.n_lost, 0);
+	shows(A, 12, "eve Ann Elm Rome");	/* it goes on under another key */
+	decide();
+	expect_agreed("eve Eve Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	expect_order(B, ACTION_UPDATE, MASK(MAIL));
+}
+END_TEST
+
+START_TEST(a_missing_row_that_was_owed_an_edit_and_is_deleted_comes_back)
+{
+	all_know("ann Ann Elm Rome");
+	is_missing(A);
+	now[A].unexplained = true;
+	shows(B, 10, "ann Eve Elm Rome");
+	decide();
+	deletes(A, 12);
+	decide();
+	expect_agreed("ann Eve Elm Rome");
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+	only_lost(LOST_DELETE, A, B);
+}
+END_TEST
+
 START_TEST(a_row_that_left_the_mapping_is_neither_a_delete_nor_filled)
 {
 	all_know("ann Ann Elm Rome");
@@ -3232,6 +3268,8 @@ static void add_contacts_and_deletes(TCase *t)
 	tcase_add_test(t, a_record_that_ends_keeps_the_key_that_it_had);
 	tcase_add_loop_test(t, missing_without_evidence_never_deletes, 0, 2);
 	tcase_add_test(t, a_missing_row_gets_the_edit_it_has_not_seen_under_update_wins);
+	tcase_add_loop_test(t, a_missing_row_of_which_word_is_on_its_way_is_owed_the_edit, 0, 2);
+	tcase_add_test(t, a_missing_row_that_was_owed_an_edit_and_is_deleted_comes_back);
 	tcase_add_test(t, a_row_that_left_the_mapping_is_neither_a_delete_nor_filled);
 	tcase_add_test(t, where_deletes_are_ignored_they_neither_come_from_nor_go);
 }
