@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/state.h"
@@ -274,6 +275,8 @@ bool unpark_record(struct side *side, bool capture, const struct rid *rid, struc
 			log_error("parked record not taken out of the journal", LOG_S("entity", t.p.entity), LOG_ERR(&e));
 		mark_remove(side, m);
 		side->flow->let_go |= capture;
+		if (capture && side->taken > 0 && !fault("f16-a-row-that-was-parked-was-in-nobodys-way"))
+			retry_wanted(side, RETRY_KEYS);
 		log_info("parked record settled", LOG_S("entity", t.p.entity), LOG_S("endpoint", t.p.endpoint));
 	}
 	free(t.local_id);

@@ -68,6 +68,7 @@ struct subject {			/* a record in this round */
 	struct value rival;		/* another row there that the vector takes for this record */
 	uint64_t evidence;		/* endpoints where a missing row is a proven delete */
 	uint64_t invalid;		/* endpoints whose row cannot be taken as it is */
+	uint64_t taken;			/* endpoints where another record's row has its key, and it has none */
 	uint64_t by_key;		/* endpoints whose row was found by its key */
 	uint64_t remains;		/* endpoints where a softly deleted row was: instead of another one it is taken back */
 	uint64_t not_ours;		/* endpoints where its vector had a row of the record at `owner` */
@@ -210,6 +211,8 @@ bool round_waits_for_others(const struct round *r);
 void round_drop_subject(struct round *r, struct subject *s, enum books_outcome outcome);
 /* The row cannot be taken: its news stands aside. */
 void round_park_row(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field, const struct err *why);
+void round_say_taken(const struct round *r, struct err *e);
+bool round_shows_its_key(const struct round *r, const struct vector *v, const struct observation *o);	/* at the round's side */
 /* In the round's arena; NULL: there is none, or none that can be read. */
 struct vector *round_vector(struct round *r, const struct flow *flow, struct value blob);
 struct recalling *round_recalling_new(struct round *r);

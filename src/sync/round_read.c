@@ -70,7 +70,10 @@ void round_take_row(struct round *r, struct side *side, struct subject *s, const
 		s->key = record_key(r->flow->def, o->values, &r->arena);
 }
 
-/* The row that the vector takes for this record is still there under the same key: the news is a duplicate. */
+/*
+ * The row that the vector takes for this record is still there, under the same key: the news is a duplicate. Or under the key that it is known
+ * to have there, while the record's is owed to it: that was given to two rows at once, each at its own side.
+ */
 static void judge_rival(struct round *r, struct subject *s, const struct row *row)
 {
 	struct observation o;
@@ -81,9 +84,12 @@ static void judge_rival(struct round *r, struct subject *s, const struct row *ro
 	if (!round_observe(r, r->side, row, &o, &field, &e) || o.what != OBSERVED_ROW)
 		return;
 	rid = rid_of(&sync_of(r)->store->key, r->flow->def, record_key(r->flow->def, o.values, &r->arena));
-	if (!rid_equal(&rid, &s->rid))
+	if (rid_equal(&rid, &s->rid))
+		err_set(&e, ERR_ROW, "duplicate-key", "another row of this table has the same key; remove or change one of the two");
+	else if (round_shows_its_key(r, s->base, &o) && !fault("f16-whoever-comes-with-a-key-that-is-owed-has-it"))
+		round_say_taken(r, &e);
+	else
 		return;
-	err_set(&e, ERR_ROW, "duplicate-key", "another row of this table has the same key; remove or change one of the two");
 	round_park_row(r, r->side, s, s->source_id, NULL, &e);
 	round_drop_subject(r, s, BOOKS_UNTOLD);
 }
@@ -525,7 +531,6 @@ static void on_owners(void *arg, const struct rid *rids, const bool *found, size
 	round_give_up(r, e);
 	for (size_t i = 0; e == NULL && i < n; i++) {
 		struct subject *s = rd->subjects[i];
-		struct err taken = { 0 };
 
 		if (!found[i] || rid_equal(&rids[i], &s->rid))
 			continue;
@@ -534,11 +539,8 @@ static void on_owners(void *arg, const struct rid *rids, const bool *found, size
 			s->seen[rd->endpoint] = (struct observation){ .what = OBSERVED_ABSENT, .stamp = STAMP_NONE };
 			continue;
 		}
-		err_set(&taken, ERR_ROW, "key-taken", "another %s still has its key there; give one of the two another key",
-			r->flow->def->name);
 		s->seen[rd->endpoint] = (struct observation){ .what = OBSERVED_NOTHING, .stamp = STAMP_NONE };
-		s->invalid |= BIT(rd->endpoint);
-		round_park(r, r->flow->sides[rd->endpoint], false, &s->rid, s->key, VALUE_NULL, NULL, STAMP_NONE, &taken);
+		s->taken |= BIT(rd->endpoint);
 	}
 	round_answered(r);
 }

@@ -471,6 +471,11 @@ static void on_recalled_old(void *arg, const struct value *blobs, size_t n, cons
 	round_answered(r);
 }
 
+void round_say_taken(const struct round *r, struct err *e)
+{
+	err_set(e, ERR_ROW, "key-taken", "another %s already has the key that it was given; give one of the two another key", r->flow->def->name);
+}
+
 static void park_taken_key(struct round *r, struct subject *s)
 {
 	struct err e = { 0 };
@@ -479,8 +484,7 @@ static void park_taken_key(struct round *r, struct subject *s)
 		round_put_off(r, s);
 		return;
 	}
-	err_set(&e, ERR_ROW, "key-taken", "the key was changed to one that another %s already has; give one of the two another key",
-		r->flow->def->name);
+	round_say_taken(r, &e);
 	round_park_row(r, r->side, s, s->source_id, NULL, &e);
 	round_drop_subject(r, s, BOOKS_UNTOLD);
 }
@@ -495,7 +499,7 @@ static void become(struct round *r, struct subject *s)
 }
 
 /* It has the key there that it had: another one by now, while its own is still owed. */
-static bool shows_its_key(const struct round *r, const struct vector *v, const struct observation *o)
+bool round_shows_its_key(const struct round *r, const struct vector *v, const struct observation *o)
 {
 	const struct entity_def *def = r->flow->def;
 
@@ -528,7 +532,7 @@ static void place_old(struct round *r, struct subject *s, struct vector *old)
 	/* A row that shows nothing new is that record, also while the record's new key is still owed there. One that is
 	 * yet to be read again is that record until it is known what it shows. */
 	if (s->has_rid && s->seen[e].what == OBSERVED_ROW && !vector_shows(old, e, &s->seen[e]) &&
-	    !(s->base != NULL && shows_its_key(r, old, &s->seen[e]))) {
+	    !(s->base != NULL && round_shows_its_key(r, old, &s->seen[e]))) {
 		if (s->base != NULL) {	/* also one that is dead: its deletes are still to be carried out */
 			park_taken_key(r, s);
 			return;

@@ -119,6 +119,23 @@ static void wait_for_word(struct round *r, struct subject *s)
 	}
 }
 
+/* It is parked where another record's row has its key; and where it has ended it is not looked for any more, nor in that one's way. */
+static void mind_taken(struct round *r, struct subject *s)
+{
+	for (uint64_t rest = s->taken; rest != 0; rest &= rest - 1) {
+		size_t e = (size_t)__builtin_ctzll(rest);
+		struct err why = { 0 };
+
+		if (s->d.next->dead && !fault("f16-what-has-ended-keeps-its-key")) {
+			s->d.next->seen[e] = (struct vseen){ .known = true };
+			continue;
+		}
+		err_set(&why, ERR_ROW, "key-taken", "another %s still has its key there; give one of the two another key", r->flow->def->name);
+		s->invalid |= BIT(e);
+		round_park(r, r->flow->sides[e], false, &s->rid, s->key, VALUE_NULL, NULL, STAMP_NONE, &why);
+	}
+}
+
 static void decide_subject(struct round *r, struct subject *s, struct decide_policy *p)
 {
 	const struct entity_def *def = r->flow->def;
@@ -169,6 +186,7 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	}
 	round_keep_former(r, s, have_key && !s->d.next->dead);
 	try_anew(r, s);
+	mind_taken(r, s);
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		s->later |= s->seen[e].unexplained && s->d.next->seen[e].present && s->d.next->seen[e].owed;
 	for (size_t e = 0; e < n_endpoints(r); e++) {	/* what cannot be reached or is not valid now stays owed */
@@ -294,8 +312,7 @@ static void on_keys(void *arg, const struct value *blobs, size_t n, const struct
 			round_put_off(r, s);
 			continue;
 		}
-		err_set(&taken, ERR_ROW, "key-taken", "its key was changed to one that another %s already has; give one of the two another key",
-			r->flow->def->name);
+		round_say_taken(r, &taken);
 		for (size_t o = 0; o < n_endpoints(r); o++)
 			if (s->d.edited & BIT(o) && s->seen[o].what == OBSERVED_ROW)
 				round_park_row(r, r->flow->sides[o], s, s->seen[o].id, NULL, &taken);
