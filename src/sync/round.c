@@ -143,7 +143,7 @@ static void ask_rest(struct round *r)
 		}
 	r->n = n;
 	r->pass++;
-	r->contended = false;
+	r->expects = false;
 	HASH_CLEAR(hh, r->parents);
 	r->waiting++;
 	/* Not in step with one that waits for this one. */

@@ -134,7 +134,7 @@ struct round {
 	bool at_rest;			/* the entity is paused: only the target is written to */
 	struct sync_plan *plan;		/* it only finds out what it would do, and tells that; NULL: it does it */
 	bool stale;			/* we wrote to the side since its rows were asked for, or read there: what looks like an edit is read again */
-	bool contended;			/* another round had one of its records in work in this pass */
+	bool expects;			/* in this pass: another round has one of its records in work, or news of one is on its way */
 	uint64_t number;
 	uint64_t losses;		/* of the state before it began */
 	struct round *next;
@@ -206,7 +206,8 @@ void round_claim_inserted(struct round *r, size_t e);
 void round_unclaim_all(struct round *r);
 void round_let_go_of_next(struct round *r, struct subject *s);
 void round_put_off(struct round *r, struct subject *s);
-/* Its key is taken by a record with which it may have exchanged it, and that may be what another round has in work: both are looked at together. */
+void round_expect_news(struct round *r, struct subject *s);	/* of what it refers to: it is put off until then */
+/* Its key is taken by a record with which it may have exchanged it, and that may be one that was put off: both are looked at together. */
 bool round_waits_for_others(const struct round *r);
 void round_drop_subject(struct round *r, struct subject *s, enum books_outcome outcome);
 /* The row cannot be taken: its news stands aside. */

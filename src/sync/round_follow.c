@@ -123,7 +123,7 @@ static void take(struct following *c, struct followed *x, bool taken)
 
 		s->moved_once = true;
 		if (!read_again || (!taken && is_too_early(c, &there))) {
-			round_put_off(c->round, s);
+			round_expect_news(c->round, s);
 			return;
 		}
 		for (uint64_t rest = x->moved; rest != 0; rest &= rest - 1)
@@ -199,7 +199,7 @@ static void on_shown(void *arg, const struct value *blobs, size_t n, const struc
 			if (!x.waits || x.moved != 0)
 				c->list[found++] = x;
 		} else if (!x.waits && is_live(x.subject) && !round_points_to(x.subject, x.endpoint, x.field, v) && is_too_early(c, &x)) {
-			round_put_off(c->round, x.subject);
+			round_expect_news(c->round, x.subject);
 		}
 	}
 	c->n = found;

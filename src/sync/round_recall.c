@@ -24,7 +24,7 @@ static const struct round *claim(struct round *r, const struct rid *rid, bool *m
 	if (holder == NULL)
 		*mine = true;
 	else if (holder != r)
-		r->contended = true;
+		r->expects = true;
 	return holder;
 }
 
@@ -156,9 +156,15 @@ void round_put_off(struct round *r, struct subject *s)
 	unclaim_subject(r, s);
 }
 
+void round_expect_news(struct round *r, struct subject *s)
+{
+	round_put_off(r, s);
+	r->expects = true;
+}
+
 bool round_waits_for_others(const struct round *r)
 {
-	return r->contended && r->pass < ROUND_PATIENCE && r->plan == NULL && !fault("f13-who-else-was-parked-for-its-key-is-not-asked");
+	return r->expects && r->pass < ROUND_PATIENCE && r->plan == NULL && !fault("f13-who-else-was-parked-for-its-key-is-not-asked");
 }
 
 void round_drop_subject(struct round *r, struct subject *s, enum books_outcome outcome)
@@ -187,7 +193,7 @@ void round_park_row(struct round *r, struct side *side, struct subject *s, struc
 	if (fresh)
 		s->set_aside_now |= BIT(side->endpoint);
 	/* The others may be those with which it has exchanged its key: that are parked already, or that another round has in work for long. */
-	if ((fresh || r->contended) && r->plan == NULL && strcmp(why->code, "key-taken") == 0 &&
+	if ((fresh || r->expects) && r->plan == NULL && strcmp(why->code, "key-taken") == 0 &&
 	    !fault("f13-who-else-was-parked-for-its-key-is-not-asked"))
 		retry_wanted(side, RETRY_KEYS);
 }
