@@ -46,7 +46,7 @@ enum observed { OBSERVED_NOTHING, OBSERVED_ROW, OBSERVED_ABSENT };
 struct observation {
 	enum observed what;
 	bool evidence;			/* ABSENT: proven to be a delete (log entry, confirmed sweep) */
-	bool unexplained;		/* ABSENT: no evidence of that yet, and word is on its way of what became of the row */
+	bool unexplained;		/* word is on its way: of what became of a row that is ABSENT, or whose one is that is not taken (NOTHING) */
 	bool outside;			/* ABSENT: there, but left the mapping's `where`: neither a delete nor to be filled */
 	bool ours;			/* ROW: its local id is one that our insert gave back */
 	int64_t stamp;			/* when, corrected to our clock, microseconds; STAMP_NONE */

@@ -53,6 +53,7 @@ struct subject {			/* a record in this round */
 	uint64_t forwards;		/* endpoints with an insert in doubt: the store has a forward to it where that was tried */
 	bool decided, again, later;
 	bool gently;			/* writes that are parked stay so */
+	bool key_taken;			/* its row at the source stands aside for that, and nothing is to be decided */
 	bool aside;			/* nothing was decided: a row of it has just been parked */
 	unsigned tries;			/* of writes refused because of another entity's rows */
 	struct missing missing;
@@ -69,6 +70,7 @@ struct subject {			/* a record in this round */
 	uint64_t evidence;		/* endpoints where a missing row is a proven delete */
 	uint64_t invalid;		/* endpoints whose row cannot be taken as it is */
 	uint64_t taken;			/* endpoints where another record's row has its key, and it has none */
+	uint64_t strange;		/* endpoints where a row has its key that nobody knows by its id, which is the key */
 	uint64_t by_key;		/* endpoints whose row was found by its key */
 	uint64_t remains;		/* endpoints where a softly deleted row was: instead of another one it is taken back */
 	uint64_t not_ours;		/* endpoints where its vector had a row of the record at `owner` */
@@ -264,6 +266,7 @@ void round_look_at_children(struct round *r);
 /* LOOKUP: rows that come by the keys of one another are given their records. */
 void round_trade_places(struct round *r);
 /* KEYS: which of those that were given another key exchange theirs? */
+bool round_is_known_by_key(struct round *r, const struct observation *o);
 void round_find_exchanges(struct round *r, struct subject **movers, size_t n);
 
 /* round_read.c */

@@ -135,10 +135,8 @@ void round_trade_places(struct round *r)
 /* ---- KEYS -------------------------------------------------------------------------------------------- */
 
 /* An endpoint's local id that is the key as well: there is no other row by which it could be known that it was renamed. */
-static bool is_known_by_key(struct round *r, const struct subject *s, size_t e)
+bool round_is_known_by_key(struct round *r, const struct observation *o)
 {
-	const struct observation *o = &s->seen[e];
-
 	return o->what == OBSERVED_ROW && value_equal(o->id, record_key(r->flow->def, o->values, &r->arena));
 }
 
@@ -149,7 +147,7 @@ static bool may_exchange(struct round *r, const struct subject *s)
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		const struct side *side = r->flow->sides[e];
 
-		if (s->d.next->seen[e].uncertain || is_known_by_key(r, s, e) || (side != NULL && side->guard.held > 0 && held_is(side, &s->rid)))
+		if (s->d.next->seen[e].uncertain || round_is_known_by_key(r, &s->seen[e]) || (side != NULL && side->guard.held > 0 && held_is(side, &s->rid)))
 			return false;
 	}
 	return true;

@@ -532,6 +532,8 @@ static void on_owners(void *arg, const struct rid *rids, const bool *found, size
 	for (size_t i = 0; e == NULL && i < n; i++) {
 		struct subject *s = rd->subjects[i];
 
+		if (!found[i] && round_is_known_by_key(r, &s->seen[rd->endpoint]) && !fault("f16-a-row-that-nobody-knows-is-ours"))
+			s->strange |= BIT(rd->endpoint);
 		if (!found[i] || rid_equal(&rids[i], &s->rid))
 			continue;
 		if (!value_equal(s->key, record_key(r->flow->def, s->seen[rd->endpoint].values, &r->arena))) {

@@ -482,7 +482,17 @@ void round_say_taken(const struct round *r, struct err *e)
 	err_set(e, ERR_ROW, "key-taken", "another %s already has the key that it was given; give one of the two another key", r->flow->def->name);
 }
 
-static void park_taken_key(struct round *r, struct subject *s)
+static void become(struct round *r, struct subject *s)
+{
+	unclaim(r, &s->rid, &s->claimed);
+	s->rid = s->old_rid;
+	s->has_rid = true;
+	s->claimed = s->claimed_old;
+	s->claimed_old = s->has_old = false;
+}
+
+/* Where its row got another id with that key, the record is still to be known by that. */
+static void park_taken_key(struct round *r, struct subject *s, struct vector *old)
 {
 	struct err e = { 0 };
 
@@ -492,16 +502,13 @@ static void park_taken_key(struct round *r, struct subject *s)
 	}
 	round_say_taken(r, &e);
 	round_park_row(r, r->side, s, s->source_id, NULL, &e);
-	round_drop_subject(r, s, BOOKS_UNTOLD);
-}
-
-static void become(struct round *r, struct subject *s)
-{
-	unclaim(r, &s->rid, &s->claimed);
-	s->rid = s->old_rid;
-	s->has_rid = true;
-	s->claimed = s->claimed_old;
-	s->claimed_old = s->has_old = false;
+	if (!s->renumbered) {
+		round_drop_subject(r, s, BOOKS_UNTOLD);
+		return;
+	}
+	become(r, s);
+	s->base = old;
+	s->confirmed = s->key_taken = true;
 }
 
 /* It has the key there that it had: another one by now, while its own is still owed. */
@@ -525,7 +532,7 @@ static void place_old(struct round *r, struct subject *s, struct vector *old)
 		s->forwarded = true;
 		return;
 	}
-	if (s->base != NULL)	/* its key has a record already, which takes the row in; the one that it had ends there */
+	if (s->base != NULL && fault("f16-a-row-that-was-renamed-to-a-key-is-its-owners"))
 		s->former_id = VALUE_NULL;
 	if (old == NULL || !knows_row(r, s, old)) {
 		/* The map was behind: that record has another row by now. */
@@ -540,7 +547,7 @@ static void place_old(struct round *r, struct subject *s, struct vector *old)
 	if (s->has_rid && s->seen[e].what == OBSERVED_ROW && !vector_shows(old, e, &s->seen[e]) &&
 	    !(s->base != NULL && round_shows_its_key(r, old, &s->seen[e]))) {
 		if (s->base != NULL) {	/* also one that is dead: its deletes are still to be carried out */
-			park_taken_key(r, s);
+			park_taken_key(r, s, old);
 			return;
 		}
 		s->moved = true;

@@ -85,7 +85,7 @@ static void try_anew(const struct round *r, struct subject *s)
 enum { CAPTURE_FAILURES_MAX = 5 };	/* some seconds */
 
 /*
- * Its change log has yet to be read up to a moment after the row was found missing. Of a capture that fails again and again nothing is to be
+ * Its change log has yet to be read up to a moment after that was found. Of a capture that fails again and again nothing is to be
  * had, nor of a table that is to be swept.
  */
 static bool will_be_told(const struct side *side, int64_t since_us)
@@ -96,7 +96,8 @@ static bool will_be_told(const struct side *side, int64_t since_us)
 
 /*
  * A row that is not there was deleted, or goes on under another id: where that is the key it was renamed. Brought back before the change log
- * has told which of the two, the record would be there twice. So it is owed what it is to get, and looked at again.
+ * has told which of the two, the record would be there twice. And one that has the record's key, and nobody knows, may be another record's that was
+ * renamed to it. So the record is owed there what it is to get, and looked at again.
  */
 static void wait_for_word(struct round *r, struct subject *s)
 {
@@ -104,7 +105,7 @@ static void wait_for_word(struct round *r, struct subject *s)
 		return;
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		const struct observation *o = &s->seen[e];
-		bool missing = s->base->seen[e].present && o->what == OBSERVED_ABSENT && !o->evidence && !o->outside;
+		bool missing = (s->base->seen[e].present && o->what == OBSERVED_ABSENT && !o->evidence && !o->outside) || s->strange & BIT(e);
 
 		if (missing && !(s->missing.at & BIT(e)))
 			s->missing.since_us = clock_mono_us();
@@ -114,8 +115,12 @@ static void wait_for_word(struct round *r, struct subject *s)
 		size_t e = (size_t)__builtin_ctzll(rest);
 		struct side *side = r->flow->sides[e];
 
-		s->seen[e].unexplained = will_be_told(side, s->missing.since_us);
-		side->wanted |= s->seen[e].unexplained && !side->capturing;
+		if (!will_be_told(side, s->missing.since_us))
+			continue;
+		if (s->strange & BIT(e))
+			s->seen[e] = (struct observation){ .what = OBSERVED_NOTHING, .stamp = STAMP_NONE };
+		s->seen[e].unexplained = true;
+		side->wanted |= !side->capturing;
 	}
 }
 
@@ -188,9 +193,9 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	try_anew(r, s);
 	mind_taken(r, s);
 	for (size_t e = 0; e < n_endpoints(r); e++)
-		s->later |= s->seen[e].unexplained && s->d.next->seen[e].present && s->d.next->seen[e].owed;
+		s->later |= s->seen[e].unexplained && s->d.next->seen[e].owed;
 	for (size_t e = 0; e < n_endpoints(r); e++) {	/* what cannot be reached or is not valid now stays owed */
-		if (s->d.orders[e].action != ACTION_NONE && (!reachable(r, e) || s->invalid & BIT(e) || migrate_forbids(r, e)))
+		if (s->d.orders[e].action != ACTION_NONE && (!reachable(r, e) || s->invalid & BIT(e) || s->seen[e].unexplained || migrate_forbids(r, e)))
 			s->d.orders[e].action = ACTION_NONE;
 		if (s->gently && r->flow->sides[e] != NULL && s->base != NULL && s->base->seen[e].parked && s->d.next->seen[e].owed &&
 		    round_leaves(s) == NULL && stays_parked(r->flow->sides[e], &s->rid)) {
@@ -218,14 +223,15 @@ static bool decide_nothing(struct round *r, struct subject *s)
 	return true;
 }
 
-/* A row of it is parked, and with that row what is owed for the record. */
-static void stand_aside(struct round *r, struct subject *s)
+/* A row of it is parked, and with that row what is owed for the record. False: the subject is over. */
+static bool stand_aside(struct round *r, struct subject *s)
 {
 	if (!decide_nothing(r, s))
-		return;
+		return false;
 	s->aside = true;
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		s->d.next->seen[e].parked = s->d.next->seen[e].owed;
+	return true;
 }
 
 static bool has_rows(const struct vector *v)
@@ -271,9 +277,14 @@ static void decide_all(struct round *r)
 	struct err failed = { 0 };
 
 	make_policy(r, &p, ends);
-	for (size_t i = 0; i < r->n; i++)
-		if (is_live(&r->subjects[i]))
-			decide_subject(r, &r->subjects[i], &p);
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (is_live(s) && s->key_taken)
+			s->decided = stand_aside(r, s);
+		else if (is_live(s))
+			decide_subject(r, s, &p);
+	}
 	if (!r->holding)
 		return;
 	r->holding = false;

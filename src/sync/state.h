@@ -161,7 +161,7 @@ struct side {
 
 /* ---- one entity -------------------------------------------------------------------------------------- */
 
-struct missing {			/* rows of a record that are not there, and nothing has said why */
+struct missing {			/* rows of a record that are not there, or are nobody's, and nothing has said why */
 	uint64_t at;			/* endpoints */
 	int64_t since_us;		/* when the last of them was first found so, monotonic */
 };

@@ -135,6 +135,8 @@ FAULTS = [Fault(*line) for line in (
     ("F16", "f16-a-row-that-was-parked-was-in-nobodys-way", "test_taken_keys.TakenKeys.test_f16_it_is_known_of_the_one_that_was_renamed_first"),
     ("F16", "f16-who-never-had-a-row-frees-nothing", "test_taken_keys.TakenKeys.test_f16_it_is_known_of_the_new_one_first"),
     ("F16", "f16-what-has-ended-keeps-its-key", "test_taken_keys.TakenKeys.test_f16_it_is_known_of_the_new_one_first_which_is_deleted"),
+    ("F16", "f16-a-row-that-nobody-knows-is-ours", "test_taken_keys.BothKnownByKey.test_f16_it_is_known_of_the_new_one_first"),
+    ("F16", "f16-a-row-that-was-renamed-to-a-key-is-its-owners", "test_taken_keys.BothKnownByKey.test_f16_it_is_known_of_the_new_one_first"),
     ("F17", "f17-empty-means-null", "test_failure_modes.Polled.test_f17_null_and_empty_are_two_values_there_and_back"),
     ("F18", "f18-numbers-stay-as-they-are-written", "test_type_matrix.TypeMatrix.test_f18_each_value_travels_there_and_back_or_its_row_is_parked"),
     ("F19", "f19-keys-are-thought-to-compare-alike", "test_keys.Keys.test_f19_citext_beside_text_is_refused_with_words"),

@@ -154,6 +154,10 @@ class KnownByKey(TakenKeys):
     b_sql = NATURAL
 
 
+class BothKnownByKey(KnownByKey):
+    a_sql = NATURAL
+
+
 class Polled(TakenKeys):
     a_capture = b_capture = {"capture": "poll", "interval": "100ms", "sweep": "1h"}
 
