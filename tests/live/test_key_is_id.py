@@ -114,6 +114,8 @@ class LookedAtLater(KeyIsId):
 class OneRound(KeyIsId):
     """While anybody waits in it, nothing is captured."""
     more = "limits:\n  rounds: 1"
+    # Of two renames of one row, one right after the other, the first may be captured alone when its row has the second id already.
+    test_f13_a_row_that_is_renamed_keeps_its_rows_elsewhere = None
 
 
 if __name__ == "__main__":
