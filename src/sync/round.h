@@ -209,8 +209,8 @@ void round_unclaim_all(struct round *r);
 void round_let_go_of_next(struct round *r, struct subject *s);
 void round_put_off(struct round *r, struct subject *s);
 void round_expect_news(struct round *r, struct subject *s);	/* of what it refers to: it is put off until then */
-/* Its key is taken by a record with which it may have exchanged it, and that may be one that was put off: both are looked at together. */
-bool round_waits_for_others(const struct round *r);
+/* Its key is taken by a record with which it may have exchanged it, and that may be one that was put off: so is it (true), to be looked at with that. */
+bool round_waits_for_others(struct round *r, struct subject *s);
 void round_drop_subject(struct round *r, struct subject *s, enum books_outcome outcome);
 /* The row cannot be taken: its news stands aside. */
 void round_park_row(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field, const struct err *why);

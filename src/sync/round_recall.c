@@ -162,9 +162,14 @@ void round_expect_news(struct round *r, struct subject *s)
 	r->expects = true;
 }
 
-bool round_waits_for_others(const struct round *r)
+bool round_waits_for_others(struct round *r, struct subject *s)
 {
-	return r->expects && r->pass < ROUND_PATIENCE && r->plan == NULL && !fault("f13-who-else-was-parked-for-its-key-is-not-asked");
+	if (!r->expects || r->pass >= ROUND_PATIENCE || r->plan != NULL || fault("f13-who-else-was-parked-for-its-key-is-not-asked"))
+		return false;
+	round_put_off(r, s);
+	if (r->side != NULL && !value_is_null(s->source_id) && !value_is_null(s->key))	/* it comes by the key that its row shows, as it did */
+		s->rid = rid_of(&sync_of(r)->store->key, r->flow->def, s->key);
+	return true;
 }
 
 void round_drop_subject(struct round *r, struct subject *s, enum books_outcome outcome)
@@ -496,10 +501,8 @@ static void park_taken_key(struct round *r, struct subject *s, struct vector *ol
 {
 	struct err e = { 0 };
 
-	if (round_waits_for_others(r)) {
-		round_put_off(r, s);
+	if (round_waits_for_others(r, s))
 		return;
-	}
 	round_say_taken(r, &e);
 	round_park_row(r, r->side, s, s->source_id, NULL, &e);
 	if (!s->renumbered) {

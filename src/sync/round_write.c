@@ -319,10 +319,8 @@ static void on_keys(void *arg, const struct value *blobs, size_t n, const struct
 			decide_nothing(r, s);
 			continue;
 		}
-		if (round_waits_for_others(r)) {
-			round_put_off(r, s);
+		if (round_waits_for_others(r, s))
 			continue;
-		}
 		round_say_taken(r, &taken);
 		for (size_t o = 0; o < n_endpoints(r); o++)
 			if (s->d.edited & BIT(o) && s->seen[o].what == OBSERVED_ROW)
