@@ -47,7 +47,7 @@ struct observation {
 	enum observed what;
 	bool evidence;			/* ABSENT: proven to be a delete (log entry, confirmed sweep) */
 	bool unexplained;		/* word is on its way: of what became of a row that is ABSENT, or whose one is that is not taken (NOTHING) */
-	bool outside;			/* ABSENT: there, but left the mapping's `where`: neither a delete nor to be filled */
+	bool outside;			/* ABSENT: a row outside of the mapping's `where`: the record's, then no delete, or one that has its key */
 	bool ours;			/* ROW: its local id is one that our insert gave back */
 	int64_t stamp;			/* when, corrected to our clock, microseconds; STAMP_NONE */
 	uint64_t past;			/* ROW: fields that are of before its database was put back: older than any edit */

@@ -210,6 +210,16 @@ static void forget_row(struct vseen *s, const struct observation *o)
 				     .tried_key = s->tried_key, .detached = s->detached };
 }
 
+/* A row outside of `where` is there: only where the record had a row it is that one, which left it. Another one has its key. */
+static void order_outside(struct work *w, size_t e, bool was_present, bool writable)
+{
+	struct vseen *s = &w->out->next->seen[e];
+
+	forget_row(s, &w->seen[e]);
+	s->detached |= was_present || fault("f13-who-is-outside-is-the-record");
+	s->owed = s->parked = writable && !s->detached;
+}
+
 static void order_alive(struct work *w, size_t e, const struct decide_endpoint *p)
 {
 	struct vseen *s = &w->out->next->seen[e];
@@ -224,7 +234,11 @@ static void order_alive(struct work *w, size_t e, const struct decide_endpoint *
 			s->owed = false;
 		return;
 	case OBSERVED_ABSENT:
-		if (w->seen[e].outside || (was_present && p->ignores_deletes && !w->seen[e].unexplained)) {
+		if (w->seen[e].outside) {
+			order_outside(w, e, was_present, p->writable);
+			return;
+		}
+		if (was_present && p->ignores_deletes && !w->seen[e].unexplained) {
 			forget_row(s, &w->seen[e]);
 			s->detached = true;
 			return;

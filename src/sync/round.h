@@ -129,6 +129,7 @@ struct round {
 	struct rowset *listed;		/* owned; or neither */
 	int64_t news_from_us;		/* captured: what was committed at the side before is not in it, monotonic */
 	bool renumbers;			/* captured: rows of it have got other local ids */
+	bool makes_room;		/* captured: rows of it are no record's, and may have been in the way of one */
 	bool is_page;			/* of the side's listing */
 	struct side *retried;		/* its records are parked there, and tried again; NULL: not so */
 	struct sync_migration *migration;	/* that it belongs to; NULL: to none */

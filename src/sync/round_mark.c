@@ -226,11 +226,11 @@ enum { FREED_MS = 5000 };
  * Which columns have to be unique only the database knows: any change may make room. So that is tried now and then, and by every sweep;
  * what makes room soon after the last time is tried when its turn comes.
  */
-static bool may_free_value(struct side *side, const struct subject *s)
+static bool has_rested(struct side *side)
 {
 	int64_t now = clock_mono_us(), rests_ms = FREED_MS - (now - side->freed_us) / 1000;
 
-	if (side->taken == 0 || retry_comes(side) || !lets_go_of(s, side->endpoint, NULL, side->flow->def->n_fields))
+	if (side->taken == 0 || retry_comes(side))
 		return false;
 	if (rests_ms > 0) {
 		if (!fault("f14-room-that-is-made-soon-after-is-missed"))
@@ -241,13 +241,21 @@ static bool may_free_value(struct side *side, const struct subject *s)
 	return true;
 }
 
+static bool may_free_value(struct side *side, const struct subject *s)
+{
+	return side->taken > 0 && lets_go_of(s, side->endpoint, NULL, side->flow->def->n_fields) && has_rested(side);
+}
+
 static void look_at_duplicates(struct round *r)
 {
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		struct side *side = r->flow->sides[e];
-		bool freed = false;
+		bool freed;
 
-		for (size_t i = 0; side != NULL && side->parked + side->discarded > 0 && i < r->n; i++) {
+		if (side == NULL || side->parked + side->discarded == 0)
+			continue;
+		freed = side == r->side && r->makes_room && has_rested(side);
+		for (size_t i = 0; i < r->n; i++) {
 			const struct subject *s = &r->subjects[i];
 
 			freed |= is_live(s) && s->decided && (frees_key(r, s, e) || may_free_value(side, s));

@@ -141,6 +141,14 @@ static void mind_taken(struct round *r, struct subject *s)
 	}
 }
 
+static void park_outside(struct round *r, struct subject *s, size_t e)
+{
+	struct err taken = { 0 };
+
+	err_set(&taken, ERR_ROW, "key-taken", "a row outside of `where` has its key there; it is inserted when that row is gone or has another key");
+	round_park(r, r->flow->sides[e], false, &s->next_rid, s->key, VALUE_NULL, NULL, STAMP_NONE, &taken);
+}
+
 static void decide_subject(struct round *r, struct subject *s, struct decide_policy *p)
 {
 	const struct entity_def *def = r->flow->def;
@@ -206,6 +214,8 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 		if (s->invalid != 0 && s->d.orders[e].action == ACTION_NONE && reachable(r, e) &&
 		    (s->d.next->seen[e].known || s->invalid & BIT(e)))
 			s->d.next->seen[e].parked = s->d.next->seen[e].owed;
+		if (s->seen[e].outside && s->d.next->seen[e].owed)
+			park_outside(r, s, e);
 	}
 }
 

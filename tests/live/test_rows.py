@@ -231,6 +231,35 @@ class Filters(ThreeCrms):
         self.assertEqual(self.support.people()["p0@example.org"]["name"], "And again")
         self.assertEqual(self.sales.base.run("SELECT full_name FROM crm.contacts WHERE score = 0"), [("Person 0",)])
 
+    def test_nor_when_it_is_deleted_there(self):
+        self.populate(self.sales, people=3)
+        self.start()
+        self.d.wait()
+        self.sales.base.run("UPDATE crm.contacts SET active = false WHERE score = 0")
+        self.d.wait()
+        self.sales.base.run("DELETE FROM crm.contacts WHERE score = 0")
+        self.billing.edit("p0@example.org", name="Edited")
+        self.d.ctl("kick", "--sweep")
+        self.d.wait()
+        self.assertEqual(len(self.sales.people()), 2)
+        self.assertEqual(self.d.parked(), [])
+
+    def test_f13_a_record_whose_key_a_row_outside_of_the_filter_has_is_parked_and_comes_when_that_is_gone(self):
+        self.start()
+        for number, what in enumerate(("DELETE FROM crm.contacts WHERE NOT active",
+                                       "UPDATE crm.contacts SET email = 'other@example.org' WHERE NOT active")):
+            mail = f"p{number}@example.org"
+            self.sales.base.run(f"INSERT INTO crm.contacts (email, active) VALUES ('{mail}', false)")
+            self.billing.add(mail, name="Ann")
+            self.d.wait()
+            self.assertEqual([(p["key"], p["endpoint"], p["code"]) for p in self.d.parked()], [(mail, "sales", "key-taken")])
+            self.billing.edit(mail, name="Eve")
+            self.d.wait()
+            self.assertEqual(self.d.entity("contact")["parked"], 1)
+            self.sales.base.run(what)
+            eventually(lambda: self.sales.people().get(mail, {}).get("name") == "Eve", "the record is inserted")
+            self.assertEqual(self.d.parked(), [])
+
     def test_nor_is_a_record_inserted_beside_a_row_that_never_was_in_it(self):
         self.sales.base.run("ALTER TABLE crm.contacts DROP CONSTRAINT contacts_email_key")
         self.sales.add("ann@example.org", name="Inactive")
@@ -244,6 +273,11 @@ class Filters(ThreeCrms):
         self.assertEqual(self.support.people().keys(), {"ann@example.org", "eve@example.org"})
         self.assertEqual(self.sales.base.run("SELECT email, active FROM crm.contacts ORDER BY 1"),
                          [("ann@example.org", False), ("eve@example.org", False)])
+        self.assertEqual([(p["key"], p["endpoint"], p["code"]) for p in self.d.parked()],
+                         [("ann@example.org", "sales", "key-taken"), ("eve@example.org", "sales", "key-taken")])
+        self.sales.base.run("UPDATE crm.contacts SET active = true")
+        self.d.wait()
+        self.assertEqual((len(self.sales.people()), self.d.parked()), (2, []))
 
 
 class Marks(ThreeCrms):

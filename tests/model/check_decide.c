@@ -1686,6 +1686,24 @@ START_TEST(a_row_that_left_the_mapping_is_neither_a_delete_nor_filled)
 }
 END_TEST
 
+START_TEST(where_a_row_outside_of_the_mapping_has_the_key_the_insert_waits)
+{
+	all_know("ann Ann Elm Rome");
+	base->seen[A] = (struct vseen){ .known = true };
+	is_missing(A);
+	now[A].outside = true;
+	shows(B, 10, "ann Eve Elm Rome");
+	decide();
+	expect_agreed("ann Eve Elm Rome");
+	expect_order(A, ACTION_NONE, 0);
+	ck_assert(base->seen[A].owed && base->seen[A].parked && !base->seen[A].detached);
+	is_missing(A);
+	shows(B, 10, "ann Eve Elm Rome");
+	decide();
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+}
+END_TEST
+
 START_TEST(where_deletes_are_ignored_they_neither_come_from_nor_go)
 {
 	endpoints[A].ignores_deletes = true;
@@ -3271,6 +3289,7 @@ static void add_contacts_and_deletes(TCase *t)
 	tcase_add_loop_test(t, a_missing_row_of_which_word_is_on_its_way_is_owed_the_edit, 0, 2);
 	tcase_add_test(t, a_missing_row_that_was_owed_an_edit_and_is_deleted_comes_back);
 	tcase_add_test(t, a_row_that_left_the_mapping_is_neither_a_delete_nor_filled);
+	tcase_add_test(t, where_a_row_outside_of_the_mapping_has_the_key_the_insert_waits);
 	tcase_add_test(t, where_deletes_are_ignored_they_neither_come_from_nor_go);
 }
 
