@@ -254,6 +254,8 @@ static bool take_known_values(void *arg, const struct journal_waiting *line)
 
 	if (strcmp(line->field, t->field->name) != 0)
 		return true;
+	if (value_is_null(t->s->key))
+		t->d->key = arena_printf(&t->r->arena, "%s", line->key);
 	if (t->d->base == NULL && line->base != NULL && strcmp(line->base_digest, t->d->base_digest) == 0)
 		t->d->base = arena_printf(&t->r->arena, "%s", line->base);
 	for (size_t i = 0; i < line->n_sides; i++) {
@@ -403,13 +405,14 @@ static bool note_waiting(struct telling *t, const char *key, struct err *e)
 	if (!find_known_values(t, &s->next_rid, e))
 		return false;
 	*w = (struct journal_waiting){
-		.entity = t->d->entity, .rid = rid, .key = key, .field = t->d->field, .since_us = t->d->time_us,
+		.entity = t->d->entity, .rid = rid, .key = t->d->key, .field = t->d->field, .since_us = t->d->time_us,
 		.mark = s->d.marks[t->index], .base_digest = t->d->base_digest, .base = t->d->base, .n_sides = t->d->n_sides };
 	memcpy(w->sides, t->d->sides, t->d->n_sides * sizeof *w->sides);
 	if (!journal_wait(sync_of(t->r)->journal, w, &fresh, e))
 		return false;
 	if (!fresh)
 		return true;
+	t->r->flow->lonely |= (s->d.words[t->index] & (s->d.words[t->index] - 1)) == 0;
 	t->r->flow->waiting++;		/* counted anew when the round is marked */
 	t->r->flow->decisions++;
 	t->r->flow->meter.conflicts[RULE_MANUAL]++;

@@ -225,6 +225,7 @@ struct flow {
 	size_t verdicts_page;
 	struct undo_target *undos;	/* owned; records with something that is still to be put back */
 	bool released;			/* some waited under a topology that had another rule for them */
+	bool lonely;			/* some wait, perhaps, with nobody left to differ from: they close when their side can be asked */
 	bool unheard;			/* some wait or stand aside without a line in the journal, until those are there who can tell */
 	bool let_go;			/* a row is parked no more: what stood aside with it is looked at after the next sweep */
 	struct sync_migration *migration;	/* the sync's, when it is about this entity; NULL: it is not */

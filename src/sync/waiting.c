@@ -9,12 +9,14 @@
  *   over      the field waits no more: settled, closed by itself, or its record is gone. A verdict on something that has
  *             changed since is void, and the line waits on with what there is now.
  *   released  the topology has another rule for the field by now: that one decides.
+ *   left      one of those that differ is not in the topology any more: what the others say waits anew, or closes.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "model/clean.h"
@@ -54,12 +56,43 @@ static bool is_released(const struct flow *flow, const struct journal_waiting *w
 	return f == flow->def->n_fields || flow->def->fields[f].rule != RULE_MANUAL;
 }
 
-static bool find_released(void *arg, const struct journal_waiting *w)
+static const char *side_that_left(const struct flow *flow, const struct journal_waiting *w)
+{
+	for (size_t i = 0; i < w->n_sides; i++)
+		if (w->sides[i].competed && side_named(flow->sync, flow->def->name, w->sides[i].endpoint) == NULL)
+			return w->sides[i].endpoint;
+	return NULL;
+}
+
+/* Nobody differs any more from the only one who is left: it closes as soon as that one can be asked. */
+static bool is_lonely(const struct flow *flow, const struct journal_waiting *w)
+{
+	size_t words = 0;
+
+	for (size_t i = 0; i < w->n_sides; i++)
+		words += w->sides[i].competed;
+	return (words < 2 || side_that_left(flow, w) != NULL) && !fault("f12-who-has-left-is-still-waited-for");
+}
+
+/* Else the record could not even be named. */
+static bool can_be_asked(const struct flow *flow, const struct journal_waiting *w)
+{
+	for (size_t i = 0; i < w->n_sides; i++) {
+		const struct side *side = w->sides[i].competed ? side_named(flow->sync, flow->def->name, w->sides[i].endpoint) : NULL;
+
+		if (side != NULL && !side_usable(side))
+			return false;
+	}
+	return true;
+}
+
+static bool find_outdated(void *arg, const struct journal_waiting *w)
 {
 	struct flow *flow = arg;
 
 	flow->released |= is_released(flow, w);
-	return !flow->released;
+	flow->lonely |= is_lonely(flow, w);
+	return !flow->released || !flow->lonely;
 }
 
 void waiting_load(struct sync *s)
@@ -70,16 +103,16 @@ void waiting_load(struct sync *s)
 		struct flow *flow = &s->flows[i];
 
 		count_lines(flow);
-		if (flow->waiting > 0 && !journal_waiting_each(s->journal, flow->def->name, NULL, NULL, 0, 0, find_released, flow, &e))
+		if (flow->waiting > 0 && !journal_waiting_each(s->journal, flow->def->name, NULL, NULL, 0, 0, find_outdated, flow, &e))
 			log_error("what waits for a person is not read", LOG_S("entity", flow->def->name), LOG_ERR(&e));
-		flow->verdicts_wanted = flow->verdicts > 0 || flow->released;
+		flow->verdicts_wanted = flow->verdicts > 0 || flow->released || flow->lonely;
 	}
 }
 
 /* From the first line on, also where a look is half through: what it has passed may have waited for this. */
 void waiting_look_again(struct flow *flow)
 {
-	if (flow->verdicts == 0)
+	if (flow->verdicts == 0 && !flow->lonely)
 		return;
 	flow->verdicts_wanted = true;
 	flow->verdicts_after = 0;
@@ -122,7 +155,7 @@ static bool look_at(void *arg, const struct journal_waiting *w)
 
 	flow->verdicts_after = w->id;
 	flow->verdicts_page++;
-	if ((w->verdict != VERDICT_NONE || is_released(flow, w)) && rid_parse(w->rid, &rid))
+	if ((w->verdict != VERDICT_NONE || is_released(flow, w) || (is_lonely(flow, w) && can_be_asked(flow, w))) && rid_parse(w->rid, &rid))
 		flow_look_again(flow, &rid, 0);
 	return true;
 }
@@ -366,7 +399,10 @@ static bool choose(void *arg, const struct journal_waiting *w)
 	if (strcmp(w->field, c->verdict->field) != 0 || is_released(c->flow, w) || !rid_parse(w->rid, &c->lines[c->n].rid))
 		return true;
 	c->lines[c->n++].id = w->id;
-	if (c->verdict->endpoint != NULL && side_of_line(w, c->verdict->endpoint) == NULL)
+	if (side_that_left(c->flow, w) != NULL)
+		err_set(&c->why, ERR_ROW, "no-such-conflict", "%s, which differed there, has left the topology; what the others show is looked at first",
+			side_that_left(c->flow, w));
+	else if (c->verdict->endpoint != NULL && side_of_line(w, c->verdict->endpoint) == NULL)
 		err_set(&c->why, ERR_ROW, "no-such-side", "%s shows no value of it; crmsyncctl conflicts --waiting shows who does", c->verdict->endpoint);
 	else if (c->verdict->endpoint == NULL)
 		take_value(c, f);

@@ -265,6 +265,12 @@ class ThreeCrms(Case):
     def topology(self, entities=None, **settings):
         return topology(self.redis, self.endpoints(), entities or self.entities, **settings)
 
+    def without_billing(self):
+        whole = self.topology()
+        left = whole.replace(whole[whole.index("  billing:\n"):whole.index("entities:")], "")
+        return "\n".join(line for line in left.splitlines() if not line.lstrip().startswith("billing: {")) \
+            .replace(", support, billing]", ", support]") + "\n"
+
     def start(self, **options):
         self.d = self.daemon(self.topology(), **options)
         return self.d

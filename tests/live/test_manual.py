@@ -261,6 +261,38 @@ class Away(Quarrel):
         self.assertEqual([sorted(c["written"]) for c in decisions], [["billing", "sales", "support"]])
 
 
+class Leaving(Quarrel):
+    def reload(self, text):
+        self.d.write(text)
+        self.d.ctl("reload")
+
+    def test_f12_when_a_side_leaves_what_the_only_other_one_says_stands(self):
+        self.quarrel()
+        self.d.ctl("pause", "contact")
+        self.reload(self.without_billing())
+        self.assertIn("billing, which differed there, has left the topology", self.d.ctl("--json", "decide", "contact", ANN, "phone", "--value", "+1 c", code=64))
+        self.d.ctl("resume", "contact")
+        self.d.wait()
+        self.assertEqual((self.phones(), self.waiting()), (["+1 a", "+1 a", "+1 b"], []))
+        self.decide("--value", "+1 c", code=64)
+        self.reload(self.topology())
+        self.d.wait()
+        self.assertEqual(len(self.waiting()), 1, "back again it differs again")
+        self.decide("--value", "+1 c")
+        self.settles_to("+1 c")
+
+    def test_f12_when_one_of_three_leaves_the_others_are_decided_about(self):
+        self.quarrel()
+        self.support.edit(ANN, phone="+1 c")
+        self.d.wait()
+        self.reload(self.without_billing())
+        self.d.wait()
+        line, = self.waiting()
+        self.assertEqual((sorted(line["between"]), line["values"]), (["sales", "support"], {"sales": "+1 a", "support": "+1 c"}))
+        self.decide("--value", "+1 d")
+        self.assertEqual((self.phones(), self.waiting()), (["+1 d", "+1 d", "+1 b"], []))
+
+
 class FirstContact(Conflict):
     entities = rules("{rule: last-writer-wins, fields: {phone: manual}, priority: [sales, support, billing]}")
 

@@ -45,12 +45,6 @@ class Reload(ThreeCrms):
         self.sales.edit("p1@example.org", name="Goes on")
         self.assertEqual(self.settled()["p1@example.org"]["name"], "Goes on")
 
-    def without_billing(self):
-        whole = self.topology()
-        left = whole.replace(whole[whole.index("  billing:\n"):whole.index("entities:")], "")
-        return "\n".join(line for line in left.splitlines() if not line.lstrip().startswith("billing: {")) \
-            .replace(", support, billing]", ", support]") + "\n"
-
     def without_contacts(self):
         whole = self.topology()
         return whole[:whole.index("  contact:\n")]
