@@ -157,6 +157,7 @@ FAULTS = [Fault(*line) for line in (
     ("F20", "f09-reads-nothing-back", "test_more_failure_modes.Cut.test_f20_what_is_too_long_for_one_side_is_never_cut_at_the_other"),
     ("F21", "f21-the-log-is-not-measured",
      "test_more_failure_modes.Backlog.test_f21_a_change_log_that_is_not_drained_is_told_with_its_age_its_size_and_whose_it_is"),
+    ("F22", "f22-a-lost-state-is-gone-on-with", "test_manual.Lost.test_f22_when_the_state_was_lost_what_differs_waits_once"),
     ("F22", "f22-a-lost-state-is-gone-on-with", "test_bad_days.RedisEmptied.test_f22_flushall_while_running"),
     ("F22", "f08-writes-what-is-there-already", "test_bad_days.RedisEmptied.test_f22_flushall_while_the_daemon_is_down"),
     ("F22", "f22-a-lost-state-is-gone-on-with", "test_bad_days.RedisEmptied.test_f22_redis_restarts_without_its_memory"),

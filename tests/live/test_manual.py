@@ -293,6 +293,18 @@ class Leaving(Quarrel):
         self.assertEqual((self.phones(), self.waiting()), (["+1 d", "+1 d", "+1 b"], []))
 
 
+class Lost(Quarrel):
+    def test_f22_when_the_state_was_lost_what_differs_waits_once(self):
+        self.quarrel()
+        self.d.stop()
+        self.redis.call("FLUSHALL")
+        self.d.start()
+        self.d.wait()
+        self.assertEqual((len(self.waiting()), self.d.entity("contact")["waiting"]), (1, 1))
+        self.decide("--value", "+1 c")
+        self.settles_to("+1 c")
+
+
 class FirstContact(Conflict):
     entities = rules("{rule: last-writer-wins, fields: {phone: manual}, priority: [sales, support, billing]}")
 
