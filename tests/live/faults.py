@@ -70,6 +70,8 @@ FAULTS = [Fault(*line) for line in (
      "test_more_failure_modes.DeletedUnseen.test_f12_what_an_edit_that_loses_owes_to_a_row_that_is_gone_is_not_waited_for"),
     ("F12", "f12-who-has-left-is-still-waited-for", "test_manual.Leaving.test_f12_when_a_side_leaves_what_the_only_other_one_says_stands"),
     ("F12", "f12-who-has-left-is-still-waited-for", "test_manual.Leaving.test_f12_when_one_of_three_leaves_the_others_are_decided_about"),
+    ("F12", "f12-who-has-left-is-still-waited-for",
+     "test_reload.Reload.test_f12_what_is_parked_at_an_endpoint_goes_with_it_and_parks_anew_when_it_is_back"),
     ("F13", "f13-a-move-to-the-former-key-is-none",
      "test_renamed_parent.RenamedParent.test_f13_nor_is_a_move_to_it_taken_for_the_old_name_later"),
     ("F13", "f13-a-move-to-the-former-key-is-none", "test_renamed_parent.RenamedParent.test_f13_nor_while_it_waits_for_the_new_name"),

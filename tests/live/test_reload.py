@@ -84,6 +84,23 @@ class Reload(ThreeCrms):
         self.take(whole)
         self.assertEqual(len(self.settled()), 21)
 
+    def test_f12_what_is_parked_at_an_endpoint_goes_with_it_and_parks_anew_when_it_is_back(self):
+        self.billing.base.run("ALTER TABLE payers ADD CONSTRAINT brief CHECK (length(display) < 20)")
+        self.sales.edit("p1@example.org", name="Somebody with a long name")
+        self.d.wait()
+        parked = [(p["key"], p["endpoint"], p["code"]) for p in self.d.parked()]
+        self.assertEqual(parked, [("p1@example.org", "billing", "23514")])
+        self.take(self.without_billing())
+        self.d.wait()
+        self.assertEqual((self.d.parked(), self.d.entity("contact")["parked"]), ([], 0))
+        self.take(self.topology())
+        self.d.wait()
+        self.assertEqual([(p["key"], p["endpoint"], p["code"]) for p in self.d.parked()], parked)
+        self.assertEqual(self.d.entity("contact")["parked"], 1)
+        self.billing.base.run("ALTER TABLE payers DROP CONSTRAINT brief")
+        self.d.ctl("parked", "retry")
+        self.assertEqual(self.settled()["p1@example.org"]["name"], "Somebody with a long name")
+
     def test_nothing_differs(self):
         self.assertEqual(self.take(self.topology())["changes"], [])
         self.assertIn("nothing differs", self.d.ctl("reload"))
