@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "sync/feed.h"
 #include "sync/verify.h"
@@ -372,8 +373,31 @@ static bool is_aside(const struct look *l, const struct looked *r, size_t e)
 	       (!value_is_null(id) && is_parked(side, true, NULL, id));
 }
 
+/* Its reference shows a key that is not agreed on: the row that it points to stands aside with that. */
+static bool points_to_parked(const struct look *l, const struct shown *s, size_t e, size_t f)
+{
+	const struct entity_def *parent = l->flow->def->fields[f].refers;
+	const struct side *side = parent != NULL ? l->flow->sync->flows[parent->index].sides[e] : NULL;
+
+	return side != NULL && s->there && s->o.points_to != NULL && is_parked(side, true, NULL, s->o.points_to[f]);
+}
+
+/* Nothing else differs. */
+static bool waits_for_parents(const struct look *l, const struct looked *r)
+{
+	uint64_t unexplained = r->of->fields;
+
+	for (size_t e = 0; e < n_endpoints_of(l); e++)
+		for (size_t f = 0; f < l->flow->def->n_fields; f++)
+			if (unexplained & BIT(f) && points_to_parked(l, &r->shown[e], e, f))
+				unexplained &= ~BIT(f);
+	return r->of->fields != 0 && unexplained == 0 && !fault("f13-who-refers-to-a-parked-row-differs");
+}
+
 static bool is_open(const struct look *l, const struct looked *r)
 {
+	if (waits_for_parents(l, r))
+		return true;
 	if (is_open_by(r->before) || is_open_by(r->after))
 		return true;
 	for (size_t e = 0; e < n_endpoints_of(l); e++)

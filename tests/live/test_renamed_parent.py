@@ -316,6 +316,15 @@ class RenamedParent(Case):
         eventually(lambda: self.d.wait() or self.d.parked() == [] or (False, self.d.parked()), "all of it can be taken")
         self.assert_with_them(eve="ann")
 
+    def test_f13_who_refers_to_a_row_that_stands_aside_with_its_new_name_does_not_differ(self):
+        self.with_bolt(a=COMPANIES, b=COMPANIES, c=STIFF)
+        self.exchange()
+        self.d.wait()
+        self.assertEqual(self.parked(), [("company", "Acme", "a", "key-taken"), ("company", "Bolt", "a", "key-taken")])
+        verify = self.d.try_ctl("verify", "contact")
+        self.assertEqual(verify.returncode, 0, verify.stdout)
+        self.assertIn("4 are still being worked on", verify.stdout)
+
 
 if __name__ == "__main__":
     unittest.main()
