@@ -140,10 +140,13 @@ static void tell_before(struct buf *out, const json_t *j)
 	}
 }
 
-/* It is in a group, and shows there what it showed before: another field of the group was changed, and this one went with it. */
-static bool went_along(const json_t *j, const json_t *value)
+/* An endpoint shows there what it was before: it has changed nothing, or put it back. What a person gave was given all the same. */
+static bool is_as_before(const json_t *j, const char *endpoint, const char *digest)
 {
-	return json_is_array(json_object_get(j, "group")) && json_is_string(value) && json_equal(value, json_object_get(j, "base"));
+	const char *base = str(j, "base_digest");
+	size_t n = strlen(base), len = strlen(digest);
+
+	return endpoint[0] != '(' && n > 0 && len >= n && strcmp(digest + len - n, base) == 0;
 }
 
 static void tell_neighbour(struct buf *out, const json_t *j)
@@ -166,24 +169,29 @@ static bool is_of_the_past(const json_t *j)
 	return strcmp(str(j, "tie_break"), "put-back") == 0 && is_in(json_object_get(j, "deleted"), str(j, "winner"));
 }
 
-static void tell_edit(struct buf *out, const json_t *j, const char *endpoint, const json_t *value, const char *stamp, bool deleted)
+static void tell_edit(struct buf *out, const json_t *j, const char *endpoint, const json_t *value, const char *digest, const char *stamp,
+		      bool deleted)
 {
+	bool as_before = !deleted && is_as_before(j, endpoint, digest);
 	/* Nobody has edited it, as far as is known: it is there. */
 	bool first = strcmp(str(j, "kind"), "first-contact") == 0 || is_of_the_past(j);
+	/* Another field of the group was changed, and this one went with it. */
+	bool went_along = as_before && !first && json_is_array(json_object_get(j, "group"));
+	bool had = first || (as_before && !went_along);
 
 	buf_adds(out, endpoint);
 	if (deleted) {
 		buf_adds(out, " deleted the record");
 	} else if (str(j, "field")[0] == '\0') {
 		buf_adds(out, " changed it");
-	} else if (!first && went_along(j, value)) {
+	} else if (went_along) {
 		tell_neighbour(out, j);
 	} else {
-		buf_adds(out, first ? " had " : " changed it to ");
+		buf_adds(out, had ? " had " : " changed it to ");
 		add_value(out, value, json_is_true(json_object_get(j, "private")), SIZE_MAX);
 	}
 	if (stamp[0] != '\0') {
-		buf_adds(out, first ? " of " : " on ");
+		buf_adds(out, had ? " of " : " on ");
 		add_moment(out, stamp);
 	}
 }
@@ -196,7 +204,8 @@ static void tell_words(struct buf *out, const json_t *j)
 
 	json_object_foreach(json_object_get(j, "digests"), endpoint, digest) {
 		buf_adds(out, sep);
-		tell_edit(out, j, endpoint, json_object_get(values, endpoint), str(json_object_get(j, "stamps"), endpoint), false);
+		tell_edit(out, j, endpoint, json_object_get(values, endpoint), json_string_value(digest), str(json_object_get(j, "stamps"), endpoint),
+			  false);
 		sep = "; ";
 	}
 	buf_adds(out, ". ");
@@ -213,11 +222,11 @@ static void tell_sides(struct buf *out, const json_t *j)
 		return;
 	}
 
-	tell_edit(out, j, winner, json_object_get(json_object_get(j, "values"), winner), str(json_object_get(j, "stamps"), winner),
-		  is_in(json_object_get(j, "deleted"), winner));
+	tell_edit(out, j, winner, json_object_get(json_object_get(j, "values"), winner), str(json_object_get(j, "digests"), winner),
+		  str(json_object_get(j, "stamps"), winner), is_in(json_object_get(j, "deleted"), winner));
 	json_array_foreach(json_object_get(j, "lost"), i, lost) {
 		buf_adds(out, "; ");
-		tell_edit(out, j, str(lost, "endpoint"), value_of_lost(lost), str(lost, "stamp"),
+		tell_edit(out, j, str(lost, "endpoint"), value_of_lost(lost), str(lost, "digest"), str(lost, "stamp"),
 			  json_is_true(json_object_get(lost, "deleted")));
 	}
 	buf_adds(out, ". ");
@@ -230,7 +239,7 @@ static void tell_reason(struct buf *out, const json_t *j)
 	int64_t won, other;
 
 	if (winner[0] == '\0') {
-		buf_addf(out, "%s: it waits for a person to decide; each side keeps its own value meanwhile. ", rule);
+		buf_addf(out, "%s: a person decides; until then each side keeps its own value. ", rule);
 	} else if (strcmp(tie, "operator") == 0) {
 		buf_addf(out, "%s: a person has decided. ", rule);
 	} else if (strcmp(tie, "doubt") == 0) {

@@ -38,7 +38,7 @@ static const char *const queries[QUERIES] = {
 		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (print) DO NOTHING",
 	[Q_SIDE] = "INSERT INTO side (decision, n, endpoint, value, deleted, stamp_us, digest, competed, written)"
 		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-	[Q_WRITTEN] = "UPDATE side SET written = 1 WHERE written = 2 AND endpoint = ?4 AND decision IN"
+	[Q_WRITTEN] = "UPDATE side SET written = ?5 WHERE written = 2 AND endpoint = ?4 AND decision IN"
 		      " (SELECT id FROM decision WHERE key = ?2 AND entity = ?1 AND (?3 IS NULL OR field = ?3))",
 	[Q_SEEN] = "UPDATE side SET value = ?5, digest = ?6 WHERE written = 2 AND endpoint = ?4 AND competed AND value IS NULL"
 		   " AND digest = '0000000000' || substr(?6, -6) AND decision IN"

@@ -127,6 +127,8 @@ bool journal_decided(struct journal *, const struct journal_decision *, struct e
 bool journal_owes(const struct journal *);
 /* That endpoint has got what was decided of that field (NULL: of the whole record). */
 bool journal_written(struct journal *, const char *entity, const char *key, const char *field, const char *endpoint, struct err *e);
+/* That endpoint has yet to get nothing of what was decided of the record, whether or not any of it was written there. */
+bool journal_owed_no_more(struct journal *, const char *entity, const char *key, const char *endpoint, struct err *e);
 
 /* What it has there is seen before it gets that: decisions that could not ask for it know it from now on. */
 struct journal_seen {

@@ -105,6 +105,7 @@ bool journal_owes(const struct journal *j)
 
 struct writing {
 	const char *entity, *key, *field, *endpoint;
+	enum journal_written now;
 };
 
 static bool write_written(struct journal *j, const void *what, struct err *e)
@@ -116,6 +117,7 @@ static bool write_written(struct journal *j, const void *what, struct err *e)
 	journal_bind_word(stmt, 2, w->key);
 	journal_bind_text(stmt, 3, w->field);
 	journal_bind_word(stmt, 4, w->endpoint);
+	sqlite3_bind_int(stmt, 5, w->now);
 	if (!journal_run(j, Q_WRITTEN, e))
 		return false;
 	j->owed -= sqlite3_changes(j->db);
@@ -124,7 +126,14 @@ static bool write_written(struct journal *j, const void *what, struct err *e)
 
 bool journal_written(struct journal *j, const char *entity, const char *key, const char *field, const char *endpoint, struct err *e)
 {
-	struct writing w = { entity, key, field, endpoint };
+	struct writing w = { entity, key, field, endpoint, JOURNAL_WRITTEN };
+
+	return journal_change(j, write_written, &w, e);
+}
+
+bool journal_owed_no_more(struct journal *j, const char *entity, const char *key, const char *endpoint, struct err *e)
+{
+	struct writing w = { entity, key, NULL, endpoint, JOURNAL_NOT_WRITTEN };
 
 	return journal_change(j, write_written, &w, e);
 }

@@ -588,3 +588,18 @@ void round_note_written(struct round *r, const struct subject *s, size_t e)
 			journal_written(journal, def->name, key.p, def->fields[f].name, endpoint_name(r, e), NULL);
 	buf_fini(&key);
 }
+
+/* Also where it was there already, or is wanted there no more. */
+void round_note_paid(struct round *r, const struct subject *s)
+{
+	struct journal *journal = sync_of(r)->journal;
+	struct buf key = { 0 };
+
+	if (s->base == NULL || !journal_owes(journal))
+		return;
+	round_print_key(r, s, &key);
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (s->base->seen[e].owed && !s->d.next->seen[e].owed)
+			journal_owed_no_more(journal, r->flow->def->name, key.p, endpoint_name(r, e), NULL);
+	buf_fini(&key);
+}

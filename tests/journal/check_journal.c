@@ -756,6 +756,23 @@ START_TEST(what_is_owed_is_written_once_it_is)
 }
 END_TEST
 
+START_TEST(what_is_owed_no_more_was_not_written_but_for_what_was)
+{
+	struct journal *j = open_ok();
+	struct journal_decision ann = decision("ann", 1000), bob = decision("bob", 1000);
+
+	OK(journal_decided(j, &ann, why));
+	OK(journal_decided(j, &bob, why));
+	OK(journal_written(j, "contact", "bob", "phone", "support", why));
+	OK(journal_owed_no_more(j, "contact", "ann", "support", why));
+	OK(journal_owed_no_more(j, "contact", "bob", "support", why));
+	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_NOT_WRITTEN);
+	ck_assert_int_eq(written_of(j, "bob"), JOURNAL_WRITTEN);
+	ck_assert(!journal_owes(j));
+	journal_close(&j);
+}
+END_TEST
+
 START_TEST(decisions_are_listed_by_time_the_newest_when_limited)
 {
 	static const struct { const char *key, *entity; int64_t time_us; } rows[] = {
@@ -1330,6 +1347,7 @@ int main(void)
 	tcase_add_test(records, the_same_decision_is_kept_once);
 	tcase_add_test(records, what_lost_unseen_comes_in_when_it_is_seen);
 	tcase_add_test(records, what_is_owed_is_written_once_it_is);
+	tcase_add_test(records, what_is_owed_no_more_was_not_written_but_for_what_was);
 	tcase_add_test(records, decisions_are_listed_by_time_the_newest_when_limited);
 	tcase_add_test(records, expiring_is_done_in_portions);
 	tcase_add_test(records, expired_values_are_gone_from_the_disk);

@@ -48,6 +48,32 @@ class Together(Pair):
         self.assertIn('; b changed it to "lost" on ', story)
 
 
+class Sentences(Pair):
+    entities = THING.replace("  mappings:", "  conflict: {fields: {amount: min, name: manual}}\n  mappings:")
+
+    def story(self):
+        return " ".join(self.d.ctl("conflicts", "--key", "k1").split())
+
+    def test_who_changed_nothing_is_not_said_to_have_changed_it(self):
+        self.a.run("INSERT INTO things (k, name, amount) VALUES ('k1', 'n', 5)")
+        self.begin()
+        self.b.run("UPDATE things SET amount = 9, changed = clock_timestamp() WHERE k = 'k1'")
+        self.settled()
+        story = self.story()
+        self.assertIn('It was "5" before. a had "5"', story)
+        self.assertIn('; b changed it to "9" on ', story)
+
+    def test_what_came_where_it_was_already_is_not_said_to_be_owed(self):
+        self.a.run("INSERT INTO things (k, name, amount) VALUES ('k1', 'n', 5)")
+        self.begin()
+        self.d.stop()
+        self.a.run("DELETE FROM things; INSERT INTO things (k, name) VALUES ('k1', 'new')")
+        self.b.run("UPDATE things SET code = 'edited', changed = clock_timestamp()")
+        self.d.start()
+        self.d.wait()
+        self.assertEqual([d["owed"] for d in self.d.ctl_lines("conflicts") if d["owed"] != []], [], self.story())
+
+
 class Pasted(Pair):
     """What is printed of a record is what has to be given to name it."""
     entities = THING.replace("key: [k]", "key: [k, code]").replace("amount: {type: decimal}", "amount: {type: decimal, check: [{range: [0, 9]}]}").replace(
