@@ -217,6 +217,11 @@ void round_drop_subject(struct round *r, struct subject *s, enum books_outcome o
 void round_park_row(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field, const struct err *why);
 void round_say_taken(const struct round *r, struct err *e);
 bool round_shows_its_key(const struct round *r, const struct vector *v, const struct observation *o);	/* at the round's side */
+/*
+ * A key or value was taken. Whoever has it may be one with which it was exchanged: that is parked already, or that another round has in work.
+ * All that wait for one there are tried together once more.
+ */
+void round_ask_rivals(struct round *r, struct side *side, bool fresh, const struct err *why);
 /* In the round's arena; NULL: there is none, or none that can be read. */
 struct vector *round_vector(struct round *r, const struct flow *flow, struct value blob);
 struct recalling *round_recalling_new(struct round *r);

@@ -189,6 +189,14 @@ static int64_t stamp_to_keep(const struct round *r, const struct side *side, con
 	return side == r->side ? s->told : STAMP_NONE;
 }
 
+void round_ask_rivals(struct round *r, struct side *side, bool fresh, const struct err *why)
+{
+	if ((fresh || r->expects) && r->plan == NULL && park_says_taken(why->code) &&
+	    !fault(strcmp(why->code, "key-taken") == 0 ? "f13-who-else-was-parked-for-its-key-is-not-asked" :
+							 "f14-who-else-was-parked-for-its-value-is-not-asked"))
+		retry_wanted(side, RETRY_KEYS);
+}
+
 void round_park_row(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field, const struct err *why)
 {
 	bool fresh = !is_parked(side, true, NULL, id);
@@ -197,10 +205,7 @@ void round_park_row(struct round *r, struct side *side, struct subject *s, struc
 	s->set_aside |= BIT(side->endpoint);
 	if (fresh)
 		s->set_aside_now |= BIT(side->endpoint);
-	/* The others may be those with which it has exchanged its key: that are parked already, or that another round has in work for long. */
-	if ((fresh || r->expects) && r->plan == NULL && strcmp(why->code, "key-taken") == 0 &&
-	    !fault("f13-who-else-was-parked-for-its-key-is-not-asked"))
-		retry_wanted(side, RETRY_KEYS);
+	round_ask_rivals(r, side, fresh, why);
 }
 
 /* ---- RECALL: vectors by key -------------------------------------------------------------------------- */

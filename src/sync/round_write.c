@@ -556,10 +556,13 @@ static void note_done(struct round *r, struct side *side, const struct subject *
 
 static void write_parked(struct round *r, struct side *side, struct subject *s, const struct err *why)
 {
+	bool fresh = !is_parked(side, false, &s->next_rid, VALUE_NULL);
+
 	s->d.next->seen[side->endpoint].parked = true;
 	side->meter.failures++;
 	undo_note_refused(r, s, why);
 	round_park(r, side, false, &s->next_rid, s->key, VALUE_NULL, NULL, STAMP_NONE, why);
+	round_ask_rivals(r, side, fresh, why);
 }
 
 /* A missing parent or a child still there mostly passes by itself: so often it is tried before it is parked. */

@@ -120,6 +120,8 @@ FAULTS = [Fault(*line) for line in (
      "test_failure_modes.Swapped.test_f14_a_circle_is_turned_although_others_beside_it_wait_for_what_somebody_keeps"),
     ("F14", "f14-room-that-is-made-soon-after-is-missed",
      "test_failure_modes.Swapped.test_f14_a_circle_is_turned_although_others_beside_it_wait_for_what_somebody_keeps"),
+    ("F14", "f14-who-else-was-parked-for-its-value-is-not-asked",
+     "test_failure_modes.OneByOne.test_f14_rows_that_exchange_values_and_come_one_by_one_are_written_together"),
     ("F14", "f14-no-constraint-waits-for-the-commit", "test_failure_modes.Swapped.test_f14_where_a_constraint_may_wait_for_the_commit_it_does"),
     ("F14", "f14-a-cycle-is-not-broken",
      "test_failure_modes.UniqueValues.test_f14_cycles_of_three_and_four_and_a_chain_with_other_fields_in_them_are_turned_everywhere"),

@@ -86,6 +86,22 @@ class NotNullUnique(UniqueValues):
     b_sql = THINGS + "ALTER TABLE things ADD UNIQUE (code); ALTER TABLE things ALTER code SET NOT NULL;"
 
 
+class OneByOne(Pair):
+    """Whoever comes first finds its value taken by one that comes after it."""
+    a_sql = b_sql = UniqueValues.b_sql
+
+    def test_f14_rows_that_exchange_values_and_come_one_by_one_are_written_together(self):
+        self.a.run("INSERT INTO things (k, code) SELECT 'k' || n, 'c' || n FROM generate_series(0, 9) n")
+        self.begin("limits:\n  batch_rows: 1\n  rounds: 1")
+        self.settled()
+        self.a.run("BEGIN; UPDATE things SET code = 'between' WHERE k = 'k1'; UPDATE things SET code = 'c1' WHERE k = 'k2'; "
+                   "UPDATE things SET code = 'c2' WHERE k = 'k1'; COMMIT")
+        self.d.wait()
+        self.assertEqual(self.d.parked(), [])
+        self.assertEqual(self.settled("k, code")[1:3], [("k1", "c2"), ("k2", "c1")])
+        self.assert_quiet()
+
+
 class Swapped(Pair):
     """Two rows of a exchange their codes; what b makes of it is the test's."""
     b_sql = THINGS + "ALTER TABLE things ALTER code SET NOT NULL;"
