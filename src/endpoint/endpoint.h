@@ -126,6 +126,7 @@ void captured_free(struct captured **);
 /* ---- writes ------------------------------------------------------------------------------------------ */
 
 enum write_op { WRITE_INSERT, WRITE_UPDATE, WRITE_DELETE };
+enum { WRITE_OPS = 3 };
 enum write_outcome {
 	WRITE_PENDING,
 	WRITE_DONE,
@@ -146,6 +147,7 @@ struct write {
 	enum write_outcome outcome;
 	const struct row *readback;	/* NULL: reads back exactly as sent; else the row as it is now (batch's memory) */
 	struct err *err;		/* of WRITE_ERROR (batch's memory); there are many writes and few of these */
+	bool alone;			/* err is no row's, but this write fails with it by itself: the same statement without it is taken */
 };
 
 struct write_batch {

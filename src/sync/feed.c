@@ -74,6 +74,8 @@ static struct again *add_again(struct again **table, const struct again *more)
 	if (more->tries > a->tries)
 		a->tries = more->tries;
 	add_missing(&a->missing, &more->missing);
+	if (more->alone_us != 0 && (a->alone_us == 0 || more->alone_us < a->alone_us))
+		a->alone_us = more->alone_us;
 	a->gently = false;
 	return a;
 }

@@ -103,9 +103,9 @@ static bool any_busy(const struct round *r)
 static void reset_subject(struct round *r, struct subject *s)
 {
 	struct subject fresh = { .fate = FATE_LIVE, .rid = s->rid, .has_rid = s->has_rid, .source_id = s->source_id, .former_id = s->former_id,
-				 .evidence = s->evidence, .tries = s->tries, .missing = s->missing, .asked_us = s->asked_us, .moved_once = s->moved_once, .gently = s->gently,
-				 .key = s->key, .rival = VALUE_NULL, .found = s->found, .own_way = s->own_way, .held_back = s->held_back, .set_aside_now = s->set_aside_now,
-				 .told = s->told };
+				 .evidence = s->evidence, .tries = s->tries, .alone_us = s->alone_us, .missing = s->missing, .asked_us = s->asked_us,
+				 .moved_once = s->moved_once, .gently = s->gently, .key = s->key, .rival = VALUE_NULL, .found = s->found,
+				 .own_way = s->own_way, .held_back = s->held_back, .set_aside_now = s->set_aside_now, .told = s->told };
 	bool gone = r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT;
 	bool outside = gone && s->seen[r->side->endpoint].outside;
 	int64_t stamp = r->side != NULL ? s->seen[r->side->endpoint].stamp : STAMP_NONE;
@@ -531,6 +531,7 @@ void round_of_records(struct flow *flow, const struct again *const *list, size_t
 		s->evidence = list[i]->evidence;
 		s->tries = list[i]->tries;
 		s->missing = list[i]->missing;
+		s->alone_us = list[i]->alone_us;
 		s->gently = list[i]->gently;
 	}
 	round_run(r);

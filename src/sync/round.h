@@ -55,7 +55,8 @@ struct subject {			/* a record in this round */
 	bool gently;			/* writes that are parked stay so */
 	bool key_taken;			/* its row at the source stands aside for that, and nothing is to be decided */
 	bool aside;			/* nothing was decided: a row of it has just been parked */
-	unsigned tries;			/* of writes refused because of another entity's rows */
+	unsigned tries;			/* of writes refused because of another entity's rows, or for no reason of a row's */
+	int64_t alone_us;		/* since when it has been the only one that is refused like that, monotonic; 0: it has not */
 	struct missing missing;
 	int64_t asked_us;		/* put off until there is no news any more of a record that it points to: since when, monotonic */
 	bool moved_once;		/* put off once, to be read again, since a reference of it seems to have been moved (round_follow.c) */

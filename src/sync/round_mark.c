@@ -337,7 +337,7 @@ void round_got_mark(struct round *r)
 		if (s->again)
 			flow_look_again(r->flow, &s->next_rid, 0);
 		if (s->later)
-			flow_look_later(r->flow, &(struct again){ .rid = s->next_rid, .tries = s->tries, .missing = s->missing });
+			flow_look_later(r->flow, &(struct again){ .rid = s->next_rid, .tries = s->tries, .alone_us = s->alone_us, .missing = s->missing });
 	}
 	look_at_duplicates(r);
 	round_look_at_children(r);

@@ -566,12 +566,31 @@ static void write_parked(struct round *r, struct side *side, struct subject *s, 
 }
 
 /* A missing parent or a child still there mostly passes by itself: so often it is tried before it is parked. */
-enum { FOREIGN_TRIES = 6 };
+enum { FOREIGN_TRIES = 6, ALONE_US = 60 * 1000000 };
 
 /* What was parked and is tried once more stays so until that succeeds: meanwhile nobody who waits is held up by it. */
 static bool has_tried_enough(const struct side *side, struct subject *s)
 {
 	return ++s->tries >= FOREIGN_TRIES || fault("f15-what-others-still-refer-to-is-given-up") || is_parked(side, false, &s->next_rid, VALUE_NULL);
+}
+
+/*
+ * Refused by itself, for what is no error of a row's: for so long something else may be the matter with it, which is mended or passes. And
+ * it is its own only when others have been written in the same way meanwhile: what is wrong for all of them is nothing that parking mends.
+ */
+static bool is_its_own_fault(const struct round *r, struct side *side, struct subject *s, enum write_op op)
+{
+	if (s->alone_us == 0)
+		s->alone_us = r->sent_us[side->endpoint];
+	return has_tried_enough(side, s) &&
+		((side->carried_us[op] > s->alone_us && clock_mono_us() - s->alone_us >= ALONE_US) || is_parked(side, false, &s->next_rid, VALUE_NULL));
+}
+
+static bool is_to_stand_aside(const struct round *r, struct side *side, struct subject *s, const struct write *w)
+{
+	if (w->alone)
+		return is_its_own_fault(r, side, s, w->op);
+	return w->err->kind == ERR_ROW && (strcmp(w->err->code, FOREIGN_KEY) != 0 || has_tried_enough(side, s));
 }
 
 static void try_astray_again(struct round *r, struct side *side, struct subject *s)
@@ -633,6 +652,7 @@ static void write_done(struct round *r, struct side *side, struct subject *s, co
 
 	take_written(r, side, s, w, p);
 	side->failures = 0;
+	side->carried_us[w->op] = side->written_us;
 	err_clear(&side->why);
 	if (s->orphaned & BIT(e))
 		s->d.next->seen[e].owed = s->d.next->seen[e].parked = true;
@@ -646,9 +666,11 @@ static void write_done(struct round *r, struct side *side, struct subject *s, co
 }
 
 /* A database that answers with an error has undone the write; one that is gone (no answer, SQLSTATE 08, 57P) may have done it. */
-static bool may_have_happened(const struct err *e)
+static bool may_have_happened(const struct write *w)
 {
-	return e->kind != ERR_ROW && (strlen(e->code) != 5 || strncmp(e->code, "08", 2) == 0 || strncmp(e->code, "57P", 3) == 0);
+	const struct err *e = w->err;
+
+	return !w->alone && e->kind != ERR_ROW && (strlen(e->code) != 5 || strncmp(e->code, "08", 2) == 0 || strncmp(e->code, "57P", 3) == 0);
 }
 
 static void write_failed(struct round *r, struct side *side, struct subject *s, const struct write *w)
@@ -656,7 +678,7 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	struct vseen *seen = &s->d.next->seen[side->endpoint];
 	struct err silent = { 0 };
 
-	if (w->outcome != WRITE_ERROR || !may_have_happened(w->err))
+	if (w->outcome != WRITE_ERROR || !may_have_happened(w))
 		round_note_failed(r, s, side->endpoint);
 	seen->owed = !fault("f30-what-failed-is-not-tried-again");
 	switch (w->outcome) {
@@ -676,12 +698,14 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	case WRITE_ERROR:
 		break;
 	}
-	if (may_have_happened(w->err))
+	if (may_have_happened(w))
 		doubt_add(s->d.next, side->endpoint, &s->d.orders[side->endpoint], r->flow->def, &sync_of(r)->store->key, &r->arena);
 	else if (w->op == WRITE_INSERT)
 		seen->uncertain = true;
 	note_tried_key(s, seen);
-	if (w->err->kind == ERR_ROW && (strcmp(w->err->code, FOREIGN_KEY) != 0 || has_tried_enough(side, s))) {
+	if (is_to_stand_aside(r, side, s, w)) {
+		if (w->alone)
+			err_while(w->err, "others are written there, this one is not");
 		if (w->op != WRITE_DELETE && strcmp(w->err->code, FOREIGN_KEY) == 0)
 			round_wait_for_parents(r, s, side->endpoint);
 		/* What stands in the way of a record that comes back may be that record, entered anew at this very moment. */

@@ -122,6 +122,7 @@ struct side {
 	unsigned failures;		/* of writes, in a row */
 	size_t writing;			/* batches of ours on their way there */
 	int64_t written_us;		/* monotonic: when the last one was answered */
+	int64_t carried_us[WRITE_OPS];	/* the same, when a write of that kind was last carried out */
 	int64_t read_us;		/* the same, of questions for rows */
 	struct own_writes *own;		/* owned; the last of them; NULL: there were none */
 
@@ -169,7 +170,8 @@ struct missing {			/* rows of a record that are not there, or are nobody's, and 
 struct again {				/* a record to look at again */
 	struct rid rid;
 	uint64_t evidence;		/* endpoints where a sweep found its row gone */
-	unsigned tries;			/* writes of it refused because of another entity's rows */
+	unsigned tries;			/* writes of it refused because of another entity's rows, or for no reason of a row's */
+	int64_t alone_us;		/* since when it has been the only one that is refused like that, monotonic; 0: it has not */
 	struct missing missing;
 	bool gently;			/* without another try of writes that are parked */
 	UT_hash_handle hh;

@@ -425,7 +425,8 @@ void sync_entity_view(const struct sync *s, size_t entity, struct sync_entity_vi
 		v->parked += side->parked;
 		v->held += side->guard.held;
 	}
-	v->pending += HASH_COUNT(flow->again) + HASH_COUNT(flow->later);
+	if (v->pending < (int64_t)(HASH_COUNT(flow->again) + HASH_COUNT(flow->later)))	/* mostly these are the same records */
+		v->pending = HASH_COUNT(flow->again) + HASH_COUNT(flow->later);
 	v->books = flow->books;
 	v->books.held = held_count(flow);
 }

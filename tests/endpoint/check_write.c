@@ -698,6 +698,87 @@ START_TEST(a_batch_in_which_all_fail_alike_is_the_endpoints_fault)
 }
 END_TEST
 
+static void make_picky(const char *code)
+{
+	rig_sql(&r, "CREATE FUNCTION crm.picky() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+		" IF NEW.score = 13 THEN RAISE 'no' USING ERRCODE = '%s'; END IF; RETURN NEW; END$$;"
+		"CREATE TRIGGER picky BEFORE INSERT OR UPDATE ON " PEOPLE " FOR EACH ROW EXECUTE FUNCTION crm.picky()", code);
+}
+
+static void ck_alone(struct write w, const char *code)
+{
+	ck_outcome(w, WRITE_ERROR);
+	ck_assert_str_eq(w.err->code, code);
+	ck_assert_int_eq(w.err->kind, ERR_ENDPOINT);
+	ck_assert(w.alone);
+}
+
+static const char *const no_rows_codes[] = { "XX000", "42703", "40001", "57P01", "08006", "25006", "55P03", "42501" };
+
+START_TEST(what_fails_for_a_row_only_is_found_whatever_it_says)
+{
+	static const char *const emails[] = { "a", "b", "c", "d", "e", "f", "g", "h", "i" };
+	const char *code = no_rows_codes[_i];
+	struct write list[9];
+
+	rig_sql(&r, "INSERT INTO " PEOPLE " (email) VALUES ('a'), ('b'), ('c')");
+	make_picky(code);
+	for (int i = 0; i < 3; i++)
+		list[i] = rig_update(&r, person(emails[i]), P_SCORE, i == 1 ? "13" : "1", -1);
+	for (int i = 3; i < 9; i++)
+		list[i] = rig_insert(&r, P_EMAIL, emails[i], P_SCORE, i == 4 ? "13" : "1", -1);
+	rig_write(&r, r.people, list, 9);
+	for (int i = 0; i < 9; i++)
+		if (i == 1 || i == 4)
+			ck_alone(list[i], code);
+		else
+			ck_outcome(list[i], WRITE_DONE);
+	ck_alone(write_one(r.people, rig_insert(&r, P_NAME, "no key", P_SCORE, "13", -1)), code);
+	ck_assert_str_eq(rig_ask(&r, "SELECT count(*) FROM " PEOPLE " WHERE score = 1"), "7");
+}
+END_TEST
+
+/* As what goes wrong for the table, the role or the server does. */
+START_TEST(what_fails_without_rows_is_nobodys_own_fault)
+{
+	struct write list[3];
+
+	rig_sql(&r, "INSERT INTO " PEOPLE " (email) VALUES ('a');"
+		"CREATE FUNCTION crm.never() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no' USING ERRCODE = '25006'; END$$;"
+		"CREATE TRIGGER never BEFORE INSERT OR UPDATE ON " PEOPLE " FOR EACH STATEMENT EXECUTE FUNCTION crm.never()");
+	list[0] = rig_update(&r, person("a"), P_SCORE, "1", -1);
+	list[1] = rig_insert(&r, P_EMAIL, "b", -1);
+	list[2] = rig_insert(&r, P_EMAIL, "c", -1);
+	rig_write(&r, r.people, list, 3);
+	for (int i = 0; i < 3; i++) {
+		ck_outcome(list[i], WRITE_ERROR);
+		ck_assert(!list[i].alone);
+		ck_assert_int_eq(list[i].err->kind, ERR_ENDPOINT);
+	}
+}
+END_TEST
+
+START_TEST(where_a_function_fails_for_all_of_many_it_is_nobodys_own_fault)
+{
+	enum { N = 200 };
+	static struct write list[N];
+
+	make_picky("XX000");
+	for (int i = 0; i < N; i++) {
+		char email[32];
+
+		snprintf(email, sizeof email, "p%d", i);
+		list[i] = rig_insert(&r, P_EMAIL, email, P_SCORE, "13", -1);
+	}
+	rig_write(&r, r.people, list, N);
+	for (int i = 0; i < N; i++) {
+		ck_outcome(list[i], WRITE_ERROR);
+		ck_assert_int_eq(list[i].err->kind, ERR_ENDPOINT);
+		ck_assert(!list[i].alone);
+	}
+}
+END_TEST
+
 START_TEST(children_without_a_parent_are_never_the_endpoints_fault)
 {
 	enum { N = 30 };
@@ -1024,6 +1105,9 @@ static Suite *write_suite(void)
 	tcase_add_loop_test(t, bad_values_are_row_errors_with_their_code, 0, 11);
 	tcase_add_test(t, bisection_finds_exactly_the_bad_rows);
 	tcase_add_test(t, a_batch_in_which_all_fail_alike_is_the_endpoints_fault);
+	tcase_add_loop_test(t, what_fails_for_a_row_only_is_found_whatever_it_says, 0, (int)(sizeof no_rows_codes / sizeof no_rows_codes[0]));
+	tcase_add_test(t, what_fails_without_rows_is_nobodys_own_fault);
+	tcase_add_test(t, where_a_function_fails_for_all_of_many_it_is_nobodys_own_fault);
 	tcase_add_test(t, children_without_a_parent_are_never_the_endpoints_fault);
 	tcase_add_test(t, a_locked_row_holds_up_nobody_else);
 	tcase_add_test(t, a_missing_column_is_the_endpoints_fault);

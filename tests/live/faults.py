@@ -178,6 +178,8 @@ FAULTS = [Fault(*line) for line in (
      "test_bad_days.RedisEmptied.test_f22_an_edit_that_a_younger_one_follows_while_it_is_looked_at_is_no_younger_than_that"),
     ("F22", "f22-keys-may-be-evicted", "test_bad_days.RedisRefused.test_f22_a_redis_that_may_evict_keys_is_refused_with_the_reason"),
     ("F23", "f23-a-bad-row-takes-its-batch-along", "test_rows.Parked.test_f23_a_value_that_is_too_long_parks_that_row_only_and_is_tried_again_when_it_changes"),
+    ("F23", "f23-only-what-says-so-is-of-a-row",
+     "test_failure_modes.Failing.test_f23_a_row_for_which_a_function_of_the_target_fails_stops_itself_only_whatever_code_that_gives"),
     ("F24", "f24-who-is-away-is-owed-nothing", "test_bad_days.UnderLoad.test_f24_restart_of_each_database", 6),
     ("F24", "f24-who-is-away-is-owed-nothing", "test_bad_days.UnderLoad.test_f24_crash_of_each_database", 6),
     ("F25", "f25-tables-stay-as-they-were", "test_failure_modes.Refusing.test_f25_a_renamed_column_stops_its_table_with_words_and_renamed_back_it_goes_on"),

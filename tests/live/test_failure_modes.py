@@ -3,11 +3,21 @@ import os
 import pathlib
 import re
 import signal
+import time
 import unittest
 
 from case import THING, THINGS, Pair
 from crm import eventually, topology
 
+OTHER = """
+other:
+  key: [k]
+  fields:
+    k: {type: text}
+  mappings:
+    a: {table: others}
+    b: {table: others}
+"""
 LONG = bool(os.environ.get("CRM_LONG"))
 
 
@@ -285,19 +295,55 @@ CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNC
         self.assert_quiet()
 
 
+class Failing(Pair):
+    """b's own functions fail, with codes that are said to be of no row: for some things, and for all others."""
+    b_sql = THINGS + """
+CREATE TABLE others (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE);
+CREATE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF NEW.k LIKE 'bad %' THEN RAISE EXCEPTION 'no' USING ERRCODE = substr(NEW.k, 5); END IF;
+  IF NEW.k = 'bug' THEN NEW.name := NEW.nothing; END IF;
+  RETURN NEW; END $$;
+CREATE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM FROM nowhere; RETURN NEW; END $$;
+CREATE TRIGGER judge BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION judge();
+CREATE TRIGGER break BEFORE INSERT OR UPDATE ON others FOR EACH ROW EXECUTE FUNCTION break();
+"""
+    a_sql = THINGS + "CREATE TABLE others (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE);"
+    entities = THING + OTHER
+    codes = ("40001", "40P01", "57014", "57P01", "53400", "XX000", "0A000", "42P01", "42703", "42501", "08006", "28000", "25006", "55P03", "26000", "F0001")
+
+    def test_f23_a_row_for_which_a_function_of_the_target_fails_stops_itself_only_whatever_code_that_gives(self):
+        self.begin()
+        began = time.monotonic()
+        self.a.run("INSERT INTO others (k) VALUES ('o1'), ('o2'), ('o3')")
+        self.a.run("INSERT INTO things (k) SELECT 'k' || n FROM generate_series(1, 10) n UNION ALL SELECT 'bad ' || unnest(string_to_array($1, ' ')) "
+                   "UNION ALL SELECT 'bug' UNION ALL SELECT 'l' || n FROM generate_series(1, 10) n", " ".join(self.codes))
+        eventually(lambda: self.b.one("SELECT count(*) FROM things") == 20, "the good ones are there")
+        self.assertEqual((self.d.parked(), self.d.entity("thing")["pending"]), ([], len(self.codes) + 1))
+
+        def edited_until_parked():
+            self.a.run("INSERT INTO things (k) SELECT 'm' || count(*) FROM things")
+            return len(self.d.parked()) == len(self.codes) + 1
+
+        eventually(edited_until_parked, "they stand aside", 150)
+        self.assertGreater(time.monotonic() - began, 55, "not before it was tried for a minute")
+        self.assertEqual({(p["key"], p["code"]) for p in self.d.parked()}, {(f"bad {code}", code) for code in self.codes} | {("bug", "42703")})
+        for parked in self.d.parked():
+            self.assertRegex(parked["cause"], r"others are written there, this one is not: (function judge\(\)|a trigger or function) in the database failed with SQLSTATE")
+        self.assertEqual(self.d.entity("other")["pending"], 3, "what goes wrong for all of them parks none")
+        self.b.run("CREATE OR REPLACE FUNCTION judge() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$; "
+                   "CREATE OR REPLACE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$")
+        self.d.ctl("parked", "retry")
+        self.settled()
+        self.assertEqual(self.b.one("SELECT count(*) FROM others"), 3)
+        self.assertEqual(self.d.parked(), [])
+        self.assert_quiet()
+
+
 class Refusing(Pair):
     """Who waits for a lock waits for longer than any test does."""
     a_capture = b_capture = {**Pair.b_capture, "lock_timeout": "1h", "statement_timeout": "1h"}
     a_sql = b_sql = THINGS + "CREATE TABLE others (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE);"
-    entities = THING + """
-other:
-  key: [k]
-  fields:
-    k: {type: text}
-  mappings:
-    a: {table: others}
-    b: {table: others}
-"""
+    entities = THING + OTHER
 
     def setUp(self):
         super().setUp()

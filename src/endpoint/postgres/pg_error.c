@@ -183,15 +183,24 @@ static bool may_be_shown(const PGresult *res)
 	return context == NULL || is_harmless(res) || is_about_its_text(res, context) || is_our_do(context);
 }
 
-/* In the place of such words. The function is named where the innermost line of the context is plpgsql's: other lines hold statements. */
+/* The function that failed, and how long its name is, where the innermost line of the context is plpgsql's: other lines hold statements. */
+static int function_in(const char *context, const char **name)
+{
+	const char *end;
+
+	*name = context != NULL && begins(context, FUNCTION_LINE) ? context + strlen(FUNCTION_LINE) : "";
+	end = strstr(*name, ") line ");
+	return end != NULL && end < *name + strcspn(*name, "\n") ? (int)(end + 1 - *name) : 0;
+}
+
+/* In the place of such words. */
 static void set_raised(struct err *e, enum err_kind kind, const char *code, const char *context)
 {
-	const char *name = context != NULL && begins(context, FUNCTION_LINE) ? context + strlen(FUNCTION_LINE) : NULL;
-	const char *end = name != NULL ? strstr(name, ") line ") : NULL;
+	const char *name;
+	int len = function_in(context, &name);
 
-	if (end != NULL && end < name + strcspn(name, "\n"))
-		err_set(e, kind, code, "function %.*s in the database failed with SQLSTATE %s; the database's log has its words",
-			(int)(end + 1 - name), name, code);
+	if (len > 0)
+		err_set(e, kind, code, "function %.*s in the database failed with SQLSTATE %s; the database's log has its words", len, name, code);
 	else
 		err_set(e, kind, code, "a trigger or function in the database failed with SQLSTATE %s; the database's log has its words", code);
 }
@@ -202,7 +211,11 @@ void pg_error(const PGresult *res, struct err *e)
 	const char *primary = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
 	enum err_kind kind = pg_classify(code);
 	char place[300];
+	const char *name;
+	int len;
 
+	if (kind == ERR_TRANSIENT && is_raised(res))
+		kind = ERR_ENDPOINT;	/* no trouble of the server's that passes: a function says so, and mostly will again */
 	if (code == NULL) {
 		err_set(e, kind, "", "the connection failed while waiting for an answer");
 	} else if (strcmp(code, PG_FENCED) == 0) {
@@ -213,6 +226,7 @@ void pg_error(const PGresult *res, struct err *e)
 	} else if (!may_be_shown(res)) {
 		set_raised(e, kind, code, PQresultErrorField(res, PG_DIAG_CONTEXT));
 	} else {
-		err_set(e, kind, code, "%s", primary != NULL ? primary : "no words given");
+		len = function_in(PQresultErrorField(res, PG_DIAG_CONTEXT), &name);
+		err_set(e, kind, code, "%s%s%.*s", primary != NULL ? primary : "no words given", len > 0 ? "; in function " : "", len, name);
 	}
 }

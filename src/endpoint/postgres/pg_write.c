@@ -4,7 +4,8 @@
  *   PIECE: one statement -> LOOK after the rows that did not answer -> READ BACK those that read otherwise -> next piece
  *          | a row-class error: two halves, down to the single row that is to blame
  *          | a lock, a deadlock: REST on the server, then the piece again, leaving locked rows aside
- *          | anything else: the whole batch answers "not now"
+ *          | another error, or these for ever: the same WITHOUT ROWS -> it is taken: two halves, as above
+ *                                                                  | it is not: the whole batch answers "not now"
  *   Many inserts: [IDS ->] WAIT for other COPYs into the table -> COPY, where the table allows that (pg_write_copy.c)
  *   Updates whose unique value another row still has WAIT for room (pg_write_tangle.c)
  *
@@ -28,6 +29,7 @@
 enum {
 	TRIES = 3,		/* of a piece that met a lock or a deadlock */
 	DRAWN_COPIES = 64,	/* so many COPYs draw their ids before, when others have been seen to draw some too */
+	WAITS = 12,		/* for locks and timeouts while a batch is narrowed down: enough to find one row among 4,000 */
 	SUSPICIOUS_BATCH = 20,	/* so many writes failing all in the same way are no accident of their rows */
 	SUSPICIOUS_SINGLES = 64,/* ... and so many singly are enough to know it */
 };
@@ -54,7 +56,7 @@ static bool is_expected(const struct write *w)
 	return w->retried || strcmp(w->err->code, "23503") == 0 || (w->op == WRITE_INSERT && w->version.data != NULL);
 }
 
-/* Every write failed in the same row-class way: a wrong mapping, not so many bad rows. */
+/* Every write failed in the same way: a wrong mapping, or a function that always fails, not so many bad rows. */
 static void judge_batch(struct task *t)
 {
 	struct write_batch *b = t->batch;
@@ -66,6 +68,7 @@ static void judge_batch(struct task *t)
 			return;
 	for (size_t i = 0; i < b->n; i++) {
 		b->list[i].err->kind = ERR_ENDPOINT;
+		b->list[i].alone = false;
 		err_while(b->list[i].err, "every row of a batch failed in the same way");
 	}
 }
@@ -389,10 +392,10 @@ static bool waits_for_value(const struct write *w, const struct err *e)
 	return w->op == WRITE_UPDATE && strcmp(e->code, "23505") == 0;
 }
 
-/* Not for what other rows hold, which no other definition would change. */
+/* Not for what other rows hold, or the server lacks for now, which no other definition would change. */
 static bool is_misfit(const struct err *e)
 {
-	return e->kind == ERR_ROW && strcmp(e->code, "23503") != 0 && strcmp(e->code, "23505") != 0 && strcmp(e->code, "23P01") != 0;
+	return e->kind != ERR_TRANSIENT && strcmp(e->code, "23503") != 0 && strcmp(e->code, "23505") != 0 && strcmp(e->code, "23P01") != 0;
 }
 
 void pg_write_blame(struct task *t, struct write *w, const struct err *e)
@@ -405,10 +408,35 @@ void pg_write_blame(struct task *t, struct write *w, const struct err *e)
 	t->mixed = t->mixed || strcmp(t->code, e->code) != 0;
 }
 
+/* It is about some row of the piece: two halves, down to the one that is to blame. */
+static void narrow(struct task *t, const struct err *e)
+{
+	struct piece left = t->now, right = t->now;
+	struct write *w = piece_write(t, 0);
+
+	if (t->now.n > 1) {
+		left.n /= 2;
+		right.first += left.n;
+		right.n -= left.n;
+		pg_write_push(t, right);
+		pg_write_push(t, left);
+	} else {
+		w->alone = e->kind == ERR_ENDPOINT;
+		pg_write_blame(t, w, e);
+		if (t->failed >= SUSPICIOUS_SINGLES && t->answered == 0 && !t->mixed && !is_expected(w)) {
+			for (size_t i = 0; i < t->batch->n; i++)
+				if (t->batch->list[i].outcome == WRITE_PENDING)
+					pg_write_set_error(t, &t->batch->list[i], e), t->failed++;
+			finish(t);
+			return;
+		}
+	}
+	pg_write_run(t);
+}
+
 static void row_failed(struct task *t, const struct err *e)
 {
 	struct piece *now = &t->now;
-	size_t half = now->n / 2;
 
 	if (t->copying && strcmp(e->code, PG_WRITE_NO_RUN) == 0) {
 		t->pl->copies.draw = DRAWN_COPIES;
@@ -431,23 +459,9 @@ static void row_failed(struct task *t, const struct err *e)
 		note_error(t, piece_write(t, 0), e);
 		t->tangled[t->n_tangled++] = now->first;
 		t->answered_then = t->answered;
-	} else if (now->n > 1) {
-		struct piece right = *now;
-
-		right.first += half;
-		right.n -= half;
-		pg_write_push(t, right);
-		now->n = half;
-		pg_write_push(t, *now);
 	} else {
-		pg_write_blame(t, piece_write(t, 0), e);
-		if (t->failed >= SUSPICIOUS_SINGLES && t->answered == 0 && !t->mixed && !is_expected(piece_write(t, 0))) {
-			for (size_t i = 0; i < t->batch->n; i++)
-				if (t->batch->list[i].outcome == WRITE_PENDING)
-					pg_write_set_error(t, &t->batch->list[i], e), t->failed++;
-			finish(t);
-			return;
-		}
+		narrow(t, e);
+		return;
 	}
 	pg_write_run(t);
 }
@@ -490,22 +504,76 @@ void pg_write_all_failed(struct task *t, const struct err *e)
 	give_up(t, e);
 }
 
+static bool passes(const struct err *e)
+{
+	return e->kind == ERR_TRANSIENT && pg_write_passes(e->code);
+}
+
+static void not_now(struct task *t, const struct err *e)
+{
+	if (!passes(e)) {
+		pg_write_all_failed(t, e);
+		return;
+	}
+	for (size_t i = 0; i < t->now.n; i++)
+		pg_write_set_error(t, piece_write(t, i), e);
+	t->answered += t->now.n;
+	pg_write_run(t);
+}
+
+/* Whether it says so or not: a trigger may fail with any code for one row only. */
+static bool may_be_of_a_row(struct task *t, const struct err *e)
+{
+	if (pg_server_version(t->pl->pg) == 0 || pg_mark_table(t->pl, &t->mark) == NULL || strcmp(e->code, PG_FENCED) == 0 || e->kind == ERR_ROW ||
+	    fault("f23-only-what-says-so-is-of-a-row"))
+		return false;
+	return !passes(e) || (t->now.n > 1 && t->waits++ < WAITS);	/* a row that waits has nothing else to be told */
+}
+
+static bool build(struct task *t, size_t n);
+
+static void on_tried_without_rows(void *arg, PGresult *res, const struct err *e)
+{
+	struct task *t = arg;
+	struct err why = t->why;
+
+	PQclear(res);
+	if (e == NULL)
+		narrow(t, &why);
+	else
+		not_now(t, &why);
+}
+
+/*
+ * Who is to blame shows in the same statement without rows: it needs the same table, columns, rights and lock, at a server that takes
+ * writes. When it is taken, the rows are what is left.
+ */
+static void try_without_rows(struct task *t, const struct err *e)
+{
+	t->why = *e;
+	if (t->copying) {
+		t->now.no_copy = true;
+		pg_write_push(t, t->now);
+		pg_write_run(t);
+	} else if (build(t, 0)) {
+		pg_stmt_call(&t->st, t->pl->pg, on_tried_without_rows, t);
+	} else {
+		not_now(t, e);
+	}
+}
+
 static void piece_failed(struct task *t, const struct err *e)
 {
 	unsigned tries = strcmp(e->code, "57014") == 0 ? 2 : TRIES;	/* a statement_timeout is long: once more is enough */
 
-	if (e->kind == ERR_ROW && !fault("f23-a-bad-row-takes-its-batch-along")) {
+	if (e->kind == ERR_ROW && !fault("f23-a-bad-row-takes-its-batch-along"))
 		row_failed(t, e);
-	} else if (e->kind == ERR_TRANSIENT && pg_write_passes(e->code) && t->now.tries + 1 < tries) {
+	else if (passes(e) && t->now.tries + 1 < tries)
 		rest(t);
-	} else if (e->kind == ERR_TRANSIENT && pg_write_passes(e->code)) {
-		for (size_t i = 0; i < t->now.n; i++)
-			pg_write_set_error(t, piece_write(t, i), e);
-		t->answered += t->now.n;
-		pg_write_run(t);
-	} else {
-		pg_write_all_failed(t, e);
-	}
+	else if (may_be_of_a_row(t, e))
+		try_without_rows(t, e);
+	else
+		not_now(t, e);
 }
 
 static void on_written(void *arg, PGresult *res, const struct err *e)
@@ -672,9 +740,10 @@ static void copy(struct task *t)
 	pg_stmt_call(&t->st, t->pl->pg, on_ids, t);
 }
 
-static bool build(struct task *t)
+/* Its first n rows. */
+static bool build(struct task *t, size_t n)
 {
-	struct pg_write_set set = { t->batch->list, t->order + t->now.first, t->now.n };
+	struct pg_write_set set = { t->batch->list, t->order + t->now.first, n };
 	const struct write *like = piece_write(t, 0);
 
 	pg_stmt_again(&t->st);
@@ -710,7 +779,7 @@ void pg_write_run(struct task *t)
 			copy(t);
 			return;
 		}
-		if (build(t)) {
+		if (build(t, t->now.n)) {
 			pg_stmt_call(&t->st, t->pl->pg, on_written, t);
 			return;
 		}
@@ -742,6 +811,7 @@ void pg_write_op(struct link *l, struct write_batch *batch, written_fn *done, vo
 		batch->list[i].outcome = WRITE_PENDING;
 		batch->list[i].readback = NULL;
 		batch->list[i].err = NULL;
+		batch->list[i].alone = false;
 	}
 	if (t->pl->table == NULL) {
 		pg_no_table(t->pl, &why);

@@ -44,6 +44,8 @@ struct task {			/* a batch that is being written */
 	unsigned tangled_tries;
 	unsigned way;			/* how they are made to let go of their values */
 	struct err between;		/* why none may stand in between; kind 0: nothing said so */
+	struct err why;			/* of the piece that is tried without its rows */
+	unsigned waits;			/* narrowed down for a lock or a timeout */
 	size_t answered, failed;	/* writes that found their outcome otherwise than by a row-class error; by one */
 	char code[sizeof ((struct err *)0)->code];	/* of the first of these */
 	bool mixed;			/* another one had another code */

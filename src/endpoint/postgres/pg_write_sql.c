@@ -354,11 +354,15 @@ bool pg_write_insert_joins(const struct pg_link *pl, uint64_t fields)
 	return true;
 }
 
-static void add_insert_join(struct buf *sql, const struct pg_link *pl)
+static void add_insert_join(struct buf *sql, const struct pg_link *pl, const struct write *like)
 {
 	const struct entity_def *def = pl->link.mapping->entity;
 
 	buf_adds(sql, " FROM i LEFT JOIN s ON ");
+	if (!pg_write_insert_joins(pl, like->fields)) {		/* without rows: there is nothing to be found */
+		buf_adds(sql, "false");
+		return;
+	}
 	for (size_t k = 0; k < def->n_key; k++) {
 		char stored[32], sent[32];
 
@@ -407,7 +411,7 @@ bool pg_write_insert_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 	add_insert_mark(sql, pl, like, NULL);
 	buf_adds(sql, ", i.id::pg_catalog.text, pg_catalog.width_bucket(1, 0, 2, (s.n IS NOT NULL)::pg_catalog.int4)");
 	pg_state_guard(st, pl);
-	add_insert_join(sql, pl);
+	add_insert_join(sql, pl, like);
 	buf_adds(sql, " WHERE ");
 	pg_path_condition(st, pl->pg);
 	return true;
