@@ -380,6 +380,7 @@ START_TEST(a_backend_that_is_ended_takes_us_down_and_up_again)
 	pg_server_sql(server, NULL, "SELECT pg_terminate_backend(pid) " SLEEPERS " LIMIT 1");
 	rig_wait(rig, a.calls == 3);
 	ck_assert_int_eq(a.e.kind, ERR_TRANSIENT);
+	ck_assert(!pg_is_answer(&a.e));
 	ck_assert_int_eq(rig->ep->state, ENDPOINT_DOWN);
 	ck_assert_str_eq(rig->ep->why.code, "57P01");
 	rig_wait_up(rig);

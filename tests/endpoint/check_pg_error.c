@@ -25,6 +25,28 @@ START_TEST(classes_are_those_of_the_semantics)
 }
 END_TEST
 
+/* A write that may have happened is never sent again unseen: that its connection ended shows, whatever was said last. */
+START_TEST(a_statement_without_an_answer_is_told_from_one_that_was_undone)
+{
+	static const struct {
+		enum err_kind kind;
+		const char *code;
+		bool answer;
+	} cases[] = {
+		{ ERR_ROW, "23505", true }, { ERR_ENDPOINT, "XX000", true }, { ERR_TRANSIENT, "40001", true }, { ERR_ENDPOINT, "57P01", true },
+		{ ERR_TRANSIENT, "57P01", false }, { ERR_TRANSIENT, "08006", false }, { ERR_TRANSIENT, "", false }, { ERR_ENDPOINT, "", false },
+		{ ERR_TRANSIENT, "ETIMEDOUT", false },
+	};
+	struct err e;
+
+	err_set(&e, cases[_i].kind, cases[_i].code, "why");
+	ck_assert_int_eq(pg_is_answer(&e), cases[_i].answer);
+	pg_unanswered(&e);
+	ck_assert(!pg_is_answer(&e));
+	ck_assert_int_eq(e.kind, ERR_TRANSIENT);
+}
+END_TEST
+
 static const struct { const char *connection, *words; } strings[] = {
 	{ "host=/run/pg dbname=sales user=crmsync password='a b' port=1,65535,", NULL },
 	{ "postgresql://crmsync:x@127.0.0.1:5433,[::1]/support?sslmode=require", NULL },
@@ -62,6 +84,7 @@ int main(void)
 
 	suite_add_tcase(s, tc);
 	tcase_add_loop_test(tc, classes_are_those_of_the_semantics, 0, 29);
+	tcase_add_loop_test(tc, a_statement_without_an_answer_is_told_from_one_that_was_undone, 0, 9);
 	tcase_add_loop_test(tc, a_connection_string_is_judged_without_a_secret, 0, countof(strings));
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

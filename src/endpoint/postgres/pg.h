@@ -68,6 +68,8 @@ void pg_call(struct postgres *, const char *sql, const struct pg_params *, pg_re
 
 /* What a SQLSTATE means to the caller (SEMANTICS 4, error classes); NULL or "" (no connection) is transient. */
 enum err_kind pg_classify(const char *sqlstate);
+bool pg_is_answer(const struct err *);		/* the server said so to the statement, which is undone; else it may have happened */
+void pg_unanswered(struct err *);		/* why a connection ended becomes what its statement is told */
 /* Fills e from a failed result: code, kind, and words without DETAIL or values; those of a function or trigger are not taken over. */
 void pg_error(const PGresult *res, struct err *e);
 

@@ -105,7 +105,7 @@ void pg_conn_free(struct pg_conn **cp)
 static void die(struct pg_conn *c, const struct err *why)
 {
 	pg_result_fn *done = c->done;
-	struct err e = *why;
+	struct err e = *why, unanswered;
 
 	if (c->state == PG_CONN_DEAD)
 		return;
@@ -118,14 +118,15 @@ static void die(struct pg_conn *c, const struct err *why)
 	}
 	if (c->last_words.kind != 0)
 		e = c->last_words;
-	/* Row-class or not: the connection is gone, so what was in flight may have happened or not. */
 	if (e.kind == ERR_ROW)
 		e.kind = ERR_TRANSIENT;
+	unanswered = e;
+	pg_unanswered(&unanswered);
 	c->entered++;
 	close_all(c);
 	c->done = NULL;
 	if (done != NULL)
-		done(c->arg, NULL, &e);
+		done(c->arg, NULL, &unanswered);
 	if (!c->freed && c->was_opened)
 		c->events.lost(c->events.arg, &e);
 	else if (!c->freed)

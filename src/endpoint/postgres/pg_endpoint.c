@@ -168,14 +168,16 @@ static void set_state(struct postgres *pg, enum endpoint_state state)
 static void close_slot(struct postgres *pg, struct pg_slot *s, const struct err *why)
 {
 	struct pg_request *r = s->request;
+	struct err unanswered = *why;
 
+	pg_unanswered(&unanswered);
 	s->request = NULL;
 	/* What was sent before it came up reads the catalog or installs: no row of anybody's hangs on it. */
 	pg_session_end(&s->session, (r != NULL || s->unanswered) && pg->ep.state == ENDPOINT_UP);
 	s->open = s->probing = s->unanswered = false;
 	pg_conn_free(&s->conn);
 	if (r != NULL)
-		pg_refuse(pg, r, why);
+		pg_refuse(pg, r, &unanswered);
 }
 
 /* The one way in which all connections end: down, paused or freed. */

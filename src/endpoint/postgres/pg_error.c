@@ -52,6 +52,24 @@ enum err_kind pg_classify(const char *sqlstate)
 	return kind;
 }
 
+/* Connections end with these; or with a word of our own, or none. */
+static bool is_of_connection(const char *code)
+{
+	return strlen(code) != 5 || strncmp(code, "08", 2) == 0 || strncmp(code, "57P", 3) == 0;
+}
+
+bool pg_is_answer(const struct err *e)
+{
+	return e->kind == ERR_TRANSIENT ? !is_of_connection(e->code) : strlen(e->code) == 5;
+}
+
+void pg_unanswered(struct err *e)
+{
+	e->kind = ERR_TRANSIENT;
+	if (!is_of_connection(e->code))
+		strcpy(e->code, "08006");
+}
+
 /*
  * Row-class errors in words of our own: the server's carry values ("invalid input syntax for type integer: ..."), and
  * what a trigger raises may say anything.

@@ -524,7 +524,7 @@ static void not_now(struct task *t, const struct err *e)
 /* Whether it says so or not: a trigger may fail with any code for one row only. */
 static bool may_be_of_a_row(struct task *t, const struct err *e)
 {
-	if (pg_server_version(t->pl->pg) == 0 || pg_mark_table(t->pl, &t->mark) == NULL || strcmp(e->code, PG_FENCED) == 0 || e->kind == ERR_ROW ||
+	if (!pg_is_answer(e) || pg_mark_table(t->pl, &t->mark) == NULL || strcmp(e->code, PG_FENCED) == 0 || e->kind == ERR_ROW ||
 	    fault("f23-only-what-says-so-is-of-a-row"))
 		return false;
 	return !passes(e) || (t->now.n > 1 && t->waits++ < WAITS);	/* a row that waits has nothing else to be told */

@@ -147,7 +147,9 @@ static void on_cycle(void *arg, PGresult *res, const struct err *e)
 	} else if (e->kind == ERR_ROW) {
 		note_refusal(t, e);
 		next_way(t);
-	} else if (pg_server_version(t->pl->pg) != 0 && strcmp(e->code, PG_FENCED) != 0) {	/* the others may go on */
+	} else if (pg_is_answer(e) && strcmp(e->code, PG_FENCED) != 0) {	/* the others may go on */
+		if (e->kind == ERR_ENDPOINT)
+			pg_catalog_stale(t->pl->pg);
 		for (size_t i = 0; i < t->n_tangled; i++)
 			pg_write_set_error(t, tangled(t, i), e);
 		t->answered += t->n_tangled;
