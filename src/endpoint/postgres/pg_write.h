@@ -46,7 +46,7 @@ struct task {			/* a batch that is being written */
 	struct err between;		/* why none may stand in between; kind 0: nothing said so */
 	struct err why;			/* of the piece that is tried without its rows */
 	unsigned waits;			/* narrowed down for a lock or a timeout */
-	size_t answered, failed;	/* writes that found their outcome otherwise than by a row-class error; by one */
+	size_t answered, failed;	/* writes that found their outcome otherwise than by an error of their own; by one */
 	char code[sizeof ((struct err *)0)->code];	/* of the first of these */
 	bool mixed;			/* another one had another code */
 };
@@ -58,7 +58,7 @@ void pg_write_push(struct task *t, struct piece piece);
 void pg_write_read_back(struct task *t);
 void pg_write_on_read_back(void *arg, struct rowset *rows, const struct err *e);	/* rows NULL: none could be read back */
 void pg_write_set_error(struct task *t, struct write *w, const struct err *e);
-void pg_write_blame(struct task *t, struct write *w, const struct err *e);		/* a row-class error, and whose it is */
+void pg_write_blame(struct task *t, struct write *w, const struct err *e);		/* an error that is of one row, and whose it is */
 void pg_write_all_failed(struct task *t, const struct err *e);				/* it is not about any row */
 bool pg_write_passes(const char *code);		/* a lock, a deadlock, a timeout */
 
