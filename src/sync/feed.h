@@ -31,6 +31,9 @@ static inline bool ready(const struct flow *flow)
 	return is_at_hand(flow) && !flow->paused;
 }
 
+/* Rounds wait for what was committed there by now. They may hold all the room there is: it has one more, for that. */
+void side_look_now(struct side *side);
+
 static inline size_t batch_rows(const struct flow *flow)
 {
 	return fault("f27-a-batch-has-all-rows") ? 1000000 : (size_t)flow->sync->topology->limits.batch_rows;

@@ -59,6 +59,7 @@ struct subject {			/* a record in this round */
 	int64_t alone_us;		/* since when it has been the only one that is refused like that, monotonic; 0: it has not */
 	struct missing missing;
 	int64_t asked_us;		/* put off until there is no news any more of a record that it points to: since when, monotonic */
+	struct subject *waits_for;	/* and that is this one, of this very round */
 	bool moved_once;		/* put off once, to be read again, since a reference of it seems to have been moved (round_follow.c) */
 	int64_t told;			/* when that row was changed, as the capture brought it with its news; STAMP_NONE: it did not */
 	bool reread;			/* its row at the source is not the one that the capture brought */
@@ -205,6 +206,8 @@ void round_give_up(struct round *r, const struct err *e);
 
 /* round_recall.c */
 bool round_claim_next(struct round *r, struct subject *s);	/* false: in work elsewhere, or as another subject */
+/* By which a row there is claimed. */
+struct rid round_rid_of_row(const struct round *r, size_t e, struct value id);
 bool round_claim_row(struct round *r, struct subject *s, size_t e, struct value id);	/* false: in work elsewhere */
 void round_claim_inserted(struct round *r, size_t e);
 void round_unclaim_all(struct round *r);

@@ -39,6 +39,7 @@ struct following {			/* those to records of one entity */
 	struct flow *flow;
 	struct followed *list;
 	size_t n;
+	struct parent_row *rows;	/* while answers are gone through; NULL: nobody has asked yet */
 };
 
 static bool is_in_key(const struct entity_def *def, size_t f)
@@ -79,27 +80,123 @@ static bool waits_for_key(const struct round *r, const struct subject *s, size_t
 	return false;
 }
 
+/* ---- what is not known yet --------------------------------------------------------------------------- */
+
+struct parent_row {			/* that somebody points to, of the same entity */
+	struct rid row;			/* round_rid_of_row() */
+	bool in_work;
+	struct subject *subject;	/* in this round; NULL: in another one */
+	UT_hash_handle hh;
+};
+
+static struct parent_row *find_row(const struct following *c, size_t e, struct value id)
+{
+	struct rid row = round_rid_of_row(c->round, e, id);
+	struct parent_row *p;
+
+	HASH_FIND(hh, c->rows, &row, sizeof row, p);
+	return p;
+}
+
+static void add_rows_of(struct following *c, const struct subject *s, size_t f)
+{
+	for (size_t e = 0; e < n_endpoints(c->round); e++) {
+		const struct observation *o = &s->seen[e];
+		struct parent_row *p;
+
+		if (o->what != OBSERVED_ROW || value_is_null(o->points_to[f]) || find_row(c, e, o->points_to[f]) != NULL)
+			continue;
+		p = arena_zalloc(&c->round->arena, sizeof *p);
+		p->row = round_rid_of_row(c->round, e, o->points_to[f]);
+		HASH_ADD(hh, c->rows, row, sizeof p->row, p);
+	}
+}
+
+static void note_in_work(struct following *c, const struct round *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		for (size_t e = 0; r->subjects[i].fate != FATE_DROPPED && e < n_endpoints(r); e++) {
+			struct subject *s = &r->subjects[i];
+			bool is_news = r->side != NULL && r->side->endpoint == e && !value_is_null(s->source_id);
+			struct parent_row *p = s->seen[e].what == OBSERVED_ROW ? find_row(c, e, s->seen[e].id) :
+					       is_news ? find_row(c, e, s->source_id) : NULL;
+
+			if (p == NULL || p->in_work)
+				continue;
+			p->in_work = true;
+			p->subject = r == c->round ? s : NULL;
+		}
+}
+
+/* Who has the row in work that x points to; NULL: nobody, or it is another entity's. */
+static const struct parent_row *parent_in_work(struct following *c, const struct followed *x)
+{
+	const struct parent_row *p;
+
+	if (c->flow != c->round->flow)
+		return NULL;
+	if (c->rows == NULL) {
+		for (size_t i = 0; i < c->n; i++)
+			add_rows_of(c, c->list[i].subject, c->list[i].field);
+		note_in_work(c, c->round);
+		for (const struct round *other = c->flow->rounds; other != NULL; other = round_next(other))
+			if (other != c->round && !round_is_plan(other))
+				note_in_work(c, other);
+	}
+	p = find_row(c, x->endpoint, x->subject->seen[x->endpoint].points_to[x->field]);
+	return p != NULL && p->in_work ? p : NULL;
+}
+
+/* Itself, or others that wait for one another: none of them would be known by its new key before. */
+static bool waits_for(const struct subject *s, const struct subject *whom)
+{
+	while (s != NULL && s != whom)
+		s = s->waits_for;
+	return s == whom;
+}
+
+static bool meant(const struct subject *parent, const struct followed *x)
+{
+	return parent->base != NULL && parent->base->reference == shown_digest(x->subject->base, x->endpoint, x->field);
+}
 
 /*
  * A record that nobody knows, or that is known to be another row there: news of it is on its way, in a round or in a look that begins from now
  * on, or nobody will know it. Until then it may be the one that the reference has always meant, and an edit of it would keep a record that
  * somebody deletes.
  */
-static bool is_too_early(const struct following *c, const struct followed *x)
+static bool is_too_early(struct following *c, const struct followed *x)
 {
 	const struct round *r = c->round;
 	struct side *side = c->flow->sides[x->endpoint];
 
-	if (r->plan != NULL || r->pass >= ROUND_PATIENCE || c->flow == r->flow || side == NULL || !side_usable(side) || !side->captures ||
+	if (r->plan != NULL || r->pass >= ROUND_PATIENCE || side == NULL || !side_usable(side) || !side->captures ||
 	    fault("f13-what-a-reference-means-is-known-at-once"))
 		return false;
 	if (x->subject->asked_us == 0)
 		x->subject->asked_us = clock_mono_us();
 	if (side->clean_us >= x->subject->asked_us)
-		return c->flow->n_rounds > 0;
-	side->wanted |= !side->capturing;
-	flow_pump(c->flow);
+		return c->flow == r->flow ? parent_in_work(c, x) != NULL : c->flow->n_rounds > 0;
+	side_look_now(side);
 	return true;
+}
+
+/* Nobody knows yet whose row it points to. In a circle somebody has to go first: its record is told by what it was. */
+static void wait_for_parent(struct following *c, const struct followed *x)
+{
+	const struct parent_row *p = parent_in_work(c, x);
+	struct subject *s = x->subject, *parent = p != NULL ? p->subject : NULL;
+
+	if (waits_for(parent, s)) {
+		if (meant(parent, x) && !fault("f13-a-circle-of-references-waits-for-itself"))
+			s->seen[x->endpoint].followed |= BIT(x->field);
+	} else if (is_too_early(c, x)) {
+		s->waits_for = parent;
+		if (parent == NULL)
+			round_expect_news(c->round, s);
+		else
+			round_put_off(c->round, s);
+	}
 }
 
 /* Of the edit that it shows there. */
@@ -142,6 +239,7 @@ static void on_taken(void *arg, const struct value *blobs, size_t n, const struc
 	for (size_t i = 0; e == NULL && i < n; i++)
 		if (is_live(c->list[i].subject))
 			take(c, &c->list[i], !value_is_null(blobs[i]) && !vector_decode_forward(blobs[i], &to));
+	HASH_CLEAR(hh, c->rows);
 	round_answered(c->round);
 }
 
@@ -198,10 +296,11 @@ static void on_shown(void *arg, const struct value *blobs, size_t n, const struc
 			x.moved = moved_at(c, &x, v, former->digest);
 			if (!x.waits || x.moved != 0)
 				c->list[found++] = x;
-		} else if (!x.waits && is_live(x.subject) && !round_points_to(x.subject, x.endpoint, x.field, v) && is_too_early(c, &x)) {
-			round_expect_news(c->round, x.subject);
+		} else if (!x.waits && is_live(x.subject) && !round_points_to(x.subject, x.endpoint, x.field, v)) {
+			wait_for_parent(c, &x);
 		}
 	}
+	HASH_CLEAR(hh, c->rows);
 	c->n = found;
 	recall(c, on_taken);
 	round_answered(c->round);
@@ -240,7 +339,7 @@ static void follow_field(struct round *r, size_t f)
 	if (n == 0)
 		return;
 	c = arena_alloc(&r->arena, sizeof *c);
-	*c = (struct following){ r, &sync_of(r)->flows[parent->index], arena_alloc(&r->arena, (n + 1) * sizeof *c->list), 0 };
+	*c = (struct following){ r, &sync_of(r)->flows[parent->index], arena_alloc(&r->arena, (n + 1) * sizeof *c->list), 0, NULL };
 	for (size_t i = 0; i < r->n; i++)
 		for (size_t e = 0; e < n_endpoints(r); e++) {
 			struct value shown;

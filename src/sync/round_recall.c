@@ -103,7 +103,7 @@ bool round_claim_next(struct round *r, struct subject *s)
  * A row that the map does not know, or not for long, is in work as one record only: people may change its key meanwhile, and then
  * nothing but its local id tells that the next news of it is of the same record. Claimed like a record, under an id of its own.
  */
-static struct rid rid_of_row(const struct round *r, size_t e, struct value id)
+struct rid round_rid_of_row(const struct round *r, size_t e, struct value id)
 {
 	uint64_t digest = digest64(&sync_of(r)->store->key, id.data, (size_t)id.len);
 	struct rid rid = { .b = { [sizeof digest] = (unsigned char)e } };
@@ -114,14 +114,14 @@ static struct rid rid_of_row(const struct round *r, size_t e, struct value id)
 
 static void expect_row(const struct round *r, size_t e, struct value id)
 {
-	struct rid rid = rid_of_row(r, e, id);
+	struct rid rid = round_rid_of_row(r, e, id);
 
 	claims_expect(&r->flow->claims, &rid);
 }
 
 bool round_claim_row(struct round *r, struct subject *s, size_t e, struct value id)
 {
-	struct rid rid = rid_of_row(r, e, id);
+	struct rid rid = round_rid_of_row(r, e, id);
 
 	return has_claimed(s, &rid) || claim_also(r, s, &rid);
 }

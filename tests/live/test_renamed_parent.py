@@ -28,6 +28,23 @@ contact:
     company: {{type: reference, entity: company}}
   mappings: {{{people}}}
 """
+EMPLOYEES = """
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.changed := clock_timestamp(); RETURN NEW; END $$;
+CREATE TABLE employee (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, mail text NOT NULL UNIQUE, name text NOT NULL, note text,
+	boss int REFERENCES employee, changed timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE TRIGGER touch BEFORE UPDATE ON employee FOR EACH ROW EXECUTE FUNCTION touch();
+"""
+STAFF = """
+employee:
+  key: [mail]
+  fields:
+    mail: {{type: text}}
+    name: {{type: text}}
+    note: {{type: text}}
+    boss: {{type: reference, entity: employee}}
+  limits: {{mass_delete: 100%}}
+  mappings: {{{sides}}}
+"""
 
 
 class RenamedParent(Case):
@@ -324,6 +341,68 @@ class RenamedParent(Case):
         verify = self.d.try_ctl("verify", "contact")
         self.assertEqual(verify.returncode, 0, verify.stdout)
         self.assertIn("4 are still being worked on", verify.stdout)
+
+
+class RenamedBoss(Case):
+    """An entity that refers to itself: whoever is renamed and who refers to them may be in one round. All is done while nobody looks."""
+    def begin(self, limits=""):
+        redis = Redis(self.place)
+        self.sides = {name: self.database(f"boss_{name}", EMPLOYEES) for name in "abc"}
+        ends = {name: {"connection": base.conninfo, "capture": "listen", "interval": "300ms", "sweep": "1h"} for name, base in self.sides.items()}
+        ends["b"].update(capture="poll", interval="200ms", sweep="1s")
+        sides = ", ".join(f"{name}: {{table: employee, modified: changed}}" for name in self.sides)
+        self.sides["a"].run("INSERT INTO employee (mail, name) VALUES ('pia', 'p'), ('quinn', 'q')")
+        self.sides["a"].run("INSERT INTO employee (mail, name, boss) SELECT 'xu', 'x', id FROM employee WHERE name = 'p'")
+        self.d = self.daemon(topology(redis, ends, STAFF.format(sides=sides), more=limits))
+        self.d.wait()
+        self.d.stop()
+
+    def people(self, name):
+        return dict(self.sides[name].run("SELECT e.name, b.name FROM employee e LEFT JOIN employee b ON b.id = e.boss"))
+
+    def expect(self, **bosses):
+        """Everywhere, by who they are and not by what they are called; and nobody has edited a reference."""
+        self.d.start()
+        self.d.wait()
+        for name in self.sides:
+            self.assertEqual(self.people(name), bosses, name)
+        self.assertEqual(self.d.ctl_lines("conflicts"), [])
+        self.assertEqual(self.d.parked(), [])
+
+    def move(self, name, who="x", boss="q"):
+        self.sides[name].run(f"UPDATE employee SET boss = (SELECT id FROM employee WHERE name = '{boss}') WHERE name = '{who}'")
+
+    def rename(self, name, who, mail):
+        self.sides[name].run(f"UPDATE employee SET mail = '{mail}' WHERE name = '{who}'")
+
+    def delete(self, name):
+        self.sides[name].run("DELETE FROM employee WHERE name = 'x'")
+
+    def note(self, name, who="x"):
+        self.sides[name].run(f"UPDATE employee SET note = 'n' WHERE name = '{who}'")
+
+    def exchange(self, name):
+        for who, mail in (("p", "between"), ("q", "pia"), ("p", "quinn")):
+            self.rename(name, who, mail)
+
+    def test_f13_who_gets_another_boss_keeps_it_although_the_first_one_is_renamed(self):
+        self.begin()
+        self.move("a")
+        self.rename("c", "p", "pam")
+        self.note("c")
+        self.expect(p=None, q=None, x="q")
+
+    def test_f13_who_gets_another_boss_keeps_it_although_both_exchange_their_keys(self):
+        self.begin()
+        self.move("a")
+        self.exchange("c")
+        self.expect(p=None, q=None, x="q")
+
+    def test_f13_who_is_deleted_stays_so_although_the_boss_is_renamed(self):
+        self.begin()
+        self.delete("a")
+        self.rename("b", "p", "pam")
+        self.expect(p=None, q=None)
 
 
 if __name__ == "__main__":
