@@ -160,12 +160,29 @@ static bool meant(const struct subject *parent, const struct followed *x)
 	return parent->base != NULL && parent->base->reference == shown_digest(x->subject->base, x->endpoint, x->field);
 }
 
+/* It is there, under the key that it has by now. */
+static bool has_its_key(const struct vector *v, const struct entity_def *def, size_t e)
+{
+	const struct vseen *seen = &v->seen[e];
+
+	for (size_t k = 0; seen->present && !seen->same && k < def->n_key; k++)
+		if (vseen_deviation(seen, def->key[k]) != NULL)
+			return false;
+	return seen->present && !seen->uncertain && !v->dead;
+}
+
+/* Whoever has that key there is another one yet. */
+static bool is_owed_its_key(const struct vector *v, const struct entity_def *def, size_t e)
+{
+	return v != NULL && v->seen[e].owed && !v->seen[e].parked && !has_its_key(v, def, e) && !fault("f13-whoever-has-a-key-yet-has-it-for-good");
+}
+
 /*
  * A record that nobody knows, or that is known to be another row there: news of it is on its way, in a round or in a look that begins from now
  * on, or nobody will know it. Until then it may be the one that the reference has always meant, and an edit of it would keep a record that
  * somebody deletes.
  */
-static bool is_too_early(struct following *c, const struct followed *x)
+static bool is_too_early(struct following *c, const struct followed *x, const struct vector *shown)
 {
 	const struct round *r = c->round;
 	struct side *side = c->flow->sides[x->endpoint];
@@ -175,6 +192,8 @@ static bool is_too_early(struct following *c, const struct followed *x)
 		return false;
 	if (x->subject->asked_us == 0)
 		x->subject->asked_us = clock_mono_us();
+	if (is_owed_its_key(shown, c->flow->def, x->endpoint))
+		return true;
 	if (side->clean_us >= x->subject->asked_us)
 		return c->flow == r->flow ? parent_in_work(c, x) != NULL : c->flow->n_rounds > 0;
 	side_look_now(side);
@@ -182,7 +201,7 @@ static bool is_too_early(struct following *c, const struct followed *x)
 }
 
 /* Nobody knows yet whose row it points to. In a circle somebody has to go first: its record is told by what it was. */
-static void wait_for_parent(struct following *c, const struct followed *x)
+static void wait_for_parent(struct following *c, const struct followed *x, const struct vector *shown)
 {
 	const struct parent_row *p = parent_in_work(c, x);
 	struct subject *s = x->subject, *parent = p != NULL ? p->subject : NULL;
@@ -190,7 +209,7 @@ static void wait_for_parent(struct following *c, const struct followed *x)
 	if (waits_for(parent, s)) {
 		if (meant(parent, x) && !fault("f13-a-circle-of-references-waits-for-itself"))
 			s->seen[x->endpoint].followed |= BIT(x->field);
-	} else if (is_too_early(c, x)) {
+	} else if (is_too_early(c, x, shown)) {
 		s->waits_for = parent;
 		if (parent == NULL)
 			round_expect_news(c->round, s);
@@ -219,7 +238,7 @@ static void take(struct following *c, struct followed *x, bool taken)
 		bool read_again = s->moved_once || c->round->plan != NULL;
 
 		s->moved_once = true;
-		if (!read_again || (!taken && is_too_early(c, &there))) {
+		if (!read_again || (!taken && is_too_early(c, &there, NULL))) {
 			round_expect_news(c->round, s);
 			return;
 		}
@@ -255,17 +274,6 @@ static void recall(struct following *c, store_vectors_fn *done)
 	sync_of(c->round)->store->ops->recall(sync_of(c->round)->store, c->flow->index, rids, c->n, done, c);
 }
 
-/* It is there, under the key that it has by now. */
-static bool has_its_key(const struct vector *v, const struct entity_def *def, size_t e)
-{
-	const struct vseen *seen = &v->seen[e];
-
-	for (size_t k = 0; seen->present && !seen->same && k < def->n_key; k++)
-		if (vseen_deviation(seen, def->key[k]) != NULL)
-			return false;
-	return seen->present && !seen->uncertain && !v->dead;
-}
-
 /* Where the row shows the former key as before, and yet cannot mean the record. */
 static uint64_t moved_at(const struct following *c, const struct followed *x, const struct vector *v, uint32_t former)
 {
@@ -279,6 +287,13 @@ static uint64_t moved_at(const struct following *c, const struct followed *x, co
 	return moved;
 }
 
+/* What has that key by now is not what the row points to: it was read before they exchanged theirs, or shows what is not known yet. */
+static bool shows_another_row(const struct followed *x, const struct vector *v)
+{
+	return !x->waits && v->seen[x->endpoint].present && !round_points_to(x->subject, x->endpoint, x->field, v) &&
+	       !fault("f13-whatever-row-has-that-key-is-meant");
+}
+
 static void on_shown(void *arg, const struct value *blobs, size_t n, const struct err *e)
 {
 	struct following *c = arg;
@@ -290,14 +305,14 @@ static void on_shown(void *arg, const struct value *blobs, size_t n, const struc
 		const struct vector *v = round_vector(c->round, c->flow, blobs[i]);
 		const struct vformer *former = v != NULL ? vector_former(v, shown_digest(x.subject->base, x.endpoint, x.field)) : NULL;
 
-		if (former != NULL && !fault("f13-a-parent-with-another-key-is-another-one")) {
+		if (former != NULL && !shows_another_row(&x, v) && !fault("f13-a-parent-with-another-key-is-another-one")) {
 			x.rid = former->rid;
 			x.until = former->until;
 			x.moved = moved_at(c, &x, v, former->digest);
 			if (!x.waits || x.moved != 0)
 				c->list[found++] = x;
 		} else if (!x.waits && is_live(x.subject) && !round_points_to(x.subject, x.endpoint, x.field, v)) {
-			wait_for_parent(c, &x);
+			wait_for_parent(c, &x, v);
 		}
 	}
 	HASH_CLEAR(hh, c->rows);
