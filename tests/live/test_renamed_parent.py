@@ -362,7 +362,6 @@ class RenamedBoss(Case):
 
     def expect(self, **bosses):
         """Everywhere, by who they are and not by what they are called; and nobody has edited a reference."""
-        self.d.start()
         self.d.wait()
         for name in self.sides:
             self.assertEqual(self.people(name), bosses, name)
@@ -375,8 +374,8 @@ class RenamedBoss(Case):
     def rename(self, name, who, mail):
         self.sides[name].run(f"UPDATE employee SET mail = '{mail}' WHERE name = '{who}'")
 
-    def delete(self, name):
-        self.sides[name].run("DELETE FROM employee WHERE name = 'x'")
+    def delete(self, name, who="x"):
+        self.sides[name].run(f"DELETE FROM employee WHERE name = '{who}'")
 
     def note(self, name, who="x"):
         self.sides[name].run(f"UPDATE employee SET note = 'n' WHERE name = '{who}'")
@@ -390,19 +389,73 @@ class RenamedBoss(Case):
         self.move("a")
         self.rename("c", "p", "pam")
         self.note("c")
+        self.d.start()
         self.expect(p=None, q=None, x="q")
 
     def test_f13_who_gets_another_boss_keeps_it_although_both_exchange_their_keys(self):
         self.begin()
         self.move("a")
         self.exchange("c")
+        self.d.start()
         self.expect(p=None, q=None, x="q")
 
     def test_f13_who_is_deleted_stays_so_although_the_boss_is_renamed(self):
         self.begin()
         self.delete("a")
         self.rename("b", "p", "pam")
+        self.d.start()
         self.expect(p=None, q=None)
+
+    def test_f13_who_waits_for_news_leaves_room_for_it(self):
+        """Whichever side is looked at first: somebody waits there for news of the other one."""
+        self.begin("limits: {rounds: 1}")
+        self.sides["a"].run("INSERT INTO employee (mail, name, boss) SELECT 'yves', 'y', id FROM employee WHERE name = 'q'")
+        self.d.start()
+        self.expect(p=None, q=None, x="p", y="q")
+        self.d.ctl("pause", "employee")
+        self.delete("a", "x")
+        self.rename("a", "q", "quentin")
+        self.rename("c", "p", "pam")
+        self.delete("c", "y")
+        self.d.ctl("resume", "employee")
+        self.expect(p=None, q=None)
+
+    def test_a_whole_line_of_bosses_is_renamed_and_nobody_has_edited_anything(self):
+        self.begin()
+        self.move("c", "p", "q")
+        self.d.start()
+        self.expect(p="q", q=None, x="p")
+        self.d.stop()
+        self.sides["c"].run("UPDATE employee SET mail = 'c.' || mail")
+        self.note("a")
+        self.sides["b"].run("INSERT INTO employee (mail, name, boss) SELECT 'yves', 'y', id FROM employee WHERE name = 'x'")
+        self.d.start()
+        self.expect(p="q", q=None, x="p", y="x")
+
+    def test_f13_who_gets_another_boss_keeps_it_where_all_are_renamed_who_are_the_bosses_of_each_other(self):
+        self.begin()
+        self.move("c", "p", "x")
+        self.move("c", "q", "q")
+        self.d.start()
+        self.expect(p="x", q="q", x="p")
+        self.d.stop()
+        self.move("a", "x", "q")
+        self.move("a", "q", "p")
+        self.sides["c"].run("UPDATE employee SET mail = 'c.' || mail")
+        self.d.start()
+        self.expect(p="x", q="p", x="q")
+
+    def test_f13_who_is_moved_where_an_exchange_of_keys_is_not_known_yet_is_moved_everywhere(self):
+        self.begin()
+        self.d.start()
+        self.d.wait()
+        self.d.ctl("pause", "a")
+        self.exchange("c")
+        eventually(lambda: self.sides["b"].one("SELECT mail FROM employee WHERE name = 'q'") == "pia", "it is known at b")
+        self.move("a")
+        self.d.stop()
+        self.d.start()
+        self.expect(p=None, q=None, x="q")
 
 
 if __name__ == "__main__":
