@@ -326,7 +326,6 @@ void round_got_mark(struct round *r)
 		if (!s->aside)
 			round_let_go_of_parked(r, s);
 		settle_parked(r, s);
-		round_note_paid(r, s);
 		count_debts(r, s);
 		if (has_new_row(r, s) && !fault("f15-who-waits-for-a-parent-is-not-told"))
 			orphans_release(r->flow, &s->next_rid);

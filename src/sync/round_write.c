@@ -780,6 +780,9 @@ void round_got_apply(struct round *r)
 			side_got(r->flow->sides[e], r->written_for_us[e]);
 		r->batches[e] = NULL;
 	}
+	for (size_t i = 0; i < r->n; i++)
+		if (is_live(&r->subjects[i]) && r->subjects[i].decided)
+			round_note_paid(r, &r->subjects[i]);
 	if (!journal_commit(sync_of(r)->journal, &failed))
 		round_give_up(r, &failed);
 }
