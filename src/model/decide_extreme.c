@@ -15,7 +15,6 @@
  */
 #include "model/decide_work.h"
 
-#include "base/fault.h"
 #include "model/record.h"
 
 static const struct value null_value = { NULL, -1 };
@@ -97,7 +96,7 @@ static bool was_replaced(const struct work *w, size_t f, const struct edit_key *
 /* A row is known there, and no field of a life before this one survives in it. */
 static bool is_of_this_life(const struct work *w, size_t e)
 {
-	return base_knows(w, e) && (!w->base->seen[e].former || fault("f11-a-former-row-counts-in-the-new-life"));
+	return base_knows(w, e) && !w->base->seen[e].former;
 }
 
 /* What it shows may stand. With a base to compare with: not its own form of that. */

@@ -16,7 +16,6 @@
 #include "model/decide_work.h"
 
 #include "base/arena.h"
-#include "base/fault.h"
 #include "model/record.h"
 
 struct words {
@@ -32,7 +31,7 @@ static bool kept_word(const struct vector *v, uint64_t unit, size_t e)
 {
 	const struct vseen *s = &v->seen[e];
 
-	if (!s->present || s->same || v->dead || (s->former && !fault("f11-a-former-row-counts-in-the-new-life")))
+	if (!s->present || s->same || v->dead || s->former)
 		return false;
 	for (size_t i = 0; i < s->n_deviations; i++)
 		if ((unit & BIT(s->deviations[i].field)) && s->deviations[i].key.n > v->fields[s->deviations[i].field].key.n)

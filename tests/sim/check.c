@@ -646,7 +646,7 @@ static void check_unit(struct world *w, uint32_t record, size_t unit, const stru
 	for (size_t i = 1; i < w->n_edits; i++) {
 		const struct edit *m = &w->edits[i];
 
-		if (m == f || m->record != record || m->is_delete || m->unit != unit || oracle_covered(w, m) || m->put_back ||
+		if (m == f || m->record != record || m->is_delete || m->unit != unit || oracle_covered(w, m) || m->put_back || m->unseen_change ||
 		    maybe_unseen(m) || (f->ambiguous && (oracle_is_blank(w, m) || m->beaten)) || oracle_may_win(w, f, m))
 			continue;
 		world_fail(w, "C4", "%s/%s unit %zu: edit %zu of %s [%" PRId64 " %" PRId64 "] n %" PRId64 "-%" PRId64
