@@ -6,7 +6,10 @@
  * side is in work at a time, and it rests after each for as long as that took: news never waits for more than one, and
  * the target is never busy with nothing but what it has refused before.
  *
- *   line after line of the journal: a row that could not be taken is read again, a write that was refused is decided again
+ *   line after line of the journal: a row that could not be taken is read again, and then a write that was refused is decided again
+ *
+ * Who waits for a key may have exchanged it with others who wait, at other sides as well: of an entity they are looked at by one side at a time,
+ * rows before writes, or each would find the others in somebody else's hands.
  *
  * A cause that comes up in the middle of a pass makes another pass: the lines behind us may be its own.
  */
@@ -45,17 +48,20 @@ void retry_wanted(struct side *side, unsigned causes)
 
 	if (side->parked + side->discarded == 0)
 		return;
-	if (t->after == 0)
+	if (t->after == 0 && !t->at_writes)
 		t->causes |= causes;
 	else
 		t->again |= causes;
 }
 
-static void pass_over(struct retry *t)
+static void half_over(struct retry *t)
 {
+	t->after = 0;
+	t->at_writes = !t->at_writes;
+	if (t->at_writes)
+		return;
 	t->causes = t->again;
 	t->again = 0;
-	t->after = 0;
 }
 
 bool retries_under_way(const struct flow *flow)
@@ -215,6 +221,8 @@ static bool take_line(void *arg, const struct journal_parked *line)
 
 	p->side->retry.after = line->id;
 	p->lines++;
+	if (line->capture == p->side->retry.at_writes)
+		return true;
 	if (line->capture && wants_row(p->causes, line))
 		add_row(p, line);
 	else if (!line->capture && wants_write(p->causes, line))
@@ -234,11 +242,24 @@ static void decide_records(struct portion *p)
 	round_of_records(p->side->flow, list, p->n_records, p->side);
 }
 
+static void fill_portion(struct portion *p)
+{
+	const struct side *side = p->side;
+	struct retry *t = &p->side->retry;
+	struct err e = { 0 };
+
+	p->lines = 0;
+	if (!journal_parked_each(side->flow->sync->journal, side->flow->def->name, side->mapping->endpoint->name, t->after, LINES_MOST, take_line,
+				 p, &e))
+		log_error("parked records not read", LOG_ERR(&e));
+	if (p->lines < LINES_MOST && p->n_rows < PORTION && p->n_records < PORTION)
+		half_over(t);
+}
+
 static void begin_portion(struct side *side)
 {
 	struct portion *p = xcalloc(1, sizeof *p);
 	struct retry *t = &side->retry;
-	struct err e = { 0 };
 
 	failpoint("retry", "lines", "before");
 	p->side = side;
@@ -246,11 +267,10 @@ static void begin_portion(struct side *side)
 	arena_init(&p->arena);
 	t->began_us = clock_mono_us();
 	t->open = 1;
-	if (!journal_parked_each(side->flow->sync->journal, side->flow->def->name, side->mapping->endpoint->name, t->after, LINES_MOST, take_line,
-				 p, &e))
-		log_error("parked records not read", LOG_ERR(&e));
-	if (p->lines < LINES_MOST && p->n_rows < PORTION && p->n_records < PORTION)
-		pass_over(t);
+	t->for_keys = t->causes & RETRY_KEYS;
+	fill_portion(p);
+	if (p->n_rows == 0 && t->at_writes && t->after == 0)	/* there is no row */
+		fill_portion(p);
 	log_debug("parked records are tried again", LOG_S("entity", side->flow->def->name), LOG_S("endpoint", side->mapping->endpoint->name),
 		  LOG_I("rows", (int64_t)p->n_rows), LOG_I("writes", (int64_t)p->n_records));
 	if (p->n_records > 0)
@@ -263,12 +283,24 @@ static void begin_portion(struct side *side)
 	}
 }
 
+static bool others_look_for_keys(const struct side *side)
+{
+	for (size_t e = 0; (side->retry.causes & RETRY_KEYS) && e < side->flow->sync->topology->n_endpoints; e++) {
+		const struct side *other = side->flow->sides[e];
+
+		if (other != NULL && other->retry.open > 0 && other->retry.for_keys)
+			return true;
+	}
+	return false;
+}
+
 bool feed_retry(struct flow *flow)
 {
 	for (size_t e = 0; flow->counted && e < flow->sync->topology->n_endpoints; e++) {
 		struct side *side = flow->sides[e];
 
-		if (side != NULL && side->retry.causes != 0 && side->retry.open == 0 && !loop_timer_pending(side->retry.timer) && side_usable(side)) {
+		if (side != NULL && side->retry.causes != 0 && side->retry.open == 0 && !loop_timer_pending(side->retry.timer) && side_usable(side) &&
+		    !others_look_for_keys(side)) {
 			begin_portion(side);
 			return true;
 		}

@@ -162,9 +162,18 @@ void round_expect_news(struct round *r, struct subject *s)
 	r->expects = true;
 }
 
+enum { KEY_PATIENCE = 8 };		/* passes: whoever is not seen together then is, when all are tried once more */
+
+/* For the sweep that comes upon it: it has tries of its own. */
+static bool stands_aside_already(const struct round *r, const struct subject *s)
+{
+	return r->is_page && !value_is_null(s->source_id) && is_parked(r->side, true, NULL, s->source_id);
+}
+
 bool round_waits_for_others(struct round *r, struct subject *s)
 {
-	if (!r->expects || r->pass >= ROUND_PATIENCE || r->plan != NULL || fault("f13-who-else-was-parked-for-its-key-is-not-asked"))
+	if (!r->expects || r->pass >= KEY_PATIENCE || r->plan != NULL || stands_aside_already(r, s) ||
+	    fault("f13-who-else-was-parked-for-its-key-is-not-asked"))
 		return false;
 	round_put_off(r, s);
 	if (r->side != NULL && !value_is_null(s->source_id) && !value_is_null(s->key))	/* it comes by the key that its row shows, as it did */
@@ -191,7 +200,7 @@ static int64_t stamp_to_keep(const struct round *r, const struct side *side, con
 
 void round_ask_rivals(struct round *r, struct side *side, bool fresh, const struct err *why)
 {
-	if ((fresh || r->expects) && r->plan == NULL && park_says_taken(why->code) &&
+	if ((fresh || (r->expects && !r->is_page)) && r->plan == NULL && park_says_taken(why->code) &&
 	    !fault(strcmp(why->code, "key-taken") == 0 ? "f13-who-else-was-parked-for-its-key-is-not-asked" :
 							 "f14-who-else-was-parked-for-its-value-is-not-asked"))
 		retry_wanted(side, RETRY_KEYS);

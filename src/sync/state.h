@@ -144,6 +144,8 @@ struct side {
 	struct retry {			/* of what is parked: retry.c */
 		unsigned causes, again;	/* why there is this pass through it, and why there has to be another one */
 		int64_t after;		/* where it stands: line of the journal; 0: at the beginning */
+		bool at_writes;		/* in the second half, which is of writes; the first one is of rows */
+		bool for_keys;		/* the portion in work looks for keys and values that may be free */
 		size_t open;		/* questions and rounds of the portion in work */
 		int64_t began_us;	/* that one; monotonic */
 		struct loop_timer *timer;	/* pending: no portion before */
