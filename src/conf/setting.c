@@ -122,7 +122,7 @@ const struct setting settings[] = {
 	{ .path = "limits.value_bytes", .type = SET_SIZE, .at = TOP(limits.value_bytes), .def = "64MiB", .min = 64 << 10, .max = 256 << 20,
 	  .help = "A value of more bytes is not fetched: its record is parked." },
 	{ .path = "limits.rounds", .type = SET_INTEGER, .at = TOP(limits.rounds), .def = "4", .min = 1, .max = 16,
-	  .help = "Rounds of one entity that may be under way at the same time." },
+	  .help = "Rounds of one entity that may be under way at the same time; one more where these wait for news." },
 	{ .path = "limits.max_ahead", .type = SET_DURATION, .at = TOP(limits.max_ahead_us), .def = "60s", .min = 0, .max = DAYS(1),
 	  .help = "A modification time further in the future than this counts as only that far ahead." },
 

@@ -11,6 +11,9 @@
  *	MARK	who refers to a record that got another key is looked at, so that what it shows by then is compared with the new key: later
  *		another record may have the former one, and whoever is moved to that shows what it showed before
  *
+ * Whoever refers to a record of its own entity may be in one round with it, and then comes after it: it is put off to the next pass. In a circle,
+ * or where it refers to itself, the record is known by the key that it had when the round began.
+ *
  * Somebody may have been moved there already. The row shows the former key at an endpoint where the record itself has the new one: that is an
  * edit (`moved`). It is read once more before that is believed: it may have been read before the record got its key there.
  *

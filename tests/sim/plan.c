@@ -33,6 +33,12 @@ static void field_length(struct field_def *f, int64_t longest)
 	f->n_checks = 1;
 }
 
+/* From a chance of its own: whoever refers to whom, the rest of what a seed brings stays as it is. */
+static bool refers_to_itself(const struct world *w)
+{
+	return rng_chance(&(struct rng){ .s = w->seed * 227 }, 30) && w->mutation == MUTATE_NOTHING;
+}
+
 static void field_make(struct world *w, struct entity_def *d, size_t i, bool reference)
 {
 	struct field_def *f = &d->fields[i];
@@ -43,7 +49,7 @@ static void field_make(struct world *w, struct entity_def *d, size_t i, bool ref
 	f->type = FIELD_TEXT;
 	if (reference) {
 		f->type = FIELD_REFERENCE;
-		f->refers = &w->topology->entities[0].def;
+		f->refers = refers_to_itself(w) ? d : &w->topology->entities[0].def;
 		return;
 	}
 	f->is_key = i < d->n_key;
