@@ -305,6 +305,18 @@ static struct edit_key key_of_new_field(const struct work *w, size_t e, size_t f
 	return (struct edit_key){ .eff = decide_reported_stamp(w, e, false), .n = 1, .origin = (uint8_t)e };
 }
 
+/*
+ * What is agreed is what it showed when it was met first, and by now it is met first with something else: no key is that of two values. And one that
+ * replaced its own is the later one.
+ */
+static bool is_own_once_more(const struct work *w, size_t e, size_t f)
+{
+	const struct vfield *agreed = w->base != NULL ? &w->base->fields[f] : NULL;
+
+	return agreed != NULL && agreed->digest != 0 && agreed->digest != digest_field(w->seen[e].digests[f]) &&
+	       same_key(&agreed->key, &w->edits[e].keys[f]);
+}
+
 static void stamp_edits(struct work *w, size_t e)
 {
 	struct edit *x = &w->edits[e];
@@ -330,6 +342,7 @@ static void stamp_edits(struct work *w, size_t e)
 			base = decide_shown_key(w, e, f);
 		x->keys[f] = is_new_field(w, e, f) ? key_of_new_field(w, e, f) :
 			     (struct edit_key){ .eff = w->seen[e].past & BIT(f) ? EFF_PAST : eff, .n = base.n + 1, .origin = (uint8_t)e };
+		x->keys[f].n += is_own_once_more(w, e, f);
 	}
 }
 

@@ -1557,6 +1557,26 @@ START_TEST(a_delete_of_the_old_row_that_was_edited_in_the_new_life_is_judged)
 }
 END_TEST
 
+/* Of a state that was put back: what A showed then is agreed, its row is not known, and it says of neither value when it was written. */
+START_TEST(who_is_met_first_once_more_has_replaced_its_own_value)
+{
+	static const enum rule rules[] = { RULE_LAST_WRITER_WINS, RULE_SOURCE_PRIORITY, RULE_NEWEST_FILLED };
+
+	fields[NAME].rule = rules[_i % 3];
+	now[A] = row_of(_i < 3 ? "ann Ann Elm Rome" : "ann Zoe Elm Rome", STAMP_NONE, first_id(A));
+	is_missing(B);
+	decide();
+	write_all();
+	base->seen[A] = (struct vseen){ .owed = true };
+	now[A] = row_of("ann New Elm Rome", STAMP_NONE, value_of("another"));
+	decide();
+	expect_agreed("ann New Elm Rome");
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
 /* What B wrote and lost with the old life competes no more, whatever the rule: not by its value, and not as a word that waits. */
 START_TEST(what_an_old_row_shows_does_not_count_in_the_new_life)
 {
@@ -3282,6 +3302,7 @@ static void add_contacts_and_deletes(TCase *t)
 	tcase_add_loop_test(t, a_late_delete_of_the_old_row_does_not_end_the_new_life, 0, 4);
 	tcase_add_loop_test(t, a_delete_of_the_old_row_that_was_edited_in_the_new_life_is_judged, 0, 2);
 	tcase_add_loop_test(t, what_an_old_row_shows_does_not_count_in_the_new_life, 0, 4);
+	tcase_add_loop_test(t, who_is_met_first_once_more_has_replaced_its_own_value, 0, 6);
 	tcase_add_loop_test(t, a_row_inserted_after_the_delete_is_a_new_generation, 0, 2);
 	tcase_add_test(t, a_record_that_ends_keeps_the_key_that_it_had);
 	tcase_add_loop_test(t, missing_without_evidence_never_deletes, 0, 2);
