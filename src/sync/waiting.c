@@ -323,6 +323,12 @@ static void free_exchanges(struct flow *flow)
 			retry_wanted(flow->sides[e], RETRY_KEYS);
 }
 
+/* Nothing was decided now. What the vector does not tell of any more was over before, and the daemon ended before its line did. */
+static bool still_waits(const struct round *r, const struct subject *s)
+{
+	return decide_waits(r->flow->def, s->d.next, flow_endpoints(r->flow));
+}
+
 /* After the vectors are marked: a line that is gone must not be needed again. */
 void round_settle_waiting(struct round *r)
 {
@@ -338,7 +344,7 @@ void round_settle_waiting(struct round *r)
 
 		if (is_nobody(r, s))
 			ok = end_lines(r, s, &s->rid, &ended, &e);
-		if (!is_live(s) || !s->decided || s->aside)
+		if (!is_live(s) || !s->decided || (s->aside && still_waits(r, s)))
 			continue;
 		ok = (round_leaves(s) == NULL || end_lines(r, s, round_leaves(s), &ended, &e)) &&
 		     end_lines(r, s, &s->next_rid, &ended, &e);
