@@ -200,10 +200,13 @@ static int64_t stamp_to_keep(const struct round *r, const struct side *side, con
 
 void round_ask_rivals(struct round *r, struct side *side, bool fresh, const struct err *why)
 {
-	if ((fresh || (r->expects && !r->is_page)) && r->plan == NULL && park_says_taken(why->code) &&
-	    !fault(strcmp(why->code, "key-taken") == 0 ? "f13-who-else-was-parked-for-its-key-is-not-asked" :
-							 "f14-who-else-was-parked-for-its-value-is-not-asked"))
-		retry_wanted(side, RETRY_KEYS);
+	bool of_key = strcmp(why->code, "key-taken") == 0;
+
+	if ((!fresh && (!r->expects || r->is_page)) || r->plan != NULL || !park_says_taken(why->code) ||
+	    (of_key && fault("f13-who-else-was-parked-for-its-key-is-not-asked")) ||
+	    (!of_key && fault("f14-who-else-was-parked-for-its-value-is-not-asked")))
+		return;
+	retry_wanted(side, RETRY_KEYS);
 }
 
 void round_park_row(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field, const struct err *why)

@@ -488,6 +488,7 @@ CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUN
         self.refused("42P01", "in the database", body="PERFORM quote_ident(NEW.name)::regclass;")
         self.refused('relation "nowhere" does not exist', body="PERFORM * FROM nowhere;")
         self.b.run("DROP FUNCTION refuse() CASCADE")
+        self.d.ctl("parked", "retry")       # what was refused for its own sake once stays aside until then
         self.settled()
 
     def test_words_of_the_server_itself_do_not_hide_in_what_may_leak(self):
