@@ -126,7 +126,7 @@ void captured_free(struct captured **);
 /* ---- writes ------------------------------------------------------------------------------------------ */
 
 enum write_op { WRITE_INSERT, WRITE_UPDATE, WRITE_DELETE };
-enum { WRITE_OPS = 3 };
+enum { WRITE_OPS = WRITE_DELETE + 1 };	/* how many there are */
 enum write_outcome {
 	WRITE_PENDING,
 	WRITE_DONE,

@@ -57,7 +57,7 @@ struct subject {			/* a record in this round */
 	bool aside;			/* nothing was decided: a row of it has just been parked */
 	unsigned tries;			/* of writes refused because of another entity's rows, or for no reason of a row's */
 	int64_t alone_us;		/* since when it has been the only one that is refused like that, monotonic; 0: it has not */
-	struct missing missing;
+	struct missing missing;		/* what it waits for word of */
 	int64_t asked_us;		/* put off until there is no news any more of a record that it points to: since when, monotonic */
 	struct subject *waits_for;	/* and that is this one, of this very round */
 	bool moved_once;		/* put off once, to be read again, since a reference of it seems to have been moved (round_follow.c) */
@@ -219,11 +219,12 @@ bool round_waits_for_others(struct round *r, struct subject *s);
 void round_drop_subject(struct round *r, struct subject *s, enum books_outcome outcome);
 /* The row cannot be taken: its news stands aside. */
 void round_park_row(struct round *r, struct side *side, struct subject *s, struct value id, const struct field_def *field, const struct err *why);
-void round_say_taken(const struct round *r, struct err *e);
-bool round_shows_its_key(const struct round *r, const struct vector *v, const struct observation *o);	/* at the round's side */
+void round_say_taken(const struct round *r, struct err *e);	/* fills e: key-taken, in words for the operator */
+/* At the round's side the row shows the key that the record of v is known to have there, be it the agreed one or not. */
+bool round_shows_its_key(const struct round *r, const struct vector *v, const struct observation *o);
 /*
  * A key or value was taken. Whoever has it may be one with which it was exchanged: that is parked already, or that another round has in work.
- * All that wait for one there are tried together once more.
+ * All that wait for one there are tried together once more. fresh: it was not parked for that before.
  */
 void round_ask_rivals(struct round *r, struct side *side, bool fresh, const struct err *why);
 /* In the round's arena; NULL: there is none, or none that can be read. */
@@ -275,8 +276,9 @@ void round_look_at_children(struct round *r);
 /* round_exchange.c */
 /* LOOKUP: rows that come by the keys of one another are given their records. */
 void round_trade_places(struct round *r);
-/* KEYS: which of those that were given another key exchange theirs? */
+/* A row whose local id is its key: renamed it is another row to whoever knows it by that. */
 bool round_is_known_by_key(struct round *r, const struct observation *o);
+/* KEYS: which of those that were given another key exchange theirs? */
 void round_find_exchanges(struct round *r, struct subject **movers, size_t n);
 
 /* round_read.c */

@@ -78,6 +78,7 @@ struct sync_endpoint_view {
 struct sync_entity_view {
 	const struct entity_conf *conf;
 	const struct meter_entity *meter;
+	/* pending: at least so many; of those that are owed and of those that are in line, whichever are more: mostly they are the same */
 	int64_t records, pending, parked, held, conflicts;
 	int64_t waiting;		/* fields that wait for a person (rule manual) */
 	struct books books;
