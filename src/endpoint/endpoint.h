@@ -147,6 +147,7 @@ struct write {
 	enum write_outcome outcome;
 	const struct row *readback;	/* NULL: reads back exactly as sent; else the row as it is now (batch's memory) */
 	struct err *err;		/* of WRITE_ERROR (batch's memory); there are many writes and few of these */
+	bool unanswered;		/* err is no answer of the database's: it may have been done all the same */
 	bool alone;			/* err is no row's, but this write fails with it by itself: the same statement without it is taken */
 };
 

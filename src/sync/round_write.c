@@ -665,20 +665,12 @@ static void write_done(struct round *r, struct side *side, struct subject *s, co
 	migrate_note_done(r, e, action);
 }
 
-/* A database that answers with an error has undone the write; one that is gone (no answer, SQLSTATE 08, 57P) may have done it. */
-static bool may_have_happened(const struct write *w)
-{
-	const struct err *e = w->err;
-
-	return !w->alone && e->kind != ERR_ROW && (strlen(e->code) != 5 || strncmp(e->code, "08", 2) == 0 || strncmp(e->code, "57P", 3) == 0);
-}
-
 static void write_failed(struct round *r, struct side *side, struct subject *s, const struct write *w)
 {
 	struct vseen *seen = &s->d.next->seen[side->endpoint];
 	struct err silent = { 0 };
 
-	if (w->outcome != WRITE_ERROR || !may_have_happened(w))
+	if (w->outcome != WRITE_ERROR || !w->unanswered)
 		round_note_failed(r, s, side->endpoint);
 	seen->owed = !fault("f30-what-failed-is-not-tried-again");
 	switch (w->outcome) {
@@ -698,7 +690,7 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	case WRITE_ERROR:
 		break;
 	}
-	if (may_have_happened(w))
+	if (w->unanswered)
 		doubt_add(s->d.next, side->endpoint, &s->d.orders[side->endpoint], r->flow->def, &sync_of(r)->store->key, &r->arena);
 	else if (w->op == WRITE_INSERT)
 		seen->uncertain = true;

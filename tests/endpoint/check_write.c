@@ -710,7 +710,7 @@ static void ck_alone(struct write w, const char *code)
 	ck_outcome(w, WRITE_ERROR);
 	ck_assert_str_eq(w.err->code, code);
 	ck_assert_int_eq(w.err->kind, ERR_ENDPOINT);
-	ck_assert(w.alone);
+	ck_assert(w.alone && !w.unanswered);
 }
 
 static const char *const no_rows_codes[] = { "XX000", "42703", "40001", "57P01", "08006", "25006", "55P03", "42501" };
@@ -752,9 +752,24 @@ START_TEST(what_fails_without_rows_is_nobodys_own_fault)
 	rig_write(&r, r.people, list, 3);
 	for (int i = 0; i < 3; i++) {
 		ck_outcome(list[i], WRITE_ERROR);
-		ck_assert(!list[i].alone);
+		ck_assert(!list[i].alone && !list[i].unanswered);
 		ck_assert_int_eq(list[i].err->kind, ERR_ENDPOINT);
 	}
+}
+END_TEST
+
+/* What nobody answered for may have been done. */
+START_TEST(a_write_whose_connection_ends_is_unanswered)
+{
+	struct write w;
+
+	rig_sql(&r, "CREATE FUNCTION crm.ends() RETURNS trigger LANGUAGE plpgsql AS"
+		" $$BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END$$;"
+		"CREATE TRIGGER ends BEFORE INSERT ON " PEOPLE " FOR EACH ROW EXECUTE FUNCTION crm.ends()");
+	w = write_one(r.people, rig_insert(&r, P_EMAIL, "a", -1));
+	ck_outcome(w, WRITE_ERROR);
+	ck_assert(w.unanswered && !w.alone);
+	ck_assert_int_eq(w.err->kind, ERR_TRANSIENT);
 }
 END_TEST
 
@@ -1107,6 +1122,7 @@ static Suite *write_suite(void)
 	tcase_add_test(t, a_batch_in_which_all_fail_alike_is_the_endpoints_fault);
 	tcase_add_loop_test(t, what_fails_for_a_row_only_is_found_whatever_it_says, 0, (int)(sizeof no_rows_codes / sizeof no_rows_codes[0]));
 	tcase_add_test(t, what_fails_without_rows_is_nobodys_own_fault);
+	tcase_add_test(t, a_write_whose_connection_ends_is_unanswered);
 	tcase_add_test(t, where_a_function_fails_for_all_of_many_it_is_nobodys_own_fault);
 	tcase_add_test(t, children_without_a_parent_are_never_the_endpoints_fault);
 	tcase_add_test(t, a_locked_row_holds_up_nobody_else);

@@ -48,6 +48,7 @@ static void answer_write(struct fake_op *op, const struct err *e)
 		struct db_row *r;
 
 		b->list[i].outcome = e != NULL ? WRITE_ERROR : x->outcome;
+		b->list[i].unanswered = e != NULL;
 		b->list[i].err = arena_alloc(b->arena, sizeof *b->list[i].err);
 		*b->list[i].err = e != NULL ? *e : x->err;
 		if (e == NULL && (r = db_row_by_id(op->db, op->entity, x->id)) != NULL)

@@ -47,6 +47,7 @@ static void note_error(struct task *t, struct write *w, const struct err *e)
 void pg_write_set_error(struct task *t, struct write *w, const struct err *e)
 {
 	w->outcome = fault("f16-what-is-refused-counts-as-written") ? WRITE_DONE : WRITE_ERROR;
+	w->unanswered = e->kind != ERR_ROW && !pg_is_answer(e);
 	note_error(t, w, e);
 }
 
@@ -811,7 +812,7 @@ void pg_write_op(struct link *l, struct write_batch *batch, written_fn *done, vo
 		batch->list[i].outcome = WRITE_PENDING;
 		batch->list[i].readback = NULL;
 		batch->list[i].err = NULL;
-		batch->list[i].alone = false;
+		batch->list[i].unanswered = batch->list[i].alone = false;
 	}
 	if (t->pl->table == NULL) {
 		pg_no_table(t->pl, &why);
