@@ -107,8 +107,7 @@ static void reset_subject(struct round *r, struct subject *s)
 				 .moved_once = s->moved_once, .gently = s->gently, .key = s->key, .rival = VALUE_NULL, .found = s->found,
 				 .own_way = s->own_way, .held_back = s->held_back, .set_aside_now = s->set_aside_now, .told = s->told };
 	bool gone = r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT;
-	bool outside = gone && s->seen[r->side->endpoint].outside;
-	int64_t stamp = r->side != NULL ? s->seen[r->side->endpoint].stamp : STAMP_NONE;
+	const struct observation *before = gone ? &s->seen[r->side->endpoint] : NULL;
 
 	fresh.seen = arena_zalloc(&r->arena, n_endpoints(r) * sizeof *fresh.seen);
 	fresh.versions = arena_zalloc(&r->arena, n_endpoints(r) * sizeof *fresh.versions);
@@ -117,8 +116,8 @@ static void reset_subject(struct round *r, struct subject *s)
 		fresh.versions[r->side->endpoint] = s->versions[r->side->endpoint];
 	}
 	if (gone) {	/* until it is read again; and the record may have another row by now, so it is looked for by this one's id */
-		fresh.seen[r->side->endpoint] = (struct observation){ .what = OBSERVED_ABSENT, .evidence = !outside,
-								      .outside = outside, .stamp = stamp };
+		fresh.seen[r->side->endpoint] = (struct observation){ .what = OBSERVED_ABSENT, .evidence = before->evidence,
+								      .outside = before->outside, .stamp = before->stamp };
 		fresh.has_rid = false;
 	}
 	*s = fresh;

@@ -258,6 +258,48 @@ START_TEST(a_changed_id_names_both)
 }
 END_TEST
 
+struct waiting_reader { PGconn *application; struct captured *got; struct loop_timer *look; };
+
+static void on_captured_late(void *arg, struct captured *got, const struct err *e)
+{
+	struct waiting_reader *w = arg;
+
+	ck_assert_ptr_null(e);
+	w->got = got;
+	loop_stop(r.loop);
+}
+
+/* When the capture waits for the table, with the log read. */
+static void look_for_waiter(void *arg)
+{
+	struct waiting_reader *w = arg;
+
+	if (strcmp(rig_ask(&r, "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'company'::regclass"), "0") == 0) {
+		loop_timer_set(w->look, 1);
+		return;
+	}
+	run(w->application, "UPDATE company SET id = 3 WHERE id = 2; COMMIT");
+}
+
+START_TEST(an_id_that_changes_again_before_the_row_is_read_is_one_news)
+{
+	struct waiting_reader w = { .application = session() };
+
+	rig_sql(&r, "INSERT INTO company (number) VALUES ('1')");
+	expect_news(r.companies, "1");
+	rig_sql(&r, "UPDATE company SET id = 2");
+	run(w.application, "BEGIN; LOCK TABLE company");
+	w.look = loop_timer_new(r.loop, look_for_waiter, &w);
+	loop_timer_set(w.look, 0);
+	r.companies->ops->capture(r.companies, NULL, 100, on_captured_late, &w);
+	rig_wait(&r);
+	ck_news(w.got, "-2 -1 1>3");
+	rig_ack(&r, r.companies, &w.got);
+	loop_timer_free(&w.look);
+	PQfinish(w.application);
+}
+END_TEST
+
 START_TEST(a_deleted_row_is_named_without_a_row)
 {
 	rig_sql(&r, "INSERT INTO company (number) VALUES ('1'), ('2'); DELETE FROM company WHERE id = 1");
@@ -646,6 +688,7 @@ static Suite *capture_suite(void)
 	tcase_add_test(listen, many_changes_of_a_row_are_one_news);
 	tcase_add_test(listen, long_rows_end_a_capture_also_in_a_table_that_was_rewritten);
 	tcase_add_test(listen, a_changed_id_names_both);
+	tcase_add_test(listen, an_id_that_changes_again_before_the_row_is_read_is_one_news);
 	tcase_add_test(listen, a_deleted_row_is_named_without_a_row);
 	tcase_add_test(listen, truncate_is_told);
 	tcase_add_test(listen, a_log_that_may_have_missed_something_has_another_position);

@@ -53,6 +53,8 @@ FAULTS = [Fault(*line) for line in (
     ("F13", "f13-another-id-is-another-row", "test_key_is_id.KeyIsId.test_f13_a_row_that_is_renamed_keeps_its_rows_elsewhere"),
     ("F13", "f13-a-row-that-is-not-there-was-deleted",
      "test_key_is_id.KeyIsId.test_f13_an_edit_and_a_rename_one_after_the_other_are_one_row"),
+    ("F13", "f13-a-second-new-id-is-news-of-its-own",
+     "test_key_is_id.KeyIsId.test_f13_a_row_that_is_renamed_and_renamed_again_is_the_same_row"),
     ("F13", "f13-what-is-missing-is-brought-back-at-once",
      "test_key_is_id.LookedAtLater.test_f13_an_edit_elsewhere_meanwhile_is_of_the_row_that_is_renamed"),
     ("F13", "f13-a-parent-with-another-key-is-another-one",

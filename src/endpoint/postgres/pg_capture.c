@@ -81,7 +81,7 @@ struct ack *pg_ack_new(struct pg_capture *home)
 	return k;
 }
 
-static void ack_free(struct ack *k)
+void pg_ack_free(struct ack *k)
 {
 	if (k == NULL)
 		return;
@@ -99,12 +99,13 @@ static void ack_free(struct ack *k)
 
 void pg_asked_forget(struct asked *a)
 {
+	pg_log_release(a);
 	arena_reset(&a->mem);
 	a->picks = NULL;
 	a->n_picks = a->entries = 0;
 	a->bytes = 0;
 	a->more = a->truncated = a->keep_versions = false;
-	ack_free(a->ack);
+	pg_ack_free(a->ack);
 	a->ack = NULL;
 	free(a->next_position);
 	a->next_position = NULL;
@@ -224,6 +225,10 @@ void pg_capture_answer(struct asked *a, struct rowset *rows)
 		return;
 	}
 	got->rows = rows;
+	if (rows != NULL && listens(c) && pg_log_goes_on(a, got->news)) {
+		captured_free(&got);
+		return;
+	}
 	got->entries = a->entries;
 	got->position = a->next_position;
 	a->next_position = NULL;
@@ -301,7 +306,7 @@ static void on_acked(void *arg, PGresult *res, const struct err *e)
 	}
 	/* Also when that failed: the entries are still there then, and come again as news that is none. */
 	k->done(k->arg, e != NULL ? &why : NULL);
-	ack_free(k);
+	pg_ack_free(k);
 }
 
 static void ack_nothing(void *arg, PGresult *res, const struct err *e)
@@ -332,7 +337,7 @@ void pg_drop_op(struct link *l, struct ack *k)
 {
 	struct pg_capture *c = k->home;
 
-	ack_free(k);
+	pg_ack_free(k);
 	if (c == NULL)
 		return;
 	if (!listens(c))
@@ -343,7 +348,7 @@ void pg_drop_op(struct link *l, struct ack *k)
 void pg_acks_free(struct pg_link *pl)
 {
 	while (pl->acks != NULL)
-		ack_free(pl->acks);
+		pg_ack_free(pl->acks);
 }
 
 void pg_capture_free(struct pg_capture **cp)

@@ -42,6 +42,7 @@ struct ack {
 	void *arg;
 };
 struct ack *pg_ack_new(struct pg_capture *home);
+void pg_ack_free(struct ack *k);			/* NULL is fine; nothing of it was settled */
 void pg_ack_add_id(struct ack *k, int64_t id);
 void pg_ack_add_hash(struct ack *k, uint64_t hash);
 
@@ -64,6 +65,8 @@ struct asked {
 	int64_t began_us;
 	char *next_position;
 	char *gap;			/* listen: as in struct captured */
+	struct log_entry *taken;	/* listen: what the picks are made of */
+	size_t n_taken;
 	/* poll */
 	bool fresh;			/* the run it reads began within this call */
 	bool keep_versions;		/* its rows may be seen again: remember their versions when acked */
@@ -87,6 +90,7 @@ struct pg_log {
 	bool more;			/* the last fetch was full */
 	char name[32];			/* what the log was at the last fetch */
 	int64_t fetched_us;		/* before it was sent */
+	struct pg_hset waits;		/* so often the log was fetched again for where a row with that id went */
 };
 
 /* poll: a run reads from the position up to the newest row, page by page, under one bound */
@@ -120,6 +124,9 @@ bool pg_asked_orphan(struct asked *a, PGresult *res);
 
 /* pg_log.c */
 void pg_log_step(struct asked *a);
+/* True: what became of some of the rows is told later in the log; it is captured anew without them, and this news is not to be given. */
+bool pg_log_goes_on(struct asked *a, const struct news *news);
+void pg_log_release(struct asked *a);			/* what was taken for it */
 void pg_log_ack(struct ack *k, pg_result_fn *done);
 void pg_log_fini(struct pg_log *log);
 /* One row: what the log is now, as a position; NULL: what fills it is not there. */

@@ -11,6 +11,8 @@
  * What was not logged is missed without a trace: while a trigger was gone or off, or in a log that was emptied. So each fetch also tells
  * which log it is and what fills it, by what the catalog changes with any such event, even when it is undone at once. That is the position.
  *
+ * A row that got another id, and one more before it was read, is left for the next fetch, which brings both changes: they are one.
+ *
  * An id that is in the caller's hands is not given again before that is settled: its entries are held back.
  * "Nothing" is only ever answered from a fetch that was sent after the question.
  */
@@ -28,6 +30,7 @@
 enum {
 	COALESCE = 4,		/* entries looked at for one answer, times max */
 	READ_AHEAD = 5,		/* entries fetched at once, times max */
+	LOOKS = 10,		/* for where a row went that got another id, and another one before it was read */
 };
 
 /* Of a fetch. */
@@ -41,10 +44,24 @@ static void chunk_release(struct log_chunk *chunk)
 	free(chunk);
 }
 
-void pg_log_fini(struct pg_log *log)
+void pg_log_release(struct asked *a)
+{
+	for (size_t i = 0; i < a->n_taken; i++)
+		chunk_release(a->taken[i].chunk);
+	a->n_taken = 0;
+}
+
+static void forget_queue(struct pg_log *log)
 {
 	for (size_t i = 0; i < log->n; i++)
 		chunk_release(log->queue[i].chunk);
+	log->n = 0;
+}
+
+void pg_log_fini(struct pg_log *log)
+{
+	forget_queue(log);
+	pg_hset_fini(&log->waits);
 	free(log->queue);
 	memset(log, 0, sizeof *log);
 }
@@ -157,11 +174,12 @@ static bool pick(struct asked *a)
 			pg_hset_put(&p.held, k->hashes[i], 0);
 	a->ack = pg_ack_new(c);
 	a->picks = arena_alloc(&a->mem, (a->max + 2) * sizeof *a->picks);	/* a change of id may make it two at once */
+	a->taken = arena_alloc(&a->mem, n * sizeof *a->taken);
 	for (size_t i = 0; i < n; i++) {
 		struct log_entry *entry = &log->queue[i];
 
 		if (take(&p, entry))
-			chunk_release(entry->chunk);
+			a->taken[a->n_taken++] = *entry;
 		else
 			log->queue[kept++] = *entry;
 	}
@@ -337,6 +355,73 @@ void pg_log_step(struct asked *a)
 		pg_capture_read(a);
 	else
 		fetch(a);
+}
+
+/* ---- rows that went on ------------------------------------------------------------------------------- */
+
+/* So often the next fetch is waited for: of what a switched off trigger did not log there is nothing to come. */
+static bool may_wait(struct pg_log *log, struct value id)
+{
+	uint64_t hash = pg_value_hash(id);
+	uint32_t looks = 0;
+
+	pg_hset_get(&log->waits, hash, &looks);
+	pg_hset_put(&log->waits, hash, looks + 1);
+	return looks < LOOKS;
+}
+
+/* What was taken, but for what is held. */
+static void take_again(struct picking *p)
+{
+	struct asked *a = p->a;
+	size_t kept = 0;
+
+	pg_ack_free(a->ack);
+	a->ack = pg_ack_new(a->home);
+	a->n_picks = a->entries = 0;
+	a->bytes = 0;
+	a->truncated = false;
+	for (size_t i = 0; i < a->n_taken; i++)
+		if (take(p, &a->taken[i]))
+			a->taken[kept++] = a->taken[i];
+		else
+			chunk_release(a->taken[i].chunk);
+	a->n_taken = kept;
+	a->more = true;
+}
+
+/*
+ * A row that got another id and is not there by that has got one more, or was deleted, before it was read. What tells of that is in the
+ * log by now, and the next fetch brings it together with this: from the first id to the last. Taken apart, the second would be of a row
+ * that nobody knows.
+ */
+bool pg_log_goes_on(struct asked *a, const struct news *news)
+{
+	struct pg_log *log = &a->home->log;
+	struct picking p = { .a = a };
+	bool waits = false;
+
+	for (size_t i = 0; i < a->n_picks; i++)
+		if (news[i].row < 0 && !news[i].ended && !value_is_null(news[i].old_id) &&
+		    !fault("f13-a-second-new-id-is-news-of-its-own") && may_wait(log, news[i].id)) {
+			pg_hset_put(&p.held, pg_value_hash(news[i].id), 0);
+			waits = true;
+		}
+	if (waits) {
+		take_again(&p);
+		forget_queue(log);	/* behind what is left in the log now, and fetched again in its order */
+		if (a->entries > 0) {
+			pg_capture_read(a);
+		} else {
+			pg_asked_forget(a);
+			fetch(a);
+		}
+	} else {
+		pg_hset_fini(&log->waits);
+	}
+	pg_hset_fini(&p.held);
+	pg_hset_fini(&p.picked);
+	return waits;
 }
 
 /* ---- what becomes of them ---------------------------------------------------------------------------- */
