@@ -34,15 +34,21 @@ static const char *const queries[QUERIES] = {
 	[Q_DISCARD] = "UPDATE parked SET discarded = 1 WHERE id = ?1 AND NOT discarded",
 	[Q_IS_DISCARDED] = "SELECT discarded FROM parked WHERE entity = ?1 AND endpoint = ?2 AND capture = ?3 AND ident = " IDENT,
 	[Q_COUNT_PARKED] = "SELECT count(*) FROM parked WHERE entity = ?1 AND NOT discarded AND (?2 IS NULL OR endpoint = ?2)",
-	[Q_DECIDE] = "INSERT INTO decision (print, entity, key, field, rule, kind, winner, tie_break, time_us, base_digest, round, base)"
-		     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (print) DO NOTHING",
+	[Q_DECIDE] = "INSERT INTO decision (print, entity, key, field, rule, kind, winner, tie_break, time_us, base_digest, round, base,"
+		     " rid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (print) DO NOTHING",
 	[Q_SIDE] = "INSERT INTO side (decision, n, endpoint, value, deleted, stamp_us, digest, competed, written)"
 		   " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	/* In two steps: who takes over the key of another that has a new one, too, is not to be taken for that. */
+	[Q_RENAME] = "UPDATE decision SET rid = '>' || ?3 WHERE rid = ?2 AND entity = ?1",
+	[Q_RENAMED] = "UPDATE decision SET rid = substr(rid, 2) WHERE rid > '>' AND rid < '?'",
+	[Q_OVERTAKEN] = "UPDATE side SET written = 0 WHERE written = 2 AND decision IN"
+			" (SELECT d.id FROM decision d JOIN side winner ON winner.decision = d.id AND winner.n = 0 WHERE d.rid = ?2 AND d.entity = ?1"
+			" AND (winner.deleted <> ?5 OR (NOT winner.deleted AND d.field = ?3 AND substr(winner.digest, -6) <> substr(?4, -6))))",
 	[Q_WRITTEN] = "UPDATE side SET written = ?5 WHERE written = 2 AND endpoint = ?4 AND decision IN"
-		      " (SELECT id FROM decision WHERE key = ?2 AND entity = ?1 AND (?3 IS NULL OR field = ?3))",
+		      " (SELECT id FROM decision WHERE rid = ?2 AND entity = ?1 AND (?3 IS NULL OR field = ?3))",
 	[Q_SEEN] = "UPDATE side SET value = ?5, digest = ?6 WHERE written = 2 AND endpoint = ?4 AND competed AND value IS NULL"
 		   " AND digest = '0000000000' || substr(?6, -6) AND decision IN"
-		   " (SELECT id FROM decision WHERE key = ?2 AND entity = ?1 AND field = ?3)",
+		   " (SELECT id FROM decision WHERE rid = ?2 AND entity = ?1 AND field = ?3)",
 	[Q_COUNT_OWED] = "SELECT count(*) FROM side WHERE written = 2",
 	[Q_COUNT_DECISIONS] = "SELECT count(*) FROM decision WHERE entity = ?1",
 	[Q_TRY] = "UPDATE about SET topology = topology",

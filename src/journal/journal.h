@@ -33,6 +33,7 @@ struct journal_parked {
 
 struct journal_decision {
 	const char *entity, *key, *field, *rule;
+	const char *rid;		/* 20 hex digits: of the record while any of it is owed; not in answers */
 	const char *kind;		/* conflict | delete-update | first-contact */
 	const char *winner;		/* endpoint; "": nobody yet, it waits */
 	const char *tie_break;		/* stamp | priority | value | policy | operator | doubt | put-back; "" while it waits */
@@ -125,14 +126,30 @@ bool journal_commit(struct journal *, struct err *e) __attribute__((warn_unused_
 bool journal_decided(struct journal *, const struct journal_decision *, struct err *e);
 /* May any decision be owed to somebody? */
 bool journal_owes(const struct journal *);
+/*
+ * Whom something is owed goes by the record, as it is known now: a decision keeps the key that it was made under, which the record may have no
+ * more. Those with another key now, all of a round at once, since they may have exchanged them:
+ */
+struct journal_rename {
+	const char *from_rid, *to_rid;
+};
+bool journal_renamed(struct journal *, const char *entity, const struct journal_rename *list, size_t n, struct err *e);
+/* What stands now: of that field that digest (16 hex digits, of which the last six tell), or, field NULL, that the record lives or does not. */
+struct journal_standing {
+	const char *entity, *rid, *field;
+	const char *digest;		/* NULL with field NULL */
+	bool dead;
+};
+/* What was decided otherwise is owed to nobody any more: nobody will ever get it. */
+bool journal_overtaken(struct journal *, const struct journal_standing *, struct err *e);
 /* That endpoint has got what was decided of that field (NULL: of the whole record). */
-bool journal_written(struct journal *, const char *entity, const char *key, const char *field, const char *endpoint, struct err *e);
+bool journal_written(struct journal *, const char *entity, const char *rid, const char *field, const char *endpoint, struct err *e);
 /* That endpoint has yet to get nothing of what was decided of the record, whether or not any of it was written there. */
-bool journal_owed_no_more(struct journal *, const char *entity, const char *key, const char *endpoint, struct err *e);
+bool journal_owed_no_more(struct journal *, const char *entity, const char *rid, const char *endpoint, struct err *e);
 
 /* What it has there is seen before it gets that: decisions that could not ask for it know it from now on. */
 struct journal_seen {
-	const char *entity, *key, *field, *endpoint;
+	const char *entity, *rid, *field, *endpoint;
 	const char *value, *digest;	/* as of a side; 16 hex digits that all tell */
 };
 bool journal_seen(struct journal *, const struct journal_seen *, struct err *e);

@@ -14,7 +14,7 @@
 
 enum {
 	APPLICATION_ID = 0x63726d73,	/* "crms": file(1) and we tell our files from others by it */
-	SCHEMA_VERSION = 7,
+	SCHEMA_VERSION = 8,
 	BUSY_MS = 250,			/* somebody's shell may hold the file for a moment; the loop waits no longer than this */
 };
 
@@ -103,6 +103,11 @@ static const char version_6[] =
 /* The change log's entries of a row that is parked are gone when it can be taken. */
 static const char version_7[] =
 	"ALTER TABLE parked ADD stamp_us INTEGER;";
+/* A printed key does not tell which record a decision of before is of today: what was still owed then is not told any more. */
+static const char version_8[] =
+	"ALTER TABLE decision ADD rid TEXT NOT NULL DEFAULT '';"
+	"CREATE INDEX decision_rid ON decision (rid);"
+	"UPDATE side SET written = 0 WHERE written = 2;";
 
 /* ---- errors ------------------------------------------------------------------------------------------ */
 
@@ -280,7 +285,8 @@ static bool upgrade(sqlite3 *db, const char *path, struct err *e)
 	return (version >= 2 || run(db, path, version_2, e)) && (version >= 3 || run(db, path, version_3, e)) &&
 	       (version >= 4 || run(db, path, version_4, e)) && (version >= 5 || run(db, path, version_5, e)) &&
 	       (version >= 6 || run(db, path, version_6, e)) && (version >= 7 || run(db, path, version_7, e)) &&
-	       (version >= SCHEMA_VERSION || run(db, path, "PRAGMA user_version = 7", e));
+	       (version >= 8 || run(db, path, version_8, e)) &&
+	       (version >= SCHEMA_VERSION || run(db, path, "PRAGMA user_version = 8", e));
 }
 
 /* Looks in the same transaction that creates: two daemons that start at once must not both create. */

@@ -81,6 +81,7 @@ static bool write_decision(struct journal *j, const void *what, struct err *e)
 	journal_bind_word(stmt, 10, d->base_digest);
 	sqlite3_bind_int64(stmt, 11, (sqlite3_int64)d->round);
 	journal_bind_text(stmt, 12, d->base);
+	journal_bind_word(stmt, 13, d->rid);
 	if (!journal_finish(j, stmt, e))
 		return false;
 	if (sqlite3_changes(j->db) == 0)
@@ -103,8 +104,57 @@ bool journal_owes(const struct journal *j)
 	return j->owed != 0;
 }
 
+struct renaming {
+	const char *entity;
+	const struct journal_rename *list;
+	size_t n;
+};
+
+static bool write_renamed(struct journal *j, const void *what, struct err *e)
+{
+	const struct renaming *r = what;
+	sqlite3_stmt *stmt = j->stmts[Q_RENAME];
+
+	for (size_t i = 0; i < r->n; i++) {
+		journal_bind_word(stmt, 1, r->entity);
+		journal_bind_word(stmt, 2, r->list[i].from_rid);
+		journal_bind_word(stmt, 3, r->list[i].to_rid);
+		if (!journal_run(j, Q_RENAME, e))
+			return false;
+	}
+	return journal_run(j, Q_RENAMED, e);
+}
+
+bool journal_renamed(struct journal *j, const char *entity, const struct journal_rename *list, size_t n, struct err *e)
+{
+	struct renaming r = { entity, list, n };
+
+	return journal_change(j, write_renamed, &r, e);
+}
+
+static bool write_overtaken(struct journal *j, const void *what, struct err *e)
+{
+	const struct journal_standing *s = what;
+	sqlite3_stmt *stmt = j->stmts[Q_OVERTAKEN];
+
+	journal_bind_word(stmt, 1, s->entity);
+	journal_bind_word(stmt, 2, s->rid);
+	journal_bind_text(stmt, 3, s->field);
+	journal_bind_text(stmt, 4, s->digest);
+	sqlite3_bind_int(stmt, 5, s->dead);
+	if (!journal_run(j, Q_OVERTAKEN, e))
+		return false;
+	j->owed -= sqlite3_changes(j->db);
+	return true;
+}
+
+bool journal_overtaken(struct journal *j, const struct journal_standing *s, struct err *e)
+{
+	return journal_change(j, write_overtaken, s, e);
+}
+
 struct writing {
-	const char *entity, *key, *field, *endpoint;
+	const char *entity, *rid, *field, *endpoint;
 	enum journal_written now;
 };
 
@@ -114,7 +164,7 @@ static bool write_written(struct journal *j, const void *what, struct err *e)
 	sqlite3_stmt *stmt = j->stmts[Q_WRITTEN];
 
 	journal_bind_word(stmt, 1, w->entity);
-	journal_bind_word(stmt, 2, w->key);
+	journal_bind_word(stmt, 2, w->rid);
 	journal_bind_text(stmt, 3, w->field);
 	journal_bind_word(stmt, 4, w->endpoint);
 	sqlite3_bind_int(stmt, 5, w->now);
@@ -124,16 +174,16 @@ static bool write_written(struct journal *j, const void *what, struct err *e)
 	return true;
 }
 
-bool journal_written(struct journal *j, const char *entity, const char *key, const char *field, const char *endpoint, struct err *e)
+bool journal_written(struct journal *j, const char *entity, const char *rid, const char *field, const char *endpoint, struct err *e)
 {
-	struct writing w = { entity, key, field, endpoint, JOURNAL_WRITTEN };
+	struct writing w = { entity, rid, field, endpoint, JOURNAL_WRITTEN };
 
 	return journal_change(j, write_written, &w, e);
 }
 
-bool journal_owed_no_more(struct journal *j, const char *entity, const char *key, const char *endpoint, struct err *e)
+bool journal_owed_no_more(struct journal *j, const char *entity, const char *rid, const char *endpoint, struct err *e)
 {
-	struct writing w = { entity, key, NULL, endpoint, JOURNAL_NOT_WRITTEN };
+	struct writing w = { entity, rid, NULL, endpoint, JOURNAL_NOT_WRITTEN };
 
 	return journal_change(j, write_written, &w, e);
 }
@@ -144,7 +194,7 @@ static bool write_seen(struct journal *j, const void *what, struct err *e)
 	sqlite3_stmt *stmt = j->stmts[Q_SEEN];
 
 	journal_bind_word(stmt, 1, s->entity);
-	journal_bind_word(stmt, 2, s->key);
+	journal_bind_word(stmt, 2, s->rid);
 	journal_bind_word(stmt, 3, s->field);
 	journal_bind_word(stmt, 4, s->endpoint);
 	journal_bind_text(stmt, 5, s->value);

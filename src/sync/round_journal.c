@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "model/decide.h"
 #include "sync/undo.h"
@@ -50,11 +51,28 @@ void round_print_key(const struct round *r, const struct subject *s, struct buf 
 		}
 }
 
+static const char *rid_text(struct round *r, const struct rid *rid)
+{
+	char text[2 * RID_BYTES + 1];
+
+	rid_print(rid, text);
+	return arena_printf(&r->arena, "%s", text);
+}
+
+/* By which its vector stands in the store until this round is marked; that is how the journal knows it until the round's writes are answered. */
+static const char *stored_rid(struct round *r, const struct subject *s)
+{
+	const struct rid *from = round_leaves(s);
+
+	return rid_text(r, from != NULL ? from : &s->next_rid);
+}
+
 /* ---- the sides --------------------------------------------------------------------------------------- */
 
 struct telling {			/* one decision in the making */
 	struct round *r;
 	const struct subject *s;
+	const struct lost_edit *lost;	/* the first of those that it is about; NULL: what waits for a person */
 	const struct field_def *field;	/* NULL: about the record as a whole */
 	size_t index;			/* of the field */
 	bool hide;
@@ -122,6 +140,16 @@ static void add_bystanders(const struct telling *t)
 				 s->seen[e].digests[t->index]);
 }
 
+/* It is what is agreed now: of several decisions that a round makes of one field only the last one is. */
+static bool stands(const struct telling *t)
+{
+	const struct vector *v = t->s->d.next;
+
+	if (t->lost->kind == LOST_TO_DELETE || v->dead)
+		return t->lost->kind == LOST_TO_DELETE && v->dead;
+	return t->field == NULL || digest_field(t->lost->winner_digest) == v->fields[t->index].digest;
+}
+
 /* Is what was decided here still to be written there? */
 static bool is_owed_at(const struct telling *t, size_t e)
 {
@@ -139,7 +167,7 @@ static bool is_owed_at(const struct telling *t, size_t e)
 
 static void note_owed(const struct telling *t)
 {
-	for (size_t e = 0; e < n_endpoints(t->r); e++) {
+	for (size_t e = 0; stands(t) && e < n_endpoints(t->r); e++) {
 		const char *name = endpoint_name(t->r, e);
 		struct journal_side *side;
 
@@ -211,12 +239,13 @@ static void begin(struct telling *t, const struct lost_edit *l, const char *key)
 	const struct entity_def *def = t->r->flow->def;
 	bool about_life = l->kind == LOST_DELETE || l->kind == LOST_TO_DELETE;
 
+	t->lost = l;
 	t->index = l->field;
 	t->field = l->field < def->n_fields ? &def->fields[l->field] : NULL;
 	t->hide = t->field != NULL && t->field->private_value;
 	t->d = arena_zalloc(&t->r->arena, sizeof *t->d);
 	*t->d = (struct journal_decision){
-		.entity = def->name, .key = key, .field = t->field != NULL ? t->field->name : "",
+		.entity = def->name, .key = key, .rid = stored_rid(t->r, t->s), .field = t->field != NULL ? t->field->name : "",
 		.rule = !about_life ? rule_name(t->field->rule) : def->deletes == DELETES_UPDATE_WINS ? "update-wins" : "delete-wins",
 		.kind = lost_kinds[l->kind], .winner = winner_name(t, l), .tie_break = l->tie_break,
 		.time_us = clock_wall_us(), .base_digest = "", .round = t->r->number,
@@ -480,7 +509,7 @@ static bool note_all_waiting(struct round *r, const struct subject *s, struct er
 /* ---- what had lost unseen ---------------------------------------------------------------------------- */
 
 /* Its side was away when it lost, and is here now: before it is written over there, the journal gets it. */
-static bool tell_seen_at(struct round *r, const struct subject *s, size_t e, const char *key, struct err *why)
+static bool tell_seen_at(struct round *r, const struct subject *s, size_t e, const char *rid, struct err *why)
 {
 	const struct entity_def *def = r->flow->def;
 	const struct order *o = &s->d.orders[e];
@@ -490,7 +519,7 @@ static bool tell_seen_at(struct round *r, const struct subject *s, size_t e, con
 		return true;
 	for (size_t f = 0; ok && f < def->n_fields; f++) {
 		struct telling t = { .r = r, .s = s, .hide = def->fields[f].private_value };
-		struct journal_seen seen = { .entity = def->name, .key = key, .field = def->fields[f].name, .endpoint = endpoint_name(r, e) };
+		struct journal_seen seen = { .entity = def->name, .rid = rid, .field = def->fields[f].name, .endpoint = endpoint_name(r, e) };
 
 		if (o->action == ACTION_UPDATE && !(o->fields & BIT(f)))
 			continue;
@@ -509,14 +538,13 @@ static bool tell_seen(struct round *r, struct err *e)
 		return true;
 	for (size_t i = 0; ok && i < r->n; i++) {
 		const struct subject *s = &r->subjects[i];
-		struct buf key = { 0 };
+		const char *rid;
 
 		if (!round_has_orders(r, s))
 			continue;
-		round_print_key(r, s, &key);
+		rid = stored_rid(r, s);
 		for (size_t o = 0; ok && o < n_endpoints(r); o++)
-			ok = tell_seen_at(r, s, o, key.p, e);
-		buf_fini(&key);
+			ok = tell_seen_at(r, s, o, rid, e);
 	}
 	return ok;
 }
@@ -571,35 +599,88 @@ bool round_journal_all(struct round *r, struct err *e)
 
 /* ---- where it was written ---------------------------------------------------------------------------- */
 
+/* A crash before the round is marked repeats that: of two that exchanged their keys it is undone then. Nothing but these lines depends on it. */
+static void note_renamed(struct round *r)
+{
+	struct journal_rename *list = arena_alloc(&r->arena, (r->n + 1) * sizeof *list);
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n; i++) {
+		const struct subject *s = &r->subjects[i];
+
+		if (is_live(s) && s->decided && round_leaves(s) != NULL)
+			list[n++] = (struct journal_rename){ stored_rid(r, s), rid_text(r, &s->next_rid) };
+	}
+	if (n > 0 && !fault("f13-what-is-owed-goes-by-the-former-key"))
+		journal_renamed(sync_of(r)->journal, r->flow->def->name, list, n, NULL);
+}
+
+/* What had been decided before this round, and is not what is agreed now. */
+static void note_overtaken(struct round *r, const struct subject *s)
+{
+	const struct entity_def *def = r->flow->def;
+	const struct vector *before = s->base, *now = s->d.next;
+	struct journal_standing standing = { .entity = def->name, .rid = rid_text(r, &s->next_rid), .dead = now->dead };
+
+	if (before->dead != now->dead)
+		journal_overtaken(sync_of(r)->journal, &standing, NULL);
+	for (size_t f = 0; !now->dead && f < def->n_fields; f++) {
+		if (before->fields[f].digest == now->fields[f].digest)
+			continue;
+		standing.field = def->fields[f].name;
+		standing.digest = arena_printf(&r->arena, "%06x", (unsigned)now->fields[f].digest);
+		journal_overtaken(sync_of(r)->journal, &standing, NULL);
+	}
+}
+
+void round_note_agreed(struct round *r)
+{
+	if (!journal_owes(sync_of(r)->journal))
+		return;
+	note_renamed(r);
+	for (size_t i = 0; i < r->n; i++) {
+		const struct subject *s = &r->subjects[i];
+
+		if (is_live(s) && s->decided && s->base != NULL && !fault("f10-whatever-is-written-is-what-was-decided"))
+			note_overtaken(r, s);
+	}
+}
+
 void round_note_written(struct round *r, const struct subject *s, size_t e)
 {
 	const struct entity_def *def = r->flow->def;
 	const struct order *o = &s->d.orders[e];
 	struct journal *journal = sync_of(r)->journal;
-	struct buf key = { 0 };
+	const char *rid;
 
 	if (!journal_owes(journal))
 		return;
-	round_print_key(r, s, &key);
+	rid = rid_text(r, &s->next_rid);
 	if (o->action != ACTION_UPDATE)
-		journal_written(journal, def->name, key.p, NULL, endpoint_name(r, e), NULL);
+		journal_written(journal, def->name, rid, NULL, endpoint_name(r, e), NULL);
 	for (size_t f = 0; o->action == ACTION_UPDATE && f < def->n_fields; f++)
 		if (o->fields & BIT(f))
-			journal_written(journal, def->name, key.p, def->fields[f].name, endpoint_name(r, e), NULL);
-	buf_fini(&key);
+			journal_written(journal, def->name, rid, def->fields[f].name, endpoint_name(r, e), NULL);
+}
+
+/* Something of it may have been owed there until now; also by a round that did not come to its end. */
+static bool was_owed(const struct subject *s, size_t e)
+{
+	if (s->base == NULL)		/* rows met; maybe again, after the store was emptied */
+		return s->d.contact == CONTACT_EQUAL || s->d.contact == CONTACT_MERGED;
+	return s->base->seen[e].owed || s->d.n_lost > 0 || s->d.orders[e].action != ACTION_NONE;
 }
 
 /* Also where it was there already, or is wanted there no more. */
 void round_note_paid(struct round *r, const struct subject *s)
 {
 	struct journal *journal = sync_of(r)->journal;
-	struct buf key = { 0 };
+	const char *rid;
 
-	if (s->base == NULL || !journal_owes(journal))
+	if (!journal_owes(journal))
 		return;
-	round_print_key(r, s, &key);
+	rid = rid_text(r, &s->next_rid);
 	for (size_t e = 0; e < n_endpoints(r); e++)
-		if (s->base->seen[e].owed && !s->d.next->seen[e].owed)
-			journal_owed_no_more(journal, r->flow->def->name, key.p, endpoint_name(r, e), NULL);
-	buf_fini(&key);
+		if (was_owed(s, e) && !s->d.next->seen[e].owed)
+			journal_owed_no_more(journal, r->flow->def->name, rid, endpoint_name(r, e), NULL);
 }

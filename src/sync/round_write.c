@@ -754,6 +754,7 @@ void round_got_apply(struct round *r)
 	make_policy(r, &p, ends);
 	note_shown(r);
 	journal_begin(sync_of(r)->journal);
+	round_note_agreed(r);
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		struct write_batch *b = r->batches[e];
 		bool trouble = false;

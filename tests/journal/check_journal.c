@@ -75,7 +75,7 @@ static struct journal_parked parked(const char *rid, const char *local_id)
 static struct journal_decision decision(const char *key, int64_t time_us)
 {
 	return (struct journal_decision){
-		.entity = "contact", .key = key, .field = "phone", .rule = "last-writer-wins", .kind = "conflict", .winner = "support",
+		.entity = "contact", .key = key, .rid = key, .field = "phone", .rule = "last-writer-wins", .kind = "conflict", .winner = "support",
 		.tie_break = "stamp", .time_us = time_us, .base_digest = "00ff", .base = "0", .n_sides = 2, .round = UINT64_MAX,
 		.sides = { { .endpoint = "sales", .value = "1", .stamp_us = -5, .digest = "aa", .competed = true },
 			   { .endpoint = "support", .value = NULL, .deleted = true, .stamp_us = time_us, .digest = "bb",
@@ -239,8 +239,8 @@ START_TEST(a_newer_journal_is_not_touched)
 	struct journal *j = open_ok();
 
 	journal_close(&j);
-	sql("PRAGMA user_version = 8");
-	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 8, this one knows 7");
+	sql("PRAGMA user_version = 9");
+	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 9, this one knows 8");
 }
 END_TEST
 
@@ -773,6 +773,57 @@ START_TEST(what_is_owed_no_more_was_not_written_but_for_what_was)
 }
 END_TEST
 
+START_TEST(what_is_decided_otherwise_is_owed_to_nobody_any_more)
+{
+	struct journal *j = open_ok();
+	struct journal_decision ann = decision("ann", 1000), dead = decision("dead", 1000);
+	struct journal_standing stands = { .entity = "contact", .rid = "ann", .field = "phone", .digest = "0000aa" };
+
+	ann.sides[0].digest = "00000000000000aa";
+	dead.sides[0].deleted = true;
+	OK(journal_decided(j, &ann, why));
+	OK(journal_decided(j, &dead, why));
+	OK(journal_overtaken(j, &stands, why));
+	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_OWED);
+	stands.field = "name";
+	stands.digest = "0000bb";
+	OK(journal_overtaken(j, &stands, why));
+	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_OWED);
+	stands.field = "phone";
+	OK(journal_overtaken(j, &stands, why));
+	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_NOT_WRITTEN);
+	stands = (struct journal_standing){ .entity = "contact", .rid = "dead", .dead = true };
+	OK(journal_overtaken(j, &stands, why));
+	ck_assert_int_eq(written_of(j, "dead"), JOURNAL_OWED);
+	stands.dead = false;
+	OK(journal_overtaken(j, &stands, why));
+	ck_assert_int_eq(written_of(j, "dead"), JOURNAL_NOT_WRITTEN);
+	ck_assert(!journal_owes(j));
+	journal_close(&j);
+}
+END_TEST
+
+START_TEST(what_is_owed_goes_along_with_the_record)
+{
+	const struct journal_rename renames[] = { { "ann", "bob" }, { "bob", "ann" }, { "cid", "dan" } };
+	struct journal *j = open_ok();
+	struct journal_decision ann = decision("ann", 1000), bob = decision("bob", 1000), cid = decision("cid", 1000);
+
+	OK(journal_decided(j, &ann, why));
+	OK(journal_decided(j, &bob, why));
+	OK(journal_decided(j, &cid, why));
+	OK(journal_renamed(j, "contact", renames, countof(renames), why));
+	OK(journal_written(j, "contact", "ann", "phone", "support", why));
+	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_OWED);
+	ck_assert_int_eq(written_of(j, "bob"), JOURNAL_WRITTEN);
+	OK(journal_written(j, "contact", "cid", "phone", "support", why));
+	ck_assert_int_eq(written_of(j, "cid"), JOURNAL_OWED);
+	OK(journal_written(j, "contact", "dan", "phone", "support", why));
+	ck_assert_int_eq(written_of(j, "cid"), JOURNAL_WRITTEN);
+	journal_close(&j);
+}
+END_TEST
+
 START_TEST(decisions_are_listed_by_time_the_newest_when_limited)
 {
 	static const struct { const char *key, *entity; int64_t time_us; } rows[] = {
@@ -1200,7 +1251,7 @@ START_TEST(a_journal_of_the_first_version_is_brought_up)
 	OK(journal_decided(j, &d, why));
 	journal_close(&j);
 	ck_assert_int_eq(sqlite3_open(file, &db), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE held; DROP TABLE held_set; DROP INDEX decision_key; DROP INDEX side_owed; ALTER TABLE decision DROP base;"
+	ck_assert_int_eq(sqlite3_exec(db, "DROP TABLE held; DROP TABLE held_set; DROP INDEX decision_key; DROP INDEX decision_rid; DROP INDEX side_owed; ALTER TABLE decision DROP base; ALTER TABLE decision DROP rid;"
 				      "DROP TABLE undo_item; DROP TABLE image_failed; DROP TABLE image_batch; DROP TABLE image_run; DROP TABLE waiting_side; DROP TABLE waiting; DROP TABLE spent; DROP TABLE clocks; ALTER TABLE parked DROP discarded; ALTER TABLE parked DROP stamp_us; ALTER TABLE side DROP competed; ALTER TABLE side DROP written; PRAGMA user_version = 1",
 				      NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
@@ -1348,6 +1399,8 @@ int main(void)
 	tcase_add_test(records, what_lost_unseen_comes_in_when_it_is_seen);
 	tcase_add_test(records, what_is_owed_is_written_once_it_is);
 	tcase_add_test(records, what_is_owed_no_more_was_not_written_but_for_what_was);
+	tcase_add_test(records, what_is_decided_otherwise_is_owed_to_nobody_any_more);
+	tcase_add_test(records, what_is_owed_goes_along_with_the_record);
 	tcase_add_test(records, decisions_are_listed_by_time_the_newest_when_limited);
 	tcase_add_test(records, expiring_is_done_in_portions);
 	tcase_add_test(records, expired_values_are_gone_from_the_disk);

@@ -162,7 +162,12 @@ class Conflicts(Apart):
         self.assertIn("sales deleted the record on ", story)
         self.assertIn("update-wins: an edit that whoever deleted had not seen keeps the record.", story)
 
-    def test_where_it_is_still_owed_is_said_and_then_that_it_was_written(self):
+
+class Owed(Apart):
+    """billing is away while sales and support are of two minds."""
+
+    def setUp(self):
+        super().setUp()
         self.d.ctl("pause", "billing")
         self.d.ctl("pause", "sales")
         self.sales.edit(ANN, phone="+49 1")
@@ -170,12 +175,53 @@ class Conflicts(Apart):
         self.d.ctl("resume", "sales")
         eventually(lambda: self.sales.people()[ANN]["phone"] == "+49 2", "the conflict is settled at sales")
         eventually(lambda: self.decisions()[0]["written"] == ["sales"], "that it was written to sales is noted")
-        self.assertEqual(self.decisions()[0]["owed"], ["billing"])
-        self.assertIn("It has still to be written to billing.", self.story())
-        self.d.ctl("resume", "billing")
-        self.settled()
+
+    def assert_told(self, written, owed):
         decision, = self.decisions()
-        self.assertEqual((sorted(decision["written"]), decision["owed"]), (["billing", "sales"], []))
+        self.assertEqual((decision["key"], sorted(decision["written"]), decision["owed"]), (ANN, written, owed))
+
+    def back(self):
+        self.d.ctl("resume", "billing")
+        return self.settled()
+
+    def test_where_it_is_still_owed_is_said_and_then_that_it_was_written(self):
+        self.assert_told(["sales"], ["billing"])
+        self.assertIn("It has still to be written to billing.", self.story())
+        self.back()
+        self.assert_told(["billing", "sales"], [])
+
+    def test_f13_what_is_owed_of_a_record_with_another_key_by_now_is_written_too(self):
+        self.sales.edit(ANN, email="ann@example.org")
+        eventually(lambda: "ann@example.org" in self.support.people(), "it is renamed")
+        self.assert_told(["sales"], ["billing"])
+        self.assertEqual(self.back()["ann@example.org"]["phone"], "+49 2")
+        self.assert_told(["billing", "sales"], [])
+
+    def test_f13_nor_is_it_mixed_up_where_two_exchange_their_keys(self):
+        other = "p2@example.org"
+        self.sales.base.run("UPDATE crm.contacts SET email = 'x' WHERE email = $1", ANN)
+        self.sales.base.run("UPDATE crm.contacts SET email = $1 WHERE email = $2", ANN, other)
+        self.sales.base.run("UPDATE crm.contacts SET email = $1 WHERE email = 'x'", other)
+        eventually(lambda: self.support.people()[other]["phone"] == "+49 2", "they are exchanged")
+        self.sales.edit(ANN, phone="+49 3")
+        eventually(lambda: self.support.people()[ANN]["phone"] == "+49 3", "what the other one says now")
+        self.assert_told(["sales"], ["billing"])
+        self.assertEqual(self.back()[other]["phone"], "+49 2")
+        self.assert_told(["billing", "sales"], [])
+
+    def test_f10_nobody_gets_it_any_more_when_the_record_is_deleted(self):
+        self.sales.remove(ANN)
+        eventually(lambda: ANN not in self.support.people(), "it is deleted")
+        eventually(lambda: self.decisions()[0]["owed"] == [], "billing waits for a delete only")
+        self.assertNotIn(ANN, self.back())
+        self.assert_told(["sales"], [])
+
+    def test_f10_nor_when_something_else_stands_by_now(self):
+        self.support.edit(ANN, phone="+49 3")
+        eventually(lambda: self.sales.people()[ANN]["phone"] == "+49 3", "a later edit")
+        eventually(lambda: self.decisions()[0]["owed"] == [], "billing waits for that only")
+        self.assertEqual(self.back()[ANN]["phone"], "+49 3")
+        self.assert_told(["sales"], [])
 
 
 class JournalNotWritable(Apart):
