@@ -526,9 +526,10 @@ static void judge(struct look *l, struct looked *r)
 	bool unmoved = is_unmoved(l, r);
 
 	keep_look(l, r);
-	if (v == VERDICT_MATCH && r->of->twice != 0)
-		v = VERDICT_OPEN;	/* one of them stands aside, parked */
-	if (v != VERDICT_MATCH && v != VERDICT_NOWHERE) {
+	if (v == VERDICT_MATCH) {
+		if (r->of->twice != 0 && !fault("f16-a-second-row-that-is-not-looked-at-is-none"))
+			v = VERDICT_OPEN;	/* another row there stands aside, parked */
+	} else if (v != VERDICT_NOWHERE) {
 		if (is_open(l, r))
 			v = VERDICT_OPEN;
 		else if (all_as_known(l, r))

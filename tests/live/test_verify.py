@@ -39,6 +39,20 @@ class Verify(Pair):
         self.assertIn("thing: verify found 6 records that differ (crmsyncctl repair thing)", self.d.status()["summary"])
         self.assertNotEqual(self.rows(self.a), self.rows(self.b))
 
+    def test_f16_a_record_beside_which_another_row_is_parked_is_open(self):
+        self.a.run("ALTER TABLE things DROP CONSTRAINT things_k_key")
+        add = "INSERT INTO things (id, k, name) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3)"
+        self.a.run(add, 10, "with another below", "taken")
+        self.a.run(add, 20, "with another above", "taken")
+        self.begin()
+        self.a.run(add, 9, "with another below", "parked")
+        self.a.run(add, 21, "with another above", "parked")
+        self.d.wait()
+        self.assertEqual([p["code"] for p in self.d.parked()], ["duplicate-key"] * 2)
+        for depth in ("ranges", "rows"):
+            found, total = self.ask("verify", "--depth", depth)
+            self.assertEqual([total[w] for w in ("compared", "matching", "own_form", "open")], [2, 0, 0, 2], depth)
+
     def test_repair_makes_them_agree_by_the_rules(self):
         self.fill()
         behind_our_back(self.b, "UPDATE things SET name = 'changed', changed = clock_timestamp() WHERE k IN ('k3', 'k33')",
