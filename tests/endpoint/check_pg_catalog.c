@@ -33,6 +33,10 @@ static const char schema[] =
 	"CREATE TABLE crm.parent (id int PRIMARY KEY, email text); CREATE TABLE crm.child () INHERITS (crm.parent);\n"
 	"CREATE TABLE crm.parted (id int PRIMARY KEY, email text) PARTITION BY RANGE (id);\n"
 	"CREATE TABLE crm.parted_1 PARTITION OF crm.parted FOR VALUES FROM (0) TO (1000);\n"
+	"CREATE TABLE crm.zones (id int NOT NULL, email text, zone text) PARTITION BY LIST (zone);\n"
+	"CREATE TABLE crm.ranges (id int NOT NULL, \"or id\" int NOT NULL, email text) PARTITION BY RANGE (\"or id\");\n"
+	"CREATE TABLE crm.deep (id int NOT NULL, email text, zone text) PARTITION BY RANGE (id);\n"
+	"CREATE TABLE crm.deep_1 PARTITION OF crm.deep FOR VALUES FROM (0) TO (1000) PARTITION BY LIST (zone);\n"
 	"CREATE TABLE crm.ruled (id int PRIMARY KEY, email text); CREATE RULE quiet AS ON DELETE TO crm.ruled DO INSTEAD NOTHING;\n"
 	"CREATE TABLE public.people (id int PRIMARY KEY, email text);\n"
 	"CREATE TABLE crm.only_here (id int PRIMARY KEY, email text); CREATE TABLE crm.\"MixedCase\" (id int PRIMARY KEY, email text);\n"
@@ -102,6 +106,10 @@ static const struct misfit misfits[] = {
 	{ "crm.nullable", .id = "not_unique", .role = ROLE_TARGET,
 	  .words = "has no unique index: CREATE UNIQUE INDEX ON \"crm\".\"nullable\" (\"not_unique\")" },
 	{ "crm.partial", .id = "id", .role = ROLE_TARGET, .words = "has no unique index" },
+	{ "crm.zones", .id = "id", .role = ROLE_TARGET,
+	  .words = "cannot get one while \"crm\".\"zones\" is partitioned by LIST (zone): partition it by \"id\" alone" },
+	{ "crm.deep", .id = "id", .role = ROLE_TARGET, .words = "is partitioned by LIST (zone), RANGE (id): partition it by \"id\" alone" },
+	{ "crm.ranges", .id = "or id", .role = ROLE_TARGET, .words = "has no unique index: CREATE UNIQUE INDEX ON \"crm\".\"ranges\" (\"or id\")" },
 	{ "crm.contacts", .id = "idd", .role = ROLE_TARGET, .words = "id: there is no column \"idd\" (did you mean \"id\"?)" },
 	{ "crm.contacts", .column = "ful_name", .role = ROLE_TARGET,
 	  .words = "field extra: there is no column \"ful_name\" (did you mean \"full_name\"?)" },

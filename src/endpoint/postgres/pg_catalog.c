@@ -36,7 +36,9 @@ static const char tables_sql[] =
 	"  SELECT k.oid || '/' || k.xmin FROM pg_constraint k WHERE c.oid IN (k.conrelid, k.confrelid) "
 	"  UNION ALL SELECT i.indexrelid || '/' || i.xmin FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique "
 	"  UNION ALL SELECT g.oid || '/' || g.xmin || '/' || p.xmin FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid "
-	"    WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND p.pronamespace IS DISTINCT FROM to_regnamespace('crmsync')) AS o(what)) "
+	"    WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND p.pronamespace IS DISTINCT FROM to_regnamespace('crmsync')) AS o(what)), "
+	/* by what it and its partitions are, such as "LIST (zone)" */
+	"(SELECT string_agg(DISTINCT pg_get_partkeydef(p.relid), ', ') FROM pg_partition_tree(c.oid) p WHERE NOT p.isleaf) "
 	"FROM jsonb_array_elements($1::jsonb) WITH ORDINALITY AS w(v, n) "
 	"LEFT JOIN pg_namespace s ON s.nspname = coalesce(w.v->>0, 'public') "
 	"LEFT JOIN pg_class c ON c.relnamespace = s.oid AND c.relname = w.v->>1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') "

@@ -262,6 +262,32 @@ static const char *primary_key(const struct reading *r, struct candidate *c)
 	return NULL;
 }
 
+/* "RANGE (id)", and no more than that. */
+static bool parted_by_id_alone(const char *parted_by, const struct pg_column *id)
+{
+	const char *key = strchr(parted_by, '(');
+	size_t len = key != NULL ? strlen(key + 1) : 0;
+
+	return len > 0 && ((strncmp(key + 1, id->name, len - 1) == 0 && id->name[len - 1] == '\0') ||
+			   (strncmp(key + 1, id->quoted, len - 1) == 0 && id->quoted[len - 1] == '\0'));
+}
+
+/*
+ * PostgreSQL wants what a table is partitioned by in each of its unique indexes. An index for each partition would not do: the id has to tell
+ * a row from all others of the table, and two partitions may have the same.
+ */
+static void ask_for_unique_id(const struct reading *r, struct candidate *c)
+{
+	const struct pg_column *id = &c->table->id;
+	const char *parted_by = PQgetvalue(r->tables, c->row, TAB_PARTED_BY);
+
+	if (!c->table->partitioned || parted_by_id_alone(parted_by, id))
+		fit_problem(c, "id: column \"%s\" has no unique index: CREATE UNIQUE INDEX ON %s (%s)", id->name, shown(c->table), id->quoted);
+	else
+		fit_problem(c, "id: column \"%s\" has no unique index, and cannot get one while %s is partitioned by %s: partition it by %s alone, "
+			"or map a table that is not partitioned", id->name, shown(c->table), parted_by, id->quoted);
+}
+
 static void judge_id(const struct reading *r, struct candidate *c)
 {
 	const char *name = c->pl->link.mapping->id;
@@ -275,8 +301,7 @@ static void judge_id(const struct reading *r, struct candidate *c)
 		fit_problem(c, "id: column \"%s\" may be NULL: ALTER TABLE %s ALTER COLUMN %s SET NOT NULL", name, shown(c->table),
 			c->table->id.quoted);
 	if (given && !unique_on(r, c->table, &name, 1, false))
-		fit_problem(c, "id: column \"%s\" has no unique index: CREATE UNIQUE INDEX ON %s (%s)", name, shown(c->table),
-			c->table->id.quoted);
+		ask_for_unique_id(r, c);
 }
 
 static void judge_modified(const struct reading *r, struct candidate *c)
