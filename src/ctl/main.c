@@ -147,6 +147,16 @@ static int take_moment(const char *option, const char *text)
 	return CTL_USAGE;
 }
 
+/* It may have been meant for no option: the key of a record, which may begin with anything. */
+static int refuse_option(const struct ctl_command *command)
+{
+	const char *or_word = command != NULL && command->max > 0 ? "; before a word that begins with - put --" : "";
+
+	fprintf(stderr, "Try: crmsyncctl --help%s\n", or_word);
+	snprintf(said, sizeof said, "an option is not known, or lacks its value; crmsyncctl --help lists them%s", or_word);
+	return CTL_USAGE;
+}
+
 static int take_option(struct ctl *c, int option, const struct ctl_command *command)
 {
 	switch (option) {
@@ -197,9 +207,7 @@ static int take_option(struct ctl *c, int option, const struct ctl_command *comm
 		complain("--timeout: '%s' is not a duration such as 500ms, 30s or 10m", optarg);
 		return CTL_USAGE;
 	default:				/* '?': getopt_long() has said what is wrong */
-		fputs("Try: crmsyncctl --help\n", stderr);
-		snprintf(said, sizeof said, "an option is not known, or lacks its value; crmsyncctl --help lists them");
-		return CTL_USAGE;
+		return refuse_option(command);
 	}
 	return GO_ON;
 }

@@ -606,6 +606,10 @@ START_TEST(wrong_usage_is_wrong_without_a_daemon_too)
 	is(ctl("migrate", "x", "--from", "a", "--to", "b", "--strategy", "zap", NULL), 64, "", "'zap' is not full, incremental or parallel");
 	is(ctl("verify", "--depth", "deep", NULL), 64, "", "'deep' is not counts, ranges or rows");
 	is(ctl("history", "--until", "noon", NULL), 64, "", "--until: 'noon' is neither a time");
+	is(ctl("decide", "contact", "--key", "name", "a", NULL), 64, "", "--key belongs to other commands than decide");
+	is(ctl("decide", "contact", "--ann", "name", "a", NULL), 64, "", "before a word that begins with - put --");
+	is(ctl("decide", "contact", "--", "--ann", "name", "a", NULL), 69, "", "no daemon answers");
+	is(ctl("decide", "contact", "--value", "x", "--", "--ann", "name", NULL), 69, "", "no daemon answers");
 }
 END_TEST
 
