@@ -165,7 +165,7 @@ typedef void captured_fn(void *arg, struct captured *got, const struct err *e);	
 typedef void rowset_fn(void *arg, struct rowset *got, const struct err *e);	/* got is yours; NULL on error */
 typedef void written_fn(void *arg, struct write_batch *batch);			/* every write has an outcome */
 typedef void done_fn(void *arg, const struct err *e);				/* e is NULL when fine */
-struct stamps { struct value id; int64_t stamp; };
+struct stamps { struct value id; int64_t stamp; bool deleted; };
 /* parts: SUM_PARTS of them; last: the last local id of the range, NULL: the table ends with it. Valid during the call. */
 typedef void summed_fn(void *arg, const struct part_sum *parts, const char *last, const struct err *e);
 typedef void moment_fn(void *arg, struct moment *, const struct err *e);		/* it is yours; NULL on error */
@@ -233,7 +233,7 @@ struct link_ops {
 	void (*read_by_key)(struct link *, const struct value *keys, size_t n, rowset_fn *done, void *arg);
 	/* Rows of which this reference field has one of these local ids, at most max, in any order. */
 	void (*read_referring)(struct link *, size_t field, const struct value *ids, size_t n, size_t max, rowset_fn *done, void *arg);
-	/* When these rows last changed by what the change log still holds; ids without an entry are left out. */
+	/* When these rows last changed, and whether they were deleted once, by what the change log still holds; ids without an entry are left out. */
 	void (*stamps)(struct link *, const struct value *ids, size_t n, stamps_fn *done, void *arg);
 	/* One record is all or nothing; a row-class error takes out that row only. */
 	void (*write)(struct link *, struct write_batch *batch, written_fn *done, void *arg);

@@ -12,7 +12,7 @@
  *
  * The same, more gently, where not the database but our state was put back from a backup: what a vector says of a row that is still there
  * is what it showed once, and what has changed there since is an edit, whoever made it; what it says of a row that is not there is forgotten,
- * so that nothing is taken for deleted (restore.h).
+ * so that nothing is taken for deleted (restore.h), but where the change log tells that it was.
  *
  * So it is, too, for the tables of an endpoint that were not in the topology for a while: nobody has listened to them meanwhile.
  *
@@ -25,6 +25,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/feed.h"
@@ -240,21 +241,36 @@ static void page_write(struct rebase *rb, struct page *p)
 
 /* ---- REBASE_COMPARE, REBASE_JOINED: are they still there? -------------------------------------------- */
 
-struct compared {			/* a page of vectors that know a row at the endpoint */
+struct compared {			/* a page of vectors that know a row at the endpoint; then those of them whose row is gone */
 	struct rebase *rb;
 	struct page page;
 	struct rid *rids;
 	struct value *blobs, *ids;
-	size_t n;
+	size_t n, n_gone;
 };
+
+static struct side *side_of(const struct compared *c)
+{
+	return c->rb->sync->flows[c->rb->entity].sides[c->rb->endpoint];
+}
 
 /* Whether a delete that is held is carried out or taken back is a person's to say. */
 static void on_row_missing(void *arg, size_t i)
 {
 	struct compared *c = arg;
 
-	if (!held_is(c->rb->sync->flows[c->rb->entity].sides[c->rb->endpoint], &c->rids[i]))
-		forget_in(c->rb, &c->page, &c->rids[i], c->blobs[i]);
+	if (held_is(side_of(c), &c->rids[i]))
+		return;
+	c->rids[c->n_gone] = c->rids[i];
+	c->blobs[c->n_gone] = c->blobs[i];
+	c->ids[c->n_gone++] = c->ids[i];
+}
+
+static void on_row_untold(void *arg, size_t i)
+{
+	struct compared *c = arg;
+
+	forget_in(c->rb, &c->page, &c->rids[i], c->blobs[i]);
 }
 
 static void compared_over(struct compared *c, const struct err *e)
@@ -271,15 +287,37 @@ static void compared_over(struct compared *c, const struct err *e)
 	}
 }
 
+/* What the log tells was deleted is no want of a row: the vector stays, and the log is drained when all tables were listed. */
+static void on_log_asked(void *arg, const struct stamps *list, size_t n, const struct err *e)
+{
+	struct compared *c = arg;
+	struct value *deleted = arena_alloc(&c->page.arena, (n + 1) * sizeof *deleted);
+	size_t n_deleted = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (list[i].deleted && !fault("f22-a-delete-that-only-the-log-tells-is-forgotten"))
+			deleted[n_deleted++] = list[i].id;
+	if (!is_over(c->rb, e))
+		ids_each_missing(deleted, n_deleted, c->ids, c->n_gone, &c->page.arena, on_row_untold, c);
+	compared_over(c, e);
+}
+
 static void on_rows_read(void *arg, struct rowset *rows, const struct err *e)
 {
 	struct compared *c = arg;
+	struct link *link = side_of(c)->link;
 
-	if (!is_over(c->rb, e))
-		scan_each_missing(rows, c->ids, c->n, &c->page.arena, on_row_missing, c);
-	if (e == NULL)
+	if (is_over(c->rb, e)) {
 		rowset_free(&rows);
-	compared_over(c, e);
+		compared_over(c, e);
+		return;
+	}
+	scan_each_missing(rows, c->ids, c->n, &c->page.arena, on_row_missing, c);
+	rowset_free(&rows);
+	if (c->n_gone > 0)
+		link->ops->stamps(link, c->ids, c->n_gone, on_log_asked, c);
+	else
+		compared_over(c, NULL);
 }
 
 static void add_compared(struct compared *c, const struct rid *rid, struct value blob)
@@ -299,10 +337,11 @@ static void add_compared(struct compared *c, const struct rid *rid, struct value
 /* A table that does not fit its mapping cannot be asked: what was known of it is believed no more. */
 static void compare_page(struct rebase *rb, const struct rid *rids, const struct value *blobs, size_t n)
 {
-	struct link *link = rb->sync->flows[rb->entity].sides[rb->endpoint]->link;
 	struct compared *c = xcalloc(1, sizeof *c);
+	struct link *link;
 
 	c->rb = rb;
+	link = side_of(c)->link;
 	page_init(&c->page, n);
 	c->rids = arena_alloc(&c->page.arena, (n + 1) * sizeof *c->rids);
 	c->blobs = arena_alloc(&c->page.arena, (n + 1) * sizeof *c->blobs);
@@ -315,6 +354,8 @@ static void compare_page(struct rebase *rb, const struct rid *rids, const struct
 	}
 	for (size_t i = 0; i < c->n; i++)
 		on_row_missing(c, i);
+	for (size_t i = 0; i < c->n_gone; i++)
+		on_row_untold(c, i);
 	compared_over(c, NULL);
 }
 

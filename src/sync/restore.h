@@ -6,7 +6,8 @@
  * side's news, and edits of different fields of one record both survive. But nothing else is inferred from it:
  *
  *   deletes   that a row was there once is no evidence that somebody deleted it. What is gone is forgotten before anything else is
- *             done at an endpoint (rebase.c); a delete that was still owed is not carried out; who had no row yet may have one by now.
+ *             done at an endpoint (rebase.c), unless the change log there still tells that it was deleted; a delete that was still owed is
+ *             not carried out; who had no row yet may have one by now.
  *   amounts   of fields that add up (rule add): all sides may show an edit that was counted long ago, and it must not count twice.
  *   position  every table is listed anew (surveys), from the rows themselves.
  *

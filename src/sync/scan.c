@@ -232,13 +232,13 @@ static void note_missing(void *arg, size_t i)
 	note_vanished(v->side, &v->rids[i], v->ids[i]);
 }
 
-void scan_each_missing(const struct rowset *rows, const struct value *ids, size_t n, struct arena *arena, void (*fn)(void *arg, size_t i), void *arg)
+void ids_each_missing(const struct value *there, size_t n_there, const struct value *ids, size_t n, struct arena *arena, void (*fn)(void *arg, size_t i), void *arg)
 {
 	struct { struct value id; UT_hash_handle hh; } *slots, *table = NULL, *slot;
 
-	slots = arena_zalloc(arena, (rows->n + 1) * sizeof *slots);
-	for (size_t i = 0; i < rows->n; i++) {
-		slots[i].id = rows->rows[i].id;
+	slots = arena_zalloc(arena, (n_there + 1) * sizeof *slots);
+	for (size_t i = 0; i < n_there; i++) {
+		slots[i].id = there[i];
 		HASH_ADD_KEYPTR(hh, table, slots[i].id.data, (unsigned)slots[i].id.len, &slots[i]);
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -247,6 +247,15 @@ void scan_each_missing(const struct rowset *rows, const struct value *ids, size_
 			fn(arg, i);
 	}
 	HASH_CLEAR(hh, table);
+}
+
+void scan_each_missing(const struct rowset *rows, const struct value *ids, size_t n, struct arena *arena, void (*fn)(void *arg, size_t i), void *arg)
+{
+	struct value *there = arena_alloc(arena, (rows->n + 1) * sizeof *there);
+
+	for (size_t i = 0; i < rows->n; i++)
+		there[i] = rows->rows[i].id;
+	ids_each_missing(there, rows->n, ids, n, arena, fn, arg);
 }
 
 static void on_vanish_read(void *arg, struct rowset *rows, const struct err *e)

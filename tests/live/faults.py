@@ -189,6 +189,8 @@ FAULTS = [Fault(*line) for line in (
     ("F22", "f22-a-lost-state-is-gone-on-with", "test_bad_days.RedisEmptied.test_f22_redis_restarts_without_its_memory"),
     ("F22", "f22-epochs-are-not-compared", "test_put_back.Redis.test_f22_redis_put_back_to_an_older_dump_while_running"),
     ("F22", "f22-epochs-are-not-compared", "test_put_back.Redis.test_f22_redis_put_back_to_an_older_dump_while_the_daemon_was_down"),
+    ("F22", "f22-a-delete-that-only-the-log-tells-is-forgotten",
+     "test_backup.Deleted.test_f22_a_delete_of_which_the_change_log_still_tells_is_carried_out_after_a_restore"),
     ("F22", "f22-only-of-known-records-the-log-is-asked",
      "test_bad_days.RedisEmptied.test_f22_an_edit_at_a_side_whose_rows_tell_no_time_outlives_a_flushall_also_where_that_side_is_listed_first"),
     ("F22", "f22-a-parked-row-is-as-old-as-it-says", "test_parked.Young.test_f22_a_parked_row_is_as_old_as_the_change_log_told"),

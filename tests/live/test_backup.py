@@ -204,3 +204,27 @@ class Sums(Pair):
         self.d.ctl("-c", str(self.d.file), "restore", file, "--replace")
         self.d.start()
         self.assertEqual(self.settled("k, amount::text"), [("x", "18"), ("y", "2"), ("z", "1")])
+
+
+class Deleted(Pair):
+    name = "backup_deleted"
+
+    def test_f22_a_delete_of_which_the_change_log_still_tells_is_carried_out_after_a_restore(self):
+        self.a.run("INSERT INTO things (k, name) SELECT 'k' || i, 'first' FROM generate_series(1, 12) AS i")
+        self.begin()
+        file = str(self.place.path / "state.backup")
+        self.d.ctl("backup", file)
+        self.d.stop()
+        self.redis.call("FLUSHALL")
+        shutil.rmtree(self.d.directory / "journal")
+        self.a.run("DELETE FROM things WHERE k IN ('k1', 'k2', 'k3', 'k4')")
+        self.b.run("DELETE FROM things WHERE k = 'k5'")
+        self.a.run("DELETE FROM things WHERE k = 'k6'")
+        self.a.run("DELETE FROM crmsync.changelog WHERE pk #>> '{}' = '6'")
+        self.b.run("UPDATE things SET name = 'edited', changed = clock_timestamp() WHERE k = 'k3'")
+        self.a.run("INSERT INTO things (k, name) VALUES ('k4', 'again')")
+        self.d.ctl("-c", str(self.d.file), "restore", file)
+        self.d.start()
+        self.assertEqual(self.settled("k, name"), [
+            ("k10", "first"), ("k11", "first"), ("k12", "first"), ("k3", "edited"), ("k4", "again"), ("k6", "first"), ("k7", "first"),
+            ("k8", "first"), ("k9", "first")], "nothing tells that k6 was deleted")

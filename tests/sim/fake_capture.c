@@ -292,13 +292,16 @@ void op_stamps(struct fake_op *op)
 	for (size_t j = 0; j < op->n; j++) {
 		int64_t stamp = STAMP_UNKNOWN;
 		const struct db_row *r = db_row_by_id(op->db, op->entity, op->ids[j]);
+		bool deleted = false;
 
 		for (size_t i = 0; i < t->n_log; i++)
-			if (t->log[i].local == op->ids[j])
+			if (t->log[i].local == op->ids[j]) {
 				stamp = fake_stamp(op->db, t->log[i].at);
+				deleted |= t->log[i].gone;
+			}
 		if (stamp == STAMP_UNKNOWN)
 			continue;
-		op->stamps[found++] = (struct stamps){ fake_number(arena, op->ids[j]), stamp };
+		op->stamps[found++] = (struct stamps){ fake_number(arena, op->ids[j]), stamp, deleted };
 		if (r != NULL)
 			tell(op, r, stamp);
 	}

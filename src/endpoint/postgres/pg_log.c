@@ -440,8 +440,8 @@ void pg_log_stamps_sql(struct pg_stmt *st, const struct pg_link *pl, const struc
 {
 	buf_adds(&st->sql, "SELECT ");
 	add_log_id(&st->sql, pl->table, "pk");
-	buf_addf(&st->sql, ", max((extract(epoch FROM c.at) * 1000000)::pg_catalog.int8) FROM crmsync.changelog AS c"
-		 " WHERE c.consumer = $%d AND c.tab = $%d AND c.op <> 'T' AND c.pk #>> '{}' = ANY ($%d::pg_catalog.text[])"
+	buf_addf(&st->sql, ", max((extract(epoch FROM c.at) * 1000000)::pg_catalog.int8), pg_catalog.bool_or(c.op = 'D')"
+		 " FROM crmsync.changelog AS c WHERE c.consumer = $%d AND c.tab = $%d AND c.op <> 'T' AND c.pk #>> '{}' = ANY ($%d::pg_catalog.text[])"
 		 " GROUP BY c.pk", pg_stmt_value(st, value_of(pg_consumer(pl->pg))),
 		 pg_stmt_value(st, value_of(pg_log_name(pl))), pg_stmt_values(st, ids, n, 1));
 }

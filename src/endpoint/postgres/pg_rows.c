@@ -173,6 +173,7 @@ static void answer_stamps(struct ask *a, PGresult *res, const struct err *e)
 	for (int i = 0; i < n; i++) {
 		list[i].id = pg_cell(res, i, 0);
 		list[i].stamp = pg_cell_int(res, i, 1, STAMP_UNKNOWN);
+		list[i].deleted = pg_cell_true(res, i, 2);
 	}
 	a->done.stamps(a->arg, list, (size_t)n, e);
 	free(list);
