@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "journal/journal_images.h"
 #include "sync/migrate.h"
 #include "sync/round.h"
@@ -61,11 +62,35 @@ static int64_t run_at(const struct round *r, uint8_t origin, int64_t now, struct
 	return run->number;
 }
 
-/* What was drawn in a group that was not kept is nobody's number. */
-static void forget_runs(struct sync *s)
+static size_t count_runs(const struct sync *s)
 {
-	for (size_t i = 0; i < 2 * (s->topology->n_endpoints + 1); i++)
-		s->runs[i].number = 0;
+	return 2 * (s->topology->n_endpoints + 1);
+}
+
+void image_runs_begin_group(struct sync *s)
+{
+	for (size_t i = 0; i < count_runs(s); i++) {
+		s->runs[i].kept_number = s->runs[i].number;
+		s->runs[i].kept_began_us = s->runs[i].began_us;
+	}
+}
+
+/*
+ * A number that was drawn in that group is nobody's. The run before it goes on, and a time in which nothing can be written is not one in which
+ * its source brought nothing: who undoes it means all of it.
+ */
+void image_runs_roll_back(struct sync *s)
+{
+	int64_t now = clock_wall_us();
+
+	for (size_t i = 0; i < count_runs(s); i++) {
+		struct image_run *run = &s->runs[i];
+
+		if (run->number == run->kept_number && now - run->last_us <= QUIET_US)
+			run->last_us = now;
+		run->number = fault("f28-a-run-ends-where-it-cannot-be-written-down") ? 0 : run->kept_number;
+		run->began_us = run->kept_began_us;
+	}
 }
 
 /* ---- one image --------------------------------------------------------------------------------------- */
@@ -374,14 +399,7 @@ bool round_keep_images(struct round *r, struct err *err)
 		image_batch_fini(&k.groups[i].batch);
 	}
 	buf_fini(&k.key);
-	if (!ok)
-		forget_runs(sync_of(r));
 	return ok;
-}
-
-void round_forget_images(struct round *r)
-{
-	forget_runs(sync_of(r));
 }
 
 void round_note_failed(struct round *r, const struct subject *s, size_t e)

@@ -590,10 +590,11 @@ bool round_journal_all(struct round *r, struct err *e)
 	if (!has_to_be_journalled(r))
 		return true;
 	journal_begin(journal);
+	image_runs_begin_group(sync_of(r));
 	ok = tell_seen(r, e) && tell_decisions(r, e) && undo_note_begun(r, e) && round_keep_images(r, e);
 	if (journal_commit(journal, e) && ok)
 		return true;
-	round_forget_images(r);
+	image_runs_roll_back(sync_of(r));
 	return false;
 }
 

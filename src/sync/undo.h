@@ -42,6 +42,7 @@ struct undoing {			/* in a round */
 
 struct image_run {			/* the one that is open, of a source */
 	int64_t number, began_us, last_us;
+	int64_t kept_number, kept_began_us;	/* as it was when the group of writes of the journal began that is open */
 };
 
 struct image_ref {			/* an image that was kept */
@@ -53,8 +54,9 @@ struct image_ref {			/* an image that was kept */
 };
 
 /* images.c */
+void image_runs_begin_group(struct sync *s);
 bool round_keep_images(struct round *r, struct err *e);		/* durable with the group that is open: then the writes may go out */
-void round_forget_images(struct round *r);			/* that group was not kept */
+void image_runs_roll_back(struct sync *s);			/* that group was not kept */
 void round_note_failed(struct round *r, const struct subject *s, size_t e);
 
 /* undo_round.c */

@@ -213,6 +213,7 @@ FAULTS = [Fault(*line) for line in (
     ("F27", "f27-batches-are-not-measured", "test_large.Batches.test_f27_many_large_rows_are_listed_captured_and_written_in_bounded_batches", 6),
     ("F27", "f27-no-row-is-larger-than-a-batch", "test_failure_modes.Large.test_f27_a_value_of_20_mb_travels_and_memory_stays_bounded"),
     ("F28", "f23-a-bad-row-takes-its-batch-along", "test_rows.Parked.test_f28_a_constraint_of_one_side_stops_its_rows_only"),
+    ("F28", "f28-a-run-ends-where-it-cannot-be-written-down", "test_undo.Undo.test_f28_an_import_that_meets_a_full_disk_is_one_run"),
     ("F29", "f29-what-was-in-work-is-forgotten", "test_kill_matrix.KillMatrix.test_f29_killed_where_it_hurts_most_nothing_is_lost", 6),
     ("F29", "f29-what-was-in-work-is-forgotten", "test_bad_days.UnderLoad.test_f29_kill_9_of_the_daemon_at_random_moments", 6),
     ("F30", "f30-what-we-wrote-ourselves-is-an-edit", "test_lost_replies.LostReplies.test_f30_an_edit_made_elsewhere_before_our_write_was_heard_of_is_later_than_it"),

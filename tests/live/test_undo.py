@@ -389,9 +389,13 @@ class Undo(Undoing, Pair):
         self.assertEqual(self.settled(), self.before)
         self.assert_quiet()
 
+    def fill_disk(self):
+        """As good as that. Answers the limit of before."""
+        return resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+
     def test_where_the_image_cannot_be_kept_nothing_is_written_over(self):
         self.fill(2)
-        limit = resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))     # as good as a full disk
+        limit = self.fill_disk()
         self.a.run("UPDATE things SET name = 'bad'")
         eventually(lambda: self.d.status()["journal"]["state"] == "failing", "the status says so")
         self.assertIn("no space left", self.d.status()["journal"]["reason"])
@@ -399,6 +403,31 @@ class Undo(Undoing, Pair):
         resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, limit)
         self.settled()
         self.assertEqual({line["fields"]["name"]["before"] for line in self.history()}, {"name 1", "name 2"})
+
+    def test_f28_an_import_that_meets_a_full_disk_is_one_run(self):
+        self.fill(2)
+        self.d.restart()
+        self.a.run("UPDATE things SET name = 'bad' WHERE k = 'k1'")
+        self.settled()
+        limit = self.fill_disk()
+        self.a.run("UPDATE things SET name = 'bad' WHERE k = 'k2'")
+        eventually(lambda: self.d.status()["journal"]["state"] == "failing", "the disk is full")
+        resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, limit)
+        self.settled()
+        self.undo("--run", str(self.newest_run("a")))
+        self.assertEqual(self.settled(), self.before)
+
+    def test_a_run_that_could_not_be_opened_is_nobodys(self):
+        self.fill(2)
+        self.d.restart()
+        limit = self.fill_disk()
+        self.a.run("UPDATE things SET name = 'bad' WHERE k = 'k1'")
+        eventually(lambda: self.d.status()["journal"]["state"] == "failing", "the disk is full")
+        resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, limit)
+        self.settled()
+        self.b.run("UPDATE things SET name = 'good' WHERE k = 'k2'")
+        self.settled()
+        self.assertEqual([(run["source"], run["writes"]) for run in self.history("--runs")][:2], [("b", 1), ("a", 1)])
 
     @needs_failpoints
     def test_kill_9_between_the_image_and_the_write_loses_neither(self):
