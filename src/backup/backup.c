@@ -102,6 +102,11 @@ void backup_write_end(struct backup_writer *w, const struct backup_sums *sums, s
 	seal_close(w->seal, numbers, out);
 }
 
+void backup_write_broken(const char *why, struct buf *out)
+{
+	seal_break_off(why, out);
+}
+
 /* ---- reading ----------------------------------------------------------------------------------------- */
 
 struct backup_reader {

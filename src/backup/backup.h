@@ -48,6 +48,8 @@ void backup_writer_free(struct backup_writer **);		/* NULL is fine */
 /* An item of two pieces; either may be empty. */
 void backup_write(struct backup_writer *, enum backup_kind, const void *p1, size_t n1, const void *p2, size_t n2, struct buf *out);
 void backup_write_end(struct backup_writer *, const struct backup_sums *, struct buf *out);
+/* Instead, at any place: there is no more, and why. */
+void backup_write_broken(const char *why, struct buf *out);
 
 /* ---- reading ----------------------------------------------------------------------------------------- */
 

@@ -10,9 +10,10 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
-enum { PIECE = 64 * 1024, DIGEST_BYTES = 16, MARK_BYTES = 8, COUNTS_BYTES = 8 * SEAL_NUMBERS + 8 };
+enum { PIECE = 64 * 1024, DIGEST_BYTES = 16, MARK_BYTES = 8, COUNTS_BYTES = 8 * SEAL_NUMBERS + 8, STOP_BYTES = 4 + MARK_BYTES, WHY_MOST = 500 };
 
 static const char mark[MARK_BYTES] = { 'c', 'r', 'm', 's', 'S', 'E', 'A', 'L' };
+static const char stop[MARK_BYTES] = { 'c', 'r', 'm', 's', 'S', 'T', 'O', 'P' };
 
 struct seal {
 	XXH3_state_t *state;
@@ -66,6 +67,15 @@ void seal_close(struct seal *s, const uint64_t numbers[SEAL_NUMBERS], struct buf
 	digest_of(s, digest);
 	buf_add(out, digest, sizeof digest);
 	buf_add(out, mark, sizeof mark);
+}
+
+void seal_break_off(const char *why, struct buf *out)
+{
+	size_t n = strnlen(why, WHY_MOST);
+
+	buf_add(out, why, n);
+	buf_be32(out, (uint32_t)n);
+	buf_add(out, stop, sizeof stop);
 }
 
 /* ---- checking ---------------------------------------------------------------------------------------- */
@@ -124,6 +134,22 @@ static bool digest_fits(int fd, uint64_t n, const void *digest, const char *name
 	       err_set(e, ERR_CONFIG, "damaged", "%s is damaged: its checksum is not that of its content", name);
 }
 
+/* True: there is no such word, or none that can be read. */
+static bool goes_to_its_end(int fd, off_t size, const char *name, struct err *e)
+{
+	char end[STOP_BYTES], why[WHY_MOST];
+	struct cut c = cut_of(end, sizeof end);
+	uint32_t n;
+
+	if (size < STOP_BYTES || !read_at(fd, end, sizeof end, size - STOP_BYTES, name, NULL))
+		return true;
+	n = cut_be32(&c);
+	if (memcmp(cut_bytes(&c, MARK_BYTES), stop, sizeof stop) != 0 || n > WHY_MOST || n > size - STOP_BYTES ||
+	    !read_at(fd, why, n, size - STOP_BYTES - n, name, NULL))
+		return true;
+	return err_set(e, ERR_CONFIG, SEAL_BROKEN_OFF, "%s was broken off: %.*s", name, (int)n, why);
+}
+
 bool seal_check(int fd, const char *name, struct sealed *out, struct err *e)
 {
 	unsigned char end[SEAL_BYTES];
@@ -135,6 +161,8 @@ bool seal_check(int fd, const char *name, struct sealed *out, struct err *e)
 		return unreadable(name, e);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_CONFIG, "not-a-file", "%s is not a regular file", name);
+	if (!goes_to_its_end(fd, st.st_size, name, e))
+		return false;
 	if (st.st_size < SEAL_BYTES)
 		return err_set(e, ERR_CONFIG, "damaged", "%s is not complete: it has only %lld bytes", name, (long long)st.st_size);
 	if (!read_at(fd, end, sizeof end, st.st_size - SEAL_BYTES, name, e))

@@ -1,8 +1,8 @@
 /*
  * backup.c - POST /v1/backup: the bytes of a backup, as they are taken.
  *
- * The daemon only tells them: where they are kept, and with whose rights, is the client's affair. One that breaks off has no seal at
- * its end (base/seal.h), by which the client knows.
+ * The daemon only tells them: where they are kept, and with whose rights, is the client's affair. One that breaks off has the
+ * reason at its end, instead of a seal (base/seal.h), by which the client knows.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -69,6 +69,7 @@ static void break_off(struct sync_backup *b, const char *why)
 	b->state = BACKUP_BROKEN;
 	let_go(b);
 	buf_clear(&b->out);
+	backup_write_broken(why, &b->out);
 	loop_timer_set(b->soon, 0);
 }
 

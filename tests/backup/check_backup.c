@@ -162,6 +162,27 @@ START_TEST(with_something_behind_it_is_refused)
 }
 END_TEST
 
+START_TEST(one_that_was_broken_off_says_why)
+{
+	struct err e = { 0 };
+
+	for (size_t left = 0; left <= 64; left += 16) {
+		buf_clear(&file);
+		small_backup();
+		file.len = left;
+		backup_write_broken("no space left", &file);
+		put(file.p, file.len);
+		ck_assert_ptr_null(backup_open(path, &e));
+		ck_assert_str_eq(e.code, "broken-off");
+		ck_assert_msg(strstr(e.text, " was broken off: no space left") != NULL, "%s", e.text);
+	}
+	backup_write_broken("", &file);
+	buf_put_be32(&file, file.len - 12, UINT32_MAX);
+	put(file.p, file.len);
+	must_refuse("of a reason that is longer than the file", file.len);
+}
+END_TEST
+
 /* The same body with a seal that fits it. */
 static void seal_again(struct buf *body)
 {
@@ -366,6 +387,7 @@ int main(void)
 	tcase_add_test(t, cut_off_at_any_length_it_is_refused);
 	tcase_add_test(t, with_any_byte_changed_it_is_refused);
 	tcase_add_test(t, with_something_behind_it_is_refused);
+	tcase_add_test(t, one_that_was_broken_off_says_why);
 	tcase_add_test(t, one_that_is_whole_and_makes_no_sense_is_never_more_than_refused);
 	tcase_add_test(t, one_of_a_newer_version_says_so);
 	tcase_add_test(t, the_first_line_that_differs_is_told_but_not_when_it_was_made);
