@@ -2,7 +2,7 @@
  * backup.c - `crmsyncctl backup` and `restore`.
  *
  * The daemon tells the bytes, and this program keeps them: so a backup lies where the operator may write, be the daemon confined as it
- * will, and belongs to the operator alone. It has its name only when all of it is on the disk and its seal fits.
+ * will, and belongs to the operator alone. It has its name only when its seal fits (new_file.h).
  *
  * No daemon runs when one is put back. What does it then is crmsyncd itself, with its topology and its secrets.
  */
@@ -20,6 +20,7 @@
 #include "base/seal.h"
 #include "base/words.h"
 #include "ctl/asking.h"
+#include "ctl/new_file.h"
 
 enum {
 	PROGRESS_US = 500000,
@@ -29,19 +30,9 @@ enum {
 /* ---- backup ------------------------------------------------------------------------------------------ */
 
 struct saving {
-	const char *file;
-	char *path;			/* owned; while it is not whole */
-	int fd;
+	struct new_file file;
 	int64_t bytes, began_us, drawn_us;
-	bool failed;			/* and was said */
 };
-
-static int failed(struct saving *s, const char *doing)
-{
-	s->failed = true;
-	complain("%s: cannot %s: %s", s->file, doing, strerror(errno));
-	return errno == EACCES || errno == EPERM ? CTL_NOT_PERMITTED : CTL_TROUBLE;
-}
 
 static void draw(struct saving *s)
 {
@@ -51,7 +42,7 @@ static void draw(struct saving *s)
 	if (now - s->drawn_us < PROGRESS_US)
 		return;
 	s->drawn_us = now;
-	buf_addf(&line, "%s: ", s->file);
+	buf_addf(&line, "%s: ", s->file.path);
 	bytes_add(&line, (double)s->bytes);
 	progress_draw(line.p);
 	buf_fini(&line);
@@ -62,25 +53,12 @@ static bool take_bytes(struct asking *a, const char *p, size_t n)
 	struct saving *s = a->arg;
 
 	s->bytes += (int64_t)n;
-	if (!write_all(s->fd, p, n)) {
-		a->rc = failed(s, "be written");
+	if (!write_all(s->file.fd, p, n)) {
+		a->rc = new_file_failed(&s->file, "be written");
 		return false;
 	}
 	draw(s);
 	return true;
-}
-
-static bool sync_directory_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *directory = slash == NULL ? xstrdup(".") : xstrndup(path, slash == path ? 1 : (size_t)(slash - path));
-	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = fd >= 0 && fsync(fd) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	free(directory);
-	return ok;
 }
 
 /* What is on the disk is looked at, not what went through our hands. */
@@ -88,15 +66,14 @@ static int keep(struct saving *s, struct sealed *sealed)
 {
 	struct err e = { 0 };
 
-	if (!seal_check(s->fd, s->file, sealed, &e)) {
-		complain("the daemon broke the backup off: its log says why. %s", e.text);
-		return CTL_TROUBLE;
+	if (seal_check(s->file.fd, s->file.path, sealed, &e))
+		return new_file_keep(&s->file);
+	if (strcmp(e.code, SEAL_BROKEN_OFF) == 0) {
+		complain("%s", e.text);
+		return CTL_AGAIN;
 	}
-	if (fsync(s->fd) != 0)
-		return failed(s, "be made durable");
-	if (rename(s->path, s->file) != 0)
-		return failed(s, "get its name");
-	return sync_directory_of(s->file) ? CTL_OK : failed(s, "be made durable");
+	complain("the daemon broke the backup off: its log says why. %s", e.text);
+	return CTL_TROUBLE;
 }
 
 static void tell_saved(const struct ctl *c, const struct saving *s, const struct sealed *sealed)
@@ -105,7 +82,7 @@ static void tell_saved(const struct ctl *c, const struct saving *s, const struct
 	json_t *j;
 
 	if (c->json) {
-		j = json_pack("{s:i, s:s, s:I, s:I, s:I, s:f}", "schema", 1, "file", s->file, "bytes", (json_int_t)s->bytes, "records",
+		j = json_pack("{s:i, s:s, s:I, s:I, s:I, s:f}", "schema", 1, "file", s->file.path, "bytes", (json_int_t)s->bytes, "records",
 			      (json_int_t)sealed->numbers[0], "journal_bytes", (json_int_t)sealed->numbers[1], "seconds",
 			      (double)(clock_mono_us() - s->began_us) / 1e6);
 		if (j != NULL)
@@ -115,33 +92,26 @@ static void tell_saved(const struct ctl *c, const struct saving *s, const struct
 		return;
 	}
 	bytes_add(&size, (double)s->bytes);
-	printf("%s: %lld records and the journal, %s\n", s->file, (long long)sealed->numbers[0], size.p);
+	printf("%s: %lld records and the journal, %s\n", s->file.path, (long long)sealed->numbers[0], size.p);
 	buf_fini(&size);
 }
 
 int run_backup(struct ctl *c, char **args, int n)
 {
-	struct saving s = { .file = args[0], .path = xasprintf("%s.%ld.part", args[0], (long)getpid()), .began_us = clock_mono_us() };
+	struct saving s = { .began_us = clock_mono_us() };
 	struct asking a = { .c = c, .bytes = take_bytes, .arg = &s };
 	struct sealed sealed;
-	int rc;
+	int rc = new_file_make(&s.file, args[0]);
 
-	s.fd = open(s.path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (s.fd < 0) {
-		rc = failed(&s, "be made");
-		free(s.path);
+	if (rc != CTL_OK)
 		return rc;
-	}
 	rc = order(&a, "backup", json_object(), patience(c, SILENCE_BACKUP_US));
 	progress_wipe();
 	if (rc == CTL_OK)
 		rc = keep(&s, &sealed);
-	close(s.fd);
+	new_file_end(&s.file);
 	if (rc == CTL_OK)
 		tell_saved(c, &s, &sealed);
-	else
-		unlink(s.path);
-	free(s.path);
 	return rc;
 }
 

@@ -11,6 +11,7 @@ crmsyncctl_SOURCES = \
 	src/ctl/held.c \
 	src/ctl/main.c \
 	src/ctl/migrate.c \
+	src/ctl/new_file.c src/ctl/new_file.h \
 	src/ctl/plan.c \
 	src/ctl/progress.c \
 	src/ctl/ratios.c \

@@ -2,16 +2,13 @@
  * report.c - what verify found as one HTML file: for whoever has to sign that the systems agree, or to mend what does not.
  *
  * The file needs nothing else and runs nothing: no script, no request, by a policy of its own. Keys of records are in it, unless a part
- * of the key is a private field: then only the local ids, by which those who may see the rows find them. It is written beside its place and
- * moved there when it is whole; nobody but its owner reads it.
+ * of the key is a private field: then only the local ids, by which those who may see the rows find them.
  */
 #include "ctl/report.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/html.h"
@@ -19,6 +16,7 @@
 #include "base/words.h"
 #include "config.h"
 #include "ctl/asking.h"
+#include "ctl/new_file.h"
 
 enum { ROWS_MOST = 10000 };		/* of a table: a browser has to show it */
 
@@ -46,32 +44,22 @@ struct section {			/* an entity with something to show */
 };
 
 struct report {
-	char *file, *temp;		/* owned */
-	int fd;
+	struct new_file file;
 	struct section *first, **last;
 	json_t *sum;			/* owned; NULL: it did not come */
 };
 
 /* ---- birth ------------------------------------------------------------------------------------------- */
 
-static void cannot_write(const struct report *r)
-{
-	complain("%s cannot be written: %s", r->file, strerror(errno));
-}
-
-struct report *report_new(const char *file)
+struct report *report_new(const char *file, int *rc)
 {
 	struct report *r = xcalloc(1, sizeof *r);
 
-	r->file = xstrdup(file);
-	r->temp = xasprintf("%s.XXXXXX", file);
 	r->last = &r->first;
-	r->fd = mkstemp(r->temp);	/* 0600 */
-	if (r->fd >= 0)
-		return r;
-	cannot_write(r);
-	report_free(&r);
-	return NULL;
+	*rc = new_file_make(&r->file, file);
+	if (*rc != CTL_OK)
+		report_free(&r);
+	return r;
 }
 
 void report_free(struct report **rp)
@@ -89,13 +77,8 @@ void report_free(struct report **rp)
 		free(s->entity);
 		free(s);
 	}
-	if (r->fd >= 0) {
-		close(r->fd);
-		unlink(r->temp);
-	}
+	new_file_end(&r->file);
 	json_decref(r->sum);
-	free(r->file);
-	free(r->temp);
 	free(r);
 	*rp = NULL;
 }
@@ -415,13 +398,7 @@ int report_write(struct report *r)
 	if (r->sum == NULL)
 		return CTL_OK;			/* it went wrong, and that has been said */
 	document_add(&out, r);
-	ok = write_all(r->fd, out.p, out.len) && fsync(r->fd) == 0 && rename(r->temp, r->file) == 0;
+	ok = write_all(r->file.fd, out.p, out.len);
 	buf_fini(&out);
-	if (!ok) {
-		cannot_write(r);
-		return CTL_TROUBLE;
-	}
-	close(r->fd);
-	r->fd = -1;
-	return CTL_OK;
+	return ok ? new_file_keep(&r->file) : new_file_failed(&r->file, "be written");
 }

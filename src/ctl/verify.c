@@ -206,12 +206,12 @@ static int run(struct asking *a, char **args, int n, const char *command)
 
 int run_verify(struct ctl *c, char **args, int n)
 {
-	struct report *report = c->html != NULL ? report_new(c->html) : NULL;
+	int rc = CTL_OK, written = CTL_OK;
+	struct report *report = c->html != NULL ? report_new(c->html, &rc) : NULL;
 	struct asking a = { .c = c, .show = show, .progress = show_progress, .judge = judge_verify, .arg = report };
-	int rc, written = CTL_OK;
 
-	if (c->html != NULL && report == NULL)
-		return CTL_TROUBLE;
+	if (rc != CTL_OK)
+		return rc;
 	rc = run(&a, args, n, "verify");
 	if (report != NULL)
 		written = report_write(report);

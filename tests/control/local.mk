@@ -18,7 +18,7 @@ tests_control_check_notify_LDADD = $(CHECK_LDADD)
 tests_control_check_page_SOURCES = tests/control/check_page.c
 tests_control_check_page_LDADD = $(CHECK_LDADD)
 tests_control_check_manuals_SOURCES = tests/control/check_manuals.c tests/control/fake_sync.c tests/control/fake_sync.h \
-	src/ctl/backup.c src/ctl/client.c src/ctl/commands.c src/ctl/find.c src/ctl/held.c src/ctl/progress.c src/ctl/ratios.c src/ctl/status.c src/ctl/story.c src/ctl/waiting.c \
+	src/ctl/backup.c src/ctl/client.c src/ctl/commands.c src/ctl/find.c src/ctl/held.c src/ctl/new_file.c src/ctl/progress.c src/ctl/ratios.c src/ctl/status.c src/ctl/story.c src/ctl/waiting.c \
 	src/ctl/table.c
 tests_control_check_manuals_CPPFLAGS = $(AM_CPPFLAGS) -DMANUALS=\"$(abs_top_srcdir)/man\" -DSBINDIR=\"$(sbindir)\"
 tests_control_check_manuals_LDADD = $(CHECK_LDADD)

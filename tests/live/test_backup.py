@@ -1,6 +1,7 @@
 """The daemon's own state is backed up while it works, everything but the file is lost, and it is put back."""
 import json
 import os
+import resource
 import shutil
 import signal
 import threading
@@ -153,6 +154,34 @@ class Backup(ThreeCrms):
         self.assertEqual(ran.returncode, 75, ran.stderr)
         self.assertEqual(list(self.place.path.glob("state.backup*")), [])
         eventually(lambda: self.d.try_ctl("backup", self.file).returncode == 0, "another one can be made")
+
+    def test_one_that_finds_no_room_for_the_journal_says_so(self):
+        self.begin()
+        limit = resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))     # as good as a full disk
+        ran = self.d.try_ctl("backup", self.file)
+        self.assertEqual(ran.returncode, 75, ran.stderr)
+        self.assertRegex(ran.stderr, "state.backup was broken off: copying the journal: .*journal.db.copy: no space left")
+        self.assertEqual(list(self.place.path.glob("state.backup*")), [])
+        resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, limit)
+        self.backup()
+
+    def test_it_takes_the_place_of_a_file_and_of_nothing_else(self):
+        self.begin()
+        there = self.place.path / "there"
+        there.mkdir()
+        (there / "file").write_text("before")
+        (there / "link").symlink_to("file")
+        os.mkfifo(there / "fifo")
+        (there / "directory").mkdir()
+        before = {p.name: os.lstat(p) for p in there.iterdir()}
+        for name, words in {"link": "a symbolic link", "fifo": "a fifo", "directory": "a directory"}.items():
+            for order in (("backup",), ("verify", "--html")):
+                ran = self.d.try_ctl(*order, str(there / name))
+                self.assertEqual(ran.returncode, 2, ran.stdout + ran.stderr)
+                self.assertIn(f"{name} is {words} and stays that", ran.stderr)
+        self.assertEqual({p.name: os.lstat(p) for p in there.iterdir()}, before)
+        self.d.ctl("backup", str(there / "file"))
+        self.assertNotEqual((there / "file").stat().st_size, len("before"))
 
     def test_whoever_leaves_a_backup_while_redis_is_asked_leaves_nothing_behind(self):
         self.begin()

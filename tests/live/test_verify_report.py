@@ -70,7 +70,7 @@ class Report(Pair):
         self.assertEqual(list(path.parent.glob("report*")), [])
         ran = self.d.try_ctl("verify", "--html", str(self.place.path / "nowhere" / "r.html"))
         self.assertEqual(ran.returncode, 2)
-        self.assertIn("cannot be written: No such file", ran.stderr)
+        self.assertIn("cannot be made: No such file", ran.stderr)
 
 
 if __name__ == "__main__":
