@@ -62,7 +62,7 @@ static bool take_bytes(struct asking *a, const char *p, size_t n)
 }
 
 /* What is on the disk is looked at, not what went through our hands. */
-static int keep(struct saving *s, struct sealed *sealed)
+static int keep(struct ctl *c, struct saving *s, struct sealed *sealed)
 {
 	struct err e = { 0 };
 
@@ -70,6 +70,7 @@ static int keep(struct saving *s, struct sealed *sealed)
 		return new_file_keep(&s->file);
 	if (strcmp(e.code, SEAL_BROKEN_OFF) == 0) {
 		complain("%s", e.text);
+		c->error_code = SEAL_BROKEN_OFF;
 		return CTL_AGAIN;
 	}
 	complain("the daemon broke the backup off: its log says why. %s", e.text);
@@ -108,7 +109,7 @@ int run_backup(struct ctl *c, char **args, int n)
 	rc = order(&a, "backup", json_object(), patience(c, SILENCE_BACKUP_US));
 	progress_wipe();
 	if (rc == CTL_OK)
-		rc = keep(&s, &sealed);
+		rc = keep(c, &s, &sealed);
 	new_file_end(&s.file);
 	if (rc == CTL_OK)
 		tell_saved(c, &s, &sealed);

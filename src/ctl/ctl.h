@@ -46,6 +46,7 @@ struct ctl {
 	bool json, no_color;
 	bool json_errors;		/* as json, and already while the line is being read */
 	bool error_told;		/* the daemon's own object of what went wrong was printed */
+	const char *error_code;		/* the word for what went wrong; NULL: that of the exit code */
 	bool watch, print, sweep, waiting, null, runs, dry_run, replace, other_topology;
 	const char *entity, *endpoint, *since, *until, *key, *id, *value, *run, *source, *rule, *from, *to, *strategy, *onto, *jobs, *rate,
 		*max_load, *max_lag, *html, *depth;

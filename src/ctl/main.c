@@ -332,11 +332,11 @@ static const char *code_of(int rc)
 }
 
 /* What went wrong before there was an answer, or with it, in the form in which the daemon says such things. */
-static void print_error(int rc)
+static void print_error(const struct ctl *c, int rc)
 {
 	struct buf line = { 0 };
 
-	buf_addf(&line, "{\"schema\": 1, \"error\": {\"code\": \"%s\", \"text\": ", code_of(rc));
+	buf_addf(&line, "{\"schema\": 1, \"error\": {\"code\": \"%s\", \"text\": ", c->error_code != NULL ? c->error_code : code_of(rc));
 	text_json(&line, said, strlen(said));
 	buf_addf(&line, ", \"exit\": %d}}", rc);
 	puts(line.p);
@@ -348,7 +348,7 @@ static int finish(const struct ctl *c, int rc)
 	bool wrong = rc > CTL_DIFFERENT && rc != CTL_INTERRUPTED;	/* who interrupts it knows that */
 
 	if (wrong && c->json_errors && !c->error_told && said[0] != '\0')
-		print_error(rc);
+		print_error(c, rc);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		complain("cannot write the output");
 		return CTL_TROUBLE;

@@ -48,7 +48,8 @@ bool feed_verdicts(struct flow *flow);
 /* scan.c */
 bool feed_scan(struct flow *flow);
 /* Which of these rows are not among those? */
-void ids_each_missing(const struct value *there, size_t n_there, const struct value *ids, size_t n, struct arena *arena, void (*fn)(void *arg, size_t i), void *arg);
+void ids_each_missing(const struct value *there, size_t n_there, const struct value *ids, size_t n, struct arena *arena,
+		      void (*fn)(void *arg, size_t i), void *arg);
 /* The same of rows that were read. */
 void scan_each_missing(const struct rowset *rows, const struct value *ids, size_t n, struct arena *arena, void (*fn)(void *arg, size_t i), void *arg);
 void vanished_clear(struct side *side);

@@ -232,7 +232,8 @@ static void note_missing(void *arg, size_t i)
 	note_vanished(v->side, &v->rids[i], v->ids[i]);
 }
 
-void ids_each_missing(const struct value *there, size_t n_there, const struct value *ids, size_t n, struct arena *arena, void (*fn)(void *arg, size_t i), void *arg)
+void ids_each_missing(const struct value *there, size_t n_there, const struct value *ids, size_t n, struct arena *arena,
+		      void (*fn)(void *arg, size_t i), void *arg)
 {
 	struct { struct value id; UT_hash_handle hh; } *slots, *table = NULL, *slot;
 

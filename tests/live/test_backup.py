@@ -158,9 +158,10 @@ class Backup(ThreeCrms):
     def test_one_that_finds_no_room_for_the_journal_says_so(self):
         self.begin()
         limit = resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))     # as good as a full disk
-        ran = self.d.try_ctl("backup", self.file)
+        ran = self.d.try_ctl("--json", "backup", self.file)
         self.assertEqual(ran.returncode, 75, ran.stderr)
         self.assertRegex(ran.stderr, "state.backup was broken off: copying the journal: .*journal.db.copy: no space left")
+        self.assertEqual(json.loads(ran.stdout)["error"]["code"], "broken-off")
         self.assertEqual(list(self.place.path.glob("state.backup*")), [])
         resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, limit)
         self.backup()
