@@ -188,6 +188,22 @@ bool journal_owed_no_more(struct journal *j, const char *entity, const char *rid
 	return journal_change(j, write_written, &w, e);
 }
 
+static bool write_owed_forgotten(struct journal *j, const void *what, struct err *e)
+{
+	const char *entity = what;
+
+	journal_bind_word(j->stmts[Q_OWED_FORGET], 1, entity);
+	if (!journal_run(j, Q_OWED_FORGET, e))
+		return false;
+	j->owed -= sqlite3_changes(j->db);
+	return true;
+}
+
+bool journal_owed_forget(struct journal *j, const char *entity, struct err *e)
+{
+	return j->owed == 0 || journal_change(j, write_owed_forgotten, entity, e);
+}
+
 static bool write_seen(struct journal *j, const void *what, struct err *e)
 {
 	const struct journal_seen *s = what;

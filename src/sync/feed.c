@@ -422,6 +422,7 @@ void side_forget(struct side *side)
 	side_list_anew(side);
 	held_forget(side);
 	waiting_forget(side->flow);
+	owed_forget(side->flow);
 }
 
 /* ---- birth and death --------------------------------------------------------------------------------- */

@@ -245,6 +245,7 @@ static void forget_lines(struct flow *flow)
 		if (flow->sides[e] != NULL)
 			held_forget(flow->sides[e]);
 	waiting_forget(flow);
+	owed_forget(flow);
 }
 
 /* In one piece: an endpoint must not become a member while its old survey stands. */

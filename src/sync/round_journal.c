@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "model/decide.h"
 #include "sync/undo.h"
@@ -667,9 +668,7 @@ void round_note_written(struct round *r, const struct subject *s, size_t e)
 /* Something of it may have been owed there until now; also by a round that did not come to its end. */
 static bool was_owed(const struct subject *s, size_t e)
 {
-	if (s->base == NULL)		/* rows met; maybe again, after the store was emptied */
-		return s->d.contact == CONTACT_EQUAL || s->d.contact == CONTACT_MERGED;
-	return s->base->seen[e].owed || s->d.n_lost > 0 || s->d.orders[e].action != ACTION_NONE;
+	return s->d.n_lost > 0 || (s->base != NULL && (s->base->seen[e].owed || s->d.orders[e].action != ACTION_NONE));
 }
 
 /* Also where it was there already, or is wanted there no more. */
@@ -684,4 +683,12 @@ void round_note_paid(struct round *r, const struct subject *s)
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (was_owed(s, e) && !s->d.next->seen[e].owed)
 			journal_owed_no_more(journal, r->flow->def->name, rid, endpoint_name(r, e), NULL);
+}
+
+void owed_forget(struct flow *flow)
+{
+	struct err e = { 0 };
+
+	if (!fault("f22-what-was-owed-is-still-owed") && !journal_owed_forget(flow->sync->journal, flow->def->name, &e))
+		log_error("what is owed to somebody is not taken out of the journal", LOG_S("entity", flow->def->name), LOG_ERR(&e));
 }

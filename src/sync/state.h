@@ -538,6 +538,10 @@ void waiting_look_again(struct flow *);	/* at what was decided, if anything was 
 bool waiting_is_listed(const struct flow *, const struct rid *);
 void waiting_forget(struct flow *);		/* the state was lost: what still differs waits anew */
 
+/* ---- round_journal.c --------------------------------------------------------------------------------- */
+
+void owed_forget(struct flow *);		/* the state was lost: what is to be written is decided anew */
+
 /* ---- held.c ------------------------------------------------------------------------------------------ */
 
 void held_load(struct sync *);

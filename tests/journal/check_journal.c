@@ -824,6 +824,39 @@ START_TEST(what_is_owed_goes_along_with_the_record)
 }
 END_TEST
 
+START_TEST(what_is_owed_is_forgotten_by_entity)
+{
+	struct journal *j = open_ok();
+	struct journal_decision ann = decision("ann", 1000), bob = decision("bob", 1000);
+
+	bob.entity = "account";
+	OK(journal_decided(j, &ann, why));
+	OK(journal_decided(j, &bob, why));
+	OK(journal_owed_forget(j, "contact", why));
+	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_NOT_WRITTEN);
+	ck_assert(journal_owes(j));
+	OK(journal_owed_forget(j, "account", why));
+	ck_assert(!journal_owes(j));
+	journal_close(&j);
+}
+END_TEST
+
+/* Its lines do not say which records they are of. */
+START_TEST(what_was_owed_before_version_8_is_not_told_any_more)
+{
+	struct journal *j = open_ok();
+	struct journal_decision d = decision("ann", 1000);
+
+	OK(journal_decided(j, &d, why));
+	journal_close(&j);
+	sql("DROP INDEX decision_rid; ALTER TABLE decision DROP rid; PRAGMA user_version = 7");
+	j = open_ok();
+	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_NOT_WRITTEN);
+	ck_assert(!journal_owes(j));
+	journal_close(&j);
+}
+END_TEST
+
 START_TEST(decisions_are_listed_by_time_the_newest_when_limited)
 {
 	static const struct { const char *key, *entity; int64_t time_us; } rows[] = {
@@ -1401,6 +1434,8 @@ int main(void)
 	tcase_add_test(records, what_is_owed_no_more_was_not_written_but_for_what_was);
 	tcase_add_test(records, what_is_decided_otherwise_is_owed_to_nobody_any_more);
 	tcase_add_test(records, what_is_owed_goes_along_with_the_record);
+	tcase_add_test(records, what_is_owed_is_forgotten_by_entity);
+	tcase_add_test(records, what_was_owed_before_version_8_is_not_told_any_more);
 	tcase_add_test(records, decisions_are_listed_by_time_the_newest_when_limited);
 	tcase_add_test(records, expiring_is_done_in_portions);
 	tcase_add_test(records, expired_values_are_gone_from_the_disk);

@@ -209,6 +209,22 @@ class Owed(Apart):
         self.assertEqual(self.back()[other]["phone"], "+49 2")
         self.assert_told(["billing", "sales"], [])
 
+    def assert_decided_anew(self):
+        self.assertEqual(self.back()[ANN]["phone"], "+49 2")
+        self.assertEqual([(d["kind"], d["written"], d["owed"]) for d in self.decisions() if d["field"] == "phone"],
+                         [("conflict", ["sales"], []), ("first-contact", ["billing"], [])])
+
+    def test_f22_when_the_state_was_lost_it_is_decided_anew(self):
+        self.redis.call("FLUSHALL")
+        eventually(lambda: "the state in Redis was lost" in self.d.log, "that is noticed")
+        self.assert_decided_anew()
+
+    def test_f22_so_it_is_when_it_was_lost_while_the_daemon_was_down(self):
+        self.d.stop()
+        self.redis.call("FLUSHALL")
+        self.d.start()
+        self.assert_decided_anew()
+
     def test_f10_nobody_gets_it_any_more_when_the_record_is_deleted(self):
         self.sales.remove(ANN)
         eventually(lambda: ANN not in self.support.people(), "it is deleted")
