@@ -303,7 +303,7 @@ void round_note_own(struct round *r);
 /* round_journal.c */
 void round_print_key(const struct round *r, const struct subject *s, struct buf *out);
 bool round_journal_all(struct round *r, struct err *e);		/* durable when true: then what lost may go */
-void round_note_agreed(struct round *);	/* before what was written is noted: decisions that it is not what they said */
+void round_note_agreed(struct round *);	/* before what was written is noted: what is owed goes by the new key, and what was overtaken is owed no more */
 void round_note_paid(struct round *, const struct subject *);	/* after its writes: decisions that are owed to nobody any more */
 void round_note_written(struct round *r, const struct subject *s, size_t e);
 
