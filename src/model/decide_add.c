@@ -136,13 +136,13 @@ void decide_keep_amounts(struct work *w)
 		most += needs_amounts(&w->entity->fields[f]);
 	if (most == 0)
 		return;
-	for (size_t e = 0; e < next->n_endpoints; e++)
+	for (size_t e = 0; e < next->n_seen; e++)
 		most += next->seen[e].n_deviations + next->seen[e].n_intended;
 	next->amounts = arena_alloc(w->arena, most * sizeof *next->amounts);
 	for (size_t f = 0; f < w->entity->n_fields; f++)
 		if (needs_amounts(&w->entity->fields[f]))
 			keep_amount(next, f, next->fields[f].digest, find_amount(w, f, next->fields[f].digest));
-	for (size_t e = 0; e < next->n_endpoints; e++) {
+	for (size_t e = 0; e < next->n_seen; e++) {
 		keep_listed(w, next->seen[e].deviations, next->seen[e].n_deviations);
 		if (next->seen[e].uncertain)
 			keep_listed(w, next->seen[e].intended, next->seen[e].n_intended);

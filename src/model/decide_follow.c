@@ -40,7 +40,7 @@ static void agree(struct work *w, struct vector *told, size_t f, uint32_t digest
 	struct vdeviation before = { (uint8_t)f, told->fields[f].digest, told->fields[f].key };
 
 	told->fields[f].digest = w->out->next->fields[f].digest = digest;
-	for (size_t e = 0; e < told->n_endpoints; e++) {
+	for (size_t e = 0; e < told->n_seen; e++) {
 		struct vseen *s = &told->seen[e];
 
 		if (!s->present || (!s->same && vseen_deviation(s, f) != NULL))

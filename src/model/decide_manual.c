@@ -11,6 +11,8 @@
  *             Where it was not agreed before, whoever says it has to be at hand.
  *   settled   a person chose a side or gave a value, and the words are still those that were looked at (`mark`).
  *
+ * A word of an endpoint that has left the topology is not heard; it waits again when that is back (decide_orders.c).
+ *
  * Words are counted for a unit: the fields of a group wait, close and are settled together.
  */
 #include "model/decide_work.h"
@@ -46,6 +48,11 @@ bool decide_waits(const struct entity_def *def, const struct vector *v, uint64_t
 			if ((mapped & BIT(e)) && kept_word(v, BIT(f), e))
 				return true;
 	return false;
+}
+
+bool decide_had_word(const struct work *w, size_t e, size_t f)
+{
+	return w->entity->fields[f].rule == RULE_MANUAL && kept_word(w->base, w->unit[f], e);
 }
 
 static bool has_base(const struct work *w, size_t f, bool new_life)

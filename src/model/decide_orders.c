@@ -293,14 +293,71 @@ static void order_dead(struct work *w, size_t e, const struct decide_endpoint *p
 	}
 }
 
+/* It alone shows what was agreed, and something else stands in the place of that now, under the same key. */
+static bool is_replaced(const struct work *w, const struct vdeviation *dev)
+{
+	return (w->replaced & BIT(dev->field)) && same_key(&dev->key, &w->out->next->fields[dev->field].key);
+}
+
+/*
+ * What was not heard because its endpoint had left is said again when that is back: what it shows there then counts as an edit of what is agreed
+ * now; or, if it waited for a person, of something older than that, so that it waits again.
+ */
+static void leave_unheard(struct work *w, size_t e)
+{
+	struct vseen *s = &w->out->next->seen[e];
+	size_t n = 0, had = s->n_deviations;
+	bool word = false;
+
+	for (size_t i = 0; i < had; i++) {
+		struct vdeviation dev = s->deviations[i];
+
+		if (is_replaced(w, &dev))
+			continue;
+		if (decide_had_word(w, e, dev.field) && !fault("f12-who-has-left-was-heard")) {
+			dev.digest = w->out->next->fields[dev.field].digest;
+			dev.key = nobodys_key;
+			word = true;
+		}
+		s->deviations[n++] = dev;
+	}
+	if (n == had && !word)
+		return;
+	s->n_deviations = n;
+	s->same = n == 0;
+	s->row = 0;
+}
+
+/*
+ * Not in the topology now, or not mapped: nobody listens there. Should it come back, what was edited there since is told from what it showed
+ * when it left (sync/rebase.c). But where the record is deleted meanwhile its row is then met as on first contact and brings it back: so no
+ * delete waits for who never comes back.
+ */
+static void order_left(struct work *w, size_t e)
+{
+	struct vector *next = w->out->next;
+	struct vseen *s = &next->seen[e];
+
+	if (w->base == NULL || fault("f12-who-has-left-shows-what-is-agreed"))
+		return;
+	if (next->dead && !w->base->dead) {
+		*s = (struct vseen){ 0 };
+		return;
+	}
+	if (!s->present)
+		return;
+	show_before(w, e);
+	leave_unheard(w, e);
+}
+
 void decide_give_orders(struct work *w)
 {
-	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
-		const struct decide_endpoint *p = &w->policy->endpoints[e];
+	for (size_t e = 0; e < w->out->next->n_seen; e++) {
+		const struct decide_endpoint *p = e < w->policy->n_endpoints ? &w->policy->endpoints[e] : NULL;
 
-		if (!p->mapped)
-			continue;
-		if (w->out->next->dead)
+		if (p == NULL || !p->mapped)
+			order_left(w, e);
+		else if (w->out->next->dead)
 			order_dead(w, e, p);
 		else
 			order_alive(w, e, p);

@@ -146,6 +146,7 @@ void decide_keep_readback(const struct decide_policy *policy, struct vector *nex
 bool decide_manual_winner(struct work *w, size_t f, bool new_life, uint8_t *winner);
 void decide_release_words(struct work *w, size_t e);
 struct edit_key decide_word_key(const struct work *w, size_t e, size_t f);
+bool decide_had_word(const struct work *w, size_t e, size_t f);	/* as the base tells */
 const struct settlement *decide_given_value(const struct work *w, size_t f);	/* what was given is what is agreed; NULL: not so */
 /* Its word there waits, and the deleter showed something else; nobody (ORIGIN_NONE) has seen any. */
 bool decide_word_unseen(const struct work *w, size_t f, size_t e, size_t deleter);

@@ -19,15 +19,15 @@ enum {
 /* 2024-01-01: stamps of today take seven bytes. */
 #define EPOCH_US INT64_C(1704067200000000)
 
-static size_t size_of(size_t n_fields, size_t n_endpoints)
+static size_t size_of(size_t n_fields, size_t n_seen)
 {
-	return sizeof(struct vector) + n_fields * sizeof(struct vfield) + n_endpoints * sizeof(struct vseen);
+	return sizeof(struct vector) + n_fields * sizeof(struct vfield) + n_seen * sizeof(struct vseen);
 }
 
 static void find_parts(struct vector *v)
 {
 	v->seen = (struct vseen *)(v + 1);
-	v->fields = (struct vfield *)(v->seen + v->n_endpoints);
+	v->fields = (struct vfield *)(v->seen + v->n_seen);
 }
 
 struct vector *vector_new(struct arena *a, size_t n_fields, size_t n_endpoints)
@@ -36,19 +36,19 @@ struct vector *vector_new(struct arena *a, size_t n_fields, size_t n_endpoints)
 
 	v->generation = 1;
 	v->n_fields = n_fields;
-	v->n_endpoints = n_endpoints;
+	v->n_endpoints = v->n_seen = n_endpoints;
 	find_parts(v);
 	return v;
 }
 
 struct vector *vector_copy(struct arena *a, const struct vector *from)
 {
-	struct vector *v = arena_alloc(a, size_of(from->n_fields, from->n_endpoints));
+	struct vector *v = arena_alloc(a, size_of(from->n_fields, from->n_seen));
 
 	*v = *from;
 	find_parts(v);
 	memcpy(v->fields, from->fields, from->n_fields * sizeof *v->fields);
-	memcpy(v->seen, from->seen, from->n_endpoints * sizeof *v->seen);
+	memcpy(v->seen, from->seen, from->n_seen * sizeof *v->seen);
 	return v;
 }
 
@@ -56,7 +56,7 @@ bool vector_spent(const struct vector *v)
 {
 	if (!v->dead)
 		return false;
-	for (size_t e = 0; e < v->n_endpoints; e++)
+	for (size_t e = 0; e < v->n_seen; e++)
 		if (v->seen[e].present || v->seen[e].owed || v->seen[e].uncertain)
 			return fault("f12-the-dead-are-forgotten-at-once");
 	return true;
@@ -290,10 +290,10 @@ static void put_endpoints(const struct vector *v, const struct vector_layout *l,
 {
 	size_t last = SIZE_MAX;
 
-	for (size_t e = 0; e < v->n_endpoints; e++) {
+	for (size_t e = 0; e < v->n_seen; e++) {
 		size_t at = b->len;
 
-		put_endpoint(b, v, &v->seen[e], l->endpoint_number[e], l, keys);
+		put_endpoint(b, v, &v->seen[e], e < v->n_endpoints ? l->endpoint_number[e] : v->left[e - v->n_endpoints], l, keys);
 		if (b->len > at)
 			last = at;
 	}
@@ -523,8 +523,41 @@ static void get_full(struct cut *c, const struct vector *v, struct vseen *s, con
 	s->id = flags & FULL_INT ? get_int_id(c, a) : get_text_id(c);
 }
 
+struct left {			/* what is known of endpoints that are not in the topology */
+	size_t n;
+	uint8_t numbers[NUMBER_NONE];
+	struct vseen seen[NUMBER_NONE];
+};
+
+static void keep_left(struct left *left, uint8_t number, const struct vseen *s)
+{
+	size_t i = 0;
+
+	while (i < left->n && left->numbers[i] != number)
+		i++;
+	if (number == NUMBER_NONE || fault("f12-who-has-left-is-forgotten"))
+		return;
+	left->n += i == left->n;
+	left->numbers[i] = number;
+	left->seen[i] = *s;
+}
+
+static struct vector *with_left(struct arena *a, const struct vector *from, const struct left *left)
+{
+	struct vector *v = arena_alloc(a, size_of(from->n_fields, from->n_endpoints + left->n));
+
+	*v = *from;
+	v->n_seen = from->n_endpoints + left->n;
+	v->left = (uint8_t *)arena_dup(a, left->numbers, left->n);
+	find_parts(v);
+	memcpy(v->fields, from->fields, from->n_fields * sizeof *v->fields);
+	memcpy(v->seen, from->seen, from->n_endpoints * sizeof *v->seen);
+	memcpy(v->seen + v->n_endpoints, left->seen, left->n * sizeof *v->seen);
+	return v;
+}
+
 /* False after the last one. */
-static bool get_endpoint(struct cut *c, struct vector *v, const struct reverse *r, const struct keys_read *keys, struct arena *a)
+static bool get_endpoint(struct cut *c, struct vector *v, struct left *left, const struct reverse *r, const struct keys_read *keys, struct arena *a)
 {
 	uint8_t head = cut_u8(c);
 	uint8_t e = r->endpoint[head & NUMBER_MASK];
@@ -547,6 +580,8 @@ static bool get_endpoint(struct cut *c, struct vector *v, const struct reverse *
 	}
 	if (e != 255)
 		v->seen[e] = s;
+	else
+		keep_left(left, head & NUMBER_MASK, &s);
 	return !(head & FORM_LAST) && !c->bad;
 }
 
@@ -608,8 +643,10 @@ bool vector_decode(const void *p, size_t len, const struct vector_layout *l, str
 	struct keys_read keys = { table, 1 };
 	uint8_t head = cut_u8(&c), numbers[256];
 	struct vector *v = vector_new(a, l->n_fields, l->n_endpoints);
+	struct left left;
 	size_t n;
 
+	left.n = 0;
 	if ((head & VERSION_MASK) != VERSION_PLAIN && (head & VERSION_MASK) != VERSION_AMOUNTS)
 		return err_set(e, ERR_ROW, "bad-vector", "vector of version %u, this build knows %u", head & VERSION_MASK, VERSION_AMOUNTS);
 	reverse_layout(l, &r);
@@ -638,11 +675,11 @@ bool vector_decode(const void *p, size_t len, const struct vector_layout *l, str
 	}
 	if (v->dead)
 		v->deleted = get_key(&c, &r);
-	while (!c.bad && get_endpoint(&c, v, &r, &keys, a))
+	while (!c.bad && get_endpoint(&c, v, &left, &r, &keys, a))
 		;
 	if (c.bad || cut_left(&c) > 0)
 		return err_set(e, ERR_ROW, "bad-vector", "vector of %zu bytes is damaged", len);
-	*out = v;
+	*out = left.n > 0 ? with_left(a, v, &left) : v;
 	return true;
 }
 

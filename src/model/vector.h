@@ -25,6 +25,8 @@
  *
  * Fields and endpoints are named by numbers that the store hands out once per name and keeps, so that a
  * topology may add, drop or reorder them. A field without a number in a vector has no base (SEMANTICS I8).
+ * What an endpoint showed that is not in the topology now is carried along under its number: should it come back, what was
+ * edited there since is told from that (doc/store.md).
  */
 #ifndef MODEL_VECTOR_H
 #define MODEL_VECTOR_H
@@ -113,8 +115,9 @@ struct vector {
 	uint64_t row;			/* digest of the agreed row; 0: not known, fields decide */
 	struct vfield *fields;		/* by field index */
 	size_t n_fields;
-	struct vseen *seen;		/* by endpoint index */
-	size_t n_endpoints;
+	struct vseen *seen;		/* by endpoint index; behind these, endpoints that have left the topology */
+	size_t n_endpoints, n_seen;	/* of the topology; with those that have left it */
+	uint8_t *left;			/* numbers of the latter */
 	struct vamount *amounts;
 	size_t n_amounts;
 	uint32_t reference;	/* digest of a reference to it, where its entity is referred to; 0: not known */

@@ -1335,6 +1335,96 @@ START_TEST(a_row_without_a_stamp_loses_to_one_that_has_one)
 }
 END_TEST
 
+/* From here on nobody listens to it. */
+static void leaves(size_t e)
+{
+	endpoints[e].mapped = false;
+	is_silent(e);
+}
+
+START_TEST(who_comes_back_has_edited_what_it_showed_when_it_left)
+{
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Rome");
+	leaves(C);
+	shows(B, 10, "ann Bea Elm Rome");
+	decide();
+	write_all();
+	ck_assert(!base->seen[C].owed);
+	endpoints[C].mapped = true;
+	shows(C, 20, "ann Ann Oak Rome");
+	decide();
+	expect_agreed("ann Bea Oak Rome");
+	expect_order(C, ACTION_UPDATE, MASK(NAME));
+	expect_order(A, ACTION_UPDATE, MASK(STREET));
+	ck_assert_uint_eq(d.n_lost, 0);
+}
+END_TEST
+
+START_TEST(what_it_said_that_waits_for_a_person_waits_again)
+{
+	rule_for_all(RULE_MANUAL);
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Rome");
+	shows(A, 10, "ann Bea Elm Rome");
+	shows(C, 10, "ann Cleo Elm Rome");
+	decide();
+	ck_assert_uint_eq(d.waits, MASK(NAME));
+	leaves(C);
+	decide();
+	write_all();
+	ck_assert_uint_eq(d.waits, 0);
+	expect_agreed("ann Bea Elm Rome");
+	shows(B, 20, "ann Zoe Elm Rome");
+	decide();
+	write_all();
+	endpoints[C].mapped = true;
+	shows(C, 10, "ann Cleo Elm Rome");
+	decide();
+	ck_assert_uint_eq(d.waits, MASK(NAME));
+	expect_order(C, ACTION_NONE, 0);
+}
+END_TEST
+
+START_TEST(what_was_deleted_while_it_was_away_it_brings_back)
+{
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Rome");
+	leaves(C);
+	deletes(B, 10);
+	decide();
+	write_all();
+	ck_assert(vector_spent(base));
+	endpoints[C].mapped = true;
+	shows(C, 0, "ann Ann Elm Rome");
+	base = NULL;
+	decide();
+	expect_order(A, ACTION_INSERT, EVERY_FIELD);
+	expect_agreed("ann Ann Elm Rome");
+}
+END_TEST
+
+START_TEST(what_it_alone_had_when_it_left_competes_when_it_is_back)
+{
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Rome");
+	is_silent(A);
+	is_silent(B);
+	shows(C, 10, "ann Cleo Elm Rome");
+	decide();
+	leaves(C);
+	shows(A, 0, "ann Ann Elm Rome");
+	shows(B, 0, "ann Ann Elm Rome");
+	decide();
+	expect_agreed("ann Ann Elm Rome");
+	endpoints[C].mapped = true;
+	shows(C, 10, "ann Cleo Elm Rome");
+	decide();
+	expect_agreed("ann Cleo Elm Rome");
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+}
+END_TEST
+
 START_TEST(a_late_comer_competes_with_what_is_agreed)
 {
 	policy.n_endpoints = ENDPOINTS;
@@ -3293,6 +3383,10 @@ static void add_contacts_and_deletes(TCase *t)
 	tcase_add_test(t, nothing_is_inserted_where_nobody_looked);
 	tcase_add_test(t, differing_rows_compete_and_nothing_is_deleted);
 	tcase_add_test(t, a_row_without_a_stamp_loses_to_one_that_has_one);
+	tcase_add_test(t, who_comes_back_has_edited_what_it_showed_when_it_left);
+	tcase_add_test(t, what_it_said_that_waits_for_a_person_waits_again);
+	tcase_add_test(t, what_was_deleted_while_it_was_away_it_brings_back);
+	tcase_add_test(t, what_it_alone_had_when_it_left_competes_when_it_is_back);
 	tcase_add_test(t, a_late_comer_competes_with_what_is_agreed);
 	tcase_add_test(t, a_field_new_to_the_mapping_competes_as_on_first_contact);
 	tcase_add_loop_test(t, a_new_field_that_is_empty_loses_to_any_value_and_nothing_is_lost, 0, 8);

@@ -410,6 +410,51 @@ START_TEST(names_are_found_again_by_number)
 }
 END_TEST
 
+/* Whose edits they are is forgotten with the endpoint; what it showed is not. */
+static void carried(const struct vseen *a, const struct vseen *b)
+{
+	ck_assert(a->known == b->known && a->present == b->present && a->same == b->same && a->owed == b->owed && a->parked == b->parked);
+	ck_assert(a->uncertain == b->uncertain && a->detached == b->detached && a->former == b->former);
+	ck_assert(value_equal(a->id, b->id) && value_equal(a->tried_key, b->tried_key));
+	ck_assert_uint_eq(a->row, b->row);
+	ck_assert_uint_eq(a->n_deviations, b->n_deviations);
+	ck_assert_uint_eq(a->n_intended, b->n_intended);
+	for (size_t i = 0; i < a->n_deviations; i++) {
+		ck_assert_uint_eq(a->deviations[i].digest, b->deviations[i].digest);
+		ck_assert_int_eq(a->deviations[i].key.eff, b->deviations[i].key.eff);
+	}
+}
+
+START_TEST(what_an_endpoint_showed_that_has_left_is_carried_along)
+{
+	struct vector_layout whole = layout_of(3, 4), left = layout_of(3, 2);
+
+	left.endpoint_number[0] = 3;
+	left.endpoint_number[1] = 1;
+	for (unsigned i = 0; i < 1000; i++) {
+		struct vector *v, *without, *back;
+		struct buf b = { 0 }, again = { 0 };
+		struct arena a;
+		struct err e;
+
+		arena_init(&a);
+		v = some_vector(&a, 3, 4);
+		vector_encode(v, &whole, &b);
+		ck_assert_msg(vector_decode(b.p, b.len, &left, &a, &without, &e), "%s", e.text);
+		ck_assert_uint_eq(without->n_endpoints, 2);
+		vector_encode(vector_copy(&a, without), &left, &again);
+		ck_assert_msg(vector_decode(again.p, again.len, &whole, &a, &back, &e), "%s", e.text);
+		ck_assert_uint_eq(back->n_seen, 4);
+		ck_assert(vector_spent(v) == vector_spent(without) && vector_spent(v) == vector_spent(back));
+		for (size_t n = 0; n < 4; n++)
+			carried(&v->seen[n], &back->seen[n]);
+		buf_fini(&b);
+		buf_fini(&again);
+		arena_fini(&a);
+	}
+}
+END_TEST
+
 START_TEST(a_usual_vector_is_small)
 {
 	struct vector_layout l = layout_of(10, 2);
@@ -512,6 +557,7 @@ int main(void)
 	tcase_add_test(t, garbage_does_no_harm);
 	tcase_add_test(t, changed_bytes_do_no_harm);
 	tcase_add_test(t, names_are_found_again_by_number);
+	tcase_add_test(t, what_an_endpoint_showed_that_has_left_is_carried_along);
 	tcase_add_test(t, a_usual_vector_is_small);
 	tcase_add_test(t, an_endpoint_is_behind_since_the_oldest_edit_that_it_lacks);
 	tcase_add_test(t, an_insert_in_doubt_intends_what_is_agreed);
