@@ -14,7 +14,8 @@
  * is what it showed once, and what has changed there since is an edit, whoever made it; what it says of a row that is not there is forgotten,
  * so that nothing is taken for deleted (restore.h), but where the change log tells that it was.
  *
- * So it is, too, for the tables of an endpoint that were not in the topology for a while: nobody has listened to them meanwhile.
+ * So it is, too, for the tables of an endpoint that were not in the topology for a while: nobody has listened to them meanwhile. Vectors have
+ * carried along what they showed when they left; by now such a row may be another record's, and has yet to get what was agreed since.
  *
  * Until the mark is written, the last step, a restart finds the same and begins again: every step may be repeated.
  */
@@ -167,6 +168,15 @@ static bool lives_elsewhere(const struct vector *v, size_t e)
 	return false;
 }
 
+static void put_vector(const struct rebase *rb, struct page *p, const struct rid *rid, const struct vector *v)
+{
+	struct store_put *put = &p->puts[p->n_puts++];
+
+	*put = (struct store_put){ .rid = *rid, .blob = { (const char *)(uintptr_t)p->bytes.len, 0 } };
+	vector_encode(v, &rb->sync->store->layouts[rb->entity], &p->bytes);
+	put->blob.len = (int32_t)(p->bytes.len - (uintptr_t)put->blob.data);
+}
+
 static void forget_in(struct rebase *rb, struct page *p, const struct rid *rid, struct value blob)
 {
 	struct sync *s = rb->sync;
@@ -187,10 +197,7 @@ static void forget_in(struct rebase *rb, struct page *p, const struct rid *rid, 
 		p->added--;
 		return;
 	}
-	p->puts[p->n_puts] = (struct store_put){ .rid = *rid, .blob = { (const char *)(uintptr_t)p->bytes.len, 0 } };
-	vector_encode(v, layout, &p->bytes);
-	p->puts[p->n_puts].blob.len = (int32_t)(p->bytes.len - (uintptr_t)p->puts[p->n_puts].blob.data);
-	p->n_puts++;
+	put_vector(rb, p, rid, v);
 }
 
 static void on_page_written(void *arg, const struct err *e)
@@ -222,7 +229,7 @@ static void page_fini(struct page *p)
 static void page_write(struct rebase *rb, struct page *p)
 {
 	struct store_write w = { .puts = p->puts, .n_puts = p->n_puts, .maps = p->maps, .n_maps = p->n_maps, .records_added = p->added };
-	bool empty = p->n_puts == 0;
+	bool empty = p->n_puts + p->n_maps == 0;
 	size_t entity = rb->entity;
 
 	for (size_t i = 0; i < p->n_puts; i++)
@@ -246,6 +253,8 @@ struct compared {			/* a page of vectors that know a row at the endpoint; then t
 	struct page page;
 	struct rid *rids;
 	struct value *blobs, *ids;
+	struct vector **vectors;
+	bool *missing;
 	size_t n, n_gone;
 };
 
@@ -254,16 +263,11 @@ static struct side *side_of(const struct compared *c)
 	return c->rb->sync->flows[c->rb->entity].sides[c->rb->endpoint];
 }
 
-/* Whether a delete that is held is carried out or taken back is a person's to say. */
 static void on_row_missing(void *arg, size_t i)
 {
 	struct compared *c = arg;
 
-	if (held_is(side_of(c), &c->rids[i]))
-		return;
-	c->rids[c->n_gone] = c->rids[i];
-	c->blobs[c->n_gone] = c->blobs[i];
-	c->ids[c->n_gone++] = c->ids[i];
+	c->missing[i] = true;
 }
 
 static void on_row_untold(void *arg, size_t i)
@@ -271,6 +275,36 @@ static void on_row_untold(void *arg, size_t i)
 	struct compared *c = arg;
 
 	forget_in(c->rb, &c->page, &c->rids[i], c->blobs[i]);
+}
+
+/* A record that was renamed meanwhile stands elsewhere than the map of its local ids says. And what deviates by now is looked at. */
+static void welcome_row(struct compared *c, size_t i)
+{
+	struct page *p = &c->page;
+	size_t e = c->rb->endpoint;
+	struct vseen *seen = &c->vectors[i]->seen[e];
+
+	if (c->rb->how != REBASE_JOINED || fault("f12-who-comes-back-gets-nothing-new"))
+		return;
+	p->maps[p->n_maps++] = (struct store_map_put){ (uint8_t)e, c->ids[i], c->rids[i], false };
+	if (seen->same || seen->owed)
+		return;
+	seen->owed = true;
+	put_vector(c->rb, p, &c->rids[i], c->vectors[i]);
+}
+
+/* Whether a delete that is held is carried out or taken back is a person's to say. */
+static void sort_rows(struct compared *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		if (!c->missing[i]) {
+			welcome_row(c, i);
+		} else if (!held_is(side_of(c), &c->rids[i])) {
+			c->rids[c->n_gone] = c->rids[i];
+			c->blobs[c->n_gone] = c->blobs[i];
+			c->ids[c->n_gone++] = c->ids[i];
+		}
+	}
 }
 
 static void compared_over(struct compared *c, const struct err *e)
@@ -314,6 +348,7 @@ static void on_rows_read(void *arg, struct rowset *rows, const struct err *e)
 	}
 	scan_each_missing(rows, c->ids, c->n, &c->page.arena, on_row_missing, c);
 	rowset_free(&rows);
+	sort_rows(c);
 	if (c->n_gone > 0)
 		link->ops->stamps(link, c->ids, c->n_gone, on_log_asked, c);
 	else
@@ -331,6 +366,7 @@ static void add_compared(struct compared *c, const struct rid *rid, struct value
 		return;
 	c->rids[c->n] = *rid;
 	c->blobs[c->n] = (struct value){ copy, blob.len };
+	c->vectors[c->n] = v;
 	c->ids[c->n++] = v->seen[rb->endpoint].id;
 }
 
@@ -346,14 +382,16 @@ static void compare_page(struct rebase *rb, const struct rid *rids, const struct
 	c->rids = arena_alloc(&c->page.arena, (n + 1) * sizeof *c->rids);
 	c->blobs = arena_alloc(&c->page.arena, (n + 1) * sizeof *c->blobs);
 	c->ids = arena_alloc(&c->page.arena, (n + 1) * sizeof *c->ids);
+	c->vectors = arena_alloc(&c->page.arena, (n + 1) * sizeof *c->vectors);
+	c->missing = arena_zalloc(&c->page.arena, (n + 1) * sizeof *c->missing);
 	for (size_t i = 0; i < n; i++)
 		add_compared(c, &rids[i], blobs[i]);
 	if (c->n > 0 && link->usable) {
 		link->ops->read(link, c->ids, c->n, on_rows_read, c);
 		return;
 	}
-	for (size_t i = 0; i < c->n; i++)
-		on_row_missing(c, i);
+	memset(c->missing, true, n);
+	sort_rows(c);
 	for (size_t i = 0; i < c->n_gone; i++)
 		on_row_untold(c, i);
 	compared_over(c, NULL);

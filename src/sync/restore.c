@@ -54,9 +54,9 @@ bool restore_vector(const struct vector_layout *layout, struct value blob, struc
 	if (!vector_decode(blob.data, (size_t)blob.len, layout, arena, &v, NULL) || v->dead)
 		return false;
 	v->n_amounts = 0;
-	for (size_t e = 0; e < v->n_endpoints; e++) {
+	for (size_t e = 0; e < v->n_seen; e++) {
 		restore_seen(&v->seen[e]);
-		shown |= v->seen[e].present;
+		shown |= e < v->n_endpoints && v->seen[e].present;
 	}
 	if (shown)
 		vector_encode(v, layout, out);

@@ -32,6 +32,7 @@ EXTRA_DIST += tests/live/test_kill_matrix.py
 EXTRA_DIST += tests/live/test_kill_orders.py
 EXTRA_DIST += tests/live/test_large.py
 EXTRA_DIST += tests/live/test_late_commits.py
+EXTRA_DIST += tests/live/test_left_and_back.py
 EXTRA_DIST += tests/live/test_lost_replies.py
 EXTRA_DIST += tests/live/test_manual.py
 EXTRA_DIST += tests/live/test_mass_delete.py
