@@ -52,6 +52,7 @@ struct observation {
 	int64_t stamp;			/* when, corrected to our clock, microseconds; STAMP_NONE */
 	uint64_t past;			/* ROW: fields that are of before its database was put back: older than any edit */
 	uint64_t followed;		/* ROW: references that only show that the record they mean has got another key */
+	uint64_t own_forms;		/* ROW: references to what is agreed, whose key it shows in a form of its own */
 	uint64_t moved;			/* ROW: references that show the same key as before, of another record than before */
 	struct value id;		/* ROW: local id */
 	const struct value *values;	/* ROW: by field index */
@@ -149,6 +150,9 @@ bool vector_shows(const struct vector *, size_t endpoint, const struct observati
 
 /* Some field of it waits for a person (rule manual), as the vector alone tells. */
 bool decide_waits(const struct entity_def *, const struct vector *, uint64_t mapped);	/* endpoints */
+
+/* That endpoint is known to show the record's agreed key in a form of its own. */
+bool decide_has_own_key(const struct entity_def *, const struct vector *, size_t endpoint);
 
 /* base NULL: nothing is known of the record. `observed` by endpoint index. All results live in the arena and share its inputs. */
 void decide_record(const struct decide_policy *, const struct vector *base, const struct observation *observed,

@@ -9,6 +9,8 @@
  *
  * A row that was moved to the record that has the former key by now shows what it showed before, and was edited all the same: it is left to
  * differ from what is agreed.
+ *
+ * A row may also show the agreed record by a key in a form of that endpoint's own (sync/round_meant.c). That is as quiet as any other such form.
  */
 #include "model/decide_work.h"
 
@@ -64,6 +66,13 @@ static void follow(struct work *w, struct vector *told, size_t e, size_t f)
 	told->seen[e].row = 0;
 }
 
+/* What is agreed, by the key that its row has there. */
+static void keep_form(struct work *w, struct vector *told, size_t e, size_t f)
+{
+	show(w, told, e, &(struct vdeviation){ (uint8_t)f, digest_field(w->seen[e].digests[f]), told->fields[f].key });
+	told->seen[e].row = 0;
+}
+
 /* As if it had shown what is agreed. */
 static void leave(struct work *w, struct vector *told, size_t e, size_t f)
 {
@@ -88,10 +97,12 @@ void decide_follow(struct work *w)
 	for (size_t e = 0; w->base != NULL && e < w->policy->n_endpoints; e++) {
 		const struct observation *o = &w->seen[e];
 
-		if (o->what != OBSERVED_ROW || o->moved == 0 || !w->base->seen[e].present)
+		if (o->what != OBSERVED_ROW || (o->moved | o->own_forms) == 0 || !w->base->seen[e].present)
 			continue;
 		if (told == NULL)
 			told = vector_copy(w->arena, w->base);
+		for (uint64_t rest = o->own_forms; rest != 0; rest &= rest - 1)
+			keep_form(w, told, e, (size_t)__builtin_ctzll(rest));
 		for (uint64_t rest = o->moved; rest != 0; rest &= rest - 1)
 			leave(w, told, e, (size_t)__builtin_ctzll(rest));
 	}

@@ -142,10 +142,22 @@ static bool is_normalised(const struct work *w, size_t e, size_t f)
 
 	if (w->base == NULL || !w->base->seen[e].present || ((w->edits[e].changed | w->replaced) & BIT(f)))
 		return false;
-	if (w->entity->fields[f].type == FIELD_REFERENCE && w->base->seen[e].owed)
+	if (w->entity->fields[f].type == FIELD_REFERENCE && w->base->seen[e].owed && !(w->seen[e].own_forms & BIT(f)))
 		return false;
 	dev = vseen_deviation(&w->base->seen[e], f);
 	return dev != NULL && dev->digest == digest_field(w->seen[e].digests[f]) && same_key(&dev->key, &now->key);
+}
+
+/* Of the very edit that is agreed. */
+bool decide_has_own_key(const struct entity_def *def, const struct vector *v, size_t e)
+{
+	for (size_t i = 0; i < def->n_key; i++) {
+		const struct vdeviation *dev = v->seen[e].same ? NULL : vseen_deviation(&v->seen[e], def->key[i]);
+
+		if (dev != NULL && edit_key_compare(def, RULE_LAST_WRITER_WINS, &dev->key, 0, &v->fields[def->key[i]].key, 0) == 0)
+			return true;
+	}
+	return false;
 }
 
 static bool everybody_was_asked(const struct work *w)

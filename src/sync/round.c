@@ -1,9 +1,9 @@
 /*
  * round.c - one round of one entity: what was captured or listed is decided, written elsewhere, marked, acknowledged.
  *
- *   RECALL -> LOOKUP -> RECALL_OLD -> READ -> READ_KEYS -> OWNERS -> STAMPS -> FOLLOW -> KEYS -> PARENTS -> INTEND -> APPLY -> MARK -> ACK
- *      ^                                                                                                                 |
- *      +------------------------------ REST <--- records that another round had in work ---------------------------------+
+ *   RECALL -> LOOKUP -> RECALL_OLD -> READ -> READ_KEYS -> OWNERS -> MEANT -> FOLLOW -> STAMPS -> KEYS -> PARENTS -> INTEND -> APPLY -> MARK -> ACK
+ *      ^                                                                                                                          |
+ *      +----------------------------------- REST <--- records that another round had in work -------------------------------------+
  *
  *   RECALL      vectors of the records, by key                 READ_KEYS  rows whose insert may have happened before
  *   LOOKUP      records of local ids that the vectors do not   OWNERS     are these rows another record's?
@@ -11,6 +11,7 @@
  *                                                              KEYS       is a changed key free? (decided by now)
  *   RECALL_OLD  vectors of these                               PARENTS    local ids for references
  *   READ        rows and row versions at the other endpoints   INTEND     what is agreed and who is owed, before any write
+ *   MEANT       which records do references mean whose keys are shown in another form?
  *   FOLLOW      do references mean what they meant, by another key?
  *
  * A round that only plans goes from PARENTS to PLAN, where it tells what it would write, and no further (plan.c).
@@ -104,7 +105,7 @@ static void reset_subject(struct round *r, struct subject *s)
 {
 	struct subject fresh = { .fate = FATE_LIVE, .rid = s->rid, .has_rid = s->has_rid, .source_id = s->source_id, .former_id = s->former_id,
 				 .evidence = s->evidence, .tries = s->tries, .alone_us = s->alone_us, .missing = s->missing, .asked_us = s->asked_us,
-				 .moved_once = s->moved_once, .gently = s->gently, .key = s->key, .rival = VALUE_NULL, .found = s->found,
+				 .moved_once = s->moved_once, .by_rows = s->by_rows, .gently = s->gently, .key = s->key, .rival = VALUE_NULL, .found = s->found,
 				 .own_way = s->own_way, .held_back = s->held_back, .set_aside_now = s->set_aside_now, .told = s->told };
 	bool gone = r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT;
 	const struct observation *before = gone ? &s->seen[r->side->endpoint] : NULL;
@@ -201,7 +202,8 @@ static const struct round_step {
 	[ROUND_RECALL_OLD] = { "recall old", round_ask_recall_old, round_got_recall_old, ROUND_READ },
 	[ROUND_READ]	   = { "read",	     round_ask_read,	     round_got_read,	     ROUND_READ_KEYS },
 	[ROUND_READ_KEYS]  = { "read keys",  round_ask_read_keys,  NULL,	     ROUND_OWNERS },
-	[ROUND_OWNERS]	   = { "owners",     round_ask_owners,     NULL,	     ROUND_FOLLOW },
+	[ROUND_OWNERS]	   = { "owners",     round_ask_owners,     NULL,	     ROUND_MEANT },
+	[ROUND_MEANT]	   = { "meant",      round_ask_meant,      NULL,	     ROUND_FOLLOW },
 	[ROUND_FOLLOW]	   = { "follow",     round_ask_follow,     NULL,	     ROUND_STAMPS },
 	[ROUND_STAMPS]	   = { "stamps",     round_ask_stamps,     NULL,	     ROUND_KEYS },
 	[ROUND_KEYS]	   = { "keys",	     round_ask_keys,	     NULL,	     ROUND_PARENTS },

@@ -8,6 +8,7 @@
  *   round_parents.c local ids for references
  *   round_journal.c what was decided, for people
  *   round_mark.c    what everybody shows now goes into the store
+ *   round_meant.c   references to records whose key an endpoint keeps in a form of its own
  *   round_follow.c  references to records that have got another key
  *   round_forward.c the row of an insert in doubt, whose record has got another key since
  *   round_exchange.c rows that have exchanged their keys
@@ -27,7 +28,7 @@
 #include "sync/state.h"
 
 enum round_state {
-	ROUND_RECALL, ROUND_LOOKUP, ROUND_RECALL_OLD, ROUND_READ, ROUND_READ_KEYS, ROUND_OWNERS, ROUND_STAMPS, ROUND_FOLLOW, ROUND_KEYS, ROUND_PARENTS,
+	ROUND_RECALL, ROUND_LOOKUP, ROUND_RECALL_OLD, ROUND_READ, ROUND_READ_KEYS, ROUND_OWNERS, ROUND_MEANT, ROUND_STAMPS, ROUND_FOLLOW, ROUND_KEYS, ROUND_PARENTS,
 	ROUND_INTEND, ROUND_APPLY, ROUND_MARK, ROUND_ACK, ROUND_PLAN, ROUND_REST, ROUND_OVER
 };
 
@@ -61,6 +62,7 @@ struct subject {			/* a record in this round */
 	int64_t asked_us;		/* put off until there is no news any more of a record that it points to: since when, monotonic */
 	struct subject *waits_for;	/* and that is this one, of this very round */
 	bool moved_once;		/* put off once, to be read again, since a reference of it seems to have been moved (round_follow.c) */
+	bool by_rows;			/* put off once, since nobody is known by a key that it shows: its rows tell whom it means (round_meant.c) */
 	int64_t told;			/* when that row was changed, as the capture brought it with its news; STAMP_NONE: it did not */
 	bool reread;			/* its row at the source is not the one that the capture brought */
 	bool twin;			/* put off because this very round has the record in work: another row with its key */
@@ -84,6 +86,7 @@ struct subject {			/* a record in this round */
 	uint64_t set_aside_now;		/* of these: that have got it in this round, and are in the books with that */
 	uint64_t let_go;		/* endpoints whose held delete of it has ended */
 	uint64_t orphaned;		/* endpoints that wait for a parent's row */
+	uint64_t own_keys;		/* endpoints where a reference that is written shows another key than the agreed one: a form of that endpoint's own */
 	uint64_t misled;		/* references that are shown by rows of other records than those that are known by these keys */
 	struct observation *seen;	/* by endpoint */
 	struct value *versions;		/* by endpoint */
@@ -266,7 +269,16 @@ void round_wait_for_parents(struct round *r, struct subject *s, size_t e);
 /* References that read back as another record's; readback NULL: none. */
 uint64_t round_find_astray(struct round *r, const struct subject *s, size_t e, const struct observation *readback);
 
+/* round_meant.c */
+/* Nobody is known by a key that it shows. True: it is put off, and its rows tell. False: they have been asked. */
+bool round_goes_by_rows(struct round *r, struct subject *s);
+void round_ask_meant(struct round *r);
+
 /* round_follow.c */
+/* A reference, and no part of its record's own key or of its unit. */
+bool round_follows(const struct entity_def *def, size_t f);
+/* The record is there, under the key that it has by now. */
+bool round_has_agreed_key(const struct vector *v, const struct entity_def *def, size_t e);
 void round_ask_follow(struct round *r);
 /* By which key others refer to it, and by which they did or may do. have_key: s->key is the one that is agreed now. */
 void round_keep_former(struct round *r, struct subject *s, bool have_key);

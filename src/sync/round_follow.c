@@ -55,6 +55,11 @@ static bool is_in_key(const struct entity_def *def, size_t f)
 	return false;
 }
 
+bool round_follows(const struct entity_def *def, size_t f)
+{
+	return def->fields[f].type == FIELD_REFERENCE && !is_in_key(def, f);
+}
+
 static bool shows_another(const struct subject *s, size_t e, size_t f)
 {
 	const struct observation *o = &s->seen[e];
@@ -163,8 +168,7 @@ static bool meant(const struct subject *parent, const struct followed *x)
 	return parent->base != NULL && parent->base->reference == shown_digest(x->subject->base, x->endpoint, x->field);
 }
 
-/* It is there, under the key that it has by now. */
-static bool has_its_key(const struct vector *v, const struct entity_def *def, size_t e)
+bool round_has_agreed_key(const struct vector *v, const struct entity_def *def, size_t e)
 {
 	const struct vseen *seen = &v->seen[e];
 
@@ -177,7 +181,7 @@ static bool has_its_key(const struct vector *v, const struct entity_def *def, si
 /* Whoever has that key there is another one yet. */
 static bool is_owed_its_key(const struct vector *v, const struct entity_def *def, size_t e)
 {
-	return v != NULL && v->seen[e].owed && !v->seen[e].parked && !has_its_key(v, def, e);
+	return v != NULL && v->seen[e].owed && !v->seen[e].parked && !round_has_agreed_key(v, def, e);
 }
 
 /*
@@ -285,7 +289,7 @@ static uint64_t moved_at(const struct following *c, const struct followed *x, co
 
 	for (size_t e = 0; e < n_endpoints(c->round); e++)
 		if (s->seen[e].what == OBSERVED_ROW && s->base->seen[e].present && digest_field(s->seen[e].digests[x->field]) == former &&
-		    shown_digest(s->base, e, x->field) == former && has_its_key(v, c->flow->def, e))
+		    shown_digest(s->base, e, x->field) == former && round_has_agreed_key(v, c->flow->def, e))
 			moved |= BIT(e);
 	return moved;
 }
@@ -314,7 +318,8 @@ static void on_shown(void *arg, const struct value *blobs, size_t n, const struc
 			x.moved = moved_at(c, &x, v, former->digest);
 			if (!x.waits || x.moved != 0)
 				c->list[found++] = x;
-		} else if (!x.waits && is_live(x.subject) && !round_points_to(x.subject, x.endpoint, x.field, v)) {
+		} else if (!x.waits && is_live(x.subject) && !round_points_to(x.subject, x.endpoint, x.field, v) &&
+			   !round_goes_by_rows(c->round, x.subject)) {
 			wait_for_parent(c, &x, v);
 		}
 	}
@@ -373,7 +378,7 @@ void round_ask_follow(struct round *r)
 	const struct entity_def *def = r->flow->def;
 
 	for (size_t f = 0; f < def->n_fields; f++)
-		if (def->fields[f].type == FIELD_REFERENCE && !is_in_key(def, f))
+		if (round_follows(def, f))
 			follow_field(r, f);
 }
 

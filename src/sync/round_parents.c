@@ -92,7 +92,7 @@ static bool is_suspect(const struct subject *s, size_t e, size_t f, const struct
 {
 	const struct observation *o = &s->seen[e];
 
-	return o->what == OBSERVED_ROW && o->points_to != NULL && p->vector != NULL && o->digests[f] == s->d.digests[f] &&
+	return o->what == OBSERVED_ROW && o->points_to != NULL && o->digests[f] == s->d.digests[f] &&
 	       !round_points_to(s, e, f, p->vector);
 }
 
@@ -210,18 +210,6 @@ static bool will_come(const struct parent *p, size_t e)
 	return p->vector == NULL || (p->vector->seen[e].owed && !p->vector->seen[e].parked) || !p->vector->seen[e].known;
 }
 
-/* The target has its own form of that key. */
-static bool has_own_key(const struct vector *v, size_t e, const struct entity_def *def)
-{
-	for (size_t i = 0; i < def->n_key; i++) {
-		const struct vdeviation *dev = v->seen[e].same ? NULL : vseen_deviation(&v->seen[e], def->key[i]);
-
-		if (dev != NULL && edit_key_compare(def, RULE_LAST_WRITER_WINS, &dev->key, 0, &v->fields[def->key[i]].key, 0) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* It has a key that is not the agreed one: a reference to it would read back as another record's, as an edit that nobody made. */
 static bool has_another_key(const struct vector *v, size_t e, const struct entity_def *def)
 {
@@ -229,7 +217,7 @@ static bool has_another_key(const struct vector *v, size_t e, const struct entit
 
 	for (size_t i = 0; i < def->n_key; i++)
 		another |= !v->seen[e].same && vseen_deviation(&v->seen[e], def->key[i]) != NULL;
-	return another && !has_own_key(v, e, def) && !fault("f13-a-row-is-pointed-to-by-whatever-key");
+	return another && !decide_has_own_key(def, v, e) && !fault("f13-a-row-is-pointed-to-by-whatever-key");
 }
 
 static const char *why_held(const struct subject *s, size_t e, size_t f, const struct parent *p)
@@ -263,6 +251,30 @@ static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t
 	s->d.next->seen[e].parked = true;
 }
 
+/* Nobody is known by a key that it shows, but the row that it points to is: once more, and that tells what it means. */
+static bool leads_to_row(struct round *r, struct subject *s)
+{
+	const struct entity_def *def = r->flow->def;
+
+	for (uint64_t rest = s->misled; rest != 0; rest &= rest - 1) {
+		size_t f = (size_t)__builtin_ctzll(rest);
+
+		if (round_follows(def, f) && parent_of(r, s, f)->vector == NULL && round_goes_by_rows(r, s))
+			return true;
+	}
+	return false;
+}
+
+static void look_at_parent(struct round *r, struct subject *s, size_t e, size_t f)
+{
+	const struct parent *p = parent_of(r, s, f);
+
+	if (p->vector == NULL || !p->vector->seen[e].present || has_another_key(p->vector, e, p->flow->def) || s->misled & BIT(f))
+		hold_for_parent(r, s, e, f, p);
+	else if (decide_has_own_key(p->flow->def, p->vector, e) && round_follows(r->flow->def, f))
+		s->own_keys |= BIT(e);
+}
+
 void round_got_parents(struct round *r)
 {
 	const struct entity_def *def = r->flow->def;
@@ -275,17 +287,12 @@ void round_got_parents(struct round *r)
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
 
-		for (size_t e = 0; is_live(s) && e < n_endpoints(r); e++)
-			for (size_t f = 0; f < def->n_fields; f++) {
-				const struct parent *p;
-
-				if (def->fields[f].type != FIELD_REFERENCE || !writes_field(s, e, f))
-					continue;
-				p = parent_of(r, s, f);
-				if (p->vector == NULL || !p->vector->seen[e].present || has_another_key(p->vector, e, p->flow->def) ||
-				    s->misled & BIT(f))
-					hold_for_parent(r, s, e, f, p);
-			}
+		if (!is_live(s) || leads_to_row(r, s))
+			continue;
+		for (size_t e = 0; e < n_endpoints(r); e++)
+			for (size_t f = 0; f < def->n_fields; f++)
+				if (def->fields[f].type == FIELD_REFERENCE && writes_field(s, e, f))
+					look_at_parent(r, s, e, f);
 	}
 	if (r->plan == NULL && !journal_commit(sync_of(r)->journal, &failed))
 		round_give_up(r, &failed);
@@ -344,7 +351,7 @@ uint64_t round_find_astray(struct round *r, const struct subject *s, size_t e, c
 			continue;
 		rid = parent_rid(r, &def->fields[f], s->d.values[f]);
 		p = find_parent(r, &rid);	/* NULL: the state was lost meanwhile and has another digest key; the round is given up */
-		if (p != NULL && !has_own_key(p->vector, e, def->fields[f].refers))
+		if (p != NULL && !decide_has_own_key(def->fields[f].refers, p->vector, e))
 			astray |= BIT(f);
 	}
 	return astray;

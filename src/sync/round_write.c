@@ -643,6 +643,8 @@ static void take_written(struct round *r, struct side *side, struct subject *s, 
 	decide_applied(p, &s->d, e, readback, action == ACTION_DELETE ? s->seen[e].id : w->id, &r->arena);
 	own_note(side, s->d.next, row_written(r, s, e, readback), action == ACTION_INSERT);
 	s->again |= s->d.orders[e].edited != 0;
+	/* What tells whether a row has to be read back is its own columns, and these are as they were sent. */
+	s->again |= readback == NULL && s->own_keys & BIT(e) && !fault("f09-what-a-reference-came-to-show-is-not-looked-at");
 }
 
 static void write_done(struct round *r, struct side *side, struct subject *s, const struct write *w, const struct decide_policy *p)

@@ -223,6 +223,20 @@ static struct value row_key(struct look *l, const struct side *side, const struc
 	return record_key(l->flow->def, shown->o.values, &l->arena);
 }
 
+/* It is that record's row, and has its key in a form of that side's own. */
+static bool shows_own_key(const struct look *l, size_t e, const struct shown *shown, const struct vector *v)
+{
+	const struct entity_def *def = l->flow->def;
+
+	if (v == NULL || !v->seen[e].present || !value_equal(v->seen[e].id, shown->id) || !decide_has_own_key(def, v, e) ||
+	    fault("f09-a-row-is-whose-key-it-shows"))
+		return false;
+	for (size_t k = 0; k < def->n_key; k++)
+		if (shown_digest(v, e, def->key[k]) != digest_field(shown->o.digests[def->key[k]]))
+			return false;
+	return true;
+}
+
 static void take_row(struct look *l, size_t e, const struct row *row, struct looked *wanted)
 {
 	struct shown shown;
@@ -238,23 +252,24 @@ static void take_row(struct look *l, size_t e, const struct row *row, struct loo
 		return;
 	}
 	rid = rid_of(&l->flow->sync->store->key, l->flow->def, key);
-	if (!rid_equal(&rid, &wanted->of->rid))
+	if (rid_equal(&rid, &wanted->of->rid)) {
+		if (value_is_null(wanted->key))
+			wanted->key = key;
+	} else if (!shows_own_key(l, e, &shown, wanted->before)) {
 		return;			/* its key is another one by now */
+	}
 	wanted->shown[e] = shown;
-	if (value_is_null(wanted->key))
-		wanted->key = key;
 }
 
-static struct looked *record_of_id(const struct asked *a, struct value id)
+/* Two may have asked for it: the record that it is known to be, and the one whose key it shows. */
+static void take_row_by_id(struct look *l, const struct asked *a, const struct row *row)
 {
 	for (size_t i = 0; i < a->n; i++)
-		if (a->ids[i].len == id.len && memcmp(a->ids[i].data, id.data, (size_t)id.len) == 0)
-			return a->records[i];
-	return NULL;
+		if (value_equal(a->ids[i], row->id))
+			take_row(l, a->endpoint, row, a->records[i]);
 }
 
-/* Of rows that were found by their key: whose are they? */
-static struct looked *record_of_row(struct look *l, const struct asked *a, const struct row *row)
+static void take_row_by_key(struct look *l, const struct asked *a, const struct row *row)
 {
 	struct shown shown;
 	struct err why = { 0 };
@@ -262,12 +277,13 @@ static struct looked *record_of_row(struct look *l, const struct asked *a, const
 	struct rid rid;
 
 	if (value_is_null(key))
-		return NULL;
+		return;
 	rid = rid_of(&l->flow->sync->store->key, l->flow->def, key);
 	for (size_t i = 0; i < a->n; i++)
-		if (rid_equal(&rid, &a->records[i]->of->rid))
-			return a->records[i];
-	return NULL;
+		if (rid_equal(&rid, &a->records[i]->of->rid)) {
+			take_row(l, a->endpoint, row, a->records[i]);
+			return;
+		}
 }
 
 static void on_rows(void *arg, struct rowset *rows, const struct err *e)
@@ -277,12 +293,8 @@ static void on_rows(void *arg, struct rowset *rows, const struct err *e)
 
 	if (e == NULL) {
 		l->rowsets[l->n_rowsets++] = rows;
-		for (size_t i = 0; i < rows->n; i++) {
-			struct looked *r = a->ids != NULL ? record_of_id(a, rows->rows[i].id) : record_of_row(l, a, &rows->rows[i]);
-
-			if (r != NULL)
-				take_row(l, a->endpoint, &rows->rows[i], r);
-		}
+		for (size_t i = 0; i < rows->n; i++)
+			(a->ids != NULL ? take_row_by_id : take_row_by_key)(l, a, &rows->rows[i]);
 	}
 	answered(l, e);
 }
@@ -520,11 +532,22 @@ static void keep_look(struct look *l, struct looked *r)
 	}
 }
 
+/* Rows that only show such a key in a form of their own are looked at as those of the record that they are known to be. */
+static void leave_to_owners(const struct look *l, struct looked *r)
+{
+	for (size_t e = 0; e < n_endpoints_of(l); e++)
+		if (r->shown[e].there && is_anothers(r, e) && shows_own_key(l, e, &r->shown[e], r->shown[e].other))
+			r->shown[e].there = false;
+}
+
 static void judge(struct look *l, struct looked *r)
 {
-	enum verdict v = compare_sides(l, r);
-	bool unmoved = is_unmoved(l, r);
+	enum verdict v;
+	bool unmoved;
 
+	leave_to_owners(l, r);
+	v = compare_sides(l, r);
+	unmoved = is_unmoved(l, r);
 	keep_look(l, r);
 	if (v == VERDICT_MATCH) {
 		if (r->of->twice != 0 && !fault("f16-a-second-row-that-is-not-looked-at-is-none"))

@@ -49,6 +49,7 @@ EXTRA_DIST += tests/live/test_plan.py
 EXTRA_DIST += tests/live/test_put_back.py
 EXTRA_DIST += tests/live/test_ratios.py
 EXTRA_DIST += tests/live/test_reload.py
+EXTRA_DIST += tests/live/test_own_keys.py
 EXTRA_DIST += tests/live/test_renamed_parent.py
 EXTRA_DIST += tests/live/test_rows.py
 EXTRA_DIST += tests/live/test_rules.py

@@ -2161,6 +2161,30 @@ START_TEST(nor_is_one_that_was_moved_before_it_had_followed)
 }
 END_TEST
 
+/* The target has capitals of that key; perhaps it is owed the street besides. */
+START_TEST(a_reference_by_a_key_in_another_form_is_quiet_and_not_written)
+{
+	fields[CITY].type = FIELD_REFERENCE;
+	all_know("ann Ann Elm Acme");
+	if (_i == 1) {
+		is_silent(B);
+		shows(A, 5, "ann Ann Oak Acme");
+		decide();
+	}
+	shows(B, 10, "ann Bea Elm ACME");
+	now[B].own_forms = MASK(CITY);
+	decide();
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	expect_order(B, _i == 1 ? ACTION_UPDATE : ACTION_NONE, _i == 1 ? MASK(STREET) : 0);
+	ck_assert_uint_eq(d.n_lost, 0);
+	write_to(A);
+	write_to(B);
+	now[B].own_forms = 0;
+	expect_quiet();
+	ck_assert(base->seen[A].same);
+}
+END_TEST
+
 /* It cannot have the key: a write changes nothing there. */
 static void goes_astray(size_t e)
 {
@@ -3428,6 +3452,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, a_reference_that_was_edited_beside_keeps_the_record);
 	tcase_add_test(t, a_reference_that_was_moved_to_who_has_the_former_key_by_now_is_an_edit);
 	tcase_add_test(t, nor_is_one_that_was_moved_before_it_had_followed);
+	tcase_add_loop_test(t, a_reference_by_a_key_in_another_form_is_quiet_and_not_written, 0, 2);
 	tcase_add_loop_test(t, where_a_record_has_its_old_key_yet_the_edit_of_the_reference_is_known, 0, 2);
 	tcase_add_test(t, who_is_behind_stays_behind_when_what_it_refers_to_gets_another_key);
 	tcase_add_test(t, a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again);
