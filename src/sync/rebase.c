@@ -321,6 +321,13 @@ static void compared_over(struct compared *c, const struct err *e)
 	}
 }
 
+static void forget_gone(struct compared *c)
+{
+	for (size_t i = 0; i < c->n_gone; i++)
+		on_row_untold(c, i);
+	compared_over(c, NULL);
+}
+
 /* What the log tells was deleted is no want of a row: the vector stays, and the log is drained when all tables were listed. */
 static void on_log_asked(void *arg, const struct stamps *list, size_t n, const struct err *e)
 {
@@ -349,10 +356,10 @@ static void on_rows_read(void *arg, struct rowset *rows, const struct err *e)
 	scan_each_missing(rows, c->ids, c->n, &c->page.arena, on_row_missing, c);
 	rowset_free(&rows);
 	sort_rows(c);
-	if (c->n_gone > 0)
+	if (c->n_gone > 0 && c->rb->how == REBASE_COMPARE)
 		link->ops->stamps(link, c->ids, c->n_gone, on_log_asked, c);
 	else
-		compared_over(c, NULL);
+		forget_gone(c);
 }
 
 static void add_compared(struct compared *c, const struct rid *rid, struct value blob)
@@ -392,9 +399,7 @@ static void compare_page(struct rebase *rb, const struct rid *rids, const struct
 	}
 	memset(c->missing, true, n);
 	sort_rows(c);
-	for (size_t i = 0; i < c->n_gone; i++)
-		on_row_untold(c, i);
-	compared_over(c, NULL);
+	forget_gone(c);
 }
 
 /* ---- page by page ------------------------------------------------------------------------------------ */
