@@ -256,9 +256,17 @@ static bool is_own_delete(const struct vseen *s)
 	return s->present && s->uncertain && s->n_intended == 0;
 }
 
+static bool has_happened(const struct work *w, size_t e)
+{
+	return w->edits[e].doubt == DOUBT_HAPPENED ||
+	       (w->seen[e].what == OBSERVED_ABSENT && !w->seen[e].outside && is_own_delete(&w->base->seen[e]));
+}
+
 static void find_edits(struct work *w)
 {
 	resolve_doubts(w);
+	for (size_t e = 0; w->base != NULL && e < w->policy->n_endpoints; e++)
+		w->out->happened |= has_happened(w, e) ? BIT(e) : 0;
 	decide_follow(w);
 	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
 		const struct decide_endpoint *p = &w->policy->endpoints[e];

@@ -135,6 +135,7 @@ struct decision {
 	struct lost_edit *lost;
 	size_t n_lost;
 	enum contact contact;		/* whether this was a first contact, and what came of it */
+	uint64_t happened;		/* endpoints where a write of ours that was in doubt turns out to have been carried out */
 	uint64_t edited;		/* endpoints with an edit, insert or delete of their own in this observation */
 	uint64_t stood;			/* of these: whose something became part of what is agreed, or waits */
 	int64_t oldest_edit_us;		/* smallest reported stamp among them; STAMP_NONE */

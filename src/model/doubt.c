@@ -71,6 +71,13 @@ struct look {			/* of the fields that were to be written, how many show */
 	size_t fit, before, neither;
 };
 
+/* That a field is empty, as it was to be, tells nothing of whose insert it is; that all of them are, and none is another, does. */
+static bool is_as_inserted(const struct look *l)
+{
+	return l->neither == 0 && !fault("f30-what-we-left-blank-was-emptied");
+}
+
+
 /* The key tells nothing of an insert: a row that somebody else inserted has the same. */
 static struct look look_at(const struct vector *v, const struct entity_def *d, size_t e, const struct observation *now)
 {
@@ -114,7 +121,7 @@ enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def
 	if (!s->uncertain || fault("f30-what-we-wrote-ourselves-is-an-edit") || s->n_intended == 0 || now->what != OBSERVED_ROW || (s->present && !value_equal(s->id, now->id)))
 		return DOUBT_NONE;
 	l = look_at(v, d, e, now);
-	if (l.fit == 0 && !(s->present ? l.before == 0 && l.neither > 0 : now->ours)) {
+	if (l.fit == 0 && !(s->present ? l.before == 0 && l.neither > 0 : now->ours || is_as_inserted(&l))) {
 		*guessed = guess_before(v, e, now);
 		return DOUBT_BEFORE;
 	}

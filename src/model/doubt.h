@@ -9,7 +9,8 @@
  * what was intended and another one what was there before, one of the two was edited to a value that we know: nobody
  * can tell which, and an old value under a fresh stamp would beat what is newer; both count as known, neither as an edit.
  * Nor can be told whether all of a row with our insert's key is ours when only some of its fields fit. Such fields are suspect:
- * known, but when they are overwritten the journal says so.
+ * known, but when they are overwritten the journal says so. Where nothing but empty fields was inserted besides the key, a row with that
+ * key and nothing else is ours.
  */
 #ifndef MODEL_DOUBT_H
 #define MODEL_DOUBT_H

@@ -2290,6 +2290,50 @@ START_TEST(a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in)
 }
 END_TEST
 
+static void shows_the_key_alone(size_t e, int64_t seconds, const char *key_and_any, uint64_t filled)
+{
+	shows(e, seconds, key_and_any);
+	for (size_t f = 0; f < FIELDS; f++)
+		if (f != 0 && !(filled & MASK(f))) {
+			((struct value *)now[e].values)[f] = VALUE_NULL;
+			((uint64_t *)now[e].digests)[f] = value_digest(&key, FIELD_TEXT, VALUE_NULL);
+		}
+	now[e].row = row_digest(&key, now[e].digests, FIELDS);
+}
+
+/* Nothing but its key and what was left blank: that it is empty there is no edit, however young the row is. And it counts as written. */
+START_TEST(an_insert_in_doubt_of_nothing_but_a_key_is_ours_and_is_filled_in)
+{
+	shows_the_key_alone(A, 10, "ann Ann Elm Rome", MASK(CITY));
+	is_missing(B);
+	decide();
+	expect_order(B, ACTION_INSERT, EVERY_FIELD);
+	d.orders[B].fields &= ~MASK(CITY);
+	send_in_doubt(B);
+	shows_the_key_alone(B, 300, "ann Ann Elm Rome", 0);
+	decide();
+	ck_assert_uint_eq(d.happened, MASK(B));
+	ck_assert_uint_eq(d.edited, 0);
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+}
+END_TEST
+
+/* And one that shows something besides is somebody else's, or was edited. */
+START_TEST(a_row_that_shows_more_than_was_inserted_in_doubt_has_an_edit)
+{
+	shows_the_key_alone(A, 10, "ann Ann Elm Rome", 0);
+	is_missing(B);
+	decide();
+	send_in_doubt(B);
+	shows_the_key_alone(B, 300, "ann Ann Elm Rome", MASK(CITY));
+	decide();
+	ck_assert_uint_eq(d.edited, MASK(B));
+	expect_order(A, ACTION_UPDATE, MASK(CITY));
+}
+END_TEST
+
 /* B got our write and never told; somebody edited another field there since, and the agreed value has moved on elsewhere. */
 START_TEST(a_write_in_doubt_does_not_come_back_as_an_edit)
 {
@@ -3457,6 +3501,8 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, who_is_behind_stays_behind_when_what_it_refers_to_gets_another_key);
 	tcase_add_test(t, a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again);
 	tcase_add_loop_test(t, a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in, 0, 2);
+	tcase_add_test(t, an_insert_in_doubt_of_nothing_but_a_key_is_ours_and_is_filled_in);
+	tcase_add_test(t, a_row_that_shows_more_than_was_inserted_in_doubt_has_an_edit);
 	tcase_add_test(t, a_write_in_doubt_does_not_come_back_as_an_edit);
 	tcase_add_test(t, a_field_that_was_edited_to_what_was_intended_does_not_make_an_edit_of_the_others);
 	tcase_add_test(t, a_write_in_doubt_that_did_not_happen_is_sent_again);
