@@ -492,12 +492,12 @@ static void run_parked_retry(struct control *c, struct http_exchange *x, const j
 	const char *entity = param_text(params, "entity");
 	int64_t id = json_integer_value(json_object_get(params, "id"));
 	struct err e = { 0 };
-	int64_t retried;
+	int64_t retried, resting = 0;
 	json_t *j;
 
 	if (!entity_is_known(c, x, entity))
 		return;
-	retried = sync_parked_retry(c->sync, entity, id, &e);
+	retried = sync_parked_retry(c->sync, entity, id, &resting, &e);
 	if (e.kind != 0) {
 		control_refuse_err(x, &e);
 		return;
@@ -508,6 +508,7 @@ static void run_parked_retry(struct control *c, struct http_exchange *x, const j
 	}
 	j = control_object();
 	json_object_set_new(j, "retried", json_integer(retried));
+	json_object_set_new(j, "resting", json_integer(resting));
 	control_answer(x, 200, j);
 }
 

@@ -385,9 +385,12 @@ static int run_parked_show(struct ctl *c, char **args, int n)
 
 static void show_retried(struct asking *a, const json_t *j)
 {
-	json_int_t n = json_integer_value(json_object_get(j, "retried"));
+	json_int_t n = number(j, "retried"), resting = number(j, "resting");
 
-	printf("%lld record%s tried again\n", (long long)n, n == 1 ? " is" : "s are");
+	printf("%lld record%s tried again", (long long)n, n == 1 ? " is" : "s are");
+	if (resting > 0)
+		printf("; %lld of them not before the entity or endpoint, which rests, is resumed", (long long)resting);
+	putchar('\n');
 }
 
 static int run_parked_retry(struct ctl *c, char **args, int n)

@@ -47,10 +47,20 @@ bool park_says_taken(const char *code)
 	return strcmp(code, "key-taken") == 0 || strcmp(code, "23505") == 0 || strcmp(code, "23P01") == 0;
 }
 
-static void mark_taken(struct side *side, struct parked_mark *m, bool taken)
+static bool says_orphan(const char *code)
 {
+	return strcmp(code, "waits-for-parent") == 0 || strcmp(code, FOREIGN_KEY) == 0;
+}
+
+/* What a write waits for; "": it is none, or waits no more. */
+static void mark_cause(struct side *side, struct parked_mark *m, const char *code)
+{
+	bool taken = park_says_taken(code), orphan = says_orphan(code);
+
 	side->taken += taken - m->taken;
+	side->orphans += orphan - m->orphan;
 	m->taken = taken;
+	m->orphan = orphan;
 }
 
 static void count_mark(struct side *side, const struct parked_mark *m, int64_t by)
@@ -87,7 +97,7 @@ static void mark_remove(struct side *side, struct parked_mark *m)
 {
 	HASH_DEL(side->flow->sync->parked, m);
 	count_mark(side, m, -1);
-	mark_taken(side, m, false);
+	mark_cause(side, m, "");
 	if (m->capture) {		/* what is found in its place is a change of its own */
 		side->flow->books.parked_rows--;
 		books_outcome(&side->flow->books, BOOKS_MERGED);
@@ -156,9 +166,9 @@ static bool load_one(void *arg, const struct journal_parked *p)
 	mark_add(side, id, p->capture, p->discarded);
 	if (p->stamp_us != 0)
 		mark_find(s, id)->stamp = p->stamp_us;
-	mark_taken(side, mark_find(s, id), !p->capture && park_says_taken(p->code));
+	mark_cause(side, mark_find(s, id), p->capture ? "" : p->code);
 	/* Who waited for whom was only in memory: they are tried again, and wait again if need be. */
-	if (strcmp(p->code, "waits-for-parent") == 0 || strcmp(p->code, FOREIGN_KEY) == 0)
+	if (says_orphan(p->code))
 		retry_wanted(side, RETRY_ORPHANS);
 	return true;
 }
@@ -261,7 +271,7 @@ bool park_record(struct side *side, bool capture, const struct rid *rid, struct 
 		mark_discarded(side, m, false);
 	m = mark_find(s, t.mark);
 	if (m != NULL) {
-		mark_taken(side, m, !capture && park_says_taken(cause->code));
+		mark_cause(side, m, capture ? "" : cause->code);
 		m->once_more = false;
 		if (stamp != STAMP_NONE)
 			m->stamp = stamp;

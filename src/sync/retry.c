@@ -34,6 +34,7 @@ struct portion {
 	struct arena arena;
 	unsigned causes;
 	size_t lines;			/* of the journal */
+	int64_t last;			/* the number of the last one */
 	int64_t asked_us;		/* monotonic */
 	struct value rows[PORTION];	/* local ids */
 	struct again records[PORTION];
@@ -219,7 +220,7 @@ static bool take_line(void *arg, const struct journal_parked *line)
 {
 	struct portion *p = arg;
 
-	p->side->retry.after = line->id;
+	p->last = line->id;
 	p->lines++;
 	if (line->capture == p->side->retry.at_writes)
 		return true;
@@ -232,39 +233,60 @@ static bool take_line(void *arg, const struct journal_parked *line)
 	return p->n_rows < PORTION && p->n_records < PORTION;
 }
 
-static void decide_records(struct portion *p)
+/* retried: as round_of_records() takes it. */
+static void decide_records(struct portion *p, struct side *retried)
 {
 	const struct again *list[PORTION];
 
 	for (size_t i = 0; i < p->n_records; i++)
 		list[i] = &p->records[i];
-	p->side->retry.open++;
-	round_of_records(p->side->flow, list, p->n_records, p->side);
+	round_of_records(p->side->flow, list, p->n_records, retried);
+}
+
+/* From that one on. */
+static void each_line(struct portion *p, int64_t after, bool (*fn)(void *arg, const struct journal_parked *))
+{
+	const struct side *side = p->side;
+	struct err e = { 0 };
+
+	p->lines = 0;
+	p->last = after;
+	if (!journal_parked_each(side->flow->sync->journal, side->flow->def->name, side->mapping->endpoint->name, after, LINES_MOST, fn, p, &e))
+		log_error("parked records not read", LOG_ERR(&e));
+}
+
+/* There may be more lines behind those that were looked at. */
+static bool was_cut(const struct portion *p)
+{
+	return p->lines == LINES_MOST || p->n_rows == PORTION || p->n_records == PORTION;
 }
 
 static void fill_portion(struct portion *p)
 {
-	const struct side *side = p->side;
 	struct retry *t = &p->side->retry;
-	struct err e = { 0 };
 
-	p->lines = 0;
-	if (!journal_parked_each(side->flow->sync->journal, side->flow->def->name, side->mapping->endpoint->name, t->after, LINES_MOST, take_line,
-				 p, &e))
-		log_error("parked records not read", LOG_ERR(&e));
-	if (p->lines < LINES_MOST && p->n_rows < PORTION && p->n_records < PORTION)
+	each_line(p, t->after, take_line);
+	t->after = p->last;
+	if (!was_cut(p))
 		half_over(t);
+}
+
+static struct portion *portion_new(struct side *side, unsigned causes)
+{
+	struct portion *p = xcalloc(1, sizeof *p);
+
+	p->side = side;
+	p->causes = causes;
+	arena_init(&p->arena);
+	return p;
 }
 
 static void begin_portion(struct side *side)
 {
-	struct portion *p = xcalloc(1, sizeof *p);
 	struct retry *t = &side->retry;
+	struct portion *p = portion_new(side, t->causes);
 
 	failpoint("retry", "lines", "before");
-	p->side = side;
-	p->causes = t->causes;
-	arena_init(&p->arena);
 	t->began_us = clock_mono_us();
 	t->open = 1;
 	t->for_keys = t->causes & RETRY_KEYS;
@@ -273,8 +295,10 @@ static void begin_portion(struct side *side)
 		fill_portion(p);
 	log_debug("parked records are tried again", LOG_S("entity", side->flow->def->name), LOG_S("endpoint", side->mapping->endpoint->name),
 		  LOG_I("rows", (int64_t)p->n_rows), LOG_I("writes", (int64_t)p->n_records));
-	if (p->n_records > 0)
-		decide_records(p);
+	if (p->n_records > 0) {
+		t->open++;
+		decide_records(p, side);
+	}
 	if (p->n_rows > 0) {
 		read_rows(p);
 	} else {
@@ -308,12 +332,44 @@ bool feed_retry(struct flow *flow)
 	return false;
 }
 
+/* ---- for a migration ----------------------------------------------------------------------------------------- */
+
+static bool take_orphan(void *arg, const struct journal_parked *line)
+{
+	struct portion *p = arg;
+
+	p->last = line->id;
+	p->lines++;
+	if (!line->capture && wants_write(p->causes, line))
+		add_record(p, line, false);
+	return p->n_records < PORTION;
+}
+
+int64_t retry_orphans(struct side *side, int64_t after)
+{
+	struct portion *p = portion_new(side, RETRY_ORPHANS);
+	int64_t last;
+
+	each_line(p, after, take_orphan);
+	last = was_cut(p) ? p->last : 0;
+	if (p->n_records > 0)
+		decide_records(p, NULL);
+	portion_free(p);
+	return last;
+}
+
 /* ---- by order of the operator ------------------------------------------------------------------------------ */
 
 struct only {
 	struct sync *sync;
-	int64_t id, n;
+	int64_t id, n, resting;
 };
+
+/* Nothing is tried there before it is resumed, or a migration comes to it. */
+static bool rests(const struct side *side)
+{
+	return side->flow->paused || side->paused;
+}
 
 static bool retry_line(void *arg, const struct journal_parked *line)
 {
@@ -324,6 +380,7 @@ static bool retry_line(void *arg, const struct journal_parked *line)
 	if (side == NULL || line->id != o->id)
 		return true;
 	o->n++;
+	o->resting += rests(side);
 	if (line->capture)
 		retry_wanted(side, RETRY_ROWS);
 	else if (rid_parse(line->rid, &rid))
@@ -331,28 +388,36 @@ static bool retry_line(void *arg, const struct journal_parked *line)
 	return true;
 }
 
-int64_t retry_all(struct flow *flow)
+void retry_all(struct flow *flow)
 {
-	int64_t n = 0;
-
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
-		if (flow->sides[e] != NULL) {
-			n += flow->sides[e]->parked;
+		if (flow->sides[e] != NULL)
 			retry_wanted(flow->sides[e], RETRY_ALL);
-		}
-	return n;
 }
 
-int64_t sync_parked_retry(struct sync *s, const char *entity, int64_t id, struct err *e)
+static void count_parked(struct only *o, const struct flow *flow)
 {
-	struct only only = { s, id, 0 };
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
+		const struct side *side = flow->sides[e];
+
+		o->n += side != NULL ? side->parked : 0;
+		o->resting += side != NULL && rests(side) ? side->parked : 0;
+	}
+}
+
+int64_t sync_parked_retry(struct sync *s, const char *entity, int64_t id, int64_t *resting, struct err *e)
+{
+	struct only only = { .sync = s, .id = id };
 
 	if (id != 0 && !journal_parked_each(s->journal, NULL, NULL, id - 1, 1, retry_line, &only, e))
 		return -1;
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
-		if (id == 0 && (entity == NULL || strcmp(entity, s->flows[i].def->name) == 0))
-			only.n += retry_all(&s->flows[i]);
+		if (id == 0 && (entity == NULL || strcmp(entity, s->flows[i].def->name) == 0)) {
+			count_parked(&only, &s->flows[i]);
+			retry_all(&s->flows[i]);
+		}
 		flow_pump(&s->flows[i]);
 	}
+	*resting = only.resting;
 	return only.n;
 }

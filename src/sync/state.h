@@ -152,7 +152,8 @@ struct side {
 		struct loop_timer *later;	/* pending: then there is cause to try what waits for keys and values */
 	} retry;
 	int64_t taken;			/* writes among both that wait for a key or value that another row has */
-	int64_t freed_us;		/* monotonic: when these were last tried because a row had changed */
+	int64_t orphans;		/* of the writes: that wait for a row that they point to */
+	int64_t freed_us;		/* monotonic: when those that are taken were last tried because a row had changed */
 	struct debts debts;		/* since when these are owed, wall */
 	int64_t aside_us;		/* timelines: since when something stands aside; 0: nothing does */
 	char schema_mark[20];
@@ -278,6 +279,7 @@ struct parked_mark {			/* what is parked, by identity; the words are in the jour
 	bool capture;			/* a row that cannot be taken; else a write */
 	bool discarded;
 	bool taken;			/* a write: another row has its key, or a value that must be unique */
+	bool orphan;			/* a write: a row that it points to is not there */
 	bool once_more;			/* it is tried again at the next look */
 	int64_t stamp;			/* a row: when it was changed, as the change log told; STAMP_NONE */
 	UT_hash_handle hh;
@@ -521,7 +523,12 @@ enum {				/* why something that is parked may go through by now */
 void retry_wanted(struct side *, unsigned causes);	/* by and by; costs nothing where nothing is parked */
 void retry_keys_in(struct side *, int64_t ms);		/* RETRY_KEYS, then */
 bool retry_comes(const struct side *);			/* that was asked for, and is still to come */
-int64_t retry_all(struct flow *);			/* RETRY_ALL of all its sides: how many records that is */
+void retry_all(struct flow *);			/* RETRY_ALL of all its sides */
+/*
+ * A portion of what is parked there for want of a row that it points to is decided again now, also while the entity rests: of the lines
+ * behind that one (0: of all). Answers up to which one it has come; 0: there are no more.
+ */
+int64_t retry_orphans(struct side *, int64_t after);
 bool retries_under_way(const struct flow *);
 void retry_part_over(struct side *);			/* a round of them has ended */
 

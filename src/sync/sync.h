@@ -265,7 +265,7 @@ struct sync_migrate_order {
 	int64_t lag_most_us;		/* 0: however far */
 };
 struct sync_migrate_sums {		/* of all its lives together */
-	int64_t rows;			/* of the source: looked at, and what became of them is durable */
+	int64_t rows;			/* of the entity, at the source: looked at, and what became of them is durable */
 	int64_t unread;			/* of these: not read, since nobody has written them after all were listed last */
 	int64_t read, written;		/* bytes: of the others; to the target */
 	int64_t inserted, updated, deleted;	/* there */
@@ -306,8 +306,9 @@ bool sync_install(struct sync *, const char *endpoint, done_fn *done, void *arg,
 bool sync_uninstall(struct sync *, const char *endpoint, done_fn *done, void *arg, struct err *e);
 bool sync_install_print(struct sync *, const char *endpoint, void (*done)(void *arg, const char *text, const struct err *e),
 			void *arg, struct err *e);
-/* Tries parked records again: all (id 0), of an entity (may be NULL), or one. Answers how many were put in line. */
-int64_t sync_parked_retry(struct sync *, const char *entity, int64_t id, struct err *e);
+/* Tries parked records again: all (id 0), of an entity (may be NULL), or one. Answers how many were put in line; *resting: how many of them wait
+ * until their entity or endpoint is resumed. */
+int64_t sync_parked_retry(struct sync *, const char *entity, int64_t id, int64_t *resting, struct err *e);
 /* That record stays different and counts as settled: a row until something else is wrong with it, a write until it is tried again. */
 bool sync_parked_discard(struct sync *, int64_t id, struct err *e);
 /* Carries out a set of held deletes (contact/sales/17; rows that are back by now stay), or brings their rows back. */

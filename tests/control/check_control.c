@@ -1284,6 +1284,7 @@ START_TEST(parked_records_are_shown_retried_discarded)
 	json_decref(j);
 	j = order(&s, "parked/retry", "{\"id\": 2}", 200);
 	ck_assert_int_eq(json_integer_value(json_object_get(j, "retried")), 1);
+	ck_assert_int_eq(json_integer_value(json_object_get(j, "resting")), 0);
 	json_decref(j);
 	error_is(order(&s, "parked/retry", "{\"id\": 99}", 400), 64, "99");
 	error_is(order(&s, "parked/retry", "{\"entity\": \"contacts\"}", 400), 64, "did you mean 'contact'?");

@@ -392,6 +392,7 @@ START_TEST(parked_records_in_words_and_as_json)
 	is(ctl("parked", "show", "999", NULL), 64, "", "999");
 	is(ctl("parked", "retry", NULL), 0, "450 records are tried again\n", NULL);
 	is(ctl("parked", "retry", "7", NULL), 0, "1 record is tried again\n", NULL);
+	is(ctl("parked", "retry", "3", NULL), 0, "1 record is tried again; 1 of them not before the entity or endpoint, which rests, is resumed\n", NULL);
 	is(ctl("parked", "discard", "2", "3", NULL), 0, "#2 discarded\n#3 discarded\n", NULL);
 	is(ctl("parked", "discard", NULL), 64, "", "usage: crmsyncctl parked discard NUMBER...");
 	is(ctl("parked", "lsit", NULL), 64, "", "did you mean 'parked list'?");

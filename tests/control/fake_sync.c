@@ -609,10 +609,11 @@ bool sync_install_print(struct sync *s, const char *endpoint, void (*done)(void 
 	return later(s, (struct later){ .printed = done, .arg = arg });
 }
 
-int64_t sync_parked_retry(struct sync *s, const char *entity, int64_t id, struct err *e)
+int64_t sync_parked_retry(struct sync *s, const char *entity, int64_t id, int64_t *resting, struct err *e)
 {
 	int64_t all = journal_parked_count(s->journal, entity != NULL ? entity : "contact", NULL);
 
+	*resting = id == 3 ? 1 : 0;
 	return id == 0 ? all : id <= all;
 }
 
