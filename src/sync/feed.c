@@ -288,7 +288,7 @@ void capture_settled(struct side *side, const char *position)
 /* Of an entity that is paused: what a migration needs, and nothing else. */
 static bool feed_at_rest(struct flow *flow)
 {
-	return feed_again(flow) || feed_scan(flow) || migrate_feed(flow);
+	return (migrate_knows_its_sums(flow) && feed_again(flow)) || feed_scan(flow) || migrate_feed(flow);
 }
 
 static bool feed_all(struct flow *flow)

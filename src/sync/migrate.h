@@ -37,6 +37,10 @@
  * How far it is stands in the store beside the vectors that it has made, in one line behind them: who loses the one has lost the other.
  * A part is over when its round has marked what came of it; the mark names the last row before which all parts are. What was in work when
  * the process was killed is listed again, and found to be done, in doubt (doubt.h), or not begun.
+ *
+ * What it has brought over is counted with the vectors that tell of it: the sums of each round go into the store in one piece with what the round
+ * marks. A write that was in doubt counts when it turns out to have been carried out. So a row counts once, however often it was broken off.
+ * What was looked at (rows, bytes read, cleaned values) counts when its part is over: what is listed again has not counted yet.
  */
 #ifndef SYNC_MIGRATE_H
 #define SYNC_MIGRATE_H
@@ -53,7 +57,8 @@ struct part {				/* a page in work */
 	struct sync_migration *migration;
 	struct stretch *stretch;
 	char *last;			/* owned; local id of its last row */
-	struct sync_migrate_sums sums;
+	int64_t listed;			/* rows of the table */
+	struct sync_migrate_sums sums;	/* of what was looked at */
 	int64_t untaken;		/* of its rows: cannot be taken */
 	bool past;			/* its rows are as they were at the moment that all stretches are listed as of */
 	bool over;
@@ -88,7 +93,7 @@ struct sync_migration {
 	uint64_t losses;		/* of the state before it began */
 	int64_t past_us[2];		/* of source and target then: when they were put back last */
 	bool ended;			/* it has told its end, or nobody wants to know */
-	bool left;			/* by whoever ordered it: what is in work is carried through, and counts */
+	bool unsure;			/* a round's mark was not answered: nobody knows whether the store has its sums, and no others may follow */
 	size_t open;			/* questions and rounds under way */
 	enum migrate_phase phase;
 	struct job job;			/* of this life; done: kept in the mark, as the sums are */
@@ -107,6 +112,8 @@ struct sync_migration {
 	/* SETTLE */
 	int64_t settling_us;
 	unsigned looks;
+	int64_t orphans_after;		/* up to that line of the journal those were tried once more; 0: a new pass is next */
+	int64_t orphans_left;		/* so many there were when the last pass began */
 	bool forgetting;		/* the mark is being removed */
 	/* all of it */
 	struct sync_migrate_sums sums;
@@ -134,12 +141,17 @@ bool migrate_mark_read(struct sync_migration *, struct value text);
 bool migrate_is_at_work(const struct flow *);	/* a flow that is paused has that much to do */
 bool migrate_rests_at(const struct flow *, size_t e);	/* nothing is written there while it is at work */
 bool migrate_feed(struct flow *);
+bool migrate_knows_its_sums(const struct flow *);	/* else no round of a flow that is paused may begin */
 void migrate_tick(struct sync *);
 void migrate_end_with_sync(struct sync *);	/* tells whoever asked */
 void migrate_free(struct sync *);		/* nothing it asked for is open any more */
 
 /* For its other files: */
-static inline bool migrate_counts(const struct sync_migration *m) { return !m->ended || m->left; }
+/* What comes to its end is kept, also after it was left or broken off: until its mark is gone, or the state of which that tells. */
+static inline bool migrate_counts(const struct sync_migration *m)
+{
+	return m->phase != MIGRATE_BEGIN && !m->forgetting && !m->unsure && m->losses == m->sync->losses && !m->sync->closing;
+}
 /* Something that it had asked for has been answered. False: it is over, and maybe gone. */
 bool migrate_answered(struct sync_migration *, const struct err *);
 /* The same, of what rounds are made of: what was asked for before something went is not worked on after it. */
@@ -174,10 +186,12 @@ int64_t migrate_rejected(const struct sync_migration *);	/* that is parked now, 
 
 /* ---- migrate_round.c --------------------------------------------------------------------------------- */
 
-/* A round is born that belongs to it: one of its pages, or any of a flow that is paused. Told of its end, why NULL: fine. */
+/* A round is born that belongs to it: one of its pages, or any of a flow that is paused. */
 void migrate_join(struct round *);
-void migrate_leave(struct sync_migration *, struct part *, const struct err *why);
-void migrate_taken(struct part *, uint64_t cleaned, uint64_t untaken);	/* the rows of its page were looked at */
+/* Its end. counting: its mark, with the sums, was not answered yet. why NULL: fine. */
+void migrate_leave(struct sync_migration *, struct part *, bool counting, const struct err *why);
+/* The rows of its page were looked at. foreign: these are none of the entity's (outside of `where`, or deleted softly). */
+void migrate_taken(struct part *, uint64_t cleaned, uint64_t untaken, int64_t foreign);
 bool migrate_forbids(const struct round *, size_t e);			/* nothing is written there */
 bool migrate_looks_anew(const struct round *);				/* a row without news is not over with that */
 bool migrate_meets_strangers(const struct round *, size_t e);		/* there may be rows that no vector tells of */
@@ -191,7 +205,11 @@ bool migrate_spares(const struct round *, const struct subject *);	/* it is list
 void migrate_impose(struct round *, const struct subject *, struct decide_policy *);
 /* It has been decided, and not as the source shows it: true: now that is imposed, and it is to be decided again. */
 bool migrate_overrules(struct round *, const struct subject *, struct decide_policy *);
-void migrate_note_written(const struct round *, size_t e, size_t bytes, int64_t us);
-void migrate_note_done(const struct round *, size_t e, enum action);
+void migrate_note_written(struct round *, size_t e, size_t bytes, int64_t us);
+void migrate_note_done(struct round *, size_t e, enum action);
+/* MARK: what this pass has brought is in the sums now. False: it must not be marked, for nobody knows the sums any more. */
+bool migrate_count_brought(struct round *);
+/* Then: the line to be written in one piece with its vectors; the caller frees. NULL: nothing has changed. */
+char *migrate_mark_brought(struct round *, char name[200]);
 
 #endif

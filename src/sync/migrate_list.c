@@ -228,15 +228,12 @@ static bool is_of_the_past(const struct stretch *t, const struct err *e)
 
 /* ---- pages -------------------------------------------------------------------------------------------- */
 
+/* What was looked at. */
 static void add_sums(struct sync_migrate_sums *to, const struct sync_migrate_sums *more)
 {
 	to->rows += more->rows;
 	to->unread += more->unread;
 	to->read += more->read;
-	to->written += more->written;
-	to->inserted += more->inserted;
-	to->updated += more->updated;
-	to->deleted += more->deleted;
 	to->cleaned += more->cleaned;
 	to->waited_us += more->waited_us;
 }
@@ -252,13 +249,13 @@ static void settle_parts(struct stretch *t)
 		struct part *part = t->first;
 
 		t->first = part->next;
-		job_more(&m->job, part->sums.rows, now);
-		t->done += part->sums.rows;
-		rate_add(&t->pace, (uint64_t)part->sums.rows, now);
-		if (m->phase != MIGRATE_SOURCE)		/* what is reported is what was brought over */
-			part->sums.rows = part->sums.unread = part->sums.read = part->sums.cleaned = part->untaken = 0;
-		add_sums(&m->sums, &part->sums);
-		m->untaken += part->untaken;
+		job_more(&m->job, part->listed, now);
+		t->done += part->listed;
+		rate_add(&t->pace, (uint64_t)part->listed, now);
+		if (m->phase == MIGRATE_SOURCE) {		/* what is reported is what was brought over */
+			add_sums(&m->sums, &part->sums);
+			m->untaken += part->untaken;
+		}
 		free(t->settled);
 		t->settled = part->last;
 		free(part);
@@ -268,13 +265,16 @@ static void settle_parts(struct stretch *t)
 		migrate_save(m);
 }
 
-void migrate_leave(struct sync_migration *m, struct part *part, const struct err *why)
+void migrate_leave(struct sync_migration *m, struct part *part, bool counting, const struct err *why)
 {
+	m->unsure |= counting && why != NULL;
+	if (part == NULL && !counting)		/* what it had to look at comes again */
+		why = NULL;
 	if (part != NULL && why == NULL && migrate_counts(m)) {
 		part->over = true;
 		settle_parts(part->stretch);
 	}
-	if (migrate_answered(m, part != NULL ? why : NULL))
+	if (migrate_answered(m, why))
 		migrate_go_on(m);
 }
 
@@ -301,6 +301,7 @@ static void take_page(struct stretch *t, struct rowset *rows, const char *last, 
 
 	if (last != NULL || t->after != NULL)
 		part->last = xstrdup(last != NULL ? last : t->after);
+	part->listed = looked_at;
 	part->sums = (struct sync_migrate_sums){ .rows = looked_at, .unread = looked_at - (int64_t)rows->n, .read = (int64_t)rows->bytes,
 						 .waited_us = now - t->asked_us };
 	free(t->after);

@@ -31,10 +31,9 @@ static void add_identity(const struct sync_migration *m, struct buf *out)
 		[MIGRATE_FULL] = "full", [MIGRATE_INCREMENTAL] = "incremental", [MIGRATE_PARALLEL] = "parallel",
 	};
 	static const char *const ontos[] = { [ONTO_EMPTY] = "empty", [ONTO_MERGE] = "merge", [ONTO_REPLACE] = "replace" };
-	const struct shake *shakes = m->sync->shakes;
 
 	buf_addf(out, "2 %s %s %s %s %" PRId64 " %" PRId64 " ", m->from->mapping->endpoint->name, m->to->mapping->endpoint->name,
-		 strategies[m->strategy], ontos[m->onto], shakes[m->from->endpoint].past_us, shakes[m->to->endpoint].past_us);
+		 strategies[m->strategy], ontos[m->onto], m->past_us[0], m->past_us[1]);
 }
 
 /* In this order, in the mark. */

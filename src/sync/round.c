@@ -260,6 +260,7 @@ static void round_end(struct round *r)
 	bool captured = r->captured != NULL, page = r->is_page;
 	struct sync_migration *migration = r->migration;
 	struct part *part = r->part;
+	bool counting = r->counting;
 	struct err why = r->why;
 	int64_t news_from_us = r->news_from_us;
 	char *position = ok && captured && r->captured->position != NULL ? xstrdup(r->captured->position) : NULL;
@@ -291,7 +292,7 @@ static void round_end(struct round *r)
 	if (retried != NULL)
 		retry_part_over(retried);
 	if (migration != NULL)
-		migrate_leave(migration, part, ok ? NULL : &why);
+		migrate_leave(migration, part, counting, ok ? NULL : &why);
 	free(position);
 	if (!flow->sync->closing)
 		meters_look_at(flow);
@@ -484,12 +485,15 @@ void round_of_listing(struct side *side, struct rowset *rows, int64_t asked_us, 
 void round_of_migration(struct side *side, struct rowset *rows, int64_t asked_us, struct part *part)
 {
 	uint64_t cleaned = side->flow->meter.cleaned, rejected = side->flow->meter.rejected;
+	int64_t foreign = 0;
 	struct round *r = of_rows(side, rows, asked_us, NULL);
 
 	if (r->migration == NULL)
 		migrate_join(r);
 	r->part = part;
-	migrate_taken(part, side->flow->meter.cleaned - cleaned, side->flow->meter.rejected - rejected);
+	for (size_t i = 0; i < r->n; i++)
+		foreign += r->subjects[i].seen[side->endpoint].what == OBSERVED_ABSENT;
+	migrate_taken(part, side->flow->meter.cleaned - cleaned, side->flow->meter.rejected - rejected, foreign);
 	round_run(r);
 }
 

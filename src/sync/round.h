@@ -139,6 +139,8 @@ struct round {
 	struct side *retried;		/* its records are parked there, and tried again; NULL: not so */
 	struct sync_migration *migration;	/* that it belongs to; NULL: to none */
 	struct part *part;		/* it is that part of it; NULL: none */
+	struct sync_migrate_sums brought;	/* in this pass, to its target: inserted, updated, deleted, written and waited_us */
+	bool counting;			/* what it has brought is in the migration's sums; the mark that keeps them is on its way */
 	bool at_rest;			/* the entity is paused: only the target is written to */
 	struct sync_plan *plan;		/* it only finds out what it would do, and tells that; NULL: it does it */
 	bool stale;			/* we wrote to the side since its rows were asked for, or read there: what looks like an edit is read again */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "sync/migrate.h"
 #include "sync/round_ahead.h"
 #include "sync/undo.h"
 
@@ -139,9 +140,15 @@ void round_ask_mark(struct round *r)
 {
 	struct marking m = { 0 };
 	struct store_write w = { 0 };
-	struct store_position positions[2];
-	char name[200], mark[EPOCH_TEXT], text[EPOCH_TEXT];
+	struct store_position positions[3];
+	char name[200], mark[EPOCH_TEXT], text[EPOCH_TEXT], migration[200], *sums;
+	struct err unsure = { 0 };
 
+	if (!migrate_count_brought(r)) {
+		err_set(&unsure, ERR_TRANSIENT, "interrupted", "what the migration has counted is not known any more");
+		round_give_up(r, &unsure);
+		return;
+	}
 	m.puts = arena_alloc(&r->arena, (r->n + 1) * 3 * sizeof *m.puts);
 	m.maps = arena_alloc(&r->arena, (r->n + 1) * 2 * n_endpoints(r) * sizeof *m.maps);
 	for (size_t i = 0; i < r->n; i++) {
@@ -179,6 +186,9 @@ void round_ask_mark(struct round *r)
 		epoch_mark_text(&sync_of(r)->shakes[r->side->endpoint], text);
 		positions[w.n_positions++] = (struct store_position){ mark, text };
 	}
+	sums = migrate_mark_brought(r, migration);
+	if (sums != NULL)
+		positions[w.n_positions++] = (struct store_position){ migration, sums };
 	w.positions = positions;
 	if (w.n_puts > 0 || w.n_maps > 0 || w.n_positions > 0 || w.intent_done != NULL) {
 		r->waiting++;
@@ -186,6 +196,7 @@ void round_ask_mark(struct round *r)
 	}
 	buf_fini(&m.bytes);
 	free(m.forwards);
+	free(sums);
 }
 
 /* Its row there shows something else now in any of these fields; or it is gone. */
@@ -350,6 +361,7 @@ void round_got_mark(struct round *r)
 			round_book(r, &r->subjects[i]);
 	round_settle_undos(r);
 	r->intent[0] = '\0';
+	r->counting = false;
 	round_unclaim_all(r);
 	if (r->writes_sent)
 		r->flow->last_write_us = clock_mono_us();
