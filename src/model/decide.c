@@ -212,7 +212,9 @@ static void find_row_edits(struct work *w, size_t e)
 	x->reborn = v != NULL && v->seen[e].known && !same_id(v, e, &w->seen[e]) && !v->seen[e].uncertain &&
 		    (v->dead || (!v->seen[e].present && !v->seen[e].owed)) && !fault("f11-born-again-it-is-the-same-as-before");
 	if (!base_knows(w, e)) {
-		x->changed = x->no_base = all_fields(w->entity);
+		uint64_t blank = v != NULL ? doubt_left_blank(v, e, &w->seen[e]) : 0;
+
+		x->changed = x->no_base = widen_to_units(w, all_fields(w->entity) & ~blank);
 		if (v != NULL && w->seen[e].past != 0)	/* the others were edited on top of what is agreed */
 			x->no_base &= w->seen[e].past;
 		return;

@@ -54,6 +54,8 @@ static void show_now(struct work *w, size_t e)
 			list[n].key = nobodys_key;
 		else if (base_knows(w, e))
 			list[n].key = decide_shown_key(w, e, f);
+		else
+			list[n].key = nobodys_key;	/* nobody has a say there, or an insert of ours has left it blank */
 		if ((w->replaced & BIT(f)) && same_key(&list[n].key, &next->fields[f].key))
 			list[n].key = nobodys_key;	/* a form of what is not agreed any more */
 		n++;

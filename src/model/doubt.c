@@ -147,3 +147,17 @@ enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def
 	memcpy(shown->deviations, list, n * sizeof *list);
 	return DOUBT_HAPPENED;
 }
+
+uint64_t doubt_left_blank(const struct vector *v, size_t e, const struct observation *now)
+{
+	const struct vseen *s = &v->seen[e];
+	uint64_t mask = 0;
+
+	for (size_t f = 0; s->uncertain && !s->present && f < v->n_fields; f++) {
+		const struct vdeviation *is = value_is_null(now->values[f]) ? fitting(s, f, now) : NULL;
+
+		if (is != NULL && is->key.origin == ORIGIN_NONE)
+			mask |= BIT(f);
+	}
+	return fault("f30-what-we-left-blank-was-emptied") ? 0 : mask;
+}

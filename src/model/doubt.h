@@ -36,4 +36,10 @@ enum doubt_verdict {
 enum doubt_verdict doubt_resolve(const struct vector *base, const struct entity_def *, size_t endpoint, const struct observation *now,
 				 struct arena *, struct vseen *shown, uint64_t *guessed, uint64_t *suspect);
 
+/*
+ * Fields that are as empty there as an insert in doubt was to leave them (it pointed to a row that had yet to come). Whosever row it is, that
+ * it is empty says nothing: taken for an edit it would empty what is agreed.
+ */
+uint64_t doubt_left_blank(const struct vector *base, size_t endpoint, const struct observation *now);
+
 #endif

@@ -2320,6 +2320,24 @@ START_TEST(an_insert_in_doubt_of_nothing_but_a_key_is_ours_and_is_filled_in)
 }
 END_TEST
 
+/* The same of a row that does not look like ours, since the target makes something else of what was inserted. */
+START_TEST(what_an_insert_in_doubt_left_blank_is_no_edit_whosever_row_it_is)
+{
+	shows_the_key_alone(A, 10, "ann Ann Elm Rome", MASK(NAME) | MASK(CITY));
+	is_missing(B);
+	decide();
+	d.orders[B].fields &= ~MASK(CITY);
+	send_in_doubt(B);
+	shows_the_key_alone(B, 300, "ann ANN Elm Rome", MASK(NAME));
+	decide();
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	expect_order(B, ACTION_UPDATE, MASK(CITY));
+	write_all();
+	decide();
+	expect_nothing_to_do();
+}
+END_TEST
+
 /* And one that shows something besides is somebody else's, or was edited. */
 START_TEST(a_row_that_shows_more_than_was_inserted_in_doubt_has_an_edit)
 {
@@ -3502,6 +3520,7 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_test(t, a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again);
 	tcase_add_loop_test(t, a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in, 0, 2);
 	tcase_add_test(t, an_insert_in_doubt_of_nothing_but_a_key_is_ours_and_is_filled_in);
+	tcase_add_test(t, what_an_insert_in_doubt_left_blank_is_no_edit_whosever_row_it_is);
 	tcase_add_test(t, a_row_that_shows_more_than_was_inserted_in_doubt_has_an_edit);
 	tcase_add_test(t, a_write_in_doubt_does_not_come_back_as_an_edit);
 	tcase_add_test(t, a_field_that_was_edited_to_what_was_intended_does_not_make_an_edit_of_the_others);
