@@ -97,6 +97,8 @@ FAULTS = [Fault(*line) for line in (
     ("F12", "f12-what-nobody-has-is-looked-for-for-ever", "test_mass_delete.MassDelete.test_f12_what_only_a_row_had_whose_delete_is_held_is_not_waited_for"),
     ("F12", "f12-what-nobody-has-is-looked-for-for-ever",
      "test_more_failure_modes.DeletedUnseen.test_f12_what_an_edit_that_loses_owes_to_a_row_that_is_gone_is_not_waited_for"),
+    ("F12", "f12-who-has-left-still-holds-deletes",
+     "test_mass_delete.MassDelete.test_f12_what_is_held_at_an_endpoint_that_leaves_is_let_go_and_comes_back_with_it"),
     ("F12", "f12-who-has-left-is-still-waited-for", "test_manual.Leaving.test_f12_when_a_side_leaves_what_the_only_other_one_says_stands"),
     ("F12", "f12-who-has-left-is-still-waited-for", "test_manual.Leaving.test_f12_when_one_of_three_leaves_the_others_are_decided_about"),
     ("F12", "f12-who-has-left-is-still-waited-for",

@@ -123,6 +123,17 @@ class MassDelete(ThreeCrms):
         self.assertEqual(len(self.settled()), 40)
         self.assertEqual(self.sets(), [])
 
+    def test_f12_what_is_held_at_an_endpoint_that_leaves_is_let_go_and_comes_back_with_it(self):
+        self.billing.base.run("DELETE FROM payers WHERE points < 50")
+        self.held(30)
+        self.d.write(self.without_billing())
+        self.d.ctl("reload")
+        self.d.wait()
+        self.assertEqual((self.sets(), self.d.entity("contact")["held"]), ([], 0))
+        self.d.write(self.topology())
+        self.d.ctl("reload")
+        self.assertEqual(len(self.settled()), 40)
+
     def test_an_unknown_set_is_refused(self):
         self.d.ctl("held", "release", "contact/sales/99", code=64)
         self.d.ctl("held", "discard", "nonsense", code=64)
