@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -163,7 +164,7 @@ struct journal *journal_open(const char *directory, const char *topology, struct
 {
 	struct journal *j = xcalloc(1, sizeof *j);
 
-	j->db = journal_db_open(directory, topology, &j->path, &j->key, &j->is_new, e);
+	j->db = journal_db_open(directory, topology, &j->path, &j->key, e);
 	if (j->db == NULL)
 		goto failed;
 	for (int q = 0; q < QUERIES; q++) {
@@ -201,14 +202,11 @@ void journal_close(struct journal **jp)
 	*jp = NULL;
 }
 
-bool journal_is_new(const struct journal *j)
+void journal_identity(const struct journal *j, char out[JOURNAL_IDENTITY])
 {
-	return j->is_new;
-}
+	static const char of[] = "journal";
 
-void journal_is_caught_up(struct journal *j)
-{
-	j->is_new = false;
+	snprintf(out, JOURNAL_IDENTITY, "%016llx", (unsigned long long)digest64(&j->key, of, sizeof of - 1));
 }
 
 /* ---- transactions ------------------------------------------------------------------------------------ */

@@ -111,9 +111,9 @@ const char *journal_library(char *out, size_t size);
 struct journal *journal_open(const char *directory, const char *topology, struct err *e);
 void journal_close(struct journal **);		/* an open group is not kept */
 
-/* It was made by this opening: what stood in another one before, of rows that could not be taken and held deletes, is to be looked for. */
-bool journal_is_new(const struct journal *);
-void journal_is_caught_up(struct journal *);	/* whoever looks has heard of it */
+/* Which one it is, for as long as there is the file: one that was made in its place is another one. */
+enum { JOURNAL_IDENTITY = 17 };
+void journal_identity(const struct journal *, char out[JOURNAL_IDENTITY]);
 
 /*
  * A group is kept as a whole or not at all. Groups do not nest. After a failed call everything up to the commit fails

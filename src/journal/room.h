@@ -39,7 +39,6 @@ struct journal {
 	struct err failed;
 	struct err trouble;		/* of the last group that had something to write; empty: none */
 	struct log_streak failing;	/* the same, for the log */
-	bool is_new;			/* nobody has looked yet for what the one before it knew */
 	int64_t changes;		/* before this group */
 	int64_t owed;			/* sides of decisions that are still to be written; -1: not known */
 	struct digest_key key;

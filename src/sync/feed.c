@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/migrate.h"
@@ -378,6 +379,16 @@ void flow_note_quantum(struct flow *flow, int64_t us)
 		flow->quantum_us = us;
 }
 
+/* Another journal was in use since: what our lines are about may be over, and then they end when it is looked at. */
+static void doubt_lines(struct side *side)
+{
+	if (fault("f31-what-a-journal-says-is-true-for-ever"))
+		return;
+	retry_wanted(side, RETRY_ALL | RETRY_ROWS);
+	held_look_at_all(side->flow);
+	waiting_look_at_all(side->flow);
+}
+
 void side_changed(struct side *side)
 {
 	bool usable, altered = strcmp(side->schema_mark, side->link->schema_mark) != 0;
@@ -393,12 +404,15 @@ void side_changed(struct side *side)
 	if (usable && !side->was_usable) {
 		side->wanted = true;
 		side->failures = side->capture_failures = 0;
-		side->flow->settle_wanted |= side->owed > 0 || side->flow->unheard;
+		side->flow->settle_wanted |= side->owed > 0;
 	}
 	if (usable) {	/* also one that has only been greeted anew: what the operator decided may have waited for it */
+		side->flow->settle_wanted |= side->flow->unheard;
 		if (side->guard.held > 0)
 			held_begin(side->flow);
 		waiting_look_again(side->flow);
+		if (side->unaccounted)
+			doubt_lines(side);
 	}
 	side->was_usable = usable;
 	tell_stopped(side);
@@ -413,6 +427,7 @@ void side_list_anew(struct side *side)
 	side->position = NULL;
 	free(side->watermark);
 	side->watermark = NULL;
+	side->unaccounted = false;
 	side_owes_nothing(side);
 	side->clean_us = side->swept_us = side->heard_us = 0;
 }

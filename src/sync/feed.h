@@ -69,8 +69,11 @@ void sweep_again(struct side *side);		/* the sweep was given up */
 void sweep_done(struct side *side);		/* the survey or sweep has seen everything */
 bool survey_holds(const struct side *side, struct value mark);	/* it saw the table as the topology describes it now */
 int64_t survey_quantum_us(struct value mark);			/* the precision of that side's stamps */
-/* In the store. The kinds: "survey"; "poll", the position of any capture; "watermark". The first one says whether the others are worth something. */
-enum { SIDE_MARKS = 3 };
+/*
+ * In the store. The kinds: "survey"; "poll", the position of any capture; "watermark"; "unaccounted", while it is so. The first one says whether
+ * the others are worth something.
+ */
+enum { SIDE_MARKS = 4 };
 extern const char *const side_marks[SIDE_MARKS];
 void side_name_mark(const struct side *side, const char *kind, char out[200]);
 

@@ -123,9 +123,29 @@ static void fill_gap(struct side *side)
 	save_position(side, on_gap_filled);
 }
 
+static void on_accounted(void *arg, const struct err *e)
+{
+	/* Not written, all of it is looked for once more after the next start, and nothing more is found. */
+}
+
+static void account_for(struct side *side)
+{
+	char name[200];
+	struct store_position p = { name, NULL };
+	struct store_write w = { .positions = &p, .n_positions = 1 };
+
+	if (!side->unaccounted)
+		return;
+	side->unaccounted = false;
+	side_name_mark(side, "unaccounted", name);
+	failpoint("listing", "accounted", "before");
+	side->flow->sync->store->ops->write(side->flow->sync->store, side->flow->index, &w, on_accounted, side);
+}
+
 void sweep_done(struct side *side)
 {
 	fill_gap(side);
+	account_for(side);
 	if (side->truncated != NULL)
 		side->link->ops->ack(side->link, side->truncated, on_truncation_acked, side);
 	side->truncated = NULL;
@@ -147,7 +167,7 @@ void sweep_done(struct side *side)
 
 /* ---- survey marks ------------------------------------------------------------------------------------ */
 
-const char *const side_marks[SIDE_MARKS] = { "survey", "poll", "watermark" };
+const char *const side_marks[SIDE_MARKS] = { "survey", "poll", "watermark", "unaccounted" };
 
 void side_name_mark(const struct side *side, const char *kind, char out[200])
 {
@@ -563,6 +583,18 @@ static bool first_answers_pending(const struct flow *flow)
 	return false;
 }
 
+/* Whether another journal's time is accounted for stands with the sweep alone: so it comes behind the lines of ours that are in doubt. */
+static bool lines_are_in_doubt(const struct flow *flow)
+{
+	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++) {
+		const struct side *side = flow->sides[e];
+
+		if (side != NULL && side_usable(side) && ((side->retry.causes | side->retry.again) & RETRY_ALL))
+			return true;
+	}
+	return flow->held_wanted || flow->verdicts_wanted;
+}
+
 static bool begin_listing(struct flow *flow)
 {
 	struct side *side = next_to_survey(flow);
@@ -580,7 +612,8 @@ static bool begin_listing(struct flow *flow)
 	}
 	for (size_t i = 0, n = flow->sync->topology->n_endpoints; i < n; i++) {
 		side = flow->sides[(flow->swept + 1 + i) % n];		/* one that is wanted again and again lets the others have their turn */
-		if (side != NULL && (side->sweep_wanted || side->sweep_due) && side->surveyed && side_usable(side) && !side->listing_open) {
+		if (side != NULL && (side->sweep_wanted || side->sweep_due) && side->surveyed && side_usable(side) && !side->listing_open &&
+		    !(side->unaccounted && lines_are_in_doubt(flow))) {
 			if (!flow->estimated)
 				return ask_estimates(flow);
 			flow->estimated = false;

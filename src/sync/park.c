@@ -173,12 +173,37 @@ static bool load_one(void *arg, const struct journal_parked *p)
 	return true;
 }
 
+void park_free(struct sync *s)
+{
+	struct parked_mark *m, *tmp;
+
+	HASH_ITER(hh, s->parked, m, tmp) {
+		HASH_DEL(s->parked, m);
+		free(m);
+	}
+}
+
+static void forget(struct sync *s)
+{
+	park_free(s);
+	for (size_t i = 0; i < s->topology->n_entities; i++) {
+		struct flow *flow = &s->flows[i];
+
+		books_carry(&flow->books, -flow->books.parked_rows);
+		flow->books.parked_rows = 0;
+		for (size_t e = 0; e < s->topology->n_endpoints; e++)
+			if (flow->sides[e] != NULL)
+				flow->sides[e]->parked = flow->sides[e]->parked_rows = flow->sides[e]->discarded = flow->sides[e]->taken = 0;
+	}
+}
+
 void park_load(struct sync *s)
 {
 	struct loading l = { .sync = s };
 	struct err e = { 0 };
 	bool read;
 
+	forget(s);
 	journal_begin(s->journal);
 	read = journal_parked_each(s->journal, NULL, NULL, 0, SIZE_MAX, load_one, &l, &e);
 	if (!journal_commit(s->journal, &e) || !read)

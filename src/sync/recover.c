@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/failpoint.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -23,6 +24,7 @@ struct recovery {
 	bool failed, enrolled;
 	char **members;			/* owned; by entity: the endpoints that it was mapped at; NULL: not known */
 	char *entities;			/* owned; those that the topology had; NULL: not known */
+	char *journal;			/* owned; the one that was in use last; NULL: not known */
 };
 
 static void enrol(struct recovery *rc);
@@ -33,20 +35,31 @@ static void recovery_free(struct recovery *rc)
 		free(rc->members[i]);
 	free(rc->members);
 	free(rc->entities);
+	free(rc->journal);
 	free(rc);
 }
 
 /*
- * A journal was lost: rows that could not be taken and deletes that were held stood in it alone. A sweep finds them. Writes that stand
- * aside are known from their vectors (scan.c).
+ * A journal was lost, or another daemon has been at work with its own. Rows that could not be taken and deletes that were held stood in that
+ * one alone: a sweep finds them. Writes that stand aside and values that wait for a person are known from their vectors (scan.c).
  */
 static void look_for_what_was_lost(struct sync *s)
 {
-	for (size_t i = 0; journal_is_new(s->journal) && i < s->topology->n_entities; i++)
+	for (size_t i = 0; i < s->topology->n_entities; i++)
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
-			if (s->flows[i].sides[e] != NULL && s->flows[i].sides[e]->surveyed)
+			if (s->flows[i].sides[e] != NULL && s->flows[i].sides[e]->unaccounted)
 				sweep_order(s->flows[i].sides[e], JOB_DAEMON);
-	journal_is_caught_up(s->journal);
+}
+
+/* Who stood by, or was overtaken, may share its journal with the one that was at work. */
+static void read_lines_anew(struct sync *s)
+{
+	if (s->read_under == s->store->fence || fault("f31-nobody-else-writes-this-journal"))
+		return;
+	s->read_under = s->store->fence;
+	park_load(s);
+	held_load(s);
+	waiting_load(s);
 }
 
 static void recovery_step(struct recovery *rc)
@@ -64,6 +77,7 @@ static void recovery_step(struct recovery *rc)
 	s->recovering = false;
 	if (!s->closing && !rc->failed && s->store->ready) {
 		s->recovered = true;
+		read_lines_anew(s);
 		look_for_what_was_lost(s);
 		s->open_us = clock_mono_us();
 		undos_tick(s);
@@ -103,6 +117,18 @@ static void on_survey_mark(void *arg, struct value text, const struct err *e)
 		if (!value_is_null(text))	/* also while it is away */
 			flow_note_quantum(m->side->flow, survey_quantum_us(text));
 	}
+	recovery_step(m->rc);
+	free(m);
+}
+
+static void on_unaccounted_mark(void *arg, struct value text, const struct err *e)
+{
+	struct mark_load *m = arg;
+
+	if (e != NULL)
+		m->rc->failed = true;
+	else
+		m->side->unaccounted = !value_is_null(text) && !fault("f29-what-is-looked-for-is-found-at-once");
 	recovery_step(m->rc);
 	free(m);
 }
@@ -292,11 +318,75 @@ static void enrol_entities(struct recovery *rc)
 	buf_fini(&now);
 }
 
+/* ---- which journal is in use ------------------------------------------------------------------------- */
+
+#define JOURNAL "journal"
+
+static void on_journal(void *arg, struct value text, const struct err *e)
+{
+	struct recovery *rc = arg;
+
+	rc->failed |= e != NULL;
+	if (e == NULL && !value_is_null(text))
+		rc->journal = xstrndup(text.data, (size_t)text.len);
+	recovery_step(rc);
+}
+
+static void load_journal(struct recovery *rc)
+{
+	rc->open++;
+	rc->sync->store->ops->position(rc->sync->store, JOURNAL, on_journal, rc);
+}
+
+/* Who was not surveyed is listed as for the first time anyway. */
+static void mark_unaccounted(struct side *side, struct store_write *w, struct store_position *p, char (*names)[200])
+{
+	if (side == NULL || !side->surveyed)
+		return;
+	side->unaccounted = true;
+	side_name_mark(side, "unaccounted", names[w->n_positions]);
+	p[w->n_positions] = (struct store_position){ names[w->n_positions], "1" };
+	w->n_positions++;
+}
+
+/*
+ * In one piece: from now on this journal is the one in use, so by then it has to be written down what it may lack. Each side's mark goes with the
+ * end of the sweep, so that a daemon that is killed before that, or another one that takes over, looks as well.
+ */
+static void enrol_journal(struct recovery *rc)
+{
+	const struct topology *t = rc->sync->topology;
+	char identity[JOURNAL_IDENTITY], (*names)[200];
+	struct store_position *p;
+	struct store_write w = { 0 };
+
+	journal_identity(rc->sync->journal, identity);
+	if ((rc->journal != NULL && strcmp(rc->journal, identity) == 0) || fault("f31-there-is-no-other-journal"))
+		return;
+	w.positions = p = xcalloc(t->n_entities * t->n_endpoints + 1, sizeof *p);
+	names = xcalloc(t->n_entities * t->n_endpoints, sizeof *names);
+	for (size_t i = 0; i < t->n_entities; i++)
+		for (size_t e = 0; e < t->n_endpoints; e++)
+			mark_unaccounted(rc->sync->flows[i].sides[e], &w, p, names);
+	if (w.n_positions > 0)
+		log_warn("this journal is not the one that was in use last: all rows are compared, and what its lines are about is looked at again");
+	p[w.n_positions++] = (struct store_position){ JOURNAL, identity };
+	rc->open++;
+	failpoint("recover", "journal", "before");
+	rc->sync->store->ops->write(rc->sync->store, 0, &w, on_enrolled, rc);
+	failpoint("recover", "journal", "sent");
+	free(names);
+	free(p);
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------- */
+
 static void enrol(struct recovery *rc)
 {
 	for (size_t i = 0; i < rc->sync->topology->n_entities; i++)
 		enrol_at(rc, &rc->sync->flows[i]);
 	enrol_entities(rc);
+	enrol_journal(rc);
 	recovery_step(rc);
 }
 
@@ -494,12 +584,14 @@ static void on_intents(void *arg, const struct value *names, const struct value 
 	for (size_t k = 0; k < s->topology->n_endpoints; k++)
 		load_marks_of_endpoint(rc, k);
 	load_entities(rc);
+	load_journal(rc);
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		load_members(rc, &s->flows[i]);
 		for (size_t k = 0; k < s->topology->n_endpoints; k++)
 			if (s->flows[i].sides[k] != NULL) {
 				load_mark(rc, s->flows[i].sides[k], "survey", on_survey_mark);
 				load_mark(rc, s->flows[i].sides[k], "poll", on_poll_mark);
+				load_mark(rc, s->flows[i].sides[k], "unaccounted", on_unaccounted_mark);
 			}
 	}
 	recovery_step(rc);

@@ -191,6 +191,12 @@ static inline bool is_live(const struct subject *s)
 	return s->fate == FATE_LIVE;
 }
 
+/* The record is not under that key any more, or is gone: there is no vector. */
+static inline bool is_nobody(const struct round *r, const struct subject *s)
+{
+	return s->fate == FATE_DROPPED && s->has_rid && s->base == NULL && r->side == NULL;
+}
+
 static inline bool reachable(const struct round *r, size_t e)
 {
 	return r->flow->sides[e] != NULL && side_usable(r->flow->sides[e]) && !(r->away & BIT(e));

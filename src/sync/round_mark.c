@@ -289,6 +289,14 @@ static void settle_parked(struct round *r, const struct subject *s)
 	}
 }
 
+/* Another daemon has ended it, and our journal was not in use then. */
+static void let_go_of_nobody(struct round *r, const struct subject *s)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (r->flow->sides[e] != NULL)
+			unpark_record(r->flow->sides[e], false, &s->rid, VALUE_NULL);
+}
+
 /* A row of it went away, or points elsewhere. */
 static bool lets_go_of_parents(const struct round *r, const struct subject *s)
 {
@@ -332,6 +340,8 @@ void round_got_mark(struct round *r)
 		struct subject *s = &r->subjects[i];
 
 		ahead_of_subject(r, i);
+		if (is_nobody(r, s))
+			let_go_of_nobody(r, s);
 		if (!is_live(s) || !s->decided)
 			continue;
 		if (!s->aside)

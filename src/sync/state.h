@@ -108,6 +108,7 @@ struct side {
 
 	bool surveyed;			/* its rows were listed completely since the state began */
 	bool survey_known;		/* the store said whether */
+	bool unaccounted;		/* another journal was in use: what that one knew here is looked for, until a sweep has seen everything (recover.c) */
 	bool joined;			/* it was not in the topology before, or not for a while: what is known of its rows is of then (rebase.c) */
 	char *position;			/* of capture: owned */
 	bool gap;			/* capture may have missed something there: until a sweep that began since is over */
@@ -222,10 +223,12 @@ struct flow {
 	struct {
 		int64_t set, after;	/* where that stands; set 0: at the beginning */
 		bool release;
+		bool all;		/* also those about which nothing was decided: are they still held? */
 		size_t page;
 	} held;
 	int64_t waiting, verdicts;	/* fields that wait for a person; those decided, and not yet carried out */
 	bool verdicts_wanted;		/* these are looked at again, from */
+	bool verdicts_all;		/* and also those that are not decided: do they still wait? */
 	int64_t verdicts_after;
 	size_t verdicts_page;
 	struct undo_target *undos;	/* owned; records with something that is still to be put back */
@@ -331,6 +334,7 @@ struct sync {
 	} finish;
 	uint64_t rounds, life;		/* numbers of rounds; a mark of this life for intent names */
 	int64_t rest_until_us;		/* monotonic: the journal cannot be written, and nothing is begun before */
+	int64_t read_under;		/* the fencing number when the journal's lines were read last; 0: at the start */
 	uint64_t losses;		/* of the state in the store: what was recalled before one is void */
 	int64_t started_us;		/* wall */
 	int64_t open_us;		/* monotonic: when the state was at hand and work could begin */
@@ -488,7 +492,8 @@ void own_free(struct side *);
 
 /* ---- park.c ------------------------------------------------------------------------------------------ */
 
-void park_load(struct sync *);
+void park_load(struct sync *);			/* what was known before is forgotten */
+void park_free(struct sync *);
 /* A write that ran into a row which has its key, or a value that must be unique. */
 bool park_says_taken(const char *code);
 void park_once_more(struct side *, const struct rid *);	/* that write is not held back when its record is looked at next */
@@ -541,6 +546,7 @@ bool rid_parse(const char *text, struct rid *rid);
 
 void waiting_load(struct sync *);
 void waiting_look_again(struct flow *);	/* at what was decided, if anything was */
+void waiting_look_at_all(struct flow *);	/* at each line: does it still wait? */
 /* The journal has a line of the record, or cannot be read. */
 bool waiting_is_listed(const struct flow *, const struct rid *);
 void waiting_forget(struct flow *);		/* the state was lost: what still differs waits anew */
@@ -554,12 +560,14 @@ void owed_forget(struct flow *);		/* the state was lost: what is to be written i
 void held_load(struct sync *);
 size_t held_room(const struct side *);
 size_t held_limit(const struct flow *);		/* so many deletes of one source at once are believed */
+size_t held_limit_of_sweep(const struct side *);	/* the same, of those that a sweep finds */
 bool held_is(const struct side *, const struct rid *);
 /* Durable when it returns true, or with the group that is open. */
 bool held_add(struct side *, const struct rid *, const char *key, int64_t when_us, bool *fresh, struct err *e);
 int64_t held_count(const struct flow *);
 void held_forget(struct side *);		/* the state was lost */
 void held_begin(struct flow *);			/* what the operator has decided about is carried out, from the first set on */
+void held_look_at_all(struct flow *);		/* and each other line is looked at: is it still held? */
 void held_free(struct side *);
 
 /* ---- meters.c ---------------------------------------------------------------------------------------- */

@@ -331,12 +331,7 @@ void sync_free(struct sync **sp)
 	verify_free(s);
 	undo_free(s);
 	migrate_free(s);
-	while (s->parked != NULL) {
-		struct parked_mark *m = s->parked;
-
-		HASH_DEL(s->parked, m);
-		free(m);
-	}
+	park_free(s);
 	loop_timer_free(&s->tick);
 	loop_timer_free(&s->finish.timer);
 	meters_free(s);
@@ -465,8 +460,8 @@ static const char *reason_of(const struct side *side)
 	if (side->link->endpoint->state == ENDPOINT_UP && !side->flow->sync->shakes[side->endpoint].greeted)
 		return epoch_waits(side->flow->sync, side->endpoint, text, sizeof text);
 	if (side->guard.held > 0) {
-		snprintf(text, sizeof text, "%lld deletes held, the newest in %s/%s/%lld: more than limits.mass_delete at once; "
-			 "see crmsyncctl held list", (long long)side->guard.held, side->flow->def->name, side->mapping->endpoint->name,
+		snprintf(text, sizeof text, "%lld deletes held, the newest in %s/%s/%lld: more than limits.mass_delete at once, or another "
+			 "journal may have held them; see crmsyncctl held list", (long long)side->guard.held, side->flow->def->name, side->mapping->endpoint->name,
 			 (long long)side->guard.newest_set);
 		return text;
 	}

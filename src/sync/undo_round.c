@@ -447,7 +447,7 @@ static void judge(struct round *r, struct subject *s)
 /* There is no such record any more: it ended, or has another key now. */
 static bool judge_gone(struct round *r, struct subject *s)
 {
-	struct undo_target *t = s->fate == FATE_DROPPED && s->has_rid && s->base == NULL && r->side == NULL ? target_of(r, &s->rid) : NULL;
+	struct undo_target *t = is_nobody(r, s) ? target_of(r, &s->rid) : NULL;
 	struct undo_item *item = t != NULL ? item_of(r, t) : NULL;
 
 	if (item == NULL)

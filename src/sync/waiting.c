@@ -118,6 +118,14 @@ void waiting_look_again(struct flow *flow)
 	flow->verdicts_after = 0;
 }
 
+void waiting_look_at_all(struct flow *flow)
+{
+	if (flow->waiting == 0)
+		return;
+	flow->verdicts_wanted = flow->verdicts_all = true;
+	flow->verdicts_after = 0;
+}
+
 static bool find_any(void *arg, const struct journal_waiting *w)
 {
 	*(bool *)arg = true;
@@ -155,7 +163,7 @@ static bool look_at(void *arg, const struct journal_waiting *w)
 
 	flow->verdicts_after = w->id;
 	flow->verdicts_page++;
-	if ((w->verdict != VERDICT_NONE || is_released(flow, w) || (is_lonely(flow, w) && can_be_asked(flow, w))) && rid_parse(w->rid, &rid))
+	if ((flow->verdicts_all || w->verdict != VERDICT_NONE || is_released(flow, w) || (is_lonely(flow, w) && can_be_asked(flow, w))) && rid_parse(w->rid, &rid))
 		flow_look_again(flow, &rid, 0);
 	return true;
 }
@@ -170,7 +178,7 @@ bool feed_verdicts(struct flow *flow)
 	if (!journal_waiting_each(flow->sync->journal, flow->def->name, NULL, NULL, flow->verdicts_after, batch_rows(flow), look_at, flow, &e))
 		log_error("what waits for a person is not read", LOG_S("entity", flow->def->name), LOG_ERR(&e));
 	if (flow->verdicts_page < batch_rows(flow)) {
-		flow->verdicts_wanted = false;
+		flow->verdicts_wanted = flow->verdicts_all = false;
 		flow->verdicts_after = 0;
 	}
 	return true;
@@ -294,12 +302,6 @@ static bool end_lines(struct round *r, struct subject *s, const struct rid *of, 
 		ok = journal_wait_end(sync_of(r)->journal, x.ids[i], e);
 	*ended += x.n;
 	return ok;
-}
-
-/* Its record is not under that key any more, or is gone: there is no vector. */
-static bool is_nobody(const struct round *r, const struct subject *s)
-{
-	return s->fate == FATE_DROPPED && s->has_rid && s->base == NULL && r->side == NULL;
 }
 
 /* The chosen side may be one that was away when rows were read and is there by now: when it came up, this round had the record. */

@@ -163,6 +163,25 @@ START_TEST(a_link_in_the_place_of_the_file_is_refused)
 }
 END_TEST
 
+START_TEST(a_journal_in_the_place_of_another_is_another)
+{
+	char first[JOURNAL_IDENTITY], again[JOURNAL_IDENTITY], other[JOURNAL_IDENTITY];
+	struct journal *j = open_ok();
+
+	journal_identity(j, first);
+	journal_close(&j);
+	j = open_ok();
+	journal_identity(j, again);
+	journal_close(&j);
+	ck_assert_str_eq(first, again);
+	ck_assert(unlink(file) == 0);
+	j = open_ok();
+	journal_identity(j, other);
+	journal_close(&j);
+	ck_assert_str_ne(first, other);
+}
+END_TEST
+
 START_TEST(memory_needs_no_directory)
 {
 	struct journal *j = journal_open("", "acme", NULL);
@@ -1403,6 +1422,7 @@ int main(void)
 	tcase_set_timeout(files, 60);
 	tcase_add_test(files, files_are_the_daemons_alone);
 	tcase_add_test(files, a_link_in_the_place_of_the_file_is_refused);
+	tcase_add_test(files, a_journal_in_the_place_of_another_is_another);
 	tcase_add_test(files, memory_needs_no_directory);
 	tcase_add_test(files, a_missing_parent_is_said);
 	tcase_add_test(files, a_directory_that_is_read_only_is_said);

@@ -42,6 +42,7 @@ EXTRA_DIST += tests/live/test_more_failure_modes.py
 EXTRA_DIST += tests/live/test_more_rules.py
 EXTRA_DIST += tests/live/test_newcomer.py
 EXTRA_DIST += tests/live/test_one_writer.py
+EXTRA_DIST += tests/live/test_other_journal.py
 EXTRA_DIST += tests/live/test_operator.py
 EXTRA_DIST += tests/live/test_page.py
 EXTRA_DIST += tests/live/test_parked.py
