@@ -13,6 +13,7 @@
  *	restore/STEP/answered	`size`, `fill`, `count`, `positions`, `journal`, `finish` of a backup that is put back (daemon/restore.c)
  *	verify/range/done	a verification has read a range of a side's rows, or a page of them
  *	retry/STEP/MOMENT	`lines` of the journal, `rows` that could not be taken, a `part` of these that is `done` (sync/retry.c)
+ *	undo/move/MOMENT	the journal is told that a record with something to be put back has another key (sync/undo_round.c)
  *	verify/N, plan/N, undo/N, backup/N	before a step of the phase with that number (sync/verify.h, plan.c, undo.c, backup.c)
  *	migrate/N		before it is written down how far a migration is, in that phase (sync/migrate.h)
  */

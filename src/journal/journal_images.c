@@ -20,7 +20,7 @@ enum {
 	EXPIRED_BATCHES = 500,	/* a call: more a minute than a daemon at work makes */
 };
 
-enum image_query { Q_RUN, Q_RUN_IS_KNOWN, Q_SOURCE_IS_KNOWN, Q_KEEP, Q_FAILED, Q_DROP, Q_DROP_RUNS, Q_DROP_ITEMS, Q_SUMS, Q_ADD, Q_GET, Q_UNDO_OF, Q_SET, IMAGE_QUERIES };
+enum image_query { Q_RUN, Q_RUN_IS_KNOWN, Q_SOURCE_IS_KNOWN, Q_KEEP, Q_FAILED, Q_DROP, Q_DROP_RUNS, Q_DROP_ITEMS, Q_SUMS, Q_ADD, Q_GET, Q_UNDO_OF, Q_SET, Q_RENAME, IMAGE_QUERIES };
 
 struct images {
 	sqlite3_stmt *stmts[IMAGE_QUERIES];
@@ -51,6 +51,7 @@ static const char *const queries[IMAGE_QUERIES] = {
 		      " AND (?3 = '' OR instr(',' || fields || ',', ',' || ?3 || ',') = 0)",
 	[Q_SET] = "UPDATE undo_item SET state = ?2, fields = ?3, code_word = ?4, cause = ?5, n_restored = ?6, n_skipped = ?7,"
 		  " wanted = CASE WHEN ?2 >= 2 THEN x'' ELSE wanted END WHERE id = ?1",
+	[Q_RENAME] = "UPDATE undo_item SET key = ?2, code = ?3 WHERE id = ?1",
 };
 
 /* ---- opening ----------------------------------------------------------------------------------------- */
@@ -706,6 +707,22 @@ bool journal_undo_of(struct journal *j, const char *entity, const char *key, con
 	journal_bind_text(stmt, 2, key);
 	journal_bind_text(stmt, 3, field);
 	return ask_number(j, stmt, "what was put back", run, e);
+}
+
+static bool write_name(struct journal *j, const void *what, struct err *e)
+{
+	const struct undo_item *item = what;
+	sqlite3_stmt *stmt = j->images->stmts[Q_RENAME];
+
+	sqlite3_bind_int64(stmt, 1, item->id);
+	journal_bind_word(stmt, 2, item->key);
+	bind_text_of(stmt, 3, item->code);
+	return journal_finish(j, stmt, e);
+}
+
+bool journal_undo_rename(struct journal *j, const struct undo_item *item, struct err *e)
+{
+	return journal_change(j, write_name, item, e);
 }
 
 static bool write_state(struct journal *j, const void *what, struct err *e)

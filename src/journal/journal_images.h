@@ -139,6 +139,8 @@ bool journal_undo_add(struct journal *, const struct undo_item *, struct err *e)
 bool journal_undo_get(struct journal *, int64_t id, struct arena *, struct undo_item **out, struct err *e);
 /* The run of the last undo that the journal knows by which something of that record (field "": as a whole) was put back; 0: there is none. */
 bool journal_undo_of(struct journal *, const char *entity, const char *key, const char *field, int64_t *run, struct err *e);
+/* Its record has another key from here on: key, code. */
+bool journal_undo_rename(struct journal *, const struct undo_item *, struct err *e);
 /* State, fields, code_word, cause, n_restored, n_skipped. */
 bool journal_undo_set(struct journal *, const struct undo_item *, struct err *e);
 /* Those of that run (0: all) above `after` that are (or are not) over; key, state and what came of them, without values. */

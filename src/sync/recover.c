@@ -86,7 +86,7 @@ static void recovery_step(struct recovery *rc)
 			flow_pump(&s->flows[i]);
 	}
 	recovery_free(rc);
-	if (!s->closing && !s->recovered && s->store->ready)
+	if (!s->closing && !s->recovered && s->store->ready && journal_trouble(s->journal) == NULL)	/* else by the next tick */
 		flow_recover(s);	/* went away and came back in between */
 }
 
@@ -509,7 +509,7 @@ static bool restore_forwards(struct restored *x, const struct flow *flow, const 
 	return there;
 }
 
-static void restore_records(struct restored *x, const struct flow *flow, struct value blob)
+static void restore_records(struct restored *x, struct flow *flow, struct value blob)
 {
 	const struct vector_layout *layout = &flow->sync->store->layouts[flow->index];
 	struct cut c = cut_of(blob.data, (size_t)blob.len);
@@ -535,9 +535,29 @@ static void restore_records(struct restored *x, const struct flow *flow, struct 
 		}
 		if (old != NULL && !forwarded)
 			restore_put(x, &left, VALUE_NULL);
+		if (old != NULL)
+			undos_recover(flow, &left, &rid);
 		restore_put(x, &rid, encoded);
 		x->added += (flags & INTENT_NEW) != 0;
 	}
+}
+
+static void restored_fini(struct restored *x)
+{
+	arena_fini(&x->arena);
+	free(x->puts);
+	free(x->maps);
+}
+
+/* False: the journal cannot be written, and the intent stays for the next time. */
+static bool restore_all(struct restored *x, struct flow *flow, struct value blob)
+{
+	journal_begin(flow->sync->journal);
+	restore_records(x, flow, blob);
+	if (journal_commit(flow->sync->journal, NULL))
+		return true;
+	undos_read_again(flow->sync);
+	return false;
 }
 
 /* What was agreed before the writes of that round; whether they happened is found out by settling. */
@@ -550,8 +570,12 @@ static void restore_intent(struct recovery *rc, struct value name, struct value 
 	struct store_write w = { .intent_done = intent };
 
 	arena_init(&x.arena);
-	if (flow != NULL)
-		restore_records(&x, flow, blob);
+	if (flow != NULL && !restore_all(&x, flow, blob)) {
+		rc->failed = true;
+		restored_fini(&x);
+		free(intent);
+		return;
+	}
 	w.puts = x.puts;
 	w.n_puts = x.n_puts;
 	w.maps = x.maps;
@@ -560,9 +584,7 @@ static void restore_intent(struct recovery *rc, struct value name, struct value 
 	rc->open++;
 	log_info("intent of an interrupted round put back", LOG_S("intent", intent), LOG_I("records", x.n_puts));
 	s->store->ops->write(s->store, flow != NULL ? flow->index : 0, &w, on_intent_restored, rc);
-	arena_fini(&x.arena);
-	free(x.puts);
-	free(x.maps);
+	restored_fini(&x);
 	free(intent);
 }
 

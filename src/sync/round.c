@@ -31,6 +31,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/migrate.h"
+#include "sync/undo.h"
 
 enum { JOURNAL_REST_US = 1000000 };	/* a disk that is full now is not much later */
 
@@ -208,7 +209,7 @@ static const struct round_step {
 	[ROUND_STAMPS]	   = { "stamps",     round_ask_stamps,     NULL,	     ROUND_KEYS },
 	[ROUND_KEYS]	   = { "keys",	     round_ask_keys,	     NULL,	     ROUND_PARENTS },
 	[ROUND_PARENTS]	   = { "parents",    round_ask_parents,    round_got_parents,    ROUND_INTEND },
-	[ROUND_INTEND]	   = { "intend",     round_ask_intend,     NULL,	     ROUND_APPLY },
+	[ROUND_INTEND]	   = { "intend",     round_ask_intend,     undo_follow,	     ROUND_APPLY },
 	[ROUND_APPLY]	   = { "apply",	     round_ask_apply,	     round_got_apply,	     ROUND_MARK },
 	[ROUND_MARK]	   = { "mark",	     round_ask_mark,	     round_got_mark,	     ROUND_ACK },
 	[ROUND_ACK]	   = { "ack",	     ask_ack,	     NULL,	     ROUND_OVER },

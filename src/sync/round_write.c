@@ -380,6 +380,12 @@ bool round_has_orders(const struct round *r, const struct subject *s)
 	return false;
 }
 
+/* Where somebody else is to find the record again: its rows that are written, or what goes on to be put back of it. */
+static bool is_intended(const struct round *r, const struct subject *s)
+{
+	return round_has_orders(r, s) || s->exchanges || undo_leaves(s);
+}
+
 static void on_intended(void *arg, const struct err *e)
 {
 	struct round *r = arg;
@@ -440,7 +446,7 @@ void round_ask_intend(struct round *r)
 	arena_init(&scratch);
 	for (size_t i = 0; i < r->n; i++) {
 		ahead_of_subject(r, i);
-		if (!round_has_orders(r, &r->subjects[i]) && !r->subjects[i].exchanges)
+		if (!is_intended(r, &r->subjects[i]))
 			continue;
 		add_intent(r, &r->subjects[i], &scratch, &blob);
 		arena_reset(&scratch);

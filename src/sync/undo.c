@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/feed.h"
@@ -64,15 +65,17 @@ static struct rid rid_of_code(const struct flow *flow, struct image_text code)
 	return rid_of(&flow->sync->store->key, flow->def, (struct value){ code.p, code.len });
 }
 
+static bool skip_item(struct sync *s, int64_t id, const char *code, const char *cause)
+{
+	const struct undo_item over = { .id = id, .state = UNDO_SKIPPED, .fields = "", .code_word = code, .cause = cause, .n_skipped = 1 };
+
+	return journal_undo_set(s->journal, &over, NULL);
+}
+
 /* A later undo takes the place of one that has not got to that record yet. */
 static void replace_item(struct sync *s, struct undo_target *t, const struct undo_item *item)
 {
-	struct undo_item old = { .id = t->id, .state = UNDO_SKIPPED, .fields = "", .code_word = "replaced", .cause = "a later undo is about it",
-				 .n_skipped = 1 };
-
-	if (t->id == item->id)
-		return;
-	if (!journal_undo_set(s->journal, &old, NULL))
+	if (t->id == item->id || !skip_item(s, t->id, "replaced", "a later undo is about it"))
 		return;
 	t->id = item->id;
 	t->run = item->run;
@@ -224,6 +227,23 @@ static bool anything_open(const struct sync *s)
 	return false;
 }
 
+/* Once for each life of the process, and of the state: records have other ids in a new one. */
+static void queue_keep(struct sync *s)
+{
+	struct undo_queue *q = s->undos;
+
+	if (q->loaded && q->losses != s->losses) {
+		queue_forget(s);
+		q->loaded = false;
+	}
+	if (q->loaded)
+		return;
+	q->loaded = queue_load(s);
+	q->losses = s->losses;
+	if (anything_open(s))
+		queue_begin(s, false);
+}
+
 static bool any_open_of(const struct sync *s, int64_t run)
 {
 	for (size_t i = 0; i < s->topology->n_entities; i++)
@@ -274,21 +294,70 @@ void undos_tick(struct sync *s)
 
 	if (!s->recovered || !s->store->ready || s->closing)
 		return;
-	if (q->loaded && q->losses != s->losses) {	/* records have other ids now */
-		queue_forget(s);
-		q->loaded = false;
-	}
-	if (!q->loaded) {
-		q->loaded = queue_load(s);
-		q->losses = s->losses;
-		if (anything_open(s))
-			queue_begin(s, false);
-	}
+	queue_keep(s);
 	if (!q->running && anything_open(s) && clock_mono_us() - q->moved_us > AGAIN_US)
 		queue_begin(s, true);
 	if (q->running)
 		queue_step(s);
 	queue_show(s);
+}
+
+void undos_move(struct flow *flow, const struct rid *from, const struct rid *to)
+{
+	struct undo_target *t, *there;
+
+	HASH_FIND(hh, flow->undos, from, sizeof *from, t);
+	HASH_FIND(hh, flow->undos, to, sizeof *to, there);
+	if (t == NULL)
+		return;
+	if (there != NULL) {	/* of a record that had this key, and is nowhere */
+		skip_item(flow->sync, there->id, "there-again", "a record with its key is there again");
+		HASH_DEL(flow->undos, there);
+		free(there);
+	}
+	HASH_DEL(flow->undos, t);
+	t->rid = *to;
+	HASH_ADD(hh, flow->undos, rid, sizeof t->rid, t);
+}
+
+/* Renamed by somebody else, while its item waited: then the key is not known by which that would be found. */
+static void follow_item(struct flow *flow, int64_t id, const struct rid *from, const struct rid *to, struct arena *arena)
+{
+	struct undo_item *item = NULL;
+	struct value code;
+	struct rid wanted;
+	struct err e = { 0 };
+
+	if (!journal_undo_get(flow->sync->journal, id, arena, &item, &e))
+		log_error("what is still to be put back is not read", LOG_ERR(&e));
+	code = item != NULL ? undo_key_wanted(flow, item, arena) : VALUE_NULL;
+	if (value_is_null(code))
+		return;
+	wanted = rid_of(&flow->sync->store->key, flow->def, code);
+	if (!rid_equal(&wanted, to) || fault("f29-what-is-put-back-is-looked-for-by-its-former-key"))
+		return;
+	undo_rename(flow, item, code, arena, NULL);
+	undos_move(flow, from, to);
+}
+
+void undos_recover(struct flow *flow, const struct rid *from, const struct rid *to)
+{
+	const struct undo_target *t;
+	struct arena arena;
+
+	queue_keep(flow->sync);
+	HASH_FIND(hh, flow->undos, from, sizeof *from, t);
+	if (t == NULL)
+		return;
+	arena_init(&arena);
+	follow_item(flow, t->id, from, to, &arena);
+	arena_fini(&arena);
+}
+
+void undos_read_again(struct sync *s)
+{
+	queue_forget(s);
+	s->undos->loaded = false;
 }
 
 void undos_take_up(struct sync *s)

@@ -34,6 +34,7 @@ struct undo_target {			/* a record with something to be put back */
 
 struct undoing {			/* in a round */
 	struct undo_item *item;
+	struct rid rid;			/* by which its target is found */
 	int64_t run;			/* of the undo */
 	struct imposition imposed;
 	const char *code, *cause;	/* why nothing of it can be put back; NULL: it can */
@@ -65,6 +66,10 @@ bool undo_finds_taken(struct round *r, struct subject *s);	/* true: but a row wi
 void undo_impose(struct round *r, struct subject *s, struct decide_policy *p);
 void undo_key_taken(struct subject *s);				/* what it is to be again is another record's key by now */
 bool undo_note_begun(struct round *r, struct err *e);		/* in the group that is open */
+bool undo_leaves(const struct subject *s);			/* it has an item, which has to be found by another key from here on */
+void undo_follow(struct round *r);				/* that intent is written: so they are */
+bool undo_rename(struct flow *, struct undo_item *, struct value code, struct arena *, struct err *e);	/* in the journal */
+struct value undo_key_wanted(const struct flow *, const struct undo_item *, struct arena *);	/* NULL value: it does not say all of it */
 void undo_note_refused(struct round *r, struct subject *s, const struct err *why);	/* told as long as it waits */
 void round_settle_undos(struct round *r);
 void undo_note_planned(struct round *r);
@@ -82,6 +87,13 @@ void fold_free(struct fold **);
 /* undo.c */
 void undos_init(struct sync *);
 void undos_tick(struct sync *);			/* takes up what is still to be put back, stage after stage */
+/*
+ * The record goes from one id to another: so does what is to be put back of it. Of an intent that is put back (in the group that is open) the
+ * journal may not know yet.
+ */
+void undos_move(struct flow *, const struct rid *from, const struct rid *to);
+void undos_recover(struct flow *, const struct rid *from, const struct rid *to);
+void undos_read_again(struct sync *);		/* that group was not kept */
 void undos_take_up(struct sync *);		/* an entity goes on: what waits need not wait for the next time */
 bool undos_under_way(const struct sync *);
 void undos_settled(struct sync *);		/* one more is over */

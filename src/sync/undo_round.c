@@ -4,7 +4,7 @@
  *
  *   waits    until a round has its record. It may be any round: one of an edit that was made meanwhile, too
  *   begun    noted before the round writes: from then on what is agreed may be the value that is put back, while nobody shows it yet.
- *            It is given to every decision about the record until somebody does
+ *            It is given to every decision about the record until somebody does. Where the record gets another key it goes along
  *   over     restored, or skipped with the reason; a value that was touched since does not hold up the others of its record.
  *            Not before all have it who can be reached: a row that has been changed under a write of ours shows an edit that nobody knew
  *            of, which stands, and then that is the reason. A record's end is over when it is gone wherever it can be reached: a side may refuse that for as long as others refer to it
@@ -13,6 +13,8 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/failpoint.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "sync/round.h"
 #include "sync/undo.h"
@@ -39,6 +41,11 @@ static struct undo_target *target_of(const struct round *r, const struct rid *ri
 static const struct rid *rid_now(const struct subject *s)
 {
 	return s->moved ? &s->old_rid : &s->rid;
+}
+
+static struct undo_target *target_of_undoing(const struct round *r, const struct subject *s)
+{
+	return target_of(r, &s->undo->rid);
 }
 
 static struct undo_item *item_of(struct round *r, const struct undo_target *t)
@@ -99,6 +106,7 @@ bool undo_finds_taken(struct round *r, struct subject *s)
 		return false;
 	s->undo = arena_zalloc(&r->arena, sizeof *s->undo);
 	s->undo->item = item_of(r, t);
+	s->undo->rid = s->rid;
 	s->undo->code = "there-again";
 	s->undo->cause = "a record with its key is there again";
 	return true;
@@ -261,7 +269,7 @@ void undo_impose(struct round *r, struct subject *s, struct decide_policy *p)
 	if (item == NULL || item->what == UNDO_NOTHING)
 		return;
 	u = s->undo = arena_zalloc(&r->arena, sizeof *u);
-	*u = (struct undoing){ .item = item, .run = item->run,
+	*u = (struct undoing){ .item = item, .rid = *rid_now(s), .run = item->run,
 			       .imposed = { .what = as[item->what], .begun = item->state == UNDO_BEGUN } };
 	if (item->what == UNDO_END ? may_be_ended(r, s, item) : fill_values(r, s, u))
 		p->imposed = &u->imposed;
@@ -280,6 +288,87 @@ bool undo_note_begun(struct round *r, struct err *e)
 		ok = journal_undo_set(sync_of(r)->journal, s->undo->item, e);
 	}
 	return ok;
+}
+
+/* ---- it goes with its record ------------------------------------------------------------------------- */
+
+bool undo_leaves(const struct subject *s)
+{
+	return is_live(s) && s->decided && s->undo != NULL && s->undo->item != NULL && round_leaves(s) != NULL;
+}
+
+bool undo_rename(struct flow *flow, struct undo_item *item, struct value code, struct arena *arena, struct err *e)
+{
+	struct buf key = { 0 };
+
+	record_key_print(&key, code, flow->def->n_key);
+	item->key = arena_dup(arena, key.p, key.len);
+	item->code = (struct image_text){ code.data, code.len };
+	buf_fini(&key);
+	return journal_undo_rename(flow->sync->journal, item, e);
+}
+
+static bool any_leaves(const struct round *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (undo_leaves(&r->subjects[i]))
+			return true;
+	return false;
+}
+
+static void move_targets(struct round *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (!undo_leaves(s))
+			continue;
+		undos_move(r->flow, &s->undo->rid, &s->next_rid);
+		s->undo->rid = s->next_rid;
+	}
+}
+
+/*
+ * By then the intent says where the record is, whatever becomes of the round; before, it may yet be where it was. Whoever is killed in between
+ * finds the intent again, and does this then (recover.c).
+ */
+void undo_follow(struct round *r)
+{
+	struct journal *journal = sync_of(r)->journal;
+	struct err e = { 0 };
+
+	if (r->flow->undos == NULL || !any_leaves(r) || fault("f29-an-undo-stays-behind-where-its-record-was"))
+		return;
+	failpoint("undo", "move", "before");
+	journal_begin(journal);
+	for (size_t i = 0; i < r->n; i++)
+		if (undo_leaves(&r->subjects[i]))
+			undo_rename(r->flow, r->subjects[i].undo->item, r->subjects[i].key, &r->arena, NULL);
+	if (journal_commit(journal, &e))
+		move_targets(r);
+	else
+		round_give_up(r, &e);
+	failpoint("undo", "move", "answered");
+}
+
+struct value undo_key_wanted(const struct flow *flow, const struct undo_item *item, struct arena *arena)
+{
+	const struct entity_def *def = flow->def;
+	struct value values[FIELDS_MAX];
+	uint64_t told = 0;
+
+	for (size_t i = 0; i < item->n_values; i++) {
+		size_t f = field_named(def, item->values[i].field);
+
+		if (f == def->n_fields || item->values[i].want.len < 0)
+			continue;
+		values[f] = value_of_text(item->values[i].want);
+		told |= BIT(f);
+	}
+	for (size_t k = 0; k < def->n_key; k++)
+		if (!(told & BIT(def->key[k])))
+			return VALUE_NULL;
+	return record_key(def, values, arena);
 }
 
 void undo_note_refused(struct round *r, struct subject *s, const struct err *why)
@@ -453,7 +542,7 @@ static bool judge_gone(struct round *r, struct subject *s)
 	if (item == NULL)
 		return false;
 	s->undo = arena_zalloc(&r->arena, sizeof *s->undo);
-	*s->undo = (struct undoing){ .item = item, .code = item->what == UNDO_END ? "already" : "gone",
+	*s->undo = (struct undoing){ .item = item, .rid = s->rid, .code = item->what == UNDO_END ? "already" : "gone",
 				     .cause = "the record is gone" };
 	return true;
 }
@@ -461,7 +550,7 @@ static bool judge_gone(struct round *r, struct subject *s)
 /* No later undo is about it. */
 static bool is_still_asked_for(const struct round *r, const struct subject *s)
 {
-	const struct undo_target *t = target_of(r, rid_now(s));
+	const struct undo_target *t = target_of_undoing(r, s);
 
 	return s->undo->item != NULL && t != NULL && t->id == s->undo->item->id;
 }
@@ -507,12 +596,12 @@ void round_settle_undos(struct round *r)
 		log_error("what was put back is not noted in the journal; it is looked at again", LOG_S("entity", r->flow->def->name), LOG_ERR(&e));
 		for (size_t i = 0; i < r->n; i++)
 			if (over[i])
-				flow_look_later(r->flow, &(struct again){ .rid = *rid_now(&r->subjects[i]) });
+				flow_look_later(r->flow, &(struct again){ .rid = r->subjects[i].undo->rid });
 		return;
 	}
 	for (size_t i = 0; i < r->n; i++)
 		if (over[i])
-			target_end(r->flow, target_of(r, rid_now(&r->subjects[i])));
+			target_end(r->flow, target_of_undoing(r, &r->subjects[i]));
 	undos_settled(sync_of(r));
 }
 
@@ -525,7 +614,7 @@ void undo_note_planned(struct round *r)
 
 		if (!is_over(r, s))
 			continue;
-		t = target_of(r, rid_now(s));
+		t = target_of_undoing(r, s);
 		t->state = s->undo->item->state;
 		t->n_restored = s->undo->item->n_restored;
 		t->n_skipped = s->undo->item->n_skipped;

@@ -8,6 +8,7 @@ import unittest
 
 from case import Pair, ThreeCrms, needs_failpoints
 from crm import CRMSYNCCTL, eventually
+from killing import Killing
 
 
 def lines(text):
@@ -29,7 +30,7 @@ class Undoing:
         return next(run["run"] for run in self.history("--runs") if source in (None, run["source"]))
 
 
-class Undo(Undoing, Pair):
+class Undo(Undoing, Killing, Pair):
     name = "undo"
 
     def fill(self, n):
@@ -458,6 +459,31 @@ class Undo(Undoing, Pair):
         del self.d.environment["CRMSYNCD_FAILPOINTS"]
         self.d.start()
         self.assertEqual(self.settled(), self.before)
+
+    @needs_failpoints
+    def test_f29_what_gets_its_key_back_is_put_back_wherever_the_daemon_is_killed(self):
+        self.fill(3)
+        for moment in ("before", "answered"):
+            with self.subTest(moment=moment):
+                self.a.run("UPDATE things SET k = 'renamed', name = 'bad' WHERE k = 'k1'")
+                self.settled()
+                run = self.newest_run()
+                self.arm(f"undo/move/{moment}")
+                self.dies(f"undo/move/{moment}", ("undo", "--run", str(run)))
+                self.assertEqual(self.settled(), self.before)
+
+    def test_f29_what_gets_its_key_back_while_everybody_is_away_is_put_back_when_they_are_there(self):
+        self.fill(2)
+        self.a.run("UPDATE things SET k = 'renamed', name = 'bad' WHERE k = 'k1'")
+        self.settled()
+        for side in ("a", "b"):
+            self.d.ctl("pause", side)
+        told, _ = self.undo("--since", "1h", code=1)
+        self.assertEqual({line["outcome"] for line in told.values()}, {"waits"})
+        for side in ("a", "b"):
+            self.d.ctl("resume", side)
+        self.assertEqual(self.settled(), self.before)
+        self.assert_quiet()
 
     def test_one_that_is_begun_says_so_when_the_daemon_stops_and_goes_on(self):
         self.fill(3)
