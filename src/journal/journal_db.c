@@ -14,7 +14,7 @@
 
 enum {
 	APPLICATION_ID = 0x63726d73,	/* "crms": file(1) and we tell our files from others by it */
-	SCHEMA_VERSION = 8,
+	SCHEMA_VERSION = 9,
 	BUSY_MS = 250,			/* somebody's shell may hold the file for a moment; the loop waits no longer than this */
 };
 
@@ -108,6 +108,11 @@ static const char version_8[] =
 	"ALTER TABLE decision ADD rid TEXT NOT NULL DEFAULT '';"
 	"CREATE INDEX decision_rid ON decision (rid);"
 	"UPDATE side SET written = 0 WHERE written = 2;";
+/* `was`: the key that the record had when the undo was ordered, where it has another one since; whoever points to it may be told by that. */
+static const char version_9[] =
+	"ALTER TABLE undo_item ADD was BLOB;"
+	"CREATE INDEX undo_item_was ON undo_item (run, entity, was) WHERE was IS NOT NULL;"
+	"CREATE INDEX undo_item_now ON undo_item (run, entity, code) WHERE was IS NOT NULL;";
 
 /* ---- errors ------------------------------------------------------------------------------------------ */
 
@@ -285,8 +290,8 @@ static bool upgrade(sqlite3 *db, const char *path, struct err *e)
 	return (version >= 2 || run(db, path, version_2, e)) && (version >= 3 || run(db, path, version_3, e)) &&
 	       (version >= 4 || run(db, path, version_4, e)) && (version >= 5 || run(db, path, version_5, e)) &&
 	       (version >= 6 || run(db, path, version_6, e)) && (version >= 7 || run(db, path, version_7, e)) &&
-	       (version >= 8 || run(db, path, version_8, e)) &&
-	       (version >= SCHEMA_VERSION || run(db, path, "PRAGMA user_version = 8", e));
+	       (version >= 8 || run(db, path, version_8, e)) && (version >= 9 || run(db, path, version_9, e)) &&
+	       (version >= SCHEMA_VERSION || run(db, path, "PRAGMA user_version = 9", e));
 }
 
 /* Looks in the same transaction that creates: two daemons that start at once must not both create. */

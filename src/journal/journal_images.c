@@ -20,7 +20,8 @@ enum {
 	EXPIRED_BATCHES = 500,	/* a call: more a minute than a daemon at work makes */
 };
 
-enum image_query { Q_RUN, Q_RUN_IS_KNOWN, Q_SOURCE_IS_KNOWN, Q_KEEP, Q_FAILED, Q_DROP, Q_DROP_RUNS, Q_DROP_ITEMS, Q_SUMS, Q_ADD, Q_GET, Q_UNDO_OF, Q_SET, Q_RENAME, IMAGE_QUERIES };
+enum image_query { Q_RUN, Q_RUN_IS_KNOWN, Q_SOURCE_IS_KNOWN, Q_KEEP, Q_FAILED, Q_DROP, Q_DROP_RUNS, Q_DROP_ITEMS, Q_SUMS, Q_ADD, Q_GET, Q_UNDO_OF, Q_SET, Q_MOVE, Q_KEY_NOW,
+		   Q_KEY_THEN, IMAGE_QUERIES };
 
 struct images {
 	sqlite3_stmt *stmts[IMAGE_QUERIES];
@@ -51,7 +52,9 @@ static const char *const queries[IMAGE_QUERIES] = {
 		      " AND (?3 = '' OR instr(',' || fields || ',', ',' || ?3 || ',') = 0)",
 	[Q_SET] = "UPDATE undo_item SET state = ?2, fields = ?3, code_word = ?4, cause = ?5, n_restored = ?6, n_skipped = ?7,"
 		  " wanted = CASE WHEN ?2 >= 2 THEN x'' ELSE wanted END WHERE id = ?1",
-	[Q_RENAME] = "UPDATE undo_item SET key = ?2, code = ?3 WHERE id = ?1",
+	[Q_MOVE] = "UPDATE undo_item SET key = ?2, was = coalesce(was, code), code = ?3 WHERE id = ?1",
+	[Q_KEY_NOW] = "SELECT code FROM undo_item WHERE run = ?1 AND entity = ?2 AND was = ?3",
+	[Q_KEY_THEN] = "SELECT was FROM undo_item WHERE run = ?1 AND entity = ?2 AND code = ?3 AND was IS NOT NULL",
 };
 
 /* ---- opening ----------------------------------------------------------------------------------------- */
@@ -712,7 +715,7 @@ bool journal_undo_of(struct journal *j, const char *entity, const char *key, con
 static bool write_name(struct journal *j, const void *what, struct err *e)
 {
 	const struct undo_item *item = what;
-	sqlite3_stmt *stmt = j->images->stmts[Q_RENAME];
+	sqlite3_stmt *stmt = j->images->stmts[Q_MOVE];
 
 	sqlite3_bind_int64(stmt, 1, item->id);
 	journal_bind_word(stmt, 2, item->key);
@@ -723,6 +726,28 @@ static bool write_name(struct journal *j, const void *what, struct err *e)
 bool journal_undo_rename(struct journal *j, const struct undo_item *item, struct err *e)
 {
 	return journal_change(j, write_name, item, e);
+}
+
+bool journal_undo_key(struct journal *j, int64_t run, const char *entity, bool then, struct arena *arena, struct image_text *key, struct err *e)
+{
+	sqlite3_stmt *stmt = j->images->stmts[then ? Q_KEY_THEN : Q_KEY_NOW];
+	int rc;
+
+	sqlite3_bind_int64(stmt, 1, run);
+	journal_bind_text(stmt, 2, entity);
+	bind_text_of(stmt, 3, *key);
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW) {
+		size_t len = (size_t)sqlite3_column_bytes(stmt, 0);
+
+		*key = (struct image_text){ arena_dup(arena, len > 0 ? sqlite3_column_blob(stmt, 0) : "", len), (int32_t)len };
+	}
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		return true;
+	journal_db_error(j->path, rc, e);
+	return err_while(e, "what is to be put back");
 }
 
 static bool write_state(struct journal *j, const void *what, struct err *e)

@@ -141,6 +141,11 @@ bool journal_undo_get(struct journal *, int64_t id, struct arena *, struct undo_
 bool journal_undo_of(struct journal *, const char *entity, const char *key, const char *field, int64_t *run, struct err *e);
 /* Its record has another key from here on: key, code. */
 bool journal_undo_rename(struct journal *, const struct undo_item *, struct err *e);
+/*
+ * *key, which a record of that entity had when that undo was ordered, becomes the one that it has since; `then`: the other way round. Left as
+ * it is where the undo has none of that record, or the key is as it was. In the arena.
+ */
+bool journal_undo_key(struct journal *, int64_t run, const char *entity, bool then, struct arena *, struct image_text *key, struct err *e);
 /* State, fields, code_word, cause, n_restored, n_skipped. */
 bool journal_undo_set(struct journal *, const struct undo_item *, struct err *e);
 /* Those of that run (0: all) above `after` that are (or are not) over; key, state and what came of them, without values. */

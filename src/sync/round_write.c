@@ -325,8 +325,8 @@ static void on_keys(void *arg, const struct value *blobs, size_t n, const struct
 		    fault("f13-a-key-that-another-one-has-is-free") || let_go_of_foreign_rows(r, s, blobs[i]))
 			continue;
 		if (s->undo != NULL && s->d.edited == 0) {
-			undo_key_taken(s);
-			decide_nothing(r, s);
+			if (!undo_key_taken(r, s))
+				decide_nothing(r, s);
 			continue;
 		}
 		if (round_waits_for_others(r, s))

@@ -638,15 +638,51 @@ static void queue_item(void *arg, const struct undo_item *item)
 	free(copy);
 }
 
+/* What an undo has not got to yet is not to come once that undo is undone, as a whole or of an entity: no image tells of it. */
+static bool is_called_off(const struct sync_undo *u, const struct flow *flow, const struct undo_target *t)
+{
+	const struct image_filter *f = &u->filter;
+
+	return f->run != 0 && t->run == f->run && (f->entity == NULL || strcmp(f->entity, flow->def->name) == 0) && f->key == NULL &&
+	       f->source == NULL && f->since_us == 0 && f->until_us == 0 && u->rule == NULL && u->endpoint == NULL &&
+	       !fault("f13-what-an-undone-undo-has-not-got-to-comes-later");
+}
+
+static void call_off(struct sync_undo *u, void (*fn)(struct flow *, struct undo_target *))
+{
+	struct undo_target *t, *tmp;
+
+	for (size_t i = 0; i < u->sync->topology->n_entities; i++)
+		HASH_ITER(hh, u->sync->flows[i].undos, t, tmp)
+			if (is_called_off(u, &u->sync->flows[i], t))
+				fn(&u->sync->flows[i], t);
+}
+
+static void skip_target(struct flow *flow, struct undo_target *t)
+{
+	skip_item(flow->sync, t->id, "replaced", "its undo was undone");
+}
+
+static void drop_target(struct flow *flow, struct undo_target *t)
+{
+	HASH_DEL(flow->undos, t);
+	free(t);
+}
+
 static void queue_step_of(struct sync_undo *u)
 {
 	struct sync *s = u->sync;
 	struct err e = { 0 };
+	bool ok;
 
 	journal_begin(s->journal);
 	u->run = u->sums.run = journal_run_new(s->journal, "(undo)", clock_wall_us(), &u->why);
 	fold_each(u->fold, queue_item, u);
-	if (!journal_commit(s->journal, &e) || !queue_load(s)) {
+	call_off(u, skip_target);
+	ok = journal_commit(s->journal, &e);
+	if (ok)
+		call_off(u, drop_target);
+	if (!ok || !queue_load(s)) {
 		u->run = u->sums.run = 0;
 		undo_fail(u, &e);
 		return;

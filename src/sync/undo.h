@@ -24,6 +24,7 @@ struct undo_target {			/* a record with something to be put back */
 	int64_t id, run;		/* of its item in the journal, and of the undo that it is of; or */
 	const struct undo_item *item;	/* of a dry run: here; the order's */
 	enum undo_what what;
+	bool key_taken;			/* the key that it had is another record's by now: what else there is is put back without it */
 	/* of a dry run: what came of it; texts are constant, or the order's */
 	enum undo_state state;
 	const char *fields, *code, *cause;
@@ -38,6 +39,7 @@ struct undoing {			/* in a round */
 	int64_t run;			/* of the undo */
 	struct imposition imposed;
 	const char *code, *cause;	/* why nothing of it can be put back; NULL: it can */
+	bool key_taken;			/* as its target's */
 	bool refused;			/* by a side, or to wait for its parent, in this round; the item says why */
 };
 
@@ -64,7 +66,8 @@ void round_note_failed(struct round *r, const struct subject *s, size_t e);
 bool undo_revive(struct round *r, struct subject *s);		/* true: a record that is nowhere is to be put back: it has a base now */
 bool undo_finds_taken(struct round *r, struct subject *s);	/* true: but a row with its key is there */
 void undo_impose(struct round *r, struct subject *s, struct decide_policy *p);
-void undo_key_taken(struct subject *s);				/* what it is to be again is another record's key by now */
+/* What it is to be again is another record's key by now. True: it is put off, and goes back without; false: it was without that already. */
+bool undo_key_taken(struct round *r, struct subject *s);
 bool undo_note_begun(struct round *r, struct err *e);		/* in the group that is open */
 bool undo_leaves(const struct subject *s);			/* it has an item, which has to be found by another key from here on */
 void undo_follow(struct round *r);				/* that intent is written: so they are */

@@ -112,12 +112,21 @@ bool undo_finds_taken(struct round *r, struct subject *s)
 	return true;
 }
 
-void undo_key_taken(struct subject *s)
+#define KEY_TAKEN "the key that it had is another record's by now"
+
+bool undo_key_taken(struct round *r, struct subject *s)
 {
-	if (s->undo == NULL)
-		return;
-	s->undo->code = "key-taken";
-	s->undo->cause = "the key that it had is another record's by now";
+	struct undo_target *t = target_of_undoing(r, s);
+
+	if (t == NULL || t->key_taken || fault("f13-an-undo-without-the-key-is-none")) {
+		s->undo->code = "key-taken";
+		s->undo->cause = KEY_TAKEN;
+		return false;
+	}
+	t->key_taken = true;
+	s->key = VALUE_NULL;		/* not the one that it was to have */
+	round_put_off(r, s);
+	return true;
 }
 
 /* ---- what it asks for -------------------------------------------------------------------------------- */
@@ -137,10 +146,10 @@ static struct value value_of_text(struct image_text t)
 }
 
 /* NULL: it can be put back, as far as the item tells. */
-static const char *why_not_value(const struct round *r, const struct undo_item *item, const struct undo_value *v, const char **cause)
+static const char *why_not_value(const struct round *r, const struct undoing *u, const struct undo_value *v, const char **cause)
 {
 	size_t f = field_named(r->flow->def, v->field);
-	bool expects = item->what == UNDO_VALUES;
+	bool expects = u->item->what == UNDO_VALUES;
 
 	if (f == r->flow->def->n_fields)
 		return *cause = "the topology does not have that field any more", "no-such-field";
@@ -148,21 +157,24 @@ static const char *why_not_value(const struct round *r, const struct undo_item *
 		return *cause = "its sides showed different values before; undo with --endpoint says whose is to come back", "several-values";
 	if (v->want.len == IMAGE_NOT_KEPT || (expects && v->expect.len == IMAGE_NOT_KEPT))
 		return *cause = "only digests of it are kept (private)", "private";
+	if (u->key_taken && (decide_unit(r->flow->def, r->flow->def->key[0]) & BIT(f)))
+		return *cause = KEY_TAKEN, "key-taken";
 	return NULL;
 }
 
 /* A group, and the parts of a key, go back as a whole or not at all. */
-static const char *why_not_unit(const struct round *r, const struct undo_item *item, const struct undo_value *v, const char **cause)
+static const char *why_not_unit(const struct round *r, const struct undoing *u, const struct undo_value *v, const char **cause)
 {
+	const struct undo_item *item = u->item;
 	const struct entity_def *def = r->flow->def;
 	size_t f = field_named(def, v->field);
-	const char *code = why_not_value(r, item, v, cause);
+	const char *code = why_not_value(r, u, v, cause);
 
 	for (size_t i = 0; code == NULL && i < item->n_values; i++) {
 		size_t other = field_named(def, item->values[i].field);
 
 		if (other < def->n_fields && (decide_unit(def, f) & BIT(other)))
-			code = why_not_value(r, item, &item->values[i], cause);
+			code = why_not_value(r, u, &item->values[i], cause);
 	}
 	return code;
 }
@@ -175,14 +187,32 @@ static const struct image_text *written_over(const struct undo_item *item, const
 	return &v->want;
 }
 
+/*
+ * A reference names its record by the key that this had when the undo was ordered. The undo may have given it another one since, which is
+ * no edit of the reference. then: the other way round.
+ */
+static struct image_text follow(struct round *r, const struct undo_item *item, size_t f, bool then, struct image_text t)
+{
+	const struct entity_def *parent = r->flow->def->fields[f].type == FIELD_REFERENCE ? r->flow->def->fields[f].refers : NULL;
+	struct err e = { 0 };
+
+	if (parent != NULL && t.len >= 0 && !fault("f13-an-undo-takes-references-by-their-word") &&
+	    !journal_undo_key(sync_of(r)->journal, item->run, parent->name, then, &r->arena, &t, &e))
+		round_give_up(r, &e);
+	return t;
+}
+
 /* What was inserted, when what was undone of it since is put in its place: is it that? */
-static bool is_as_inserted(const struct round *r, const struct undo_item *item, const struct observation *o)
+static bool is_as_inserted(struct round *r, const struct undo_item *item, const struct observation *o, bool followed)
 {
 	const struct entity_def *def = r->flow->def;
 	struct image_text texts[FIELDS_MAX];
 
-	for (size_t f = 0; f < def->n_fields; f++)
+	for (size_t f = 0; f < def->n_fields; f++) {
 		texts[f] = (struct image_text){ o->values[f].data, value_is_null(o->values[f]) ? IMAGE_NULL : o->values[f].len };
+		if (followed)
+			texts[f] = follow(r, item, f, true, texts[f]);
+	}
 	for (size_t i = 0; i < item->n_values; i++) {
 		const struct image_text *inserted = written_over(item, &item->values[i]);
 		size_t f = field_named(def, item->values[i].field);
@@ -196,21 +226,21 @@ static bool is_as_inserted(const struct round *r, const struct undo_item *item, 
 	return journal_image_print(sync_of(r)->journal, texts, def->n_fields) == item->print;
 }
 
-static const struct observation *row_as_inserted(const struct round *r, const struct subject *s, const struct undo_item *item)
+static const struct observation *row_as_inserted(struct round *r, const struct subject *s, const struct undo_item *item)
 {
 	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
-		if (s->seen[e].what == OBSERVED_ROW && is_as_inserted(r, item, &s->seen[e]))
+		if (s->seen[e].what == OBSERVED_ROW && (is_as_inserted(r, item, &s->seen[e], false) || is_as_inserted(r, item, &s->seen[e], true)))
 			return &s->seen[e];
 	return NULL;
 }
 
-static bool may_be_ended(const struct round *r, const struct subject *s, const struct undo_item *item)
+static bool may_be_ended(struct round *r, const struct subject *s, const struct undo_item *item)
 {
 	return row_as_inserted(r, s, item) != NULL || (s->base != NULL && s->base->dead);
 }
 
 /* It takes the place of what was inserted anew, as long as that is as it was, as a whole. What it had then already is as it was. */
-static void expect_as_inserted(const struct round *r, const struct subject *s, struct undoing *u, uint64_t *expected)
+static void expect_as_inserted(struct round *r, const struct subject *s, struct undoing *u, uint64_t *expected)
 {
 	const struct observation *now = row_as_inserted(r, s, u->item);
 
@@ -219,6 +249,37 @@ static void expect_as_inserted(const struct round *r, const struct subject *s, s
 
 		expected[f] = now != NULL && now->digests[f] != wanted ? now->digests[f] : ~wanted;	/* ~: nobody shows that */
 	}
+}
+
+static uint64_t digest_of(const struct round *r, size_t f, struct image_text t)
+{
+	return value_digest(&sync_of(r)->store->key, r->flow->def->fields[f].type, value_of_text(t));
+}
+
+static bool is_agreed_text(const struct round *r, const struct subject *s, size_t f, struct image_text t)
+{
+	return s->base != NULL && s->base->fields[f].digest == digest_field(digest_of(r, f, t));
+}
+
+/* It will be what is agreed, since rows show it that are found to point where they did (round_follow.c). */
+static bool is_followed_text(const struct round *r, const struct subject *s, size_t f, struct image_text t)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if ((s->seen[e].followed & BIT(f)) && s->seen[e].digests[f] == digest_of(r, f, t))
+			return true;
+	return false;
+}
+
+/* Of a reference: by whichever key it is agreed. Once it is begun, that may be the one by which it was to be put back. */
+static struct image_text expected_text(struct round *r, const struct subject *s, const struct undo_item *item, size_t f, const struct undo_value *v)
+{
+	struct image_text followed = follow(r, item, f, false, v->expect);
+
+	if (r->flow->def->fields[f].type != FIELD_REFERENCE)
+		return v->expect;
+	if (item->state == UNDO_BEGUN && is_agreed_text(r, s, f, v->want))
+		return v->want;
+	return is_agreed_text(r, s, f, followed) || is_followed_text(r, s, f, followed) ? followed : v->expect;
 }
 
 static bool fill_values(struct round *r, const struct subject *s, struct undoing *u)
@@ -234,7 +295,7 @@ static bool fill_values(struct round *r, const struct subject *s, struct undoing
 	}
 	for (size_t i = 0; i < u->item->n_values; i++) {
 		const struct undo_value *v = &u->item->values[i];
-		const char *cause, *code = why_not_unit(r, u->item, v, &cause);
+		const char *cause, *code = why_not_unit(r, u, v, &cause);
 		size_t f = field_named(def, v->field);
 
 		if (code != NULL && u->item->what == UNDO_RECORD && f < def->n_fields) {
@@ -243,9 +304,9 @@ static bool fill_values(struct round *r, const struct subject *s, struct undoing
 		}
 		if (code != NULL)
 			continue;
-		values[f] = value_of_text(v->want);
+		values[f] = value_of_text(follow(r, u->item, f, false, v->want));
 		digests[f] = value_digest(&sync_of(r)->store->key, def->fields[f].type, values[f]);
-		expected[f] = value_digest(&sync_of(r)->store->key, def->fields[f].type, value_of_text(v->expect));
+		expected[f] = digest_of(r, f, expected_text(r, s, u->item, f, v));
 		u->imposed.fields |= BIT(f);
 	}
 	u->imposed.values = values;
@@ -269,7 +330,7 @@ void undo_impose(struct round *r, struct subject *s, struct decide_policy *p)
 	if (item == NULL || item->what == UNDO_NOTHING)
 		return;
 	u = s->undo = arena_zalloc(&r->arena, sizeof *u);
-	*u = (struct undoing){ .item = item, .rid = *rid_now(s), .run = item->run,
+	*u = (struct undoing){ .item = item, .rid = *rid_now(s), .run = item->run, .key_taken = t->key_taken,
 			       .imposed = { .what = as[item->what], .begun = item->state == UNDO_BEGUN } };
 	if (item->what == UNDO_END ? may_be_ended(r, s, item) : fill_values(r, s, u))
 		p->imposed = &u->imposed;
@@ -454,7 +515,7 @@ static void judge_value(struct round *r, struct subject *s, const struct undo_va
 {
 	struct undo_item *item = s->undo->item;
 	size_t f = field_named(r->flow->def, v->field);
-	const char *cause = NULL, *code = s->undo->code != NULL ? s->undo->code : why_not_unit(r, item, v, &cause);
+	const char *cause = NULL, *code = s->undo->code != NULL ? s->undo->code : why_not_unit(r, s->undo, v, &cause);
 
 	if (is_unchanged(s, v, f))
 		return;

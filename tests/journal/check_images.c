@@ -332,6 +332,35 @@ START_TEST(what_is_to_be_put_back_stays_until_it_is_over)
 }
 END_TEST
 
+START_TEST(a_record_is_found_by_the_key_that_it_had_when_the_undo_was_ordered)
+{
+	struct undo_item item = { .run = journal_run_new(j, "(undo)", 10, NULL), .entity = "account", .key = "new", .code = text("new"), .what = UNDO_VALUES }, *back;
+	struct image_text key = text("new");
+	struct arena arena;
+
+	arena_init(&arena);
+	OK(journal_undo_add(j, &item, why));
+	OK(journal_undo_key(j, item.run, "account", false, &arena, &key, why));
+	ck_assert(image_text_equal(key, text("new")));
+	for (int i = 0; i < 2; i++) {
+		const char *keys[] = { "between", "old" };
+
+		OK(journal_undo_rename(j, &(struct undo_item){ .id = 1, .key = keys[i], .code = text(keys[i]) }, why));
+	}
+	OK(journal_undo_get(j, 1, &arena, &back, why));
+	ck_assert_str_eq(back->key, "old");
+	ck_assert(image_text_equal(back->code, text("old")));
+	OK(journal_undo_key(j, item.run + 1, "account", false, &arena, &key, why));
+	OK(journal_undo_key(j, item.run, "contact", false, &arena, &key, why));
+	ck_assert(image_text_equal(key, text("new")));
+	OK(journal_undo_key(j, item.run, "account", false, &arena, &key, why));
+	ck_assert(image_text_equal(key, text("old")));
+	OK(journal_undo_key(j, item.run, "account", true, &arena, &key, why));
+	ck_assert(image_text_equal(key, text("new")));
+	arena_fini(&arena);
+}
+END_TEST
+
 START_TEST(what_a_record_was_inserted_anew_with_is_kept)
 {
 	struct undo_item item = { .run = journal_run_new(j, "(undo)", 10, NULL), .entity = "contact", .key = "ann", .code = text("ann"), .what = UNDO_AGAIN, .print = 7,
@@ -380,6 +409,7 @@ int main(void)
 	tcase_add_test(t, on_a_full_disk_an_image_is_kept_or_said_not_to_be);
 	tcase_add_test(t, what_was_kept_survives_kill_9);
 	tcase_add_test(t, what_is_to_be_put_back_stays_until_it_is_over);
+	tcase_add_test(t, a_record_is_found_by_the_key_that_it_had_when_the_undo_was_ordered);
 	tcase_add_test(t, what_a_record_was_inserted_anew_with_is_kept);
 	tcase_add_test(t, a_run_is_known_or_not);
 	srunner_run_all(r, CK_NORMAL);

@@ -258,8 +258,8 @@ START_TEST(a_newer_journal_is_not_touched)
 	struct journal *j = open_ok();
 
 	journal_close(&j);
-	sql("PRAGMA user_version = 9");
-	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 9, this one knows 8");
+	sql("PRAGMA user_version = 10");
+	open_fails("acme", ERR_CONFIG, "journal-newer", "journal version 10, this one knows 9");
 }
 END_TEST
 

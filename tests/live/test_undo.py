@@ -394,6 +394,31 @@ class Undo(Undoing, Killing, Pair):
         """As good as that. Answers the limit of before."""
         return resource.prlimit(self.d.process.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
 
+    def test_f13_where_its_former_key_is_anothers_the_rest_goes_back_without_it(self):
+        self.fill(2)
+        self.a.run("UPDATE things SET k = 'renamed', name = 'bad', amount = 77 WHERE k = 'k1'")
+        self.settled()
+        self.b.run("INSERT INTO things (k, name) VALUES ('k1', 'another')")
+        self.settled()
+        told, total = self.undo("--run", str(self.newest_run("a")), code=1)
+        self.assertEqual({key: (line["outcome"], line["code"], line["skipped_fields"]) for key, line in told.items()},
+                         {"renamed": ("partly", "key-taken", ["k"])})
+        self.assertEqual(self.settled(), [("k1", None, "another", None), *self.before[1:], ("renamed", "c1", "name 1", "1")])
+        self.assert_quiet()
+
+    def test_f13_what_waits_of_an_undo_does_not_come_once_that_is_undone(self):
+        self.fill(3)
+        self.a.run("UPDATE things SET name = 'bad'")
+        bad = self.settled()
+        self.d.ctl("pause", "thing")
+        _, total = self.undo("--since", "1h", code=1)
+        self.assertEqual(total["waiting"], 3)
+        self.undo("--run", str(total["run"]))
+        self.d.ctl("resume", "thing")
+        self.assertEqual(self.settled(), bad)
+        told, total = self.undo("--since", "1h")
+        self.assertEqual((total["restored"], self.settled()), (3, self.before))
+
     def test_where_the_image_cannot_be_kept_nothing_is_written_over(self):
         self.fill(2)
         limit = self.fill_disk()
@@ -588,6 +613,68 @@ class Tree(Undoing, Pair):
         self.assertEqual((total["restored"], total["skipped"]), (2, 0))
         self.assertEqual(self.trees(), before)
         self.assertEqual(self.d.parked(), [])
+
+
+class Family(Undoing, Pair):
+    """What points to a record goes by its key, and that is what is put back."""
+    name = "family"
+    a_sql = b_sql = """
+        CREATE TABLE parents (id serial PRIMARY KEY, k text UNIQUE, changed timestamptz DEFAULT now());
+        CREATE TABLE kids (id serial PRIMARY KEY, k text UNIQUE, parent int REFERENCES parents, changed timestamptz DEFAULT now());"""
+    entities = """
+parent:
+  key: [k]
+  fields:
+    k: {type: text}
+  mappings:
+    a: {table: parents, modified: changed}
+    b: {table: parents, modified: changed}
+kid:
+  key: [k]
+  fields:
+    k: {type: text}
+    parent: {type: reference, entity: parent}
+  mappings:
+    a: {table: kids, modified: changed}
+    b: {table: kids, modified: changed}
+"""
+    RENAME = "UPDATE parents SET k = 'new', changed = clock_timestamp() WHERE k = 'p1'"
+    DELETE = "DELETE FROM kids WHERE k = 'kid'"
+    MOVE = "UPDATE kids SET parent = 2, changed = clock_timestamp() WHERE k = 'kid'"
+
+    def families(self):
+        self.d.wait()
+        a, b = [(base.run("SELECT k.k, p.k FROM kids k LEFT JOIN parents p ON p.id = k.parent ORDER BY 1"),
+                 base.run("SELECT k FROM parents ORDER BY 1")) for base in (self.a, self.b)]
+        self.assertEqual(a, b)
+        return a
+
+    def there_and_back(self, *edits):
+        self.a.run("INSERT INTO parents (k) VALUES ('p1'), ('p2')")
+        self.a.run("INSERT INTO kids (k, parent) VALUES ('kid', 1), ('other', 1)")
+        self.begin()
+        before = self.families()
+        for edit in edits:
+            self.a.run(edit)
+            after = self.families()
+        _, total = self.undo("--since", "1h")
+        self.assertEqual((total["restored"], self.families()), (2, before))
+        _, total = self.undo("--run", str(total["run"]))
+        self.assertEqual((total["restored"], self.families()), (2, after))
+        self.assertEqual(self.d.parked(), [])
+        self.assert_quiet()
+
+    def test_f13_a_parent_is_renamed_then_its_child_deleted(self):
+        self.there_and_back(self.RENAME, self.DELETE)
+
+    def test_f13_a_parent_is_renamed_then_its_child_moved(self):
+        self.there_and_back(self.RENAME, self.MOVE)
+
+    def test_f13_a_child_is_deleted_then_its_parent_renamed(self):
+        self.there_and_back(self.DELETE, self.RENAME)
+
+    def test_f13_a_child_is_moved_then_its_parent_renamed(self):
+        self.there_and_back(self.MOVE, self.RENAME)
 
 
 class Against(Undoing, Pair):
