@@ -114,24 +114,29 @@ void flow_look_gently(struct flow *flow, const struct rid *rid)
 		add_again(&flow->again, &(struct again){ .rid = *rid })->gently = true;
 }
 
-static unsigned worst_failures(const struct flow *flow)
+static unsigned worst_failures(const struct flow *flow, uint64_t at)
 {
 	unsigned worst = 0;
 
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
-		if (flow->sides[e] != NULL && flow->sides[e]->failures > worst)
+		if (at & BIT(e) && flow->sides[e] != NULL && flow->sides[e]->failures > worst)
 			worst = flow->sides[e]->failures;
 	return worst;
 }
 
-void flow_look_later(struct flow *flow, const struct again *what)
+void flow_look_later(struct flow *flow, const struct again *what, uint64_t failed_at)
 {
+	int64_t ms = loop_backoff_ms(worst_failures(flow, failed_at), 100, 30000), due_us = clock_mono_us() + ms * 1000;
+
 	if (HASH_COUNT(flow->later) >= LATER_MAX)
 		flow->settle_wanted = true;
 	else
 		add_again(&flow->later, what);
-	if (!loop_timer_pending(flow->later_timer))
-		loop_timer_set(flow->later_timer, loop_backoff_ms(worst_failures(flow), 100, 30000));
+	/* All are looked at when the first of them is due. */
+	if (loop_timer_pending(flow->later_timer) && flow->later_due_us <= due_us)
+		return;
+	flow->later_due_us = due_us;
+	loop_timer_set(flow->later_timer, ms);
 }
 
 static void on_later(void *arg)

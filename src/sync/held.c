@@ -404,10 +404,10 @@ static void try_ordered_later(struct round *r, size_t e, const struct rid *rid)
 	case HELD_WAITS:
 		break;
 	case HELD_RELEASED:
-		flow_look_later(r->flow, &(struct again){ .rid = *rid, .evidence = BIT(e) });
+		flow_look_later(r->flow, &(struct again){ .rid = *rid, .evidence = BIT(e) }, BIT(e));
 		break;
 	case HELD_DISCARDED:
-		flow_look_later(r->flow, &(struct again){ .rid = *rid });
+		flow_look_later(r->flow, &(struct again){ .rid = *rid }, BIT(e));
 		break;
 	}
 }

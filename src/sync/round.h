@@ -53,6 +53,7 @@ struct subject {			/* a record in this round */
 	bool own_way;			/* it was not: forwards do not concern it */
 	uint64_t forwards;		/* endpoints with an insert in doubt: the store has a forward to it where that was tried */
 	bool decided, again, later;
+	uint64_t failed_at;		/* endpoints where a write of it failed, and is to be tried later */
 	bool gently;			/* writes that are parked stay so */
 	bool key_taken;			/* its row at the source stands aside for that, and nothing is to be decided */
 	bool aside;			/* nothing was decided: a row of it has just been parked */

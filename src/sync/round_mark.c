@@ -357,7 +357,8 @@ void round_got_mark(struct round *r)
 		if (s->again)
 			flow_look_again(r->flow, &s->next_rid, 0);
 		if (s->later)
-			flow_look_later(r->flow, &(struct again){ .rid = s->next_rid, .tries = s->tries, .alone_us = s->alone_us, .missing = s->missing });
+			flow_look_later(r->flow, &(struct again){ .rid = s->next_rid, .tries = s->tries, .alone_us = s->alone_us, .missing = s->missing },
+					s->failed_at);
 	}
 	look_at_duplicates(r);
 	round_look_at_children(r);

@@ -715,6 +715,7 @@ static void write_failed(struct round *r, struct side *side, struct subject *s, 
 	}
 	side->meter.failures++;
 	side->why = *w->err;
+	s->failed_at |= BIT(side->endpoint);
 	undo_note_refused(r, s, w->err);
 	s->later = seen->owed;
 }

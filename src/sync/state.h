@@ -213,6 +213,7 @@ struct flow {
 	struct again *again;
 	struct again *later;		/* the same, after a back-off */
 	struct loop_timer *later_timer;
+	int64_t later_due_us;		/* when that is set: monotonic */
 	struct orphan *orphans;		/* by parent; parents of this entity */
 	uint64_t arrivals;		/* times that a record of this entity got a row somewhere */
 	struct round *rounds;		/* in flight, newest first */
@@ -364,7 +365,7 @@ void side_changed(struct side *);		/* its link's usability or schema changed */
 void side_forget(struct side *);		/* the state was lost: survey again */
 void side_list_anew(struct side *);		/* the same, but what waits for a person waits on */
 /* A write failed for now, an endpoint did not answer, or has yet to say why a row is missing: again after a back-off. */
-void flow_look_later(struct flow *, const struct again *);
+void flow_look_later(struct flow *, const struct again *, uint64_t failed_at);	/* endpoints that are to blame, if any */
 void flow_note_quantum(struct flow *, int64_t us);	/* so coarse are the stamps of one side */
 bool flow_is_quiet(const struct flow *);	/* no record is in work or in line */
 bool flow_idle(const struct flow *);		/* nothing in work, nothing queued; whatever is owed to those that are away */

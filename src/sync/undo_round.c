@@ -657,7 +657,7 @@ void round_settle_undos(struct round *r)
 		log_error("what was put back is not noted in the journal; it is looked at again", LOG_S("entity", r->flow->def->name), LOG_ERR(&e));
 		for (size_t i = 0; i < r->n; i++)
 			if (over[i])
-				flow_look_later(r->flow, &(struct again){ .rid = r->subjects[i].undo->rid });
+				flow_look_later(r->flow, &(struct again){ .rid = r->subjects[i].undo->rid }, 0);
 		return;
 	}
 	for (size_t i = 0; i < r->n; i++)
