@@ -111,7 +111,10 @@ struct parent {				/* a referenced record */
 	UT_hash_handle hh;
 };
 
-enum { ROUND_PATIENCE = 30 };		/* passes in which something is waited for: about a second */
+enum {					/* passes in which something is waited for */
+	ROUND_PATIENCE = 30,		/* news that may never come: about a second */
+	OWED_PATIENCE = 600,		/* a write that is on its way: half a minute */
+};
 
 struct recalling {			/* vectors asked for: the n-th answer is of the n-th subject */
 	struct round *round;

@@ -193,13 +193,14 @@ static bool is_too_early(struct following *c, const struct followed *x, const st
 {
 	const struct round *r = c->round;
 	struct side *side = c->flow->sides[x->endpoint];
+	bool is_owed = is_owed_its_key(shown, c->flow->def, x->endpoint);
 
-	if (r->plan != NULL || r->pass >= ROUND_PATIENCE || side == NULL || !side_usable(side) || !side->captures ||
+	if (r->plan != NULL || r->pass >= (is_owed ? OWED_PATIENCE : ROUND_PATIENCE) || side == NULL || !side_usable(side) || !side->captures ||
 	    fault("f13-what-a-reference-means-is-known-at-once"))
 		return false;
 	if (x->subject->asked_us == 0)
 		x->subject->asked_us = clock_mono_us();
-	if (is_owed_its_key(shown, c->flow->def, x->endpoint))
+	if (is_owed)
 		return true;
 	if (side->clean_us >= x->subject->asked_us)
 		return c->flow == r->flow ? parent_in_work(c, x) != NULL : c->flow->n_rounds > 0;
@@ -281,6 +282,13 @@ static void recall(struct following *c, store_vectors_fn *done)
 	sync_of(c->round)->store->ops->recall(sync_of(c->round)->store, c->flow->index, rids, c->n, done, c);
 }
 
+/* The record has another key there, or the row points to another one: also while the write that gave it that key has yet to be marked. */
+static bool cannot_mean(const struct following *c, const struct followed *x, const struct vector *v, size_t e)
+{
+	return round_has_agreed_key(v, c->flow->def, e) ||
+	       (v->seen[e].present && !round_points_to(x->subject, e, x->field, v));
+}
+
 /* Where the row shows the former key as before, and yet cannot mean the record. */
 static uint64_t moved_at(const struct following *c, const struct followed *x, const struct vector *v, uint32_t former)
 {
@@ -289,7 +297,7 @@ static uint64_t moved_at(const struct following *c, const struct followed *x, co
 
 	for (size_t e = 0; e < n_endpoints(c->round); e++)
 		if (s->seen[e].what == OBSERVED_ROW && s->base->seen[e].present && digest_field(s->seen[e].digests[x->field]) == former &&
-		    shown_digest(s->base, e, x->field) == former && round_has_agreed_key(v, c->flow->def, e))
+		    shown_digest(s->base, e, x->field) == former && cannot_mean(c, x, v, e))
 			moved |= BIT(e);
 	return moved;
 }
