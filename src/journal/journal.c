@@ -47,7 +47,8 @@ static const char *const queries[QUERIES] = {
 			" AND (winner.deleted <> ?5 OR (NOT winner.deleted AND d.field = ?3 AND substr(winner.digest, -6) <> substr(?4, -6))))",
 	[Q_WRITTEN] = "UPDATE side SET written = ?5 WHERE written = 2 AND endpoint = ?4 AND decision IN"
 		      " (SELECT id FROM decision WHERE rid = ?2 AND entity = ?1 AND (?3 IS NULL OR field = ?3))",
-	[Q_OWED_FORGET] = "UPDATE side SET written = 0 WHERE written = 2 AND decision IN (SELECT id FROM decision WHERE entity = ?1)",
+	[Q_OWED_FORGET] = "UPDATE side SET written = 0 WHERE written = 2 AND (?2 IS NULL OR endpoint = ?2)"
+			  " AND decision IN (SELECT id FROM decision WHERE entity = ?1)",
 	[Q_SEEN] = "UPDATE side SET value = ?5, digest = ?6 WHERE written = 2 AND endpoint = ?4 AND competed AND value IS NULL"
 		   " AND digest = '0000000000' || substr(?6, -6) AND decision IN"
 		   " (SELECT id FROM decision WHERE rid = ?2 AND entity = ?1 AND field = ?3)",

@@ -146,7 +146,8 @@ bool journal_overtaken(struct journal *, const struct journal_standing *, struct
 bool journal_written(struct journal *, const char *entity, const char *rid, const char *field, const char *endpoint, struct err *e);
 /* That endpoint has yet to get nothing of what was decided of the record, whether or not any of it was written there. */
 bool journal_owed_no_more(struct journal *, const char *entity, const char *rid, const char *endpoint, struct err *e);
-bool journal_owed_forget(struct journal *, const char *entity, struct err *e);	/* nor has anybody, of any record */
+/* Nor has it of any record; endpoint NULL: nor has anybody. */
+bool journal_owed_forget(struct journal *, const char *entity, const char *endpoint, struct err *e);
 
 /* What it has there is seen before it gets that: decisions that could not ask for it know it from now on. */
 struct journal_seen {

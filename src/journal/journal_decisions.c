@@ -190,18 +190,21 @@ bool journal_owed_no_more(struct journal *j, const char *entity, const char *rid
 
 static bool write_owed_forgotten(struct journal *j, const void *what, struct err *e)
 {
-	const char *entity = what;
+	const struct writing *w = what;
 
-	journal_bind_word(j->stmts[Q_OWED_FORGET], 1, entity);
+	journal_bind_word(j->stmts[Q_OWED_FORGET], 1, w->entity);
+	journal_bind_text(j->stmts[Q_OWED_FORGET], 2, w->endpoint);
 	if (!journal_run(j, Q_OWED_FORGET, e))
 		return false;
 	j->owed -= sqlite3_changes(j->db);
 	return true;
 }
 
-bool journal_owed_forget(struct journal *j, const char *entity, struct err *e)
+bool journal_owed_forget(struct journal *j, const char *entity, const char *endpoint, struct err *e)
 {
-	return j->owed == 0 || journal_change(j, write_owed_forgotten, entity, e);
+	struct writing w = { .entity = entity, .endpoint = endpoint };
+
+	return j->owed == 0 || journal_change(j, write_owed_forgotten, &w, e);
 }
 
 static bool write_seen(struct journal *j, const void *what, struct err *e)

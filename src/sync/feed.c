@@ -442,7 +442,7 @@ void side_forget(struct side *side)
 	side_list_anew(side);
 	held_forget(side);
 	waiting_forget(side->flow);
-	owed_forget(side->flow);
+	owed_forget(side->flow, fault("f22-who-is-put-back-was-owed-all-of-it") ? NULL : side->mapping->endpoint->name);
 }
 
 /* ---- birth and death --------------------------------------------------------------------------------- */

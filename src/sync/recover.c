@@ -271,7 +271,7 @@ static void forget_lines(struct flow *flow)
 		if (flow->sides[e] != NULL)
 			held_forget(flow->sides[e]);
 	waiting_forget(flow);
-	owed_forget(flow);
+	owed_forget(flow, NULL);
 }
 
 /* In one piece: an endpoint must not become a member while its old survey stands. */

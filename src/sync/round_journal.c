@@ -685,10 +685,10 @@ void round_note_paid(struct round *r, const struct subject *s)
 			journal_owed_no_more(journal, r->flow->def->name, rid, endpoint_name(r, e), NULL);
 }
 
-void owed_forget(struct flow *flow)
+void owed_forget(struct flow *flow, const char *endpoint)
 {
 	struct err e = { 0 };
 
-	if (!fault("f22-what-was-owed-is-still-owed") && !journal_owed_forget(flow->sync->journal, flow->def->name, &e))
+	if (!fault("f22-what-was-owed-is-still-owed") && !journal_owed_forget(flow->sync->journal, flow->def->name, endpoint, &e))
 		log_error("what is owed to somebody is not taken out of the journal", LOG_S("entity", flow->def->name), LOG_ERR(&e));
 }

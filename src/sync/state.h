@@ -362,7 +362,7 @@ void flow_look_again(struct flow *, const struct rid *, uint64_t evidence);
 void flow_look_gently(struct flow *, const struct rid *);	/* without another try of writes that are parked */
 bool side_usable(const struct side *);
 void side_changed(struct side *);		/* its link's usability or schema changed */
-void side_forget(struct side *);		/* the state was lost: survey again */
+void side_forget(struct side *);		/* what is known of its rows is void: survey again */
 void side_list_anew(struct side *);		/* the same, but what waits for a person waits on */
 /* A write failed for now, an endpoint did not answer, or has yet to say why a row is missing: again after a back-off. */
 void flow_look_later(struct flow *, const struct again *, uint64_t failed_at);	/* endpoints that are to blame, if any */
@@ -554,7 +554,7 @@ void waiting_forget(struct flow *);		/* the state was lost: what still differs w
 
 /* ---- round_journal.c --------------------------------------------------------------------------------- */
 
-void owed_forget(struct flow *);		/* the state was lost: what is to be written is decided anew */
+void owed_forget(struct flow *, const char *endpoint);	/* what is to be written there (NULL: anywhere) is decided anew */
 
 /* ---- held.c ------------------------------------------------------------------------------------------ */
 

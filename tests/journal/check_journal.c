@@ -843,7 +843,7 @@ START_TEST(what_is_owed_goes_along_with_the_record)
 }
 END_TEST
 
-START_TEST(what_is_owed_is_forgotten_by_entity)
+START_TEST(what_is_owed_is_forgotten_by_entity_and_endpoint)
 {
 	struct journal *j = open_ok();
 	struct journal_decision ann = decision("ann", 1000), bob = decision("bob", 1000);
@@ -851,10 +851,12 @@ START_TEST(what_is_owed_is_forgotten_by_entity)
 	bob.entity = "account";
 	OK(journal_decided(j, &ann, why));
 	OK(journal_decided(j, &bob, why));
-	OK(journal_owed_forget(j, "contact", why));
+	OK(journal_owed_forget(j, "contact", "billing", why));
+	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_OWED);
+	OK(journal_owed_forget(j, "contact", "support", why));
 	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_NOT_WRITTEN);
 	ck_assert(journal_owes(j));
-	OK(journal_owed_forget(j, "account", why));
+	OK(journal_owed_forget(j, "account", NULL, why));
 	ck_assert(!journal_owes(j));
 	journal_close(&j);
 }
@@ -1455,7 +1457,7 @@ int main(void)
 	tcase_add_test(records, what_is_owed_no_more_was_not_written_but_for_what_was);
 	tcase_add_test(records, what_is_decided_otherwise_is_owed_to_nobody_any_more);
 	tcase_add_test(records, what_is_owed_goes_along_with_the_record);
-	tcase_add_test(records, what_is_owed_is_forgotten_by_entity);
+	tcase_add_test(records, what_is_owed_is_forgotten_by_entity_and_endpoint);
 	tcase_add_test(records, what_was_owed_before_version_8_is_not_told_any_more);
 	tcase_add_test(records, decisions_are_listed_by_time_the_newest_when_limited);
 	tcase_add_test(records, expiring_is_done_in_portions);

@@ -2,7 +2,7 @@
 import sqlite3
 import unittest
 
-from case import ACCOUNT, CONTACT, THING, Pair, ThreeCrms
+from case import ACCOUNT, CONTACT, SALES, THING, Pair, ThreeCrms
 from crm import Cluster, eventually
 
 ANN = "p1@example.org"
@@ -224,6 +224,14 @@ class Owed(Apart):
         self.redis.call("FLUSHALL")
         self.d.start()
         self.assert_decided_anew()
+
+    def test_f22_who_is_put_back_says_nothing_about_what_others_are_owed(self):
+        self.sales.base.close()
+        self.sales.base = self.database("sales", SALES)
+        eventually(lambda: self.sales.people().get(ANN, {}).get("phone") == "+49 2", "it is filled again")
+        self.assert_told(["sales"], ["billing"])
+        self.back()
+        self.assert_told(["billing", "sales"], [])
 
     def test_f10_nobody_gets_it_any_more_when_the_record_is_deleted(self):
         self.sales.remove(ANN)
