@@ -71,12 +71,17 @@ size_t held_limit_of_sweep(const struct side *side)
 	return may_be_held ? 0 : held_limit(side->flow);
 }
 
+void held_begin_set(struct side *side, const char *why)
+{
+	side->guard.set = 0;
+	log_error("deletes held; see crmsyncctl held list", LOG_S("entity", side->flow->def->name),
+		  LOG_S("endpoint", side->mapping->endpoint->name), LOG_S("reason", why));
+}
+
 static void shut(struct side *side)
 {
 	side->guard.shut = true;
-	side->guard.set = 0;
-	log_error("deletes held: more than limits.mass_delete allows at once; see crmsyncctl held list",
-		  LOG_S("entity", side->flow->def->name), LOG_S("endpoint", side->mapping->endpoint->name));
+	held_begin_set(side, "more than limits.mass_delete allows at once");
 }
 
 /* May a delete of that moment end the record? The same record may be asked about again: rounds are repeated. */

@@ -55,10 +55,8 @@ static bool judge_vanished(struct side *side)
 	struct vanished *v = &side->vanished;
 
 	if (!v->many && v->n > held_limit_of_sweep(side)) {
-		side->guard.set = 0;
-		log_error(v->n > held_limit(side->flow) ? "deletes held: more rows vanished than limits.mass_delete allows; see crmsyncctl held list" :
-			  "deletes held: rows are gone, and another journal that was in use may have held that; see crmsyncctl held list",
-			  LOG_S("entity", side->flow->def->name), LOG_S("endpoint", side->mapping->endpoint->name));
+		held_begin_set(side, v->n > held_limit(side->flow) ? "more rows vanished than limits.mass_delete allows" :
+			       "rows are gone, and another journal that was in use may have held that");
 		v->many = true;
 	}
 	return !v->many || hold_vanished(side);

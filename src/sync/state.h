@@ -563,6 +563,7 @@ size_t held_room(const struct side *);
 size_t held_limit(const struct flow *);		/* so many deletes of one source at once are believed */
 size_t held_limit_of_sweep(const struct side *);	/* the same, of those that a sweep finds */
 bool held_is(const struct side *, const struct rid *);
+void held_begin_set(struct side *, const char *why);	/* what is held from now on; tells the log */
 /* Durable when it returns true, or with the group that is open. */
 bool held_add(struct side *, const struct rid *, const char *key, int64_t when_us, bool *fresh, struct err *e);
 int64_t held_count(const struct flow *);

@@ -461,9 +461,8 @@ static const char *reason_of(const struct side *side)
 	if (side->link->endpoint->state == ENDPOINT_UP && !side->flow->sync->shakes[side->endpoint].greeted)
 		return epoch_waits(side->flow->sync, side->endpoint, text, sizeof text);
 	if (side->guard.held > 0) {
-		snprintf(text, sizeof text, "%lld deletes held, the newest in %s/%s/%lld: more than limits.mass_delete at once, or another "
-			 "journal may have held them; see crmsyncctl held list", (long long)side->guard.held, side->flow->def->name, side->mapping->endpoint->name,
-			 (long long)side->guard.newest_set);
+		snprintf(text, sizeof text, "%lld deletes held, the newest in %s/%s/%lld; see crmsyncctl held list", (long long)side->guard.held,
+			 side->flow->def->name, side->mapping->endpoint->name, (long long)side->guard.newest_set);
 		return text;
 	}
 	if (side->owed > 0)

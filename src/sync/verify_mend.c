@@ -173,9 +173,7 @@ static bool hold_masses(struct sync_verify *v)
 	for (size_t k = 0; v->from == NULL && v->at == 0 && k < v->sync->topology->n_endpoints; k++) {
 		if (!verify_compares(v, k) || gone_at(v, k) <= held_limit(v->flow))
 			continue;
-		v->flow->sides[k]->guard.set = 0;
-		log_error("deletes held: more rows vanished than limits.mass_delete allows; see crmsyncctl held list",
-			  LOG_S("entity", v->flow->def->name), LOG_S("endpoint", v->flow->sides[k]->mapping->endpoint->name));
+		held_begin_set(v->flow->sides[k], "more rows vanished than limits.mass_delete allows");
 		if (!hold_all_at(v, k, &e)) {
 			verify_fail(v, &e, "holding deletes");
 			return false;
