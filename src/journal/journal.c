@@ -165,7 +165,7 @@ struct journal *journal_open(const char *directory, const char *topology, struct
 {
 	struct journal *j = xcalloc(1, sizeof *j);
 
-	j->db = journal_db_open(directory, topology, &j->path, &j->key, e);
+	j->db = journal_db_open(directory, topology, &j->path, &j->key, &j->is_new, e);
 	if (j->db == NULL)
 		goto failed;
 	for (int q = 0; q < QUERIES; q++) {
@@ -208,6 +208,11 @@ void journal_identity(const struct journal *j, char out[JOURNAL_IDENTITY])
 	static const char of[] = "journal";
 
 	snprintf(out, JOURNAL_IDENTITY, "%016llx", (unsigned long long)digest64(&j->key, of, sizeof of - 1));
+}
+
+bool journal_is_new(const struct journal *j)
+{
+	return j->is_new;
 }
 
 /* ---- transactions ------------------------------------------------------------------------------------ */

@@ -114,6 +114,7 @@ void journal_close(struct journal **);		/* an open group is not kept */
 /* Which one it is, for as long as there is the file: one that was made in its place is another one. */
 enum { JOURNAL_IDENTITY = 17 };
 void journal_identity(const struct journal *, char out[JOURNAL_IDENTITY]);
+bool journal_is_new(const struct journal *);	/* it was made by this opening */
 
 /*
  * A group is kept as a whole or not at all. Groups do not nest. After a failed call everything up to the commit fails

@@ -295,36 +295,32 @@ static bool upgrade(sqlite3 *db, const char *path, struct err *e)
 }
 
 /* Looks in the same transaction that creates: two daemons that start at once must not both create. */
-static bool settle_schema(sqlite3 *db, const char *path, const char *topology, struct digest_key *key, struct err *e)
+static bool settle_schema(sqlite3 *db, const char *path, const char *topology, struct digest_key *key, bool *is_new, struct err *e)
 {
-	bool empty;
-
-	if (!check_kind(db, path, &empty, e))
+	if (!check_kind(db, path, is_new, e))
 		return false;
-	return (!empty || create_schema(db, path, topology, e)) && read_about(db, path, topology, key, e) && upgrade(db, path, e);
+	return (!*is_new || create_schema(db, path, topology, e)) && read_about(db, path, topology, key, e) && upgrade(db, path, e);
 }
 
-static bool prepare_file(sqlite3 *db, const char *path, const char *topology, struct digest_key *key, struct err *e)
+static bool prepare_file(sqlite3 *db, const char *path, const char *topology, struct digest_key *key, bool *is_new, struct err *e)
 {
-	bool empty;
-
 	/*
 	 * Somebody else's database is not touched, so the look comes before WAL, which changes the file.
 	 * FULL: what was parked or decided is acknowledged next, so it has to be on the disk, not in the page cache.
 	 * secure_delete: values of expired decisions are personal data, and gone means gone.
 	 */
-	if (!check_kind(db, path, &empty, e) ||
+	if (!check_kind(db, path, is_new, e) ||
 	    !run(db, path, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
 		 "PRAGMA secure_delete = ON; PRAGMA journal_size_limit = 16777216; PRAGMA trusted_schema = OFF", e) ||
 	    !run(db, path, "BEGIN IMMEDIATE", e))
 		return false;
-	if (settle_schema(db, path, topology, key, e) && run(db, path, "COMMIT", e))
+	if (settle_schema(db, path, topology, key, is_new, e) && run(db, path, "COMMIT", e))
 		return true;
 	sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 	return false;
 }
 
-sqlite3 *journal_db_open(const char *directory, const char *topology, char **path, struct digest_key *key, struct err *e)
+sqlite3 *journal_db_open(const char *directory, const char *topology, char **path, struct digest_key *key, bool *is_new, struct err *e)
 {
 	bool in_memory = directory[0] == '\0';
 	sqlite3 *db = NULL;
@@ -340,7 +336,7 @@ sqlite3 *journal_db_open(const char *directory, const char *topology, char **pat
 	}
 	sqlite3_extended_result_codes(db, 1);
 	sqlite3_busy_timeout(db, BUSY_MS);
-	if (prepare_file(db, *path, topology, key, e))
+	if (prepare_file(db, *path, topology, key, is_new, e))
 		return db;
 failed:
 	sqlite3_close(db);

@@ -13,9 +13,9 @@
 
 /*
  * DIRECTORY/journal.db, made when missing, with its schema; "" for memory. `*path` is yours (free). `*key` is the
- * file's own, for digests that stay in it. NULL on error.
+ * file's own, for digests that stay in it. `*is_new`: there was none. NULL on error.
  */
-sqlite3 *journal_db_open(const char *directory, const char *topology, char **path, struct digest_key *key, struct err *e);
+sqlite3 *journal_db_open(const char *directory, const char *topology, char **path, struct digest_key *key, bool *is_new, struct err *e);
 
 /*
  * Turns a result code into words: what is wrong with the file and what to do. Always false. Looks at errno, since

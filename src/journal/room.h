@@ -31,6 +31,7 @@ struct journal {
 	sqlite3 *db;
 	char *path;			/* for errors */
 	sqlite3_stmt *stmts[QUERIES];	/* prepared once */
+	bool is_new;			/* made by this opening */
 	bool grouped;			/* between journal_begin() and journal_commit() */
 	/*
 	 * The first failure since journal_begin(). After some of them SQLite has rolled back by itself: what came

@@ -70,8 +70,8 @@ void sweep_done(struct side *side);		/* the survey or sweep has seen everything 
 bool survey_holds(const struct side *side, struct value mark);	/* it saw the table as the topology describes it now */
 int64_t survey_quantum_us(struct value mark);			/* the precision of that side's stamps */
 /*
- * In the store. The kinds: "survey"; "poll", the position of any capture; "watermark"; "unaccounted", while it is so. The first one says whether
- * the others are worth something.
+ * In the store. The kinds: "survey"; "poll", the position of any capture, and "watermark", which are worth something while there is a survey;
+ * "unaccounted", while it is so, which stands for itself.
  */
 enum { SIDE_MARKS = 4 };
 extern const char *const side_marks[SIDE_MARKS];

@@ -25,6 +25,7 @@ struct recovery {
 	char **members;			/* owned; by entity: the endpoints that it was mapped at; NULL: not known */
 	char *entities;			/* owned; those that the topology had; NULL: not known */
 	char *journal;			/* owned; the one that was in use last; NULL: not known */
+	uint64_t *met;			/* owned; by entity: the endpoints that were surveyed, be it as another topology described them */
 };
 
 static void enrol(struct recovery *rc);
@@ -36,6 +37,7 @@ static void recovery_free(struct recovery *rc)
 	free(rc->members);
 	free(rc->entities);
 	free(rc->journal);
+	free(rc->met);
 	free(rc);
 }
 
@@ -113,6 +115,8 @@ static void on_survey_mark(void *arg, struct value text, const struct err *e)
 		if (!value_is_null(text) && !m->side->surveyed && !m->side->joined)
 			log_info("the topology says something new of this table: it is listed again",
 				 LOG_S("entity", m->side->flow->def->name), LOG_S("endpoint", m->side->mapping->endpoint->name));
+		if (!value_is_null(text) && !m->side->joined)
+			m->rc->met[m->side->flow->index] |= BIT(m->side->endpoint);
 		m->side->survey_known = m->side->wanted = true;
 		if (!value_is_null(text))	/* also while it is away */
 			flow_note_quantum(m->side->flow, survey_quantum_us(text));
@@ -338,15 +342,33 @@ static void load_journal(struct recovery *rc)
 	rc->sync->store->ops->position(rc->sync->store, JOURNAL, on_journal, rc);
 }
 
-/* Who was not surveyed is listed as for the first time anyway. */
+/*
+ * Of whom nothing was known nothing can have been held. Who is to be listed anew was known: a survey does not find what is gone. Who has
+ * joined again is asked for that before anything else (rebase.c).
+ */
+static bool may_lack_lines(const struct recovery *rc, const struct flow *flow, size_t e)
+{
+	const struct side *side = flow->sides[e];
+
+	if (side == NULL || side->joined)
+		return false;
+	return side->surveyed || ((rc->met[flow->index] & BIT(e)) && !fault("f31-who-is-listed-anew-was-never-known"));
+}
+
 static void mark_unaccounted(struct side *side, struct store_write *w, struct store_position *p, char (*names)[200])
 {
-	if (side == NULL || !side->surveyed)
-		return;
 	side->unaccounted = true;
 	side_name_mark(side, "unaccounted", names[w->n_positions]);
 	p[w->n_positions] = (struct store_position){ names[w->n_positions], "1" };
 	w->n_positions++;
+}
+
+/* A state that earlier versions have written does not say: only a new journal is known to be another one then. */
+static bool is_another_journal(const struct recovery *rc, const char *identity)
+{
+	if (rc->journal == NULL && !fault("f31-nobody-says-so-it-is-another"))
+		return journal_is_new(rc->sync->journal);
+	return rc->journal == NULL || strcmp(rc->journal, identity) != 0;
 }
 
 /*
@@ -359,15 +381,18 @@ static void enrol_journal(struct recovery *rc)
 	char identity[JOURNAL_IDENTITY], (*names)[200];
 	struct store_position *p;
 	struct store_write w = { 0 };
+	bool another;
 
 	journal_identity(rc->sync->journal, identity);
-	if ((rc->journal != NULL && strcmp(rc->journal, identity) == 0) || fault("f31-there-is-no-other-journal"))
+	another = is_another_journal(rc, identity);
+	if ((!another && rc->journal != NULL) || fault("f31-there-is-no-other-journal"))
 		return;
 	w.positions = p = xcalloc(t->n_entities * t->n_endpoints + 1, sizeof *p);
 	names = xcalloc(t->n_entities * t->n_endpoints, sizeof *names);
 	for (size_t i = 0; i < t->n_entities; i++)
 		for (size_t e = 0; e < t->n_endpoints; e++)
-			mark_unaccounted(rc->sync->flows[i].sides[e], &w, p, names);
+			if (another && may_lack_lines(rc, &rc->sync->flows[i], e))
+				mark_unaccounted(rc->sync->flows[i].sides[e], &w, p, names);
 	if (w.n_positions > 0)
 		log_warn("this journal is not the one that was in use last: all rows are compared, and what its lines are about is looked at again");
 	p[w.n_positions++] = (struct store_position){ JOURNAL, identity };
@@ -651,6 +676,7 @@ void flow_recover(struct sync *s)
 	rc = xcalloc(1, sizeof *rc);
 	rc->sync = s;
 	rc->members = xcalloc(s->topology->n_entities, sizeof *rc->members);
+	rc->met = xcalloc(s->topology->n_entities, sizeof *rc->met);
 	rc->open = 1;
 	s->recovering = true;
 	s->store->ops->intents(s->store, on_intents, rc);

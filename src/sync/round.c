@@ -565,6 +565,11 @@ bool round_is_looking(const struct round *r)
 	return r->is_page && r->side->listing.regular && r->pass == 0 && r->state <= ROUND_RECALL_OLD;
 }
 
+bool round_is_of_records(const struct round *r)
+{
+	return r->side == NULL && r->plan == NULL && r->migration == NULL;
+}
+
 bool round_is_plan(const struct round *r)
 {
 	return r->plan != NULL;

@@ -467,6 +467,7 @@ struct planned_record {
 void round_of_plan_page(struct sync_plan *, struct side *, struct rowset *, int64_t asked_us);
 void round_of_plan(struct sync_plan *, struct flow *, const struct planned_record *list, size_t n);
 bool round_is_plan(const struct round *);
+bool round_is_of_records(const struct round *);	/* that are looked at again */
 bool round_is_looking(const struct round *);	/* a page of a regular sweep, of which nothing has been found yet */
 /* For the end of a sync: hands back what its endpoint lent it; then, when all are answered, ends it. */
 void round_let_go(struct round *);

@@ -169,9 +169,11 @@ START_TEST(a_journal_in_the_place_of_another_is_another)
 	struct journal *j = open_ok();
 
 	journal_identity(j, first);
+	ck_assert(journal_is_new(j));
 	journal_close(&j);
 	j = open_ok();
 	journal_identity(j, again);
+	ck_assert(!journal_is_new(j));
 	journal_close(&j);
 	ck_assert_str_eq(first, again);
 	ck_assert(unlink(file) == 0);

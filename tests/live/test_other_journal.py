@@ -95,6 +95,79 @@ class OtherJournal(ThreeCrms, Killing):
         self.sales.add("p10@example.org", score=10)
         self.settle_all()
 
+    def describe_anew(self):
+        self.d.write(self.topology(self.entities.replace("name: {type: text}", "name: {type: text, clean: [trim]}")))
+
+    def test_f31_so_it_is_where_the_topology_says_something_new_of_the_tables(self):
+        lines = self.put_aside()
+        self.d.stop()
+        self.lose_the_journal()
+        self.describe_anew()
+        self.d.start()
+        self.d.wait()
+        self.assertEqual(self.lines(), lines)
+        self.assertEqual(len(self.billing.people()), 40, "no more than the 20 were deleted")
+        self.settle_all()
+
+    @needs_failpoints
+    def test_f31_nor_does_a_survey_find_what_a_sweep_was_ordered_for(self):
+        lines = self.put_aside()
+        self.arm("recover/journal/sent", happening=self.lose_the_journal)
+        eventually(lambda: self.d.process.poll() is not None, "it is killed before it could look")
+        self.d.finish()
+        self.describe_anew()
+        self.d.start()
+        self.d.wait()
+        self.assertEqual(self.lines(), lines)
+        self.settle_all()
+
+    def last_journal(self, *word):
+        """What Redis says of it, from now on: nothing, as earlier versions have left it, or that."""
+        born = self.redis.call("HGET", "crmsync:acme:meta", "born")[:6]
+        key = f"crmsync:acme:{born}:pos"
+        self.assertIsNotNone(self.redis.call("HGET", key, "journal"))
+        self.redis.call("HSET" if word else "HDEL", key, "journal", *word)
+
+    def test_f31_a_state_that_does_not_tell_of_a_journal_is_taken_for_this_one_s(self):
+        lines = self.put_aside()
+        self.d.stop()
+        self.last_journal()
+        self.d.start()
+        self.d.wait()
+        self.assertEqual(self.lines(), lines)
+        self.assertNotIn("sweep begins", self.d.log)
+        self.d.stop()
+        self.last_journal()
+        self.lose_the_journal()
+        self.d.start()
+        self.d.wait()
+        self.assertEqual(self.lines(), lines)
+        self.assertEqual(len(self.billing.people()), 40)
+
+    def test_f29_what_is_looked_for_comes_behind_the_last_line_that_is_looked_at(self):
+        self.put_aside()
+        self.d.stop()
+        self.last_journal("another")
+        self.sales.base.run("ALTER TABLE crm.contacts DROP CONSTRAINT good")
+        editor = self.sales.base.connect()
+        self.addCleanup(editor.close)
+        editor.run("BEGIN")
+        editor.run("SELECT FROM crm.contacts WHERE email = $1 FOR UPDATE", WRITE)
+        self.d.start()
+        eventually(lambda: self.sales.base.one("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0, "what was refused waits for a row")
+        eventually(lambda: self.sweeps("done", "account") == 3, "other tables do not wait for it")
+        for n in range(5, 10):
+            self.support.add_account(f"A{n}", f"Account {n}")
+            eventually(lambda: self.billing.account_id(f"A{n}"), "by then it would be looked for")
+        self.assertEqual(self.sweeps("begins", "contact"), 0)
+        editor.run("ROLLBACK")
+        self.come_to(([(ROW, "billing", "capture")], [WORD], 10))
+        self.d.wait()
+        self.assertEqual(self.sweeps("done", "contact"), 3)
+
+    def sweeps(self, what, entity):
+        return sum(f"sweep {what}" in line and f"entity={entity}" in line for line in self.d.log.splitlines())
+
     @needs_failpoints
     def test_f29_killed_before_it_has_seen_everything_it_looks_again(self):
         lines = self.put_aside()
