@@ -26,8 +26,10 @@ static const char *kind_of(mode_t mode)
 
 int new_file_failed(const struct new_file *f, const char *doing)
 {
-	complain("%s: cannot %s: %s", f->path, doing, strerror(errno));
-	return errno == EACCES || errno == EPERM ? CTL_NOT_PERMITTED : CTL_TROUBLE;
+	int number = errno;
+
+	complain("%s: cannot %s: %s", f->path, doing, strerror(number));
+	return number == EACCES || number == EPERM ? CTL_NOT_PERMITTED : CTL_TROUBLE;
 }
 
 int new_file_make(struct new_file *f, const char *path)

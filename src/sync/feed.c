@@ -124,29 +124,45 @@ static unsigned worst_failures(const struct flow *flow, uint64_t at)
 	return worst;
 }
 
-void flow_look_later(struct flow *flow, const struct again *what, uint64_t failed_at)
+/* When the first of them is due. */
+static void wait_until(struct flow *flow, int64_t due_us, int64_t now)
 {
-	int64_t ms = loop_backoff_ms(worst_failures(flow, failed_at), 100, 30000), due_us = clock_mono_us() + ms * 1000;
-
-	if (HASH_COUNT(flow->later) >= LATER_MAX)
-		flow->settle_wanted = true;
-	else
-		add_again(&flow->later, what);
-	/* All are looked at when the first of them is due. */
 	if (loop_timer_pending(flow->later_timer) && flow->later_due_us <= due_us)
 		return;
 	flow->later_due_us = due_us;
-	loop_timer_set(flow->later_timer, ms);
+	loop_timer_set(flow->later_timer, due_us > now ? (due_us - now + 999) / 1000 : 0);
+}
+
+void flow_look_later(struct flow *flow, const struct again *what, uint64_t failed_at)
+{
+	int64_t now = clock_mono_us(), due_us = now + loop_backoff_ms(worst_failures(flow, failed_at), 100, 30000) * 1000;
+	struct again *a;
+
+	if (HASH_COUNT(flow->later) >= LATER_MAX) {
+		flow->settle_wanted = true;
+	} else {
+		a = add_again(&flow->later, what);
+		if (a->due_us == 0 || due_us < a->due_us)
+			a->due_us = due_us;
+	}
+	wait_until(flow, due_us, now);
 }
 
 static void on_later(void *arg)
 {
 	struct flow *flow = arg;
 	struct again *a, *tmp;
+	int64_t now = clock_mono_us();
 
-	HASH_ITER(hh, flow->later, a, tmp)
+	HASH_ITER(hh, flow->later, a, tmp) {
+		if (a->due_us > now) {
+			wait_until(flow, a->due_us, now);
+			continue;
+		}
 		add_again(&flow->again, a);
-	free_again(&flow->later);
+		HASH_DEL(flow->later, a);
+		free(a);
+	}
 	flow_pump(flow);
 }
 

@@ -178,6 +178,7 @@ struct again {				/* a record to look at again */
 	int64_t alone_us;		/* since when it has been the only one that is refused like that, monotonic; 0: it has not */
 	struct missing missing;
 	bool gently;			/* without another try of writes that are parked */
+	int64_t due_us;			/* among those for later: when, monotonic */
 	UT_hash_handle hh;
 };
 

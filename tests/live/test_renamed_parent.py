@@ -451,7 +451,7 @@ class RenamedBoss(Case):
         self.d.wait()
         self.d.ctl("pause", "a")
         self.exchange("c")
-        eventually(lambda: self.sides["b"].one("SELECT mail FROM employee WHERE name = 'q'") == "pia", "it is known at b")
+        eventually(lambda: dict(self.sides["b"].run("SELECT name, mail FROM employee WHERE name <> 'x'")) == {"p": "quinn", "q": "pia"}, "it is known at b")
         self.move("a")
         self.d.stop()
         self.d.start()

@@ -67,6 +67,7 @@ struct asked {
 	char *gap;			/* listen: as in struct captured */
 	struct log_entry *taken;	/* listen: what the picks are made of */
 	size_t n_taken;
+	bool held_back;			/* listen: some of it, until the log tells where a row went */
 	/* poll */
 	bool fresh;			/* the run it reads began within this call */
 	bool keep_versions;		/* its rows may be seen again: remember their versions when acked */

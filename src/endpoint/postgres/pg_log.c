@@ -408,6 +408,7 @@ bool pg_log_goes_on(struct asked *a, const struct news *news)
 			waits = true;
 		}
 	if (waits) {
+		a->held_back = true;
 		take_again(&p);
 		forget_queue(log);	/* behind what is left in the log now, and fetched again in its order */
 		if (a->entries > 0) {
@@ -416,7 +417,7 @@ bool pg_log_goes_on(struct asked *a, const struct news *news)
 			pg_asked_forget(a);
 			fetch(a);
 		}
-	} else {
+	} else if (!a->held_back) {	/* else it is about the rest of it */
 		pg_hset_fini(&log->waits);
 	}
 	pg_hset_fini(&p.held);
