@@ -55,6 +55,7 @@ static const char *const queries[QUERIES] = {
 	[Q_COUNT_OWED] = "SELECT count(*) FROM side WHERE written = 2",
 	[Q_COUNT_DECISIONS] = "SELECT count(*) FROM decision WHERE entity = ?1",
 	[Q_TRY] = "UPDATE about SET topology = topology",
+	[Q_VERSION] = "PRAGMA data_version",
 	[Q_EXPIRE] = "DELETE FROM decision WHERE id IN (SELECT id FROM decision WHERE time_us < ?1 ORDER BY time_us LIMIT 1000)",
 	[Q_NEW_SET] = "INSERT INTO held_set (entity, endpoint) VALUES (?1, ?2)",
 	[Q_HOLD] = "INSERT INTO held (held_set, entity, endpoint, rid, key, time_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
@@ -178,7 +179,7 @@ struct journal *journal_open(const char *directory, const char *topology, struct
 	}
 	if (!journal_images_open(j, e))
 		goto failed;
-	j->owed = journal_count(j, Q_COUNT_OWED);
+	journal_count_anew(j);
 	return j;
 failed:
 	err_while(e, "journal");
@@ -213,6 +214,16 @@ void journal_identity(const struct journal *j, char out[JOURNAL_IDENTITY])
 bool journal_is_new(const struct journal *j)
 {
 	return j->is_new;
+}
+
+int64_t journal_version(struct journal *j)
+{
+	return journal_count(j, Q_VERSION);
+}
+
+void journal_count_anew(struct journal *j)
+{
+	j->owed = journal_count(j, Q_COUNT_OWED);
 }
 
 /* ---- transactions ------------------------------------------------------------------------------------ */
@@ -258,7 +269,7 @@ bool journal_commit(struct journal *j, struct err *e)
 	journal_roll_back(j);
 	journal_images_forget(j);
 	failed_to_write(j);
-	j->owed = journal_count(j, Q_COUNT_OWED);
+	journal_count_anew(j);
 	if (e != NULL)
 		*e = j->failed;
 	return err_while(e, "journal");

@@ -117,6 +117,13 @@ void journal_identity(const struct journal *, char out[JOURNAL_IDENTITY]);
 bool journal_is_new(const struct journal *);	/* it was made by this opening */
 
 /*
+ * Another process may have opened the same one. It has written to it where this is not the same as before (-1: the journal cannot be read): what
+ * was read of it until then is out of date, and what it counts itself is to be counted anew.
+ */
+int64_t journal_version(struct journal *);
+void journal_count_anew(struct journal *);
+
+/*
  * A group is kept as a whole or not at all. Groups do not nest. After a failed call everything up to the commit fails
  * with the same error, and so does the commit. Outside of a group each call is a group of its own.
  */

@@ -77,7 +77,6 @@ static bool is_as_inserted(const struct look *l)
 	return l->neither == 0 && !fault("f30-what-we-left-blank-was-emptied");
 }
 
-
 /* The key tells nothing of an insert: a row that somebody else inserted has the same. */
 static struct look look_at(const struct vector *v, const struct entity_def *d, size_t e, const struct observation *now)
 {

@@ -247,12 +247,11 @@ int64_t held_count(const struct flow *flow)
 	return n;
 }
 
-/* At the start, and where the journal has not taken what was done since: then its word counts. */
-void held_load(struct sync *s)
+bool held_load(struct sync *s, struct err *e)
 {
 	int64_t *before = xcalloc(s->topology->n_entities, sizeof *before);
 	struct loading l = { .sync = s };
-	struct err e = { 0 };
+	bool ok;
 
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		before[i] = held_count(&s->flows[i]);
@@ -262,13 +261,21 @@ void held_load(struct sync *s)
 				s->flows[i].sides[k]->guard.set = 0;
 			}
 	}
-	if (!journal_held_sets_each(s->journal, load_set, &l, &e))
-		log_error("held deletes not read", LOG_ERR(&e));
+	ok = journal_held_sets_each(s->journal, load_set, &l, e);
 	if (l.gone > 0)
 		log_info("held deletes are let go: their tables are not in the topology any more", LOG_I("deletes", l.gone));
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		books_carry(&s->flows[i].books, held_count(&s->flows[i]) - before[i]);
 	free(before);
+	return ok;
+}
+
+void held_read_again(struct sync *s)
+{
+	struct err e = { 0 };
+
+	if (!held_load(s, &e))
+		log_error("held deletes not read", LOG_ERR(&e));
 }
 
 /* ---- in a round -------------------------------------------------------------------------------------- */
@@ -451,7 +458,7 @@ void round_settle_held(struct round *r)
 	if (journal_commit(sync_of(r)->journal, &failed))
 		return;
 	log_error("held deletes not taken out of the journal", LOG_S("entity", r->flow->def->name), LOG_ERR(&failed));
-	held_load(sync_of(r));
+	held_read_again(sync_of(r));
 }
 
 /* ---- carrying out what the operator decided ---------------------------------------------------------- */

@@ -191,25 +191,28 @@ static void forget(struct sync *s)
 
 		books_carry(&flow->books, -flow->books.parked_rows);
 		flow->books.parked_rows = 0;
-		for (size_t e = 0; e < s->topology->n_endpoints; e++)
-			if (flow->sides[e] != NULL)
-				flow->sides[e]->parked = flow->sides[e]->parked_rows = flow->sides[e]->discarded = flow->sides[e]->taken = 0;
+		for (size_t e = 0; e < s->topology->n_endpoints; e++) {
+			struct side *side = flow->sides[e];
+
+			if (side != NULL)
+				side->parked = side->parked_rows = side->discarded = side->taken = side->orphans = 0;
+		}
 	}
 }
 
-void park_load(struct sync *s)
+bool park_load(struct sync *s, struct err *e)
 {
 	struct loading l = { .sync = s };
-	struct err e = { 0 };
 	bool read;
 
 	forget(s);
 	journal_begin(s->journal);
-	read = journal_parked_each(s->journal, NULL, NULL, 0, SIZE_MAX, load_one, &l, &e);
-	if (!journal_commit(s->journal, &e) || !read)
-		log_error("parked records not read", LOG_ERR(&e));
-	else if (l.gone > 0)
+	read = journal_parked_each(s->journal, NULL, NULL, 0, SIZE_MAX, load_one, &l, e);
+	if (!journal_commit(s->journal, read ? e : NULL) || !read)
+		return false;
+	if (l.gone > 0)
 		log_info("parked records are let go: their tables are not in the topology any more", LOG_I("records", l.gone));
+	return true;
 }
 
 struct parked_text {

@@ -53,15 +53,29 @@ static void look_for_what_was_lost(struct sync *s)
 				sweep_order(s->flows[i].sides[e], JOB_DAEMON);
 }
 
-/* Who stood by, or was overtaken, may share its journal with the one that was at work. */
-static void read_lines_anew(struct sync *s)
+/*
+ * Who stood by, or was overtaken, may share its journal with the one that was at work. The version is asked for first: what is written
+ * while the lines are read makes another one.
+ */
+bool lines_read(struct sync *s)
 {
-	if (s->read_under == s->store->fence || fault("f31-nobody-else-writes-this-journal"))
-		return;
-	s->read_under = s->store->fence;
-	park_load(s);
-	held_load(s);
-	waiting_load(s);
+	int64_t version = journal_version(s->journal);
+	struct err e = { 0 };
+
+	if (s->read_version != 0 && (s->read_version == version || fault("f31-nobody-else-writes-this-journal")))
+		return true;
+	if (!fault("f31-nobody-else-owes"))
+		journal_count_anew(s->journal);
+	if (!fault("f31-nobody-else-puts-back"))
+		undos_read_again(s);
+	if (!(park_load(s, &e) && held_load(s, &e) && waiting_load(s, &e)) && !fault("f31-a-journal-that-is-not-read-says-nothing")) {
+		if (log_streak_begins(&s->unread))
+			log_error("what the journal says of records that stand aside is not read; nothing is done meanwhile", LOG_ERR(&e));
+		return false;
+	}
+	log_streak_ends(&s->unread, "what the journal says of records that stand aside is read");
+	s->read_version = version;
+	return true;
 }
 
 static void recovery_step(struct recovery *rc)
@@ -79,7 +93,6 @@ static void recovery_step(struct recovery *rc)
 	s->recovering = false;
 	if (!s->closing && !rc->failed && s->store->ready) {
 		s->recovered = true;
-		read_lines_anew(s);
 		look_for_what_was_lost(s);
 		s->open_us = clock_mono_us();
 		undos_tick(s);
@@ -534,10 +547,12 @@ static bool restore_forwards(struct restored *x, const struct flow *flow, const 
 	return there;
 }
 
-static void restore_records(struct restored *x, struct flow *flow, struct value blob)
+/* False: what is to be put back of one of them is not read, and cannot be sent after it. */
+static bool restore_records(struct restored *x, struct flow *flow, struct value blob)
 {
 	const struct vector_layout *layout = &flow->sync->store->layouts[flow->index];
 	struct cut c = cut_of(blob.data, (size_t)blob.len);
+	bool followed = true;
 
 	while (!c.bad && cut_left(&c) > 0) {
 		const void *p = cut_bytes(&c, RID_BYTES);
@@ -561,10 +576,11 @@ static void restore_records(struct restored *x, struct flow *flow, struct value 
 		if (old != NULL && !forwarded)
 			restore_put(x, &left, VALUE_NULL);
 		if (old != NULL)
-			undos_recover(flow, &left, &rid);
+			followed &= undos_recover(flow, &left, &rid);
 		restore_put(x, &rid, encoded);
 		x->added += (flags & INTENT_NEW) != 0;
 	}
+	return followed;
 }
 
 static void restored_fini(struct restored *x)
@@ -574,12 +590,14 @@ static void restored_fini(struct restored *x)
 	free(x->maps);
 }
 
-/* False: the journal cannot be written, and the intent stays for the next time. */
+/* False: the journal cannot be read or written, and the intent stays for the next time. */
 static bool restore_all(struct restored *x, struct flow *flow, struct value blob)
 {
+	bool followed;
+
 	journal_begin(flow->sync->journal);
-	restore_records(x, flow, blob);
-	if (journal_commit(flow->sync->journal, NULL))
+	followed = restore_records(x, flow, blob);
+	if (journal_commit(flow->sync->journal, NULL) && followed)
 		return true;
 	undos_read_again(flow->sync);
 	return false;
@@ -662,6 +680,8 @@ void flow_recover(struct sync *s)
 	for (size_t i = 0; i < s->topology->n_entities; i++)
 		if (s->flows[i].n_rounds > 0)
 			return;
+	if (!lines_read(s))
+		return;			/* the next tick tries again */
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		struct flow *flow = &s->flows[i];
 

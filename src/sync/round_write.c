@@ -300,7 +300,7 @@ static void decide_all(struct round *r)
 	r->holding = false;
 	if (!journal_commit(sync_of(r)->journal, &failed)) {
 		round_give_up(r, &failed);
-		held_load(sync_of(r));
+		held_read_again(sync_of(r));
 	}
 }
 

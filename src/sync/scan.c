@@ -41,7 +41,7 @@ static bool hold_vanished(struct side *side)
 	}
 	if (!journal_commit(side->flow->sync->journal, &e)) {
 		log_error("vanished rows cannot be held", LOG_S("entity", side->flow->def->name), LOG_ERR(&e));
-		held_load(side->flow->sync);
+		held_read_again(side->flow->sync);
 		return false;
 	}
 	vanished_clear(side);

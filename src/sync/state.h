@@ -336,7 +336,8 @@ struct sync {
 	} finish;
 	uint64_t rounds, life;		/* numbers of rounds; a mark of this life for intent names */
 	int64_t rest_until_us;		/* monotonic: the journal cannot be written, and nothing is begun before */
-	int64_t read_under;		/* the fencing number when the journal's lines were read last; 0: at the start */
+	int64_t read_version;		/* of the journal when its lines were read last; 0: they are to be read */
+	struct log_streak unread;	/* they could not be read */
 	uint64_t losses;		/* of the state in the store: what was recalled before one is void */
 	int64_t started_us;		/* wall */
 	int64_t open_us;		/* monotonic: when the state was at hand and work could begin */
@@ -443,6 +444,8 @@ enum {
 size_t forward_restore(const struct sync *, const struct flow *, const struct vector *, const struct rid *rid, const struct rid *left, bool complete,
 		       struct rid out[ENDPOINTS_MAX]);
 void flow_recover(struct sync *);		/* put back the intents, then go */
+/* What the journal says of records that stand aside is known: unless another process has written to it since, it was read already. */
+bool lines_read(struct sync *);
 
 /* ---- round.c ----------------------------------------------------------------------------------------- */
 
@@ -495,7 +498,7 @@ void own_free(struct side *);
 
 /* ---- park.c ------------------------------------------------------------------------------------------ */
 
-void park_load(struct sync *);			/* what was known before is forgotten */
+bool park_load(struct sync *, struct err *e);	/* what was known before is forgotten */
 void park_free(struct sync *);
 /* A write that ran into a row which has its key, or a value that must be unique. */
 bool park_says_taken(const char *code);
@@ -547,7 +550,7 @@ bool rid_parse(const char *text, struct rid *rid);
 
 /* ---- waiting.c --------------------------------------------------------------------------------------- */
 
-void waiting_load(struct sync *);
+bool waiting_load(struct sync *, struct err *e);
 void waiting_look_again(struct flow *);	/* at what was decided, if anything was */
 void waiting_look_at_all(struct flow *);	/* at each line: does it still wait? */
 /* The journal has a line of the record, or cannot be read. */
@@ -560,7 +563,8 @@ void owed_forget(struct flow *, const char *endpoint);	/* what is to be written 
 
 /* ---- held.c ------------------------------------------------------------------------------------------ */
 
-void held_load(struct sync *);
+bool held_load(struct sync *, struct err *e);
+void held_read_again(struct sync *);		/* that group was not kept: the journal's word counts */
 size_t held_room(const struct side *);
 size_t held_limit(const struct flow *);		/* so many deletes of one source at once are believed */
 size_t held_limit_of_sweep(const struct side *);	/* the same, of those that a sweep finds */

@@ -229,9 +229,7 @@ struct sync *sync_new(struct loop *loop, const struct topology *topology, struct
 		s->endpoints[e] = seams->endpoint_new(seams->arg, loop, topology, &topology->endpoints[e], &ends);
 	for (size_t i = 0; i < topology->n_entities; i++)
 		flow_init(&s->flows[i], s, i);
-	park_load(s);
-	held_load(s);
-	waiting_load(s);
+	lines_read(s);			/* else they are when work begins */
 	verify_keep_tidy(s);
 	meters_load(s);
 	s->tick = loop_timer_new(loop, on_tick, s);

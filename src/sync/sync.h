@@ -306,8 +306,10 @@ bool sync_install(struct sync *, const char *endpoint, done_fn *done, void *arg,
 bool sync_uninstall(struct sync *, const char *endpoint, done_fn *done, void *arg, struct err *e);
 bool sync_install_print(struct sync *, const char *endpoint, void (*done)(void *arg, const char *text, const struct err *e),
 			void *arg, struct err *e);
-/* Tries parked records again: all (id 0), of an entity (may be NULL), or one. Answers how many were put in line; *resting: how many of them wait
- * until their entity or endpoint is resumed. */
+/*
+ * Tries parked records again: all (id 0), of an entity (may be NULL), or one. Answers how many were put in line; *resting: how many of them wait
+ * until their entity or endpoint is resumed.
+ */
 int64_t sync_parked_retry(struct sync *, const char *entity, int64_t id, int64_t *resting, struct err *e);
 /* That record stays different and counts as settled: a row until something else is wrong with it, a write until it is tried again. */
 bool sync_parked_discard(struct sync *, int64_t id, struct err *e);

@@ -227,7 +227,7 @@ static bool anything_open(const struct sync *s)
 	return false;
 }
 
-/* Once for each life of the process, and of the state: records have other ids in a new one. */
+/* Once for each life of the process, and of the state: records have other ids in a new one; and where another daemon has been at work (recover.c). */
 static void queue_keep(struct sync *s)
 {
 	struct undo_queue *q = s->undos;
@@ -321,37 +321,44 @@ void undos_move(struct flow *flow, const struct rid *from, const struct rid *to)
 }
 
 /* Renamed by somebody else, while its item waited: then the key is not known by which that would be found. */
-static void follow_item(struct flow *flow, int64_t id, const struct rid *from, const struct rid *to, struct arena *arena)
+static bool follow_item(struct flow *flow, int64_t id, const struct rid *from, const struct rid *to, struct arena *arena)
 {
 	struct undo_item *item = NULL;
 	struct value code;
 	struct rid wanted;
 	struct err e = { 0 };
 
-	if (!journal_undo_get(flow->sync->journal, id, arena, &item, &e))
+	if (!journal_undo_get(flow->sync->journal, id, arena, &item, &e)) {
 		log_error("what is still to be put back is not read", LOG_ERR(&e));
+		return false;
+	}
 	code = item != NULL ? undo_key_wanted(flow, item, arena) : VALUE_NULL;
 	if (value_is_null(code))
-		return;
+		return true;
 	wanted = rid_of(&flow->sync->store->key, flow->def, code);
 	if (!rid_equal(&wanted, to) || fault("f29-what-is-put-back-is-looked-for-by-its-former-key"))
-		return;
+		return true;
 	undo_rename(flow, item, code, arena, NULL);
 	undos_move(flow, from, to);
+	return true;
 }
 
-void undos_recover(struct flow *flow, const struct rid *from, const struct rid *to)
+bool undos_recover(struct flow *flow, const struct rid *from, const struct rid *to)
 {
 	const struct undo_target *t;
 	struct arena arena;
+	bool ok;
 
 	queue_keep(flow->sync);
+	if (!flow->sync->undos->loaded)
+		return false;
 	HASH_FIND(hh, flow->undos, from, sizeof *from, t);
 	if (t == NULL)
-		return;
+		return true;
 	arena_init(&arena);
-	follow_item(flow, t->id, from, to, &arena);
+	ok = follow_item(flow, t->id, from, to, &arena);
 	arena_fini(&arena);
+	return ok;
 }
 
 void undos_read_again(struct sync *s)

@@ -95,8 +95,8 @@ void undos_tick(struct sync *);			/* takes up what is still to be put back, stag
  * journal may not know yet.
  */
 void undos_move(struct flow *, const struct rid *from, const struct rid *to);
-void undos_recover(struct flow *, const struct rid *from, const struct rid *to);
-void undos_read_again(struct sync *);		/* that group was not kept */
+bool undos_recover(struct flow *, const struct rid *from, const struct rid *to);	/* false: the journal cannot be read */
+void undos_read_again(struct sync *);		/* that group was not kept, or another daemon has been at work with this journal */
 void undos_take_up(struct sync *);		/* an entity goes on: what waits need not wait for the next time */
 bool undos_under_way(const struct sync *);
 void undos_settled(struct sync *);		/* one more is over */

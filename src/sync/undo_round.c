@@ -48,6 +48,7 @@ static struct undo_target *target_of_undoing(const struct round *r, const struct
 	return target_of(r, &s->undo->rid);
 }
 
+/* NULL: it is not read, or is over: another daemon with this journal has taken over, and carried it out. */
 static struct undo_item *item_of(struct round *r, const struct undo_target *t)
 {
 	struct undo_item *item = NULL;
@@ -59,7 +60,7 @@ static struct undo_item *item_of(struct round *r, const struct undo_target *t)
 	} else if (!journal_undo_get(sync_of(r)->journal, t->id, &r->arena, &item, &e)) {
 		round_give_up(r, &e);
 	}
-	return item;
+	return item != NULL && item->state > UNDO_BEGUN ? NULL : item;
 }
 
 void undo_targets_free(struct undo_target **table)
@@ -226,10 +227,21 @@ static bool is_as_inserted(struct round *r, const struct undo_item *item, const 
 	return journal_image_print(sync_of(r)->journal, texts, def->n_fields) == item->print;
 }
 
+static bool any_refers(const struct entity_def *def)
+{
+	for (size_t f = 0; f < def->n_fields; f++)
+		if (def->fields[f].refers != NULL)
+			return true;
+	return false;
+}
+
 static const struct observation *row_as_inserted(struct round *r, const struct subject *s, const struct undo_item *item)
 {
+	bool refers = any_refers(r->flow->def);
+
 	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
-		if (s->seen[e].what == OBSERVED_ROW && (is_as_inserted(r, item, &s->seen[e], false) || is_as_inserted(r, item, &s->seen[e], true)))
+		if (s->seen[e].what == OBSERVED_ROW &&
+		    (is_as_inserted(r, item, &s->seen[e], false) || (refers && is_as_inserted(r, item, &s->seen[e], true))))
 			return &s->seen[e];
 	return NULL;
 }

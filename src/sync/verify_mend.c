@@ -161,7 +161,7 @@ static bool hold_all_at(struct sync_verify *v, size_t e, struct err *why)
 	}
 	ok &= journal_commit(v->sync->journal, why);
 	if (!ok)
-		held_load(v->sync);
+		held_read_again(v->sync);
 	return ok;
 }
 

@@ -27,17 +27,25 @@
 
 /* ---- the queue, from the journal --------------------------------------------------------------------- */
 
-static void count_lines(struct flow *flow)
+static bool count_lines(struct flow *flow, struct err *e)
 {
 	int64_t waiting = journal_waiting_count(flow->sync->journal, flow->def->name, false);
 	int64_t verdicts = waiting > 0 ? journal_waiting_count(flow->sync->journal, flow->def->name, true) : waiting;
 
-	if (waiting < 0 || verdicts < 0) {
-		log_error("what waits for a person is not read", LOG_S("entity", flow->def->name));
-		return;
-	}
+	if (waiting < 0 || verdicts < 0)
+		return err_set(e, ERR_TRANSIENT, "unread", "what waits for a person cannot be counted");
 	flow->waiting = waiting;
 	flow->verdicts = verdicts;
+	return true;
+}
+
+/* After a change of ours. */
+static void count_again(struct flow *flow)
+{
+	struct err e = { 0 };
+
+	if (!count_lines(flow, &e))
+		log_error("what waits for a person is not read", LOG_S("entity", flow->def->name), LOG_ERR(&e));
 }
 
 static size_t field_of_line(const struct flow *flow, const struct journal_waiting *w)
@@ -95,18 +103,17 @@ static bool find_outdated(void *arg, const struct journal_waiting *w)
 	return !flow->released || !flow->lonely;
 }
 
-void waiting_load(struct sync *s)
+bool waiting_load(struct sync *s, struct err *e)
 {
-	struct err e = { 0 };
-
 	for (size_t i = 0; i < s->topology->n_entities; i++) {
 		struct flow *flow = &s->flows[i];
 
-		count_lines(flow);
-		if (flow->waiting > 0 && !journal_waiting_each(s->journal, flow->def->name, NULL, NULL, 0, 0, find_outdated, flow, &e))
-			log_error("what waits for a person is not read", LOG_S("entity", flow->def->name), LOG_ERR(&e));
+		if (!count_lines(flow, e) ||
+		    (flow->waiting > 0 && !journal_waiting_each(s->journal, flow->def->name, NULL, NULL, 0, 0, find_outdated, flow, e)))
+			return false;
 		flow->verdicts_wanted = flow->verdicts > 0 || flow->released || flow->lonely;
 	}
+	return true;
 }
 
 /* From the first line on, also where a look is half through: what it has passed may have waited for this. */
@@ -353,7 +360,7 @@ void round_settle_waiting(struct round *r)
 	}
 	if (!journal_commit(sync_of(r)->journal, &e) || !ok)
 		log_error("what waits for a person is not up to date in the journal", LOG_S("entity", r->flow->def->name), LOG_ERR(&e));
-	count_lines(r->flow);
+	count_again(r->flow);
 	if (ended > 0)
 		free_exchanges(r->flow);
 	if (missed_a_side(r))
@@ -437,7 +444,7 @@ static bool carry_out(struct choosing *c, struct err *e)
 	if (!journal_commit(journal, e))
 		return false;
 	log_info("conflict decided by the operator", LOG_S("entity", v->entity), LOG_S("field", v->field));
-	count_lines(c->flow);
+	count_again(c->flow);
 	for (size_t i = 0; i < c->n; i++)
 		flow_look_again(c->flow, &c->lines[i].rid, 0);
 	free_exchanges(c->flow);

@@ -777,6 +777,27 @@ START_TEST(what_is_owed_is_written_once_it_is)
 }
 END_TEST
 
+START_TEST(what_another_process_has_written_is_noticed_and_counted)
+{
+	struct journal *j = open_ok(), *other = open_ok();
+	struct journal_decision ann = decision("ann", 1000), bob = decision("bob", 1000);
+	int64_t version = journal_version(j);
+
+	ck_assert_int_gt(version, 0);
+	ck_assert_int_eq(journal_version(j), version);
+	OK(journal_decided(other, &ann, why));
+	ck_assert_int_ne(journal_version(j), version);
+	ck_assert(!journal_owes(j));
+	journal_count_anew(j);
+	ck_assert(journal_owes(j));
+	version = journal_version(j);
+	OK(journal_decided(j, &bob, why));
+	ck_assert_int_eq(journal_version(j), version);
+	journal_close(&other);
+	journal_close(&j);
+}
+END_TEST
+
 START_TEST(what_is_owed_no_more_was_not_written_but_for_what_was)
 {
 	struct journal *j = open_ok();
@@ -1456,6 +1477,7 @@ int main(void)
 	tcase_add_test(records, the_same_decision_is_kept_once);
 	tcase_add_test(records, what_lost_unseen_comes_in_when_it_is_seen);
 	tcase_add_test(records, what_is_owed_is_written_once_it_is);
+	tcase_add_test(records, what_another_process_has_written_is_noticed_and_counted);
 	tcase_add_test(records, what_is_owed_no_more_was_not_written_but_for_what_was);
 	tcase_add_test(records, what_is_decided_otherwise_is_owed_to_nobody_any_more);
 	tcase_add_test(records, what_is_owed_goes_along_with_the_record);
