@@ -426,6 +426,7 @@ void side_changed(struct side *side)
 		side->wanted = true;
 		side->failures = side->capture_failures = 0;
 		side->flow->settle_wanted |= side->owed > 0;
+		undos_take_up(side->flow->sync);
 	}
 	if (usable) {	/* also one that has only been greeted anew: what the operator decided may have waited for it */
 		side->flow->settle_wanted |= side->flow->unheard;

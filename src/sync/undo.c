@@ -562,11 +562,28 @@ static void count(struct sync_undo *u, enum undo_state state, int64_t restored, 
 	u->sums.values_skipped += skipped;
 }
 
+/* No round has tried it yet, or none could. */
+static const char *why_it_waits(const struct sync *s, const struct flow *flow, const char **cause)
+{
+	if (flow == NULL)
+		return *cause = "the topology does not have that entity any more", "no-such-entity";
+	if (flow->paused)
+		return *cause = "the entity is paused: crmsyncctl resume", "paused";
+	for (size_t e = 0; e < s->topology->n_endpoints; e++)
+		if (flow->sides[e] != NULL && !side_usable(flow->sides[e]))
+			return *cause = "an endpoint is away or paused: crmsyncctl status says which", "away";
+	return *cause = "its turn has not come, with all that the entity has to do", "busy";
+}
+
 static void tell_planned(struct sync_undo *u)
 {
 	for (const struct undo_target *t = u->planned[u->entity]; t != NULL; t = t->hh.next) {
+		const char *cause = t->cause, *code = t->code;
+
+		if (t->state < UNDO_RESTORED && code == NULL)
+			code = why_it_waits(u->sync, &u->sync->flows[u->entity], &cause);
 		count(u, t->state, t->n_restored, t->n_skipped);
-		tell_one(u, t->item, t->state, t->fields, t->code, t->cause, t->at);
+		tell_one(u, t->item, t->state, t->fields, code, cause, t->at);
 	}
 }
 
@@ -710,19 +727,6 @@ static void run_step(struct sync_undo *u)
 }
 
 /* ---- TELL, HELD -------------------------------------------------------------------------------------- */
-
-/* No round has tried it yet, or none could. */
-static const char *why_it_waits(const struct sync *s, const struct flow *flow, const char **cause)
-{
-	if (flow == NULL)
-		return *cause = "the topology does not have that entity any more", "no-such-entity";
-	if (flow->paused)
-		return *cause = "the entity is paused: crmsyncctl resume", "paused";
-	for (size_t e = 0; e < s->topology->n_endpoints; e++)
-		if (flow->sides[e] != NULL && !side_usable(flow->sides[e]))
-			return *cause = "an endpoint is away or paused: crmsyncctl status says which", "away";
-	return *cause = "its turn has not come, with all that the entity has to do", "busy";
-}
 
 static bool tell_item(void *arg, const struct undo_item *item)
 {

@@ -628,12 +628,28 @@ static bool is_still_asked_for(const struct round *r, const struct subject *s)
 	return s->undo->item != NULL && t != NULL && t->id == s->undo->item->id;
 }
 
+/* Whether it is still what was inserted is told by a row, and who has one is away. */
+static bool is_out_of_sight(const struct round *r, const struct subject *s)
+{
+	enum undo_what what = s->undo->item->what;
+	bool away = false;
+
+	if ((what != UNDO_END && what != UNDO_AGAIN) || s->base == NULL || s->base->dead || fault("f13-what-nobody-shows-was-changed"))
+		return false;
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		if (s->seen[e].what == OBSERVED_ROW)
+			return false;
+		away |= s->base->seen[e].present && !reachable(r, e);
+	}
+	return away;
+}
+
 /* Nothing more is to be done about it: judged. */
 static bool is_over(struct round *r, struct subject *s)
 {
 	if (s->fate == FATE_BUSY || (!judge_gone(r, s) && s->undo == NULL) || !is_still_asked_for(r, s))
 		return false;
-	if (s->undo->code == NULL && (!is_live(s) || !s->decided))
+	if (s->undo->code == NULL && (!is_live(s) || !s->decided || is_out_of_sight(r, s)))
 		return false;
 	if (r->plan == NULL && s->undo->code == NULL && s->d.put_back != 0 && !is_shown(r, s))
 		return false;

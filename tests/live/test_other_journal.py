@@ -2,6 +2,7 @@
 import os
 import shutil
 import signal
+import sqlite3
 import unittest
 
 from case import ACCOUNT, CONTACT, ThreeCrms, alone, needs_failpoints
@@ -215,6 +216,73 @@ class OtherJournal(ThreeCrms, Killing):
         self.assertEqual(self.lines(), ([], [], 0))
         self.assertNotIn("sweep begins", self.first.log)
         self.settled()
+
+    @alone
+    def test_f31_while_what_the_other_one_has_put_aside_cannot_be_read_nothing_is_done(self):
+        self.two(self.d.directory / "journal")
+        self.hand_over(self.first, self.second)
+        lines = self.put_aside()
+        os.kill(self.first.process.pid, signal.SIGCONT)
+        eventually(lambda: self.first.status()["standby"], "it stands by")
+        self.second.kill()
+        shell = sqlite3.connect(self.first.directory / "journal" / "journal.db", isolation_level=None)
+        self.addCleanup(shell.close)
+        shell.execute("BEGIN IMMEDIATE")
+        eventually(lambda: not self.first.status()["standby"], "it takes over")
+        eventually(lambda: "is not read; nothing is done meanwhile" in self.first.log, "it has tried to read it")
+        shell.execute("ROLLBACK")
+        self.d = self.first
+        self.d.wait()
+        self.assertEqual(self.lines(), lines)
+        self.assertEqual(len(self.billing.people()), 40)
+        self.settle_all()
+
+    def names(self, *keys):
+        people = self.support.people()
+        return [people[key]["name"] if key in people else None for key in keys]
+
+    @alone
+    def test_f31_daemons_that_share_a_journal_put_back_what_the_other_has_been_told_to_undo(self):
+        """One undo is carried out by the other daemon, and done once more by hand; of another one it is told, and killed."""
+        told, new = "p2@example.org", "new@example.org"
+        before = self.names(told)
+        self.two(self.d.directory / "journal")
+        self.sales.add(new, name="new")
+        self.settled()
+        self.d.ctl("pause", "contact")
+        self.d.ctl("undo", "--key", new, "--entity", "contact", code=1)
+        self.hand_over(self.first, self.second)
+        eventually(lambda: self.names(new) == [None], "the other one carries it out")
+        self.sales.add(new, name="new")
+        self.sales.edit(told, name="bad")
+        self.settled()
+        self.d.ctl("pause", "contact")
+        self.d.ctl("undo", "--key", told, "--entity", "contact", code=1)
+        os.kill(self.first.process.pid, signal.SIGCONT)
+        eventually(lambda: self.first.status()["standby"], "it stands by")
+        self.second.kill()
+        eventually(lambda: not self.first.status()["standby"], "it is at work again")
+        self.d = self.first
+        self.d.ctl("resume", "contact")
+        eventually(lambda: self.names(told) == before, "it is put back")
+        self.settled()
+        self.assertEqual(self.names(new), ["new"], "what was entered once more stays")
+
+    @alone
+    def test_f31_daemons_that_share_a_journal_know_what_the_other_owes(self):
+        self.two(self.d.directory / "journal")
+        self.d.ctl("pause", "billing")
+        self.d.ctl("pause", "contact")
+        self.sales.edit(WRITE, name="lost")
+        self.support.edit(WRITE, name="stands")
+        self.d.ctl("resume", "contact")
+        owed = lambda: [(line["written"], line["owed"]) for line in self.d.ctl_lines("conflicts") if line["key"] == WRITE]
+        eventually(lambda: owed() == [(["sales"], ["billing"])], "billing has yet to get it")
+        self.first.kill()
+        eventually(lambda: not self.second.status()["standby"], "the other one takes over")
+        self.d = self.second
+        self.settled()
+        self.assertEqual([(sorted(written), left) for written, left in owed()], [(["billing", "sales"], [])])
 
 
 if __name__ == "__main__":

@@ -788,6 +788,22 @@ class Three(Undoing, ThreeCrms):
         self.settled()
         self.assert_quiet()
 
+    def test_f13_what_was_inserted_is_looked_at_before_it_is_said_to_be_changed(self):
+        self.populate(self.sales, people=2, accounts=2)
+        self.start()
+        before = self.settled()
+        self.sales.add_account("N1", "new")
+        self.settled()
+        for side in ("sales", "support", "billing"):
+            self.d.ctl("pause", side)
+        would, _ = self.undo("--entity", "account", "--key", "N1", "--dry-run", code=1)
+        told, total = self.undo("--entity", "account", "--key", "N1", code=1)
+        self.assertEqual([(line["N1"]["outcome"], line["N1"]["code"]) for line in (would, told)], [("waits", "away")] * 2)
+        for side in ("sales", "support", "billing"):
+            self.d.ctl("resume", side)
+        eventually(lambda: "N1" not in [row[0] for row in self.billing.contents()["accounts"]], "it is taken back")
+        self.assertEqual(self.settled(), before)
+
     def test_who_edits_what_still_waits_to_be_deleted_keeps_it(self):
         self.populate(self.sales, people=2, accounts=2)
         self.start()
