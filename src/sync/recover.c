@@ -68,10 +68,10 @@ bool lines_read(struct sync *s)
 		journal_count_anew(s->journal);
 	if (!fault("f31-nobody-else-puts-back"))
 		undos_read_again(s);
-	if (!(park_load(s, &e) && held_load(s, &e) && waiting_load(s, &e)) && !fault("f31-a-journal-that-is-not-read-says-nothing")) {
+	if (!park_load(s, &e) || !held_load(s, &e) || !waiting_load(s, &e)) {
 		if (log_streak_begins(&s->unread))
 			log_error("what the journal says of records that stand aside is not read; nothing is done meanwhile", LOG_ERR(&e));
-		return false;
+		return fault("f31-a-journal-that-is-not-read-says-nothing");
 	}
 	log_streak_ends(&s->unread, "what the journal says of records that stand aside is read");
 	s->read_version = version;

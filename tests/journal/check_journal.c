@@ -893,8 +893,8 @@ START_TEST(what_was_owed_before_version_8_is_not_told_any_more)
 
 	OK(journal_decided(j, &d, why));
 	journal_close(&j);
-	sql("DROP INDEX decision_rid; ALTER TABLE decision DROP rid; DROP INDEX undo_item_was; DROP INDEX undo_item_now;"
-	    "ALTER TABLE undo_item DROP was; PRAGMA user_version = 7");
+	sql("DROP INDEX decision_rid; ALTER TABLE decision DROP rid;"
+	    "DROP INDEX undo_item_was; DROP INDEX undo_item_now; ALTER TABLE undo_item DROP was; PRAGMA user_version = 7");
 	j = open_ok();
 	ck_assert_int_eq(written_of(j, "ann"), JOURNAL_NOT_WRITTEN);
 	ck_assert(!journal_owes(j));
