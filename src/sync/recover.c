@@ -62,7 +62,7 @@ bool lines_read(struct sync *s)
 	int64_t version = journal_version(s->journal);
 	struct err e = { 0 };
 
-	if (s->read_version != 0 && (s->read_version == version || fault("f31-nobody-else-writes-this-journal")))
+	if (s->read_version > 0 && (s->read_version == version || fault("f31-nobody-else-writes-this-journal")))
 		return true;
 	if (!fault("f31-nobody-else-owes"))
 		journal_count_anew(s->journal);

@@ -97,7 +97,7 @@ void undos_tick(struct sync *);			/* takes up what is still to be put back, stag
 void undos_move(struct flow *, const struct rid *from, const struct rid *to);
 bool undos_recover(struct flow *, const struct rid *from, const struct rid *to);	/* false: the journal cannot be read */
 void undos_read_again(struct sync *);		/* that group was not kept, or another daemon has been at work with this journal */
-void undos_take_up(struct sync *);		/* an entity goes on: what waits need not wait for the next time */
+void undos_take_up(struct sync *);		/* an entity goes on, or a side is there again: what waits need not wait for the next time */
 bool undos_under_way(const struct sync *);
 void undos_settled(struct sync *);		/* one more is over */
 void undo_end_with_sync(struct sync *);		/* tells whoever asked */

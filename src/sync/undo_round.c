@@ -628,7 +628,7 @@ static bool is_still_asked_for(const struct round *r, const struct subject *s)
 	return s->undo->item != NULL && t != NULL && t->id == s->undo->item->id;
 }
 
-/* Whether it is still what was inserted is told by a row, and who has one is away. */
+/* Whether it is still what was inserted is told by a row, and who has one was away: it may be there again by now. */
 static bool is_out_of_sight(const struct round *r, const struct subject *s)
 {
 	enum undo_what what = s->undo->item->what;
@@ -639,7 +639,7 @@ static bool is_out_of_sight(const struct round *r, const struct subject *s)
 	for (size_t e = 0; e < n_endpoints(r); e++) {
 		if (s->seen[e].what == OBSERVED_ROW)
 			return false;
-		away |= s->base->seen[e].present && !reachable(r, e);
+		away |= s->base->seen[e].present && ((r->away | r->unasked) & BIT(e));
 	}
 	return away;
 }
