@@ -587,8 +587,6 @@ static bool first_answers_pending(const struct flow *flow)
 /* Who took up the last line is through with the lines before it is decided. */
 static bool lines_are_in_work(const struct flow *flow)
 {
-	if (fault("f29-a-line-that-was-found-is-decided"))
-		return false;
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
 		if (flow->sides[e] != NULL && flow->sides[e]->retry.open > 0)
 			return true;

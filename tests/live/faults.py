@@ -278,8 +278,6 @@ FAULTS = [Fault(*line) for line in (
      "test_other_journal.OtherJournal.test_f31_nor_does_a_survey_find_what_a_sweep_was_ordered_for"),
     ("F31", "f31-nobody-says-so-it-is-another",
      "test_other_journal.OtherJournal.test_f31_a_state_that_does_not_tell_of_a_journal_is_taken_for_this_one_s"),
-    ("F29", "f29-a-line-that-was-found-is-decided",
-     "test_other_journal.OtherJournal.test_f29_what_is_looked_for_comes_behind_the_last_line_that_is_looked_at"),
     ("F31", "f31-there-is-no-other-journal",
      "test_other_journal.OtherJournal.test_f31_what_the_other_one_has_put_aside_is_known_when_the_first_takes_over_again"),
     ("F31", "f31-what-a-journal-says-is-true-for-ever",

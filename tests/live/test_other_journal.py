@@ -145,30 +145,6 @@ class OtherJournal(ThreeCrms, Killing):
         self.assertEqual(self.lines(), lines)
         self.assertEqual(len(self.billing.people()), 40)
 
-    def test_f29_what_is_looked_for_comes_behind_the_last_line_that_is_looked_at(self):
-        self.put_aside()
-        self.d.stop()
-        self.last_journal("another")
-        self.sales.base.run("ALTER TABLE crm.contacts DROP CONSTRAINT good")
-        editor = self.sales.base.connect()
-        self.addCleanup(editor.close)
-        editor.run("BEGIN")
-        editor.run("SELECT FROM crm.contacts WHERE email = $1 FOR UPDATE", WRITE)
-        self.d.start()
-        eventually(lambda: self.sales.base.one("SELECT count(*) FROM pg_locks WHERE NOT granted") > 0, "what was refused waits for a row")
-        eventually(lambda: self.sweeps("done", "account") == 3, "other tables do not wait for it")
-        for n in range(5, 10):
-            self.support.add_account(f"A{n}", f"Account {n}")
-            eventually(lambda: self.billing.account_id(f"A{n}"), "by then it would be looked for")
-        self.assertEqual(self.sweeps("begins", "contact"), 0)
-        editor.run("ROLLBACK")
-        self.come_to(([(ROW, "billing", "capture")], [WORD], 10))
-        self.d.wait()
-        self.assertEqual(self.sweeps("done", "contact"), 3)
-
-    def sweeps(self, what, entity):
-        return sum(f"sweep {what}" in line and f"entity={entity}" in line for line in self.d.log.splitlines())
-
     @needs_failpoints
     def test_f29_killed_before_it_has_seen_everything_it_looks_again(self):
         lines = self.put_aside()
