@@ -132,6 +132,15 @@ bool journal_renamed(struct journal *j, const char *entity, const struct journal
 	return journal_change(j, write_renamed, &r, e);
 }
 
+/* Bound by the caller; what it changes is owed no more. */
+static bool settle_debts(struct journal *j, enum query query, struct err *e)
+{
+	if (!journal_run(j, query, e))
+		return false;
+	j->owed -= sqlite3_changes(j->db);
+	return true;
+}
+
 static bool write_overtaken(struct journal *j, const void *what, struct err *e)
 {
 	const struct journal_standing *s = what;
@@ -142,10 +151,7 @@ static bool write_overtaken(struct journal *j, const void *what, struct err *e)
 	journal_bind_text(stmt, 3, s->field);
 	journal_bind_text(stmt, 4, s->digest);
 	sqlite3_bind_int(stmt, 5, s->dead);
-	if (!journal_run(j, Q_OVERTAKEN, e))
-		return false;
-	j->owed -= sqlite3_changes(j->db);
-	return true;
+	return settle_debts(j, Q_OVERTAKEN, e);
 }
 
 bool journal_overtaken(struct journal *j, const struct journal_standing *s, struct err *e)
@@ -168,10 +174,7 @@ static bool write_written(struct journal *j, const void *what, struct err *e)
 	journal_bind_text(stmt, 3, w->field);
 	journal_bind_word(stmt, 4, w->endpoint);
 	sqlite3_bind_int(stmt, 5, w->now);
-	if (!journal_run(j, Q_WRITTEN, e))
-		return false;
-	j->owed -= sqlite3_changes(j->db);
-	return true;
+	return settle_debts(j, Q_WRITTEN, e);
 }
 
 bool journal_written(struct journal *j, const char *entity, const char *rid, const char *field, const char *endpoint, struct err *e)
@@ -194,10 +197,7 @@ static bool write_owed_forgotten(struct journal *j, const void *what, struct err
 
 	journal_bind_word(j->stmts[Q_OWED_FORGET], 1, w->entity);
 	journal_bind_text(j->stmts[Q_OWED_FORGET], 2, w->endpoint);
-	if (!journal_run(j, Q_OWED_FORGET, e))
-		return false;
-	j->owed -= sqlite3_changes(j->db);
-	return true;
+	return settle_debts(j, Q_OWED_FORGET, e);
 }
 
 bool journal_owed_forget(struct journal *j, const char *entity, const char *endpoint, struct err *e)

@@ -200,6 +200,17 @@ int64_t journal_run_new(struct journal *j, const char *source, int64_t time_us, 
 	return journal_change(j, write_run, &r, e) ? sqlite3_last_insert_rowid(j->db) : 0;
 }
 
+/* With a row, which has been read, or with none. */
+static bool was_answered(struct journal *j, sqlite3_stmt *stmt, int rc, struct err *e)
+{
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		return true;
+	journal_db_error(j->path, rc, e);
+	return err_while(e, "what is to be put back");
+}
+
 static bool ask_number(struct journal *j, sqlite3_stmt *stmt, const char *what, int64_t *number, struct err *e)
 {
 	int rc = sqlite3_step(stmt);
@@ -694,12 +705,7 @@ bool journal_undo_get(struct journal *j, int64_t id, struct arena *arena, struct
 	*out = rc == SQLITE_ROW ? read_item(stmt, arena) : NULL;
 	if (rc == SQLITE_ROW && *out == NULL)
 		rc = SQLITE_CORRUPT;
-	sqlite3_reset(stmt);
-	sqlite3_clear_bindings(stmt);
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		return true;
-	journal_db_error(j->path, rc, e);
-	return err_while(e, "what is to be put back");
+	return was_answered(j, stmt, rc, e);
 }
 
 bool journal_undo_of(struct journal *j, const char *entity, const char *key, const char *field, int64_t *run, struct err *e)
@@ -742,12 +748,7 @@ bool journal_undo_key(struct journal *j, int64_t run, const char *entity, bool t
 
 		*key = (struct image_text){ arena_dup(arena, len > 0 ? sqlite3_column_blob(stmt, 0) : "", len), (int32_t)len };
 	}
-	sqlite3_reset(stmt);
-	sqlite3_clear_bindings(stmt);
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		return true;
-	journal_db_error(j->path, rc, e);
-	return err_while(e, "what is to be put back");
+	return was_answered(j, stmt, rc, e);
 }
 
 static bool write_state(struct journal *j, const void *what, struct err *e)
