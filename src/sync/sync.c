@@ -512,6 +512,7 @@ static struct endpoint *endpoint_named(const struct sync *s, const char *name, s
 static bool set_paused(struct sync *s, const char *name, bool paused, struct err *e)
 {
 	struct endpoint *endpoint = endpoint_named(s, name, e);
+	struct flow *flow;
 
 	if (endpoint != NULL) {
 		size_t i = endpoint->conf->index;
@@ -525,15 +526,14 @@ static bool set_paused(struct sync *s, const char *name, bool paused, struct err
 			endpoint->ops->resume(endpoint);
 		return true;
 	}
-	for (size_t i = 0; i < s->topology->n_entities; i++)
-		if (strcmp(s->flows[i].def->name, name) == 0) {
-			s->flows[i].paused = paused;
-			flow_pump(&s->flows[i]);
-			if (!paused)
-				undos_take_up(s);
-			return true;
-		}
-	return err_set(e, ERR_CONFIG, "unknown-name", "there is no endpoint or entity '%s'", name);
+	flow = flow_named(s, name);
+	if (flow == NULL)
+		return err_set(e, ERR_CONFIG, "unknown-name", "there is no endpoint or entity '%s'", name);
+	flow->paused = paused;
+	flow_pump(flow);
+	if (!paused)
+		undos_take_up(s);
+	return true;
 }
 
 bool sync_pause(struct sync *s, const char *name, struct err *e)

@@ -11,8 +11,6 @@
  *
  * An undo is an edit by the operator: it gets a new key, above that of every edit that anybody shows, and goes to every side, the one that
  * made the edit that is undone among them. What its own writes replace is journalled as ever: so it can be undone.
- *
- * The queue outlives the order: what is not over is taken up again by the next life of the process, and now and then in this one.
  */
 #include "sync/undo.h"
 
@@ -31,357 +29,12 @@ enum {
 	FOLD_BATCHES = 8,			/* a turn of the loop */
 	ITEMS_MOST = 200000,
 	FOLD_BYTES = 128 * 1024 * 1024,
-	PAGE_ITEMS = 500,
 	PLAN_RECORDS = 4000,			/* a plan: they have room there whatever the limits are */
 	LOOK_MS = 20,
-	STUCK_US = 10 * 1000 * 1000,
-	AGAIN_US = 60 * 1000 * 1000,
 	RUN_EDGE_US = 60 * 1000 * 1000,		/* a held delete so near to a run of its source is one of its edits */
 };
 
 enum undo_phase { UNDO_FOLD, UNDO_PLAN, UNDO_QUEUE, UNDO_RUN, UNDO_TELL, UNDO_HELD, UNDO_OVER };
-
-/* ---- the queue --------------------------------------------------------------------------------------- */
-
-struct undo_queue {
-	struct job job;			/* while it runs without an order: that has one of its own */
-	bool loaded, running;
-	bool again;			/* nobody waits for it any more */
-	uint64_t losses;		/* of the state when it was loaded */
-	size_t stage;			/* an entity's index; behind the last, entities from the last to the first */
-	int64_t moved_us;		/* monotonic: when something was over last */
-};
-
-static struct flow *flow_of(const struct sync *s, const char *entity)
-{
-	for (size_t i = 0; i < s->topology->n_entities; i++)
-		if (strcmp(s->flows[i].def->name, entity) == 0)
-			return &s->flows[i];
-	return NULL;
-}
-
-static struct rid rid_of_code(const struct flow *flow, struct image_text code)
-{
-	return rid_of(&flow->sync->store->key, flow->def, (struct value){ code.p, code.len });
-}
-
-static bool skip_item(struct sync *s, int64_t id, const char *code, const char *cause)
-{
-	const struct undo_item over = { .id = id, .state = UNDO_SKIPPED, .fields = "", .code_word = code, .cause = cause, .n_skipped = 1 };
-
-	return journal_undo_set(s->journal, &over, NULL);
-}
-
-/* A later undo takes the place of one that has not got to that record yet. */
-static void replace_item(struct sync *s, struct undo_target *t, const struct undo_item *item)
-{
-	if (t->id == item->id || !skip_item(s, t->id, "replaced", "a later undo is about it"))
-		return;
-	t->id = item->id;
-	t->run = item->run;
-	t->what = item->what;
-}
-
-static void target_add(struct flow *flow, const struct undo_item *item)
-{
-	struct rid rid = rid_of_code(flow, item->code);
-	struct undo_target *t;
-
-	HASH_FIND(hh, flow->undos, &rid, sizeof rid, t);
-	if (t != NULL) {
-		replace_item(flow->sync, t, item);
-		return;
-	}
-	t = xcalloc(1, sizeof *t);
-	t->rid = rid;
-	t->id = item->id;
-	t->run = item->run;
-	t->what = item->what;
-	HASH_ADD(hh, flow->undos, rid, sizeof t->rid, t);
-}
-
-struct loading {
-	struct sync *sync;
-	struct arena arena;		/* of the page */
-	struct undo_item *page[PAGE_ITEMS];
-	size_t n;
-};
-
-static bool load_item(void *arg, const struct undo_item *item)
-{
-	struct loading *l = arg;
-	struct undo_item *copy = arena_alloc(&l->arena, undo_item_size(item));
-
-	memcpy(copy, item, undo_item_size(item));
-	copy->entity = arena_dup(&l->arena, item->entity, strlen(item->entity));
-	copy->code.p = arena_dup(&l->arena, item->code.p != NULL ? item->code.p : "", (size_t)item->code.len);
-	l->page[l->n++] = copy;
-	return true;
-}
-
-/* What is there already stays. */
-static bool queue_load(struct sync *s)
-{
-	struct loading *l = xcalloc(1, sizeof *l);
-	struct err e = { 0 };
-	int64_t after = 0;
-	bool ok = true;
-
-	l->sync = s;
-	arena_init(&l->arena);
-	do {
-		l->n = 0;
-		arena_reset(&l->arena);
-		ok = journal_undo_each(s->journal, 0, false, after, PAGE_ITEMS, load_item, l, &e);
-		for (size_t i = 0; ok && i < l->n; i++) {
-			struct flow *flow = flow_of(s, l->page[i]->entity);
-
-			after = l->page[i]->id;
-			if (flow != NULL)
-				target_add(flow, l->page[i]);
-		}
-	} while (ok && l->n == PAGE_ITEMS);
-	if (!ok)
-		log_error("what is still to be put back is not read", LOG_ERR(&e));
-	arena_fini(&l->arena);
-	free(l);
-	return ok;
-}
-
-static void queue_forget(struct sync *s)
-{
-	for (size_t i = 0; i < s->topology->n_entities; i++)
-		undo_targets_free(&s->flows[i].undos);
-}
-
-static struct flow *flow_of_stage(const struct sync *s, size_t stage)
-{
-	size_t n = s->topology->n_entities;
-
-	return stage < n ? &s->flows[stage] : stage < 2 * n ? &s->flows[2 * n - 1 - stage] : NULL;
-}
-
-static bool is_of_stage(const struct sync *s, size_t stage, const struct undo_target *t)
-{
-	return (t->what == UNDO_END) == (stage >= s->topology->n_entities);
-}
-
-static bool stage_is_open(const struct sync *s, size_t stage)
-{
-	const struct flow *flow = flow_of_stage(s, stage);
-
-	for (const struct undo_target *t = flow != NULL ? flow->undos : NULL; t != NULL; t = t->hh.next)
-		if (is_of_stage(s, stage, t))
-			return true;
-	return false;
-}
-
-static void stage_begin(struct sync *s, size_t stage)
-{
-	struct flow *flow = flow_of_stage(s, stage);
-
-	s->undos->moved_us = clock_mono_us();
-	for (const struct undo_target *t = flow->undos; t != NULL; t = t->hh.next)
-		if (is_of_stage(s, stage, t))
-			flow_look_again(flow, &t->rid, 0);
-	flow_pump(flow);
-}
-
-static void queue_begin(struct sync *s, bool again)
-{
-	s->undos->running = true;
-	s->undos->again = again;
-	s->undos->stage = 0;
-	s->undos->moved_us = 0;
-}
-
-static bool stage_may_move(const struct sync *s, size_t stage)
-{
-	return stage_is_open(s, stage) && !flow_of_stage(s, stage)->paused && clock_mono_us() - s->undos->moved_us < STUCK_US;
-}
-
-static void queue_step(struct sync *s)
-{
-	struct undo_queue *q = s->undos;
-	size_t stages = 2 * s->topology->n_entities;
-
-	if (q->moved_us != 0 && stage_may_move(s, q->stage))
-		return;
-	if (q->moved_us != 0)
-		q->stage++;
-	while (q->stage < stages && !stage_is_open(s, q->stage))
-		q->stage++;
-	if (q->stage < stages) {
-		stage_begin(s, q->stage);
-		return;
-	}
-	q->running = false;
-	q->moved_us = clock_mono_us();
-}
-
-static bool anything_open(const struct sync *s)
-{
-	for (size_t i = 0; i < s->topology->n_entities; i++)
-		if (s->flows[i].undos != NULL)
-			return true;
-	return false;
-}
-
-/* Once for each life of the process, and of the state: records have other ids in a new one; and where another daemon has been at work (recover.c). */
-static void queue_keep(struct sync *s)
-{
-	struct undo_queue *q = s->undos;
-
-	if (q->loaded && q->losses != s->losses) {
-		queue_forget(s);
-		q->loaded = false;
-	}
-	if (q->loaded)
-		return;
-	q->loaded = queue_load(s);
-	q->losses = s->losses;
-	if (anything_open(s))
-		queue_begin(s, false);
-}
-
-static bool any_open_of(const struct sync *s, int64_t run)
-{
-	for (size_t i = 0; i < s->topology->n_entities; i++)
-		for (const struct undo_target *t = s->flows[i].undos; t != NULL; t = t->hh.next)
-			if (t->run == run)
-				return true;
-	return false;
-}
-
-static int64_t records_open(const struct sync *s)
-{
-	int64_t n = 0;
-
-	for (size_t i = 0; i < s->topology->n_entities; i++)
-		n += (int64_t)HASH_COUNT(s->flows[i].undos);
-	return n;
-}
-
-/* Another undo may add to the queue meanwhile. */
-static void job_follow_queue(struct job *j, const struct sync *s)
-{
-	int64_t open = records_open(s), more = j->expected - j->done - open;
-
-	if (more >= 0)
-		job_more(j, more, clock_mono_us());
-	else
-		job_expect(j, j->done + open);
-}
-
-static void queue_show(struct sync *s)
-{
-	struct undo_queue *q = s->undos;
-
-	if (!q->running || s->undo != NULL) {
-		job_end(&s->jobs, &q->job);
-		return;
-	}
-	if (q->job.kind == NULL) {
-		job_begin(&s->jobs, &q->job, "undo", NULL, JOB_DAEMON, clock_mono_us());
-		job_phase(&q->job, "put-back", NULL, "records", records_open(s), clock_mono_us());
-	}
-	job_follow_queue(&q->job, s);
-}
-
-void undos_tick(struct sync *s)
-{
-	struct undo_queue *q = s->undos;
-
-	if (!s->recovered || !s->store->ready || s->closing)
-		return;
-	queue_keep(s);
-	if (!q->running && anything_open(s) && clock_mono_us() - q->moved_us > AGAIN_US)
-		queue_begin(s, true);
-	if (q->running)
-		queue_step(s);
-	queue_show(s);
-}
-
-void undos_move(struct flow *flow, const struct rid *from, const struct rid *to)
-{
-	struct undo_target *t, *there;
-
-	HASH_FIND(hh, flow->undos, from, sizeof *from, t);
-	HASH_FIND(hh, flow->undos, to, sizeof *to, there);
-	if (t == NULL)
-		return;
-	if (there != NULL) {	/* of a record that had this key, and is nowhere */
-		skip_item(flow->sync, there->id, "there-again", "a record with its key is there again");
-		HASH_DEL(flow->undos, there);
-		free(there);
-	}
-	HASH_DEL(flow->undos, t);
-	t->rid = *to;
-	HASH_ADD(hh, flow->undos, rid, sizeof t->rid, t);
-}
-
-/* Renamed by somebody else, while its item waited: then the key is not known by which that would be found. */
-static bool follow_item(struct flow *flow, int64_t id, const struct rid *from, const struct rid *to, struct arena *arena)
-{
-	struct undo_item *item = NULL;
-	struct value code;
-	struct rid wanted;
-	struct err e = { 0 };
-
-	if (!journal_undo_get(flow->sync->journal, id, arena, &item, &e)) {
-		log_error("what is still to be put back is not read", LOG_ERR(&e));
-		return false;
-	}
-	code = item != NULL ? undo_key_wanted(flow, item, arena) : VALUE_NULL;
-	if (value_is_null(code))
-		return true;
-	wanted = rid_of(&flow->sync->store->key, flow->def, code);
-	if (!rid_equal(&wanted, to) || fault("f29-what-is-put-back-is-looked-for-by-its-former-key"))
-		return true;
-	undo_rename(flow, item, code, arena, NULL);
-	undos_move(flow, from, to);
-	return true;
-}
-
-bool undos_recover(struct flow *flow, const struct rid *from, const struct rid *to)
-{
-	const struct undo_target *t;
-	struct arena arena;
-	bool ok;
-
-	queue_keep(flow->sync);
-	if (!flow->sync->undos->loaded)
-		return false;
-	HASH_FIND(hh, flow->undos, from, sizeof *from, t);
-	if (t == NULL)
-		return true;
-	arena_init(&arena);
-	ok = follow_item(flow, t->id, from, to, &arena);
-	arena_fini(&arena);
-	return ok;
-}
-
-void undos_read_again(struct sync *s)
-{
-	queue_forget(s);
-	s->undos->loaded = false;
-}
-
-void undos_take_up(struct sync *s)
-{
-	if (anything_open(s))
-		queue_begin(s, false);
-}
-
-bool undos_under_way(const struct sync *s)
-{
-	return s->undos->running && !s->undos->again;
-}
-
-void undos_settled(struct sync *s)
-{
-	s->undos->moved_us = clock_mono_us();
-}
 
 /* ---- the order --------------------------------------------------------------------------------------- */
 
@@ -455,9 +108,7 @@ void undo_free(struct sync *s)
 {
 	if (s->undo != NULL)
 		undo_release(s->undo);
-	job_end(&s->jobs, &s->undos->job);
-	free(s->undos);
-	free(s->runs);
+	undos_free(s);
 }
 
 /* A plan has rounds under way that look at what is ours: then its end is the end. */
@@ -486,7 +137,7 @@ static bool is_too_much(const struct sync_undo *u)
 static bool fold_image(void *arg, const struct journal_image *image)
 {
 	struct sync_undo *u = arg;
-	const struct flow *flow = flow_of(u->sync, image->entity);
+	const struct flow *flow = flow_named(u->sync, image->entity);
 
 	if ((u->endpoint != NULL && strcmp(image->endpoint, u->endpoint) != 0) || flow == NULL)
 		return true;
@@ -531,14 +182,14 @@ static void judge_nothing(struct undo_item *item)
 static void plan_item(void *arg, const struct undo_item *item)
 {
 	struct sync_undo *u = arg;
-	struct flow *flow = flow_of(u->sync, item->entity);
+	struct flow *flow = flow_named(u->sync, item->entity);
 	struct undo_item *copy = arena_alloc(&u->arena, undo_item_size(item));
 	struct undo_target *t = xcalloc(1, sizeof *t);
 
 	memcpy(copy, item, undo_item_size(item));
 	if (item->what == UNDO_NOTHING)
 		judge_nothing(copy);
-	*t = (struct undo_target){ .rid = rid_of_code(flow, item->code), .item = copy, .what = item->what, .state = copy->state,
+	*t = (struct undo_target){ .rid = undo_rid(flow, item->code), .item = copy, .what = item->what, .state = copy->state,
 				   .fields = "", .code = copy->code_word, .cause = copy->cause, .n_skipped = copy->n_skipped };
 	HASH_ADD(hh, u->planned[flow->index], rid, sizeof t->rid, t);
 }
@@ -684,7 +335,7 @@ static void call_off(struct sync_undo *u, void (*fn)(struct flow *, struct undo_
 
 static void skip_target(struct flow *flow, struct undo_target *t)
 {
-	skip_item(flow->sync, t->id, "replaced", "its undo was undone");
+	undo_skip(flow->sync, t->id, "replaced", "its undo was undone");
 }
 
 static void drop_target(struct flow *flow, struct undo_target *t)
@@ -706,23 +357,22 @@ static void queue_step_of(struct sync_undo *u)
 	ok = journal_commit(s->journal, &e);
 	if (ok)
 		call_off(u, drop_target);
-	if (!ok || !queue_load(s)) {
+	if (!ok || !undo_queue_load(s)) {
 		u->run = u->sums.run = 0;
 		undo_fail(u, &e);
 		return;
 	}
 	fold_free(&u->fold);
-	queue_begin(s, false);
-	queue_step(s);
+	undo_queue_start(s);
 	u->phase = UNDO_RUN;
-	job_phase(&u->job, "put-back", NULL, "records", records_open(s), clock_mono_us());
+	job_phase(&u->job, "put-back", NULL, "records", undo_queue_records(s), clock_mono_us());
 }
 
 static void run_step(struct sync_undo *u)
 {
 	undos_tick(u->sync);
-	job_follow_queue(&u->job, u->sync);
-	if (!undos_under_way(u->sync) || !any_open_of(u->sync, u->run))
+	undo_queue_follow(&u->job, u->sync);
+	if (!undos_under_way(u->sync) || !undo_queue_has(u->sync, u->run))
 		u->phase = UNDO_TELL;
 }
 
@@ -735,7 +385,7 @@ static bool tell_item(void *arg, const struct undo_item *item)
 
 	u->after = item->id;
 	if (item->state < UNDO_RESTORED && code[0] == '\0')
-		code = why_it_waits(u->sync, flow_of(u->sync, item->entity), &cause);
+		code = why_it_waits(u->sync, flow_named(u->sync, item->entity), &cause);
 	count(u, item->state, item->n_restored, item->n_skipped);
 	if (item->state != UNDO_RESTORED)
 		tell_one(u, item, item->state, item->fields, code, cause, 0);
@@ -749,7 +399,7 @@ static void tell_step(struct sync_undo *u)
 	struct err e = { 0 };
 	bool over = !u->begun;
 
-	if (!journal_undo_each(u->sync->journal, u->run, over, u->after, PAGE_ITEMS, tell_item, u, &e)) {
+	if (!journal_undo_each(u->sync->journal, u->run, over, u->after, UNDO_PAGE, tell_item, u, &e)) {
 		undo_fail(u, &e);
 	} else if (u->after == from && over) {
 		u->begun = true;
@@ -780,7 +430,7 @@ static bool is_of_run(const struct sync_undo *u, const char *source, int64_t tim
 static bool is_asked_for(const struct sync_undo *u, const struct journal_held *held)
 {
 	const struct image_filter *f = &u->filter;
-	const struct flow *flow = flow_of(u->sync, held->entity);
+	const struct flow *flow = flow_named(u->sync, held->entity);
 
 	return flow != NULL && (f->entity == NULL || strcmp(f->entity, held->entity) == 0) && (f->key == NULL || strcmp(f->key, held->key) == 0) &&
 	       (f->source == NULL || strcmp(f->source, held->endpoint) == 0) && (u->endpoint == NULL || strcmp(u->endpoint, held->endpoint) != 0) &&
@@ -826,7 +476,7 @@ static void held_step(struct sync_undo *u)
 	if (set == 0)
 		ok = u->filter.run == 0 || journal_runs_each(j, NULL, u->filter.run + 1, 1, take_run, u, &u->why);
 	else
-		ok = journal_held_each(j, set, u->after, PAGE_ITEMS, tell_held, u, &u->why);
+		ok = journal_held_each(j, set, u->after, UNDO_PAGE, tell_held, u, &u->why);
 	if (ok && (set == 0 || u->after == from)) {
 		ok = journal_held_sets_each(j, take_next_set, u, &u->why);
 		u->after = 0;
@@ -907,11 +557,4 @@ struct sync_undo *sync_undo(struct sync *s, const struct sync_undo_order *order,
 const struct job *sync_undo_job(const struct sync_undo *u)
 {
 	return &u->job;
-}
-
-/* Called once, when all else of the sync is there. */
-void undos_init(struct sync *s)
-{
-	s->undos = xcalloc(1, sizeof *s->undos);
-	s->runs = xcalloc(2 * (s->topology->n_endpoints + 1), sizeof *s->runs);
 }

@@ -2,6 +2,7 @@
  * undo.h - inside undo: its files, and what a round calls of them.
  *
  *   undo.c        the order: what is to be undone, in which order, what came of it
+ *   undo_queue.c  what is still to be put back, in this life of the process or the next, and when rounds take it up
  *   undo_fold.c   many images of a record make one item: what it showed before the first of them
  *   undo_round.c  an item in a round: it is judged there, and carried out by the same decide and apply as everything else
  *   images.c      the before-images that it goes by
@@ -18,6 +19,8 @@
 
 struct round;
 struct subject;
+
+enum { UNDO_PAGE = 500 };			/* items of the journal that are read at once */
 
 struct undo_target {			/* a record with something to be put back */
 	struct rid rid;
@@ -87,8 +90,9 @@ size_t fold_count(const struct fold *);
 void fold_each(struct fold *, void (*fn)(void *arg, const struct undo_item *), void *arg);	/* the item is valid during the call */
 void fold_free(struct fold **);
 
-/* undo.c */
-void undos_init(struct sync *);
+/* undo_queue.c */
+void undos_init(struct sync *);			/* once, when all else of the sync is there */
+void undos_free(struct sync *);
 void undos_tick(struct sync *);			/* takes up what is still to be put back, stage after stage */
 /*
  * The record goes from one id to another: so does what is to be put back of it. Of an intent that is put back (in the group that is open) the
@@ -100,6 +104,17 @@ void undos_read_again(struct sync *);		/* that group was not kept, or another da
 void undos_take_up(struct sync *);		/* an entity goes on, or a side is there again: what waits need not wait for the next time */
 bool undos_under_way(const struct sync *);
 void undos_settled(struct sync *);		/* one more is over */
+/* What the journal holds is added to what is there; false: it cannot be read, which has been logged. */
+bool undo_queue_load(struct sync *);
+void undo_queue_start(struct sync *);		/* from its first stage */
+bool undo_queue_has(const struct sync *, int64_t run);		/* anything of that undo */
+int64_t undo_queue_records(const struct sync *);
+void undo_queue_follow(struct job *, const struct sync *);	/* its progress; another undo may add to the queue meanwhile */
+struct rid undo_rid(const struct flow *, struct image_text code);	/* of the record with that key, encoded */
+/* That item of the journal is over, for that reason (constant texts). False: it cannot be written down. */
+bool undo_skip(struct sync *, int64_t id, const char *code, const char *cause);
+
+/* undo.c */
 void undo_end_with_sync(struct sync *);		/* tells whoever asked */
 void undo_free(struct sync *);
 

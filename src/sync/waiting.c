@@ -458,9 +458,7 @@ bool sync_decide(struct sync *s, const struct sync_verdict *v, struct err *e)
 	struct arena arena;
 	bool ok;
 
-	for (size_t i = 0; i < s->topology->n_entities; i++)
-		if (strcmp(s->flows[i].def->name, v->entity) == 0)
-			c.flow = &s->flows[i];
+	c.flow = flow_named(s, v->entity);
 	if (c.flow == NULL)
 		return err_set(e, ERR_ROW, "no-such-conflict", "there is no entity '%s'", v->entity);
 	arena_init(&arena);
