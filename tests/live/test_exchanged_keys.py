@@ -40,10 +40,19 @@ class Exchange(Pair):
 
 
 class Exchanged(Exchange):
+    def met(self):
+        """Records that the daemon has met for the first time since it was started."""
+        self.settled()
+        return sum(value for name, value in self.d.metrics().items() if "first_contact_records_total" in name)
+
     def test_f13_rows_that_exchange_their_keys_are_renamed_everywhere(self):
+        met = self.met()
         self.swap(self.a)
+        self.assertEqual(self.met(), met, "they are known as before, and not met anew")
         self.assert_keys(c1="k2", c2="k1")
+        met = self.met()
         self.swap(self.b)
+        self.assertEqual(self.met(), met, "they are known as before, and not met anew")
         self.assert_keys(c1="k1", c2="k2")
 
     def test_a_circle_of_keys_is_turned_and_a_chain_beside_it(self):
