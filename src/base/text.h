@@ -24,6 +24,28 @@ void text_json(struct buf *out, const char *p, size_t n);
 /* Text of HTML, between tags or in a quoted attribute. Line ends become blanks, and what must not stand there U+FFFD. */
 void text_html(struct buf *out, const char *p, size_t n);
 
+/* Its digits, without NUL; returns the place behind them. `to` has room for 20. */
+static inline char *digits_put(char *to, uint64_t v)
+{
+	char backwards[20];
+	size_t n = 0;
+
+	do
+		backwards[n++] = (char)('0' + v % 10);
+	while ((v /= 10) != 0);
+	while (n > 0)
+		*to++ = backwards[--n];
+	return to;
+}
+
+/* The same of a signed one: `to` has room for 21. */
+static inline char *number_put(char *to, int64_t v)
+{
+	if (v < 0)
+		*to++ = '-';
+	return digits_put(to, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+}
+
 bool duration_parse(const char *s, int64_t *us);	/* 500ms 5s 10m 1h 30d; false when malformed or too large */
 void duration_print(struct buf *out, int64_t us);	/* the shortest form that duration_parse() reads back */
 bool size_parse(const char *s, int64_t *bytes);		/* 512 64KiB 8MiB 1GiB */

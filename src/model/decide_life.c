@@ -106,22 +106,34 @@ static bool was_undecided(const struct work *w, size_t e, size_t f)
 	return is_extreme(w->entity->fields[f].rule) && (w->out->have & BIT(f)) && decide_extreme_waited(w, f, e) && !is_told_lost(w, f, e);
 }
 
+/* No news there, and nothing that waits or is in doubt; or that is what is agreed. So it is with most, and it is quickly told. */
+static bool cannot_be_lost(const struct work *w, size_t e, size_t f)
+{
+	const struct edit *x = &w->edits[e];
+
+	if (w->winner[f] == e)
+		return !(w->added & BIT(f));
+	return !((x->changed | x->spoke | x->suspect) & BIT(f)) && !is_extreme(w->entity->fields[f].rule);
+}
+
 static void lost_edit_of(struct work *w, size_t e, size_t f)
 {
 	const struct edit *x = &w->edits[e];
 	const struct vfield *now = &w->out->next->fields[f];
-	bool waited = was_undecided(w, e, f);
-	bool known = !((x->changed | x->spoke) & BIT(f)) && !waited;	/* no edit, as far as we can tell */
-	bool at_hand = w->seen[e].what == OBSERVED_ROW;
+	bool at_hand = w->seen[e].what == OBSERVED_ROW, waited, known;
 	struct lost_edit *l;
 
+	if (cannot_be_lost(w, e, f))
+		return;
+	waited = was_undecided(w, e, f);
+	known = !((x->changed | x->spoke) & BIT(f)) && !waited;		/* no edit, as far as we can tell */
 	if (w->added & BIT(f)) {
 		note_guessed(w, e, f);
 		return;
 	}
 	if (keeps_word(w, e, f) || (!waited && is_undecided(w, e, f)) || !(at_hand || waited || is_word_away(w, e, f)))
 		return;		/* nothing is decided about it, or what it shows is not at hand */
-	if ((known && !(x->suspect & BIT(f))) || w->winner[f] == e || digest_field(digest_now(w, e, f)) == now->digest)
+	if ((known && !(x->suspect & BIT(f))) || digest_field(digest_now(w, e, f)) == now->digest)
 		return;
 	if (is_new_field(w, e, f) && value_is_null(w->seen[e].values[f]))
 		return;		/* nothing was there that could be lost */

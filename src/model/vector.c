@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/fault.h"
+#include "base/text.h"
 
 enum {
 	VERSION_PLAIN = 1, VERSION_AMOUNTS = 2, VERSION_FORWARD = 3, VERSION_MASK = 0x0f, HEAD_DEAD = 0x10, HEAD_KEYS = 0x20, HEAD_GENERATION = 0x40, HEAD_NO_ROW = 0x80,
@@ -446,13 +447,10 @@ static struct value get_text_id(struct cut *c)
 
 static struct value get_int_id(struct cut *c, struct arena *a)
 {
-	char text[24], *p = text + sizeof text;
-	uint64_t v = cut_varint(c);
+	char text[20];
+	size_t len = (size_t)(digits_put(text, cut_varint(c)) - text);
 
-	do
-		*--p = (char)('0' + v % 10);
-	while ((v /= 10) != 0);
-	return (struct value){ arena_dup(a, p, (size_t)(text + sizeof text - p)), (int32_t)(text + sizeof text - p) };
+	return (struct value){ arena_dup(a, text, len), (int32_t)len };
 }
 
 struct keys_read {

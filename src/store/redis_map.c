@@ -133,7 +133,7 @@ static size_t note_form(struct buf *out, const struct redis_store *s, const stru
 		return 0;
 	*known = true;
 	memcpy(field, form, strlen(form));
-	*resp_digits(end, endpoint_number) = '\0';
+	*digits_put(end, endpoint_number) = '\0';
 	resp_command(out, 4);
 	resp_word(out, "HSET");
 	resp_word(out, s->meta);

@@ -12,20 +12,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-
-/* Digits without NUL; the place behind them. `to` has room for 20. */
-static inline char *resp_digits(char *to, uint64_t v)
-{
-	char tmp[20];
-	size_t n = 0;
-
-	do
-		tmp[n++] = (char)('0' + v % 10);
-	while ((v /= 10) != 0);
-	while (n > 0)
-		*to++ = tmp[--n];
-	return to;
-}
+#include "base/text.h"
 
 static inline char *resp_hex(char *to, uint64_t v)
 {
@@ -39,7 +26,7 @@ static inline char *resp_hex(char *to, uint64_t v)
 static inline char *resp_head(char *to, char kind, uint64_t n)
 {
 	*to++ = kind;
-	to = resp_digits(to, n);
+	to = digits_put(to, n);
 	*to++ = '\r';
 	*to++ = '\n';
 	return to;
@@ -79,12 +66,9 @@ static inline void resp_word(struct buf *b, const char *s)
 
 static inline void resp_number(struct buf *b, int64_t v)
 {
-	char text[24], *end = text;
+	char text[21];
 
-	if (v < 0)
-		*end++ = '-';
-	end = resp_digits(end, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
-	resp_joined(b, text, (size_t)(end - text), NULL, 0);
+	resp_joined(b, text, (size_t)(number_put(text, v) - text), NULL, 0);
 }
 
 /* A key: what is common to a family of keys, then the bucket's number. */

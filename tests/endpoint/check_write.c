@@ -128,13 +128,14 @@ static const char *how_they_came(void)
 	return rig_ask(&r, "SELECT string_agg(n || ' ' || how, ', ' ORDER BY how) FROM (SELECT how, count(*) AS n FROM public.came GROUP BY 1) g");
 }
 
+/* What COPY wants escaped stands at every place of the eight bytes that are looked at together, behind others and before them. */
 static void many_companies(struct write list[MANY])
 {
 	for (int i = 0; i < MANY; i++) {
 		char number[32], title[64];
 
 		snprintf(number, sizeof number, "HRB %d", i);
-		snprintf(title, sizeof title, "a\tb\\%d\nc\r\\N ü", i);
+		snprintf(title, sizeof title, "%.*sa\tb\\%d\nc\r\\N ü%.*s\\ plain\t[]\x01", i % 17, "................", i, i % 11, "an integer");
 		list[i] = rig_insert(&r, COMPANY_NUMBER, number, COMPANY_NAME, i % 3 > 0 ? title : NULL, -1);
 	}
 }
@@ -145,7 +146,8 @@ static void ck_many(const struct write list[MANY], int from)
 		ck_outcome(list[i], WRITE_DONE);
 		ck_assert_ptr_null(list[i].readback);
 		ck_assert_str_eq(rig_ask(&r, "SELECT id FROM public.company WHERE number = 'HRB %d' AND title IS NOT DISTINCT FROM "
-			"CASE WHEN %d > 0 THEN E'a\\tb\\\\%d\\nc\\r\\\\N ü' END", i, i % 3, i), list[i].id.data);
+			"CASE WHEN %d > 0 THEN repeat('.', %d) || E'a\\tb\\\\%d\\nc\\r\\\\N ü' || substr('an integer', 1, %d) || E'\\\\ plain\\t[]\\x01' END",
+			i, i % 3, i % 17, i, i % 11), list[i].id.data);
 	}
 }
 

@@ -15,14 +15,13 @@
  */
 #include "endpoint/postgres/pg_write.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/fault.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "endpoint/postgres/pg_hset.h"
 #include "endpoint/postgres/pg_sql.h"
 
@@ -651,9 +650,16 @@ static void copy_over(struct pg_link *pl, const struct err *e)
 		copy_send(t);
 }
 
+static struct value id_of(int64_t number, struct arena *a)
+{
+	char text[21];
+	size_t len = (size_t)(number_put(text, number) - text);
+
+	return (struct value){ arena_dup(a, text, len), (int32_t)len };
+}
+
 static void copy_done(struct task *t, const PGresult *res)
 {
-	char text[24];
 	int64_t step = 0, next = t->now.draws ? 0 : pg_copy_first_id(res, &step);
 
 	for (size_t i = 0; i < t->now.n; i++) {
@@ -662,8 +668,7 @@ static void copy_done(struct task *t, const PGresult *res)
 		w->outcome = WRITE_DONE;
 		if (t->now.draws)
 			continue;
-		w->id.len = snprintf(text, sizeof text, "%" PRId64, next);
-		w->id.data = arena_dup(t->batch->arena, text, (size_t)w->id.len);
+		w->id = id_of(next, t->batch->arena);
 		next += step;
 	}
 	t->answered += t->now.n;

@@ -104,6 +104,32 @@ void pg_copy_ids_sql(struct pg_stmt *st, const struct pg_link *pl, size_t n)
 /* COPY's text form: a tab between columns, a line a row, \N for NULL. What has to be written otherwise, and as what. */
 static const char escaped[256] = { ['\\'] = '\\', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't' };
 
+/* A control character or a backslash among eight bytes: hasless() and haszero() of Anderson's Bit Twiddling Hacks. */
+static bool may_need_escape(uint64_t eight)
+{
+	const uint64_t ones = ~UINT64_C(0) / 255;
+	uint64_t no_backslash = eight ^ ones * '\\';
+
+	return ((((eight - ones * 0x20) & ~eight) | ((no_backslash - ones) & ~no_backslash)) & ones * 0x80) != 0;
+}
+
+/* So many bytes from p on stand for themselves. */
+static size_t plain_run(const char *p, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		uint64_t eight;
+
+		memcpy(&eight, p + i, sizeof eight);
+		if (may_need_escape(eight))
+			break;
+	}
+	while (i < n && escaped[(unsigned char)p[i]] == '\0')
+		i++;
+	return i;
+}
+
 static char *put_cell(char *to, struct value v)
 {
 	if (value_is_null(v)) {
@@ -111,12 +137,16 @@ static char *put_cell(char *to, struct value v)
 		*to++ = 'N';
 		return to;
 	}
-	for (const char *p = v.data, *end = v.data + v.len; p < end; p++) {
-		char as = escaped[(unsigned char)*p];
+	for (size_t i = 0, n = (size_t)v.len; i < n; i++) {
+		size_t run = plain_run(v.data + i, n - i);
 
-		if (as != '\0')
-			*to++ = '\\';
-		*to++ = as != '\0' ? as : *p;
+		memcpy(to, v.data + i, run);
+		to += run;
+		i += run;
+		if (i == n)
+			break;
+		*to++ = '\\';
+		*to++ = escaped[(unsigned char)v.data[i]];
 	}
 	return to;
 }
