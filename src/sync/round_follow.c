@@ -184,6 +184,11 @@ static bool is_owed_its_key(const struct vector *v, const struct entity_def *def
 	return v != NULL && v->seen[e].owed && !v->seen[e].parked && !round_has_agreed_key(v, def, e);
 }
 
+static bool has_patience(const struct round *r, bool is_owed)
+{
+	return r->plan == NULL && r->pass < (is_owed ? OWED_PATIENCE : ROUND_PATIENCE);
+}
+
 /*
  * A record that nobody knows, or that is known to be another row there: news of it is on its way, in a round or in a look that begins from now
  * on, or nobody will know it. Until then it may be the one that the reference has always meant, and an edit of it would keep a record that
@@ -195,8 +200,7 @@ static bool is_too_early(struct following *c, const struct followed *x, const st
 	struct side *side = c->flow->sides[x->endpoint];
 	bool is_owed = is_owed_its_key(shown, c->flow->def, x->endpoint);
 
-	if (r->plan != NULL || r->pass >= (is_owed ? OWED_PATIENCE : ROUND_PATIENCE) || side == NULL || !side_usable(side) || !side->captures ||
-	    fault("f13-what-a-reference-means-is-known-at-once"))
+	if (!has_patience(r, is_owed) || side == NULL || !side_usable(side) || !side->captures || fault("f13-what-a-reference-means-is-known-at-once"))
 		return false;
 	if (x->subject->asked_us == 0)
 		x->subject->asked_us = clock_mono_us();
@@ -309,6 +313,80 @@ static bool shows_another_row(const struct followed *x, const struct vector *v)
 	       !fault("f13-whatever-row-has-that-key-is-meant");
 }
 
+/* ---- the same key, and another record ---------------------------------------------------------------- */
+
+/* What is agreed is what it shows there, by the key that the record had at that time. */
+static bool shows_agreed(const struct subject *s, size_t e, size_t f)
+{
+	const struct vseen *seen = &s->base->seen[e];
+
+	return seen->present && (seen->same || vseen_deviation(seen, f) == NULL);
+}
+
+static bool shows_same(const struct followed *x, size_t e)
+{
+	const struct subject *s = x->subject;
+
+	return s->seen[e].what == OBSERVED_ROW && s->seen[e].digests[x->field] == s->seen[x->endpoint].digests[x->field];
+}
+
+/*
+ * Elsewhere that key is agreed, or comes as news, by a row that is another record's: of one that had the key until now, and has yet to get its new
+ * one there, or has got that since the row was read. Taken for what this row has come to show, the one who was moved there would be moved back.
+ */
+static bool means_another_there(const struct followed *x, const struct vector *v, size_t e)
+{
+	const struct subject *s = x->subject;
+
+	return e != x->endpoint && shows_same(x, e) && s->base->seen[e].present && (shows_agreed(s, e, x->field) || shows_another(s, e, x->field)) &&
+	       v->seen[e].present && !round_points_to(s, e, x->field, v);
+}
+
+/* What it has come to show is by name what is agreed, from another edit; and of those who show that nobody was read, to tell by its row whom it means. */
+static bool nobody_tells(const struct following *c, const struct followed *x, const struct vector *v)
+{
+	const struct subject *s = x->subject;
+	const struct vfield *agreed = &s->base->fields[x->field];
+	const struct vdeviation *dev = s->base->seen[x->endpoint].same ? NULL : vseen_deviation(&s->base->seen[x->endpoint], x->field);
+	bool unread = false;
+
+	if (dev == NULL || same_key(&dev->key, &agreed->key) || digest_field(s->seen[x->endpoint].digests[x->field]) != agreed->digest)
+		return false;
+	for (size_t e = 0; e < n_endpoints(c->round); e++) {
+		if (shows_same(x, e) && e != x->endpoint && round_points_to(s, e, x->field, v))
+			return false;
+		if (shows_agreed(s, e, x->field) && s->seen[e].what != OBSERVED_NOTHING)
+			return false;
+		unread |= shows_agreed(s, e, x->field);
+	}
+	return unread;
+}
+
+/*
+ * True: it is put off, to be read again: so long as a row shows the key that the record is known to have there, and is another one. While the
+ * record has yet to get it there, or nobody tells, what it shows at this endpoint is left out.
+ */
+static bool waits_for_others(struct following *c, const struct followed *x, const struct vector *v)
+{
+	struct subject *s = x->subject;
+	bool unclear = nobody_tells(c, x, v);
+
+	if (x->waits || fault("f13-who-shows-the-same-key-means-the-same"))
+		return false;
+	for (size_t e = 0; e < n_endpoints(c->round); e++) {
+		if (!means_another_there(x, v, e))
+			continue;
+		if (!round_has_agreed_key(v, c->flow->def, e)) {
+			unclear = true;
+		} else if (has_patience(c->round, false)) {
+			round_expect_news(c->round, s);
+			return true;
+		}
+	}
+	s->unclear |= unclear ? BIT(x->endpoint) : 0;
+	return false;
+}
+
 static void on_shown(void *arg, const struct value *blobs, size_t n, const struct err *e)
 {
 	struct following *c = arg;
@@ -321,6 +399,8 @@ static void on_shown(void *arg, const struct value *blobs, size_t n, const struc
 		const struct vformer *former = v != NULL ? vector_former(v, shown_digest(x.subject->base, x.endpoint, x.field)) : NULL;
 
 		if (former != NULL && !shows_another_row(&x, v) && !fault("f13-a-parent-with-another-key-is-another-one")) {
+			if (waits_for_others(c, &x, v))
+				continue;
 			x.rid = former->rid;
 			x.until = former->until;
 			x.moved = moved_at(c, &x, v, former->digest);

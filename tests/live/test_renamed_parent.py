@@ -348,7 +348,8 @@ class RenamedBoss(Case):
     def begin(self, limits=""):
         redis = Redis(self.place)
         self.sides = {name: self.database(f"boss_{name}", EMPLOYEES) for name in "abc"}
-        ends = {name: {"connection": base.conninfo, "capture": "listen", "interval": "300ms", "sweep": "1h"} for name, base in self.sides.items()}
+        ends = {name: {"connection": base.conninfo, "capture": "listen", "interval": "300ms", "sweep": "1h", "lock_timeout": "100ms"}
+                for name, base in self.sides.items()}
         ends["b"].update(capture="poll", interval="200ms", sweep="1s")
         sides = ", ".join(f"{name}: {{table: employee, modified: changed}}" for name in self.sides)
         self.sides["a"].run("INSERT INTO employee (mail, name) VALUES ('pia', 'p'), ('quinn', 'q')")
@@ -456,6 +457,53 @@ class RenamedBoss(Case):
         self.d.stop()
         self.d.start()
         self.expect(p=None, q=None, x="q")
+
+    # ---- by name the boss of before is the one who is agreed ----------------------------------------------
+
+    def move_unknown_at_c(self):
+        """x gets another boss at a, and is owed to the others."""
+        self.begin()
+        self.d.start()
+        self.d.wait()
+        for name in "bc":
+            self.d.ctl("pause", name)
+        self.move("a")
+        self.expect_pending(2)
+
+    def expect_pending(self, n):
+        eventually(lambda: self.d.entity("employee")["pending"] == n or (False, self.d.status()), f"{n} are agreed and owed")
+
+    def look_at_all_of_c(self):
+        def last():
+            return next(link for link in self.d.entity("employee")["links"] if link["endpoint"] == "c")["last_sweep"]
+        before = last()
+        self.d.ctl("kick", "--sweep")
+        eventually(lambda: last() != before, "c was swept")
+
+    def test_f13_who_gets_another_boss_keeps_it_although_who_shows_that_is_away_when_both_exchange_their_keys(self):
+        self.move_unknown_at_c()
+        self.d.ctl("pause", "a")
+        self.exchange("c")
+        self.d.ctl("resume", "c")
+        self.look_at_all_of_c()
+        self.d.ctl("resume", "a")
+        self.d.ctl("resume", "b")
+        self.expect(p=None, q=None, x="q")
+
+    def test_f13_so_it_is_where_the_exchange_has_yet_to_come_to_who_shows_that(self):
+        self.move_unknown_at_c()
+        lock = self.sides["a"].connect()
+        lock.run("BEGIN; SELECT FROM employee WHERE name <> 'x' FOR UPDATE")
+        self.exchange("c")
+        self.d.ctl("resume", "c")
+        eventually(lambda: self.failures("a") >= 5, "it is tried there")
+        lock.run("ROLLBACK")
+        lock.close()
+        self.d.ctl("resume", "b")
+        self.expect(p=None, q=None, x="q")
+
+    def failures(self, name):
+        return next(link for link in self.d.entity("employee")["links"] if link["endpoint"] == name)["failures"]
 
 
 if __name__ == "__main__":
