@@ -77,7 +77,8 @@ static const char *const queries[QUERIES] = {
 	[Q_WAIT_SIDE] = "INSERT INTO waiting_side (waiting, n, endpoint, value, stamp_us, digest, competed)"
 			" SELECT id, ?4, ?5, ?6, ?7, ?8, ?9 FROM waiting WHERE entity = ?1 AND rid = ?2 AND field = ?3",
 	[Q_WAIT_END] = "DELETE FROM waiting WHERE id = ?1",
-	[Q_WAIT_FORGET] = "DELETE FROM waiting WHERE entity = ?1",
+	[Q_WAIT_FORGET] = "DELETE FROM waiting WHERE entity = ?1 AND"
+			  " (?2 IS NULL OR id IN (SELECT waiting FROM waiting_side WHERE endpoint = ?2 AND competed))",
 	[Q_WAIT_COPY] = "INSERT OR REPLACE INTO waiting (entity, rid, key, field, since_us, mark, base_digest, base, verdict, chosen)"
 		" SELECT entity, ?3, ?4, field, since_us, mark, base_digest, base, verdict, chosen FROM waiting WHERE entity = ?1 AND rid = ?2",
 	[Q_WAIT_COPY_SIDES] = "INSERT INTO waiting_side (waiting, n, endpoint, value, stamp_us, digest, competed)"

@@ -193,7 +193,8 @@ bool journal_wait(struct journal *, const struct journal_waiting *, bool *fresh,
 /* It competes, and what it shows could not be asked for when the line was written. */
 bool journal_is_unseen(const struct journal_side *);
 bool journal_wait_end(struct journal *, int64_t id, struct err *e);
-bool journal_wait_forget(struct journal *, const char *entity, struct err *e);	/* all of it */
+/* All of it in which that endpoint competes; endpoint NULL: all. */
+bool journal_wait_forget(struct journal *, const char *entity, const char *endpoint, struct err *e);
 /* The record gets another key: what waits does so, with its verdict, under both until journal_wait_end() of the old. */
 bool journal_wait_copy(struct journal *, const char *entity, const char *from_rid, const char *to_rid, const char *key, struct err *e);
 /* ERR_ROW, no-such-conflict: it waits no more. */

@@ -108,15 +108,24 @@ bool journal_wait_end(struct journal *j, int64_t id, struct err *e)
 	return journal_change(j, write_wait_end, &id, e);
 }
 
+struct forgetting {
+	const char *entity, *endpoint;
+};
+
 static bool write_wait_forget(struct journal *j, const void *what, struct err *e)
 {
-	journal_bind_word(j->stmts[Q_WAIT_FORGET], 1, what);
+	const struct forgetting *f = what;
+
+	journal_bind_word(j->stmts[Q_WAIT_FORGET], 1, f->entity);
+	journal_bind_text(j->stmts[Q_WAIT_FORGET], 2, f->endpoint);
 	return journal_run(j, Q_WAIT_FORGET, e);
 }
 
-bool journal_wait_forget(struct journal *j, const char *entity, struct err *e)
+bool journal_wait_forget(struct journal *j, const char *entity, const char *endpoint, struct err *e)
 {
-	return journal_change(j, write_wait_forget, entity, e);
+	struct forgetting f = { entity, endpoint };
+
+	return journal_change(j, write_wait_forget, &f, e);
 }
 
 struct copying {

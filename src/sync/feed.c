@@ -456,10 +456,12 @@ void side_list_anew(struct side *side)
 
 void side_forget(struct side *side)
 {
+	const char *endpoint = side->mapping->endpoint->name;
+
 	side_list_anew(side);
 	held_forget(side);
-	waiting_forget(side->flow);
-	owed_forget(side->flow, fault("f22-who-is-put-back-was-owed-all-of-it") ? NULL : side->mapping->endpoint->name);
+	waiting_forget(side->flow, fault("f22-who-is-put-back-had-a-word-in-all-that-waits") ? NULL : endpoint);
+	owed_forget(side->flow, fault("f22-who-is-put-back-was-owed-all-of-it") ? NULL : endpoint);
 }
 
 /* ---- birth and death --------------------------------------------------------------------------------- */

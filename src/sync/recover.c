@@ -287,7 +287,7 @@ static void forget_lines(struct flow *flow)
 	for (size_t e = 0; e < flow->sync->topology->n_endpoints; e++)
 		if (flow->sides[e] != NULL)
 			held_forget(flow->sides[e]);
-	waiting_forget(flow);
+	waiting_forget(flow, NULL);
 	owed_forget(flow, NULL);
 }
 

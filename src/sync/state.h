@@ -555,7 +555,8 @@ void waiting_look_again(struct flow *);	/* at what was decided, if anything was 
 void waiting_look_at_all(struct flow *);	/* at each line: does it still wait? */
 /* The journal has a line of the record, or cannot be read. */
 bool waiting_is_listed(const struct flow *, const struct rid *);
-void waiting_forget(struct flow *);		/* the state was lost: what still differs waits anew */
+/* What is known of it (NULL: of anybody) is void: what it still differs in waits anew. */
+void waiting_forget(struct flow *, const char *endpoint);
 
 /* ---- round_journal.c --------------------------------------------------------------------------------- */
 

@@ -200,7 +200,8 @@ static void on_store_lost(void *arg)
 		for (size_t e = 0; e < s->topology->n_endpoints; e++)
 			if (s->flows[i].sides[e] != NULL)
 				side_forget(s->flows[i].sides[e]);
-		owed_forget(&s->flows[i], NULL);	/* also to those that have left */
+		waiting_forget(&s->flows[i], NULL);	/* also of those that have left, */
+		owed_forget(&s->flows[i], NULL);	/* and what they are owed */
 	}
 }
 

@@ -151,14 +151,16 @@ bool waiting_is_listed(const struct flow *flow, const struct rid *rid)
 	return !journal_waiting_each(flow->sync->journal, flow->def->name, text, NULL, 0, 0, find_any, &found, &e) || found;
 }
 
-/* Lines go by the record's digest, and the key of the digests is a new one. */
-void waiting_forget(struct flow *flow)
+/* All of it: lines go by the record's digest, and the key of the digests is a new one. */
+void waiting_forget(struct flow *flow, const char *endpoint)
 {
 	struct err e = { 0 };
 
-	if (flow->waiting > 0 && !journal_wait_forget(flow->sync->journal, flow->def->name, &e))
+	if (flow->waiting == 0)
+		return;
+	if (!journal_wait_forget(flow->sync->journal, flow->def->name, endpoint, &e))
 		log_error("what waits for a person is not taken out of the journal", LOG_S("entity", flow->def->name), LOG_ERR(&e));
-	flow->waiting = flow->verdicts = 0;
+	count_again(flow);
 }
 
 /* ---- carrying out ------------------------------------------------------------------------------------ */

@@ -1175,7 +1175,12 @@ START_TEST(what_waits_is_kept_until_it_ends)
 	ck_assert_uint_eq(waiting_of(j, "bb").last.mark, UINT64_MAX);
 	ck_assert(journal_wait_end(j, seen.last.id, NULL));
 	ck_assert_uint_eq(waiting_of(j, NULL).n, 1);
-	ck_assert(journal_wait_forget(j, "contact", NULL));
+	ck_assert(journal_wait_forget(j, "contact", "support", NULL));
+	ck_assert_msg(waiting_of(j, NULL).n == 1, "it does not compete");
+	ck_assert(journal_wait_forget(j, "contact", "sales", NULL));
+	ck_assert_int_eq(journal_waiting_count(j, "contact", false), 0);
+	ck_assert(lets_wait(j, "cc", 1, "z"));
+	ck_assert(journal_wait_forget(j, "contact", NULL, NULL));
 	ck_assert_int_eq(journal_waiting_count(j, "contact", false), 0);
 	journal_close(&j);
 }

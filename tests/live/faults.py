@@ -227,6 +227,7 @@ FAULTS = [Fault(*line) for line in (
     ("F22", "f22-what-was-owed-is-still-owed", "test_conflicts.Owed.test_f22_when_the_state_was_lost_it_is_decided_anew"),
     ("F22", "f22-what-was-owed-is-still-owed", "test_conflicts.Owed.test_f22_so_it_is_when_it_was_lost_while_the_daemon_was_down"),
     ("F22", "f22-who-is-put-back-was-owed-all-of-it", "test_conflicts.Owed.test_f22_who_is_put_back_says_nothing_about_what_others_are_owed"),
+    ("F22", "f22-who-is-put-back-had-a-word-in-all-that-waits", "test_manual.Lost.test_f22_who_is_put_back_has_no_word_in_what_waits_between_others"),
     ("F22", "f08-writes-what-is-there-already", "test_bad_days.RedisEmptied.test_f22_flushall_while_the_daemon_is_down"),
     ("F22", "f22-a-lost-state-is-gone-on-with", "test_bad_days.RedisEmptied.test_f22_redis_restarts_without_its_memory"),
     ("F22", "f22-epochs-are-not-compared", "test_put_back.Redis.test_f22_redis_put_back_to_an_older_dump_while_running"),

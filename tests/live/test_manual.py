@@ -2,7 +2,7 @@
 import shutil
 import unittest
 
-from case import needs_failpoints
+from case import SALES, needs_failpoints
 from crm import Cluster, eventually
 from killing import LONG, MOMENTS, Killing
 from test_rules import Conflict, rules
@@ -15,13 +15,13 @@ STEPS = ("keys", "parents", "intend", "apply", "mark", "ack") if LONG else ("int
 class Quarrel(Conflict):
     entities = rules("{rule: last-writer-wins, fields: {phone: manual}, priority: [sales, support, billing]}")
 
-    def quarrel(self, **more):
-        """Sales says +1 a, billing +1 b; support still shows what all began with."""
+    def quarrel(self, one=None, **more):
+        """Sales (or that one) says +1 a, billing +1 b; the other still shows what all began with."""
         self.start()
         self.populate(self.sales)
         self.settled()
         self.d.ctl("pause", "contact")
-        self.sales.edit(ANN, phone="+1 a", **more)
+        (one or self.sales).edit(ANN, phone="+1 a", **more)
         self.billing.edit(ANN, phone="+1 b")
         self.d.ctl("resume", "contact")
         self.d.wait()
@@ -303,6 +303,18 @@ class Lost(Quarrel):
         self.assertEqual((len(self.waiting()), self.d.entity("contact")["waiting"]), (1, 1))
         self.decide("--value", "+1 c")
         self.settles_to("+1 c")
+
+    def test_f22_who_is_put_back_has_no_word_in_what_waits_between_others(self):
+        self.quarrel(self.support)
+        self.d.ctl("pause", "billing")
+        self.d.ctl("decide", "contact", ANN, "phone", "billing")
+        self.sales.base.close()
+        self.sales.base = self.database("sales", SALES)
+        self.d.ctl("kick")
+        eventually(lambda: "p0@example.org" in self.sales.people(), "it is filled again")
+        self.d.ctl("resume", "billing")
+        self.d.wait()
+        self.settles_to("+1 b")
 
 
 class FirstContact(Conflict):
