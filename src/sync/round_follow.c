@@ -93,6 +93,7 @@ static bool waits_for_key(const struct round *r, const struct subject *s, size_t
 struct parent_row {			/* that somebody points to, of the same entity */
 	struct rid row;			/* round_rid_of_row() */
 	bool in_work;
+	bool in_writing;		/* by another round, which waits for nobody any more */
 	struct subject *subject;	/* in this round; NULL: in another one */
 	UT_hash_handle hh;
 };
@@ -132,6 +133,7 @@ static void note_in_work(struct following *c, const struct round *r)
 			if (p == NULL || p->in_work)
 				continue;
 			p->in_work = true;
+			p->in_writing = r != c->round && r->state >= ROUND_INTEND && r->state <= ROUND_MARK;
 			p->subject = r == c->round ? s : NULL;
 		}
 }
@@ -184,9 +186,9 @@ static bool is_owed_its_key(const struct vector *v, const struct entity_def *def
 	return v != NULL && v->seen[e].owed && !v->seen[e].parked && !round_has_agreed_key(v, def, e);
 }
 
-static bool has_patience(const struct round *r, bool is_owed)
+static bool has_patience(const struct round *r, bool is_on_its_way)
 {
-	return r->plan == NULL && r->pass < (is_owed ? OWED_PATIENCE : ROUND_PATIENCE);
+	return r->plan == NULL && r->pass < (is_on_its_way ? OWED_PATIENCE : ROUND_PATIENCE);
 }
 
 /*
@@ -198,16 +200,18 @@ static bool is_too_early(struct following *c, const struct followed *x, const st
 {
 	const struct round *r = c->round;
 	struct side *side = c->flow->sides[x->endpoint];
-	bool is_owed = is_owed_its_key(shown, c->flow->def, x->endpoint);
+	const struct parent_row *p = parent_in_work(c, x);
+	bool is_on_its_way = is_owed_its_key(shown, c->flow->def, x->endpoint) ||
+			     (p != NULL && p->in_writing && !fault("f13-what-is-written-for-long-is-not-waited-for"));
 
-	if (!has_patience(r, is_owed) || side == NULL || !side_usable(side) || !side->captures || fault("f13-what-a-reference-means-is-known-at-once"))
+	if (!has_patience(r, is_on_its_way) || side == NULL || !side_usable(side) || !side->captures || fault("f13-what-a-reference-means-is-known-at-once"))
 		return false;
 	if (x->subject->asked_us == 0)
 		x->subject->asked_us = clock_mono_us();
-	if (is_owed)
+	if (is_on_its_way)
 		return true;
 	if (side->clean_us >= x->subject->asked_us)
-		return c->flow == r->flow ? parent_in_work(c, x) != NULL : c->flow->n_rounds > 0;
+		return c->flow == r->flow ? p != NULL : c->flow->n_rounds > 0;
 	side_look_now(side);
 	return true;
 }

@@ -128,6 +128,8 @@ FAULTS = [Fault(*line) for line in (
      "test_renamed_parent.RenamedBoss.test_f13_who_gets_another_boss_keeps_it_although_who_shows_that_is_away_when_both_exchange_their_keys"),
     ("F13", "f13-who-shows-the-same-key-means-the-same",
      "test_renamed_parent.RenamedBoss.test_f13_so_it_is_where_the_exchange_has_yet_to_come_to_who_shows_that"),
+    ("F13", "f13-what-is-written-for-long-is-not-waited-for",
+     "test_renamed_parent.RenamedBoss.test_f13_so_it_is_where_the_exchange_is_long_in_coming"),
     ("F13", "f13-whatever-row-has-that-key-is-meant",
      "test_renamed_parent.RenamedBoss.test_f13_who_is_moved_where_an_exchange_of_keys_is_not_known_yet_is_moved_everywhere"),
     ("F13", "f13-a-key-that-another-one-has-is-free",

@@ -345,10 +345,10 @@ class RenamedParent(Case):
 
 class RenamedBoss(Case):
     """An entity that refers to itself: whoever is renamed and who refers to them may be in one round. All is done while nobody looks."""
-    def begin(self, limits=""):
+    def begin(self, limits="", lock_timeout="100ms"):
         redis = Redis(self.place)
         self.sides = {name: self.database(f"boss_{name}", EMPLOYEES) for name in "abc"}
-        ends = {name: {"connection": base.conninfo, "capture": "listen", "interval": "300ms", "sweep": "1h", "lock_timeout": "100ms"}
+        ends = {name: {"connection": base.conninfo, "capture": "listen", "interval": "300ms", "sweep": "1h", "lock_timeout": lock_timeout}
                 for name, base in self.sides.items()}
         ends["b"].update(capture="poll", interval="200ms", sweep="1s")
         sides = ", ".join(f"{name}: {{table: employee, modified: changed}}" for name in self.sides)
@@ -460,9 +460,9 @@ class RenamedBoss(Case):
 
     # ---- by name the boss of before is the one who is agreed ----------------------------------------------
 
-    def move_unknown_at_c(self):
+    def move_unknown_at_c(self, **settings):
         """x gets another boss at a, and is owed to the others."""
-        self.begin()
+        self.begin(**settings)
         self.d.start()
         self.d.wait()
         for name in "bc":
@@ -490,17 +490,23 @@ class RenamedBoss(Case):
         self.d.ctl("resume", "b")
         self.expect(p=None, q=None, x="q")
 
-    def test_f13_so_it_is_where_the_exchange_has_yet_to_come_to_who_shows_that(self):
-        self.move_unknown_at_c()
+    def exchange_against_a_lock(self, failures, **settings):
+        self.move_unknown_at_c(**settings)
         lock = self.sides["a"].connect()
         lock.run("BEGIN; SELECT FROM employee WHERE name <> 'x' FOR UPDATE")
         self.exchange("c")
         self.d.ctl("resume", "c")
-        eventually(lambda: self.failures("a") >= 5, "it is tried there")
+        eventually(lambda: self.failures("a") >= failures, "it is tried there")
         lock.run("ROLLBACK")
         lock.close()
         self.d.ctl("resume", "b")
         self.expect(p=None, q=None, x="q")
+
+    def test_f13_so_it_is_where_the_exchange_has_yet_to_come_to_who_shows_that(self):
+        self.exchange_against_a_lock(5)
+
+    def test_f13_so_it_is_where_the_exchange_is_long_in_coming(self):
+        self.exchange_against_a_lock(1, lock_timeout="4s")
 
     def failures(self, name):
         return next(link for link in self.d.entity("employee")["links"] if link["endpoint"] == name)["failures"]
