@@ -347,7 +347,7 @@ static bool means_another_there(const struct followed *x, const struct vector *v
 }
 
 /* What it has come to show is by name what is agreed, from another edit; and of those who show that nobody was read, to tell by its row whom it means. */
-static bool nobody_tells(const struct following *c, const struct followed *x, const struct vector *v)
+static bool nobody_tells(const struct following *c, const struct followed *x)
 {
 	const struct subject *s = x->subject;
 	const struct vfield *agreed = &s->base->fields[x->field];
@@ -357,8 +357,6 @@ static bool nobody_tells(const struct following *c, const struct followed *x, co
 	if (dev == NULL || same_key(&dev->key, &agreed->key) || digest_field(s->seen[x->endpoint].digests[x->field]) != agreed->digest)
 		return false;
 	for (size_t e = 0; e < n_endpoints(c->round); e++) {
-		if (shows_same(x, e) && e != x->endpoint && round_points_to(s, e, x->field, v))
-			return false;
 		if (shows_agreed(s, e, x->field) && s->seen[e].what != OBSERVED_NOTHING)
 			return false;
 		unread |= shows_agreed(s, e, x->field);
@@ -373,7 +371,7 @@ static bool nobody_tells(const struct following *c, const struct followed *x, co
 static bool waits_for_others(struct following *c, const struct followed *x, const struct vector *v)
 {
 	struct subject *s = x->subject;
-	bool unclear = nobody_tells(c, x, v);
+	bool unclear = nobody_tells(c, x);
 
 	if (x->waits || fault("f13-who-shows-the-same-key-means-the-same"))
 		return false;

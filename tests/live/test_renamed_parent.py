@@ -486,8 +486,10 @@ class RenamedBoss(Case):
         self.exchange("c")
         self.d.ctl("resume", "c")
         self.look_at_all_of_c()
-        self.d.ctl("resume", "a")
         self.d.ctl("resume", "b")
+        eventually(lambda: self.sides["b"].one("SELECT mail FROM employee WHERE name = 'q'") == "pia", "the exchange is known at b")
+        self.look_at_all_of_c()
+        self.d.ctl("resume", "a")
         self.expect(p=None, q=None, x="q")
 
     def exchange_against_a_lock(self, failures, **settings):
