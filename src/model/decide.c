@@ -315,6 +315,12 @@ static struct edit_key key_of_new_field(const struct work *w, size_t e, size_t f
 	return (struct edit_key){ .eff = decide_reported_stamp(w, e, false), .n = 1, .origin = (uint8_t)e };
 }
 
+/* What was met empty counts as one, so that an edit on top of it is told from what was only met (decide_life.c). */
+static uint32_t edits_below(const struct edit_key *base)
+{
+	return base->eff == EFF_EMPTY && base->origin != ORIGIN_NONE && base->n == 0 ? 1 : base->n;
+}
+
 /*
  * What is agreed is what it showed when it was met first, and by now it is met first with something else: no key is that of two values. And one that
  * replaced its own is the later one.
@@ -347,11 +353,11 @@ static void stamp_edits(struct work *w, size_t e)
 			eff = base.eff + w->policy->quantum_us;
 	}
 	for (size_t f = 0; f < w->entity->n_fields; f++) {
-		base.n = x->reborn ? w->base->fields[f].key.n : 0;	/* on top of the life before */
+		base = (struct edit_key){ .n = x->reborn ? w->base->fields[f].key.n : 0, .origin = ORIGIN_NONE };	/* on top of the life before */
 		if (!(x->no_base & BIT(f)))
 			base = decide_shown_key(w, e, f);
 		x->keys[f] = is_new_field(w, e, f) ? key_of_new_field(w, e, f) :
-			     (struct edit_key){ .eff = w->seen[e].past & BIT(f) ? EFF_PAST : eff, .n = base.n + 1, .origin = (uint8_t)e };
+			     (struct edit_key){ .eff = w->seen[e].past & BIT(f) ? EFF_PAST : eff, .n = edits_below(&base) + 1, .origin = (uint8_t)e };
 		x->keys[f].n += is_own_once_more(w, e, f);
 	}
 }

@@ -18,7 +18,8 @@
  *   delete  needs evidence. update-wins: the record lives when some field holds an edit that the deleter had not
  *           seen, whatever the clocks say; delete-wins: it is dead. A new row after the delete is a new generation.
  *   follow  a reference is the key of the record it means. Where that has got another key it shows that, which is no edit (decide_follow.c).
- *   new     a field that is new to the topology competes as on first contact; an empty column loses to any value.
+ *   new     a field that is new to the topology competes as on first contact; an empty column loses to any value. What stands there
+ *           before somebody edits it keeps no record alive.
  *   no base equal rows are adopted, one-sided rows copied, differing fields compete as concurrent edits; nothing is deleted (I8).
  *
  * `update-wins` deliberately asks "had the deleter seen it?" and not "which stamp is larger?": an admin

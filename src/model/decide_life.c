@@ -376,6 +376,15 @@ static bool is_no_news(const struct work *w, size_t f)
 	       ((w->vanished & BIT(f)) && e != 255 && (decide_extreme_beaten(w, e, f) || (!(w->edits[e].changed & BIT(f)) && now->n <= was->n)));
 }
 
+/*
+ * The field has come into the topology since, and the deleter's row was gone by then: of a value that was only met there, and has not been edited
+ * on top of that, nobody can say that the deleter had not seen it.
+ */
+static bool is_only_met(const struct vfield *now, uint32_t shown)
+{
+	return shown == 0 && now->key.n <= 1 && !fault("f10-what-a-new-field-shows-is-an-edit");
+}
+
 /* It showed something that is not what is agreed, nor lost to that knowingly. */
 static bool is_news_to(const struct work *w, size_t deleter, size_t f, const struct edit_key *shown, uint32_t digest)
 {
@@ -383,7 +392,7 @@ static bool is_news_to(const struct work *w, size_t deleter, size_t f, const str
 	enum rule rule = w->entity->fields[f].rule;
 
 	/* Under one key it is the deleter's own edit, in another form or with what took its place. */
-	if (now->digest == digest || same_key(&now->key, shown))
+	if (now->digest == digest || same_key(&now->key, shown) || is_only_met(now, digest))
 		return false;
 	if (decide_had_seen(w, deleter, f) && is_no_news(w, f))
 		return false;
@@ -481,10 +490,16 @@ static bool killed_now(struct work *w)
 	return dead;
 }
 
+/* The column may have shown that all the time. */
+static bool is_met(const struct work *w, size_t e, size_t f)
+{
+	return is_new_field(w, e, f) && !fault("f10-what-a-new-field-shows-is-an-edit");
+}
+
 /* An edit by somebody, of a value that may stand against the one that was agreed. */
 static bool stands_against(const struct work *w, size_t e, size_t f)
 {
-	return (w->edits[e].changed & BIT(f)) && !decide_extreme_beaten(w, e, f);
+	return (w->edits[e].changed & BIT(f)) && !is_met(w, e, f) && !decide_extreme_beaten(w, e, f);
 }
 
 /* Whose edit there would revive a record that was dead; 255: nobody's. */
@@ -492,7 +507,7 @@ static uint8_t reviver(const struct work *w, size_t f)
 {
 	uint8_t e = w->out->waits & BIT(f) ? (uint8_t)__builtin_ctzll(w->out->words[f]) : w->winner[f];
 
-	if (e == 255 || !is_extreme(w->entity->fields[f].rule) || stands_against(w, e, f))
+	if (e == 255 || !(is_extreme(w->entity->fields[f].rule) || is_met(w, e, f)) || stands_against(w, e, f))
 		return e;
 	for (e = 0; e < w->policy->n_endpoints; e++)	/* the best of what is left is no edit, or none that stands */
 		if (stands_against(w, e, f))

@@ -24,7 +24,8 @@
  *   key: varint zigzag(stamp - EPOCH), u8 (origin | n << 5), varint n when it is 7 or more
  *
  * Fields and endpoints are named by numbers that the store hands out once per name and keeps, so that a
- * topology may add, drop or reorder them. A field without a number in a vector has no base (SEMANTICS I8).
+ * topology may add, drop or reorder them. A field without a number in a vector has no base (SEMANTICS I8). Digests of rows are
+ * of one set of fields: with another one they are not known, and the fields decide.
  * What an endpoint showed that is not in the topology now is carried along under its number: should it come back, what was
  * edited there since is told from that (doc/store.md).
  */

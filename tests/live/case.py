@@ -331,9 +331,12 @@ class Pair(Case):
         self.redis = Redis(self.place)
         self.a, self.b = self.database(f"{self.name}_a", self.a_sql), self.database(f"{self.name}_b", self.b_sql)
 
-    def start(self, more=""):
+    def text(self, entities, more=""):
         sides = {"a": {"connection": self.a.conninfo, **self.a_capture}, "b": {"connection": self.b.conninfo, **self.b_capture}}
-        self.d = self.daemon(topology(self.redis, sides, self.entities, more=more))
+        return topology(self.redis, sides, entities, more=more)
+
+    def start(self, more=""):
+        self.d = self.daemon(self.text(self.entities, more))
 
     def begin(self, more=""):
         self.start(more)

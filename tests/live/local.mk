@@ -50,6 +50,7 @@ EXTRA_DIST += tests/live/test_plan.py
 EXTRA_DIST += tests/live/test_put_back.py
 EXTRA_DIST += tests/live/test_ratios.py
 EXTRA_DIST += tests/live/test_reload.py
+EXTRA_DIST += tests/live/test_other_fields.py
 EXTRA_DIST += tests/live/test_own_keys.py
 EXTRA_DIST += tests/live/test_renamed_parent.py
 EXTRA_DIST += tests/live/test_rows.py

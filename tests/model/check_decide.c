@@ -1507,6 +1507,53 @@ START_TEST(a_new_field_that_is_empty_at_a_late_comer_loses_too)
 }
 END_TEST
 
+/* The city has come into the topology since; A's row was deleted by then, and B's is met with one. */
+static void deleted_before_a_new_field(const char *city_and_others)
+{
+	all_know("ann Ann Elm Rome");
+	base->fields[CITY].digest = 0;
+	base->row = 0;
+	deletes(A, 500);
+	shows(B, 10, city_and_others);
+}
+
+/* 0: that B's row is gone too is what is left to do, 1: both are heard of together, 2: B is met first. */
+START_TEST(what_stands_in_a_new_field_does_not_bring_the_deleted_back)
+{
+	deleted_before_a_new_field("ann Ann Elm Rome");
+	if (_i != 1)
+		is_silent(_i == 0 ? B : A);
+	decide();
+	if (_i == 0)
+		shows(B, 10, "ann Ann Elm Rome");
+	if (_i == 2)
+		deletes(A, 500);
+	decide();
+	ck_assert(d.next->dead);
+	expect_order(B, ACTION_DELETE, 0);
+}
+END_TEST
+
+START_TEST(what_was_edited_in_a_new_field_does)
+{
+	deleted_before_a_new_field("ann Ann Elm Rome");
+	is_silent(_i == 0 ? B : A);
+	decide();
+	if (_i == 0) {
+		shows(B, 10, "ann Ann Elm Rome");
+		is_silent(A);
+		decide();
+	}
+	shows(B, 20, "ann Ann Elm Oslo");
+	decide();
+	ck_assert(!d.next->dead);
+	deletes(A, 500);
+	decide();
+	ck_assert(!d.next->dead);
+	expect_agreed("ann Ann Elm Oslo");
+}
+END_TEST
+
 /* ---- deletes --------------------------------------------------------------------------------------------------- */
 
 /* A deletes at 500; B, who had not heard of it, edits at 10. 0: the delete is seen first, 1: the edit, 2: together. */
@@ -3478,6 +3525,8 @@ static void add_contacts_and_deletes(TCase *t)
 	tcase_add_test(t, a_field_new_to_the_mapping_competes_as_on_first_contact);
 	tcase_add_loop_test(t, a_new_field_that_is_empty_loses_to_any_value_and_nothing_is_lost, 0, 8);
 	tcase_add_test(t, a_new_field_that_is_empty_at_a_late_comer_loses_too);
+	tcase_add_loop_test(t, what_stands_in_a_new_field_does_not_bring_the_deleted_back, 0, 3);
+	tcase_add_loop_test(t, what_was_edited_in_a_new_field_does, 0, 2);
 	tcase_add_loop_test(t, under_update_wins_an_unseen_edit_saves_the_record, 0, 3);
 	tcase_add_loop_test(t, under_delete_wins_it_is_dead, 0, 3);
 	tcase_add_loop_test(t, an_edit_that_the_deleter_had_seen_saves_nothing, 0, 2);

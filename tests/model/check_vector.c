@@ -74,6 +74,15 @@ static struct vdeviation *some_list(struct arena *a, size_t *n, size_t fields, s
 	return list;
 }
 
+/* That of a row is known where all its fields are. */
+static uint64_t some_row(const struct vector *v)
+{
+	for (size_t f = 0; f < v->n_fields; f++)
+		if (v->fields[f].digest == 0)
+			return 0;
+	return digest_row(((uint64_t)below(1u << 30) << 12) + below(4096));
+}
+
 static void some_seen(struct arena *a, struct vseen *s, const struct vector *v, size_t endpoints)
 {
 	*s = (struct vseen){ .known = below(5) > 0 };
@@ -95,7 +104,7 @@ static void some_seen(struct arena *a, struct vseen *s, const struct vector *v, 
 	s->same = below(2) == 0;
 	if (s->same)
 		return;
-	s->row = digest_row(((uint64_t)below(1u << 30) << 12) + below(4096));
+	s->row = some_row(v);
 	s->deviations = some_list(a, &s->n_deviations, v->n_fields, endpoints);
 }
 
@@ -109,12 +118,12 @@ static struct vector *some_vector(struct arena *a, size_t fields, size_t endpoin
 	v->dead = below(5) == 0;
 	if (v->dead)
 		v->deleted = some_key(endpoints);
-	v->row = below(6) == 0 ? 0 : digest_row(((uint64_t)below(1u << 30) << 12) + below(4096));
 	for (size_t f = 0; f < fields; f++) {
 		v->fields[f].digest = below(8) == 0 ? 0 : digest_field(below(1u << 24));
 		if (v->fields[f].digest != 0)
 			v->fields[f].key = several ? some_key(endpoints) : one;
 	}
+	v->row = below(6) == 0 ? 0 : some_row(v);
 	for (size_t e = 0; e < endpoints; e++)
 		some_seen(a, &v->seen[e], v, endpoints);
 	return v;
@@ -410,6 +419,42 @@ START_TEST(names_are_found_again_by_number)
 }
 END_TEST
 
+static struct vector *agreed_on(struct arena *a, size_t fields)
+{
+	struct vector *v = vector_new(a, fields, 2);
+
+	for (size_t f = 0; f < fields; f++)
+		v->fields[f] = (struct vfield){ .digest = 100 + (uint32_t)f, .key = { 1000, 1, 0 } };
+	v->row = 4711;
+	v->seen[0] = (struct vseen){ .known = true, .present = true, .same = true, .id = value_of("11") };
+	v->seen[1] = (struct vseen){ .known = true, .present = true, .row = 4712, .id = value_of("22") };
+	return v;
+}
+
+/* 0: a field was dropped, 1: one was added, 2: one was added under a number that a dropped one had left free. */
+START_TEST(a_row_of_other_fields_says_nothing)
+{
+	struct vector_layout of[] = { layout_of(2, 2), layout_of(3, 2), layout_of(3, 2) }, all = layout_of(3, 2), two = layout_of(2, 2);
+	struct vector *v, *back;
+	struct buf b = { 0 };
+	struct arena a;
+	struct err e;
+
+	arena_init(&a);
+	two.fields_stored = _i == 2 ? 3 : 2;
+	v = agreed_on(&a, _i == 0 ? 3 : 2);
+	vector_encode(v, _i == 0 ? &all : &two, &b);
+	ck_assert_msg(vector_decode(b.p, b.len, _i == 0 ? &all : &two, &a, &back, &e), "%s", e.text);
+	ck_assert(back->row == v->row && back->seen[1].row == v->seen[1].row);
+	ck_assert_msg(vector_decode(b.p, b.len, &of[_i], &a, &back, &e), "%s", e.text);
+	ck_assert(back->row == 0 && back->seen[1].row == 0);
+	ck_assert(back->seen[0].same && !back->seen[1].same);
+	ck_assert_uint_eq(back->fields[1].digest, 101);
+	buf_fini(&b);
+	arena_fini(&a);
+}
+END_TEST
+
 /* Whose edits they are is forgotten with the endpoint; what it showed is not. */
 static void carried(const struct vseen *a, const struct vseen *b)
 {
@@ -557,6 +602,7 @@ int main(void)
 	tcase_add_test(t, garbage_does_no_harm);
 	tcase_add_test(t, changed_bytes_do_no_harm);
 	tcase_add_test(t, names_are_found_again_by_number);
+	tcase_add_loop_test(t, a_row_of_other_fields_says_nothing, 0, 3);
 	tcase_add_test(t, what_an_endpoint_showed_that_has_left_is_carried_along);
 	tcase_add_test(t, a_usual_vector_is_small);
 	tcase_add_test(t, an_endpoint_is_behind_since_the_oldest_edit_that_it_lacks);

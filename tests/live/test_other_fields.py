@@ -1,0 +1,73 @@
+"""The topology says something else of an entity's fields: its rows are listed again, and what is only behind there is no edit."""
+import unittest
+
+from case import Pair
+
+TABLE = "CREATE TABLE things (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE, name text, note text, extra text)"
+THING = """
+thing:
+  key: [k]
+  fields:
+    k: {type: text}
+    extra: {type: text}
+    name: {type: text}
+    note: {type: text}
+  limits: {mass_delete: 100%}
+  mappings:
+    a: {table: things}
+    b: {table: things}
+"""
+EXTRA = "    extra: {type: text}\n"
+
+
+class OtherFields(Pair):
+    """What people do meanwhile stands in the change log of one side, and the other one's rows are behind it."""
+    name = "fields"
+    a_sql = b_sql = TABLE
+    entities = THING
+
+    def setUp(self):
+        super().setUp()
+        self.a.run("INSERT INTO things (k, name, note, extra) SELECT 'k' || n, 'old', 'old', 'e' || n FROM generate_series(1, 9) n")
+        self.begin()
+        self.settled("k, name, note")
+
+    def take(self, entities):
+        """People edit and delete; only then the rows are listed, as that topology says."""
+        self.d.ctl("pause", "thing")
+        self.a.run("DELETE FROM things WHERE k = (SELECT min(k) FROM things)")
+        self.b.run("DELETE FROM things WHERE k = (SELECT max(k) FROM things)")
+        self.a.run("UPDATE things SET name = name || ' a' WHERE k IN ('k4', 'k5')")
+        self.b.run("UPDATE things SET note = note || ' b' WHERE k IN ('k5', 'k6')")
+        self.d.write(self.text(entities))
+        self.d.ctl("reload")
+        self.d.ctl("resume", "thing")
+        self.d.wait()
+        self.assertIn("says something new of this table", self.d.log)
+
+    def assert_taken(self, times, left):
+        a, b = "old" + " a" * times, "old" + " b" * times
+        rows = {k: (name, note) for k, name, note in self.settled("k, name, note")}
+        self.assertEqual(rows, {k: (a if k in ("k4", "k5") else "old", b if k in ("k5", "k6") else "old") for k in left})
+        self.assertEqual(self.d.ctl_lines("conflicts"), [])
+
+
+class Dropped(OtherFields):
+    def test_f08_where_a_field_is_dropped_what_is_behind_is_no_edit(self):
+        self.take(THING.replace(EXTRA, ""))
+        self.assert_taken(1, ["k2", "k3", "k4", "k5", "k6", "k7", "k8"])
+        self.take(THING)
+        self.assert_taken(2, ["k3", "k4", "k5", "k6", "k7"])
+
+
+class Added(OtherFields):
+    entities = THING.replace(EXTRA, "")
+
+    def test_f10_where_a_field_is_added_what_stands_in_it_brings_nothing_back(self):
+        self.take(THING)
+        self.assert_taken(1, ["k2", "k3", "k4", "k5", "k6", "k7", "k8"])
+        self.assertEqual(self.settled("k, extra"), [(f"k{n}", f"e{n}") for n in range(2, 9)])
+
+
+if __name__ == "__main__":
+    unittest.main()
