@@ -311,19 +311,34 @@ static bool lets_go_of_parents(const struct round *r, const struct subject *s)
 	return false;
 }
 
-/*
- * Where there was none, or another one: a row that vanished and was put back in one go has a new local id for references to it. Or it has
- * another key there by now, and references to it show that.
- */
-static bool has_new_row(const struct round *r, const struct subject *s)
+/* Where there was none, or another one: a row that vanished and was put back in one go has a new local id for references to it. */
+static bool is_new_row(const struct subject *s, size_t e)
 {
-	for (size_t e = 0; e < n_endpoints(r); e++)
-		if (s->d.next->seen[e].present && (s->base == NULL || !s->base->seen[e].present ||
-						   !value_equal(s->base->seen[e].id, s->d.next->seen[e].id) ||
-						   (round_lets_go_of_key(r, s, e) &&
-						    !fault("f13-who-waits-for-a-key-is-not-told"))))
-			return true;
-	return false;
+	return s->d.next->seen[e].present &&
+	       (s->base == NULL || !s->base->seen[e].present || !value_equal(s->base->seen[e].id, s->d.next->seen[e].id));
+}
+
+/* It has another key there by now, and references to it show that. */
+static bool shows_another_key(const struct round *r, const struct subject *s, size_t e)
+{
+	return s->d.next->seen[e].present && round_lets_go_of_key(r, s, e) && !fault("f13-who-waits-for-a-key-is-not-told");
+}
+
+static void tell_who_waits(struct round *r, const struct subject *s)
+{
+	bool comes = false;
+
+	for (size_t e = 0; e < n_endpoints(r); e++) {
+		struct rid row;
+
+		comes |= is_new_row(s, e) || shows_another_key(r, s, e);
+		if (!is_new_row(s, e))
+			continue;
+		row = round_rid_of_row(r, e, s->d.next->seen[e].id);
+		orphans_release(r->flow, &row);
+	}
+	if (comes)
+		orphans_release(r->flow, &s->next_rid);
 }
 
 /* It was away when rows were read and is there by now: when it came up, it did not know of this debt, or could not tell yet; and nobody else remembers. */
@@ -349,8 +364,8 @@ void round_got_mark(struct round *r)
 			round_let_go_of_parked(r, s);
 		settle_parked(r, s);
 		count_debts(r, s);
-		if (has_new_row(r, s) && !fault("f15-who-waits-for-a-parent-is-not-told"))
-			orphans_release(r->flow, &s->next_rid);
+		if (!fault("f15-who-waits-for-a-parent-is-not-told"))
+			tell_who_waits(r, s);
 		if (lets_go_of_parents(r, s) && !fault("f15-what-others-still-refer-to-is-given-up"))
 			blocked_release(r->flow);
 		r->flow->unheard |= s->unclear != 0;

@@ -227,6 +227,21 @@ static const char *why_held(const struct subject *s, size_t e, size_t f, const s
 	return p->vector != NULL && p->vector->seen[e].present ? "has another key there" : "is not there yet";
 }
 
+/*
+ * For the record with that key, and for the rows that it points to where nobody knows yet whose they are: who has that key now may be renamed
+ * before it is ever met, and then comes by another one.
+ */
+static void wait_for_parent(struct round *r, struct subject *s, size_t f, const struct parent *p)
+{
+	orphan_wait(p->flow, &p->rid, r->flow, &s->next_rid);
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (is_suspect(s, e, f, p) && !(s->misled & BIT(f)) && !fault("f15-a-parent-renamed-before-it-was-met-never-comes")) {
+			struct rid row = round_rid_of_row(r, e, s->seen[e].points_to[f]);
+
+			orphan_wait(p->flow, &row, r->flow, &s->next_rid);
+		}
+}
+
 /* The parent's row is not there yet, or not by its key: leave that field with its group (or the whole insert) until it is. */
 static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t f, const struct parent *p)
 {
@@ -242,7 +257,7 @@ static void hold_for_parent(struct round *r, struct subject *s, size_t e, size_t
 	if (o->fields == 0 || (o->action == ACTION_INSERT && !goes_first(r, s, f, p)))
 		o->action = ACTION_NONE;
 	if (r->plan == NULL)
-		orphan_wait(p->flow, &p->rid, r->flow, &s->next_rid);
+		wait_for_parent(r, s, f, p);
 	if (p->flow->arrivals != p->arrivals)
 		s->later = true;	/* it may have come since its vector was asked for: then nobody will tell us */
 	err_set(&why, ERR_ROW, "waits-for-parent", "the %s it points to %s; it follows by itself", p->flow->def->name, why_held(s, e, f, p));

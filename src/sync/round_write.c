@@ -213,6 +213,9 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	for (size_t e = 0; e < n_endpoints(r); e++) {	/* what cannot be reached or is not valid now stays owed */
 		if (s->d.orders[e].action != ACTION_NONE && (!reachable(r, e) || s->invalid & BIT(e) || s->seen[e].unexplained || migrate_forbids(r, e)))
 			s->d.orders[e].action = ACTION_NONE;
+		/* What stood in the way may be over, and nobody will say so again: when that endpoint is back it is tried like anything else. */
+		if (!reachable(r, e) && s->d.next->seen[e].owed && !(s->d.waits & ~s->d.have) && !fault("f23-who-is-away-is-not-tried-when-it-is-back"))
+			s->d.next->seen[e].parked = false;
 		if (s->gently && r->flow->sides[e] != NULL && s->base != NULL && s->base->seen[e].parked && s->d.next->seen[e].owed &&
 		    round_leaves(s) == NULL && stays_parked(r->flow->sides[e], &s->rid)) {
 			s->d.orders[e].action = ACTION_NONE;

@@ -516,6 +516,7 @@ bool is_parked(const struct side *, bool capture, const struct rid *, struct val
 bool stays_parked(const struct side *, const struct rid *);
 /* Rows of that entity went away or point elsewhere: deletes of what they pointed to may go through now. */
 void blocked_release(struct flow *child);
+/* parent_rid: of the record, or of a row that nobody knows yet (round_rid_of_row()). */
 void orphan_wait(struct flow *parent, const struct rid *parent_rid, struct flow *child, const struct rid *child_rid);
 /* Does that child wait for that parent, itself or through others that wait, or is it the parent? (As far as a thousand steps tell.) */
 bool orphans_wait_for(struct flow *parent, const struct rid *parent_rid, const struct flow *child, const struct rid *child_rid);

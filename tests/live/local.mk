@@ -45,6 +45,7 @@ EXTRA_DIST += tests/live/test_one_writer.py
 EXTRA_DIST += tests/live/test_other_journal.py
 EXTRA_DIST += tests/live/test_operator.py
 EXTRA_DIST += tests/live/test_page.py
+EXTRA_DIST += tests/live/test_parents_to_come.py
 EXTRA_DIST += tests/live/test_parked.py
 EXTRA_DIST += tests/live/test_plan.py
 EXTRA_DIST += tests/live/test_put_back.py

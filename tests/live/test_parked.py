@@ -108,6 +108,15 @@ class Parked(ThreeCrms):
         self.d.ctl("parked", "retry", number)
         self.assertEqual(self.settled()[ANN]["phone"], "1" * 21)
 
+    def test_f23_what_is_mended_while_its_side_is_away_is_written_when_that_is_back(self):
+        self.not_written()
+        self.d.ctl("pause", "sales")
+        self.support.edit(ANN, phone="+49 1")
+        eventually(lambda: self.billing.people()[ANN]["phone"] == "+49 1", "the others have it")
+        self.d.ctl("resume", "sales")
+        self.assertEqual(self.settled()[ANN]["phone"], "+49 1")
+        self.assertEqual(self.d.parked(), [])
+
     def parked(self):
         return self.d.entity("contact")["parked"]
 
