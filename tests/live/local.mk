@@ -49,6 +49,7 @@ EXTRA_DIST += tests/live/test_parents_to_come.py
 EXTRA_DIST += tests/live/test_parked.py
 EXTRA_DIST += tests/live/test_plan.py
 EXTRA_DIST += tests/live/test_put_back.py
+EXTRA_DIST += tests/live/test_replaced_rows.py
 EXTRA_DIST += tests/live/test_ratios.py
 EXTRA_DIST += tests/live/test_reload.py
 EXTRA_DIST += tests/live/test_other_fields.py
