@@ -106,6 +106,7 @@ struct news {
 	int64_t stamp;			/* best knowledge of when, database clock; STAMP_UNKNOWN */
 	ptrdiff_t row;			/* index into rows; -1: the row is not there */
 	bool ended;			/* that is evidence of the end of the one that was: it was deleted, or got another id. Else news of it will come */
+	bool deleted;			/* listen: the one that had the id before all this was deleted; one that is there was inserted after that */
 };
 
 struct captured {

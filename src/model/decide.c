@@ -587,8 +587,8 @@ static void work_init(struct work *w, const struct decide_policy *policy, struct
 	map_units(w);
 }
 
-void decide_record(const struct decide_policy *policy, const struct vector *base, const struct observation *observed,
-		   struct arena *arena, struct decision *out)
+static void decide_once(const struct decide_policy *policy, const struct vector *base, const struct observation *observed,
+			struct arena *arena, struct decision *out)
 {
 	size_t n_fields = policy->entity->n_fields, n_endpoints = policy->n_endpoints;
 	struct work w;
@@ -617,4 +617,64 @@ void decide_record(const struct decide_policy *policy, const struct vector *base
 	decide_keep_amounts(&w);
 	note_contact(&w);
 	note_edits(&w);
+}
+
+/* ---- a delete and an insert seen as one -------------------------------------------------------------- */
+
+/* One that shows what the vector knows is that one by now: the news came a second time. */
+static bool replaces_a_row(const struct decide_policy *policy, const struct vector *base, const struct observation *o, size_t e)
+{
+	return policy->endpoints[e].mapped && o->what == OBSERVED_ROW && o->replaces && base->seen[e].present && !base->seen[e].former &&
+	       !vector_shows(base, e, o);
+}
+
+/* What the deletes of rows that were replaced leave of the record. NULL: there are none, or it outlives them. */
+static const struct vector *end_of_replaced(const struct decide_policy *policy, const struct vector *base, const struct observation *observed,
+					    struct arena *arena, struct decision *end)
+{
+	struct observation *before = NULL;
+
+	/* Where a person imposes something that is decided upon what there is. */
+	for (size_t e = 0; base != NULL && !base->dead && policy->imposed == NULL && e < policy->n_endpoints; e++) {
+		if (!replaces_a_row(policy, base, &observed[e], e) || fault("f11-a-row-in-place-of-another-is-that-one-edited"))
+			continue;
+		if (before == NULL) {
+			before = arena_alloc(arena, policy->n_endpoints * sizeof *before);
+			memcpy(before, observed, policy->n_endpoints * sizeof *before);
+		}
+		before[e] = (struct observation){ .what = OBSERVED_ABSENT, .evidence = true, .stamp = observed[e].stamp };
+	}
+	if (before == NULL)
+		return NULL;
+	decide_once(policy, base, before, arena, end);
+	return end->next->dead ? end->next : NULL;
+}
+
+/* What was told of the end is told of both. */
+static void add_end(struct decision *d, const struct decision *end, struct arena *arena)
+{
+	struct lost_edit *all = arena_alloc(arena, (end->n_lost + d->n_lost + 1) * sizeof *all);
+
+	if (end->n_lost > 0)
+		memcpy(all, end->lost, end->n_lost * sizeof *all);
+	if (d->n_lost > 0)
+		memcpy(all + end->n_lost, d->lost, d->n_lost * sizeof *all);
+	d->lost = all;
+	d->n_lost += end->n_lost;
+	d->happened |= end->happened;
+	d->edited |= end->edited;
+	d->stood |= end->stood;
+	if (end->oldest_edit_us != STAMP_NONE && (d->oldest_edit_us == STAMP_NONE || end->oldest_edit_us < d->oldest_edit_us))
+		d->oldest_edit_us = end->oldest_edit_us;
+}
+
+void decide_record(const struct decide_policy *policy, const struct vector *base, const struct observation *observed,
+		   struct arena *arena, struct decision *out)
+{
+	struct decision end;
+	const struct vector *ended = end_of_replaced(policy, base, observed, arena, &end);
+
+	decide_once(policy, ended != NULL ? ended : base, observed, arena, out);
+	if (ended != NULL)
+		add_end(out, &end, arena);
 }

@@ -17,6 +17,7 @@
  *           manual: different values wait until a person has decided (decide_manual.c).
  *   delete  needs evidence. update-wins: the record lives when some field holds an edit that the deleter had not
  *           seen, whatever the clocks say; delete-wins: it is dead. A new row after the delete is a new generation.
+ *           A row that is known to have been inserted after that is both: a delete decided first, and a new row decided upon what that left.
  *   follow  a reference is the key of the record it means. Where that has got another key it shows that, which is no edit (decide_follow.c).
  *   new     a field that is new to the topology competes as on first contact; an empty column loses to any value. What stands there
  *           before somebody edits it keeps no record alive.
@@ -50,6 +51,7 @@ struct observation {
 	bool unexplained;		/* word is on its way: of what became of a row that is ABSENT, or whose one is that is not taken (NOTHING) */
 	bool outside;			/* ABSENT: a row outside of the mapping's `where`: the record's, then no delete, or one that has its key */
 	bool ours;			/* ROW: its local id is one that our insert gave back */
+	bool replaces;			/* ROW: the one that the vector knows there is proven to have been deleted before this one was inserted */
 	int64_t stamp;			/* when, corrected to our clock, microseconds; STAMP_NONE */
 	uint64_t past;			/* ROW: fields that are of before its database was put back: older than any edit */
 	uint64_t followed;		/* ROW: references that only show that the record they mean has got another key */

@@ -106,7 +106,7 @@ static void reset_subject(struct round *r, struct subject *s)
 {
 	struct subject fresh = { .fate = FATE_LIVE, .rid = s->rid, .has_rid = s->has_rid, .source_id = s->source_id, .former_id = s->former_id,
 				 .evidence = s->evidence, .tries = s->tries, .alone_us = s->alone_us, .missing = s->missing, .asked_us = s->asked_us,
-				 .moved_once = s->moved_once, .by_rows = s->by_rows, .gently = s->gently, .key = s->key, .rival = VALUE_NULL, .found = s->found,
+				 .moved_once = s->moved_once, .by_rows = s->by_rows, .gently = s->gently, .key = s->key, .rival = VALUE_NULL, .deleted_id = s->deleted_id, .found = s->found,
 				 .own_way = s->own_way, .held_back = s->held_back, .set_aside_now = s->set_aside_now, .told = s->told };
 	bool gone = r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT;
 	const struct observation *before = gone ? &s->seen[r->side->endpoint] : NULL;
@@ -380,7 +380,7 @@ static struct subject *add_subject(struct round *r)
 {
 	struct subject *s = &r->subjects[r->n++];
 
-	s->source_id = s->former_id = s->rival = s->key = VALUE_NULL;
+	s->source_id = s->former_id = s->rival = s->deleted_id = s->key = VALUE_NULL;
 	s->told = STAMP_NONE;
 	s->seen = arena_zalloc(&r->arena, n_endpoints(r) * sizeof *s->seen);
 	s->versions = arena_zalloc(&r->arena, n_endpoints(r) * sizeof *s->versions);
@@ -412,12 +412,22 @@ static struct subject *add_row(struct round *r, const struct row *row, int64_t s
 	return s;
 }
 
+static void add_news(struct round *r, const struct news *n)
+{
+	struct subject *s = add_row(r, &r->captured->rows->rows[n->row], n->stamp);
+
+	s->former_id = n->old_id;
+	if (n->deleted && value_is_null(n->old_id))	/* where its id is the key, that is the one that was before it */
+		s->deleted_id = s->source_id;
+}
+
 static void add_deleted(struct round *r, const struct news *n)
 {
 	struct subject *s = add_subject(r);
 	int64_t offset = endpoint_offset_us(r->side->link->endpoint);
 
 	s->source_id = n->id;
+	s->deleted_id = n->deleted ? n->id : VALUE_NULL;
 	s->seen[r->side->endpoint] = (struct observation){
 		.what = OBSERVED_ABSENT, .evidence = true, .stamp = n->stamp == STAMP_UNKNOWN ? STAMP_NONE : n->stamp - offset };
 	if (is_parked(r->side, true, NULL, n->id))
@@ -453,7 +463,7 @@ void round_of_capture(struct flow *flow, struct side *side, struct captured *cap
 		const struct news *n = &captured->news[i];
 
 		if (n->row >= 0)
-			add_row(r, &captured->rows->rows[n->row], n->stamp)->former_id = n->old_id;
+			add_news(r, n);
 		else
 			add_deleted(r, n);
 		r->renumbers |= !value_is_null(n->old_id);

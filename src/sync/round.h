@@ -72,6 +72,7 @@ struct subject {			/* a record in this round */
 	struct value former_id;		/* the one that its row had there before; NULL value: none, or it is not that record's row */
 	bool renumbered;		/* and the record was known by that: `base` says the new one already */
 	struct value rival;		/* another row there that the vector takes for this record */
+	struct value deleted_id;	/* of a row that was there, and is proven to have been deleted before what is there now; NULL value: none */
 	uint64_t evidence;		/* endpoints where a missing row is a proven delete */
 	uint64_t invalid;		/* endpoints whose row cannot be taken as it is */
 	uint64_t taken;			/* endpoints where another record's row has its key, and it has none */

@@ -340,6 +340,16 @@ static bool knows_row(const struct round *r, struct subject *s, struct vector *v
 	return seen->present && value_equal(seen->id, s->source_id);
 }
 
+/* The row that the vector knows there was deleted: that news is in this round, and this row the one that took its place. */
+static void look_for_deleted(const struct round *r, struct subject *s)
+{
+	const struct vseen *known = &s->base->seen[r->side->endpoint];
+
+	for (size_t i = 0; r->captured != NULL && known->present && !s->confirmed && i < r->n; i++)
+		if (!value_is_null(r->subjects[i].deleted_id) && value_equal(r->subjects[i].deleted_id, known->id))
+			s->deleted_id = known->id;
+}
+
 void round_got_recall(struct round *r)
 {
 	size_t e = r->side != NULL ? r->side->endpoint : 0;
@@ -360,6 +370,8 @@ void round_got_recall(struct round *r)
 			continue;
 		}
 		s->confirmed = s->base != NULL && knows_row(r, s, s->base);
+		if (s->base != NULL && s->seen[e].what == OBSERVED_ROW)
+			look_for_deleted(r, s);
 	}
 }
 

@@ -82,6 +82,15 @@ static void try_anew(const struct round *r, struct subject *s)
 		s->d.next->seen[e].parked = false;
 }
 
+/* What the change log tells of the row that its vector has there: it was deleted, and this is another one. */
+static void mark_replaced(const struct round *r, struct subject *s)
+{
+	const struct vseen *known = s->base != NULL && r->side != NULL ? &s->base->seen[r->side->endpoint] : NULL;
+
+	if (known != NULL && known->present && !value_is_null(s->deleted_id) && value_equal(known->id, s->deleted_id))
+		s->seen[r->side->endpoint].replaces = true;
+}
+
 enum { CAPTURE_FAILURES_MAX = 5 };	/* some seconds */
 
 /*
@@ -166,6 +175,7 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 		if (s->seen[e].what == OBSERVED_ROW && (s->base == NULL || !s->base->seen[e].present))
 			own_recognise(r->flow->sides[e], &s->seen[e]);
 	mark_past(r, s);
+	mark_replaced(r, s);
 	wait_for_word(r, s);
 	leave_unclear(s);
 	round_add_settlements(r, s, p);

@@ -546,6 +546,46 @@ class Polled(Pair):
         self.assertEqual((names["null"], names["empty"]), ("", None))
 
 
+class Replaced(Pair):
+    """Deleted and inserted anew in one go, under rules by which a value of the life before would stand. At b the local id is the key."""
+    columns = ", best int, low int, nick text, total int, changed timestamptz NOT NULL DEFAULT clock_timestamp());"
+    a_sql = "CREATE TABLE things (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE" + columns
+    b_sql = "CREATE TABLE things (k text PRIMARY KEY" + columns
+    entities = """
+thing:
+  key: [k]
+  fields:
+    k: {type: text}
+    best: {type: integer}
+    low: {type: integer}
+    nick: {type: text}
+    total: {type: integer}
+  conflict: {fields: {best: max, low: min, nick: newest-filled, total: add}}
+  mappings:
+    a: {table: things, modified: changed}
+    b: {table: things, modified: changed}
+"""
+
+    def setUp(self):
+        super().setUp()
+        self.a.run("INSERT INTO things (k, best, low, nick, total) SELECT 'k' || n, 100, 1, 'old', 50 FROM generate_series(1, 30) n")
+        self.begin()
+
+    def replaced(self, base):
+        base.run("BEGIN; DELETE FROM things; INSERT INTO things (k, best, low, total) SELECT 'k' || n, 5, 7, 3 FROM generate_series(1, 30) n; COMMIT")
+        self.assertEqual(set(self.settled("best, low, nick, total")), {(5, 7, None, 3)}, "nothing of the life before is left")
+        self.assertEqual(self.d.entity("thing")["records"], 30)
+        base.run("UPDATE things SET best = 4, low = 8, nick = 'n', total = total + 1")
+        self.assertEqual(set(self.settled("best, low, nick, total")), {(5, 7, "n", 4)}, "the rules hold in the new one")
+        self.assert_quiet()
+
+    def test_f11_nothing_of_a_row_is_left_in_another_one_that_takes_its_place_at_once(self):
+        self.replaced(self.a)
+
+    def test_f11_nor_where_both_have_the_same_local_id(self):
+        self.replaced(self.b)
+
+
 class Large(Pair):
     """Swept once, when told: on a busy machine a sweep of 20 MB may take longer than until the next is due, and nothing would settle."""
     slow = True

@@ -1643,6 +1643,52 @@ START_TEST(a_row_inserted_after_the_delete_is_a_new_generation)
 }
 END_TEST
 
+/* A delete and an insert that were captured together: where the id is the key it is even the same one. */
+static void is_replaced(size_t e, int64_t seconds, const char *text, bool same_id)
+{
+	now[e] = row_of(text, T(seconds), same_id ? first_id(e) : value_of("another"));
+	now[e].replaces = true;
+}
+
+START_TEST(a_row_in_place_of_a_deleted_one_shows_a_new_life)
+{
+	entity.deletes = _i % 2 == 0 ? DELETES_UPDATE_WINS : DELETES_DELETE_WINS;
+	fields[NAME].rule = RULE_MAX;
+	fields[STREET].rule = RULE_MIN;
+	fields[CITY].rule = RULE_NEWEST_FILLED;
+	all_know("ann Zoe Ash Rome");
+	is_replaced(A, 100, "ann Ann Elm ", _i / 2 == 0);
+	decide();
+	expect_agreed("ann Ann Elm ");
+	ck_assert_uint_eq(base->generation, 2);
+	ck_assert_uint_eq(d.n_lost, 0);
+	ck_assert_uint_eq(d.edited, MASK(A));
+	ck_assert_uint_eq(d.stood, MASK(A));
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(NAME) | MASK(STREET) | MASK(CITY));
+	write_all();
+	expect_quiet();
+	ck_assert_uint_eq(base->generation, 2);
+}
+END_TEST
+
+START_TEST(an_edit_that_whoever_replaced_a_row_had_not_seen_is_judged_as_against_a_delete)
+{
+	entity.deletes = _i == 0 ? DELETES_UPDATE_WINS : DELETES_DELETE_WINS;
+	fields[NAME].rule = RULE_MAX;
+	all_know("ann Zoe Elm Rome");
+	is_replaced(A, 100, "ann Ann Elm Rome", false);
+	shows(B, 50, "ann Zoe Elm Oslo");
+	decide();
+	expect_agreed(_i == 0 ? "ann Zoe Elm Oslo" : "ann Ann Elm Rome");
+	ck_assert_uint_eq(base->generation, _i == 0 ? 1 : 2);
+	if (_i == 1)
+		ck_assert_uint_eq(only_lost(LOST_TO_DELETE, B, A)->field, CITY);
+	write_all();
+	expect_quiet();
+}
+END_TEST
+
 /* The delete of B's old row is the old life's: it was made before B could know of the new one. */
 START_TEST(a_late_delete_of_the_old_row_does_not_end_the_new_life)
 {
@@ -3530,6 +3576,8 @@ static void add_contacts_and_deletes(TCase *t)
 	tcase_add_loop_test(t, under_update_wins_an_unseen_edit_saves_the_record, 0, 3);
 	tcase_add_loop_test(t, under_delete_wins_it_is_dead, 0, 3);
 	tcase_add_loop_test(t, an_edit_that_the_deleter_had_seen_saves_nothing, 0, 2);
+	tcase_add_loop_test(t, a_row_in_place_of_a_deleted_one_shows_a_new_life, 0, 4);
+	tcase_add_loop_test(t, an_edit_that_whoever_replaced_a_row_had_not_seen_is_judged_as_against_a_delete, 0, 2);
 	tcase_add_loop_test(t, a_late_delete_of_the_old_row_does_not_end_the_new_life, 0, 4);
 	tcase_add_loop_test(t, a_delete_of_the_old_row_that_was_edited_in_the_new_life_is_judged, 0, 2);
 	tcase_add_loop_test(t, what_an_old_row_shows_does_not_count_in_the_new_life, 0, 4);

@@ -104,12 +104,13 @@ static bool news_add(struct captured *c, struct arena *a, int64_t id, int64_t st
 		if (atoll(c->news[i].id.data) == id) {
 			c->news[i].stamp = stamp;
 			c->news[i].ended |= gone;
+			c->news[i].deleted |= gone;
 			return true;
 		}
 	if (c->n == max)
 		return false;
 	c->news = xrealloc(c->news, (c->n + 1) * sizeof *c->news);
-	c->news[c->n++] = (struct news){ .id = fake_number(a, id), .old_id = VALUE_NULL, .stamp = stamp, .row = -1, .ended = gone };
+	c->news[c->n++] = (struct news){ .id = fake_number(a, id), .old_id = VALUE_NULL, .stamp = stamp, .row = -1, .ended = gone, .deleted = gone };
 	return true;
 }
 

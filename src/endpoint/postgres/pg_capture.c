@@ -172,7 +172,7 @@ static struct news *news_of(const struct asked *a)
 		const struct pick *pick = &a->picks[i];
 
 		news[i] = (struct news){ .id = { p, pick->id.len }, .old_id = VALUE_NULL, .stamp = pick->stamp, .row = -1,
-					 .ended = pick->ended || !listens(a->home) };
+					 .ended = pick->ended || !listens(a->home), .deleted = pick->deleted };
 		memcpy(p, pick->id.data, (size_t)pick->id.len);
 		p += pick->id.len + 1;
 		if (!value_is_null(pick->old_id)) {

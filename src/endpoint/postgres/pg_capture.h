@@ -22,6 +22,7 @@
 struct pick {
 	struct value id, old_id;	/* in asked.mem */
 	bool ended;			/* listen: the row that had the id was deleted, or got another one */
+	bool deleted;			/* listen: it was deleted, and had not got another one before */
 	int64_t stamp;
 };
 

@@ -152,6 +152,7 @@ static bool take(struct picking *p, const struct log_entry *entry)
 			pass_on(pick_id(p, entry->old_pk, old_at, entry->at), pick);
 		if (entry->op == 'D') {
 			pick->old_id = VALUE_NULL;
+			pick->deleted |= !pick->ended;
 			pick->ended = true;
 		}
 	}
