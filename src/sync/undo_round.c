@@ -235,13 +235,34 @@ static bool any_refers(const struct entity_def *def)
 	return false;
 }
 
+/* It shows the edit that is agreed, whatever key the record that it means has there. */
+static bool shows_reference(const struct subject *s, size_t e, size_t f)
+{
+	const struct vseen *known = &s->base->seen[e];
+	const struct vdeviation *dev = known->same ? NULL : vseen_deviation(known, f);
+
+	return known->present && (dev == NULL || same_key(&dev->key, &s->base->fields[f].key));
+}
+
+/* What decides is what is agreed: a side that is behind shows what was inserted, whatever has been made of it since. */
+static bool shows_agreed(const struct round *r, const struct subject *s, size_t e)
+{
+	for (size_t f = 0; f < r->flow->def->n_fields; f++)
+		if (s->base->fields[f].digest != digest_field(s->seen[e].digests[f]) &&
+		    (r->flow->def->fields[f].type != FIELD_REFERENCE || !shows_reference(s, e, f)))
+			return fault("f10-who-is-behind-tells-what-is-there");
+	return true;
+}
+
+static bool row_is_as_inserted(struct round *r, const struct subject *s, size_t e, const struct undo_item *item)
+{
+	return is_as_inserted(r, item, &s->seen[e], false) || (any_refers(r->flow->def) && is_as_inserted(r, item, &s->seen[e], true));
+}
+
 static const struct observation *row_as_inserted(struct round *r, const struct subject *s, const struct undo_item *item)
 {
-	bool refers = any_refers(r->flow->def);
-
 	for (size_t e = 0; s->base != NULL && e < n_endpoints(r); e++)
-		if (s->seen[e].what == OBSERVED_ROW &&
-		    (is_as_inserted(r, item, &s->seen[e], false) || (refers && is_as_inserted(r, item, &s->seen[e], true))))
+		if (s->seen[e].what == OBSERVED_ROW && shows_agreed(r, s, e) && row_is_as_inserted(r, s, e, item))
 			return &s->seen[e];
 	return NULL;
 }
@@ -628,16 +649,20 @@ static bool is_still_asked_for(const struct round *r, const struct subject *s)
 	return s->undo->item != NULL && t != NULL && t->id == s->undo->item->id;
 }
 
-/* Whether it is still what was inserted is told by a row, and who has one was away: it may be there again by now. */
-static bool is_out_of_sight(const struct round *r, const struct subject *s)
+/*
+ * Whether it is still what was inserted is told by a row that shows what is agreed, or by one of a side that is behind, where that shows what was
+ * inserted. Who has one was away: it may be there again by now.
+ */
+static bool is_out_of_sight(struct round *r, const struct subject *s)
 {
 	enum undo_what what = s->undo->item->what;
 	bool away = false;
 
-	if ((what != UNDO_END && what != UNDO_AGAIN) || s->base == NULL || s->base->dead || fault("f13-what-nobody-shows-was-changed"))
+	if ((what != UNDO_END && what != UNDO_AGAIN) || s->base == NULL || s->base->dead || (s->d.put_back | s->d.already) != 0 ||
+	    fault("f13-what-nobody-shows-was-changed"))
 		return false;
 	for (size_t e = 0; e < n_endpoints(r); e++) {
-		if (s->seen[e].what == OBSERVED_ROW)
+		if (s->seen[e].what == OBSERVED_ROW && (shows_agreed(r, s, e) || row_is_as_inserted(r, s, e, s->undo->item)))
 			return false;
 		away |= s->base->seen[e].present && ((r->away | r->unasked) & BIT(e));
 	}

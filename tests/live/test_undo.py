@@ -804,6 +804,33 @@ class Three(Undoing, ThreeCrms):
         eventually(lambda: "N1" not in [row[0] for row in self.billing.contents()["accounts"]], "it is taken back")
         self.assertEqual(self.settled(), before)
 
+    def test_f10_what_a_side_that_is_behind_still_shows_as_inserted_is_not_taken_back(self):
+        self.populate(self.sales, people=2, accounts=2)
+        self.start()
+        self.settled()
+        self.sales.remove("p1@example.org")
+        self.settled()
+        for email in ("p1@example.org", "n1@example.org"):
+            self.sales.add(email, name="anew", phone="1")
+        self.settled()
+        run = str(self.newest_run("sales"))
+        self.d.ctl("pause", "billing")
+        for email in ("p1@example.org", "n1@example.org"):
+            self.support.edit(email, score=7)
+        eventually(lambda: [row[3] for row in self.sales.contents()["contacts"]].count(7) == 2, "the edits are at sales")
+        self.d.ctl("pause", "sales")
+        self.d.ctl("pause", "support")
+        self.d.ctl("resume", "billing")
+        told, total = self.undo("--run", run, code=1)
+        self.assertEqual((total["restored"], {key: line["code"] for key, line in told.items()}),
+                         (0, {"p1@example.org": "changed-since", "n1@example.org": "changed-since"}))
+        self.d.ctl("resume", "sales")
+        self.d.ctl("resume", "support")
+        self.settled()
+        for email in ("p1@example.org", "n1@example.org"):
+            self.assert_people(email, name="anew", phone="1", score=7)
+        self.assert_quiet()
+
     def test_who_edits_what_still_waits_to_be_deleted_keeps_it(self):
         self.populate(self.sales, people=2, accounts=2)
         self.start()
