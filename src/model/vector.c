@@ -8,7 +8,8 @@
 #include "base/text.h"
 
 enum {
-	VERSION_PLAIN = 1, VERSION_AMOUNTS = 2, VERSION_FORWARD = 3, VERSION_MASK = 0x0f, HEAD_DEAD = 0x10, HEAD_KEYS = 0x20, HEAD_GENERATION = 0x40, HEAD_NO_ROW = 0x80,
+	VERSION_PLAIN = 1, VERSION_AMOUNTS = 2, VERSION_FORWARD = 3, VERSION_MASK = 0x07,
+	HEAD_NEWBORN = 0x08, HEAD_DEAD = 0x10, HEAD_KEYS = 0x20, HEAD_GENERATION = 0x40, HEAD_NO_ROW = 0x80,
 	FORM_INT = 0, FORM_TEXT = 1, FORM_GONE = 2, FORM_FULL = 3, FORM_MASK = 0x3, FORM_LAST = 0x80,
 	FULL_PRESENT = 0x01, FULL_SAME = 0x02, FULL_OWED = 0x04, FULL_PARKED = 0x08, FULL_UNCERTAIN = 0x10,
 	FULL_TRIED_KEY = 0x02 /* without a row */,
@@ -380,8 +381,8 @@ void vector_encode(const struct vector *v, const struct vector_layout *l, struct
 	keys_at = out->len;
 	put_keys(v, l, out, &keys, index);
 	swap_tails(out, endpoints_at, keys_at);
-	out->p[head_at] = (char)((has_amounts(v) ? VERSION_AMOUNTS : VERSION_PLAIN) | (v->dead ? HEAD_DEAD : 0) | (keys.n != 1 ? HEAD_KEYS : 0) |
-				 (v->generation != 1 ? HEAD_GENERATION : 0) | (v->row == 0 ? HEAD_NO_ROW : 0));
+	out->p[head_at] = (char)((has_amounts(v) ? VERSION_AMOUNTS : VERSION_PLAIN) | (v->newborn ? HEAD_NEWBORN : 0) | (v->dead ? HEAD_DEAD : 0) |
+				 (keys.n != 1 ? HEAD_KEYS : 0) | (v->generation != 1 ? HEAD_GENERATION : 0) | (v->row == 0 ? HEAD_NO_ROW : 0));
 }
 
 /* ---- decoding ---------------------------------------------------------------------------------------- */
@@ -669,6 +670,7 @@ bool vector_decode(const void *p, size_t len, const struct vector_layout *l, str
 	if ((head & VERSION_MASK) == VERSION_AMOUNTS)
 		get_amounts(&c, v, &r, a);
 	v->generation = head & HEAD_GENERATION ? (uint32_t)cut_varint(&c) : 1;
+	v->newborn = head & HEAD_NEWBORN;
 	v->dead = head & HEAD_DEAD;
 	n = cut_u8(&c);
 	whole = get_fields(&c, v, &r, n, numbers);

@@ -10,7 +10,7 @@
  *
  * The binary form (vector_encode) is versioned and length-checked:
  *
- *   u8  version | dead | several keys | generation given | row unknown
+ *   u8  version | newborn | dead | several keys | generation given | row unknown
  *   version 2 only: u8 amounts, (u8 field, u24, varint length, text) * amounts; one without amounts is written as version 1;
  *	a key that the record had stands among them as field 255, with the id that goes with it for a text; the one that it has with none
  *   varint generation (when given); u8 fields; u24 digest * fields (0: no base); u40 row digest (when known)
@@ -111,6 +111,7 @@ enum { FORMER_MAX = 8 };	/* the oldest go first */
 
 struct vector {
 	uint32_t generation;		/* from 1; rises when the record is inserted again after a delete */
+	bool newborn;			/* nobody but the endpoint that it was entered at has had it, or was to be written it yet */
 	bool dead;
 	struct edit_key deleted;	/* dead: when and by whom */
 	uint64_t row;			/* digest of the agreed row; 0: not known, fields decide */

@@ -5,6 +5,7 @@
  *           guarded by the row's version, so that is what will be written over. Fields that come of different sources' edits make
  *           images of their own. Of an insert there is nothing to keep but that there was no row, and, where nobody had had the
  *           record before, what would prove later that it is still what was inserted; of those of a first load, not even that.
+ *           Where all others are away when it is taken in, the record's vector says that it is new, until the first of them is written.
  *           When an insert is tried again its record is known, like one that is copied: what it is tells the image of the first try.
  *           So one that cannot be tried at first, as its parent is not there yet, leaves an image all the same, as of one that failed.
  *   run     what people undo: all that comes of one source's edits until it has brought nothing new for a minute, for an hour
@@ -234,12 +235,19 @@ static uint64_t print_of(const struct round *r, const struct value *values)
 	return journal_image_print(sync_of(r)->journal, texts, def->n_fields);
 }
 
-/* Nobody had the record before: its row at the source is new, and not only new to us. */
+static bool is_new(const struct subject *s)
+{
+	return s->base == NULL || s->base->dead || s->base->newborn;
+}
+
+/* Nobody had the record before: its row at the source is new, and not only new to us. Or it was, and nobody could be written to until now. */
 static bool is_created(const struct round *r, const struct subject *s)
 {
 	if (s->undo != NULL)
 		return s->undo->imposed.what == IMPOSE_RECORD;
-	return (s->base == NULL || s->base->dead) && r->side != NULL && r->side->surveyed;
+	if (s->base != NULL && !s->base->dead)
+		return s->base->newborn && !fault("f24-what-was-new-to-nobody-there-is-a-copy");
+	return r->side != NULL && r->side->surveyed;
 }
 
 static bool add_insert(struct keeping *k, struct subject *s, size_t e, struct err *err)
@@ -334,14 +342,37 @@ static bool add_delete(struct keeping *k, struct subject *s, size_t e, struct er
 /* It is new, and will be inserted there when the record that it points to is there. */
 static bool waits_from_birth(const struct round *r, const struct subject *s, size_t e)
 {
-	return (s->orphaned & BIT(e)) && !s->d.next->seen[e].present && (s->base == NULL || s->base->dead) && is_created(r, s);
+	return (s->orphaned & BIT(e)) && !s->d.next->seen[e].present && is_new(s) && is_created(r, s);
 }
 
-static bool leaves_image(const struct keeping *k, const struct subject *s, size_t e)
+static bool leaves_image(const struct round *r, const struct subject *s, size_t e)
 {
 	if (s->d.orders[e].action == ACTION_NONE)
-		return waits_from_birth(k->r, s, e);
-	return s->d.orders[e].action != ACTION_INSERT || !is_first_load(k->r);
+		return waits_from_birth(r, s, e);
+	return s->d.orders[e].action != ACTION_INSERT || !is_first_load(r);
+}
+
+/* Of what has been taken in at one side alone no image says that it is new: that is known of the record, until one does. */
+static bool is_newborn(const struct round *r, const struct subject *s)
+{
+	const struct vector *v = s->d.next;
+	size_t rows = 0;
+
+	if (v->dead || !is_new(s) || !is_created(r, s))
+		return false;
+	for (size_t e = 0; e < v->n_seen; e++)
+		rows += v->seen[e].present || v->seen[e].uncertain;
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (leaves_image(r, s, e))
+			return false;
+	return rows == 1;
+}
+
+void round_note_newborn(struct round *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (is_live(&r->subjects[i]) && r->subjects[i].decided)
+			r->subjects[i].d.next->newborn = is_newborn(r, &r->subjects[i]);
 }
 
 static bool may_leave_images(const struct round *r, const struct subject *s)
@@ -356,7 +387,7 @@ static bool add_record(struct keeping *k, struct subject *s, struct err *err)
 	s->images = NULL;
 	buf_clear(&k->key);
 	for (size_t e = 0; ok && e < n_endpoints(k->r); e++) {
-		if (!leaves_image(k, s, e))
+		if (!leaves_image(k->r, s, e))
 			continue;
 		if (k->key.len == 0)
 			round_print_key(k->r, s, &k->key);

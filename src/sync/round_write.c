@@ -459,6 +459,7 @@ void round_ask_intend(struct round *r)
 	struct err e = { 0 };
 	bool any = false;
 
+	round_note_newborn(r);
 	if (!round_journal_all(r, &e)) {	/* a losing value must not go before it is written down */
 		log_debug("conflict journal not writable, nothing is applied", LOG_S("entity", r->flow->def->name), LOG_ERR(&e));
 		round_give_up(r, &e);

@@ -61,6 +61,7 @@ struct image_ref {			/* an image that was kept */
 
 /* images.c */
 void image_runs_begin_group(struct sync *s);
+void round_note_newborn(struct round *r);			/* what is decided of it: nobody but its source has had the record */
 bool round_keep_images(struct round *r, struct err *e);		/* durable with the group that is open: then the writes may go out */
 void image_runs_roll_back(struct sync *s);			/* that group was not kept */
 void round_note_failed(struct round *r, const struct subject *s, size_t e);

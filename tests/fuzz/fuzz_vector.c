@@ -81,6 +81,7 @@ static struct vector *made_of(struct choices *c, const struct vector_layout *l, 
 	struct vector *v = vector_new(arena, l->n_fields, l->n_endpoints);
 
 	v->generation = 1 + choose(c, 3);
+	v->newborn = choose(c, 4) == 0;
 	v->dead = choose(c, 4) == 0;
 	if (v->dead)
 		v->deleted = key_of(c);
@@ -132,7 +133,7 @@ static void check_made(const struct vector_layout *layout, const uint8_t *data, 
 	v = made_of(&c, layout, &arena);
 	vector_encode(v, layout, &b);
 	fuzz_check(vector_decode(b.p, b.len, layout, &arena, &is, NULL), "what was made cannot be read");
-	fuzz_check(is->dead == v->dead && is->generation == v->generation && is->row == v->row && same_key(&is->deleted, &v->deleted), "another life");
+	fuzz_check(is->newborn == v->newborn && is->dead == v->dead && is->generation == v->generation && is->row == v->row && same_key(&is->deleted, &v->deleted), "another life");
 	for (size_t f = 0; f < layout->n_fields; f++)
 		fuzz_check(is->fields[f].digest == v->fields[f].digest && same_key(&is->fields[f].key, &v->fields[f].key), "another field %zu", f);
 	fuzz_check(is->n_amounts == v->n_amounts, "%zu amounts of %zu", is->n_amounts, v->n_amounts);
@@ -163,7 +164,7 @@ static void check(const struct vector_layout *layout, const char *p, size_t len)
 		fuzz_check(vector_decode(once.p, once.len, layout, &arena, &again, &e), "what was read is written so that nobody can read it");
 		vector_encode(again, layout, &twice);
 		fuzz_check(once.len == twice.len && memcmp(once.p, twice.p, once.len) == 0, "written twice it is different");
-		fuzz_check(v->dead == again->dead && v->generation == again->generation && vector_spent(v) == vector_spent(again), "another life");
+		fuzz_check(v->newborn == again->newborn && v->dead == again->dead && v->generation == again->generation && vector_spent(v) == vector_spent(again), "another life");
 		for (size_t n = 0; n < v->n_endpoints; n++)
 			fuzz_check(vector_owed_since(v, n) == vector_owed_since(again, n), "owed since another moment");
 	}

@@ -263,6 +263,8 @@ FAULTS = [Fault(*line) for line in (
      "test_failure_modes.Failing.test_f23_a_row_for_which_a_function_of_the_target_fails_stops_itself_only_whatever_code_that_gives"),
     ("F23", "f23-who-is-away-is-not-tried-when-it-is-back", "test_parked.Parked.test_f23_what_is_mended_while_its_side_is_away_is_written_when_that_is_back"),
     ("F24", "f24-who-is-away-is-owed-nothing", "test_bad_days.UnderLoad.test_f24_restart_of_each_database", 6),
+    ("F24", "f24-what-was-new-to-nobody-there-is-a-copy",
+     "test_undo.Undo.test_f24_what_was_inserted_while_the_others_were_away_goes_with_the_run_that_brought_it_to_them"),
     ("F24", "f24-who-is-away-is-owed-nothing", "test_bad_days.UnderLoad.test_f24_crash_of_each_database", 6),
     ("F25", "f25-tables-stay-as-they-were", "test_failure_modes.Refusing.test_f25_a_renamed_column_stops_its_table_with_words_and_renamed_back_it_goes_on"),
     ("F26", "f26-waits-for-locks-without-end", "test_more_failure_modes.Locks.test_f26_a_lock_that_is_held_for_long_is_tried_again_and_again_and_parks_nothing"),

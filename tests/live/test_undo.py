@@ -347,6 +347,30 @@ class Undo(Undoing, Killing, Pair):
         self.assertEqual((total["restored"], {key: line["code"] for key, line in told.items()}), (0, {"early": "copied"}))
         self.assertEqual(self.settled(), rows)
 
+    def is_taken_in(self):
+        eventually(lambda: self.a.one("SELECT count(*) FROM crmsync.changelog") == 0, "all of a's is taken in")
+
+    def test_f24_what_was_inserted_while_the_others_were_away_goes_with_the_run_that_brought_it_to_them(self):
+        self.fill(3)
+        self.d.ctl("pause", "b")
+        self.a.run("INSERT INTO things (k, name) VALUES ('new', 'bad'), ('edited', 'bad'), ('theirs', 'bad')")
+        self.is_taken_in()
+        self.a.run("UPDATE things SET name = 'bad, too' WHERE k = 'new'")
+        self.is_taken_in()
+        self.b.run("INSERT INTO things (k, name) VALUES ('theirs', 'bad')")
+        self.d.kill()
+        self.d.start()
+        self.d.ctl("resume", "b")
+        self.settled()
+        run = str(self.newest_run("a"))
+        self.b.run("UPDATE things SET name = 'good' WHERE k = 'edited'")
+        self.settled()
+        told, total = self.undo("--run", run, code=1)
+        self.assertEqual((total["restored"], {key: line["code"] for key, line in told.items()}), (1, {"edited": "changed-since"}))
+        self.assertEqual({row[0]: row[2] for row in self.settled()},
+                         {"k1": "name 1", "k2": "name 2", "k3": "name 3", "edited": "good", "theirs": "bad"})
+        self.assert_quiet()
+
     def accept_at_b(self):
         self.b.run("ALTER TABLE things DROP CONSTRAINT things_name_check")
         self.d.ctl("parked", "retry")
