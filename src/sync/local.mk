@@ -40,6 +40,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/undo.c src/sync/undo.h \
 	src/sync/undo_fold.c \
 	src/sync/undo_queue.c \
+	src/sync/undo_referred.c \
 	src/sync/undo_round.c \
 	src/sync/verify.c src/sync/verify.h \
 	src/sync/verify_from.c \

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/state.h"
+#include "sync/undo.h"
 
 enum { ORPHANS_MAX = 200000 };
 
@@ -391,6 +392,8 @@ void blocked_release(struct flow *child)
 		for (size_t e = 0; parent != NULL && e < child->sync->topology->n_endpoints; e++)
 			if (child->sync->flows[parent->index].sides[e] != NULL)
 				retry_wanted(child->sync->flows[parent->index].sides[e], RETRY_BLOCKED);
+		if (parent != NULL)
+			undos_release(&child->sync->flows[parent->index]);
 	}
 }
 

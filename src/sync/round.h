@@ -14,6 +14,7 @@
  *   round_exchange.c rows that have exchanged their keys
  *   images.c        what is written over, into the journal before
  *   undo_round.c    what is to be put back
+ *   undo_referred.c what is to end by an undo, and others refer to
  *   verify_from.c   what one side shows, imposed
  *   plan.c          what a round would do, when it only plans
  *   migrate_round.c what is different when it is a part of a migration
@@ -28,8 +29,8 @@
 #include "sync/state.h"
 
 enum round_state {
-	ROUND_RECALL, ROUND_LOOKUP, ROUND_RECALL_OLD, ROUND_READ, ROUND_READ_KEYS, ROUND_OWNERS, ROUND_MEANT, ROUND_STAMPS, ROUND_FOLLOW, ROUND_KEYS, ROUND_PARENTS,
-	ROUND_INTEND, ROUND_APPLY, ROUND_MARK, ROUND_ACK, ROUND_PLAN, ROUND_REST, ROUND_OVER
+	ROUND_RECALL, ROUND_LOOKUP, ROUND_RECALL_OLD, ROUND_READ, ROUND_READ_KEYS, ROUND_OWNERS, ROUND_MEANT, ROUND_STAMPS, ROUND_FOLLOW,
+	ROUND_REFERRED, ROUND_KEYS, ROUND_PARENTS, ROUND_INTEND, ROUND_APPLY, ROUND_MARK, ROUND_ACK, ROUND_PLAN, ROUND_REST, ROUND_OVER
 };
 
 enum fate {
@@ -102,6 +103,7 @@ struct subject {			/* a record in this round */
 	/* of an undo */
 	struct undoing *undo;		/* something of it is to be put back; NULL: nothing */
 	bool revived;			/* it was nowhere: `base` is made up */
+	bool referred;			/* it is to end, but what stays refers to it */
 	struct image_ref *images;	/* of what this pass writes */
 };
 
@@ -167,6 +169,7 @@ struct round {
 	struct rowset **reads;		/* rows that observations point into */
 	size_t n_reads, cap_reads;
 	struct parent *parents;
+	struct referring *referring;	/* between ask_referred() and got_referred() */
 	struct write_batch *batches[ENDPOINTS_MAX];
 	char intent[48];		/* its name; "" when there is none */
 	bool asked;			/* this state's questions are out */

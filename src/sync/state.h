@@ -234,6 +234,7 @@ struct flow {
 	int64_t verdicts_after;
 	size_t verdicts_page;
 	struct undo_target *undos;	/* owned; records with something that is still to be put back */
+	bool undos_referred;		/* some of them wait for who refers to them */
 	bool released;			/* some waited under a topology that had another rule for them */
 	bool lonely;			/* some wait, perhaps, with nobody left to differ from: they close when their side can be asked */
 	bool unheard;			/* some wait or stand aside without a line in the journal, until those are there who can tell */

@@ -5,6 +5,7 @@
  *   undo_queue.c  what is still to be put back, in this life of the process or the next, and when rounds take it up
  *   undo_fold.c   many images of a record make one item: what it showed before the first of them
  *   undo_round.c  an item in a round: it is judged there, and carried out by the same decide and apply as everything else
+ *   undo_referred.c  what is to end, and others refer to
  *   images.c      the before-images that it goes by
  *
  * Targets belong to the table that they are in: that of a flow (items of the journal, until they are over; flow_fini() frees what is left) or
@@ -28,6 +29,7 @@ struct undo_target {			/* a record with something to be put back */
 	const struct undo_item *item;	/* of a dry run: here; the order's */
 	enum undo_what what;
 	bool key_taken;			/* the key that it had is another record's by now: what else there is is put back without it */
+	bool referred;			/* it is to end, and waits for who refers to it */
 	/* of a dry run: what came of it; texts are constant, or the order's */
 	enum undo_state state;
 	const char *fields, *code, *cause;
@@ -72,6 +74,8 @@ bool undo_finds_taken(struct round *r, struct subject *s);	/* true: but a row wi
 void undo_impose(struct round *r, struct subject *s, struct decide_policy *p);
 /* What it is to be again is another record's key by now. True: it is put off, and goes back without; false: it was without that already. */
 bool undo_key_taken(struct round *r, struct subject *s);
+bool undo_is_to_end(const struct flow *, const struct rid *);
+bool undo_ends(struct round *r, const struct subject *s);	/* it is still what was inserted, and nothing else keeps it */
 bool undo_note_begun(struct round *r, struct err *e);		/* in the group that is open */
 bool undo_leaves(const struct subject *s);			/* it has an item, which has to be found by another key from here on */
 void undo_follow(struct round *r);				/* that intent is written: so they are */
@@ -81,6 +85,10 @@ void undo_note_refused(struct round *r, struct subject *s, const struct err *why
 void round_settle_undos(struct round *r);
 void undo_note_planned(struct round *r);
 void undo_targets_free(struct undo_target **);			/* and empties the table */
+
+/* undo_referred.c: a step of the round */
+void round_ask_referred(struct round *r);
+void round_got_referred(struct round *r);
 
 /* undo_fold.c */
 struct fold;
@@ -103,6 +111,7 @@ void undos_move(struct flow *, const struct rid *from, const struct rid *to);
 bool undos_recover(struct flow *, const struct rid *from, const struct rid *to);	/* false: the journal cannot be read */
 void undos_read_again(struct sync *);		/* that group was not kept, or another daemon has been at work with this journal */
 void undos_take_up(struct sync *);		/* an entity goes on, or a side is there again: what waits need not wait for the next time */
+void undos_release(struct flow *parent);	/* rows that may have referred to its records went away, or point elsewhere */
 bool undos_under_way(const struct sync *);
 void undos_settled(struct sync *);		/* one more is over */
 /* What the journal holds is added to what is there; false: it cannot be read, which has been logged. */

@@ -345,6 +345,18 @@ void undos_take_up(struct sync *s)
 		queue_begin(s, false);
 }
 
+void undos_release(struct flow *parent)
+{
+	if (!parent->undos_referred)
+		return;
+	parent->undos_referred = false;
+	for (struct undo_target *t = parent->undos; t != NULL; t = t->hh.next)
+		if (t->referred) {
+			t->referred = false;
+			flow_look_again(parent, &t->rid, 0);
+		}
+}
+
 bool undos_under_way(const struct sync *s)
 {
 	return s->undos->running && !s->undos->again;

@@ -267,6 +267,30 @@ static const struct observation *row_as_inserted(struct round *r, const struct s
 	return NULL;
 }
 
+bool undo_is_to_end(const struct flow *flow, const struct rid *rid)
+{
+	const struct undo_target *t;
+
+	HASH_FIND(hh, flow->undos, rid, sizeof *rid, t);
+	return t != NULL && t->what == UNDO_END;
+}
+
+bool undo_ends(struct round *r, const struct subject *s)
+{
+	const struct undo_item *item = s->base != NULL && !s->base->dead && undo_is_to_end(r->flow, rid_now(s)) ? item_of(r, target_of(r, rid_now(s))) : NULL;
+
+	return item != NULL && row_as_inserted(r, s, item) != NULL;
+}
+
+/* It waits for those to go. */
+static void note_referred(struct round *r, struct subject *s, struct undo_target *t)
+{
+	t->referred = r->flow->undos_referred = true;
+	s->undo->refused = true;
+	s->undo->item->code_word = "referred-to";
+	s->undo->item->cause = "a record that stays refers to it; it goes once none does";
+}
+
 static bool may_be_ended(struct round *r, const struct subject *s, const struct undo_item *item)
 {
 	return row_as_inserted(r, s, item) != NULL || (s->base != NULL && s->base->dead);
@@ -365,7 +389,9 @@ void undo_impose(struct round *r, struct subject *s, struct decide_policy *p)
 	u = s->undo = arena_zalloc(&r->arena, sizeof *u);
 	*u = (struct undoing){ .item = item, .rid = *rid_now(s), .run = item->run, .key_taken = t->key_taken,
 			       .imposed = { .what = as[item->what], .begun = item->state == UNDO_BEGUN } };
-	if (item->what == UNDO_END ? may_be_ended(r, s, item) : fill_values(r, s, u))
+	if (s->referred)
+		note_referred(r, s, t);
+	else if (item->what == UNDO_END ? may_be_ended(r, s, item) : fill_values(r, s, u))
 		p->imposed = &u->imposed;
 }
 
@@ -677,6 +703,8 @@ static bool is_over(struct round *r, struct subject *s)
 	if (s->undo->code == NULL && (!is_live(s) || !s->decided || is_out_of_sight(r, s)))
 		return false;
 	if (r->plan == NULL && s->undo->code == NULL && s->d.put_back != 0 && !is_shown(r, s))
+		return false;
+	if (s->referred && s->d.edited == 0)
 		return false;
 	judge(r, s);
 	return true;
