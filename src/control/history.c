@@ -150,7 +150,7 @@ struct history {
 	size_t seen;			/* in this page */
 };
 
-static json_t *text_json(struct image_text t)
+static json_t *text_json(const struct sync *sync, const char *entity, const char *field, struct image_text t)
 {
 	char *s;
 	json_t *j;
@@ -158,12 +158,12 @@ static json_t *text_json(struct image_text t)
 	if (t.len < 0)
 		return json_null();
 	s = xstrndup(t.p, (size_t)t.len);
-	j = control_text(s);
+	j = value_json(sync, entity, field, s);
 	free(s);
 	return j;
 }
 
-static json_t *values_json(const struct journal_image *image)
+static json_t *values_json(const struct sync *sync, const struct journal_image *image)
 {
 	json_t *values = json_object();
 
@@ -174,9 +174,9 @@ static json_t *values_json(const struct journal_image *image)
 		if (image->op == IMAGE_UPDATE && v->before.len != IMAGE_NOT_KEPT && image_text_equal(v->before, v->after))
 			continue;	/* only a witness for the others of its group */
 		j = json_object();
-		json_object_set_new(j, "before", text_json(v->before));
+		json_object_set_new(j, "before", text_json(sync, image->entity, v->field, v->before));
 		if (image->op == IMAGE_UPDATE)
-			json_object_set_new(j, "after", text_json(v->after));
+			json_object_set_new(j, "after", text_json(sync, image->entity, v->field, v->after));
 		json_object_set_new(j, "rule", control_text(v->rule));
 		if (v->before.len == IMAGE_NOT_KEPT)
 			json_object_set_new(j, "private", json_true());
@@ -185,7 +185,7 @@ static json_t *values_json(const struct journal_image *image)
 	return values;
 }
 
-static json_t *image_json(const struct journal_image *image)
+static json_t *image_json(const struct sync *sync, const struct journal_image *image)
 {
 	static const char *const ops[] = { [IMAGE_INSERT] = "insert", [IMAGE_UPDATE] = "update", [IMAGE_DELETE] = "delete" };
 	json_t *j = control_object();
@@ -202,7 +202,7 @@ static json_t *image_json(const struct journal_image *image)
 	if (image->op == IMAGE_INSERT)
 		json_object_set_new(j, "created", json_boolean(image->created));
 	json_object_set_new(j, "failed", json_boolean(image->failed));
-	json_object_set_new(j, "fields", values_json(image));
+	json_object_set_new(j, "fields", values_json(sync, image));
 	return j;
 }
 
@@ -212,7 +212,7 @@ static bool on_image(void *arg, const struct journal_image *image)
 
 	if (h->wanted.endpoint != NULL && strcmp(h->wanted.endpoint, image->endpoint) != 0)
 		return true;
-	control_add_line(h->out, image_json(image));
+	control_add_line(h->out, image_json(h->control->sync, image));
 	return h->most == 0 || ++h->lines < h->most;
 }
 
@@ -339,20 +339,21 @@ static json_t *words(const char *comma_separated)
 }
 
 /* Of a dry run: what would be there instead of what. */
-static json_t *wanted_json(const struct undo_item *item)
+static json_t *wanted_json(const struct sync *sync, const struct undo_item *item)
 {
 	json_t *values = json_object();
 
 	for (size_t i = 0; i < item->n_values; i++) {
+		const struct undo_value *v = &item->values[i];
 		json_t *j;
 
-		if (item->what == UNDO_VALUES && image_text_equal(item->values[i].want, item->values[i].expect))
+		if (item->what == UNDO_VALUES && image_text_equal(v->want, v->expect))
 			continue;
 		j = json_object();
 		if (item->what == UNDO_VALUES)
-			json_object_set_new(j, "now", text_json(item->values[i].expect));
-		json_object_set_new(j, "restored", text_json(item->values[i].want));
-		json_object_set_new(values, item->values[i].field, j);
+			json_object_set_new(j, "now", text_json(sync, item->entity, v->field, v->expect));
+		json_object_set_new(j, "restored", text_json(sync, item->entity, v->field, v->want));
+		json_object_set_new(values, v->field, j);
 	}
 	return values;
 }
@@ -376,7 +377,7 @@ static void on_undone(void *arg, const struct sync_undone *d)
 	}
 	if (u->dry_run) {
 		json_object_set_new(j, "endpoints", names_of(u, d->at));
-		json_object_set_new(j, "fields", wanted_json(d->item));
+		json_object_set_new(j, "fields", wanted_json(u->control->sync, d->item));
 	}
 	say_line(u, j);
 }

@@ -14,6 +14,7 @@
 #include "control/room.h"
 #include "journal/journal.h"
 #include "model/decide.h"
+#include "model/record.h"
 #include "sync/sync.h"
 
 enum {
@@ -182,12 +183,43 @@ static bool is_unknown(const struct journal_decision *d, const struct journal_si
 	return d->field[0] != '\0' && !s->deleted && journal_is_unseen(s);
 }
 
-static json_t *lost_json(const struct journal_decision *d, const struct journal_side *s)
+static const struct field_def *field_of(const struct sync *sync, const char *entity, const char *field)
+{
+	const struct entity_conf *conf = entity_named(sync, entity);
+
+	for (size_t f = 0; conf != NULL && f < conf->def.n_fields; f++)
+		if (strcmp(conf->def.fields[f].name, field) == 0)
+			return &conf->def.fields[f];
+	return NULL;
+}
+
+bool is_private_field(const struct sync *sync, const char *entity, const char *field)
+{
+	const struct field_def *def = field_of(sync, entity, field);
+
+	return def != NULL && def->private_value;
+}
+
+json_t *value_json(const struct sync *sync, const char *entity, const char *field, const char *value)
+{
+	const struct field_def *def = value != NULL ? field_of(sync, entity, field) : NULL;
+	struct buf key = { 0 };
+	json_t *j;
+
+	if (def == NULL || def->refers == NULL)
+		return control_text(value);
+	record_key_print(&key, value_of(value), def->refers->n_key);
+	j = control_text(key.len > 0 ? key.p : "");
+	buf_fini(&key);
+	return j;
+}
+
+static json_t *lost_json(const struct sync *sync, const struct journal_decision *d, const struct journal_side *s)
 {
 	json_t *j = json_object();
 
 	json_object_set_new(j, "endpoint", control_text(s->endpoint));
-	json_object_set_new(j, "value", control_text(s->value));
+	json_object_set_new(j, "value", value_json(sync, d->entity, d->field, s->value));
 	json_object_set_new(j, "known", json_boolean(!is_unknown(d, s)));
 	json_object_set_new(j, "digest", control_text(s->digest));
 	json_object_set_new(j, "stamp", stamp_json(s->stamp_us));
@@ -201,7 +233,7 @@ static bool shows_something(const struct journal_side *s)
 	return s->competed || strtoull(s->digest, NULL, 16) != 0;
 }
 
-static void add_sides(json_t *j, const struct journal_decision *d)
+static void add_sides(json_t *j, const struct sync *sync, const struct journal_decision *d)
 {
 	json_t *values = json_object(), *digests = json_object(), *stamps = json_object();
 	json_t *deleted = json_array(), *lost = json_array(), *written = json_array(), *owed = json_array();
@@ -212,13 +244,13 @@ static void add_sides(json_t *j, const struct journal_decision *d)
 		if (s->written != JOURNAL_NOT_WRITTEN)
 			json_array_append_new(s->written == JOURNAL_WRITTEN ? written : owed, control_text(s->endpoint));
 		if (i > 0 && s->competed && d->winner[0] != '\0')
-			json_array_append_new(lost, lost_json(d, s));
+			json_array_append_new(lost, lost_json(sync, d, s));
 		if (s->deleted)
 			json_array_append_new(deleted, control_text(s->endpoint));
 		if (!shows_something(s) || json_object_get(digests, s->endpoint) != NULL)
 			continue;	/* of one that won and lost, what won */
 		if (!is_unknown(d, s))
-			json_object_set_new(values, s->endpoint, control_text(s->value));
+			json_object_set_new(values, s->endpoint, value_json(sync, d->entity, d->field, s->value));
 		json_object_set_new(digests, s->endpoint, control_text(s->digest));
 		json_object_set_new(stamps, s->endpoint, stamp_json(s->stamp_us));
 	}
@@ -229,16 +261,6 @@ static void add_sides(json_t *j, const struct journal_decision *d)
 	json_object_set_new(j, "digests", digests);
 	json_object_set_new(j, "written", written);
 	json_object_set_new(j, "owed", owed);
-}
-
-bool is_private_field(const struct sync *sync, const char *entity, const char *field)
-{
-	const struct entity_conf *conf = entity_named(sync, entity);
-
-	for (size_t f = 0; conf != NULL && f < conf->def.n_fields; f++)
-		if (strcmp(conf->def.fields[f].name, field) == 0)
-			return conf->def.fields[f].private_value;
-	return false;
 }
 
 /* The fields that win or lose together with it, itself among them; null: it stands alone. */
@@ -273,9 +295,9 @@ json_t *decision_json(const struct sync *sync, const struct journal_decision *d)
 	json_object_set_new(j, "rule", control_text(d->rule));
 	json_object_set_new(j, "tie_break", control_text(d->tie_break));
 	json_object_set_new(j, "winner", d->winner[0] != '\0' ? control_text(d->winner) : json_null());
-	json_object_set_new(j, "base", control_text(d->base));
+	json_object_set_new(j, "base", value_json(sync, d->entity, d->field, d->base));
 	json_object_set_new(j, "base_digest", has_base ? control_text(d->base_digest) : json_null());
-	add_sides(j, d);
+	add_sides(j, sync, d);
 	json_object_set_new(j, "private", json_boolean(is_private_field(sync, d->entity, d->field)));
 	json_object_set_new(j, "round", json_integer((json_int_t)d->round));
 	return j;

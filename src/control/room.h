@@ -102,6 +102,8 @@ void show_parked(struct control *, struct http_exchange *, const json_t *params)
 bool since_parse(const char *text, int64_t *us);	/* RFC 3339, or a duration back from now */
 json_t *stamp_json(int64_t stamp_us);		/* null: nobody knows */
 bool is_private_field(const struct sync *, const char *entity, const char *field);
+/* As people read it: a reference as the key of the record that it means. NULL becomes null. */
+json_t *value_json(const struct sync *, const char *entity, const char *field, const char *value);
 void list_conflicts(struct control *, struct http_exchange *, const json_t *params);
 struct journal_decision;
 json_t *decision_json(const struct sync *, const struct journal_decision *);

@@ -42,7 +42,7 @@ static json_t *waiting_json(const struct sync *sync, const struct journal_waitin
 		const struct journal_side *s = &w->sides[i];
 
 		if (is_private || !journal_is_unseen(s))
-			json_object_set_new(values, s->endpoint, control_text(s->value));
+			json_object_set_new(values, s->endpoint, value_json(sync, w->entity, w->field, s->value));
 		json_object_set_new(stamps, s->endpoint, stamp_json(s->stamp_us));
 		if (s->competed)
 			json_array_append_new(between, control_text(s->endpoint));
@@ -53,7 +53,7 @@ static json_t *waiting_json(const struct sync *sync, const struct journal_waitin
 	json_object_set_new(j, "field", control_text(w->field));
 	json_object_set_new(j, "rule", json_string("manual"));
 	json_object_set_new(j, "winner", json_null());
-	json_object_set_new(j, "base", control_text(w->base));
+	json_object_set_new(j, "base", value_json(sync, w->entity, w->field, w->base));
 	json_object_set_new(j, "values", values);
 	json_object_set_new(j, "stamps", stamps);
 	json_object_set_new(j, "between", between);

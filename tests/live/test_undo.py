@@ -719,6 +719,52 @@ kid:
         self.there_and_back(self.MOVE, self.RENAME)
 
 
+class Composite(Undoing, Pair):
+    name = "composite"
+    a_sql = b_sql = """
+        CREATE TABLE parents (id serial PRIMARY KEY, country text, n int, changed timestamptz DEFAULT now(), UNIQUE (country, n));
+        CREATE TABLE kids (id serial PRIMARY KEY, k text UNIQUE, parent int REFERENCES parents, changed timestamptz DEFAULT clock_timestamp());"""
+    entities = """
+parent:
+  key: [country, n]
+  fields:
+    country: {type: text}
+    n: {type: integer}
+  mappings:
+    a: {table: parents, modified: changed}
+    b: {table: parents, modified: changed}
+kid:
+  key: [k]
+  fields:
+    k: {type: text}
+    parent: {type: reference, entity: parent}
+  mappings:
+    a: {table: kids, modified: changed}
+    b: {table: kids, modified: changed}
+"""
+
+    def move(self, base, n):
+        base.run("UPDATE kids SET parent = (SELECT id FROM parents WHERE n = $1), changed = clock_timestamp()", n)
+
+    def test_a_reference_is_told_as_the_key_of_what_it_means(self):
+        self.a.run("INSERT INTO parents (country, n) SELECT 'D/E', n FROM generate_series(1, 3) n")
+        self.a.run("INSERT INTO kids (k, parent) SELECT 'kid', id FROM parents WHERE n = 1")
+        self.begin()
+        self.move(self.a, 2)
+        self.d.wait()
+        [line] = self.history("--key", "kid")
+        self.assertEqual((line["fields"]["parent"]["before"], line["fields"]["parent"]["after"]), (r"D\/E / 1", r"D\/E / 2"))
+        told, _ = self.undo("--since", "1h", "--dry-run")
+        self.assertEqual(told["kid"]["fields"]["parent"], {"now": r"D\/E / 2", "restored": r"D\/E / 1"})
+        self.d.ctl("pause", "kid")
+        self.move(self.a, 1)
+        self.move(self.b, 3)
+        self.d.ctl("resume", "kid")
+        self.d.wait()
+        [decision] = self.d.ctl_lines("conflicts")
+        self.assertEqual((decision["values"], decision["lost"][0]["value"]), ({"a": r"D\/E / 1", "b": r"D\/E / 3"}, r"D\/E / 1"))
+
+
 class Against(Undoing, Pair):
     """What is put back does not bounce, whatever the rule of its field would say to it."""
     name = "against"
