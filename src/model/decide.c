@@ -481,7 +481,7 @@ void decide_join_fields(struct work *w, bool new_life)
 	for (size_t f = 0; f < w->entity->n_fields; f++)
 		agree_on(w, f, new_life);
 	if (d->have == all_fields(w->entity))
-		d->next->row = digest_row(row_digest(w->policy->key, d->digests, w->entity->n_fields));
+		d->next->row = digest_row(row_digest(w->policy->key, d->digests, w->entity->n_fields, w->policy->row_order));
 	else if (w->base == NULL || new_life)
 		d->next->row = 0;
 	for (size_t f = 0; f < w->entity->n_fields; f++)

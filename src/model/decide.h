@@ -101,6 +101,7 @@ struct decide_policy {
 	const struct decide_endpoint *endpoints;	/* by endpoint index */
 	size_t n_endpoints;
 	const struct digest_key *key;
+	const uint8_t *row_order;			/* for row_digest() */
 	int64_t now_us, max_ahead_us, quantum_us;
 	const struct settlement *settlements;		/* of this record */
 	size_t n_settlements;

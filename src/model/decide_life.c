@@ -348,7 +348,7 @@ static void replace_vanished(struct work *w, uint64_t gone)
 		d->have |= BIT(f);
 	}
 	d->next->row = d->have == all_fields(w->entity) ?
-		digest_row(row_digest(w->policy->key, d->digests, w->entity->n_fields)) : 0;
+		digest_row(row_digest(w->policy->key, d->digests, w->entity->n_fields, w->policy->row_order)) : 0;
 }
 
 static void note_vanished(struct work *w, uint64_t gone, const struct vfield *agreed)

@@ -170,12 +170,12 @@ uint64_t value_digest(const struct digest_key *key, enum field_type type, struct
 	return digest;
 }
 
-uint64_t row_digest(const struct digest_key *key, const uint64_t *field_digests, size_t n)
+uint64_t row_digest(const struct digest_key *key, const uint64_t *field_digests, size_t n, const uint8_t *order)
 {
 	uint64_t fixed[FIELDS_MAX];	/* one byte order: the digests are kept and outlive this machine */
 
 	assert(n <= FIELDS_MAX);
 	for (size_t i = 0; i < n; i++)
-		fixed[i] = htole64(field_digests[i]);
+		fixed[i] = htole64(field_digests[order[i]]);
 	return digest64(key, fixed, n * sizeof fixed[0]);
 }

@@ -38,8 +38,9 @@ void record_key_print(struct buf *out, struct value encoded, size_t n);
 
 struct rid rid_of(const struct digest_key *key, const struct entity_def *entity, struct value encoded_key);
 
-/* Keyed digest of one canonical value (type tag, NULL apart from empty), and of a whole row of such digests. */
+/* Keyed digest of one canonical value (type tag, NULL apart from empty). */
 uint64_t value_digest(const struct digest_key *key, enum field_type type, struct value v);
-uint64_t row_digest(const struct digest_key *key, const uint64_t *field_digests, size_t n);
+/* And of a whole row: of those of its n fields, by index, taken in that order of indexes. */
+uint64_t row_digest(const struct digest_key *key, const uint64_t *field_digests, size_t n, const uint8_t *order);
 
 #endif

@@ -21,6 +21,17 @@ enum {
 /* 2024-01-01: stamps of today take seven bytes. */
 #define EPOCH_US INT64_C(1704067200000000)
 
+void vector_layout_order(struct vector_layout *l)
+{
+	for (size_t f = 0; f < l->n_fields; f++) {
+		size_t place = 0;
+
+		for (size_t g = 0; g < l->n_fields; g++)
+			place += fault("f08-rows-are-of-fields-as-the-topology-has-them") ? g < f : l->field_number[g] < l->field_number[f];
+		l->row_order[place] = (uint8_t)f;
+	}
+}
+
 static size_t size_of(size_t n_fields, size_t n_seen)
 {
 	return sizeof(struct vector) + n_fields * sizeof(struct vfield) + n_seen * sizeof(struct vseen);

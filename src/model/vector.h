@@ -24,8 +24,8 @@
  *   key: varint zigzag(stamp - EPOCH), u8 (origin | n << 5), varint n when it is 7 or more
  *
  * Fields and endpoints are named by numbers that the store hands out once per name and keeps, so that a
- * topology may add, drop or reorder them. A field without a number in a vector has no base (SEMANTICS I8). Digests of rows are
- * of one set of fields: with another one they are not known, and the fields decide.
+ * topology may add, drop or reorder them. A field without a number in a vector has no base (SEMANTICS I8). Digests of rows take
+ * fields in the order of their numbers, and are of one set of them: with another one they are not known, and the fields decide.
  * What an endpoint showed that is not in the topology now is carried along under its number: should it come back, what was
  * edited there since is told from that (doc/store.md).
  */
@@ -134,7 +134,10 @@ struct vector_layout {
 	uint8_t field_number[FIELDS_MAX];
 	uint8_t endpoint_number[ENDPOINTS_MAX];
 	uint8_t fields_stored;		/* highest field number + 1 */
+	uint8_t row_order[FIELDS_MAX];	/* fields by their numbers: for row_digest(), whatever the order in which the topology has them */
 };
+/* From the numbers. */
+void vector_layout_order(struct vector_layout *);
 
 struct vector *vector_new(struct arena *, size_t n_fields, size_t n_endpoints);
 /* Shares ids and lists of fields with the original, which must live as long. */

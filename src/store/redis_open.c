@@ -274,6 +274,7 @@ static size_t count_names(const struct topology *t)
 	return n;
 }
 
+/* Fields in the order in which they were numbered last: should all of that be lost, rows have the same digests as before (sync/own.c). */
 static void append_names(struct opening *o, struct buf *out)
 {
 	const struct topology *t = o->s->topology;
@@ -294,7 +295,7 @@ static void append_names(struct opening *o, struct buf *out)
 		resp_word(out, def->name);
 		for (size_t f = 0; f < def->n_fields; f++) {
 			resp_joined(out, "field/", 6, def->name, strlen(def->name));
-			resp_word(out, def->fields[f].name);
+			resp_word(out, def->fields[o->s->store.layouts[i].row_order[f]].name);
 		}
 	}
 }
@@ -407,21 +408,21 @@ static bool take_names(struct opening *o, const struct reply *r, struct err *e)
 		endpoint_numbers[i] = (uint8_t)number;
 	}
 	for (size_t i = 0; i < t->n_entities; i++) {
-		struct vector_layout *layout = &s->store.layouts[i];
+		struct vector_layout *layout = &s->store.layouts[i], asked = *layout;
 
-		memset(layout, 0, sizeof *layout);
-		layout->n_fields = t->entities[i].def.n_fields;
-		layout->n_endpoints = t->n_endpoints;
+		*layout = (struct vector_layout){ .n_fields = t->entities[i].def.n_fields, .n_endpoints = t->n_endpoints };
+		memcpy(layout->row_order, asked.row_order, sizeof asked.row_order);
 		memcpy(layout->endpoint_number, endpoint_numbers, t->n_endpoints);
 		if (!take_number(r, &at, UINT32_MAX, &s->entities[i].number, e))
 			return false;
 		for (size_t f = 0; f < layout->n_fields; f++) {
 			if (!take_number(r, &at, NUMBER_MOST, &number, e))
 				return false;
-			layout->field_number[f] = (uint8_t)number;
+			layout->field_number[asked.row_order[f]] = (uint8_t)number;
 			if (number >= layout->fields_stored)
 				layout->fields_stored = (uint8_t)(number + 1);
 		}
+		vector_layout_order(layout);
 		s->entities[i].buckets = 1;
 		s->entities[i].pieces_most = 1;
 		s->store.records[i] = 0;

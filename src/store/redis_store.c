@@ -472,6 +472,9 @@ struct store *redis_store_new(struct loop *loop, const struct topology *topology
 	s->store.ops = &redis_ops;
 	s->store.events = *events;
 	s->store.layouts = xcalloc(topology->n_entities, sizeof *s->store.layouts);
+	for (size_t i = 0; i < topology->n_entities; i++)
+		for (size_t f = 0; f < topology->entities[i].def.n_fields; f++)
+			s->store.layouts[i].row_order[f] = (uint8_t)f;
 	s->store.records = xcalloc(topology->n_entities, sizeof *s->store.records);
 	err_set(&s->store.why, ERR_TRANSIENT, "connecting", "the connection to Redis is being made");
 	s->loop = loop;

@@ -71,6 +71,6 @@ bool observe_row(const struct flow *flow, const struct side *side, const struct 
 	out->values = values;
 	out->digests = digests;
 	out->points_to = points_to;
-	out->row = row_digest(key, digests, def->n_fields);
+	out->row = row_digest(key, digests, def->n_fields, flow->sync->store->layouts[flow->index].row_order);
 	return true;
 }

@@ -190,6 +190,12 @@ static inline struct sync *sync_of(const struct round *r)
 	return r->flow->sync;
 }
 
+/* For row_digest(). */
+static inline const uint8_t *round_row_order(const struct round *r)
+{
+	return sync_of(r)->store->layouts[r->flow->index].row_order;
+}
+
 static inline size_t n_endpoints(const struct round *r)
 {
 	return sync_of(r)->topology->n_endpoints;

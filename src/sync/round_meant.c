@@ -73,7 +73,7 @@ static void say_by_key(const struct meaning *c, struct subject *s, struct value 
 	digests[c->field] = digest;
 	o->values = values;
 	o->digests = digests;
-	o->row = row_digest(&sync_of(c->round)->store->key, digests, def->n_fields);
+	o->row = row_digest(&sync_of(c->round)->store->key, digests, def->n_fields, round_row_order(c->round));
 }
 
 static void take_key(const struct meaning *c, struct subject *s, struct value key)

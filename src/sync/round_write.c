@@ -31,6 +31,7 @@ static void make_policy(struct round *r, struct decide_policy *p, struct decide_
 	}
 	*p = (struct decide_policy){
 		.entity = r->flow->def, .endpoints = ends, .n_endpoints = n_endpoints(r), .key = &sync_of(r)->store->key,
+		.row_order = round_row_order(r),
 		.now_us = clock_wall_us(), .max_ahead_us = sync_of(r)->topology->limits.max_ahead_us,
 		.quantum_us = fault("f06-ticks-are-not-made-equal") ? 1 : r->flow->quantum_us,
 	};
@@ -653,7 +654,7 @@ static uint64_t row_written(struct round *r, const struct subject *s, size_t e, 
 	for (size_t f = 0; f < def->n_fields; f++)
 		digests[f] = o->fields & BIT(f) ? s->d.digests[f] :
 			     o->action == ACTION_UPDATE ? s->seen[e].digests[f] : value_digest(key, def->fields[f].type, VALUE_NULL);
-	return digest_row(row_digest(key, digests, def->n_fields));
+	return digest_row(row_digest(key, digests, def->n_fields, round_row_order(r)));
 }
 
 /* What the row is now. */

@@ -22,6 +22,8 @@
 
 enum { ENDPOINTS = 3, FIELDS = 4, VALUES = 6, STEPS = 3, OPS = 60, SETTLING = 12, TUPLES = 128 };
 
+static const uint8_t in_order[FIELDS] = { 0, 1, 2, 3 };
+
 #define US INT64_C(1000000)
 #define T(s) ((INT64_C(1767225600) + (s)) * US)
 
@@ -140,8 +142,8 @@ static void begin_game(struct game *g, const uint8_t *data, size_t size)
 		     g->fields[f].group >= 0 ? ", group" : "");
 	tell(g, "%zu endpoints, %u first, %s\n", g->n, (ENDPOINTS - first) % ENDPOINTS,
 	     g->entity.deletes == DELETES_DELETE_WINS ? "delete wins" : "update wins");
-	g->policy = (struct decide_policy){ .entity = &g->entity, .endpoints = g->ends, .n_endpoints = g->n, .key = &g->key, .now_us = g->now,
-		.max_ahead_us = 60 * US, .quantum_us = choose(&g->in, 2) ? US : 1 };
+	g->policy = (struct decide_policy){ .entity = &g->entity, .endpoints = g->ends, .n_endpoints = g->n, .key = &g->key,
+		.row_order = in_order, .now_us = g->now, .max_ahead_us = 60 * US, .quantum_us = choose(&g->in, 2) ? US : 1 };
 }
 
 static struct observation observe(struct game *g, const struct row *r)
@@ -156,7 +158,7 @@ static struct observation observe(struct game *g, const struct row *r)
 		digests[f] = value_digest(&g->key, g->fields[f].type, r->v[f]);
 	}
 	return (struct observation){ .what = OBSERVED_ROW, .stamp = r->stamp, .id = value_of(arena_printf(&g->arena, "%d", r->id)), .values = values,
-		.digests = digests, .row = row_digest(&g->key, digests, FIELDS) };
+		.digests = digests, .row = row_digest(&g->key, digests, FIELDS, in_order) };
 }
 
 /* As the store keeps it. */

@@ -34,6 +34,7 @@ FAULTS = [Fault(*line) for line in (
     ("F06", "f06-ticks-are-not-made-equal", "test_stamps.Unequal.test_f06_how_coarse_a_clock_is_is_known_while_its_side_is_away"),
     ("F07", "f07-a-tie-keeps-who-was-first", "test_more_failure_modes.EqualStamps.test_f07_of_two_edits_of_one_moment_one_side_stands_in_all_fields"),
     ("F08", "f08-writes-what-is-there-already", "test_rows.Cleaning.test_f08_cleaned_values_travel_and_cause_no_second_write"),
+    ("F08", "f08-rows-are-of-fields-as-the-topology-has-them", "test_other_fields.Dropped.test_f08_nor_where_they_stand_in_another_order"),
     ("F08", "f08-a-row-is-of-the-same-fields-for-ever", "test_other_fields.Dropped.test_f08_where_a_field_is_dropped_what_is_behind_is_no_edit"),
     ("F09", "f09-a-second-field-is-a-form-of-its-own", "test_failure_modes.Normalised.test_f09_what_the_target_makes_of_a_second_field_travels"),
     ("F09", "f09-a-key-in-another-form-is-another-record",

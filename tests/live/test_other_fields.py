@@ -59,6 +59,10 @@ class Dropped(OtherFields):
         self.take(THING)
         self.assert_taken(2, ["k3", "k4", "k5", "k6", "k7"])
 
+    def test_f08_nor_where_they_stand_in_another_order(self):
+        self.take(THING.replace(EXTRA, "").replace("    note:", f"{EXTRA}    note:"))
+        self.assert_taken(1, ["k2", "k3", "k4", "k5", "k6", "k7", "k8"])
+
 
 class Added(OtherFields):
     entities = THING.replace(EXTRA, "")

@@ -37,7 +37,8 @@ static struct digest_key key;
 static struct field_def field = { .type = FIELD_TEXT, .group = -1 };
 static struct entity_def entity = { .fields = &field, .n_fields = 1, .deletes = DELETES_UPDATE_WINS };
 static struct decide_endpoint endpoints[ENDPOINTS];
-static struct decide_policy policy = { .entity = &entity, .endpoints = endpoints, .n_endpoints = ENDPOINTS, .key = &key,
+static const uint8_t in_order[] = { 0 };
+static struct decide_policy policy = { .entity = &entity, .endpoints = endpoints, .n_endpoints = ENDPOINTS, .key = &key, .row_order = in_order,
 	.now_us = T(1000), .max_ahead_us = 60 * US, .quantum_us = US };
 
 static struct observation row_of(struct value v, int64_t stamp)
@@ -48,7 +49,7 @@ static struct observation row_of(struct value v, int64_t stamp)
 	*value = v;
 	*digest = value_digest(&key, field.type, v);
 	return (struct observation){ .what = OBSERVED_ROW, .stamp = stamp, .id = value_of("1"), .values = value, .digests = digest,
-		.row = row_digest(&key, digest, 1) };
+		.row = row_digest(&key, digest, 1, in_order) };
 }
 
 /* Number 0 is no edit: it shows what all began with. */

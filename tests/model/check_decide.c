@@ -38,6 +38,7 @@ static struct field_def fields[FIELDS];
 static struct entity_def entity;
 static struct decide_endpoint endpoints[ENDPOINTS];
 static struct decide_policy policy;
+static uint8_t in_order[FIELDS_MAX];
 
 static struct observation now[ENDPOINTS];
 static struct vector *base;
@@ -48,6 +49,8 @@ static struct decision d;
 static void setup_fields(size_t n)
 {
 	memset(fields, 0, sizeof fields);
+	for (size_t f = 0; f < n; f++)
+		in_order[f] = (uint8_t)f;
 	for (size_t f = 0; f < n; f++)
 		fields[f] = (struct field_def){ .type = FIELD_TEXT, .rule = RULE_LAST_WRITER_WINS, .group = -1 };
 	entity = (struct entity_def){ .fields = fields, .n_fields = n, .rule = RULE_LAST_WRITER_WINS,
@@ -68,7 +71,7 @@ static void setup(void)
 	entity.n_key = 1;
 	for (size_t e = 0; e < ENDPOINTS; e++)
 		endpoints[e] = (struct decide_endpoint){ .mapped = true, .votes = true, .writable = true };
-	policy = (struct decide_policy){ .entity = &entity, .endpoints = endpoints, .n_endpoints = 2, .key = &key,
+	policy = (struct decide_policy){ .entity = &entity, .endpoints = endpoints, .n_endpoints = 2, .key = &key, .row_order = in_order,
 		.now_us = T(NOW), .max_ahead_us = MAX_AHEAD * US, .quantum_us = US };
 	memset(now, 0, sizeof now);
 	base = NULL;
@@ -118,7 +121,7 @@ static struct observation row_of(const char *text, int64_t stamp, struct value i
 		digests[f] = value_digest(&key, fields[f].type, values[f]);
 	}
 	return (struct observation){ .what = OBSERVED_ROW, .stamp = stamp, .id = id, .values = values,
-		.digests = digests, .row = row_digest(&key, digests, FIELDS) };
+		.digests = digests, .row = row_digest(&key, digests, FIELDS, in_order) };
 }
 
 static void shows(size_t e, int64_t seconds, const char *text)
@@ -140,7 +143,7 @@ static void collides(size_t e, size_t f, const char *with)
 	memcpy(digests, now[e].digests, sizeof digests);
 	digests[f] = value_digest(&key, FIELD_TEXT, value_of(with)) ^ MASK(50);
 	now[e].digests = memcpy(arena_alloc(&arena, sizeof digests), digests, sizeof digests);
-	now[e].row = row_digest(&key, digests, FIELDS);
+	now[e].row = row_digest(&key, digests, FIELDS, in_order);
 }
 
 static void is_silent(size_t e)
@@ -189,7 +192,7 @@ static void write_to(size_t e)
 			digests[f] = sent ? d.digests[f] : now[e].digests[f];
 		}
 		now[e] = (struct observation){ .what = OBSERVED_ROW, .stamp = STAMP_NONE, .id = id, .values = values,
-			.digests = digests, .row = row_digest(&key, digests, FIELDS) };
+			.digests = digests, .row = row_digest(&key, digests, FIELDS, in_order) };
 		break;
 	}
 	decide_applied(&policy, &d, e, NULL, id, &arena);
@@ -385,7 +388,7 @@ static void shows_no_name(size_t e, int64_t seconds, struct value blank)
 	digests[NAME] = value_digest(&key, FIELD_TEXT, blank);
 	now[e].values = memcpy(arena_alloc(&arena, sizeof values), values, sizeof values);
 	now[e].digests = memcpy(arena_alloc(&arena, sizeof digests), digests, sizeof digests);
-	now[e].row = row_digest(&key, digests, FIELDS);
+	now[e].row = row_digest(&key, digests, FIELDS, in_order);
 }
 
 START_TEST(newest_filled_puts_a_value_back_that_was_blanked)
@@ -1473,7 +1476,7 @@ static void empty_against_value(int64_t stamp, enum rule rule)
 	digests[CITY] = value_digest(&key, FIELD_TEXT, VALUE_NULL);
 	now[A].values = memcpy(arena_alloc(&arena, sizeof values), values, sizeof values);
 	now[A].digests = memcpy(arena_alloc(&arena, sizeof digests), digests, sizeof digests);
-	now[A].row = row_digest(&key, digests, FIELDS);
+	now[A].row = row_digest(&key, digests, FIELDS, in_order);
 	now[A].stamp = stamp;
 }
 
@@ -2166,7 +2169,7 @@ static void shows_without(size_t e, int64_t seconds, const char *text, size_t f)
 	shows(e, seconds, text);
 	((struct value *)now[e].values)[f] = VALUE_NULL;
 	((uint64_t *)now[e].digests)[f] = value_digest(&key, FIELD_TEXT, VALUE_NULL);
-	now[e].row = row_digest(&key, now[e].digests, FIELDS);
+	now[e].row = row_digest(&key, now[e].digests, FIELDS, in_order);
 }
 
 /* The last field refers to a record that has got another key: so it shows there. */
@@ -2392,7 +2395,7 @@ static void shows_the_key_alone(size_t e, int64_t seconds, const char *key_and_a
 			((struct value *)now[e].values)[f] = VALUE_NULL;
 			((uint64_t *)now[e].digests)[f] = value_digest(&key, FIELD_TEXT, VALUE_NULL);
 		}
-	now[e].row = row_digest(&key, now[e].digests, FIELDS);
+	now[e].row = row_digest(&key, now[e].digests, FIELDS, in_order);
 }
 
 /* Nothing but its key and what was left blank: that it is empty there is no edit, however young the row is. And it counts as written. */
@@ -3298,7 +3301,7 @@ static struct observation look_at(const struct small_row *r, size_t e)
 		digests[f] = small_digest[r->value[f]];
 	}
 	return (struct observation){ .what = OBSERVED_ROW, .stamp = T(r->stamp), .id = first_id(e), .values = values,
-		.digests = digests, .row = row_digest(&key, digests, domain->fields) };
+		.digests = digests, .row = row_digest(&key, digests, domain->fields, in_order) };
 }
 
 static void carry_out(struct small_row *rows, size_t e)

@@ -497,6 +497,7 @@ static bool keys_learn(struct fake_store *face)
 		l->n_endpoints = w->plan.n_endpoints;
 		l->fields_stored = (uint8_t)l->n_fields;
 		memcpy(l->field_number, w->keys.field_number[i], l->n_fields);
+		vector_layout_order(l);
 		memcpy(l->endpoint_number, w->keys.endpoint_number, l->n_endpoints);
 		face->store.records[i] = w->keys.records[i];
 	}
@@ -803,7 +804,10 @@ static void notice_event(struct world *w, void *arg)
 		notice_flush(face);
 }
 
-/* As long as the daemon lives it gives the new state the digests' key that it knows, and tells by them what it has written. Another's may be there first. */
+/*
+ * As long as the daemon lives it gives the new state the digests' key and the fields' order that it knows, and tells by them what it has
+ * written. Another's may be there first.
+ */
 static bool keeps_key(const struct world *w)
 {
 	return w->keys.face != NULL && w->keys.face->key_known && (w->plan.parted || rng_chance(&(struct rng){ .s = w->seed * 259 }, 50));
@@ -811,7 +815,7 @@ static bool keeps_key(const struct world *w)
 
 void fake_store_flush(struct world *w)
 {
-	struct digest_key key = w->keys.key;
+	struct store_keys was = w->keys;
 	bool keeps = keeps_key(w);
 
 	world_trace(w, "store flushed");
@@ -819,8 +823,10 @@ void fake_store_flush(struct world *w)
 	w->sometimes->flush++;
 	store_keys_fini(w);
 	store_keys_init(w);
-	if (keeps)
-		w->keys.key = key;
+	if (keeps) {
+		w->keys.key = was.key;
+		memcpy(w->keys.field_number, was.field_number, sizeof was.field_number);
+	}
 	history_rekey(w);
 	world_after(w, world_delay(w), notice_event, NULL);
 }
