@@ -228,6 +228,7 @@ static void find_row_edits(struct work *w, size_t e)
 	for (size_t f = 0; f < v->n_fields; f++)
 		if ((x->changed & BIT(f)) && shown_digest(v, e, f) == 0)
 			x->no_base |= BIT(f);
+	x->no_base |= widen_to_units(w, x->changed & w->seen[e].moved_columns);
 }
 
 /* What a write of ours in doubt made of the row counts as shown before: the base of this decision says so from here on. */

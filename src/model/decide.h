@@ -20,7 +20,7 @@
  *           A row that is known to have been inserted after that is both: a delete decided first, and a new row decided upon what that left.
  *   follow  a reference is the key of the record it means. Where that has got another key it shows that, which is no edit (decide_follow.c).
  *   new     a field that is new to the topology competes as on first contact; an empty column loses to any value. What stands there
- *           before somebody edits it keeps no record alive.
+ *           before somebody edits it keeps no record alive. So does one that has got another column, at that endpoint.
  *   no base equal rows are adopted, one-sided rows copied, differing fields compete as concurrent edits; nothing is deleted (I8).
  *
  * `update-wins` deliberately asks "had the deleter seen it?" and not "which stamp is larger?": an admin
@@ -54,6 +54,7 @@ struct observation {
 	bool replaces;			/* ROW: the one that the vector knows there is proven to have been deleted before this one was inserted */
 	int64_t stamp;			/* when, corrected to our clock, microseconds; STAMP_NONE */
 	uint64_t past;			/* ROW: fields that are of before its database was put back: older than any edit */
+	uint64_t moved_columns;		/* ROW: fields that are of another column than what it showed before */
 	uint64_t followed;		/* ROW: references that only show that the record they mean has got another key */
 	uint64_t own_forms;		/* ROW: references to what is agreed, whose key it shows in a form of its own */
 	uint64_t moved;			/* ROW: references that show the same key as before, of another record than before */

@@ -74,10 +74,10 @@ static inline bool base_knows(const struct work *w, size_t e)
 	return w->base != NULL && w->base->seen[e].present && !w->edits[e].reborn;
 }
 
-/* The record is known, this field is new to the topology. */
+/* The record is known, this field is new to the topology; or its column is new to that endpoint. */
 static inline bool is_new_field(const struct work *w, size_t e, size_t f)
 {
-	return base_knows(w, e) && (w->edits[e].no_base & BIT(f)) && w->entity->fields[f].group < 0;
+	return base_knows(w, e) && (w->edits[e].no_base & BIT(f)) && (w->entity->fields[f].group < 0 || w->base->fields[f].digest != 0);
 }
 
 /* An edit that the deleter had not seen brings the record back. */

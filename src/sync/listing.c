@@ -168,17 +168,18 @@ void sweep_done(struct side *side)
 
 /* ---- survey marks ------------------------------------------------------------------------------------ */
 
-const char *const side_marks[SIDE_MARKS] = { "survey", "poll", "watermark", "unaccounted" };
+const char *const side_marks[SIDE_MARKS] = { "survey", "poll", "watermark", "unaccounted", "columns" };
 
 void side_name_mark(const struct side *side, const char *kind, char out[200])
 {
 	snprintf(out, 200, "%s/%s/%s", kind, side->flow->def->name, side->mapping->endpoint->name);
 }
 
+static const struct digest_key shape_key = { { 1 } };
+
 /* What a row's values follow from, here. When that is another than the survey saw, old rows have news that no capture brings. */
 uint64_t listing_shape(const struct side *side)
 {
-	static const struct digest_key fixed = { { 1 } };
 	const struct entity_def *def = side->flow->def;
 	struct buf b = { 0 };
 	uint64_t shape;
@@ -199,7 +200,7 @@ uint64_t listing_shape(const struct side *side)
 	for (size_t i = 0; i < side->mapping->n_where; i++)
 		buf_addf(&b, "%s %s\n", side->mapping->where[i].column,
 			 side->mapping->where[i].value != NULL ? side->mapping->where[i].value : "");
-	shape = digest64(&fixed, b.p, b.len);
+	shape = digest64(&shape_key, b.p, b.len);
 	buf_fini(&b);
 	return shape;
 }
@@ -221,6 +222,41 @@ int64_t survey_quantum_us(struct value mark)
 	return second != NULL ? strtoll(first + 1, NULL, 10) : 1;	/* earlier versions did not say */
 }
 
+/* ---- the mark of its columns: what vectors tell of a field is of the one that it had then ------------ */
+
+/* In front of these a line's end, so that a field's is found by it. */
+static void add_column(const struct side *side, size_t f, struct buf *out)
+{
+	const char *column = side->mapping->columns[f];
+
+	buf_addf(out, "\n%s %016llx\n", side->flow->def->fields[f].name, (unsigned long long)digest64(&shape_key, column, strlen(column)));
+}
+
+static bool has_moved(const struct side *side, size_t f, const char *columns)
+{
+	struct buf field = { 0 }, line = { 0 };
+	bool moved;
+
+	buf_addf(&field, "\n%s ", side->flow->def->fields[f].name);
+	add_column(side, f, &line);
+	moved = strstr(columns, field.p) != NULL && strstr(columns, line.p) == NULL;
+	buf_fini(&field);
+	buf_fini(&line);
+	return moved;
+}
+
+uint64_t survey_moved(const struct side *side, struct value columns)
+{
+	char *text = value_is_null(columns) ? NULL : xstrndup(columns.data, (size_t)columns.len);
+	uint64_t moved = 0;
+
+	for (size_t f = 0; text != NULL && f < side->flow->def->n_fields; f++)
+		if (has_moved(side, f, text) && !fault("f08-another-column-shows-what-was-edited"))
+			moved |= UINT64_C(1) << f;
+	free(text);
+	return moved;
+}
+
 static void on_survey_marked(void *arg, const struct err *e)
 {
 	struct side *side = arg;
@@ -233,6 +269,7 @@ static void on_survey_marked(void *arg, const struct err *e)
 		listing_over(side);
 	} else {
 		side->surveyed = side->wanted = true;
+		side->moved = 0;
 		sweep_done(side);
 		for (size_t o = 0; o < flow->sync->topology->n_endpoints; o++)
 			flow->settle_wanted |= flow->sides[o] != NULL && flow->sides[o]->owed > 0;
@@ -244,15 +281,21 @@ static void on_survey_marked(void *arg, const struct err *e)
 
 static void mark_surveyed(struct side *side, done_fn *done, void *arg)
 {
-	char name[200], mark[64];
-	struct store_position p = { name, mark };
-	struct store_write w = { .positions = &p, .n_positions = 1 };
+	char name[200], columns_name[200], mark[64];
+	struct buf columns = { 0 };
+	struct store_position p[2] = { { name, mark } };
+	struct store_write w = { .positions = p, .n_positions = 2 };
 
+	for (size_t f = 0; f < side->flow->def->n_fields; f++)
+		add_column(side, f, &columns);
+	p[1] = (struct store_position){ columns_name, columns.p };
 	side_name_mark(side, "survey", name);
+	side_name_mark(side, "columns", columns_name);
 	snprintf(mark, sizeof mark, "%lld %lld %016llx", (long long)(clock_wall_us() / 1000000), (long long)side->link->quantum_us,
 		 (unsigned long long)listing_shape(side));
 	failpoint("listing", "mark", "before");
 	side->flow->sync->store->ops->write(side->flow->sync->store, side->flow->index, &w, done, arg);
+	buf_fini(&columns);
 	failpoint("listing", "mark", "sent");
 }
 

@@ -63,6 +63,18 @@ class Dropped(OtherFields):
         self.take(THING.replace(EXTRA, "").replace("    note:", f"{EXTRA}    note:"))
         self.assert_taken(1, ["k2", "k3", "k4", "k5", "k6", "k7", "k8"])
 
+    def test_f08_nor_what_another_column_shows(self):
+        """Most of it is still empty, and nobody has emptied the field."""
+        self.b.run("ALTER TABLE things ADD label text; UPDATE things SET label = 'of b' WHERE k = 'k7'")
+        self.d.wait()
+        self.take(THING.replace("b: {table: things}", "b: {table: things, columns: {name: label}}"))
+        self.d.wait()
+        self.assertEqual({k: name for k, name in self.rows(self.a, "k, name")},
+                         {k: "old a" if k in ("k4", "k5") else "old" for k in ("k2", "k3", "k4", "k5", "k6", "k7", "k8")})
+        self.assertEqual(self.rows(self.b, "k, label, note"), self.rows(self.a, "k, name, note"))
+        lost, = self.d.ctl_lines("conflicts")
+        self.assertEqual((lost["key"], lost["field"], lost["values"]["b"]), ("k7", "name", "of b"))
+
 
 class Added(OtherFields):
     entities = THING.replace(EXTRA, "")
