@@ -168,7 +168,7 @@ void sweep_done(struct side *side)
 
 /* ---- survey marks ------------------------------------------------------------------------------------ */
 
-const char *const side_marks[SIDE_MARKS] = { "survey", "poll", "watermark", "unaccounted", "columns" };
+const char *const side_marks[SIDE_MARKS] = { "survey", "poll", "watermark", "unaccounted", "fields" };
 
 void side_name_mark(const struct side *side, const char *kind, char out[200])
 {
@@ -176,6 +176,16 @@ void side_name_mark(const struct side *side, const char *kind, char out[200])
 }
 
 static const struct digest_key shape_key = { { 1 } };
+
+static void add_cleaning(const struct field_def *field, struct buf *out)
+{
+	for (size_t c = 0; c < field->n_clean; c++) {
+		buf_addf(out, "%d\n", (int)field->clean[c].kind);
+		for (size_t i = 0; i < field->clean[c].n; i++)
+			buf_addf(out, "%s %s\n", field->clean[c].from != NULL && field->clean[c].from[i] != NULL ?
+				 field->clean[c].from[i] : "", field->clean[c].to[i] != NULL ? field->clean[c].to[i] : "");
+	}
+}
 
 /* What a row's values follow from, here. When that is another than the survey saw, old rows have news that no capture brings. */
 uint64_t listing_shape(const struct side *side)
@@ -190,12 +200,7 @@ uint64_t listing_shape(const struct side *side)
 
 		buf_addf(&b, "%s %d %s %s\n", field->name, (int)field->type, field->refers != NULL ? field->refers->name : "",
 			 side->mapping->columns[f]);
-		for (size_t c = 0; c < field->n_clean; c++) {
-			buf_addf(&b, "%d\n", (int)field->clean[c].kind);
-			for (size_t i = 0; i < field->clean[c].n; i++)
-				buf_addf(&b, "%s %s\n", field->clean[c].from != NULL && field->clean[c].from[i] != NULL ?
-					 field->clean[c].from[i] : "", field->clean[c].to[i] != NULL ? field->clean[c].to[i] : "");
-		}
+		add_cleaning(field, &b);
 	}
 	for (size_t i = 0; i < side->mapping->n_where; i++)
 		buf_addf(&b, "%s %s\n", side->mapping->where[i].column,
@@ -222,39 +227,57 @@ int64_t survey_quantum_us(struct value mark)
 	return second != NULL ? strtoll(first + 1, NULL, 10) : 1;	/* earlier versions did not say */
 }
 
-/* ---- the mark of its columns: what vectors tell of a field is of the one that it had then ------------ */
+/* ---- the mark of its fields: what vectors tell of them is of the column and the form that they had then --- */
 
-/* In front of these a line's end, so that a field's is found by it. */
+/* In front of each a line's end, so that it is found by that. */
 static void add_column(const struct side *side, size_t f, struct buf *out)
 {
 	const char *column = side->mapping->columns[f];
 
-	buf_addf(out, "\n%s %016llx\n", side->flow->def->fields[f].name, (unsigned long long)digest64(&shape_key, column, strlen(column)));
+	buf_addf(out, "\n%s %016llx ", side->flow->def->fields[f].name, (unsigned long long)digest64(&shape_key, column, strlen(column)));
 }
 
-static bool has_moved(const struct side *side, size_t f, const char *columns)
+static void add_field(const struct side *side, size_t f, struct buf *out)
 {
-	struct buf field = { 0 }, line = { 0 };
-	bool moved;
+	struct buf form = { 0 };
 
-	buf_addf(&field, "\n%s ", side->flow->def->fields[f].name);
-	add_column(side, f, &line);
-	moved = strstr(columns, field.p) != NULL && strstr(columns, line.p) == NULL;
-	buf_fini(&field);
-	buf_fini(&line);
-	return moved;
+	add_column(side, f, out);
+	buf_addf(&form, "%d\n", (int)side->flow->def->fields[f].type);
+	add_cleaning(&side->flow->def->fields[f], &form);
+	buf_addf(out, "%016llx\n", (unsigned long long)digest64(&shape_key, form.p, form.len));
+	buf_fini(&form);
 }
 
-uint64_t survey_moved(const struct side *side, struct value columns)
+static void compare_field(struct side *side, size_t f, const char *fields)
 {
-	char *text = value_is_null(columns) ? NULL : xstrndup(columns.data, (size_t)columns.len);
-	uint64_t moved = 0;
+	struct buf name = { 0 }, column = { 0 }, whole = { 0 };
 
+	buf_addf(&name, "\n%s ", side->flow->def->fields[f].name);
+	add_column(side, f, &column);
+	add_field(side, f, &whole);
+	if (strstr(fields, name.p) == NULL)
+		;	/* it is new */
+	else if (strstr(fields, column.p) == NULL)
+		side->moved |= UINT64_C(1) << f;
+	else if (strstr(fields, whole.p) == NULL)
+		side->reformed |= UINT64_C(1) << f;
+	buf_fini(&name);
+	buf_fini(&column);
+	buf_fini(&whole);
+}
+
+void survey_compare(struct side *side, struct value fields)
+{
+	char *text = value_is_null(fields) ? NULL : xstrndup(fields.data, (size_t)fields.len);
+
+	side->moved = side->reformed = 0;
 	for (size_t f = 0; text != NULL && f < side->flow->def->n_fields; f++)
-		if (has_moved(side, f, text) && !fault("f08-another-column-shows-what-was-edited"))
-			moved |= UINT64_C(1) << f;
+		compare_field(side, f, text);
+	if (fault("f08-another-column-shows-what-was-edited"))
+		side->moved = 0;
+	if (fault("f08-what-is-cleaned-in-another-way-was-edited"))
+		side->reformed = 0;
 	free(text);
-	return moved;
 }
 
 static void on_survey_marked(void *arg, const struct err *e)
@@ -269,7 +292,7 @@ static void on_survey_marked(void *arg, const struct err *e)
 		listing_over(side);
 	} else {
 		side->surveyed = side->wanted = true;
-		side->moved = 0;
+		side->moved = side->reformed = 0;
 		sweep_done(side);
 		for (size_t o = 0; o < flow->sync->topology->n_endpoints; o++)
 			flow->settle_wanted |= flow->sides[o] != NULL && flow->sides[o]->owed > 0;
@@ -281,21 +304,21 @@ static void on_survey_marked(void *arg, const struct err *e)
 
 static void mark_surveyed(struct side *side, done_fn *done, void *arg)
 {
-	char name[200], columns_name[200], mark[64];
-	struct buf columns = { 0 };
+	char name[200], fields_name[200], mark[64];
+	struct buf fields = { 0 };
 	struct store_position p[2] = { { name, mark } };
 	struct store_write w = { .positions = p, .n_positions = 2 };
 
 	for (size_t f = 0; f < side->flow->def->n_fields; f++)
-		add_column(side, f, &columns);
-	p[1] = (struct store_position){ columns_name, columns.p };
+		add_field(side, f, &fields);
+	p[1] = (struct store_position){ fields_name, fields.p };
 	side_name_mark(side, "survey", name);
-	side_name_mark(side, "columns", columns_name);
+	side_name_mark(side, "fields", fields_name);
 	snprintf(mark, sizeof mark, "%lld %lld %016llx", (long long)(clock_wall_us() / 1000000), (long long)side->link->quantum_us,
 		 (unsigned long long)listing_shape(side));
 	failpoint("listing", "mark", "before");
 	side->flow->sync->store->ops->write(side->flow->sync->store, side->flow->index, &w, done, arg);
-	buf_fini(&columns);
+	buf_fini(&fields);
 	failpoint("listing", "mark", "sent");
 }
 

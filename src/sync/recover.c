@@ -138,14 +138,14 @@ static void on_survey_mark(void *arg, struct value text, const struct err *e)
 	free(m);
 }
 
-static void on_columns_mark(void *arg, struct value text, const struct err *e)
+static void on_fields_mark(void *arg, struct value text, const struct err *e)
 {
 	struct mark_load *m = arg;
 
 	if (e != NULL)
 		m->rc->failed = true;
 	else
-		m->side->moved = survey_moved(m->side, text);
+		survey_compare(m->side, text);
 	recovery_step(m->rc);
 	free(m);
 }
@@ -667,7 +667,7 @@ static void on_intents(void *arg, const struct value *names, const struct value 
 		for (size_t k = 0; k < s->topology->n_endpoints; k++)
 			if (s->flows[i].sides[k] != NULL) {
 				load_mark(rc, s->flows[i].sides[k], "survey", on_survey_mark);
-				load_mark(rc, s->flows[i].sides[k], "columns", on_columns_mark);
+				load_mark(rc, s->flows[i].sides[k], "fields", on_fields_mark);
 				load_mark(rc, s->flows[i].sides[k], "poll", on_poll_mark);
 				load_mark(rc, s->flows[i].sides[k], "unaccounted", on_unaccounted_mark);
 			}

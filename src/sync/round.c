@@ -207,7 +207,7 @@ static const struct round_step {
 	[ROUND_OWNERS]	   = { "owners",     round_ask_owners,     NULL,	     ROUND_MEANT },
 	[ROUND_MEANT]	   = { "meant",      round_ask_meant,      NULL,	     ROUND_FOLLOW },
 	[ROUND_FOLLOW]	   = { "follow",     round_ask_follow,     NULL,	     ROUND_STAMPS },
-	[ROUND_STAMPS]	   = { "stamps",     round_ask_stamps,     NULL,	     ROUND_REFERRED },
+	[ROUND_STAMPS]	   = { "stamps",     round_ask_stamps,     round_got_stamps,   ROUND_REFERRED },
 	[ROUND_REFERRED]   = { "referred",   round_ask_referred,   round_got_referred,   ROUND_KEYS },
 	[ROUND_KEYS]	   = { "keys",	     round_ask_keys,	     NULL,	     ROUND_PARENTS },
 	[ROUND_PARENTS]	   = { "parents",    round_ask_parents,    round_got_parents,    ROUND_INTEND },

@@ -75,6 +75,7 @@ struct subject {			/* a record in this round */
 	struct value rival;		/* another row there that the vector takes for this record */
 	struct value deleted_id;	/* of a row that was there, and is proven to have been deleted before what is there now; NULL value: none */
 	uint64_t evidence;		/* endpoints where a missing row is a proven delete */
+	uint64_t unlogged;		/* endpoints whose change log has nothing of a row that is not as it was */
 	uint64_t invalid;		/* endpoints whose row cannot be taken as it is */
 	uint64_t taken;			/* endpoints where another record's row has its key, and it has none */
 	uint64_t strange;		/* endpoints where a row has its key that nobody knows by its id, which is the key */
@@ -321,6 +322,7 @@ void round_take_row(struct round *r, struct side *side, struct subject *s, const
 bool round_has_listed(const struct round *r, size_t e);
 void round_ask_read(struct round *r);
 void round_got_read(struct round *r);
+void round_got_stamps(struct round *r);
 void round_ask_read_keys(struct round *r);
 void round_ask_owners(struct round *r);
 void round_ask_stamps(struct round *r);

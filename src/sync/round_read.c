@@ -607,10 +607,14 @@ static void on_stamps(void *arg, const struct stamps *list, size_t n, const stru
 	struct id_slot *slots = arena_alloc(&rd->round->arena, rd->n * sizeof *slots), *table, *slot;
 
 	table = index_ids(rd, slots);
+	for (size_t i = 0; e == NULL && i < rd->n; i++)
+		rd->subjects[i]->unlogged |= BIT(rd->endpoint);
 	for (size_t i = 0; e == NULL && i < n; i++) {
 		HASH_FIND(hh, table, list[i].id.data, (unsigned)list[i].id.len, slot);
-		if (slot != NULL)
-			rd->subjects[slot - slots]->seen[rd->endpoint].stamp = list[i].stamp - offset;
+		if (slot == NULL)
+			continue;
+		rd->subjects[slot - slots]->seen[rd->endpoint].stamp = list[i].stamp - offset;
+		rd->subjects[slot - slots]->unlogged &= ~BIT(rd->endpoint);
 	}
 	HASH_CLEAR(hh, table);
 	round_answered(rd->round);
@@ -639,4 +643,41 @@ void round_ask_stamps(struct round *r)
 		r->waiting++;
 		r->flow->sides[e]->link->ops->stamps(r->flow->sides[e]->link, rd->ids, rd->n, on_stamps, rd);
 	}
+}
+
+/* References go by the keys of what they mean (round_follow.c), and with another key the record would be another one. */
+static bool keeps_its_key(const struct entity_def *def, size_t f)
+{
+	for (uint64_t unit = decide_unit(def, f); unit != 0; unit &= unit - 1)
+		if (def->fields[__builtin_ctzll(unit)].is_key)
+			return false;
+	return def->fields[f].type != FIELD_REFERENCE;
+}
+
+/* What the row shows by the new form of its fields, where nobody has edited it: as before. */
+static uint64_t fields_reformed(const struct round *r, const struct subject *s, size_t e)
+{
+	const struct side *side = r->flow->sides[e];
+	const struct observation *o = &s->seen[e];
+	uint64_t mask = 0;
+
+	if (s->base == NULL || !s->base->seen[e].present || o->what != OBSERVED_ROW || !value_equal(s->base->seen[e].id, o->id) ||
+	    (side->parked_rows > 0 && parked_stamp(side, o->id) != STAMP_NONE))
+		return 0;
+	for (uint64_t rest = side->reformed; rest != 0; rest &= rest - 1) {
+		size_t f = (size_t)__builtin_ctzll(rest);
+
+		if (keeps_its_key(r->flow->def, f) && shown_digest(s->base, e, f) != 0 &&
+		    shown_digest(s->base, e, f) != digest_field(o->digests[f]))
+			mask |= BIT(f);
+	}
+	return mask;
+}
+
+void round_got_stamps(struct round *r)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		for (size_t i = 0; r->flow->sides[e] != NULL && r->flow->sides[e]->reformed != 0 && i < r->n; i++)
+			if (is_live(&r->subjects[i]) && (r->subjects[i].unlogged & BIT(e)))
+				r->subjects[i].seen[e].followed |= fields_reformed(r, &r->subjects[i], e);
 }

@@ -107,7 +107,8 @@ struct side {
 	struct meter_link meter;
 
 	bool surveyed;			/* its rows were listed completely since the state began */
-	uint64_t moved;			/* fields that had another column here when they were listed last; while they are not listed anew */
+	uint64_t moved;			/* fields that had another column here when it was surveyed last, ... */
+	uint64_t reformed;		/* ... or another type or cleaning; until it is surveyed again */
 	bool survey_known;		/* the store said whether */
 	bool unaccounted;		/* another journal was in use: what that one knew here is looked for, until a sweep has seen everything (recover.c) */
 	bool joined;			/* it was not in the topology before, or not for a while: what is known of its rows is of then (rebase.c) */

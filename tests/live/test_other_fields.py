@@ -63,6 +63,12 @@ class Dropped(OtherFields):
         self.take(THING.replace(EXTRA, "").replace("    note:", f"{EXTRA}    note:"))
         self.assert_taken(1, ["k2", "k3", "k4", "k5", "k6", "k7", "k8"])
 
+    def test_f08_nor_where_one_is_cleaned_in_another_way(self):
+        self.take(THING.replace("note: {type: text}", "note: {type: text, clean: [upper]}"))
+        rows = self.settled("k, upper(name), upper(note)")
+        self.assertEqual({k: row for k, *row in rows}, {k: ["OLD A" if k in ("k4", "k5") else "OLD", "OLD B" if k in ("k5", "k6") else "OLD"]
+                                                        for k in ("k2", "k3", "k4", "k5", "k6", "k7", "k8")})
+
     def test_f08_nor_what_another_column_shows(self):
         """Most of it is still empty, and nobody has emptied the field."""
         self.b.run("ALTER TABLE things ADD label text; UPDATE things SET label = 'of b' WHERE k = 'k7'")
