@@ -50,6 +50,7 @@ struct observation {
 	bool evidence;			/* ABSENT: proven to be a delete (log entry, confirmed sweep) */
 	bool unexplained;		/* word is on its way: of what became of a row that is ABSENT, or whose one is that is not taken (NOTHING) */
 	bool outside;			/* ABSENT: a row outside of the mapping's `where`: the record's, then no delete, or one that has its key */
+	bool looked_for;		/* ABSENT: by its key, too, with which an insert in doubt would show */
 	bool ours;			/* ROW: its local id is one that our insert gave back */
 	bool replaces;			/* ROW: the one that the vector knows there is proven to have been deleted before this one was inserted */
 	int64_t stamp;			/* when, corrected to our clock, microseconds; STAMP_NONE */

@@ -214,10 +214,10 @@ static void order_missing(struct work *w, size_t e, bool absent)
 	o->fields = all_fields(w->entity);
 }
 
-/* An insert in doubt stays so, except where a sweep has looked: it may yet show. What has gone its own way goes on doing so. */
-static void forget_row(struct vseen *s, const struct observation *o)
+/* An insert in doubt stays so, except where that is known to be over. What has gone its own way goes on doing so. */
+static void forget_row(struct vseen *s, bool over)
 {
-	if (s->present || o->evidence)
+	if (s->present || over)
 		*s = (struct vseen){ .known = true, .detached = s->detached };
 	else
 		*s = (struct vseen){ .known = true, .uncertain = s->uncertain, .intended = s->intended, .n_intended = s->n_intended,
@@ -229,7 +229,7 @@ static void order_outside(struct work *w, size_t e, bool was_present, bool writa
 {
 	struct vseen *s = &w->out->next->seen[e];
 
-	forget_row(s, &w->seen[e]);
+	forget_row(s, w->seen[e].evidence);
 	s->detached |= was_present || fault("f13-who-is-outside-is-the-record");
 	s->owed = s->parked = writable && !s->detached;
 }
@@ -253,7 +253,7 @@ static void order_alive(struct work *w, size_t e, const struct decide_endpoint *
 			return;
 		}
 		if (was_present && p->ignores_deletes && !w->seen[e].unexplained) {
-			forget_row(s, &w->seen[e]);
+			forget_row(s, w->seen[e].evidence);
 			s->detached = true;
 			return;
 		}
@@ -274,7 +274,7 @@ static void order_alive(struct work *w, size_t e, const struct decide_endpoint *
 		}
 		if (was_present && w->edits[e].missing)
 			decide_note_lost_delete(w, e);
-		forget_row(s, &w->seen[e]);
+		forget_row(s, w->seen[e].evidence);
 		break;
 	case OBSERVED_NOTHING:
 		show_before(w, e);
@@ -289,6 +289,15 @@ static void order_alive(struct work *w, size_t e, const struct decide_endpoint *
 		order_missing(w, e, w->seen[e].what == OBSERVED_ABSENT || (!s->uncertain && (s->known || p->surveyed)));
 }
 
+/*
+ * An insert in doubt of a record that has ended: once it was looked for it shows, or has not happened and cannot any more (doc/own-writes.md). While
+ * the record lives it stays in doubt all the same, and whoever tries it again is told what is in its way.
+ */
+static bool is_over(const struct observation *o)
+{
+	return o->evidence || (o->looked_for && !fault("f12-a-tombstone-stays-for-a-row-that-was-looked-for"));
+}
+
 static void order_dead(struct work *w, size_t e, const struct decide_endpoint *p)
 {
 	struct vseen *s = &w->out->next->seen[e];
@@ -299,7 +308,7 @@ static void order_dead(struct work *w, size_t e, const struct decide_endpoint *p
 		if (s->owed)
 			w->out->orders[e].action = ACTION_DELETE;
 	} else if (w->seen[e].what == OBSERVED_ABSENT) {
-		forget_row(s, &w->seen[e]);
+		forget_row(s, is_over(&w->seen[e]));
 		s->detached &= !p->ignores_deletes;	/* should it be born again, then there as well */
 	} else {
 		show_before(w, e);	/* a row that may be there by an insert in doubt is yet to be looked for */

@@ -448,6 +448,18 @@ static void take_row_by_key(struct reading *rd, struct side *side, const struct 
 	}
 }
 
+/* It was asked for rows and has gone since: what its vector takes for absent was not looked for. */
+static void forget_absent(struct round *r, size_t e)
+{
+	r->unasked |= BIT(e);
+	for (size_t i = 0; i < r->n; i++) {
+		struct subject *s = &r->subjects[i];
+
+		if (wants_key_read(r, s, e) && !s->seen[e].evidence)
+			s->seen[e].what = OBSERVED_NOTHING;
+	}
+}
+
 static void on_read_keys(void *arg, struct rowset *rows, const struct err *e)
 {
 	struct reading *rd = arg;
@@ -456,6 +468,7 @@ static void on_read_keys(void *arg, struct rowset *rows, const struct err *e)
 
 	if (e != NULL) {
 		endpoint_failed(r, rd->endpoint);
+		forget_absent(r, rd->endpoint);
 		round_answered(r);
 		return;
 	}
@@ -464,6 +477,8 @@ static void on_read_keys(void *arg, struct rowset *rows, const struct err *e)
 	round_count_read(r, rd->endpoint, rows->bytes, rd->asked_us);
 	for (size_t i = 0; i < rows->n; i++)
 		take_row_by_key(rd, side, &rows->rows[i]);
+	for (size_t i = 0; i < rd->n; i++)
+		rd->subjects[i]->seen[rd->endpoint].looked_for = rd->subjects[i]->seen[rd->endpoint].what == OBSERVED_ABSENT;
 	round_answered(r);
 }
 
@@ -498,18 +513,6 @@ static void read_keys_at(struct round *r, size_t e)
 		return;
 	r->waiting++;
 	r->flow->sides[e]->link->ops->read_by_key(r->flow->sides[e]->link, keys, rd->n, on_read_keys, rd);
-}
-
-/* It was asked for rows and has gone since: what its vector takes for absent was not looked for. */
-static void forget_absent(struct round *r, size_t e)
-{
-	r->unasked |= BIT(e);
-	for (size_t i = 0; i < r->n; i++) {
-		struct subject *s = &r->subjects[i];
-
-		if (wants_key_read(r, s, e) && !s->seen[e].evidence)
-			s->seen[e].what = OBSERVED_NOTHING;
-	}
 }
 
 void round_ask_read_keys(struct round *r)

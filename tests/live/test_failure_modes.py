@@ -586,6 +586,41 @@ thing:
         self.replaced(self.b)
 
 
+class NeverThere(Pair):
+    """A record that never came to be at b ends, and there is nothing left of it that a sweep would have to look for."""
+    b_sql = THINGS + "ALTER TABLE things ADD CHECK (name <> 'bad');"
+
+    def insert(self, name="good"):
+        self.a.run("INSERT INTO things (k, name) VALUES ('k1', $1)", name)
+
+    def ends(self):
+        self.a.run("DELETE FROM things")
+        if self.d.process is None:
+            self.d.start()
+        self.assertEqual(self.settled(), [])
+        self.assertEqual(self.d.entity("thing")["records"], 0)
+        self.assertEqual(self.d.parked(), [])
+        self.assert_quiet()
+
+    def test_f12_what_could_not_be_inserted_leaves_no_tombstone(self):
+        self.begin()
+        self.insert("bad")
+        eventually(self.d.parked, "it cannot be inserted")
+        self.ends()
+
+    def test_f12_nor_does_an_insert_that_was_in_doubt(self):
+        self.begin()
+        with self.b.connect() as session:
+            session.run("BEGIN; LOCK TABLE things IN SHARE MODE")
+            self.insert()
+            waits = "FROM pg_stat_activity WHERE usename = 'crmsync' AND datname = current_database() AND wait_event_type = 'Lock'"
+            eventually(lambda: self.b.one(f"SELECT count(*) {waits}") > 0, "it is being inserted")
+            self.d.kill()
+            self.b.run(f"SELECT pg_terminate_backend(pid) {waits}")
+            eventually(lambda: self.b.one(f"SELECT count(*) {waits}") == 0, "it never is")
+        self.ends()
+
+
 class Large(Pair):
     """Swept once, when told: on a busy machine a sweep of 20 MB may take longer than until the next is due, and nothing would settle."""
     slow = True
