@@ -146,7 +146,7 @@ struct write {
 	bool retried;			/* it was refused before: that it is once more says nothing about the mapping */
 	/* answers */
 	enum write_outcome outcome;
-	const struct row *readback;	/* NULL: reads back exactly as sent; else the row as it is now (batch's memory) */
+	const struct row *readback;	/* NULL: reads back exactly as sent; else what the row was by it (batch's memory) */
 	struct err *err;		/* of WRITE_ERROR (batch's memory); there are many writes and few of these */
 	bool unanswered;		/* err is no answer of the database's: it may have been done all the same */
 	bool alone;			/* err is no row's, but this write fails with it by itself: the same statement without it is taken */
@@ -238,6 +238,11 @@ struct link_ops {
 	void (*stamps)(struct link *, const struct value *ids, size_t n, stamps_fn *done, void *arg);
 	/* One record is all or nothing; a row-class error takes out that row only. */
 	void (*write)(struct link *, struct write_batch *batch, written_fn *done, void *arg);
+	/*
+	 * What these updates would make of their rows: carried out, read back and undone, so that nobody sees any of it. readback NULL: it cannot be
+	 * told. No other answer is given.
+	 */
+	void (*attempt)(struct link *, struct write_batch *batch, written_fn *done, void *arg);
 	/* A position that names now: what commits later is found from there. */
 	void (*position_now)(struct link *, void (*done)(void *arg, const char *position, const struct err *e), void *arg);
 	/* About how many rows (planner's estimate is fine). */

@@ -283,6 +283,22 @@ CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNC
         eventually(lambda: self.a.one("SELECT code FROM things") == "of 5", "what b made of the code travels")
         self.assert_quiet()
 
+    def test_f09_a_row_that_is_edited_as_soon_as_it_was_written_is_not_all_somebody_s_edit(self):
+        self.b.run("""
+            CREATE FUNCTION at_once() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$ BEGIN
+              BEGIN UPDATE things SET code = 'b' || length(NEW.name) WHERE id = NEW.id; EXCEPTION WHEN division_by_zero THEN NULL; END; RETURN NULL; END $$;
+            CREATE TRIGGER at_once AFTER INSERT OR UPDATE OF name ON things FOR EACH ROW EXECUTE FUNCTION at_once()""")
+        self.begin()
+        for sql in ("INSERT INTO things (k, name, amount) VALUES ('k1', 'one', 1.005)", "UPDATE things SET name = 'three', amount = 3.14159"):
+            self.a.run(sql)
+            name, amount = ("three", "3.14159") if "three" in sql else ("one", "1.005")
+            eventually(lambda: self.a.one("SELECT code FROM things") == f"b{len(name)}", "what was edited at b travels")
+            self.d.wait()
+            self.assertEqual(self.rows(self.a), [("k1", f"b{len(name)}", name, amount)])
+            self.assertEqual(self.d.ctl_lines("conflicts"), [])
+        self.assertEqual(self.rows(self.b), [("k1", "b5", "THREE", "3.14")])
+        self.assert_quiet()
+
     def test_f09_what_a_trigger_at_the_target_does_to_another_row_travels(self):
         self.b.run("""
             CREATE FUNCTION total() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$ BEGIN

@@ -111,7 +111,7 @@ static void answer_ack(struct fake_op *op, const struct err *e)
 
 static const char *const op_names[] = {
 	[OP_CAPTURE] = "capture", [OP_ACK] = "ack", [OP_LIST] = "list", [OP_READ] = "read", [OP_READ_KEY] = "read by key", [OP_READ_REFERRING] = "read referring",
-	[OP_STAMPS] = "stamps", [OP_WRITE] = "write", [OP_POSITION] = "position", [OP_ESTIMATE] = "estimate", [OP_SCHEMA] = "schema",
+	[OP_STAMPS] = "stamps", [OP_WRITE] = "write", [OP_ATTEMPT] = "attempt", [OP_POSITION] = "position", [OP_ESTIMATE] = "estimate", [OP_SCHEMA] = "schema",
 	[OP_GREET] = "greet", [OP_BEAT] = "beat",
 };
 
@@ -158,6 +158,9 @@ static void answer(struct fake_op *op, const struct err *e)
 		break;
 	case OP_WRITE:
 		answer_write(op, e);
+		break;
+	case OP_ATTEMPT:
+		op->answer.written(op->arg, op->batch);
 		break;
 	case OP_ACK:
 		answer_ack(op, e);
@@ -265,6 +268,7 @@ static bool op_effect(struct fake_op *op)
 		break;
 	case OP_GREET:
 		return do_greet(op);
+	case OP_ATTEMPT:
 	case OP_ESTIMATE:
 	case OP_SCHEMA:
 	case OP_BEAT:
@@ -487,6 +491,15 @@ static void fake_write(struct link *link, struct write_batch *batch, written_fn 
 			    op->writes[i].id, op->writes[i].version);
 }
 
+/* It keeps what it is sent: whatever else a row shows is somebody's. */
+static void fake_attempt(struct link *link, struct write_batch *batch, written_fn *done, void *arg)
+{
+	struct fake_op *op = op_new(link, OP_ATTEMPT, arg);
+
+	op->answer.written = done;
+	op->batch = batch;
+}
+
 static void fake_position_now(struct link *link, void (*done)(void *, const char *, const struct err *), void *arg)
 {
 	op_new(link, OP_POSITION, arg)->answer.position = done;
@@ -500,7 +513,7 @@ static void fake_estimate(struct link *link, void (*done)(void *, int64_t, const
 static const struct link_ops link_ops = {
 	.capture = fake_capture, .ack = fake_ack, .drop = fake_drop, .list = fake_list, .read = fake_read,
 	.read_by_key = fake_read_by_key, .read_referring = fake_read_referring, .stamps = fake_stamps, .write = fake_write,
-	.position_now = fake_position_now, .estimate = fake_estimate,
+	.attempt = fake_attempt, .position_now = fake_position_now, .estimate = fake_estimate,
 };
 
 /* ---- up and down ----------------------------------------------------------------------------------------------------------- */

@@ -43,7 +43,7 @@ struct fake_endpoint {
 	bool started, freeing;
 };
 
-enum op_kind { OP_CAPTURE, OP_ACK, OP_LIST, OP_READ, OP_READ_KEY, OP_READ_REFERRING, OP_STAMPS, OP_WRITE, OP_POSITION, OP_ESTIMATE, OP_SCHEMA, OP_GREET, OP_BEAT };
+enum op_kind { OP_CAPTURE, OP_ACK, OP_LIST, OP_READ, OP_READ_KEY, OP_READ_REFERRING, OP_STAMPS, OP_WRITE, OP_ATTEMPT, OP_POSITION, OP_ESTIMATE, OP_SCHEMA, OP_GREET, OP_BEAT };
 
 struct fake_write {			/* a copy: the caller's batch may be gone when it takes effect */
 	enum write_op op;

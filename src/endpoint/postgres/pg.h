@@ -20,6 +20,7 @@
  *   pg_capture.c   capture, ack, drop: the line of captures; pg_log.c for listen, pg_poll.c for poll
  *   pg_write.c     insert, update, delete: set-based, guarded, read back, bisected; statements in pg_write_sql.c,
  *                  many inserts by COPY: pg_write_copy.c; unique values that change hands: pg_write_tangle.c, pg_write_cycle.c
+ *   pg_attempt.c   what an update would make of a row
  *   pg_spare.c     a value that nobody has
  *   pg_state.c     our row there: the fencing number under which all is written, and the epoch; and a greeting's wait for what
  *                  former lives of ours still do there, with pg_sessions.c, which knows our sessions
@@ -133,6 +134,8 @@ struct pg_table {
 	char *short_list;		/* the same, for rows outside of which nothing lies: no value is measured */
 	char *bytes;			/* about how much a row "t" brings; NULL: no column may be long */
 	char *from_clause;		/* FROM quoted AS t LEFT JOIN parents ... */
+	char *written;			/* the columns of "t" that `image` needs, each by its own name */
+	char *image;			/* of a row "t" that this very transaction has written: what select_list gives, as one text */
 	size_t n_columns;		/* of struct row */
 	struct pg_table *next;		/* among the retired */
 };
@@ -166,13 +169,16 @@ bool pg_links_settle(struct postgres *, bool up, const struct err *install_failu
 bool pg_links_need_install(const struct postgres *);	/* some link waits for its triggers only */
 /* A row's id, xmin etc. out of a result that selected select_list; the rowset takes res over. */
 struct rowset *pg_rowset_take(const struct pg_table *, PGresult *res);
+/* The row that an image tells of, in the arena. */
+const struct row *pg_row_of_image(const struct pg_table *, struct value image, struct arena *);
 
-/* pg_list.c, pg_rows.c, pg_capture.c, pg_write.c: the rows of the operation table. */
+/* pg_list.c, pg_rows.c, pg_capture.c, pg_write.c, pg_attempt.c: the rows of the operation table. */
 extern const struct link_ops pg_link_ops;
 void pg_capture_op(struct link *, const char *position, size_t max, captured_fn *done, void *arg);
 void pg_ack_op(struct link *, struct ack *, done_fn *done, void *arg);
 void pg_drop_op(struct link *, struct ack *);
 void pg_write_op(struct link *, struct write_batch *batch, written_fn *done, void *arg);
+void pg_attempt_op(struct link *, struct write_batch *batch, written_fn *done, void *arg);
 void pg_acks_free(struct pg_link *);		/* the last thing before the link: nobody will settle them any more */
 void pg_capture_free(struct pg_capture **);	/* on catalog change or free; outstanding acks become no-ops */
 

@@ -522,6 +522,8 @@ void pg_table_free(struct pg_table **tp)
 	free(t->select_list);
 	free(t->short_list);
 	free(t->from_clause);
+	free(t->written);
+	free(t->image);
 	free(t->bytes);
 	free(t->sequence);
 	free(t);

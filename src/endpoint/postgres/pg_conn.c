@@ -213,10 +213,12 @@ void pg_conn_query(struct pg_conn *c, const char *sql, const struct pg_params *p
 	start_statement(c, sql, params, timeout_ms, done, arg);
 }
 
-/* Keeps the first error, else the last result. */
+/* Keeps the first error, else the last result that has rows, else the last. */
 static void keep_result(struct pg_conn *c, PGresult *res)
 {
-	if (c->result != NULL && PQresultStatus(c->result) == PGRES_FATAL_ERROR) {
+	ExecStatusType kept = PQresultStatus(c->result), status = PQresultStatus(res);
+
+	if (c->result != NULL && (kept == PGRES_FATAL_ERROR || (kept == PGRES_TUPLES_OK && status == PGRES_COMMAND_OK))) {
 		PQclear(res);
 		return;
 	}

@@ -716,13 +716,13 @@ static void write_parent_key(struct reading *r, struct candidate *c, struct buf 
 	}
 }
 
-static char *select_list(struct reading *r, struct candidate *c)
+/* All of select_list behind the id and the version. */
+static char *column_list(struct reading *r, struct candidate *c)
 {
 	struct pg_table *t = c->table;
 	struct buf b = { 0 };
 
 	t->n_columns = 0;
-	buf_addf(&b, "t.%s::text, t.xmin::text, ", t->id.quoted);
 	write_stamp(&b, t);
 	write_absence(r, c, &b);
 	for (size_t i = 0; i < entity_of(c)->n_fields; i++) {
@@ -738,25 +738,85 @@ static char *select_list(struct reading *r, struct candidate *c)
 	return buf_take(&b);
 }
 
-static void write_select_lists(struct reading *r, struct candidate *c)
-{
-	c->table->select_list = select_list(r, c);
-	r->unmeasured = value_bytes(r) >= PG_INLINE_MOST;
-	c->table->short_list = select_list(r, c);
-	r->unmeasured = false;
-}
-
-static void write_from_clause(struct candidate *c)
+static char *parents_clause(const struct candidate *c)
 {
 	const struct pg_table *t = c->table;
 	struct buf b = { 0 };
 
-	buf_addf(&b, "FROM %s AS t", t->quoted);
+	buf_adds(&b, "");
 	for (size_t i = 0; i < entity_of(c)->n_fields; i++)
 		if (t->parents[i].quoted != NULL)
 			buf_addf(&b, " LEFT JOIN %s AS p%zu ON p%zu.%s = t.%s", t->parents[i].quoted, i, i, t->parents[i].id,
 				 t->fields[i].quoted);
-	c->table->from_clause = buf_take(&b);
+	return buf_take(&b);
+}
+
+static char *select_list(const struct pg_table *t, const char *columns)
+{
+	return xasprintf("t.%s::text, t.xmin::text, %s", t->id.quoted, columns);
+}
+
+/* As a record's text, which is put together only for a row that is asked for; its parents' keys are looked up only then, too. */
+static char *image(const struct pg_table *t, const char *columns, const char *parents)
+{
+	return xasprintf("(SELECT ROW(t.%s::text, %s, %s)::text FROM (SELECT) AS one%s LIMIT 1)", t->id.quoted, PG_OUR_VERSION, columns, parents);
+}
+
+static void write_lists(struct reading *r, struct candidate *c)
+{
+	struct pg_table *t = c->table;
+	char *columns = column_list(r, c), *parents = parents_clause(c), *unmeasured;
+
+	r->unmeasured = value_bytes(r) >= PG_INLINE_MOST;
+	unmeasured = column_list(r, c);
+	r->unmeasured = false;
+	t->select_list = select_list(t, columns);
+	t->short_list = select_list(t, unmeasured);
+	t->from_clause = xasprintf("FROM %s AS t%s", t->quoted, parents);
+	t->image = image(t, columns, parents);
+	free(columns);
+	free(unmeasured);
+	free(parents);
+}
+
+struct names {
+	const char **list;
+	size_t n;
+};
+
+static void add_name(struct names *names, struct buf *b, const char *quoted)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (quoted != NULL && strcmp(names->list[i], quoted) == 0)
+			return;
+	if (quoted == NULL)
+		return;
+	buf_addf(b, "%st.%s", names->n > 0 ? ", " : "", quoted);
+	names->list[names->n++] = quoted;
+}
+
+static void write_written(struct reading *r, struct candidate *c)
+{
+	const struct mapping *m = c->pl->link.mapping;
+	struct pg_table *t = c->table;
+	char **where = xcalloc(m->n_where + 1, sizeof *where);
+	struct names names = { xcalloc(t->n_fields + m->n_where + 3, sizeof *names.list), 0 };
+	struct buf b = { 0 };
+
+	add_name(&names, &b, t->id.quoted);
+	add_name(&names, &b, t->modified.quoted);
+	add_name(&names, &b, t->deleted.quoted);
+	for (size_t i = 0; i < t->n_fields; i++)
+		add_name(&names, &b, t->fields[i].quoted);
+	for (size_t i = 0; i < m->n_where; i++) {
+		where[i] = pg_quote_name(r->pg, m->where[i].column);
+		add_name(&names, &b, where[i]);
+	}
+	for (size_t i = 0; i < m->n_where; i++)
+		free(where[i]);
+	free(where);
+	free(names.list);
+	t->written = buf_take(&b);
 }
 
 static void mark_column(struct buf *b, const struct pg_column *col)
@@ -838,8 +898,8 @@ void fit_all(struct reading *r)
 			continue;
 		judge_referrers(r, c);
 		c->table->bytes = pg_bytes_of(c->table);
-		write_select_lists(r, c);
-		write_from_clause(c);
+		write_lists(r, c);
+		write_written(r, c);
 		write_mark(r, c);
 	}
 }

@@ -54,7 +54,7 @@ void fit_problem(struct candidate *, const char *fmt, ...) __attribute__((format
 void fit_split_table(struct candidate *, const char *text);
 /* The row of reading.tables: makes c->table, or says why there can be none. */
 void fit_kind(const struct reading *, struct candidate *);
-/* All the rest, once all results are there. A candidate that fits then has select_list, from_clause and mark. */
+/* All the rest, once all results are there. A candidate that fits then has select_list, image and so on, and mark. */
 void fit_all(struct reading *);
 /* The precision of a modified column's stamps. */
 int64_t fit_quantum_us(const struct pg_column *modified);

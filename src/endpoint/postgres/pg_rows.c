@@ -387,6 +387,7 @@ const struct link_ops pg_link_ops = {
 	.read_referring = pg_read_referring,
 	.stamps = pg_stamps,
 	.write = pg_write_op,
+	.attempt = pg_attempt_op,
 	.position_now = pg_position_now,
 	.estimate = pg_estimate,
 	.split = pg_split,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/mem.h"
 #include "endpoint/postgres/pg.h"
 
@@ -35,6 +36,14 @@ static struct value value_at(const PGresult *res, int row, int column)
 
 enum { ROW_ID, ROW_VERSION, ROW_STAMP, ROW_ABSENCE, ROW_COLUMNS };
 
+static void take_head(struct row *row, const char *stamp, const char *absence)
+{
+	row->stamp = stamp == NULL ? STAMP_UNKNOWN : strtoll(stamp, NULL, 10);
+	row->gone = absence[0] == 'g';
+	row->outside = absence[0] == 'o';
+	row->large = absence[0] == 'l';
+}
+
 struct rowset *pg_rowset_take(const struct pg_table *t, PGresult *res)
 {
 	struct pg_rowset *p = xcalloc(1, sizeof *p);
@@ -53,10 +62,7 @@ struct rowset *pg_rowset_take(const struct pg_table *t, PGresult *res)
 
 		row->id = value_at(res, r, ROW_ID);
 		row->version = value_at(res, r, ROW_VERSION);
-		row->stamp = PQgetisnull(res, r, ROW_STAMP) ? STAMP_UNKNOWN : strtoll(PQgetvalue(res, r, ROW_STAMP), NULL, 10);
-		row->gone = PQgetvalue(res, r, ROW_ABSENCE)[0] == 'g';
-		row->outside = PQgetvalue(res, r, ROW_ABSENCE)[0] == 'o';
-		row->large = PQgetvalue(res, r, ROW_ABSENCE)[0] == 'l';
+		take_head(row, PQgetisnull(res, r, ROW_STAMP) ? NULL : PQgetvalue(res, r, ROW_STAMP), PQgetvalue(res, r, ROW_ABSENCE));
 		row->columns = values;
 		p->rs.bytes += (size_t)row->id.len;
 		for (size_t c = 0; c < t->n_columns; c++) {
@@ -65,4 +71,39 @@ struct rowset *pg_rowset_take(const struct pg_table *t, PGresult *res)
 		}
 	}
 	return &p->rs;
+}
+
+/* ---- images ------------------------------------------------------------------------------------------ */
+
+/* The next part of a record's text: in quotes, where a quote and a backslash stand twice; plain; or nothing, which is NULL. */
+static struct value next_part(const char **at, const char *end, char **out)
+{
+	bool quoted = *at < end && **at == '"';
+	const char *p = *at + quoted;
+	char *part = *out;
+
+	while (p < end && (quoted ? *p != '"' || (p + 1 < end && p[1] == '"') : *p != ',' && *p != ')')) {
+		p += quoted && (*p == '"' || *p == '\\');
+		*(*out)++ = *p++;
+	}
+	*at = p + quoted + 1;
+	*(*out)++ = '\0';
+	return quoted || *out - part > 1 ? (struct value){ part, (int32_t)(*out - part - 1) } : VALUE_NULL;
+}
+
+const struct row *pg_row_of_image(const struct pg_table *t, struct value image, struct arena *arena)
+{
+	size_t n = ROW_COLUMNS + t->n_columns;
+	struct row *row = arena_zalloc(arena, sizeof *row);
+	struct value *parts = arena_alloc(arena, n * sizeof *parts);
+	char *out = arena_alloc(arena, (size_t)image.len + n);
+	const char *at = image.data + 1, *end = image.data + image.len;		/* behind the first bracket */
+
+	for (size_t i = 0; i < n; i++)
+		parts[i] = next_part(&at, end, &out);
+	row->id = parts[ROW_ID];
+	row->version = parts[ROW_VERSION];
+	take_head(row, parts[ROW_STAMP].data, parts[ROW_ABSENCE].data != NULL ? parts[ROW_ABSENCE].data : "");
+	row->columns = parts + ROW_COLUMNS;
+	return row;
 }

@@ -1,7 +1,7 @@
 /*
  * pg_write.c - insert, update, delete: a batch becomes a few statements, and each write an outcome.
  *
- *   PIECE: one statement -> LOOK after the rows that did not answer -> READ BACK those that read otherwise -> next piece
+ *   PIECE: one statement -> LOOK after the rows that did not answer -> next piece
  *          | a row-class error: two halves, down to the single row that is to blame
  *          | a lock, a deadlock: REST on the server, then the piece again, leaving locked rows aside
  *          | another error, or these for ever: the same WITHOUT ROWS -> it is taken: two halves, as above
@@ -10,8 +10,8 @@
  *   Updates whose unique value another row still has WAIT for room (pg_write_tangle.c)
  *
  * A piece is some writes of one operation and one set of fields (pg_write_sql.h); each statement is its own
- * transaction, so that one bad row costs nobody else's. Read-back happens after the commit: a row counts as read back
- * only while its version is the one of our transaction, else it is "refused", which makes the caller look again.
+ * transaction, so that one bad row costs nobody else's. A row that reads otherwise than it was sent is read back by the statement itself. After
+ * the commit somebody may have edited it, and nobody could tell any more what is his and what the target has made of ours.
  */
 #include "endpoint/postgres/pg_write.h"
 
@@ -84,8 +84,6 @@ static void end(struct task *t)
 	free(t->stack);
 	free(t->missed);
 	free(t->tangled);
-	free(t->back);
-	free(t->back_version);
 	free(t);
 }
 
@@ -196,68 +194,8 @@ static bool next_piece(struct task *t)
 		pg_write_push(t, rest);
 		t->now.n = 1;
 	}
-	t->n_missed = t->n_back = 0;
+	t->n_missed = 0;
 	return true;
-}
-
-/* ---- read back --------------------------------------------------------------------------------------- */
-
-static const struct row *copy_row(struct arena *arena, const struct row *from, size_t n_columns)
-{
-	struct row *to = arena_alloc(arena, sizeof *to);
-	struct value *columns = arena_alloc(arena, (n_columns + 1) * sizeof *columns);
-
-	*to = *from;
-	to->id.data = arena_dup(arena, from->id.data, (size_t)from->id.len);
-	to->version.data = arena_dup(arena, from->version.data, (size_t)from->version.len);
-	to->columns = columns;
-	for (size_t i = 0; i < n_columns; i++) {
-		columns[i] = from->columns[i];
-		if (columns[i].len >= 0)
-			columns[i].data = arena_dup(arena, from->columns[i].data, (size_t)from->columns[i].len);
-	}
-	return to;
-}
-
-void pg_write_on_read_back(void *arg, struct rowset *rows, const struct err *e)
-{
-	struct task *t = arg;
-	struct pg_hset at = { 0 };
-
-	for (size_t i = 0; rows != NULL && i < rows->n; i++)
-		pg_hset_put(&at, pg_value_hash(rows->rows[i].id), (uint32_t)i);
-	for (size_t i = 0; i < t->n_back; i++) {
-		struct write *w = &t->batch->list[t->back[i]];
-		uint32_t r;
-
-		/* Not found, or not ours any more: somebody was there since. It was written, and it is to be looked at again. */
-		if (pg_hset_get(&at, pg_value_hash(w->id), &r) && value_equal(rows->rows[r].id, w->id) &&
-		    value_equal(rows->rows[r].version, t->back_version[i]))
-			w->readback = copy_row(t->batch->arena, &rows->rows[r], t->pl->table->n_columns);
-		else
-			w->outcome = WRITE_REFUSED;
-	}
-	pg_hset_fini(&at);
-	rowset_free(&rows);
-	if (e != NULL && e->kind != ERR_ROW)
-		give_up(t, e);
-	else
-		pg_write_run(t);
-}
-
-void pg_write_read_back(struct task *t)
-{
-	struct value *ids;
-
-	if (t->n_back == 0) {
-		pg_write_run(t);
-		return;
-	}
-	ids = xcalloc(t->n_back, sizeof *ids);
-	for (size_t i = 0; i < t->n_back; i++)
-		ids[i] = t->batch->list[t->back[i]].id;
-	t->pl->link.ops->read(&t->pl->link, ids, t->n_back, pg_write_on_read_back, t);
-	free(ids);
 }
 
 /* ---- rows that did not answer ------------------------------------------------------------------------ */
@@ -291,10 +229,10 @@ static void on_looked(void *arg, PGresult *res, const struct err *e)
 	}
 	pg_hset_fini(&at);
 	PQclear(res);
-	if (e == NULL && pg_mark_table(t->pl, &t->mark) != NULL)
-		pg_write_read_back(t);
+	if (e != NULL && e->kind != ERR_ROW)
+		give_up(t, e);
 	else
-		pg_write_on_read_back(t, NULL, e);
+		pg_write_run(t);
 }
 
 static void look(struct task *t)
@@ -302,7 +240,7 @@ static void look(struct task *t)
 	struct pg_write_set set = { t->batch->list, t->missed, t->n_missed };
 
 	if (t->n_missed == 0) {
-		pg_write_read_back(t);
+		pg_write_run(t);
 		return;
 	}
 	pg_stmt_again(&t->st);
@@ -318,6 +256,22 @@ static void blame_referred(struct task *t, struct write *w)
 
 	err_set(&why, ERR_ROW, "23503", "other rows still refer to it there, and their foreign key would delete or change them along with it");
 	pg_write_blame(t, w, &why);
+}
+
+void pg_write_read_back(struct task *t, struct write *w, struct value image)
+{
+	struct err changed = { 0 };
+
+	if (fault("f09-what-is-edited-at-once-is-not-told-from-what-was-written")) {
+		w->outcome = WRITE_REFUSED;
+		return;
+	}
+	if (pg_mark_table(t->pl, &t->mark) != NULL) {
+		w->readback = pg_row_of_image(t->pl->table, image, t->batch->arena);
+		return;
+	}
+	pg_table_changed(&changed);	/* it was written, and which column is which nobody knows any more */
+	pg_write_set_error(t, w, &changed);
 }
 
 static void take_answer(struct task *t, PGresult *res, int row)
@@ -345,13 +299,10 @@ static void take_answer(struct task *t, PGresult *res, int row)
 	}
 	if (PQgetisnull(res, row, 1) || fault("f09-reads-nothing-back"))
 		return;
-	if (w->op == WRITE_DELETE) {	/* a soft delete that left the row there */
+	if (w->op == WRITE_DELETE)	/* a soft delete that left the row there */
 		w->outcome = WRITE_SILENT;
-		return;
-	}
-	t->back_version[t->n_back] = (struct value){ arena_dup(arena, PQgetvalue(res, row, 1), (size_t)PQgetlength(res, row, 1)),
-						     PQgetlength(res, row, 1) };
-	t->back[t->n_back++] = t->order[t->now.first + (size_t)n - 1];
+	else
+		pg_write_read_back(t, w, pg_cell(res, row, 1));
 }
 
 static void piece_done(struct task *t, PGresult *res)
@@ -375,7 +326,7 @@ static void piece_done(struct task *t, PGresult *res)
 	}
 	for (size_t i = 0; i < t->n_missed; i++)	/* the table changed under us: what could not be asked is asked again */
 		t->batch->list[t->missed[i]].outcome = WRITE_REFUSED;
-	pg_write_on_read_back(t, NULL, NULL);
+	pg_write_run(t);
 }
 
 /* An insert met a row that is equal where it must not be; for one that was forced that is the answer. */
@@ -809,8 +760,6 @@ void pg_write_op(struct link *l, struct write_batch *batch, written_fn *done, vo
 	t->order = xcalloc(batch->n + 1, sizeof *t->order);
 	t->missed = xcalloc(batch->n + 1, sizeof *t->missed);
 	t->tangled = xcalloc(batch->n + 1, sizeof *t->tangled);
-	t->back = xcalloc(batch->n + 1, sizeof *t->back);
-	t->back_version = xcalloc(batch->n + 1, sizeof *t->back_version);
 	pg_stmt_init(&t->st);
 	batch->bytes = 0;
 	for (size_t i = 0; i < batch->n; i++) {

@@ -37,8 +37,6 @@ struct task {			/* a batch that is being written */
 	size_t copied;			/* bytes of its values */
 	struct task *next;		/* in the line of those that wait for their turn to COPY */
 	size_t *missed, n_missed;	/* of this piece: no answer from the statement */
-	size_t *back, n_back;		/* to be read back, and the version each has to show */
-	struct value *back_version;
 	size_t *tangled, n_tangled;	/* places in order[]: updates that wait for a unique value; each keeps its error */
 	size_t answered_then;		/* answered, when the last of them was put there */
 	unsigned tangled_tries;
@@ -55,8 +53,7 @@ struct task {			/* a batch that is being written */
 
 void pg_write_run(struct task *t);		/* pieces until one has been sent, or none is left */
 void pg_write_push(struct task *t, struct piece piece);
-void pg_write_read_back(struct task *t);
-void pg_write_on_read_back(void *arg, struct rowset *rows, const struct err *e);	/* rows NULL: none could be read back */
+void pg_write_read_back(struct task *t, struct write *w, struct value image);
 void pg_write_set_error(struct task *t, struct write *w, const struct err *e);
 void pg_write_blame(struct task *t, struct write *w, const struct err *e);		/* an error that is of one row, and whose it is */
 void pg_write_all_failed(struct task *t, const struct err *e);				/* it is not about any row */

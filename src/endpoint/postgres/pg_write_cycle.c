@@ -5,7 +5,8 @@
  *   UPDATE ...; UPDATE ...;		where an index checks row by row its columns let go: NULL, or a value that nobody has
  *   SELECT ...;			does nothing follow that should not?
  *   UPDATE ...; UPDATE ...;		then all fields are what they are to be
- *   SELECT ...				the version the rows have now; the fencing number
+ *   SELECT ...				the fencing number
+ *   SELECT ...				what the rows are now
  *
  * One UPDATE for all of them would not do: such an index compares with what the rows after this one still have. What stands in between
  * is seen by the application's own triggers and constraints, as any change is, and by nobody else.
@@ -247,6 +248,19 @@ static void add_taking(struct pg_stmt *st, const struct pg_link *pl, const struc
 	pg_path_plain_back(st);
 }
 
+static void add_images(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set)
+{
+	const struct pg_table *t = pl->table;
+
+	buf_addf(&st->sql, "SELECT t.%s::pg_catalog.text, %s FROM %s AS t WHERE ", t->id.quoted, t->image, t->quoted);
+	pg_path_plain_condition(st, pl->pg);	/* what waits for the commit is to find it, too */
+	buf_addf(&st->sql, " AND t.%s ", t->id.quoted);
+	pg_add_operator(&st->sql, &t->id, "=");
+	buf_adds(&st->sql, " ANY (");
+	add_hex_list(&st->sql, set, HEX_ID);
+	buf_addf(&st->sql, "::%s[])", pg_cast_type(&t->id));
+}
+
 /* The writes from i on that have the same fields. */
 static struct pg_write_set run_of(const struct pg_write_set *set, size_t i)
 {
@@ -276,10 +290,18 @@ bool pg_write_cycle_sql(struct pg_stmt *st, const struct pg_link *pl, const stru
 		part = run_of(set, i);
 		add_taking(st, pl, &part, any_lets_go(pl, &part, way, false));
 	}
-	buf_adds(sql, "SELECT " PG_OUR_VERSION ", ");
-	pg_path_plain_set(st, pl->pg);	/* what waits for the commit is to find it, too */
+	buf_adds(sql, "SELECT 1");
 	pg_state_guard_plain(st, pl);
+	buf_adds(sql, "; ");
+	add_images(st, pl, set);
 	return sql->len <= CYCLE_BYTES;
+}
+
+void pg_write_attempt_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set)
+{
+	add_taking(st, pl, set, false);
+	add_images(st, pl, set);
+	buf_adds(&st->sql, "; ROLLBACK");
 }
 
 /* ---- who has what ------------------------------------------------------------------------------------ */

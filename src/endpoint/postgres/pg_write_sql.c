@@ -187,7 +187,7 @@ static void add_update_mark(struct buf *sql, const struct pg_link *pl, const str
 			add_same_as_before(sql, &t->fields[f], now, other);
 		glue = " AND ";
 	}
-	buf_adds(sql, " THEN NULL ELSE " PG_OUR_VERSION " END");
+	buf_addf(sql, " THEN NULL ELSE %s END", t->image);
 }
 
 /* The local id is a field's column, too: then the row has another one from now on. */
@@ -283,7 +283,6 @@ static void sent_name(char out[32], size_t field, int param)
 		snprintf(out, 32, "s.c%zu", field);
 }
 
-/* `stored` is how the row's columns are called: "t.%s" with the column's name, or "i.f%zu". */
 static void add_insert_mark(struct buf *sql, const struct pg_link *pl, const struct write *like, const int *params)
 {
 	const struct pg_table *t = pl->table;
@@ -295,10 +294,7 @@ static void add_insert_mark(struct buf *sql, const struct pg_link *pl, const str
 
 		if (!is_mapped(&t->fields[f]))
 			continue;
-		if (params != NULL)
-			snprintf(stored, sizeof stored, "t.%s", t->fields[f].quoted);
-		else
-			snprintf(stored, sizeof stored, "i.f%zu", f);
+		snprintf(stored, sizeof stored, "t.%s", t->fields[f].quoted);
 		sent_name(sent, f, params != NULL ? params[f] : 0);
 		buf_adds(sql, glue);
 		if (has(like, f))
@@ -307,7 +303,7 @@ static void add_insert_mark(struct buf *sql, const struct pg_link *pl, const str
 			buf_addf(sql, "%s IS NULL", stored);	/* no default, no trigger filled it in */
 		glue = " AND ";
 	}
-	buf_adds(sql, " THEN NULL ELSE " PG_OUR_VERSION " END");
+	buf_addf(sql, " THEN NULL ELSE %s END", t->image);
 }
 
 static bool insert_one_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, bool skip_equal)
@@ -358,15 +354,15 @@ static void add_insert_join(struct buf *sql, const struct pg_link *pl, const str
 {
 	const struct entity_def *def = pl->link.mapping->entity;
 
-	buf_adds(sql, " FROM i LEFT JOIN s ON ");
+	buf_adds(sql, " FROM i AS t LEFT JOIN s ON ");
 	if (!pg_write_insert_joins(pl, like->fields)) {		/* without rows: there is nothing to be found */
 		buf_adds(sql, "false");
 		return;
 	}
 	for (size_t k = 0; k < def->n_key; k++) {
-		char stored[32], sent[32];
+		char stored[160], sent[32];
 
-		snprintf(stored, sizeof stored, "i.f%u", def->key[k]);
+		snprintf(stored, sizeof stored, "t.%s", pl->table->fields[def->key[k]].quoted);
 		sent_name(sent, def->key[k], 0);
 		buf_adds(sql, k > 0 ? " AND " : "");
 		add_same_as_sent(sql, &pl->table->fields[def->key[k]], stored, "=", sent);
@@ -402,14 +398,11 @@ bool pg_write_insert_sql(struct pg_stmt *st, const struct pg_link *pl, const str
 		glue = ", ";
 	}
 	add_where_columns(sql, st, pl, true);
-	buf_addf(sql, " FROM s%s RETURNING t.%s AS id", skip_equal ? " ON CONFLICT DO NOTHING" : "", t->id.quoted);
-	for (size_t f = 0; f < n_fields(pl); f++)
-		if (is_mapped(&t->fields[f]))
-			buf_addf(sql, ", t.%s AS f%zu", t->fields[f].quoted, f);
+	buf_addf(sql, " FROM s%s RETURNING %s", skip_equal ? " ON CONFLICT DO NOTHING" : "", t->written);
 	/* width_bucket() refuses zero buckets, with a code that nothing else has: the row cannot be told, nothing may stay. */
 	buf_adds(sql, ") SELECT s.n, ");
 	add_insert_mark(sql, pl, like, NULL);
-	buf_adds(sql, ", i.id::pg_catalog.text, pg_catalog.width_bucket(1, 0, 2, (s.n IS NOT NULL)::pg_catalog.int4)");
+	buf_addf(sql, ", t.%s::pg_catalog.text, pg_catalog.width_bucket(1, 0, 2, (s.n IS NOT NULL)::pg_catalog.int4)", t->id.quoted);
 	pg_state_guard(st, pl);
 	add_insert_join(sql, pl, like);
 	buf_adds(sql, " WHERE ");

@@ -3,7 +3,7 @@
  *
  * Each writes some writes of one operation and one set of fields at once: one text[] parameter a field, joined with the
  * table through unnest. A result row is (number, mark), of an insert (number, mark, id): number counts the writes of the statement from 1, mark is
- * NULL when what is stored is what was sent, byte for byte, and nothing else of the record changed.
+ * NULL when what is stored is what was sent, byte for byte, and nothing else of the record changed; else it is the row's image (pg_row_of_image()).
  */
 #ifndef ENDPOINT_POSTGRES_PG_WRITE_SQL_H
 #define ENDPOINT_POSTGRES_PG_WRITE_SQL_H
@@ -59,13 +59,15 @@ enum { PG_CYCLE_NULL, PG_CYCLE_MIXED, PG_CYCLE_VALUES, PG_CYCLE_ALIKE, PG_CYCLE_
 /* The first way from `way` on that may be of use for these; PG_CYCLE_WAYS: there is none. */
 unsigned pg_write_cycle_way(const struct pg_link *pl, const struct pg_write_set *set, unsigned way);
 /*
- * All of these updates in one transaction, whatever unique values their rows take from each other. Several statements; the result is the
- * version the rows have then. All or nothing: it fails with PG_WRITE_UNKNOWN_ROW when a row is not what it was, and with
+ * All of these updates in one transaction, whatever unique values their rows take from each other. Several statements; the result is
+ * (id, image) of each row. All or nothing: it fails with PG_WRITE_UNKNOWN_ROW when a row is not what it was, and with
  * PG_WRITE_FOLLOWED when a NULL would go on to rows that refer to one of these. False: it is too much for one. The sets of
  * fields may differ; those of one set stand together.
  */
 #define PG_WRITE_FOLLOWED "2201F"
 bool pg_write_cycle_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set, unsigned way);
+/* All of these updates, of one set of fields, and then nothing of it: (id, image) of each row in between. It fails as above. */
+void pg_write_attempt_sql(struct pg_stmt *st, const struct pg_link *pl, const struct pg_write_set *set);
 /*
  * Which rows have now what these are to have: (number in the set, from 0; that row's id; field). Only of columns that have to be unique alone.
  * False: there is none that changes, or it is too much for one.

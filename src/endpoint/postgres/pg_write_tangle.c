@@ -5,7 +5,7 @@
  * helps; those still waiting then go in one transaction (SEMANTICS F14): a cycle. How they let go of their values in it is tried in
  * several ways (pg_write_cycle.c); when none of them does, what was said first is the reason.
  *
- *   CYCLE -> READ BACK
+ *   CYCLE -> the rows as they are then
  *          | refused: the next way -> CYCLE; there is none: who has what they want? -> HOLDERS
  *          | a row was not what it was: LOOK which -> all of them are to be decided again
  *   HOLDERS -> those that wait for rows outside of all cycles are parked, the others go on -> CYCLE
@@ -45,26 +45,28 @@ static void blame_tangled(struct task *t)
 	t->n_tangled = 0;
 }
 
-static void cycle_done(struct task *t, struct value version)
+static void cycle_done(struct task *t, const PGresult *res)
 {
-	char *kept = arena_dup(t->batch->arena, version.data, (size_t)version.len);
+	struct pg_hset at = { 0 };
 
-	t->n_back = 0;
+	for (int i = 0; i < PQntuples(res); i++)
+		pg_hset_put(&at, pg_value_hash(pg_cell(res, i, 0)), (uint32_t)i);
 	for (size_t i = 0; i < t->n_tangled; i++) {
 		struct write *w = tangled(t, i);
+		uint32_t r;
 
 		w->outcome = WRITE_DONE;
 		w->err = NULL;
 		t->batch->bytes += pg_write_bytes(w);
-		t->back_version[t->n_back] = (struct value){ kept, version.len };
-		t->back[t->n_back++] = t->order[t->tangled[i]];
+		if (pg_hset_get(&at, pg_value_hash(w->id), &r) && value_equal(pg_cell(res, (int)r, 0), w->id))
+			pg_write_read_back(t, w, pg_cell(res, (int)r, 1));
+		else	/* a trigger has taken it away */
+			w->outcome = WRITE_REFUSED;
 	}
+	pg_hset_fini(&at);
 	t->answered += t->n_tangled;
 	t->n_tangled = 0;
-	if (pg_mark_table(t->pl, &t->mark) != NULL)
-		pg_write_read_back(t);
-	else
-		pg_write_on_read_back(t, NULL, NULL);
+	pg_write_run(t);
 }
 
 /* ---- a row was not what it was ----------------------------------------------------------------------- */
@@ -141,7 +143,7 @@ static void on_cycle(void *arg, PGresult *res, const struct err *e)
 	struct task *t = arg;
 
 	if (e == NULL) {
-		cycle_done(t, pg_cell(res, 0, 0));
+		cycle_done(t, res);
 	} else if (e->kind == ERR_ROW && strcmp(e->code, PG_WRITE_UNKNOWN_ROW) == 0) {
 		look(t);
 	} else if (e->kind == ERR_ROW) {

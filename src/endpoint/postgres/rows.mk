@@ -1,5 +1,6 @@
 # the upper half of the PostgreSQL driver
 libcrmsync_a_SOURCES += \
+	src/endpoint/postgres/pg_attempt.c \
 	src/endpoint/postgres/pg_ask.c src/endpoint/postgres/pg_ask.h \
 	src/endpoint/postgres/pg_list.c \
 	src/endpoint/postgres/pg_rows.c \
