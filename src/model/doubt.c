@@ -59,7 +59,7 @@ static const struct vdeviation *fitting(const struct vseen *s, size_t f, const s
 {
 	uint32_t digest = digest_field(now->digests[f]);
 
-	return intention(s, f, &digest);
+	return intention(s, f, now->made & BIT(f) ? NULL : &digest);
 }
 
 static bool shows_before(const struct vector *v, size_t e, size_t f, const struct observation *now)
@@ -107,6 +107,27 @@ static uint64_t guess_before(const struct vector *v, size_t e, const struct obse
 	return mask;
 }
 
+/* What it was looked at for is in doubt, and this row is the one. */
+static bool may_tell(const struct vseen *s, const struct observation *now)
+{
+	return s->uncertain && s->n_intended > 0 && now->what == OBSERVED_ROW && (!s->present || value_equal(s->id, now->id));
+}
+
+uint64_t doubt_unclear(const struct vector *v, const struct entity_def *d, size_t e, const struct observation *now)
+{
+	const struct vseen *s = &v->seen[e];
+	uint64_t mask = 0;
+
+	for (size_t f = 0; may_tell(s, now) && f < v->n_fields; f++) {
+		const struct vdeviation *meant = intention(s, f, NULL);
+
+		if (meant != NULL && meant->digest == v->fields[f].digest && (s->present || !d->fields[f].is_key) &&
+		    fitting(s, f, now) == NULL && !shows_before(v, e, f, now))
+			mask |= BIT(f);
+	}
+	return mask;
+}
+
 enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def *d, size_t e, const struct observation *now,
 				 struct arena *arena, struct vseen *shown, uint64_t *guessed, uint64_t *suspect)
 {
@@ -117,7 +138,7 @@ enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def
 	size_t n = 0;
 
 	*guessed = *suspect = 0;
-	if (!s->uncertain || fault("f30-what-we-wrote-ourselves-is-an-edit") || s->n_intended == 0 || now->what != OBSERVED_ROW || (s->present && !value_equal(s->id, now->id)))
+	if (!may_tell(s, now) || fault("f30-what-we-wrote-ourselves-is-an-edit"))
 		return DOUBT_NONE;
 	l = look_at(v, d, e, now);
 	if (l.fit == 0 && !(s->present ? l.before == 0 && l.neither > 0 : now->ours || is_as_inserted(&l))) {
@@ -131,14 +152,16 @@ enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def
 		if (is == NULL && !(l.before > 0 && shows_before(v, e, f, now)) && (is = intention(s, f, NULL)) != NULL) {
 			*guessed |= BIT(f);
 			news = true;
-		} else if (intention(s, f, NULL) != NULL && (s->present ? l.before > 0 : l.neither > 0 && !now->ours)) {
+		} else if (intention(s, f, NULL) != NULL && !(now->made & BIT(f)) && (s->present ? l.before > 0 : l.neither > 0 && !now->ours)) {
 			*suspect |= BIT(f);
 		}
 		if (is == NULL)
 			is = before;
 		if (is != NULL)
 			list[n++] = *is;
-		news |= digest_field(now->digests[f]) != (is != NULL ? is->digest : v->fields[f].digest);
+		if (is != NULL && now->made & BIT(f))
+			list[n - 1].digest = digest_field(now->digests[f]);
+		news |= digest_field(now->digests[f]) != (is != NULL ? list[n - 1].digest : v->fields[f].digest);
 	}
 	*shown = (struct vseen){ .known = true, .present = true, .id = now->id, .row = news ? 0 : digest_row(now->row), .owed = s->owed };
 	shown->n_deviations = n;

@@ -26,6 +26,7 @@ libcrmsync_a_SOURCES += \
 	src/sync/round_ahead.h src/sync/round_books.c \
 	src/sync/round_exchange.c \
 	src/sync/round_follow.c \
+	src/sync/round_forms.c \
 	src/sync/round_meant.c \
 	src/sync/round_forward.c \
 	src/sync/round_journal.c \

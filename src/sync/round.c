@@ -1,9 +1,9 @@
 /*
  * round.c - one round of one entity: what was captured or listed is decided, written elsewhere, marked, acknowledged.
  *
- *   RECALL -> LOOKUP -> RECALL_OLD -> READ -> READ_KEYS -> OWNERS -> MEANT -> FOLLOW -> STAMPS -> REFERRED -> KEYS -> PARENTS -> INTEND -> APPLY
- *      ^                                                                                                                        -> MARK -> ACK
- *      +----------------------------------- REST <--- records that another round had in work -------------------------------------+
+ *   RECALL -> LOOKUP -> RECALL_OLD -> READ -> READ_KEYS -> OWNERS -> MEANT -> FOLLOW -> FORMS -> STAMPS -> REFERRED -> KEYS -> PARENTS -> INTEND
+ *      ^                                                                                                       -> APPLY -> MARK -> ACK
+ *      +----------------------------------- REST <--- records that another round had in work --------------------------------+
  *
  *   RECALL      vectors of the records, by key                 READ_KEYS  rows whose insert may have happened before
  *   LOOKUP      records of local ids that the vectors do not   OWNERS     are these rows another record's?
@@ -13,6 +13,7 @@
  *   READ        rows and row versions at the other endpoints   INTEND     what is agreed and who is owed, before any write
  *   MEANT       which records do references mean whose keys are shown in another form?
  *   FOLLOW      do references mean what they meant, by another key?
+ *   FORMS       what does a target make of what a write in doubt was to write?
  *   REFERRED    does a record that stays refer to one that an undo is to end?
  *
  * A round that only plans goes from PARENTS to PLAN, where it tells what it would write, and no further (plan.c).
@@ -206,7 +207,8 @@ static const struct round_step {
 	[ROUND_READ_KEYS]  = { "read keys",  round_ask_read_keys,  NULL,	     ROUND_OWNERS },
 	[ROUND_OWNERS]	   = { "owners",     round_ask_owners,     NULL,	     ROUND_MEANT },
 	[ROUND_MEANT]	   = { "meant",      round_ask_meant,      NULL,	     ROUND_FOLLOW },
-	[ROUND_FOLLOW]	   = { "follow",     round_ask_follow,     NULL,	     ROUND_STAMPS },
+	[ROUND_FOLLOW]	   = { "follow",     round_ask_follow,     NULL,	     ROUND_FORMS },
+	[ROUND_FORMS]	   = { "forms",	     round_ask_forms,	   NULL,	     ROUND_STAMPS },
 	[ROUND_STAMPS]	   = { "stamps",     round_ask_stamps,     round_got_stamps,   ROUND_REFERRED },
 	[ROUND_REFERRED]   = { "referred",   round_ask_referred,   round_got_referred,   ROUND_KEYS },
 	[ROUND_KEYS]	   = { "keys",	     round_ask_keys,	     NULL,	     ROUND_PARENTS },

@@ -9,6 +9,7 @@
  *   round_journal.c what was decided, for people
  *   round_mark.c    what everybody shows now goes into the store
  *   round_meant.c   references to records whose key an endpoint keeps in a form of its own
+ *   round_forms.c   is it what a target made of a write in doubt?
  *   round_follow.c  references to records that have got another key
  *   round_forward.c the row of an insert in doubt, whose record has got another key since
  *   round_exchange.c rows that have exchanged their keys
@@ -29,7 +30,7 @@
 #include "sync/state.h"
 
 enum round_state {
-	ROUND_RECALL, ROUND_LOOKUP, ROUND_RECALL_OLD, ROUND_READ, ROUND_READ_KEYS, ROUND_OWNERS, ROUND_MEANT, ROUND_STAMPS, ROUND_FOLLOW,
+	ROUND_RECALL, ROUND_LOOKUP, ROUND_RECALL_OLD, ROUND_READ, ROUND_READ_KEYS, ROUND_OWNERS, ROUND_MEANT, ROUND_FOLLOW, ROUND_FORMS, ROUND_STAMPS,
 	ROUND_REFERRED, ROUND_KEYS, ROUND_PARENTS, ROUND_INTEND, ROUND_APPLY, ROUND_MARK, ROUND_ACK, ROUND_PLAN, ROUND_REST, ROUND_OVER
 };
 
@@ -297,6 +298,9 @@ uint64_t round_find_astray(struct round *r, const struct subject *s, size_t e, c
 /* Nobody is known by a key that it shows. True: it is put off, and its rows tell. False: they have been asked. */
 bool round_goes_by_rows(struct round *r, struct subject *s);
 void round_ask_meant(struct round *r);
+
+/* round_forms.c */
+void round_ask_forms(struct round *r);
 
 /* round_follow.c */
 /* A reference, and no part of its record's own key or of its unit. */

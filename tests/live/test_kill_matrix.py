@@ -7,7 +7,7 @@ from crm import eventually
 from editors import Load
 from killing import LONG, MOMENTS, TIMES, Killing
 
-STEPS = ("recall", "lookup", "recall old", "read", "read keys", "owners", "stamps", "follow", "keys", "parents", "intend", "apply", "mark", "ack", "rest")
+STEPS = ("recall", "lookup", "recall old", "read", "read keys", "owners", "follow", "forms", "stamps", "keys", "parents", "intend", "apply", "mark", "ack", "rest")
 
 
 @needs_failpoints

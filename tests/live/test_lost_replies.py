@@ -55,17 +55,21 @@ class Wire(threading.Thread):
         self.lost += 1
 
 
-class LostReplies(Pair):
-    """Without a unique index at b: what is inserted twice is there twice."""
+class Lossy(Pair):
+    """Answers of b may be lost."""
     name = "lost"
-    b_sql = THINGS + "ALTER TABLE things DROP CONSTRAINT things_k_key;" + TOUCH + """
-CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION touch();
-"""
 
     def setUp(self):
         super().setUp()
         self.wire = Wire(self.place.path, self.b.cluster.back_door)
         self.b_capture = {**self.b_capture, "connection": f"host={self.place.path} dbname={self.b.name} user=crmsync"}
+
+
+class LostReplies(Lossy):
+    """Without a unique index at b: what is inserted twice is there twice."""
+    b_sql = THINGS + "ALTER TABLE things DROP CONSTRAINT things_k_key;" + TOUCH + """
+CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION touch();
+"""
 
     def loses(self, what, *words):
         """That edit of a is carried to b, and the answer is lost."""
@@ -101,6 +105,70 @@ CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNC
         self.d.start()
         self.assertEqual(self.settled("k, code, name"), [("k1", "b", "second")])
         self.assertEqual(self.d.ctl_lines("conflicts"), [])
+        self.assert_quiet()
+
+
+class LostForms(Lossy):
+    """b rounds one field, makes capitals of another, and stamps what it writes."""
+    b_sql = THINGS.replace("amount numeric", "amount numeric(10,2)") + """
+CREATE FUNCTION shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.name := upper(NEW.name); NEW.changed := clock_timestamp(); RETURN NEW; END $$;
+CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNCTION shout();
+"""
+
+    def lost_and_killed(self, sql, *words):
+        """That write happened at b, nobody was told, and the daemon is gone."""
+        before = self.wire.lost
+        self.wire.lose('"things"', *words)
+        self.a.run(sql)
+        eventually(lambda: self.wire.lost > before, "the answer is lost")
+        self.d.kill()
+
+    def in_doubt(self):
+        self.a.run("INSERT INTO things (k, name, amount) VALUES ('k1', 'one', 1.111)")
+        self.begin()
+        self.lost_and_killed("UPDATE things SET name = 'two', amount = 2.2222", "UPDATE")
+        self.assertEqual(self.rows(self.b), [("k1", None, "TWO", "2.22")])
+
+    def go_on(self):
+        self.d.start()
+        self.d.wait()
+        self.assert_books(self.d)
+
+    def test_f30_what_the_target_made_of_it_is_no_edit_when_another_field_was_edited_there_meanwhile(self):
+        self.in_doubt()
+        self.b.run("UPDATE things SET code = 'b'")
+        self.go_on()
+        self.assertEqual(self.rows(self.a), [("k1", "b", "two", "2.2222")])
+        self.assertEqual(self.rows(self.b), [("k1", "b", "TWO", "2.22")])
+        self.assertEqual(self.d.ctl_lines("conflicts"), [])
+        self.assert_quiet()
+
+    def test_f30_nor_is_what_it_made_of_a_row_that_was_inserted(self):
+        self.begin()
+        self.lost_and_killed("INSERT INTO things (k, name, amount) VALUES ('k1', 'one', 1.111)", "INSERT")
+        self.b.run("UPDATE things SET code = 'b'")
+        self.go_on()
+        self.assertEqual(self.rows(self.a), [("k1", "b", "one", "1.111")])
+        self.assertEqual(self.rows(self.b), [("k1", "b", "ONE", "1.11")])
+        self.assertEqual([(c["field"], c["winner"]) for c in self.d.ctl_lines("conflicts")], [("code", "b")], "it was to be empty")
+        self.assert_quiet()
+
+    def test_f30_who_edits_such_a_field_meanwhile_is_heard(self):
+        self.in_doubt()
+        self.b.run("UPDATE things SET name = 'mine', code = 'b'")
+        self.go_on()
+        self.assertEqual(self.rows(self.a), [("k1", "b", "MINE", "2.2222")])
+        self.assertEqual(self.rows(self.b), [("k1", "b", "MINE", "2.22")])
+        self.assertEqual([(c["field"], c["winner"]) for c in self.d.ctl_lines("conflicts")], [("name", "b")], "he may not have seen what he wrote over")
+        self.assert_quiet()
+
+    def test_f30_and_who_edits_it_elsewhere_has_the_last_word(self):
+        self.in_doubt()
+        self.b.run("UPDATE things SET code = 'b'")
+        self.a.run("UPDATE things SET name = 'three'")
+        self.go_on()
+        self.assertEqual(self.rows(self.a), [("k1", "b", "three", "2.2222")])
+        self.assertEqual(self.rows(self.b), [("k1", "b", "THREE", "2.22")])
         self.assert_quiet()
 
 
