@@ -59,6 +59,7 @@ struct observation {
 	uint64_t followed;		/* ROW: references that only show that the record they mean has got another key; fields whose form is another one now */
 	uint64_t own_forms;		/* ROW: references to what is agreed, whose key it shows in a form of its own */
 	uint64_t made;			/* ROW: fields that show what the endpoint makes of what a write in doubt was to write there */
+	uint64_t maybe;			/* ROW: fields that may be that: nobody shows any more what it was to write */
 	uint64_t moved;			/* ROW: references that show the same key as before, of another record than before */
 	struct value id;		/* ROW: local id */
 	const struct value *values;	/* ROW: by field index */

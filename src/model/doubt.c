@@ -59,7 +59,7 @@ static const struct vdeviation *fitting(const struct vseen *s, size_t f, const s
 {
 	uint32_t digest = digest_field(now->digests[f]);
 
-	return intention(s, f, now->made & BIT(f) ? NULL : &digest);
+	return intention(s, f, (now->made | now->maybe) & BIT(f) ? NULL : &digest);
 }
 
 static bool shows_before(const struct vector *v, size_t e, size_t f, const struct observation *now)
@@ -113,19 +113,15 @@ static bool may_tell(const struct vseen *s, const struct observation *now)
 	return s->uncertain && s->n_intended > 0 && now->what == OBSERVED_ROW && (!s->present || value_equal(s->id, now->id));
 }
 
-uint64_t doubt_unclear(const struct vector *v, const struct entity_def *d, size_t e, const struct observation *now)
+bool doubt_unclear(const struct vector *v, const struct entity_def *d, size_t e, size_t f, const struct observation *now, uint32_t *meant)
 {
 	const struct vseen *s = &v->seen[e];
-	uint64_t mask = 0;
+	const struct vdeviation *x = may_tell(s, now) ? intention(s, f, NULL) : NULL;
 
-	for (size_t f = 0; may_tell(s, now) && f < v->n_fields; f++) {
-		const struct vdeviation *meant = intention(s, f, NULL);
-
-		if (meant != NULL && meant->digest == v->fields[f].digest && (s->present || !d->fields[f].is_key) &&
-		    fitting(s, f, now) == NULL && !shows_before(v, e, f, now))
-			mask |= BIT(f);
-	}
-	return mask;
+	if (x == NULL || (!s->present && d->fields[f].is_key) || fitting(s, f, now) != NULL || shows_before(v, e, f, now))
+		return false;
+	*meant = x->digest;
+	return true;
 }
 
 enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def *d, size_t e, const struct observation *now,
@@ -152,14 +148,15 @@ enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def
 		if (is == NULL && !(l.before > 0 && shows_before(v, e, f, now)) && (is = intention(s, f, NULL)) != NULL) {
 			*guessed |= BIT(f);
 			news = true;
-		} else if (intention(s, f, NULL) != NULL && !(now->made & BIT(f)) && (s->present ? l.before > 0 : l.neither > 0 && !now->ours)) {
+		} else if ((now->maybe & BIT(f)) || (intention(s, f, NULL) != NULL && !(now->made & BIT(f)) &&
+						     (s->present ? l.before > 0 : l.neither > 0 && !now->ours))) {
 			*suspect |= BIT(f);
 		}
 		if (is == NULL)
 			is = before;
 		if (is != NULL)
 			list[n++] = *is;
-		if (is != NULL && now->made & BIT(f))
+		if (is != NULL && (now->made | now->maybe) & BIT(f))
 			list[n - 1].digest = digest_field(now->digests[f]);
 		news |= digest_field(now->digests[f]) != (is != NULL ? list[n - 1].digest : v->fields[f].digest);
 	}

@@ -8,7 +8,8 @@
  * of either; where every field that was to be written shows a third value, the write most likely happened first. Where one shows
  * what was intended and another one what was there before, one of the two was edited to a value that we know: nobody
  * can tell which, and an old value under a fresh stamp would beat what is newer; both count as known, neither as an edit.
- * What the endpoint makes of what was intended (it rounds it, say) is as good as that, where it could be asked.
+ * What the endpoint makes of what was intended (it rounds it, say) is as good as that, where it could be asked; where it may be that and
+ * nobody can tell, it is suspect.
  * Nor can be told whether all of a row with our insert's key is ours when only some of its fields fit. Such fields are suspect:
  * known, but when they are overwritten the journal says so. Where nothing but empty fields was inserted besides the key, a row with that
  * key and nothing else is ours.
@@ -37,8 +38,8 @@ enum doubt_verdict {
 enum doubt_verdict doubt_resolve(const struct vector *base, const struct entity_def *, size_t endpoint, const struct observation *now,
 				 struct arena *, struct vseen *shown, uint64_t *guessed, uint64_t *suspect);
 
-/* Fields that tell neither where nothing newer is agreed than what was intended: is it the endpoint's own form of that? (now->made) */
-uint64_t doubt_unclear(const struct vector *base, const struct entity_def *, size_t endpoint, const struct observation *now);
+/* That field tells neither: is it the endpoint's own form of what was intended? (now->made, now->maybe) *meant: the digest of that. */
+bool doubt_unclear(const struct vector *base, const struct entity_def *, size_t endpoint, size_t field, const struct observation *now, uint32_t *meant);
 
 /*
  * Fields that are as empty there as an insert in doubt was to leave them (it pointed to a row that had yet to come). Whosever row it is, that

@@ -514,6 +514,28 @@ START_TEST(an_equal_key_refuses_an_insert_and_force_says_which)
 }
 END_TEST
 
+START_TEST(what_an_update_would_make_of_a_row_is_told_and_nothing_of_it_stays)
+{
+	struct write list[3];
+
+	rig_sql(&r, "INSERT INTO " PEOPLE " (email, \"full name\", amount) VALUES ('a', 'a \"b\\(,)', 1), ('b', '', 2), ('c', 'C', 3)");
+	list[0] = rig_update(&r, person("a"), P_AMOUNT, "1.239", -1);
+	list[1] = rig_update(&r, person("b"), P_AMOUNT, "12345678901234567890", -1);
+	list[2] = rig_update(&r, person("c"), P_NAME, NULL, -1);
+	rig_sql(&r, "UPDATE " PEOPLE " SET score = 7 WHERE email = 'c'");
+	rig_attempt(&r, r.people, list, 3);
+	ck_assert(value_equal(*back(&list[0], P_AMOUNT), value_of("1.24")));
+	ck_assert(value_equal(*back(&list[0], P_NAME), value_of("a \"b\\(,)")));
+	ck_assert(value_is_null(*back(&list[0], P_SCORE)));
+	ck_assert_ptr_null(list[1].readback);	/* refused */
+	ck_assert_ptr_null(list[2].readback);	/* not the row that it was */
+	list[1] = rig_update(&r, person("b"), P_AMOUNT, "2.5", -1);
+	rig_attempt(&r, r.people, &list[1], 1);
+	ck_assert(value_equal(*back(&list[1], P_NAME), value_of("")));
+	ck_assert_str_eq(rig_ask(&r, "SELECT string_agg(email || amount, ' ' ORDER BY email) FROM " PEOPLE), "a1.00 b2.00 c3.00");
+}
+END_TEST
+
 START_TEST(what_somebody_makes_of_a_row_right_behind_our_write_is_not_read_back_with_it)
 {
 	struct write w;
@@ -1116,6 +1138,7 @@ static Suite *write_suite(void)
 	tcase_add_test(t, a_row_that_changed_or_vanished_is_refused);
 	tcase_add_test(t, a_row_that_changes_while_we_wait_for_it_is_refused);
 	tcase_add_test(t, an_equal_key_refuses_an_insert_and_force_says_which);
+	tcase_add_test(t, what_an_update_would_make_of_a_row_is_told_and_nothing_of_it_stays);
 	tcase_add_test(t, what_somebody_makes_of_a_row_right_behind_our_write_is_not_read_back_with_it);
 	tcase_add_test(t, rows_that_exchange_values_are_written_together_and_quietly);
 	tcase_add_test(t, a_circle_in_which_a_row_changes_meanwhile_is_refused_as_a_whole);

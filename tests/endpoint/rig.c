@@ -344,6 +344,21 @@ void rig_write(struct rig *r, struct link *l, struct write *list, size_t n)
 	await(&a, "write", NULL);
 }
 
+static void on_attempted(void *arg, struct write_batch *batch)
+{
+	(void)batch;
+	answered(arg, NULL, NULL);
+}
+
+void rig_attempt(struct rig *r, struct link *l, struct write *list, size_t n)
+{
+	struct write_batch batch = { .list = list, .n = n, .arena = &r->arena };
+	struct answer a = { .r = r };
+
+	l->ops->attempt(l, &batch, on_attempted, &a);
+	await(&a, "attempt", NULL);
+}
+
 static void on_position(void *arg, const char *position, const struct err *e)
 {
 	answered(arg, position != NULL ? xstrdup(position) : NULL, e);

@@ -56,6 +56,7 @@ struct rowset *rig_read(struct rig *r, struct link *l, const char *const *ids, s
 struct rowset *rig_read_by_key(struct rig *r, struct link *l, const struct value *keys, size_t n);
 struct rowset *rig_read_referring(struct rig *r, struct link *l, size_t field, const char *const ids[], size_t n, size_t max);
 void rig_write(struct rig *r, struct link *l, struct write *list, size_t n);
+void rig_attempt(struct rig *r, struct link *l, struct write *list, size_t n);
 char *rig_position_now(struct rig *r, struct link *l);
 int64_t rig_estimate(struct rig *r, struct link *l);
 int64_t rig_stamp(struct rig *r, struct link *l, const char *id);	/* STAMP_UNKNOWN: not in the log */
