@@ -56,6 +56,8 @@ FAULTS = [Fault(*line) for line in (
     ("F09", "f09-reads-nothing-back", "test_failure_modes.Normalised.test_f09_what_the_target_makes_of_a_value_stays_there_and_is_quiet"),
     ("F09", "f09-what-is-edited-at-once-is-not-told-from-what-was-written",
      "test_failure_modes.Normalised.test_f09_a_row_that_is_edited_as_soon_as_it_was_written_is_not_all_somebody_s_edit"),
+    ("F09", "f09-what-is-edited-at-once-is-not-told-from-what-was-written",
+     "test_failure_modes.EditedAtOnce.test_f09_a_difference_that_was_written_to_it_is_not_counted_once_more"),
     ("F09", "f09-what-triggers-make-of-our-write-is-ours",
      "test_failure_modes.Normalised.test_f09_what_a_trigger_at_the_target_does_to_another_row_travels"),
     ("F10", "f10-whoever-deletes-wins", "test_rules.LastWriterWins.test_f10_an_edit_wins_over_a_later_delete"),

@@ -311,6 +311,28 @@ CREATE TRIGGER shout BEFORE INSERT OR UPDATE ON things FOR EACH ROW EXECUTE FUNC
         self.assert_quiet()
 
 
+class EditedAtOnce(Pair):
+    """b rounds what is written to it, and each row is edited there as soon as it was written, before anybody else could read it."""
+    a_sql = THINGS.replace("name text", "name int")
+    b_sql = a_sql.replace("amount numeric", "amount numeric(10,2)")
+    edits = """
+CREATE FUNCTION at_once() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$ BEGIN
+  BEGIN UPDATE things SET code = 'b' || NEW.name WHERE id = NEW.id; EXCEPTION WHEN division_by_zero THEN NULL; END; RETURN NULL; END $$;
+CREATE TRIGGER at_once AFTER UPDATE OF name ON things FOR EACH ROW EXECUTE FUNCTION at_once();
+"""
+    entities = THING.replace("  fields:", "  conflict: {fields: {name: add}}\n  fields:").replace("name: {type: text}", "name: {type: integer}")
+
+    def test_f09_a_difference_that_was_written_to_it_is_not_counted_once_more(self):
+        self.a.run("INSERT INTO things (k, name, amount) VALUES ('k1', 100, 1)")
+        self.begin()
+        self.b.run(self.edits)
+        self.a.run("UPDATE things SET name = 129, amount = 3.14159")
+        eventually(lambda: self.a.one("SELECT code FROM things") == "b129", "what was edited at b travels")
+        self.d.wait()
+        self.assertEqual((self.rows(self.a), self.rows(self.b)), ([("k1", "b129", 129, "3.14159")], [("k1", "b129", 129, "3.14")]))
+        self.assert_quiet()
+
+
 class Failing(Pair):
     """b's own functions fail, with codes that are said to be of no row: for some things, and for all others."""
     b_sql = THINGS + """
