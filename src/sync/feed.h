@@ -67,14 +67,14 @@ void listing_over(struct side *side);		/* ended or given up: what is still to be
 void gap_found(struct side *side, const char *now);	/* capture stands at another position than it left */
 void sweep_again(struct side *side);		/* the sweep was given up */
 void sweep_done(struct side *side);		/* the survey or sweep has seen everything */
-void survey_compare(struct side *, struct value fields);	/* which of them had another column or form then, as that mark says */
+void survey_compare(struct side *, struct value mark);	/* which fields had another column or form then */
 bool survey_holds(const struct side *side, struct value mark);	/* it saw the table as the topology describes it now */
 int64_t survey_quantum_us(struct value mark);			/* the precision of that side's stamps */
 /*
  * In the store. The kinds: "survey"; "poll", the position of any capture, and "watermark", which are worth something while there is a survey;
- * "unaccounted", while it is so, which stands for itself; "fields", their columns and forms when it was surveyed.
+ * "unaccounted", while it is so, which stands for itself.
  */
-enum { SIDE_MARKS = 5 };
+enum { SIDE_MARKS = 4 };
 extern const char *const side_marks[SIDE_MARKS];
 void side_name_mark(const struct side *side, const char *kind, char out[200]);
 

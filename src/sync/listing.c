@@ -168,7 +168,7 @@ void sweep_done(struct side *side)
 
 /* ---- survey marks ------------------------------------------------------------------------------------ */
 
-const char *const side_marks[SIDE_MARKS] = { "survey", "poll", "watermark", "unaccounted", "fields" };
+const char *const side_marks[SIDE_MARKS] = { "survey", "poll", "watermark", "unaccounted" };
 
 void side_name_mark(const struct side *side, const char *kind, char out[200])
 {
@@ -210,13 +210,15 @@ uint64_t listing_shape(const struct side *side)
 	return shape;
 }
 
-/* The mark: when, how precise its stamps are, and of what shape. */
+/* The mark: when, how precise its stamps are, and of what shape. A line for each field says which column it had, and what form. */
 bool survey_holds(const struct side *side, struct value mark)
 {
+	const char *end = memchr(mark.data, '\n', (size_t)mark.len);
+	int len = end != NULL ? (int)(end - mark.data) : mark.len;
 	char shape[24];
 	int n = snprintf(shape, sizeof shape, " %016llx", (unsigned long long)listing_shape(side));
 
-	return mark.len > n && memcmp(mark.data + mark.len - n, shape, (size_t)n) == 0;
+	return len > n && memcmp(mark.data + len - n, shape, (size_t)n) == 0;
 }
 
 int64_t survey_quantum_us(struct value mark)
@@ -227,9 +229,7 @@ int64_t survey_quantum_us(struct value mark)
 	return second != NULL ? strtoll(first + 1, NULL, 10) : 1;	/* earlier versions did not say */
 }
 
-/* ---- the mark of its fields: what vectors tell of them is of the column and the form that they had then --- */
-
-/* In front of each a line's end, so that it is found by that. */
+/* What vectors tell of a field is of the column and the form that it had then. Lines begin with their ends, so that a field's is found. */
 static void add_column(const struct side *side, size_t f, struct buf *out)
 {
 	const char *column = side->mapping->columns[f];
@@ -248,30 +248,29 @@ static void add_field(const struct side *side, size_t f, struct buf *out)
 	buf_fini(&form);
 }
 
-static void compare_field(struct side *side, size_t f, const char *fields)
+static void compare_field(struct side *side, size_t f, const char *mark)
 {
 	struct buf name = { 0 }, column = { 0 }, whole = { 0 };
 
 	buf_addf(&name, "\n%s ", side->flow->def->fields[f].name);
 	add_column(side, f, &column);
 	add_field(side, f, &whole);
-	if (strstr(fields, name.p) == NULL)
-		;	/* it is new */
-	else if (strstr(fields, column.p) == NULL)
+	if (strstr(mark, name.p) == NULL)
+		;	/* it is new; or nothing is said of any, as by earlier versions */
+	else if (strstr(mark, column.p) == NULL)
 		side->moved |= UINT64_C(1) << f;
-	else if (strstr(fields, whole.p) == NULL)
+	else if (strstr(mark, whole.p) == NULL)
 		side->reformed |= UINT64_C(1) << f;
 	buf_fini(&name);
 	buf_fini(&column);
 	buf_fini(&whole);
 }
 
-void survey_compare(struct side *side, struct value fields)
+void survey_compare(struct side *side, struct value mark)
 {
-	char *text = value_is_null(fields) ? NULL : xstrndup(fields.data, (size_t)fields.len);
+	char *text = xstrndup(mark.data, (size_t)mark.len);
 
-	side->moved = side->reformed = 0;
-	for (size_t f = 0; text != NULL && f < side->flow->def->n_fields; f++)
+	for (size_t f = 0; f < side->flow->def->n_fields; f++)
 		compare_field(side, f, text);
 	if (fault("f08-another-column-shows-what-was-edited"))
 		side->moved = 0;
@@ -304,22 +303,21 @@ static void on_survey_marked(void *arg, const struct err *e)
 
 static void mark_surveyed(struct side *side, done_fn *done, void *arg)
 {
-	char name[200], fields_name[200], mark[64];
-	struct buf fields = { 0 };
-	struct store_position p[2] = { { name, mark } };
-	struct store_write w = { .positions = p, .n_positions = 2 };
+	char name[200];
+	struct buf mark = { 0 };
+	struct store_position p = { name, NULL };
+	struct store_write w = { .positions = &p, .n_positions = 1 };
 
-	for (size_t f = 0; f < side->flow->def->n_fields; f++)
-		add_field(side, f, &fields);
-	p[1] = (struct store_position){ fields_name, fields.p };
 	side_name_mark(side, "survey", name);
-	side_name_mark(side, "fields", fields_name);
-	snprintf(mark, sizeof mark, "%lld %lld %016llx", (long long)(clock_wall_us() / 1000000), (long long)side->link->quantum_us,
+	buf_addf(&mark, "%lld %lld %016llx", (long long)(clock_wall_us() / 1000000), (long long)side->link->quantum_us,
 		 (unsigned long long)listing_shape(side));
+	for (size_t f = 0; f < side->flow->def->n_fields; f++)
+		add_field(side, f, &mark);
+	p.text = mark.p;
 	failpoint("listing", "mark", "before");
 	side->flow->sync->store->ops->write(side->flow->sync->store, side->flow->index, &w, done, arg);
-	buf_fini(&fields);
 	failpoint("listing", "mark", "sent");
+	buf_fini(&mark);
 }
 
 struct ordered {			/* somebody else has listed all of it */

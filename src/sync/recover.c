@@ -123,29 +123,20 @@ static void on_survey_mark(void *arg, struct value text, const struct err *e)
 		m->rc->failed = true;
 	} else {
 		m->side->joined = value_equal(text, value_of(JOINED));
+		m->side->moved = m->side->reformed = 0;
 		m->side->surveyed = (!value_is_null(text) && survey_holds(m->side, text)) ||
 				    (m->side->surveyed && fault("f22-a-lost-state-is-gone-on-with"));
-		if (!value_is_null(text) && !m->side->surveyed && !m->side->joined)
+		if (!value_is_null(text) && !m->side->surveyed && !m->side->joined) {
 			log_info("the topology says something new of this table: it is listed again",
 				 LOG_S("entity", m->side->flow->def->name), LOG_S("endpoint", m->side->mapping->endpoint->name));
+			survey_compare(m->side, text);
+		}
 		if (!value_is_null(text) && !m->side->joined)
 			m->rc->met[m->side->flow->index] |= BIT(m->side->endpoint);
 		m->side->survey_known = m->side->wanted = true;
 		if (!value_is_null(text))	/* also while it is away */
 			flow_note_quantum(m->side->flow, survey_quantum_us(text));
 	}
-	recovery_step(m->rc);
-	free(m);
-}
-
-static void on_fields_mark(void *arg, struct value text, const struct err *e)
-{
-	struct mark_load *m = arg;
-
-	if (e != NULL)
-		m->rc->failed = true;
-	else
-		survey_compare(m->side, text);
 	recovery_step(m->rc);
 	free(m);
 }
@@ -667,7 +658,6 @@ static void on_intents(void *arg, const struct value *names, const struct value 
 		for (size_t k = 0; k < s->topology->n_endpoints; k++)
 			if (s->flows[i].sides[k] != NULL) {
 				load_mark(rc, s->flows[i].sides[k], "survey", on_survey_mark);
-				load_mark(rc, s->flows[i].sides[k], "fields", on_fields_mark);
 				load_mark(rc, s->flows[i].sides[k], "poll", on_poll_mark);
 				load_mark(rc, s->flows[i].sides[k], "unaccounted", on_unaccounted_mark);
 			}
