@@ -304,6 +304,7 @@ FAULTS = [Fault(*line) for line in (
      "test_lost_replies.LostForms.test_f30_what_the_target_made_of_it_is_no_edit_when_another_field_was_edited_there_meanwhile"),
     ("F30", "f30-what-the-target-made-of-it-is-an-edit", "test_lost_replies.LostForms.test_f30_nor_is_what_it_made_of_a_row_that_was_inserted"),
     ("F30", "f30-what-the-target-made-of-it-is-an-edit", "test_lost_replies.LostForms.test_f30_and_who_edits_it_elsewhere_has_the_last_word"),
+    ("F30", "f30-whatever-a-target-shows-is-what-it-made-of-it", "test_lost_replies.LostForms.test_f30_who_edits_such_a_field_meanwhile_is_heard"),
     ("F30", "f30-what-we-wrote-ourselves-is-an-edit", "test_lost_replies.LostReplies.test_f30_an_edit_made_elsewhere_before_our_write_was_heard_of_is_later_than_it"),
     ("F30", "f30-an-insert-in-doubt-is-sent-again",
      "test_lost_replies.LostReplies.test_f30_the_answer_to_an_insert_an_update_and_a_delete_is_lost"),
