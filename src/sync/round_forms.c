@@ -94,10 +94,12 @@ static void take_form(struct round *r, size_t e, const struct write *w, uint64_t
 {
 	const struct entity_def *def = r->flow->def;
 	struct observation *seen = &((struct subject *)w->subject)->seen[e], made;
+	struct meter_entity counted = { 0 };		/* nobody has that row */
 	const struct field_def *field;
 	struct err bad = { 0 };
 
-	if (w->readback == NULL || !round_observe(r, r->flow->sides[e], w->readback, &made, &field, &bad) || made.what != OBSERVED_ROW)
+	if (w->readback == NULL || !observe_row(r->flow, r->flow->sides[e], w->readback, &r->arena, &counted, &made, &field, &bad) ||
+	    made.what != OBSERVED_ROW)
 		return;
 	for (size_t f = 0; f < def->n_fields; f++) {
 		if (!(w->fields & BIT(f)))

@@ -477,8 +477,11 @@ static void on_read_keys(void *arg, struct rowset *rows, const struct err *e)
 	round_count_read(r, rd->endpoint, rows->bytes, rd->asked_us);
 	for (size_t i = 0; i < rows->n; i++)
 		take_row_by_key(rd, side, &rows->rows[i]);
-	for (size_t i = 0; i < rd->n; i++)
-		rd->subjects[i]->seen[rd->endpoint].looked_for = rd->subjects[i]->seen[rd->endpoint].what == OBSERVED_ABSENT;
+	for (size_t i = 0; i < rd->n; i++) {
+		struct observation *seen = &rd->subjects[i]->seen[rd->endpoint];
+
+		seen->looked_for = seen->what == OBSERVED_ABSENT && !seen->outside;
+	}
 	round_answered(r);
 }
 

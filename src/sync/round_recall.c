@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -340,19 +341,42 @@ static bool knows_row(const struct round *r, struct subject *s, struct vector *v
 	return seen->present && value_equal(seen->id, s->source_id);
 }
 
+struct deleted {			/* local ids of rows that were, in order */
+	struct value *ids;
+	size_t n;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	const struct value *x = a, *y = b;
+
+	return x->len != y->len ? x->len - y->len : memcmp(x->data, y->data, (size_t)x->len);
+}
+
+static struct deleted list_deleted(struct round *r)
+{
+	struct deleted d = { arena_alloc(&r->arena, (r->n + 1) * sizeof *d.ids), 0 };
+
+	for (size_t i = 0; i < r->n; i++)
+		if (!value_is_null(r->subjects[i].deleted_id))
+			d.ids[d.n++] = r->subjects[i].deleted_id;
+	qsort(d.ids, d.n, sizeof *d.ids, by_id);
+	return d;
+}
+
 /* The row that the vector knows there was deleted: that news is in this round, and this row the one that took its place. */
-static void look_for_deleted(const struct round *r, struct subject *s)
+static void look_for_deleted(const struct round *r, struct subject *s, const struct deleted *d)
 {
 	const struct vseen *known = &s->base->seen[r->side->endpoint];
 
-	for (size_t i = 0; r->captured != NULL && known->present && !s->confirmed && i < r->n; i++)
-		if (!value_is_null(r->subjects[i].deleted_id) && value_equal(r->subjects[i].deleted_id, known->id))
-			s->deleted_id = known->id;
+	if (known->present && !s->confirmed && bsearch(&known->id, d->ids, d->n, sizeof *d->ids, by_id) != NULL)
+		s->deleted_id = known->id;
 }
 
 void round_got_recall(struct round *r)
 {
 	size_t e = r->side != NULL ? r->side->endpoint : 0;
+	struct deleted deleted = list_deleted(r);
 
 	for (size_t i = 0; i < r->n; i++) {
 		struct subject *s = &r->subjects[i];
@@ -371,7 +395,7 @@ void round_got_recall(struct round *r)
 		}
 		s->confirmed = s->base != NULL && knows_row(r, s, s->base);
 		if (s->base != NULL && s->seen[e].what == OBSERVED_ROW)
-			look_for_deleted(r, s);
+			look_for_deleted(r, s, &deleted);
 	}
 }
 

@@ -151,7 +151,7 @@ bool waiting_is_listed(const struct flow *flow, const struct rid *rid)
 	return !journal_waiting_each(flow->sync->journal, flow->def->name, text, NULL, 0, 0, find_any, &found, &e) || found;
 }
 
-/* All of it: lines go by the record's digest, and the key of the digests is a new one. */
+/* All of it where the state was lost: lines go by the record's digest, and the key of the digests is a new one. */
 void waiting_forget(struct flow *flow, const char *endpoint)
 {
 	struct err e = { 0 };

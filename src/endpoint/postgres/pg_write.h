@@ -53,7 +53,7 @@ struct task {			/* a batch that is being written */
 
 void pg_write_run(struct task *t);		/* pieces until one has been sent, or none is left */
 void pg_write_push(struct task *t, struct piece piece);
-void pg_write_read_back(struct task *t, struct write *w, struct value image);
+void pg_write_read_back(struct task *t, struct write *w, struct value image);	/* pg_row_of_image(): the row reads otherwise than it was sent */
 void pg_write_set_error(struct task *t, struct write *w, const struct err *e);
 void pg_write_blame(struct task *t, struct write *w, const struct err *e);		/* an error that is of one row, and whose it is */
 void pg_write_all_failed(struct task *t, const struct err *e);				/* it is not about any row */
