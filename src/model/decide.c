@@ -2,6 +2,7 @@
  * decide.c - see decide.h.
  *
  *   follow     references to records that have got another key                 decide_follow(), in decide_follow.c
+ *   unclear    what may be news or none shows what it did                        decide_leave_unclear(), in decide_follow.c
  *   changed?   per endpoint: which fields are not what it last showed           find_edits()
  *   stamp      one key per observation                                         stamp_edits()
  *   join       per field: the greatest key among agreed and edited               decide_join_fields()
@@ -167,7 +168,7 @@ static uint64_t collided_fields(const struct work *w, size_t e, uint64_t changed
 	bool compared = false;
 
 	for (size_t o = 0; o < v->n_endpoints; o++) {
-		if (o == e || w->seen[o].what != OBSERVED_ROW || !v->seen[o].same || v->row != digest_row(w->seen[o].row))
+		if (o == e || w->seen[o].what != OBSERVED_ROW || w->seen[o].unclear != 0 || !v->seen[o].same || v->row != digest_row(w->seen[o].row))
 			continue;
 		compared = true;
 		for (size_t f = 0; f < v->n_fields; f++)
@@ -224,7 +225,7 @@ static void find_row_edits(struct work *w, size_t e)
 	x->changed = differing_fields(v, e, &w->seen[e]) | entered_anew(v, e, &w->seen[e]);
 	if (shown_row(v, e) == 0 || shown_row(v, e) != digest_row(w->seen[e].row))
 		x->changed |= collided_fields(w, e, x->changed);
-	x->changed = widen_to_units(w, x->changed);
+	x->changed = widen_to_units(w, x->changed & ~w->seen[e].unclear);
 	for (size_t f = 0; f < v->n_fields; f++)
 		if ((x->changed & BIT(f)) && shown_digest(v, e, f) == 0)
 			x->no_base |= BIT(f);
@@ -426,7 +427,7 @@ uint8_t decide_find_holder(const struct work *w, size_t f)
 	uint8_t maybe = 255;
 
 	for (size_t e = 0; v != NULL && e < w->policy->n_endpoints; e++) {
-		if (w->seen[e].what != OBSERVED_ROW || digest_field(w->seen[e].digests[f]) != v->fields[f].digest)
+		if (w->seen[e].what != OBSERVED_ROW || (w->seen[e].unclear & BIT(f)) || digest_field(w->seen[e].digests[f]) != v->fields[f].digest)
 			continue;
 		if (v->row != 0 && digest_row(w->seen[e].row) == v->row)
 			return (uint8_t)e;
@@ -605,6 +606,7 @@ static void decide_once(const struct decide_policy *policy, const struct vector 
 	out->digests = arena_alloc(arena, n_fields * sizeof *out->digests);
 	out->words = arena_zalloc(arena, n_fields * sizeof *out->words);
 	out->marks = arena_zalloc(arena, n_fields * sizeof *out->marks);
+	decide_leave_unclear(&w);
 	find_edits(&w);
 	for (size_t e = 0; e < n_endpoints; e++) {
 		stamp_edits(&w, e);

@@ -61,6 +61,7 @@ struct observation {
 	uint64_t made;			/* ROW: fields that show what the endpoint makes of what a write in doubt was to write there */
 	uint64_t maybe;			/* ROW: fields that may be that: nobody shows any more what it was to write */
 	uint64_t moved;			/* ROW: references that show the same key as before, of another record than before */
+	uint64_t unclear;		/* ROW: whole units of which nobody can tell yet whether they show news: as if they showed what they did */
 	struct value id;		/* ROW: local id */
 	const struct value *values;	/* ROW: by field index */
 	const uint64_t *digests;	/* ROW: value_digest() of each */
@@ -117,6 +118,7 @@ enum action { ACTION_NONE, ACTION_INSERT, ACTION_UPDATE, ACTION_DELETE };
 struct order {				/* what to do at one endpoint */
 	enum action action;
 	uint64_t fields;		/* insert, update */
+	uint64_t unclear;		/* update: what is not written, and not taken for known by what comes back either (struct observation) */
 	/* When it was carried out: */
 	uint64_t astray;		/* references that came to mean another record than they should */
 	uint64_t edited;		/* update: fields that were not written, and that the target changed all the same */

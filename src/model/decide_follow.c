@@ -10,6 +10,9 @@
  * A row that was moved to the record that has the former key by now shows what it showed before, and was edited all the same: it is left to
  * differ from what is agreed.
  *
+ * Of some nobody can tell yet whether they show that or an edit. They count as what they showed: whatever else is edited in that row is news all the
+ * same, and goes where it belongs; but they are not written, nor does their row hold what is agreed.
+ *
  * A row may also show the agreed record by a key in a form of that endpoint's own (sync/round_meant.c). That is as quiet as any other such form.
  */
 #include "model/decide_work.h"
@@ -78,6 +81,48 @@ static void leave(struct work *w, struct vector *told, size_t e, size_t f)
 {
 	show(w, told, e, &(struct vdeviation){ (uint8_t)f, told->fields[f].digest, told->fields[f].key });
 	told->seen[e].row = 0;
+}
+
+/* row: 0 where the rest is another one as well. */
+static void leave_out(struct work *w, size_t e, struct observation *o)
+{
+	uint64_t *digests = arena_alloc(w->arena, w->base->n_fields * sizeof *digests);
+	bool same = true;
+
+	for (size_t f = 0; f < w->base->n_fields; f++) {
+		digests[f] = o->unclear & BIT(f) ? shown_digest(w->base, e, f) : o->digests[f];
+		same &= digest_field(digests[f]) == shown_digest(w->base, e, f);
+	}
+	o->digests = digests;
+	o->row = same ? shown_row(w->base, e) : 0;
+	o->followed &= ~o->unclear;
+	o->own_forms &= ~o->unclear;
+	o->moved &= ~o->unclear;
+}
+
+/* With a write in doubt that may be what it has come to show: that is told from the row as a whole. */
+static bool hides_row(const struct work *w, size_t e)
+{
+	return !base_knows(w, e) || w->base->seen[e].uncertain || fault("f13-what-is-unclear-hides-its-row");
+}
+
+void decide_leave_unclear(struct work *w)
+{
+	struct observation *seen = NULL;
+
+	for (size_t e = 0; e < w->policy->n_endpoints; e++) {
+		if (w->seen[e].what != OBSERVED_ROW || w->seen[e].unclear == 0)
+			continue;
+		if (seen == NULL) {
+			seen = arena_alloc(w->arena, w->policy->n_endpoints * sizeof *seen);
+			memcpy(seen, w->seen, w->policy->n_endpoints * sizeof *seen);
+			w->seen = seen;
+		}
+		if (hides_row(w, e))
+			seen[e] = (struct observation){ .what = OBSERVED_NOTHING, .stamp = STAMP_NONE };
+		else
+			leave_out(w, e, &seen[e]);
+	}
 }
 
 void decide_follow(struct work *w)

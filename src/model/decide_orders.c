@@ -29,6 +29,46 @@ static bool is_overwritten(const struct work *w, size_t e, size_t f)
 	return !w->policy->endpoints[e].votes && base_knows(w, e) && shown_digest(w->base, e, f) != digest_field(w->seen[e].digests[f]);
 }
 
+/* What is agreed now comes from an edit of this observation, made on top of something else. */
+static bool was_edited(const struct work *w, size_t f)
+{
+	uint8_t e = w->winner[f];
+
+	return (w->added & BIT(f)) || (e != 255 && !(w->edits[e].no_base & BIT(f)));
+}
+
+/*
+ * It shows the agreed value by chance: of an earlier edit, put back or written once more elsewhere by an edit that it has not
+ * seen. A later edit there counts from what it had seen.
+ */
+static bool shows_older_edit(const struct work *w, size_t e, size_t f, const struct edit_key *key)
+{
+	const struct vfield *now = &w->out->next->fields[f];
+
+	return !same_key(key, &now->key) &&
+	       (w->base->fields[f].digest != now->digest || was_edited(w, f) || vseen_deviation(&w->base->seen[e], f) != NULL);
+}
+
+/* What nobody can tell yet shows the edit that it showed before. */
+static bool shows_agreed(const struct work *w, size_t e, size_t f)
+{
+	const struct observation *o = &w->seen[e];
+	struct edit_key key;
+
+	if (keeps_word(w, e, f) || digest_field(o->digests[f]) != w->out->next->fields[f].digest)
+		return false;
+	if (!(o->unclear & BIT(f)))
+		return !(w->out->have & BIT(f)) || o->digests[f] == w->out->digests[f];
+	key = decide_shown_key(w, e, f);
+	return !shows_older_edit(w, e, f, &key);
+}
+
+/* 0: part of it is what it showed before, and the rest is not. */
+static uint64_t row_now(const struct work *w, size_t e)
+{
+	return w->seen[e].unclear != 0 ? w->seen[e].row : digest_row(w->seen[e].row);
+}
+
 /* What the endpoint shows now, told against the newly agreed row. */
 static void show_now(struct work *w, size_t e)
 {
@@ -41,9 +81,8 @@ static void show_now(struct work *w, size_t e)
 	for (size_t f = 0; f < next->n_fields; f++) {
 		const struct edit *x = &w->edits[e];
 		uint32_t digest = digest_field(o->digests[f]);
-		bool agreed = !keeps_word(w, e, f) && digest == next->fields[f].digest && (!(w->out->have & BIT(f)) || o->digests[f] == w->out->digests[f]);
 
-		if (agreed && !fault("f08-writes-what-is-there-already"))
+		if (shows_agreed(w, e, f) && !fault("f08-writes-what-is-there-already"))
 			continue;
 		list[n] = (struct vdeviation){ .field = (uint8_t)f, .digest = digest };
 		if (keeps_word(w, e, f))
@@ -66,29 +105,9 @@ static void show_now(struct work *w, size_t e)
 	s->detached = s->parked = false;
 	s->uncertain = false;	/* what did not happen until here cannot any more: an endpoint is not looked at before (doc/own-writes.md) */
 	s->id = base_knows(w, e) && fault("f11-a-record-keeps-its-first-row") ? w->base->seen[e].id : o->id;
-	s->same = n == 0 && (next->row == 0 || next->row == digest_row(o->row));
-	s->row = s->same ? 0 : digest_row(o->row);
+	s->same = n == 0 && (next->row == 0 || next->row == row_now(w, e));
+	s->row = s->same ? 0 : row_now(w, e);
 	keep_deviations(s, list, n, w->arena);
-}
-
-/* What is agreed now comes from an edit of this observation, made on top of something else. */
-static bool was_edited(const struct work *w, size_t f)
-{
-	uint8_t e = w->winner[f];
-
-	return (w->added & BIT(f)) || (e != 255 && !(w->edits[e].no_base & BIT(f)));
-}
-
-/*
- * It shows the agreed value by chance: of an earlier edit, put back or written once more elsewhere by an edit that it has not
- * seen. A later edit there counts from what it had seen.
- */
-static bool shows_older_edit(const struct work *w, size_t e, size_t f, const struct edit_key *key)
-{
-	const struct vfield *now = &w->out->next->fields[f];
-
-	return !same_key(key, &now->key) &&
-	       (w->base->fields[f].digest != now->digest || was_edited(w, f) || vseen_deviation(&w->base->seen[e], f) != NULL);
 }
 
 /* Not observed: it still shows what it last showed, now perhaps behind the agreed row. */
@@ -175,14 +194,14 @@ static void order_row(struct work *w, size_t e)
 	struct vector *next = w->out->next;
 	struct order *o = &w->out->orders[e];
 	struct vseen *s = &next->seen[e];
-	uint64_t wanted = 0;
+	uint64_t wanted = 0, unclear = w->seen[e].unclear;
 	bool short_of_values = false;
 
 	for (size_t i = 0; i < s->n_deviations; i++)
 		if (!is_normalised(w, e, s->deviations[i].field) && !keeps_word(w, e, s->deviations[i].field))
 			wanted |= BIT(s->deviations[i].field);
 	for (size_t f = 0; f < next->n_fields; f++) {
-		if (!(wanted & BIT(f)))
+		if (!(wanted & ~unclear & BIT(f)))
 			continue;
 		if (w->out->waits & w->unit[f] & ~w->out->have)
 			continue;	/* nobody has it: it comes when a person has decided */
@@ -195,7 +214,8 @@ static void order_row(struct work *w, size_t e)
 		o->action = ACTION_UPDATE;
 	else
 		s->uncertain = s->former = false;
-	s->owed = o->fields != 0 || short_of_values;
+	o->unclear = unclear;
+	s->owed = o->fields != 0 || short_of_values || (wanted & unclear) != 0;
 	/* Who had it has been asked: it is not to be looked for again and again until there is news of it. */
 	s->parked = o->fields == 0 && short_of_values && everybody_was_asked(w) && !fault("f12-what-nobody-has-is-looked-for-for-ever");
 }
@@ -305,7 +325,7 @@ static void order_dead(struct work *w, size_t e, const struct decide_endpoint *p
 	if (w->seen[e].what == OBSERVED_ROW) {
 		show_now(w, e);
 		s->owed = p->writable && !p->ignores_deletes;
-		if (s->owed)
+		if (s->owed && w->seen[e].unclear == 0)	/* it may be an edit that brings the record back */
 			w->out->orders[e].action = ACTION_DELETE;
 	} else if (w->seen[e].what == OBSERVED_ABSENT) {
 		forget_row(s, is_over(&w->seen[e]));
@@ -405,7 +425,8 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 	struct vector *next = d->next;
 	struct vseen *s = &next->seen[e];
 	struct vdeviation list[FIELDS_MAX];
-	uint64_t astray = d->orders[e].astray;
+	uint64_t astray = d->orders[e].astray, unclear = d->orders[e].unclear;
+	bool owed = astray != 0;
 	size_t n = 0;
 
 	if (d->orders[e].action == ACTION_DELETE) {
@@ -417,7 +438,11 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 
 		bool word = old != NULL && (d->waits & BIT(f)) && old->key.n > next->fields[f].key.n;
 
-		if (d->orders[e].action == ACTION_INSERT && !(d->orders[e].fields & BIT(f))) {
+		if (unclear & BIT(f)) {
+			if (old != NULL)
+				list[n++] = *old;
+			owed |= old != NULL;
+		} else if (d->orders[e].action == ACTION_INSERT && !(d->orders[e].fields & BIT(f))) {
 			struct vdeviation blank = decide_left_blank(policy->key, policy->entity, f);
 
 			if (readback != NULL)
@@ -454,9 +479,9 @@ void decide_applied(const struct decide_policy *policy, struct decision *d, size
 	s->same = n == 0;
 	keep_deviations(s, list, n, arena);
 	decide_keep_readback(policy, next, s, readback, arena);
-	s->owed = astray != 0;
+	s->owed = owed;
 	s->row = 0;
-	if (n > 0 && readback != NULL && d->orders[e].edited == 0)
+	if (n > 0 && readback != NULL && d->orders[e].edited == 0 && unclear == 0)
 		s->row = digest_row(readback->row);
 	for (size_t i = 0; i < n; i++)
 		if (!((d->have | d->waits) & BIT(list[i].field)))

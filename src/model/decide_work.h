@@ -158,6 +158,7 @@ static inline bool keeps_word(const struct work *w, size_t e, size_t f)
 
 /* decide_follow.c */
 void decide_follow(struct work *w);	/* from here on the base says what is shown now */
+void decide_leave_unclear(struct work *w);	/* and this is what is seen from here on */
 
 /* decide_imposed.c */
 void decide_find_imposed(struct work *w);

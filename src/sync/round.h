@@ -80,7 +80,6 @@ struct subject {			/* a record in this round */
 	uint64_t invalid;		/* endpoints whose row cannot be taken as it is */
 	uint64_t taken;			/* endpoints where another record's row has its key, and it has none */
 	uint64_t strange;		/* endpoints where a row has its key that nobody knows by its id, which is the key */
-	uint64_t unclear;		/* endpoints where it shows the agreed key of a reference, and perhaps another record by it (round_follow.c) */
 	uint64_t by_key;		/* endpoints whose row was found by its key */
 	uint64_t remains;		/* endpoints where a softly deleted row was: instead of another one it is taken back */
 	uint64_t not_ours;		/* endpoints where its vector had a row of the record at `owner` */

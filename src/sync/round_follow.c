@@ -366,7 +366,8 @@ static bool nobody_tells(const struct following *c, const struct followed *x)
 
 /*
  * True: it is put off, to be read again: so long as a row shows the key that the record is known to have there, and is another one. While the
- * record has yet to get it there, or nobody tells, what it shows at this endpoint is left out.
+ * record has yet to get it there, or nobody tells, what this reference shows at this endpoint is left out. It goes on being owed what is agreed: it
+ * may be what is to be moved.
  */
 static bool waits_for_others(struct following *c, const struct followed *x, const struct vector *v)
 {
@@ -385,7 +386,7 @@ static bool waits_for_others(struct following *c, const struct followed *x, cons
 			return true;
 		}
 	}
-	s->unclear |= unclear ? BIT(x->endpoint) : 0;
+	s->seen[x->endpoint].unclear |= unclear ? decide_unit(c->round->flow->def, x->field) : 0;
 	return false;
 }
 

@@ -341,13 +341,22 @@ static void tell_who_waits(struct round *r, const struct subject *s)
 		orphans_release(r->flow, &s->next_rid);
 }
 
+/* Whoever can tell is not there, or not as far. */
+static bool is_unclear(const struct round *r, const struct subject *s)
+{
+	for (size_t e = 0; e < n_endpoints(r); e++)
+		if (s->seen[e].unclear != 0)
+			return true;
+	return false;
+}
+
 /* It was away when rows were read and is there by now: when it came up, it did not know of this debt, or could not tell yet; and nobody else remembers. */
 static bool came_up_meanwhile(const struct round *r, const struct subject *s, size_t e)
 {
 	const struct side *side = r->flow->sides[e];
 
 	return side != NULL && (r->unasked & BIT(e)) && side_usable(side) &&
-	       (s->unclear != 0 || (s->d.next->seen[e].owed && !s->d.next->seen[e].parked));
+	       (is_unclear(r, s) || (s->d.next->seen[e].owed && !s->d.next->seen[e].parked));
 }
 
 void round_got_mark(struct round *r)
@@ -368,7 +377,7 @@ void round_got_mark(struct round *r)
 			tell_who_waits(r, s);
 		if (lets_go_of_parents(r, s) && !fault("f15-what-others-still-refer-to-is-given-up"))
 			blocked_release(r->flow);
-		r->flow->unheard |= s->unclear != 0;
+		r->flow->unheard |= is_unclear(r, s);
 		for (size_t e = 0; e < n_endpoints(r); e++)
 			r->flow->settle_wanted |= came_up_meanwhile(r, s, e);
 		if (s->again)

@@ -134,13 +134,6 @@ static void wait_for_word(struct round *r, struct subject *s)
 	}
 }
 
-/* Whoever can tell is not there, or not as far. Until then its row may be the one that is to be moved, and goes on being owed that. */
-static void leave_unclear(struct subject *s)
-{
-	for (uint64_t rest = s->unclear; rest != 0; rest &= rest - 1)
-		s->seen[__builtin_ctzll(rest)] = (struct observation){ .what = OBSERVED_NOTHING, .stamp = STAMP_NONE };
-}
-
 /* It is parked where another record's row has its key; and where it has ended it is not looked for any more, nor in that one's way. */
 static void mind_taken(struct round *r, struct subject *s)
 {
@@ -178,7 +171,6 @@ static void decide_subject(struct round *r, struct subject *s, struct decide_pol
 	mark_past(r, s);
 	mark_replaced(r, s);
 	wait_for_word(r, s);
-	leave_unclear(s);
 	round_add_settlements(r, s, p);
 	if (undo_finds_taken(r, s)) {
 		round_drop_subject(r, s, BOOKS_UNCHANGED);

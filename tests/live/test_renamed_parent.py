@@ -492,6 +492,31 @@ class RenamedBoss(Case):
         self.d.ctl("resume", "a")
         self.expect(p=None, q=None, x="q")
 
+    def note_of_x(self, name):
+        return self.sides[name].one("SELECT note FROM employee WHERE name = 'x'")
+
+    def test_f13_while_nobody_can_tell_who_the_boss_is_all_else_that_is_edited_there_goes_its_way(self):
+        """At once, and with the time of its own edit: not as news of when who can tell is back."""
+        self.move_unknown_at_c()
+        self.d.ctl("pause", "a")
+        self.exchange("c")
+        self.sides["c"].run("UPDATE employee SET note = 'first' WHERE name = 'x'")
+        self.d.ctl("resume", "c")
+        self.look_at_all_of_c()
+        self.sides["b"].run("UPDATE employee SET note = 'second' WHERE name = 'x'")
+        self.d.ctl("resume", "b")
+        eventually(lambda: self.note_of_x("c") == "second", "what is edited elsewhere comes to where that is unclear")
+        self.assertEqual(self.note_of_x("b"), "second")
+        self.sides["c"].run("UPDATE employee SET note = 'third' WHERE name = 'x'")
+        eventually(lambda: self.note_of_x("b") == "third", "and what is edited there to others")
+        self.assertEqual([self.people(name)["x"] for name in "bc"], ["p", "p"], "who the boss is is still to be told")
+        self.d.ctl("resume", "a")
+        self.d.wait()
+        for name in self.sides:
+            self.assertEqual((self.people(name)["x"], self.note_of_x(name)), ("q", "third"), name)
+        self.assertEqual([(c["field"], c["winner"]) for c in self.d.ctl_lines("conflicts")], [("note", "b")])
+        self.assertEqual(self.d.parked(), [])
+
     def exchange_against_a_lock(self, failures, **settings):
         self.move_unknown_at_c(**settings)
         lock = self.sides["a"].connect()
