@@ -2239,6 +2239,66 @@ START_TEST(a_reference_that_was_moved_to_who_has_the_former_key_by_now_is_an_edi
 }
 END_TEST
 
+/* It goes on showing by that name what is agreed, and perhaps another record. */
+static void shows_unclear(size_t e, int64_t seconds, const char *text)
+{
+	shows(e, seconds, text);
+	now[e].unclear = MASK(CITY);
+}
+
+START_TEST(what_a_reference_means_that_is_unclear_is_left_out_and_the_rest_of_its_row_is_not)
+{
+	fields[CITY].type = FIELD_REFERENCE;
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Acme");
+	shows(B, 10, "ann Ann Elm Bolt");
+	decide();
+	is_silent(B);
+	shows_unclear(A, 20, "ann Eve Elm Bolt");
+	decide();
+	ck_assert_int_eq(base->fields[NAME].key.eff, T(20));
+	ck_assert_int_eq(base->fields[CITY].key.eff, T(10));
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(C, ACTION_UPDATE, MASK(NAME));
+	ck_assert(base->seen[A].owed);
+	shows(C, 30, "ann Ida Elm Acme");
+	decide();
+	expect_order(A, ACTION_UPDATE, MASK(NAME));
+	shows(A, 20, "ann Ida Elm Bolt");
+	decide_applied(&policy, &d, A, &now[A], now[A].id, &arena);
+	ck_assert(base->seen[A].owed);
+	now[A].unclear = MASK(CITY);
+	decide();
+	ck_assert_uint_eq(d.edited, 0);
+	expect_order(A, ACTION_NONE, 0);
+	shows(A, 40, "ann Ida Elm Bolt");	/* by now it is known to be an edit */
+	decide();
+	ck_assert_uint_eq(d.edited, MASK(A));
+	ck_assert_int_eq(base->fields[CITY].key.eff, T(40));
+	ck_assert_uint_eq(d.n_lost, 0);
+}
+END_TEST
+
+START_TEST(nor_is_a_row_deleted_while_it_is_unclear_whether_it_was_edited)
+{
+	fields[CITY].type = FIELD_REFERENCE;
+	policy.n_endpoints = 3;
+	all_know("ann Ann Elm Acme");
+	shows(B, 10, "ann Ann Elm Bolt");
+	decide();
+	deletes(B, 20);
+	shows_unclear(A, 15, "ann Ann Elm Bolt");
+	decide();
+	ck_assert(base->dead);
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(C, ACTION_DELETE, 0);
+	ck_assert(base->seen[A].owed);
+	now[A].unclear = 0;
+	decide();
+	ck_assert(!base->dead);
+}
+END_TEST
+
 START_TEST(nor_is_one_that_was_moved_before_it_had_followed)
 {
 	fields[CITY].type = FIELD_REFERENCE;
@@ -3614,6 +3674,8 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_loop_test(t, a_reference_to_a_record_that_got_another_key_was_not_edited_and_keeps_nothing, 0, 2);
 	tcase_add_test(t, a_reference_that_was_edited_beside_keeps_the_record);
 	tcase_add_test(t, a_reference_that_was_moved_to_who_has_the_former_key_by_now_is_an_edit);
+	tcase_add_test(t, what_a_reference_means_that_is_unclear_is_left_out_and_the_rest_of_its_row_is_not);
+	tcase_add_test(t, nor_is_a_row_deleted_while_it_is_unclear_whether_it_was_edited);
 	tcase_add_test(t, nor_is_one_that_was_moved_before_it_had_followed);
 	tcase_add_loop_test(t, a_reference_by_a_key_in_another_form_is_quiet_and_not_written, 0, 2);
 	tcase_add_loop_test(t, where_a_record_has_its_old_key_yet_the_edit_of_the_reference_is_known, 0, 2);
