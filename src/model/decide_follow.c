@@ -100,10 +100,19 @@ static void leave_out(struct work *w, size_t e, struct observation *o)
 	o->moved &= ~o->unclear;
 }
 
-/* With a write in doubt that may be what it has come to show: that is told from the row as a whole. */
+static bool is_any_manual(const struct work *w, uint64_t mask)
+{
+	for (; mask != 0; mask &= mask - 1)
+		if (w->entity->fields[__builtin_ctzll(mask)].rule == RULE_MANUAL)
+			return true;
+	return false;
+}
+
+/* What a write in doubt has done is told from the row as a whole; and to a person who decides it would pass for what the row says. */
 static bool hides_row(const struct work *w, size_t e)
 {
-	return !base_knows(w, e) || w->base->seen[e].uncertain || fault("f13-what-is-unclear-hides-its-row");
+	return !base_knows(w, e) || w->base->seen[e].uncertain || is_any_manual(w, w->seen[e].unclear) ||
+	       fault("f13-what-is-unclear-hides-its-row");
 }
 
 void decide_leave_unclear(struct work *w)

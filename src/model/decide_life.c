@@ -288,7 +288,7 @@ static void note_lost_to_rebirth(struct work *w)
 bool decide_all_observed(const struct work *w)
 {
 	for (size_t e = 0; e < w->policy->n_endpoints; e++)
-		if (w->policy->endpoints[e].mapped && w->seen[e].what == OBSERVED_NOTHING)
+		if (w->policy->endpoints[e].mapped && (w->seen[e].what == OBSERVED_NOTHING || w->seen[e].unclear != 0))
 			return false;
 	return true;
 }

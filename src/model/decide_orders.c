@@ -181,14 +181,6 @@ bool decide_has_own_key(const struct entity_def *def, const struct vector *v, si
 	return false;
 }
 
-static bool everybody_was_asked(const struct work *w)
-{
-	for (size_t e = 0; e < w->policy->n_endpoints; e++)
-		if (w->policy->endpoints[e].mapped && w->seen[e].what == OBSERVED_NOTHING)
-			return false;
-	return true;
-}
-
 static void order_row(struct work *w, size_t e)
 {
 	struct vector *next = w->out->next;
@@ -217,7 +209,7 @@ static void order_row(struct work *w, size_t e)
 	o->unclear = unclear;
 	s->owed = o->fields != 0 || short_of_values || (wanted & unclear) != 0;
 	/* Who had it has been asked: it is not to be looked for again and again until there is news of it. */
-	s->parked = o->fields == 0 && short_of_values && everybody_was_asked(w) && !fault("f12-what-nobody-has-is-looked-for-for-ever");
+	s->parked = o->fields == 0 && short_of_values && decide_all_observed(w) && !fault("f12-what-nobody-has-is-looked-for-for-ever");
 }
 
 static void order_missing(struct work *w, size_t e, bool absent)

@@ -114,7 +114,7 @@ struct edit_key decide_key_now(const struct work *w, size_t e, size_t f);	/* of 
 /* What it showed before this observation is what is agreed, or was written on top of that. By a rule where a later edit wins: the former. */
 bool decide_had_seen(const struct work *w, size_t e, size_t f);
 bool decide_is_digest_of(uint64_t digest, uint64_t whole);	/* digest: whole, or a short one */
-bool decide_all_observed(const struct work *w);
+bool decide_all_observed(const struct work *w);	/* whole */
 int64_t decide_reported_stamp(const struct work *w, size_t e, bool on_a_base);
 uint8_t decide_find_holder(const struct work *w, size_t f);	/* an endpoint that shows the value of the base; 255: none */
 void decide_join_fields(struct work *w, bool new_life);
