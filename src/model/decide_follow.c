@@ -13,6 +13,9 @@
  * Of some nobody can tell yet whether they show that or an edit. They count as what they showed: whatever else is edited in that row is news all the
  * same, and goes where it belongs; but they are not written, nor does their row hold what is agreed.
  *
+ * So it is with a field that is cleaned in another way now. What that made one value of may be two from then on: then the new form at one side is
+ * agreed, and the others, which show another one by the key of before, are owed it.
+ *
  * A row may also show the agreed record by a key in a form of that endpoint's own (sync/round_meant.c). That is as quiet as any other such form.
  */
 #include "model/decide_work.h"

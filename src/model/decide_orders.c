@@ -181,20 +181,23 @@ bool decide_has_own_key(const struct entity_def *def, const struct vector *v, si
 	return false;
 }
 
-static void order_row(struct work *w, size_t e)
+/*
+ * Where something is owed it may be this: a form that is not what is agreed any more (decide_follow.c), at a row that was away or refused it. It is
+ * written once more, and what was the target's own form comes back.
+ */
+static bool may_be_behind(const struct work *w, size_t e, size_t f)
 {
-	struct vector *next = w->out->next;
-	struct order *o = &w->out->orders[e];
-	struct vseen *s = &next->seen[e];
-	uint64_t wanted = 0, unclear = w->seen[e].unclear;
+	return w->base->seen[e].owed && !(w->seen[e].own_forms & BIT(f)) && !fault("f08-what-was-cleaned-in-another-way-stays-as-it-is");
+}
+
+/* True if some of them are out of reach. */
+static bool order_fields(struct work *w, struct order *o, uint64_t wanted)
+{
 	bool short_of_values = false;
 
-	for (size_t i = 0; i < s->n_deviations; i++)
-		if (!is_normalised(w, e, s->deviations[i].field) && !keeps_word(w, e, s->deviations[i].field))
-			wanted |= BIT(s->deviations[i].field);
-	for (size_t f = 0; f < next->n_fields; f++) {
-		if (!(wanted & ~unclear & BIT(f)))
-			continue;
+	for (uint64_t rest = wanted; rest != 0; rest &= rest - 1) {
+		size_t f = (size_t)__builtin_ctzll(rest);
+
 		if (w->out->waits & w->unit[f] & ~w->out->have)
 			continue;	/* nobody has it: it comes when a person has decided */
 		if (wanted & w->unit[f] & ~w->out->have)	/* half of it would be a value that nobody wrote */
@@ -202,6 +205,29 @@ static void order_row(struct work *w, size_t e)
 		else
 			o->fields |= BIT(f);
 	}
+	return short_of_values;
+}
+
+static void order_row(struct work *w, size_t e)
+{
+	struct order *o = &w->out->orders[e];
+	struct vseen *s = &w->out->next->seen[e];
+	uint64_t wanted = 0, forms = 0, unclear = w->seen[e].unclear;
+	bool short_of_values;
+
+	for (size_t i = 0; i < s->n_deviations; i++) {
+		size_t f = s->deviations[i].field;
+
+		if (keeps_word(w, e, f))
+			continue;
+		if (!is_normalised(w, e, f))
+			wanted |= BIT(f);
+		else if (may_be_behind(w, e, f))
+			forms |= BIT(f);
+	}
+	short_of_values = order_fields(w, o, wanted & ~unclear);
+	if (!short_of_values)	/* else it stays owed: they wait, lest they be written again at every look */
+		short_of_values = order_fields(w, o, forms & ~unclear);
 	if (o->fields != 0)
 		o->action = ACTION_UPDATE;
 	else

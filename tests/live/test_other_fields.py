@@ -2,6 +2,7 @@
 import unittest
 
 from case import Pair
+from crm import eventually
 
 TABLE = "CREATE TABLE things (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, k text NOT NULL UNIQUE, name text, note text, extra text)"
 THING = """
@@ -80,6 +81,41 @@ class Dropped(OtherFields):
         self.assertEqual(self.rows(self.b, "k, label, note"), self.rows(self.a, "k, name, note"))
         lost, = self.d.ctl_lines("conflicts")
         self.assertEqual((lost["key"], lost["field"], lost["values"]["b"]), ("k7", "name", "of b"))
+
+
+class Cleaned(Pair):
+    """What cleaning made one value of is two, once it does not any more."""
+    name = "cleaned"
+    a_sql = b_sql = TABLE
+    entities = THING.replace("name: {type: text}", "name: {type: text, clean: [lower]}")
+
+    def setUp(self):
+        super().setUp()
+        self.a.run("INSERT INTO things (k, name) VALUES ('k1', 'Ann'), ('k2', 'bob'), ('k3', 'Cleo')")
+        self.b.run("INSERT INTO things (k, name) VALUES ('k1', 'ann'), ('k2', 'Bob'), ('k3', 'CLEO')")
+        self.begin()
+        self.d.wait()
+        self.assertEqual(self.rows(self.a, "k, name"), [("k1", "Ann"), ("k2", "bob"), ("k3", "Cleo")])
+        self.assertEqual(self.rows(self.b, "k, name"), [("k1", "ann"), ("k2", "Bob"), ("k3", "CLEO")])
+
+    def test_f08_what_was_the_same_before_it_was_cleaned_in_another_way_is_written(self):
+        self.d.write(self.text(THING))
+        self.d.ctl("reload")
+        self.d.wait()
+        self.assertEqual([(k, name.lower()) for k, name in self.settled("k, name")], [("k1", "ann"), ("k2", "bob"), ("k3", "cleo")])
+        self.assertEqual(self.d.ctl_lines("conflicts"), [])
+        self.assert_quiet()
+
+    def test_f08_also_where_one_of_them_is_away_meanwhile(self):
+        """It is owed that when it is back, though it shows what it showed before."""
+        self.a.run(f"ALTER DATABASE {self.b.name} ALLOW_CONNECTIONS false")
+        self.d.write(self.text(THING))
+        self.d.ctl("reload")
+        eventually(lambda: self.d.entity("thing")["pending"] == 2, "b is owed two names")
+        self.a.run(f"ALTER DATABASE {self.b.name} ALLOW_CONNECTIONS true")
+        self.d.restart()    # or it would be a while before it tries b again
+        self.assertEqual([name.lower() for _, name in self.settled("k, name")], ["ann", "bob", "cleo"])
+        self.assert_quiet()
 
 
 class Added(OtherFields):

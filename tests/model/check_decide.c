@@ -2401,6 +2401,59 @@ START_TEST(who_is_behind_stays_behind_when_what_it_refers_to_gets_another_key)
 }
 END_TEST
 
+/* Cleaning made small letters of it, and does not any more. B has them, or capitals; it is away meanwhile, or refuses the write. */
+START_TEST(what_was_the_same_before_it_was_cleaned_in_another_way_is_written)
+{
+	enum { SMALL, CAPITALS, AWAY, REFUSES };
+
+	all_know("ann ann Elm Rome");
+	shows(A, 0, "ann Ann Elm Rome");
+	now[A].followed = MASK(NAME);
+	if (_i == CAPITALS) {
+		shows(B, 0, "ann ANN Elm Rome");
+		now[B].followed = MASK(NAME);
+	}
+	if (_i == AWAY)
+		is_silent(B);
+	decide();
+	nobody_follows();
+	ck_assert(base->seen[B].owed);
+	if (_i == AWAY)
+		shows(B, 0, "ann ann Elm Rome");
+	if (_i == AWAY || _i == REFUSES)
+		decide();
+	ck_assert_uint_eq(d.edited, 0);
+	ck_assert_uint_eq(d.n_lost, 0);
+	expect_agreed("ann Ann Elm Rome");
+	expect_order(A, ACTION_NONE, 0);
+	expect_order(B, ACTION_UPDATE, MASK(NAME));
+	write_to(B);
+	expect_quiet();
+}
+END_TEST
+
+/* B is owed the street, and its own form of the city may be why: but not again and again while nobody is there to ask for the street. */
+START_TEST(an_own_form_goes_with_what_is_owed_and_not_before_that)
+{
+	b_normalises();
+	shows(A, 20, "ann Ann Oak Oslo");
+	is_silent(B);
+	decide();
+	is_silent(A);
+	shows(B, 0, "ann Ann Elm OSLO");
+	decide();
+	expect_order(B, ACTION_NONE, 0);
+	ck_assert(base->seen[B].owed);
+	shows(A, 20, "ann Ann Oak Oslo");
+	decide();
+	expect_order(B, ACTION_UPDATE, MASK(STREET) | MASK(CITY));
+	now[B] = row_of("ann Ann Oak OSLO", T(30), first_id(B));
+	decide_applied(&policy, &d, B, &now[B], now[B].id, &arena);
+	expect_quiet();
+	expect_agreed("ann Ann Oak Oslo");
+}
+END_TEST
+
 /* What it refers to waits for this very record: heard of or not, the blank is nobody's edit, and it is filled in. */
 START_TEST(a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again)
 {
@@ -3680,6 +3733,8 @@ static void add_writes_and_roles(TCase *t)
 	tcase_add_loop_test(t, a_reference_by_a_key_in_another_form_is_quiet_and_not_written, 0, 2);
 	tcase_add_loop_test(t, where_a_record_has_its_old_key_yet_the_edit_of_the_reference_is_known, 0, 2);
 	tcase_add_test(t, who_is_behind_stays_behind_when_what_it_refers_to_gets_another_key);
+	tcase_add_loop_test(t, what_was_the_same_before_it_was_cleaned_in_another_way_is_written, 0, 4);
+	tcase_add_test(t, an_own_form_goes_with_what_is_owed_and_not_before_that);
 	tcase_add_test(t, a_reference_that_went_astray_is_no_form_of_what_was_meant_and_is_written_again);
 	tcase_add_loop_test(t, a_field_left_out_of_an_insert_is_no_edit_and_is_filled_in, 0, 2);
 	tcase_add_test(t, an_insert_in_doubt_of_nothing_but_a_key_is_ours_and_is_filled_in);
