@@ -65,6 +65,7 @@ bool feed_listing(struct flow *flow);
 void feed_tell_newcomers(const struct flow *flow, struct vector *v);
 void listing_over(struct side *side);		/* ended or given up: what is still to be answered is dropped */
 void gap_found(struct side *side, const char *now);	/* capture stands at another position than it left */
+bool log_is_as_left(const struct side *side, const char *now);	/* capture: listen; it has everything since then */
 void sweep_again(struct side *side);		/* the sweep was given up */
 void sweep_done(struct side *side);		/* the survey or sweep has seen everything */
 void survey_compare(struct side *, struct value mark);	/* which fields had another column or form then */

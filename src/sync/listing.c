@@ -75,6 +75,12 @@ void sweep_again(struct side *side)
 
 /* ---- gaps of capture ---------------------------------------------------------------------------------- */
 
+bool log_is_as_left(const struct side *side, const char *now)
+{
+	return side->mapping->endpoint->capture == CAPTURE_LISTEN && side->position != NULL &&
+	       (strcmp(side->position, now) == 0 || fault("f08-another-log-tells-that-nobody-has-edited"));
+}
+
 void gap_found(struct side *side, const char *now)
 {
 	struct listing *l = &side->listing;
@@ -450,6 +456,8 @@ static void on_position_now(void *arg, const char *position, const struct err *e
 			sweep_again(side);
 		listing_over(side);
 	} else if (l->survey) {
+		if (!log_is_as_left(side, position))
+			side->reformed = 0;	/* any of it may have been edited */
 		listing_ask(side);
 		capture_settled(side, position);
 		save_position(side, on_position_saved);

@@ -166,6 +166,7 @@ struct round {
 	struct subject *subjects;
 	size_t n;
 	uint64_t away;			/* endpoints that failed in this round */
+	uint64_t same_log;		/* endpoints whose change log is the one that capture left, as far as that was asked */
 	uint64_t unasked;		/* endpoints that were not there when rows were read */
 	struct rowset **reads;		/* rows that observations point into */
 	size_t n_reads, cap_reads;

@@ -1,6 +1,7 @@
 /*
  * round_read.c - what do the endpoints show now?
  */
+#include "sync/feed.h"
 #include "sync/migrate.h"
 #include "sync/round.h"
 
@@ -626,6 +627,27 @@ static void on_stamps(void *arg, const struct stamps *list, size_t n, const stru
 	round_answered(rd->round);
 }
 
+static void on_log(void *arg, const char *now, const struct err *e)
+{
+	struct reading *rd = arg;
+	struct side *side = rd->round->flow->sides[rd->endpoint];
+
+	if (e == NULL && log_is_as_left(side, now))
+		rd->round->same_log |= BIT(rd->endpoint);
+	round_answered(rd->round);
+}
+
+/* What the log does not tell of was not edited (fields_reformed()), if it is that log. */
+static void ask_log(struct round *r, struct reading *rd)
+{
+	struct side *side = r->flow->sides[rd->endpoint];
+
+	if (side->reformed == 0 || !side->captures)
+		return;
+	r->waiting++;
+	side->link->ops->position_now(side->link, on_log, rd);
+}
+
 void round_ask_stamps(struct round *r)
 {
 	for (size_t e = 0; e < n_endpoints(r); e++) {
@@ -648,6 +670,7 @@ void round_ask_stamps(struct round *r)
 			continue;
 		r->waiting++;
 		r->flow->sides[e]->link->ops->stamps(r->flow->sides[e]->link, rd->ids, rd->n, on_stamps, rd);
+		ask_log(r, rd);
 	}
 }
 
@@ -668,7 +691,7 @@ static uint64_t fields_reformed(const struct round *r, const struct subject *s, 
 	uint64_t mask = 0;
 
 	if (s->base == NULL || !s->base->seen[e].present || o->what != OBSERVED_ROW || !value_equal(s->base->seen[e].id, o->id) ||
-	    (side->parked_rows > 0 && parked_stamp(side, o->id) != STAMP_NONE))
+	    side->unaccounted || (side->parked_rows > 0 && parked_stamp(side, o->id) != STAMP_NONE))
 		return 0;
 	for (uint64_t rest = side->reformed; rest != 0; rest &= rest - 1) {
 		size_t f = (size_t)__builtin_ctzll(rest);
@@ -684,6 +707,6 @@ void round_got_stamps(struct round *r)
 {
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		for (size_t i = 0; r->flow->sides[e] != NULL && r->flow->sides[e]->reformed != 0 && i < r->n; i++)
-			if (is_live(&r->subjects[i]) && (r->subjects[i].unlogged & BIT(e)))
+			if (is_live(&r->subjects[i]) && (r->subjects[i].unlogged & r->same_log & BIT(e)))
 				r->subjects[i].seen[e].followed |= fields_reformed(r, &r->subjects[i], e);
 }

@@ -70,6 +70,14 @@ class Dropped(OtherFields):
         self.assertEqual({k: row for k, *row in rows}, {k: ["OLD A" if k in ("k4", "k5") else "OLD", "OLD B" if k in ("k5", "k6") else "OLD"]
                                                         for k in ("k2", "k3", "k4", "k5", "k6", "k7", "k8")})
 
+    def test_f08_but_where_the_log_was_lost_it_may_have_been_edited(self):
+        self.d.stop()
+        self.b.run("UPDATE things SET note = 'mine' WHERE k = 'k5'; TRUNCATE crmsync.changelog")
+        self.d.write(self.text(THING.replace("note: {type: text}", "note: {type: text, clean: [upper]}")))
+        self.d.start()
+        rows = self.settled("k, upper(note)")
+        self.assertEqual([k for k, note in rows if note == "MINE"], ["k5"])
+
     def test_f08_nor_what_another_column_shows(self):
         """Most of it is still empty, and nobody has emptied the field."""
         self.b.run("ALTER TABLE things ADD label text; UPDATE things SET label = 'of b' WHERE k = 'k7'")
