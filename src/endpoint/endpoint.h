@@ -232,7 +232,7 @@ struct link_ops {
 	void (*read)(struct link *, const struct value *ids, size_t n, rowset_fn *done, void *arg);
 	/* Rows whose key columns equal these canonical key values as they are; keys: n times n_key values. */
 	void (*read_by_key)(struct link *, const struct value *keys, size_t n, rowset_fn *done, void *arg);
-	/* Rows of which this reference field has one of these local ids, at most max, in any order. */
+	/* Rows, none of them gone, of which this reference field has one of these local ids as its database compares them; at most max, in any order. */
 	void (*read_referring)(struct link *, size_t field, const struct value *ids, size_t n, size_t max, rowset_fn *done, void *arg);
 	/* When these rows last changed, and whether they were deleted once, by what the change log still holds; ids without an entry are left out. */
 	void (*stamps)(struct link *, const struct value *ids, size_t n, stamps_fn *done, void *arg);

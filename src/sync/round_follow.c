@@ -582,7 +582,7 @@ static void look_at(const struct side *side, const struct row *row, struct arena
 	struct value key;
 	struct rid rid;
 
-	if (row->gone || row->outside || !observe_row(flow, side, row, arena, &counted, &o, &field, &e))
+	if (row->outside || !observe_row(flow, side, row, arena, &counted, &o, &field, &e))
 		return;
 	key = record_key(flow->def, o.values, arena);
 	if (value_is_null(key))

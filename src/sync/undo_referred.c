@@ -41,11 +41,12 @@ struct question {			/* one of one side: which rows have one of these in that ref
 
 /* ---- one row that refers to one of them ---------------------------------------------------------------- */
 
+/* The database may compare them otherwise than by their bytes: then it tells only of one that is asked for alone. */
 static size_t find_id(const struct question *q, struct value id)
 {
 	size_t i = 0;
 
-	while (i < q->n && !value_equal(q->ids[i], id))
+	while (i < q->n && q->n > 1 && !value_equal(q->ids[i], id))
 		i++;
 	return i;
 }
@@ -92,27 +93,53 @@ static void note_row(const struct question *q, const struct row *row, struct end
 
 static void ask(struct question *q);
 
-static void take_rows(struct question *q, const struct rowset *rows)
+/* False: there may be more than the answer holds, or it cannot be told to which of them a row refers. */
+static bool take_rows(const struct question *q, const struct rowset *rows)
 {
-	bool *told = arena_zalloc(&q->all->round->arena, (q->n + 1) * sizeof *told);
-	size_t left = 0;
+	bool all = rows->n < REFERRING_MOST || fault("f15-some-who-refer-are-all");
 
 	for (size_t i = 0; i < rows->n; i++) {
 		const struct row *row = &rows->rows[i];
 		size_t n = find_id(q, row->columns[q->side->flow->first_column[q->field]]);
 
 		if (n == q->n)
-			continue;
-		told[n] = true;
-		if (!row->gone && !row->outside)
+			all = fault("f15-who-refers-in-other-letters-does-not-count") && all;
+		else if (!row->outside)
 			note_row(q, row, q->whose[n]);
 	}
-	for (size_t i = 0; i < q->n; i++)
-		if (!told[i]) {
-			q->whose[left] = q->whose[i];
-			q->ids[left++] = q->ids[i];
+	return all;
+}
+
+/* What is to stay already needs no answer. */
+static void ask_half(const struct question *q, size_t from, size_t n)
+{
+	struct question *half = arena_alloc(&q->all->round->arena, sizeof *half);
+
+	*half = *q;
+	half->whose += from;
+	half->ids += from;
+	half->n = 0;
+	for (size_t i = from; i < from + n; i++)
+		if (!q->whose[i]->subject->referred) {
+			half->whose[half->n] = q->whose[i];
+			half->ids[half->n++] = q->ids[i];
 		}
-	q->n = rows->n == REFERRING_MOST ? left : 0;	/* of these there may be more */
+	if (half->n > 0)
+		ask(half);
+}
+
+/*
+ * Fewer at a time, so that it comes to an end whatever the answers are. One alone stays if so many refer to it: those of them that are to end go
+ * first, and then it is looked at again.
+ */
+static void ask_again(const struct question *q)
+{
+	if (q->n == 1) {
+		keep(q->whose[0]);
+		return;
+	}
+	ask_half(q, 0, q->n / 2);
+	ask_half(q, q->n / 2, q->n - q->n / 2);
 }
 
 /* Who does not answer is as one that is away. */
@@ -122,10 +149,11 @@ static void on_rows(void *arg, struct rowset *rows, const struct err *e)
 	struct round *r = q->all->round;
 
 	if (e == NULL) {
-		take_rows(q, rows);
+		bool all = take_rows(q, rows);
+
 		rowset_free(&rows);
-		if (q->n > 0)
-			ask(q);
+		if (!all)
+			ask_again(q);
 	}
 	round_answered(r);
 }

@@ -656,6 +656,48 @@ class Tree(Undoing, Pair):
         self.b.run("DELETE FROM nodes WHERE k = 'new'")
         eventually(lambda: self.trees() == [[("old", None)]] * 2, "all of it has gone")
 
+    def test_f15_who_stays_is_found_among_many_who_refer_and_go(self):
+        self.a.run("INSERT INTO nodes (k) VALUES ('old')")
+        self.begin()
+        self.a.run("INSERT INTO nodes (id, k, parent) SELECT i, 'k' || i, i FROM generate_series(11, 510) i")
+        self.d.wait()
+        run = str(self.newest_run("a"))
+        self.d.ctl("pause", "b")
+        self.a.run("INSERT INTO nodes (id, k, parent) VALUES (1000, 'new', 11)")    # behind them all in the table
+        told, total = self.undo("--run", run, code=1)
+        self.assertEqual((total["restored"], {key: line["code"] for key, line in told.items()}), (499, {"k11": "referred-to"}))
+        self.d.ctl("resume", "b")
+        eventually(lambda: self.trees() == [[("k11", "k11"), ("new", "k11"), ("old", None)]] * 2, "who was away has both, too")
+        self.assertEqual(self.d.parked(), [])
+
+
+class Spelled(Undoing, Pair):
+    """Ids that are equal though they are written in other letters."""
+    name = "spelled"
+    a_sql = b_sql = """
+        CREATE EXTENSION citext;
+        CREATE SEQUENCE ids;
+        CREATE TABLE nodes (id citext PRIMARY KEY DEFAULT 'n' || nextval('ids'), k text UNIQUE, parent citext REFERENCES nodes,
+            changed timestamptz DEFAULT now());"""
+    entities = TREE
+
+    def test_f15_who_refers_in_other_letters_counts_however_many_they_are(self):
+        self.a.run("INSERT INTO nodes (k) VALUES ('old')")
+        self.begin()
+        self.a.run("INSERT INTO nodes (id, k) VALUES ('root', 'root'), ('other', 'other')")
+        self.d.wait()
+        run = str(self.newest_run("a"))
+        self.a.run("INSERT INTO nodes (k, parent) VALUES ('new', 'ROOT')")
+        self.d.wait()
+        told, total = self.undo("--run", run, code=1)
+        self.assertEqual((total["restored"], {key: line["code"] for key, line in told.items()}), (1, {"root": "referred-to"}))
+        self.a.run("INSERT INTO nodes (k, parent) SELECT 'new' || i, 'ROOT' FROM generate_series(1, 400) i")
+        self.d.wait()
+        self.a.run("DELETE FROM nodes WHERE k = 'new'")
+        self.d.wait()
+        self.a.run("DELETE FROM nodes WHERE parent = 'root'")
+        eventually(lambda: [base.run("SELECT k FROM nodes") for base in (self.a, self.b)] == [[("old",)]] * 2, "nothing keeps it any more")
+
 
 class Family(Undoing, Pair):
     """What points to a record goes by its key, and that is what is put back."""
@@ -717,6 +759,25 @@ kid:
 
     def test_f13_a_child_is_moved_then_its_parent_renamed(self):
         self.there_and_back(self.MOVE, self.RENAME)
+
+
+class Marked(Undoing, Pair):
+    """What is deleted at b is only marked there."""
+    name = "marked"
+    a_sql = Family.a_sql
+    b_sql = a_sql.replace("parent int REFERENCES parents", "parent int, gone timestamptz")
+    entities = Family.entities.replace("b: {table: kids,", "b: {table: kids, delete: {soft: {column: gone, set: now}},") + "  limits: {mass_delete: 100%}\n"
+
+    def test_many_that_are_marked_as_deleted_keep_nothing(self):
+        self.begin()
+        self.a.run("INSERT INTO parents (k) VALUES ('p1')")
+        self.a.run("INSERT INTO kids (k, parent) SELECT 'kid' || i, 1 FROM generate_series(1, 400) i")
+        self.d.wait()
+        self.a.run("DELETE FROM kids")
+        self.d.wait()
+        self.assertEqual(self.b.run("SELECT count(gone) FROM kids WHERE parent = 1"), [(400,)])
+        _, total = self.undo("--entity", "parent", "--key", "p1")
+        self.assertEqual((total["restored"], self.b.run("SELECT k FROM parents")), (1, []))
 
 
 class Composite(Undoing, Pair):

@@ -54,7 +54,10 @@ static void pg_read_referring(struct link *l, size_t field, const struct value *
 	c = &t->fields[field];
 	buf_addf(&a->st.sql, "SELECT %s %s WHERE t.%s ", t->select_list, t->from_clause, c->quoted);
 	pg_add_operator(&a->st.sql, c, "=");
-	buf_addf(&a->st.sql, " ANY ($%d::pg_catalog.text[]::%s[]) LIMIT %zu", pg_stmt_values(&a->st, ids, n, 1), pg_cast_type(c), max);
+	buf_addf(&a->st.sql, " ANY ($%d::pg_catalog.text[]::%s[])", pg_stmt_values(&a->st, ids, n, 1), pg_cast_type(c));
+	if (t->gone != NULL)
+		buf_addf(&a->st.sql, " AND NOT (%s)", t->gone);
+	buf_addf(&a->st.sql, " LIMIT %zu", max);
 	pg_ask_send(a);
 }
 
