@@ -62,7 +62,7 @@ class Dropped(OtherFields):
         self.assert_taken(2, ["k3", "k4", "k5", "k6", "k7"])
 
     def known(self):
-        """Of each record, as its vector says (model/vector.h; the first byte counts its pieces): of how many fields something is known, and whether of the row."""
+        """Of each record, as its vector says (model/vector.h, behind a count of pieces): of how many fields something is known; is the row?"""
         known = []
         for bucket in self.redis.call("KEYS", "crmsync:acme:*:v:*"):
             pieces = [text.encode(errors="surrogateescape") for text in self.redis.call("HGETALL", bucket)]
