@@ -237,6 +237,8 @@ struct flow {
 	size_t verdicts_page;
 	struct undo_target *undos;	/* owned; records with something that is still to be put back */
 	bool undos_referred;		/* some of them wait for who refers to them */
+	bool undos_let_go;		/* and of those some went away, or point elsewhere */
+	int64_t undos_released_us;	/* monotonic: when they were looked at for that last; 0: never */
 	bool released;			/* some waited under a topology that had another rule for them */
 	bool lonely;			/* some wait, perhaps, with nobody left to differ from: they close when their side can be asked */
 	bool unheard;			/* some wait or stand aside without a line in the journal, until those are there who can tell */

@@ -17,6 +17,7 @@
 enum {
 	STUCK_US = 10 * 1000 * 1000,
 	AGAIN_US = 60 * 1000 * 1000,
+	IN_VAIN_US = 10 * 1000 * 1000,
 };
 
 struct undo_queue {
@@ -260,6 +261,35 @@ static void queue_show(struct sync *s)
 	undo_queue_follow(&q->job, s);
 }
 
+/* Nothing has come to its end since they were looked at. */
+static bool was_in_vain(const struct flow *parent)
+{
+	return parent->undos_released_us != 0 && parent->sync->undos->moved_us <= parent->undos_released_us;
+}
+
+/* It is not told for which of them: so many may wait that to look at all for each that goes would be all that is done. */
+static void release(struct flow *parent)
+{
+	int64_t now = clock_mono_us();
+
+	if (!parent->undos_let_go ||
+	    (was_in_vain(parent) && now - parent->undos_released_us < IN_VAIN_US && !fault("f15-who-waits-is-looked-at-for-each-that-goes")))
+		return;
+	parent->undos_let_go = parent->undos_referred = false;
+	parent->undos_released_us = now;
+	for (struct undo_target *t = parent->undos; t != NULL; t = t->hh.next)
+		if (t->referred) {
+			t->referred = false;
+			flow_look_again(parent, &t->rid, 0);
+		}
+}
+
+void undos_release(struct flow *parent)
+{
+	parent->undos_let_go |= parent->undos_referred;
+	release(parent);
+}
+
 void undos_tick(struct sync *s)
 {
 	struct undo_queue *q = s->undos;
@@ -271,6 +301,8 @@ void undos_tick(struct sync *s)
 		queue_begin(s, true);
 	if (q->running)
 		queue_step(s);
+	for (size_t i = 0; i < s->topology->n_entities; i++)
+		release(&s->flows[i]);
 	queue_show(s);
 }
 
@@ -343,18 +375,6 @@ void undos_take_up(struct sync *s)
 {
 	if (anything_open(s))
 		queue_begin(s, false);
-}
-
-void undos_release(struct flow *parent)
-{
-	if (!parent->undos_referred)
-		return;
-	parent->undos_referred = false;
-	for (struct undo_target *t = parent->undos; t != NULL; t = t->hh.next)
-		if (t->referred) {
-			t->referred = false;
-			flow_look_again(parent, &t->rid, 0);
-		}
 }
 
 bool undos_under_way(const struct sync *s)

@@ -742,9 +742,10 @@ void round_settle_undos(struct round *r)
 		return;
 	}
 	for (size_t i = 0; i < r->n; i++)
-		if (over[i])
+		if (over[i]) {
 			target_end(r->flow, target_of_undoing(r, &r->subjects[i]));
-	undos_settled(sync_of(r));
+			undos_settled(sync_of(r));
+		}
 }
 
 /* Of a dry run. */

@@ -218,6 +218,8 @@ FAULTS = [Fault(*line) for line in (
     ("F15", "f15-some-who-refer-are-all", "test_undo.Tree.test_f15_who_stays_is_found_among_many_who_refer_and_go"),
     ("F15", "f15-who-refers-in-other-letters-does-not-count",
      "test_undo.Spelled.test_f15_who_refers_in_other_letters_counts_however_many_they_are"),
+    ("F15", "f15-who-waits-is-looked-at-for-each-that-goes",
+     "test_undo.Busy.test_f15_who_waits_for_those_who_refer_is_not_looked_at_for_each_that_goes"),
     ("F15", "f15-what-others-still-refer-to-is-given-up",
      "test_more_failure_modes.Trees.test_f15_a_tree_whose_root_is_told_first_goes_as_a_whole_in_many_batches"),
     ("F15", "f15-who-waits-for-a-parent-is-not-told",

@@ -761,6 +761,31 @@ kid:
         self.there_and_back(self.MOVE, self.RENAME)
 
 
+class Busy(Undoing, Pair):
+    name = "busy"
+    a_sql = b_sql = Family.a_sql
+    entities = Family.entities + "  limits: {mass_delete: 100%}\n"
+
+    def rounds_for(self, kids):
+        before = self.d.metrics()["crmsyncd_rounds_total"]
+        for n in kids:
+            self.a.run("DELETE FROM kids WHERE k = $1", f"kid{n}")
+            self.d.wait()
+        return self.d.metrics()["crmsyncd_rounds_total"] - before
+
+    def test_f15_who_waits_for_those_who_refer_is_not_looked_at_for_each_that_goes(self):
+        self.begin()
+        self.a.run("INSERT INTO parents (k) VALUES ('p1')")
+        self.a.run("INSERT INTO kids (k, parent) SELECT 'kid' || i, 1 FROM generate_series(1, 100) i")
+        self.d.wait()
+        without = self.rounds_for(range(20))
+        told, _ = self.undo("--entity", "parent", "--key", "p1", code=1)
+        self.assertEqual(told["p1"]["code"], "referred-to")
+        self.assertLess(self.rounds_for(range(20, 40)), without + 10)     # one for each in 10 s, and not for each of 20
+        self.a.run("DELETE FROM kids")
+        eventually(lambda: self.b.run("SELECT k FROM parents") == [], "it goes when none refers to it")
+
+
 class Marked(Undoing, Pair):
     """What is deleted at b is only marked there."""
     name = "marked"
