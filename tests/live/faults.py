@@ -38,6 +38,7 @@ FAULTS = [Fault(*line) for line in (
     ("F08", "f08-what-is-cleaned-in-another-way-was-edited", "test_other_fields.Dropped.test_f08_nor_where_one_is_cleaned_in_another_way"),
     ("F08", "f08-what-was-cleaned-in-another-way-stays-as-it-is",
      "test_other_fields.Cleaned.test_f08_what_was_the_same_before_it_was_cleaned_in_another_way_is_written"),
+    ("F08", "f08-what-was-cleaned-in-another-way-stays-as-it-is", "test_other_fields.Cleaned.test_f08_also_where_one_of_them_is_away_meanwhile"),
     ("F08", "f08-another-log-tells-that-nobody-has-edited", "test_other_fields.Dropped.test_f08_but_where_the_log_was_lost_it_may_have_been_edited"),
     ("F08", "f08-another-column-shows-what-was-edited", "test_other_fields.Dropped.test_f08_nor_what_another_column_shows"),
     ("F08", "f08-a-row-is-of-the-same-fields-for-ever", "test_other_fields.Dropped.test_f08_where_a_field_is_dropped_what_is_behind_is_no_edit"),
