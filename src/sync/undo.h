@@ -111,7 +111,7 @@ void undos_move(struct flow *, const struct rid *from, const struct rid *to);
 bool undos_recover(struct flow *, const struct rid *from, const struct rid *to);	/* false: the journal cannot be read */
 void undos_read_again(struct sync *);		/* that group was not kept, or another daemon has been at work with this journal */
 void undos_take_up(struct sync *);		/* an entity goes on, or a side is there again: what waits need not wait for the next time */
-void undos_release(struct flow *parent);	/* rows that may have referred to its records went away, or point elsewhere: soon it is seen whether they go, too */
+void undos_release(struct flow *parent);	/* who may have referred to its records went, or points elsewhere: soon it is seen who goes, too */
 bool undos_under_way(const struct sync *);
 void undos_settled(struct sync *);		/* one more is over */
 /* What the journal holds is added to what is there; false: it cannot be read, which has been logged. */
