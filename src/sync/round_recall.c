@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "sync/migrate.h"
@@ -657,19 +656,12 @@ void round_let_go_of_parked(struct round *r, const struct subject *s)
 	}
 }
 
-/* Its row was of other fields (vector.c): while that is all that is known, the short digests of fields decide. A survey tells it anew. */
-static bool wants_its_row(const struct round *r, const struct subject *s)
-{
-	return s->base->row == 0 && r->is_page && r->side->listing.survey && !fault("f08-of-which-fields-a-row-was-is-not-told-anew");
-}
-
 /* Nothing new there, and nobody who can be reached is owed anything. */
 static bool is_echo(const struct round *r, const struct subject *s)
 {
 	bool was_parked = is_parked(r->side, true, NULL, s->source_id);
 
-	if (s->base == NULL || s->moved || s->renumbered || !vector_shows(s->base, r->side->endpoint, &s->seen[r->side->endpoint]) ||
-	    wants_its_row(r, s))
+	if (s->base == NULL || s->moved || s->renumbered || !vector_shows(s->base, r->side->endpoint, &s->seen[r->side->endpoint]))
 		return false;
 	for (size_t e = 0; e < n_endpoints(r); e++)
 		if (s->base->seen[e].owed && reachable(r, e) &&

@@ -42,8 +42,6 @@ FAULTS = [Fault(*line) for line in (
     ("F08", "f08-another-log-tells-that-nobody-has-edited", "test_other_fields.Dropped.test_f08_but_where_the_log_was_lost_it_may_have_been_edited"),
     ("F08", "f08-another-column-shows-what-was-edited", "test_other_fields.Dropped.test_f08_nor_what_another_column_shows"),
     ("F08", "f08-a-row-is-of-the-same-fields-for-ever", "test_other_fields.Dropped.test_f08_where_a_field_is_dropped_what_is_behind_is_no_edit"),
-    ("F08", "f08-of-which-fields-a-row-was-is-not-told-anew",
-     "test_other_fields.Dropped.test_f08_what_rows_show_of_the_fields_that_are_left_is_told_anew"),
     ("F09", "f09-a-second-field-is-a-form-of-its-own", "test_failure_modes.Normalised.test_f09_what_the_target_makes_of_a_second_field_travels"),
     ("F09", "f09-a-key-in-another-form-is-another-record",
      "test_own_keys.OwnKeys.test_f09_who_refers_to_a_key_in_another_form_is_edited_without_being_moved"),

@@ -18,7 +18,6 @@ thing:
     a: {table: things}
     b: {table: things}
 """
-RID_BYTES, ROW_UNKNOWN = 10, 0x80
 EXTRA = "    extra: {type: text}\n"
 
 
@@ -60,26 +59,6 @@ class Dropped(OtherFields):
         self.assert_taken(1, ["k2", "k3", "k4", "k5", "k6", "k7", "k8"])
         self.take(THING)
         self.assert_taken(2, ["k3", "k4", "k5", "k6", "k7"])
-
-    def known(self):
-        """Of each record, as its vector says (model/vector.h, behind a count of pieces): of how many fields something is known; is the row?"""
-        known = []
-        for bucket in self.redis.call("KEYS", "crmsync:acme:*:v:*"):
-            pieces = [text.encode(errors="surrogateescape") for text in self.redis.call("HGETALL", bucket)]
-            for vector in (piece[1:] for rid, piece in zip(pieces[::2], pieces[1::2]) if len(rid) == RID_BYTES):
-                fields = [vector[2 + 3 * n:5 + 3 * n] for n in range(vector[1])]
-                known.append((sum(any(digest) for digest in fields), vector[0] & ROW_UNKNOWN == 0))
-        return known
-
-    def test_f08_what_rows_show_of_the_fields_that_are_left_is_told_anew(self):
-        """Of another set of fields it would not say whether something was edited."""
-        self.assertEqual(self.known(), [(4, True)] * 9)
-        self.d.write(self.text(THING.replace(EXTRA, "")))
-        self.d.ctl("reload")
-        self.d.wait()
-        self.assertIn("it is listed again", self.d.log)
-        self.assertEqual(self.known(), [(3, True)] * 9)
-        self.assert_quiet()
 
     def test_f08_nor_where_they_stand_in_another_order(self):
         self.take(THING.replace(EXTRA, "").replace("    note:", f"{EXTRA}    note:"))
