@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/fault.h"
 
 /* That field of it deviates so from now on; or not at all any more, where that is what is agreed. */
 static void show(struct work *w, struct vector *told, size_t e, const struct vdeviation *dev)
@@ -137,6 +138,15 @@ void decide_leave_unclear(struct work *w)
 	}
 }
 
+/* Not where a write in doubt has told already what the row shows: it was followed from what the vector knew before that (w->out->next yet). */
+static bool is_to_follow(const struct work *w, size_t e, size_t f)
+{
+	if (w->edits[e].doubt != DOUBT_HAPPENED)
+		return true;
+	return w->out->next->seen[e].present && shown_digest(w->base, e, f) == shown_digest(w->out->next, e, f) &&
+	       shown_digest(w->base, e, f) != digest_field(w->seen[e].digests[f]) && !fault("f13-a-row-in-doubt-follows-nobody");
+}
+
 void decide_follow(struct work *w)
 {
 	struct vector *told = NULL;
@@ -144,12 +154,13 @@ void decide_follow(struct work *w)
 	for (size_t e = 0; w->base != NULL && e < w->policy->n_endpoints; e++) {
 		const struct observation *o = &w->seen[e];
 
-		if (o->what != OBSERVED_ROW || o->followed == 0 || !w->base->seen[e].present || w->edits[e].doubt == DOUBT_HAPPENED)
+		if (o->what != OBSERVED_ROW || o->followed == 0 || !w->base->seen[e].present)
 			continue;
 		if (told == NULL)
 			told = vector_copy(w->arena, w->base);
 		for (uint64_t rest = o->followed; rest != 0; rest &= rest - 1)
-			follow(w, told, e, (size_t)__builtin_ctzll(rest));
+			if (is_to_follow(w, e, (size_t)__builtin_ctzll(rest)))
+				follow(w, told, e, (size_t)__builtin_ctzll(rest));
 	}
 	for (size_t e = 0; w->base != NULL && e < w->policy->n_endpoints; e++) {
 		const struct observation *o = &w->seen[e];

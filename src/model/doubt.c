@@ -55,11 +55,25 @@ static const struct vdeviation *intention(const struct vseen *s, size_t f, const
 	return NULL;
 }
 
+uint32_t doubt_expects(const struct vector *v, size_t e, size_t f)
+{
+	const struct vseen *s = &v->seen[e];
+	const struct vdeviation *x = s->uncertain && !s->present ? intention(s, f, NULL) : NULL;
+
+	return x != NULL ? x->digest : shown_digest(v, e, f);
+}
+
+/* Fields that show what was intended in a form of that endpoint's own; or, of a record that was to be referred to, the key that it got since. */
+static uint64_t forms(const struct vseen *s, const struct observation *now)
+{
+	return now->made | now->maybe | (s->present || fault("f13-a-row-in-doubt-follows-nobody") ? 0 : now->followed);
+}
+
 static const struct vdeviation *fitting(const struct vseen *s, size_t f, const struct observation *now)
 {
 	uint32_t digest = digest_field(now->digests[f]);
 
-	return intention(s, f, (now->made | now->maybe) & BIT(f) ? NULL : &digest);
+	return intention(s, f, forms(s, now) & BIT(f) ? NULL : &digest);
 }
 
 static bool shows_before(const struct vector *v, size_t e, size_t f, const struct observation *now)
@@ -156,7 +170,7 @@ enum doubt_verdict doubt_resolve(const struct vector *v, const struct entity_def
 			is = before;
 		if (is != NULL)
 			list[n++] = *is;
-		if (is != NULL && (now->made | now->maybe) & BIT(f))
+		if (is != NULL && forms(s, now) & BIT(f))
 			list[n - 1].digest = digest_field(now->digests[f]);
 		news |= digest_field(now->digests[f]) != (is != NULL ? list[n - 1].digest : v->fields[f].digest);
 	}

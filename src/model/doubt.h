@@ -38,6 +38,9 @@ enum doubt_verdict {
 enum doubt_verdict doubt_resolve(const struct vector *base, const struct entity_def *, size_t endpoint, const struct observation *now,
 				 struct arena *, struct vseen *shown, uint64_t *guessed, uint64_t *suspect);
 
+/* What the row there shows unless somebody has edited it: what it was inserted with, where that is in doubt; else what it showed. */
+uint32_t doubt_expects(const struct vector *base, size_t endpoint, size_t field);
+
 /* That field tells neither: is it the endpoint's own form of what was intended? (now->made, now->maybe) *meant: the digest of that. */
 bool doubt_unclear(const struct vector *base, const struct entity_def *, size_t endpoint, size_t field, const struct observation *now, uint32_t *meant);
 

@@ -24,6 +24,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "model/doubt.h"
 #include "sync/feed.h"
 
 /* ---- asking ------------------------------------------------------------------------------------------ */
@@ -60,12 +61,18 @@ bool round_follows(const struct entity_def *def, size_t f)
 	return def->fields[f].type == FIELD_REFERENCE && !is_in_key(def, f);
 }
 
+/* It is known to have had a row there, or one of ours may be that. */
+static bool had_row(const struct vseen *s)
+{
+	return s->present || (s->uncertain && s->n_intended > 0);
+}
+
 static bool shows_another(const struct subject *s, size_t e, size_t f)
 {
 	const struct observation *o = &s->seen[e];
 
-	return is_live(s) && s->base != NULL && s->base->seen[e].present && o->what == OBSERVED_ROW && !value_is_null(o->values[f]) &&
-	       digest_field(o->digests[f]) != shown_digest(s->base, e, f);
+	return is_live(s) && s->base != NULL && had_row(&s->base->seen[e]) && o->what == OBSERVED_ROW && !value_is_null(o->values[f]) &&
+	       digest_field(o->digests[f]) != doubt_expects(s->base, e, f);
 }
 
 /* It was followed when others showed the new key, and has the former one still. What they show. */
@@ -167,7 +174,7 @@ static bool waits_for(const struct subject *s, const struct subject *whom)
 
 static bool meant(const struct subject *parent, const struct followed *x)
 {
-	return parent->base != NULL && parent->base->reference == shown_digest(x->subject->base, x->endpoint, x->field);
+	return parent->base != NULL && parent->base->reference == doubt_expects(x->subject->base, x->endpoint, x->field);
 }
 
 bool round_has_agreed_key(const struct vector *v, const struct entity_def *def, size_t e)
@@ -399,7 +406,7 @@ static void on_shown(void *arg, const struct value *blobs, size_t n, const struc
 	for (size_t i = 0; e == NULL && i < n; i++) {
 		struct followed x = c->list[i];
 		const struct vector *v = round_vector(c->round, c->flow, blobs[i]);
-		const struct vformer *former = v != NULL ? vector_former(v, shown_digest(x.subject->base, x.endpoint, x.field)) : NULL;
+		const struct vformer *former = v != NULL ? vector_former(v, doubt_expects(x.subject->base, x.endpoint, x.field)) : NULL;
 
 		if (former != NULL && !shows_another_row(&x, v) && !fault("f13-a-parent-with-another-key-is-another-one")) {
 			if (waits_for_others(c, &x, v))

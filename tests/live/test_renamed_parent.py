@@ -3,6 +3,7 @@ import unittest
 
 from case import Case
 from crm import Redis, eventually, topology
+from test_lost_replies import Wire
 
 COMPANIES = """
 CREATE TABLE company (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE, changed timestamptz NOT NULL DEFAULT clock_timestamp());
@@ -28,6 +29,11 @@ contact:
     company: {{type: reference, entity: company}}
   mappings: {{{people}}}
 """
+# It can, and those who refer to it are changed with it.
+CASCADING = STIFF.replace("REFERENCES company", "REFERENCES company ON UPDATE CASCADE") + """
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.changed := clock_timestamp(); RETURN NEW; END $$;
+CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON contact FOR EACH ROW EXECUTE FUNCTION touch();
+"""
 EMPLOYEES = """
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.changed := clock_timestamp(); RETURN NEW; END $$;
 CREATE TABLE employee (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, mail text NOT NULL UNIQUE, name text NOT NULL, note text,
@@ -47,17 +53,22 @@ employee:
 """
 
 
-class RenamedParent(Case):
+class Renamed(Case):
     def begin(self, **schemas):
         """Each side shows three people of Acme."""
         self.redis = Redis(self.place)
         self.sides = {name: self.database(f"parent_{name}", sql) for name, sql in schemas.items()}
-        ends = {name: {"connection": base.conninfo, "capture": "listen", "interval": "1s", "sweep": "1h"} for name, base in self.sides.items()}
+        ends = {name: {"connection": base.conninfo, "capture": "listen", "interval": "1s", "sweep": "1h", **self.way_to(name)}
+                for name, base in self.sides.items()}
         tables = [", ".join(f"{name}: {{table: {table}, modified: changed}}" for name in schemas) for table in ("company", "contact")]
         self.sides["a"].run("INSERT INTO company (name) VALUES ('Acme')")
         self.sides["a"].run("INSERT INTO contact (mail, company) SELECT m, (SELECT id FROM company) FROM unnest(ARRAY['ann', 'bob', 'cid']) m")
         self.d = self.daemon(topology(self.redis, ends, ENTITIES.format(sides=tables[0], people=tables[1])))
         self.d.wait()
+
+    def way_to(self, name):
+        """What is special about that side."""
+        return {}
 
     def people(self, name):
         stiff = self.sides[name].one("SELECT count(*) FROM information_schema.columns WHERE table_name = 'company' AND column_name = 'id'") == 0
@@ -79,6 +90,8 @@ class RenamedParent(Case):
     def assert_nobody_edited(self):
         self.assertEqual(self.d.ctl_lines("conflicts"), [])
 
+
+class RenamedParent(Renamed):
     def test_f13_a_child_that_was_deleted_stays_so(self):
         self.begin(a=COMPANIES, b=COMPANIES)
         self.rename()
@@ -538,6 +551,40 @@ class RenamedBoss(Case):
 
     def failures(self, name):
         return next(link for link in self.d.entity("employee")["links"] if link["endpoint"] == name)["failures"]
+
+
+class RenamedInDoubt(Renamed):
+    """A write to b happened, nobody was told, and the daemon is gone; meanwhile the company gets another name there."""
+
+    def way_to(self, name):
+        if name != "b":
+            return {}
+        self.wire = Wire(self.place.path, self.sides["b"].cluster.back_door)
+        return {"connection": f"host={self.place.path} dbname={self.sides['b'].name} user=crmsync"}
+
+    def in_doubt(self, sql, word):
+        self.begin(a=COMPANIES, b=CASCADING)
+        self.wire.lose('"contact"', word)
+        self.sides["a"].run(sql)
+        eventually(lambda: self.wire.lost == 1, "the answer is lost")
+        self.d.kill()
+        self.sides["b"].run("UPDATE company SET name = 'Acme Ltd'")
+
+    def go_on(self):
+        self.d.start()
+        self.d.wait()
+        self.expect(("bob", None), ("cid", None))
+        self.assert_nobody_edited()
+
+    def test_f13_a_child_that_is_deleted_stays_so_although_a_write_to_it_was_in_doubt(self):
+        self.in_doubt("UPDATE contact SET phone = '1' WHERE mail = 'ann'", "UPDATE")
+        self.sides["a"].run("DELETE FROM contact WHERE mail = 'ann'")
+        self.go_on()
+
+    def test_f13_nor_does_one_stay_whose_insert_was_in_doubt(self):
+        self.in_doubt("DELETE FROM contact WHERE mail = 'ann'; INSERT INTO contact (mail, company) SELECT 'dan', id FROM company", "INSERT")
+        self.sides["a"].run("DELETE FROM contact WHERE mail = 'dan'")
+        self.go_on()
 
 
 if __name__ == "__main__":
