@@ -8,7 +8,7 @@ libcrmsync_a_SOURCES += \
 	src/endpoint/postgres/pg_endpoint.c src/endpoint/postgres/pg_endpoint.h \
 	src/endpoint/postgres/pg_connection.c \
 	src/endpoint/postgres/pg_error.c \
-	src/endpoint/postgres/pg_fit.c src/endpoint/postgres/pg_fit.h \
+	src/endpoint/postgres/pg_fit.c src/endpoint/postgres/pg_fit.h src/endpoint/postgres/pg_fit_parts.c \
 	src/endpoint/postgres/pg_install.c src/endpoint/postgres/pg_install.h \
 	src/endpoint/postgres/pg_promises.c \
 	src/endpoint/postgres/pg_resolve.c src/endpoint/postgres/pg_resolve.h \

@@ -20,7 +20,7 @@
  *           A row that is known to have been inserted after that is both: a delete decided first, and a new row decided upon what that left.
  *   follow  a reference is the key of the record it means. Where that has got another key it shows that, which is no edit (decide_follow.c).
  *   new     a field that is new to the topology competes as on first contact; an empty column loses to any value. What stands there
- *           before somebody edits it keeps no record alive. So does one that has got another column, at that endpoint.
+ *           before somebody edits it keeps no record alive. One that has got another column competes so at that endpoint.
  *   no base equal rows are adopted, one-sided rows copied, differing fields compete as concurrent edits; nothing is deleted (I8).
  *
  * `update-wins` deliberately asks "had the deleter seen it?" and not "which stamp is larger?": an admin

@@ -23,7 +23,6 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/fault.h"
 
 /* That field of it deviates so from now on; or not at all any more, where that is what is agreed. */
 static void show(struct work *w, struct vector *told, size_t e, const struct vdeviation *dev)

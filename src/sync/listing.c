@@ -261,11 +261,10 @@ static void compare_field(struct side *side, size_t f, const char *mark)
 	buf_addf(&name, "\n%s ", side->flow->def->fields[f].name);
 	add_column(side, f, &column);
 	add_field(side, f, &whole);
-	if (strstr(mark, name.p) == NULL)
-		;	/* it is new; or nothing is said of any, as by earlier versions */
-	else if (strstr(mark, column.p) == NULL)
-		side->moved |= UINT64_C(1) << f;
-	else if (strstr(mark, whole.p) == NULL)
+	/* One without a line is new; or nothing is said of any, as by earlier versions. */
+	if (strstr(mark, name.p) != NULL && strstr(mark, column.p) == NULL)
+		side->moved_columns |= UINT64_C(1) << f;
+	else if (strstr(mark, name.p) != NULL && strstr(mark, whole.p) == NULL)
 		side->reformed |= UINT64_C(1) << f;
 	buf_fini(&name);
 	buf_fini(&column);
@@ -279,7 +278,7 @@ void survey_compare(struct side *side, struct value mark)
 	for (size_t f = 0; f < side->flow->def->n_fields; f++)
 		compare_field(side, f, text);
 	if (fault("f08-another-column-shows-what-was-edited"))
-		side->moved = 0;
+		side->moved_columns = 0;
 	if (fault("f08-what-is-cleaned-in-another-way-was-edited"))
 		side->reformed = 0;
 	free(text);
@@ -297,7 +296,7 @@ static void on_survey_marked(void *arg, const struct err *e)
 		listing_over(side);
 	} else {
 		side->surveyed = side->wanted = true;
-		side->moved = side->reformed = 0;
+		side->moved_columns = side->reformed = 0;
 		sweep_done(side);
 		for (size_t o = 0; o < flow->sync->topology->n_endpoints; o++)
 			flow->settle_wanted |= flow->sides[o] != NULL && flow->sides[o]->owed > 0;

@@ -68,7 +68,7 @@ bool observe_row(const struct flow *flow, const struct side *side, const struct 
 		digests[f] = value_digest(key, field->type, values[f]);
 	}
 	out->what = OBSERVED_ROW;
-	out->moved_columns = side->moved;
+	out->moved_columns = side->moved_columns;
 	out->values = values;
 	out->digests = digests;
 	out->points_to = points_to;

@@ -123,7 +123,7 @@ static void on_survey_mark(void *arg, struct value text, const struct err *e)
 		m->rc->failed = true;
 	} else {
 		m->side->joined = value_equal(text, value_of(JOINED));
-		m->side->moved = m->side->reformed = 0;
+		m->side->moved_columns = m->side->reformed = 0;
 		m->side->surveyed = (!value_is_null(text) && survey_holds(m->side, text)) ||
 				    (m->side->surveyed && fault("f22-a-lost-state-is-gone-on-with"));
 		if (!value_is_null(text) && !m->side->surveyed && !m->side->joined) {

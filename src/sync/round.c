@@ -1,9 +1,10 @@
 /*
  * round.c - one round of one entity: what was captured or listed is decided, written elsewhere, marked, acknowledged.
  *
- *   RECALL -> LOOKUP -> RECALL_OLD -> READ -> READ_KEYS -> OWNERS -> MEANT -> FOLLOW -> FORMS -> STAMPS -> REFERRED -> KEYS -> PARENTS -> INTEND
- *      ^                                                                                                       -> APPLY -> MARK -> ACK
- *      +----------------------------------- REST <--- records that another round had in work --------------------------------+
+ *   RECALL -> LOOKUP -> RECALL_OLD -> READ -> READ_KEYS -> OWNERS -> MEANT -> FOLLOW -> FORMS
+ *      ^      -> STAMPS -> REFERRED -> KEYS -> PARENTS -> INTEND -> APPLY -> MARK -> ACK
+ *      |                                                                              |
+ *      +--------------- REST <--- records that another round had in work -------------+
  *
  *   RECALL      vectors of the records, by key                 READ_KEYS  rows whose insert may have happened before
  *   LOOKUP      records of local ids that the vectors do not   OWNERS     are these rows another record's?
@@ -108,8 +109,8 @@ static void reset_subject(struct round *r, struct subject *s)
 {
 	struct subject fresh = { .fate = FATE_LIVE, .rid = s->rid, .has_rid = s->has_rid, .source_id = s->source_id, .former_id = s->former_id,
 				 .evidence = s->evidence, .tries = s->tries, .alone_us = s->alone_us, .missing = s->missing, .asked_us = s->asked_us,
-				 .moved_once = s->moved_once, .by_rows = s->by_rows, .gently = s->gently, .key = s->key, .rival = VALUE_NULL, .deleted_id = s->deleted_id, .found = s->found,
-				 .own_way = s->own_way, .held_back = s->held_back, .set_aside_now = s->set_aside_now, .told = s->told };
+				 .moved_once = s->moved_once, .by_rows = s->by_rows, .gently = s->gently, .key = s->key, .rival = VALUE_NULL,
+				 .deleted_id = s->deleted_id, .found = s->found, .own_way = s->own_way, .held_back = s->held_back, .set_aside_now = s->set_aside_now, .told = s->told };
 	bool gone = r->side != NULL && !value_is_null(s->source_id) && s->seen[r->side->endpoint].what == OBSERVED_ABSENT;
 	const struct observation *before = gone ? &s->seen[r->side->endpoint] : NULL;
 

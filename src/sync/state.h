@@ -107,7 +107,7 @@ struct side {
 	struct meter_link meter;
 
 	bool surveyed;			/* its rows were listed completely since the state began */
-	uint64_t moved;			/* fields that had another column here when it was surveyed last, ... */
+	uint64_t moved_columns;		/* fields that had another column here when it was surveyed last, ... */
 	uint64_t reformed;		/* ... or another type or cleaning; until it is surveyed again */
 	bool survey_known;		/* the store said whether */
 	bool unaccounted;		/* another journal was in use: what that one knew here is looked for, until a sweep has seen everything (recover.c) */

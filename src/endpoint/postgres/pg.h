@@ -9,7 +9,7 @@
  *   pg_promises.c  what a link can promise, and whether it can be used now
  *   pg_rowset.c    a result as rows
  *   pg_catalog.c   reads the catalog, publishes what it found
- *   pg_fit.c       does every mapped table and column exist and fit? -> struct pg_table
+ *   pg_fit.c       does every mapped table and column exist and fit? -> struct pg_table; the parts of its statements in pg_fit_parts.c
  *   pg_install.c   install, uninstall, install --print
  *   pg_ask.c       an operation that reads, from the call to the answer
  *   pg_list.c      list, list_at, list_parts, list_written

@@ -1,8 +1,8 @@
 /*
  * pg_fit.h - inside the catalog check: what was read, and the judgement on each table.
  *
- * pg_catalog.c asks the server and publishes; pg_fit.c only looks at the results and builds struct pg_table. A problem is a
- * sentence with what to do; a candidate without problems fits.
+ * pg_catalog.c asks the server and publishes; pg_fit.c only looks at the results and builds struct pg_table, with the parts of
+ * statements that pg_fit_parts.c writes. A problem is a sentence with what to do; a candidate without problems fits.
  */
 #ifndef ENDPOINT_POSTGRES_PG_FIT_H
 #define ENDPOINT_POSTGRES_PG_FIT_H
@@ -27,7 +27,7 @@ struct reading {
 	struct postgres *pg;
 	done_fn *done;
 	void *arg;
-	bool unmeasured;		/* pg_fit.c's own: the list that is being written measures no values */
+	bool unmeasured;		/* pg_fit_parts.c's own: the list that is being written measures no values */
 	struct candidate list[64];
 	size_t n, checking;
 	char *param;
@@ -49,6 +49,12 @@ static inline bool is_true(const PGresult *res, int row, int column)
 	return PQgetvalue(res, row, column)[0] == 't';
 }
 
+static inline const struct entity_def *fit_entity(const struct candidate *c)
+{
+	return c->pl->link.mapping->entity;
+}
+
+/* pg_fit.c */
 void fit_problem(struct candidate *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "[schema.]table" into c->schema and c->name; name NULL: malformed, and said so. */
 void fit_split_table(struct candidate *, const char *text);
@@ -56,7 +62,12 @@ void fit_split_table(struct candidate *, const char *text);
 void fit_kind(const struct reading *, struct candidate *);
 /* All the rest, once all results are there. A candidate that fits then has select_list, image and so on, and mark. */
 void fit_all(struct reading *);
+struct candidate *fit_candidate_of(struct reading *, const struct entity_def *);	/* of the same endpoint; NULL: it has no table there */
+int fit_column_row(const struct reading *, const struct candidate *, const char *name);	/* of reading.columns; -1: there is none */
 /* The precision of a modified column's stamps. */
 int64_t fit_quantum_us(const struct pg_column *modified);
+
+/* pg_fit_parts.c */
+void fit_write_parts(struct reading *, struct candidate *);	/* of one that fits, as do those that it refers to: select_list, image and so on, and mark */
 
 #endif
